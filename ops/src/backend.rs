@@ -1,0 +1,112 @@
+//! What runs a plan.
+
+use alloc::string::String;
+use core::ops::Range;
+
+use crate::{
+    params::Params,
+    plan::{BufferId, PassId, Plan},
+};
+
+/// Bytes that a backend holds for a plan, exact before anything is allocated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Weights in the layout the backend computes with.
+    pub weights: usize,
+    /// State: ring KV cache, codec memory.
+    pub state: usize,
+    /// Aliased scratch, inputs and outputs, constants.
+    pub activations: usize,
+    /// Per-thread scratch, staging and tables of the backend itself.
+    pub overhead: usize,
+}
+
+impl Memory {
+    /// Sum of all purposes.
+    pub fn total(&self) -> usize {
+        self.weights + self.state + self.activations + self.overhead
+    }
+}
+
+/// What can go wrong while loading or running a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// The model file lacks a tensor the plan reads, or it has another shape.
+    #[error("weight `{name}`: {what}")]
+    Weight {
+        /// Tensor name.
+        name: String,
+        /// What was expected and found.
+        what: String,
+    },
+    /// The plan needs more memory than the caller granted.
+    #[error("the plan needs {needed} bytes, the memory cap is {cap}")]
+    MemoryCap {
+        /// Bytes the plan needs.
+        needed: usize,
+        /// Bytes granted.
+        cap: usize,
+    },
+    /// No GPU adapter fits.
+    #[error("no GPU adapter: {0}")]
+    NoAdapter(String),
+    /// The GPU lacks something the plan needs.
+    #[error("the GPU cannot run this plan: {0}")]
+    Unsupported(String),
+    /// The GPU device was lost; create a new backend and restore a snapshot.
+    #[error("the GPU device was lost: {0}")]
+    DeviceLost(String),
+    /// A host buffer has the wrong size.
+    #[error("buffer `{buffer}` takes {expected} bytes, the host gave {found}")]
+    Size {
+        /// Buffer name.
+        buffer: String,
+        /// Bytes expected.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+/// Runs a plan. One backend holds one plan's buffers: one stream.
+pub trait Backend {
+    /// The plan this backend was created for.
+    fn plan(&self) -> &Plan;
+
+    /// Bytes held.
+    fn memory(&self) -> Memory;
+
+    /// Runs (CPU) or submits (GPU) the nodes `nodes` of `pass`. Never waits for the GPU.
+    fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError>;
+
+    /// Replaces a buffer's contents.
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError>;
+
+    /// Reads a buffer's contents, waiting for submitted work.
+    fn read(&mut self, buffer: BufferId, bytes: &mut [u8]) -> Result<(), BackendError>;
+
+    /// Starts copying `buffer` towards the host without waiting; [`poll_read`](Self::poll_read) delivers it.
+    fn begin_read(&mut self, buffer: BufferId) -> Result<(), BackendError>;
+
+    /// Delivers the copy started by [`begin_read`](Self::begin_read): true when `bytes` was filled.
+    fn poll_read(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError>;
+
+    /// Bytes of the arena: what [`save`](Self::save) writes and [`load`](Self::load) takes.
+    fn arena_bytes(&self) -> usize;
+
+    /// Copies the whole arena (state, inputs, outputs and scratch) out, waiting for submitted work. Together with the host's place
+    /// in a pass it determines the future exactly.
+    fn save(&mut self, bytes: &mut [u8]) -> Result<(), BackendError>;
+
+    /// Restores what [`save`](Self::save) wrote.
+    fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError>;
+
+    /// True when work submitted earlier has finished, so that more may be submitted without queueing up.
+    fn idle(&mut self) -> Result<bool, BackendError>;
+
+    /// Measured or estimated cost of a node in microseconds, for slicing; None before it is known.
+    fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
+        let _ = (pass, node);
+        None
+    }
+}

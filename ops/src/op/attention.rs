@@ -1,0 +1,111 @@
+//! Self-attention of a chunk over the visible history in the ring and over itself, with one softmax.
+
+use super::{Access, Check, Operator};
+use crate::plan::{BufferId, Cost, PlanError};
+
+/// Attention of the chunk's queries over ring slots and the chunk's own keys.
+///
+/// Visible frames are numbered 0.. : history rows `0..params.history`, then, starting at row `max_history` of both tables, the
+/// chunk's own frames. `frames[row]` is a history frame's ring slot. Keys carry no temporal rotation; `rotations[row]`
+/// [temporal_pairs, 2] is (cos, sin) of each visible frame's temporal position, so the query of own frame f meets the keys of
+/// row j after being turned by conj(rotations[j]) * rotations[max_history + f] on its leading pairs. Scores are q.k / sqrt(d).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attention {
+    /// Queries [chunk * tokens, dim].
+    pub q: BufferId,
+    /// The chunk's own keys [chunk * tokens, dim].
+    pub k: BufferId,
+    /// The chunk's own values [chunk * tokens, dim].
+    pub v: BufferId,
+    /// Ring of keys [slots, tokens, dim].
+    pub ring_k: BufferId,
+    /// Ring of values [slots, tokens, dim].
+    pub ring_v: BufferId,
+    /// Frame table u32 [max_history + chunk].
+    pub frames: BufferId,
+    /// Temporal rotations [max_history + chunk, temporal_pairs, 2].
+    pub rotations: BufferId,
+    /// Routes u32 [chunk * tokens, heads, k] of history rows, ascending, `u32::MAX` where fewer than k; None is dense.
+    pub routes: Option<(BufferId, usize)>,
+    /// Output [chunk * tokens, dim].
+    pub y: BufferId,
+    /// Frames of the chunk.
+    pub chunk: usize,
+    /// Tokens a frame.
+    pub tokens: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Features a head.
+    pub head_dim: usize,
+    /// Leading pairs of a head with temporal rotation.
+    pub temporal_pairs: usize,
+    /// Slots of the ring.
+    pub slots: usize,
+    /// Most history frames visible at once.
+    pub max_history: usize,
+}
+
+impl Attention {
+    /// Features of a row.
+    pub fn dim(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Query rows.
+    pub fn rows(&self) -> usize {
+        self.chunk * self.tokens
+    }
+}
+
+impl Operator for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
+        for id in [self.q, self.k, self.v, self.ring_k, self.ring_v, self.frames, self.rotations] {
+            visit(id, Access::Read);
+        }
+        if let Some((routes, _)) = self.routes {
+            visit(routes, Access::Read);
+        }
+        visit(self.y, Access::Write);
+    }
+
+    fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
+        let (rows, dim) = (self.rows(), self.dim());
+        check.rule(rows * dim > 0, "chunk, tokens, heads and head_dim must be positive")?;
+        check.rule(
+            self.head_dim % 2 == 0 && 2 * self.temporal_pairs <= self.head_dim,
+            "more temporal pairs than pairs",
+        )?;
+        check.rule(self.max_history <= self.slots, "more visible history than ring slots")?;
+        for id in [self.q, self.k, self.v, self.y] {
+            check.buffer(id, rows * dim)?;
+        }
+        for id in [self.ring_k, self.ring_v] {
+            check.buffer(id, self.slots * self.tokens * dim)?;
+        }
+        check.buffer(self.frames, self.max_history + self.chunk)?;
+        check.buffer(self.rotations, (self.max_history + self.chunk) * self.temporal_pairs * 2)?;
+        if let Some((routes, k)) = self.routes {
+            check.rule(k > 0 && k <= self.max_history, "routes must keep 1..=max_history frames")?;
+            check.buffer(routes, rows * self.heads * k)?;
+        }
+        Ok(())
+    }
+
+    fn cost(&self) -> Cost {
+        let visible = self.routes.map_or(self.max_history, |(_, k)| k) + self.chunk;
+        let keys = visible * self.tokens;
+        Cost {
+            flops: 4 * (self.rows() * keys * self.dim()) as u64,
+            bytes: 4 * (2 * (self.rows() + keys) * self.dim()) as u64,
+            weights: 0,
+        }
+    }
+
+    fn run(&self, cx: &crate::cpu::Context<'_>) {
+        crate::cpu::attention::attention(self, cx);
+    }
+}

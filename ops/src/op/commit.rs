@@ -1,0 +1,68 @@
+//! Commits a chunk's clean keys and values to the ring, with each frame's key mean.
+
+use super::{Access, Check, Operator, streamed};
+use crate::plan::{BufferId, Cost, PlanError};
+
+/// Copies own frame f to ring slot `frames[max_history + f]` and stores mean(keys) there. Only the clean-context pass runs it
+/// (design.md, idea 4). The slot is not yet visible, so an aborted commit leaves no trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// The chunk's keys [chunk * tokens, dim].
+    pub k: BufferId,
+    /// The chunk's values [chunk * tokens, dim].
+    pub v: BufferId,
+    /// Frame table u32 [max_history + chunk].
+    pub frames: BufferId,
+    /// Ring of keys [slots, tokens, dim].
+    pub ring_k: BufferId,
+    /// Ring of values [slots, tokens, dim].
+    pub ring_v: BufferId,
+    /// Key means [slots, dim].
+    pub means: BufferId,
+    /// Frames of the chunk.
+    pub chunk: usize,
+    /// Tokens a frame.
+    pub tokens: usize,
+    /// Features.
+    pub dim: usize,
+    /// Slots of the ring.
+    pub slots: usize,
+    /// Rows of history before the chunk's rows in the frame table.
+    pub max_history: usize,
+}
+
+impl Operator for Commit {
+    fn name(&self) -> &'static str {
+        "commit"
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
+        for id in [self.k, self.v, self.frames] {
+            visit(id, Access::Read);
+        }
+        for id in [self.ring_k, self.ring_v, self.means] {
+            visit(id, Access::Update);
+        }
+    }
+
+    fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
+        let row = self.tokens * self.dim;
+        check.rule(self.chunk * row > 0, "chunk, tokens and dim must be positive")?;
+        check.rule(self.slots >= self.max_history + self.chunk, "the ring has no free slots for the chunk")?;
+        check.buffer(self.k, self.chunk * row)?;
+        check.buffer(self.v, self.chunk * row)?;
+        check.buffer(self.frames, self.max_history + self.chunk)?;
+        check.buffer(self.ring_k, self.slots * row)?;
+        check.buffer(self.ring_v, self.slots * row)?;
+        check.buffer(self.means, self.slots * self.dim)
+    }
+
+    fn cost(&self) -> Cost {
+        let elements = self.chunk * self.tokens * self.dim;
+        streamed(elements, 4 * elements)
+    }
+
+    fn run(&self, cx: &crate::cpu::Context<'_>) {
+        crate::cpu::attention::commit(self, cx);
+    }
+}

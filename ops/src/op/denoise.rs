@@ -1,0 +1,43 @@
+//! One few-step sampler update (spec 2.2).
+
+use super::{Access, Check, Operator, streamed};
+use crate::plan::{BufferId, Cost, PlanError};
+
+/// `x0 = x - sigma v`, then `x = (1 - next) x0 + next * noise(step + 1)` with next = `params.next_sigma`; on the last step next is 0
+/// and x becomes x0. The noise is that of [`super::Noise`] with `params.step + 1` for its step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Denoise {
+    /// Latents [frames, len], updated in place.
+    pub x: BufferId,
+    /// Predicted flow [frames, len].
+    pub v: BufferId,
+    /// Frames.
+    pub frames: usize,
+    /// Elements a frame, a multiple of 4.
+    pub len: usize,
+}
+
+impl Operator for Denoise {
+    fn name(&self) -> &'static str {
+        "denoise"
+    }
+
+    fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
+        visit(self.v, Access::Read);
+        visit(self.x, Access::Update);
+    }
+
+    fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
+        check.rule(self.frames * self.len > 0 && self.len % 4 == 0, "len must be a positive multiple of 4")?;
+        check.buffer(self.x, self.frames * self.len)?;
+        check.buffer(self.v, self.frames * self.len)
+    }
+
+    fn cost(&self) -> Cost {
+        streamed(45 * self.frames * self.len, 3 * self.frames * self.len)
+    }
+
+    fn run(&self, cx: &crate::cpu::Context<'_>) {
+        crate::cpu::elementwise::denoise(self, cx);
+    }
+}

@@ -1,0 +1,141 @@
+//! The memory planner: where each buffer of a plan lies in one arena.
+//!
+//! State, inputs and outputs have places of their own. Scratch buffers live within a pass, from the first node that touches them
+//! to the last, and share memory with every scratch buffer whose life never overlaps theirs in any pass.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    op::Access,
+    plan::{BufferId, BufferKind, Plan},
+};
+
+/// Offsets of a plan's buffers, in 32-bit elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Offset of each buffer in the arena; None for constants and for buffers no node touches and no host needs.
+    pub offsets: Vec<Option<usize>>,
+    /// Elements of state at the front of the arena.
+    pub state: usize,
+    /// Elements of the whole arena.
+    pub total: usize,
+}
+
+/// First and last node of a buffer's life in one pass.
+type Life = Option<(usize, usize)>;
+
+impl Layout {
+    /// Plans `plan`, each offset a multiple of `align` elements.
+    pub fn new(plan: &Plan, align: usize) -> Self {
+        let round = |len: usize| len.next_multiple_of(align);
+        let mut offsets = vec![None; plan.buffers.len()];
+        let mut end = 0;
+        let mut place_kind = |wanted: &dyn Fn(&BufferKind) -> bool, end: &mut usize| {
+            for (at, buffer) in plan.buffers.iter().enumerate() {
+                if wanted(&buffer.kind) {
+                    offsets[at] = Some(*end);
+                    *end += round(buffer.len);
+                }
+            }
+        };
+        place_kind(&|kind| *kind == BufferKind::State, &mut end);
+        let state = end;
+        place_kind(&|kind| matches!(kind, BufferKind::Input | BufferKind::Output), &mut end);
+        let scratch = place_scratch(plan, end, &round, &mut offsets);
+        Self { offsets, state, total: end.max(scratch) }
+    }
+
+    /// Offset of a buffer that has a place.
+    pub fn offset(&self, id: BufferId) -> Option<usize> {
+        self.offsets[id.0 as usize]
+    }
+}
+
+/// Greedy best-known heuristic for this interval problem: largest buffer first, each at the lowest offset free of the buffers
+/// already placed whose life overlaps. Returns the end of the scratch area.
+fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offsets: &mut [Option<usize>]) -> usize {
+    let lives = lives(plan);
+    let mut order: Vec<usize> = (0..plan.buffers.len())
+        .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && lives[at].iter().any(Option::is_some))
+        .collect();
+    order.sort_by_key(|&at| (core::cmp::Reverse(plan.buffers[at].len), at));
+    let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // (offset, end, buffer), sorted by offset
+    let mut top = base;
+    for at in order {
+        let len = round(plan.buffers[at].len);
+        let mut offset = base;
+        for &(from, to, other) in &placed {
+            if overlap(&lives[at], &lives[other]) && from < offset + len && offset < to {
+                offset = to;
+            }
+        }
+        offsets[at] = Some(offset);
+        top = top.max(offset + len);
+        let index = placed.partition_point(|&(from, ..)| from <= offset);
+        placed.insert(index, (offset, offset + len, at));
+    }
+    top
+}
+
+fn overlap(a: &[Life], b: &[Life]) -> bool {
+    a.iter().zip(b).any(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.0 <= b.1 && b.0 <= a.1))
+}
+
+/// Life of every buffer in every pass.
+fn lives(plan: &Plan) -> Vec<Vec<Life>> {
+    let mut lives = vec![vec![None; plan.passes.len()]; plan.buffers.len()];
+    for (pass, nodes) in plan.passes.iter().map(|pass| &pass.nodes).enumerate() {
+        for (node, op) in nodes.iter().enumerate() {
+            op.operator().buffers(&mut |id: BufferId, _: Access| {
+                let life: &mut Life = &mut lives[id.0 as usize][pass];
+                *life = Some((life.map_or(node, |(first, _)| first), node));
+            });
+        }
+    }
+    lives
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        op::{Activate, Activation},
+        plan::{Element, PlanBuilder},
+    };
+
+    /// A chain x -> a -> b -> c -> y needs two scratch places, not three, and no two live buffers overlap.
+    #[test]
+    fn a_chain_reuses_memory() {
+        let mut b = PlanBuilder::new();
+        let x = b.buffer("x", Element::F32, 100, BufferKind::Input);
+        let y = b.buffer("y", Element::F32, 100, BufferKind::Output);
+        let chain: Vec<_> = ["a", "b", "c"].iter().map(|name| b.scratch(*name, 100)).collect();
+        b.pass("main");
+        for pair in [x, chain[0], chain[1], chain[2], y].windows(2) {
+            b.push(Activate { x: pair[0], y: pair[1], len: 100, activation: Activation::Relu, affine: None });
+        }
+        let plan = b.build().unwrap();
+        let layout = Layout::new(&plan, 16);
+        assert_eq!(layout.state, 0);
+        assert_eq!(layout.total, 4 * 112);
+        assert_eq!(layout.offset(chain[0]), layout.offset(chain[2]));
+        assert_ne!(layout.offset(chain[0]), layout.offset(chain[1]));
+    }
+
+    /// Buffers that meet in one pass stay apart even if another pass would let them share.
+    #[test]
+    fn lives_of_all_passes_count() {
+        let mut b = PlanBuilder::new();
+        let (p, q, r) = (b.scratch("p", 32), b.scratch("q", 32), b.scratch("r", 32));
+        let relu = |x, y| Activate { x, y, len: 32, activation: Activation::Relu, affine: None };
+        b.pass("one");
+        b.push(relu(p, q));
+        b.pass("two");
+        b.push(relu(q, r));
+        let plan = b.build().unwrap();
+        let layout = Layout::new(&plan, 16);
+        assert_ne!(layout.offset(p), layout.offset(q));
+        assert_ne!(layout.offset(q), layout.offset(r));
+        assert_eq!(layout.offset(p), layout.offset(r));
+    }
+}
