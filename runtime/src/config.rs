@@ -1,0 +1,546 @@
+//! What a model file says about its model: the `causeway` JSON of `docs/model-file.md`, parsed and checked.
+//!
+//! A configuration is untrusted input. [`ModelConfig::from_json`] never returns one that a Plan could not be built from:
+//! every size has an upper bound, so shape products stay far from overflow, and the error names the field, what it holds
+//! and what was expected.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Display;
+use serde::{Deserialize, Serialize};
+
+/// The one format version this build reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Longest accepted configuration text, bytes. (Nesting is bounded by `serde_json`, at 128.)
+pub const MAX_JSON: usize = 1 << 20;
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is longer than [`MAX_JSON`].
+    #[error("the causeway JSON has {0} bytes, expected at most {MAX_JSON}")]
+    TooLong(usize),
+    /// Not JSON, or a field is missing, unknown, duplicated or of the wrong type.
+    #[error("the causeway JSON is not valid: {0}")]
+    Json(String),
+    /// Made for another version of the format.
+    #[error("the file has format version {found}, this build reads version {FORMAT}")]
+    Version {
+        /// The version the file names.
+        found: u32,
+    },
+    /// A field holds a value that cannot be right.
+    #[error("config: {field} is {found}, expected {expected}")]
+    Field {
+        /// Path of the field, such as `dit.heads`.
+        field: String,
+        /// The value, or its count where it is a list.
+        found: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+}
+
+/// The model families this build can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// A small causal Wan-type DiT with action and event conditions, and a TAEHV codec.
+    World,
+}
+
+/// Everything the `causeway` JSON holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Format version, [`FORMAT`].
+    pub format: u32,
+    /// Which network the tensors belong to.
+    pub family: Family,
+    /// Short name of the model.
+    pub name: String,
+    /// The denoiser.
+    pub dit: DitConfig,
+    /// The latent codec.
+    pub codec: CodecConfig,
+    /// Noise levels of a denoising run.
+    pub schedule: ScheduleConfig,
+    /// What attention remembers.
+    pub history: HistoryConfig,
+    /// Latents to begin a world from without an image, where the file has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartConfig>,
+    /// Pixel frames a second the world was trained at.
+    pub fps: f32,
+    /// Licence of the weights.
+    #[serde(default)]
+    pub license: String,
+    /// Whom and what to credit.
+    #[serde(default)]
+    pub credits: String,
+    /// How the weights came to be.
+    #[serde(default)]
+    pub provenance: Provenance,
+}
+
+/// Sizes of the denoiser (spec 1.1) and the names of its conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DitConfig {
+    /// Width of the residual stream.
+    pub dim: usize,
+    /// Attention heads; `dim / heads` is even and at least 6.
+    pub heads: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Hidden width of the feed-forward layers.
+    pub ffn_dim: usize,
+    /// Width of the timestep sinusoid, even.
+    pub freq_dim: usize,
+    /// Epsilon of all norms.
+    pub eps: f32,
+    /// Patch size over (latent frames, height, width); the first is 1.
+    pub patch: [usize; 3],
+    /// Shape of one latent frame.
+    pub latent: LatentConfig,
+    /// Latent frames denoised together.
+    pub chunk: usize,
+    /// Whether the previous clean frame is given as extra input channels.
+    pub prev_frame: bool,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f32,
+    /// Names of the entries of an action vector.
+    pub actions: Vec<String>,
+    /// Names of the event conditions.
+    pub events: Vec<String>,
+    /// Context rows for each event.
+    pub event_tokens: usize,
+    /// Per-channel mean of the codec's latents.
+    pub latent_mean: Vec<f32>,
+    /// Per-channel standard deviation of the codec's latents.
+    pub latent_std: Vec<f32>,
+}
+
+/// Shape of one latent frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatentConfig {
+    /// Channels.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// Which codec turns latents into pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecKind {
+    /// The TAEHV convolution codec (spec 3.2), at any width.
+    Taehv,
+}
+
+/// Sizes of the codec. Stage 0 is the one nearest to the latents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodecConfig {
+    /// The codec's architecture.
+    pub kind: CodecKind,
+    /// Latent channels, equal to `dit.latent.channels`.
+    pub channels: usize,
+    /// Side of the pixel-shuffle block next to the picture.
+    pub patch: usize,
+    /// Channels before stages 0, 1, 2 and after the last.
+    pub widths: [usize; 4],
+    /// MemBlocks a stage.
+    pub blocks: usize,
+    /// Whether a stage doubles height and width.
+    pub space_up: [bool; 3],
+    /// Frames that a stage makes of one.
+    pub time_up: [usize; 3],
+}
+
+/// Noise levels of a denoising run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// The timestep warp: sigma' = shift * sigma / (1 + (shift - 1) * sigma).
+    pub shift: f32,
+    /// Nominal (unwarped) timesteps in (0, 1000], falling, by their number.
+    #[serde(deserialize_with = "unique_steps")]
+    pub steps: BTreeMap<usize, Vec<f32>>,
+    /// The entry of `steps` to use unless the host asks for another.
+    pub default_steps: usize,
+    /// Timestep in [0, 1000) at which the commit pass sees the clean frame.
+    pub context_noise: f32,
+}
+
+/// How frames in the window are numbered for rotary positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// Visible frames are 0, 1, ... (sink, rolling, chunk).
+    Compact,
+    /// Frame numbers since the stream began.
+    Absolute,
+}
+
+/// What attention remembers, in latent frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryConfig {
+    /// Frames attention can see, including the sink and the chunk in flight.
+    pub window: usize,
+    /// First frames of the stream that are never dropped.
+    pub sink: usize,
+    /// History frames a query is routed to; 0 means all of them.
+    pub route: usize,
+    /// Numbering of frames.
+    pub positions: Positions,
+}
+
+/// Latents to begin a world from without an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartConfig {
+    /// Name of the tensor [count, C, H, W] of normalised latents.
+    pub latents: String,
+    /// Events in force: one for all start frames, or one for each.
+    pub events: Vec<usize>,
+    /// Latent frames in the tensor.
+    pub count: usize,
+}
+
+/// How the weights came to be. Further keys are kept as they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The command that made the weights.
+    #[serde(default)]
+    pub command: String,
+    /// SHA-256 of the training data, hexadecimal.
+    #[serde(default)]
+    pub data_sha256: String,
+    /// Optimiser steps.
+    #[serde(default)]
+    pub steps: u64,
+    /// Whatever else the trainer noted.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// Reads just the version, so that a file of a later format is refused for that and not for its new fields.
+#[derive(Deserialize)]
+struct VersionOnly {
+    format: u32,
+}
+
+impl ModelConfig {
+    /// Parses and validates the `causeway` JSON.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`].
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        if text.len() > MAX_JSON {
+            return Err(ConfigError::TooLong(text.len()));
+        }
+        let json = |error: serde_json::Error| ConfigError::Json(error.to_string());
+        let VersionOnly { format } = serde_json::from_str(text).map_err(json)?;
+        if format != FORMAT {
+            return Err(ConfigError::Version { found: format });
+        }
+        let config: Self = serde_json::from_str(text).map_err(json)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The JSON that [`Self::from_json`] reads, on one line.
+    ///
+    /// # Errors
+    /// What [`Self::validate`] finds; a file is never written with a configuration that could not be read back.
+    pub fn to_json(&self) -> Result<String, ConfigError> {
+        self.validate()?;
+        let text = serde_json::to_string(self).map_err(|error| ConfigError::Json(error.to_string()))?;
+        if text.len() > MAX_JSON {
+            return Err(ConfigError::TooLong(text.len()));
+        }
+        Ok(text)
+    }
+
+    /// Checks every field, alone and against the others.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as [`ConfigError::Field`] or [`ConfigError::Version`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.format != FORMAT {
+            return Err(ConfigError::Version { found: self.format });
+        }
+        text("name", &self.name)?;
+        self.dit.validate()?;
+        self.codec.validate()?;
+        let channels = self.dit.latent.channels;
+        check("codec.channels", self.codec.channels, self.codec.channels == channels, || {
+            format!("dit.latent.channels, {channels}")
+        })?;
+        self.schedule.validate()?;
+        self.history.validate(self.dit.chunk)?;
+        if let Some(start) = &self.start {
+            start.validate(self.dit.events.len())?;
+        }
+        positive("fps", self.fps, 1000.0)
+    }
+
+    /// Size of a picture in pixels: (width, height).
+    pub fn picture(&self) -> (usize, usize) {
+        let scale = self.codec.space_factor();
+        (self.dit.latent.width * scale, self.dit.latent.height * scale)
+    }
+}
+
+impl DitConfig {
+    /// Dimensions of one attention head.
+    pub fn head_dim(&self) -> usize {
+        self.dim / self.heads
+    }
+
+    /// How RoPE splits a head over (time, height, width), in this order; each is even.
+    pub fn rope_dims(&self) -> [usize; 3] {
+        let (dim, side) = (self.head_dim(), self.head_dim() / 6);
+        [dim - 4 * side, 2 * side, 2 * side]
+    }
+
+    /// Tokens of one latent frame as (rows, columns).
+    pub fn token_grid(&self) -> (usize, usize) {
+        (self.latent.height / self.patch[1], self.latent.width / self.patch[2])
+    }
+
+    /// Tokens of one latent frame.
+    pub fn tokens_per_frame(&self) -> usize {
+        let (rows, columns) = self.token_grid();
+        rows * columns
+    }
+
+    /// Channels the patch embedding reads: the noisy frame's, then with `prev_frame` those of the previous clean frame.
+    pub fn in_channels(&self) -> usize {
+        self.latent.channels * if self.prev_frame { 2 } else { 1 }
+    }
+
+    /// Values the head writes for one token: the pixels of a patch, channel fastest.
+    pub fn head_out(&self) -> usize {
+        self.patch.iter().product::<usize>() * self.latent.channels
+    }
+
+    /// Values in one latent frame.
+    pub fn latent_len(&self) -> usize {
+        self.latent.channels * self.latent.height * self.latent.width
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        within("dit.dim", self.dim, 1, 16_384)?;
+        within("dit.heads", self.heads, 1, 256)?;
+        let (dim, heads) = (self.dim, self.heads);
+        check("dit.heads", heads, dim.is_multiple_of(heads), || format!("a divisor of dit.dim, {dim}"))?;
+        let head = self.head_dim();
+        check("dit.dim / dit.heads", head, head.is_multiple_of(2) && (6..=1024).contains(&head), || {
+            "an even number from 6 to 1024".to_owned()
+        })?;
+        within("dit.layers", self.layers, 1, 256)?;
+        within("dit.ffn_dim", self.ffn_dim, 1, 65_536)?;
+        within("dit.freq_dim", self.freq_dim, 2, 4096)?;
+        check("dit.freq_dim", self.freq_dim, self.freq_dim.is_multiple_of(2), || "an even number".to_owned())?;
+        positive("dit.eps", self.eps, 0.1)?;
+        self.validate_latents()?;
+        within("dit.chunk", self.chunk, 1, 64)?;
+        number("dit.rope_theta", self.rope_theta, self.rope_theta >= 1.0 && self.rope_theta <= 1e9, "from 1 to 1e9")?;
+        names("dit.actions", &self.actions)?;
+        names("dit.events", &self.events)?;
+        within("dit.event_tokens", self.event_tokens, 1, 512)
+    }
+
+    fn validate_latents(&self) -> Result<(), ConfigError> {
+        let latent = &self.latent;
+        within("dit.latent.channels", latent.channels, 1, 256)?;
+        within("dit.latent.height", latent.height, 1, 1024)?;
+        within("dit.latent.width", latent.width, 1, 1024)?;
+        within("dit.patch[0]", self.patch[0], 1, 1)?;
+        for (axis, side) in [(1, latent.height), (2, latent.width)] {
+            let (field, patch) = (format!("dit.patch[{axis}]"), self.patch[axis]);
+            within(&field, patch, 1, 16)?;
+            check(&field, patch, side.is_multiple_of(patch), || format!("a divisor of the latent's side, {side}"))?;
+        }
+        within("tokens per latent frame", self.tokens_per_frame(), 1, 65_536)?;
+        per_channel("dit.latent_mean", &self.latent_mean, latent.channels, |field, mean| {
+            number(field, mean, mean.abs() <= 1e6, "from -1e6 to 1e6")
+        })?;
+        per_channel("dit.latent_std", &self.latent_std, latent.channels, |field, std| positive(field, std, 1e6))
+    }
+}
+
+impl CodecConfig {
+    /// Pixels along one side for each latent.
+    pub fn space_factor(&self) -> usize {
+        self.patch << self.space_up.iter().filter(|up| **up).count()
+    }
+
+    /// Pixel frames for each latent frame.
+    pub fn time_factor(&self) -> usize {
+        self.time_up.iter().product()
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        within("codec.channels", self.channels, 1, 256)?;
+        within("codec.patch", self.patch, 1, 16)?;
+        for (i, &width) in self.widths.iter().enumerate() {
+            within(&format!("codec.widths[{i}]"), width, 1, 2048)?;
+        }
+        within("codec.blocks", self.blocks, 1, 16)?;
+        for (i, &frames) in self.time_up.iter().enumerate() {
+            within(&format!("codec.time_up[{i}]"), frames, 1, 4)?;
+        }
+        Ok(())
+    }
+}
+
+impl ScheduleConfig {
+    /// The warped noise levels sigma in (0, 1] of the entry with `count` steps, or `None` where there is none.
+    ///
+    /// Nominal 1000, 750, 500, 250 with shift 5 become 1, 0.9375, 0.83333, 0.625 (spec 2.1).
+    pub fn sigmas(&self, count: usize) -> Option<Vec<f32>> {
+        let warp = |step: &f32| {
+            let sigma = step / 1000.0;
+            self.shift * sigma / (1.0 + (self.shift - 1.0) * sigma)
+        };
+        Some(self.steps.get(&count)?.iter().map(warp).collect())
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        positive("schedule.shift", self.shift, 100.0)?;
+        let lists = self.steps.len();
+        check("schedule.steps", format!("a map of {lists}"), (1..=64).contains(&lists), || "1 to 64 lists".to_owned())?;
+        for (&count, list) in &self.steps {
+            let field = format!("schedule.steps.{count}");
+            within(&field, count, 1, 1000)?;
+            check(&field, format!("a list of {}", list.len()), list.len() == count, || format!("{count} timesteps"))?;
+            let mut last = f32::INFINITY;
+            for (i, &step) in list.iter().enumerate() {
+                let field = format!("{field}[{i}]");
+                number(&field, step, step > 0.0 && step <= 1000.0, "above 0 and at most 1000")?;
+                check(&field, step, step < last, || format!("less than the step before it, {last}"))?;
+                last = step;
+            }
+        }
+        let default = self.default_steps;
+        check("schedule.default_steps", default, self.steps.contains_key(&default), || {
+            "a key of schedule.steps".to_owned()
+        })?;
+        let noise = self.context_noise;
+        number("schedule.context_noise", noise, (0.0..1000.0).contains(&noise), "from 0 to below 1000")
+    }
+}
+
+impl HistoryConfig {
+    fn validate(&self, chunk: usize) -> Result<(), ConfigError> {
+        within("history.window", self.window, chunk + 1, 4096)?;
+        let (window, sink) = (self.window, self.sink);
+        check("history.sink", sink, sink <= window - chunk, || {
+            format!("at most history.window less the chunk, {}", window - chunk)
+        })?;
+        within("history.route", self.route, 0, window)
+    }
+}
+
+impl StartConfig {
+    fn validate(&self, events: usize) -> Result<(), ConfigError> {
+        text("start.latents", &self.latents)?;
+        check("start.latents", format!("{:?}", self.latents), self.latents.starts_with("start."), || {
+            "a tensor name that begins with `start.`".to_owned()
+        })?;
+        within("start.count", self.count, 1, 4096)?;
+        let listed = self.events.len();
+        check("start.events", format!("a list of {listed}"), listed == 1 || listed == self.count, || {
+            format!("1 event, or one for each of {} latents", self.count)
+        })?;
+        for (i, &event) in self.events.iter().enumerate() {
+            within(&format!("start.events[{i}]"), event, 0, events - 1)?;
+        }
+        Ok(())
+    }
+}
+
+fn check(field: &str, found: impl Display, right: bool, expected: impl FnOnce() -> String) -> Result<(), ConfigError> {
+    if right {
+        return Ok(());
+    }
+    Err(ConfigError::Field { field: field.to_owned(), found: found.to_string(), expected: expected() })
+}
+
+fn within(field: &str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
+    check(field, value, (low..=high).contains(&value), || {
+        if low == high { low.to_string() } else { format!("from {low} to {high}") }
+    })
+}
+
+/// A finite number for which `right` holds; comparisons are false for NaN, infinities are caught here.
+fn number(field: &str, value: f32, right: bool, expected: &str) -> Result<(), ConfigError> {
+    check(field, value, value.is_finite() && right, || format!("a number {expected}"))
+}
+
+fn positive(field: &str, value: f32, high: f32) -> Result<(), ConfigError> {
+    number(field, value, value > 0.0 && value <= high, &format!("above 0 and at most {high}"))
+}
+
+fn per_channel(
+    field: &str,
+    values: &[f32],
+    channels: usize,
+    right: impl Fn(&str, f32) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    let count = values.len();
+    check(field, format!("a list of {count}"), count == channels, || format!("one for each of {channels} channels"))?;
+    values.iter().enumerate().try_for_each(|(i, &value)| right(&format!("{field}[{i}]"), value))
+}
+
+fn text(field: &str, value: &str) -> Result<(), ConfigError> {
+    let length = value.len();
+    check(field, format!("a text of {length} bytes"), (1..=256).contains(&length), || "1 to 256 bytes".to_owned())
+}
+
+fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
+    let count = list.len();
+    check(field, format!("a list of {count}"), (1..=256).contains(&count), || "1 to 256 names".to_owned())?;
+    for (i, name) in list.iter().enumerate() {
+        let field = format!("{field}[{i}]");
+        text(&field, name)?;
+        check(&field, format!("{name:?}"), !list[..i].contains(name), || {
+            "a name not used before in the list".to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+/// A map that refuses repeated keys, which a plain map would silently resolve to the last one.
+fn unique_steps<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<usize, Vec<f32>>, D::Error> {
+    struct Steps;
+    impl<'de> serde::de::Visitor<'de> for Steps {
+        type Value = BTreeMap<usize, Vec<f32>>;
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("a map from step counts to lists of timesteps")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut steps = BTreeMap::new();
+            while let Some((count, list)) = map.next_entry()? {
+                if steps.insert(count, list).is_some() {
+                    return Err(serde::de::Error::custom(format!("schedule.steps names {count} twice")));
+                }
+            }
+            Ok(steps)
+        }
+    }
+    deserializer.deserialize_map(Steps)
+}

@@ -1,0 +1,124 @@
+//! A model in numbers, for people: what `causeway info` prints.
+
+use super::Model;
+use crate::config::ModelConfig;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use causeway_ops::quant::TensorView;
+use core::fmt;
+use serde::Serialize;
+
+/// Sums over one kind of tensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// What the tensors have in common: a type (`q8`) or a part of the network (`dit.blocks`).
+    pub name: String,
+    /// How many there are.
+    pub tensors: usize,
+    /// Values in them.
+    pub values: usize,
+    /// Bytes of values and scales.
+    pub bytes: usize,
+}
+
+/// Summary of a model file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Info {
+    /// Everything the file says about itself, licence and provenance included.
+    pub config: ModelConfig,
+    /// Trained values: all tensors but the start latents.
+    pub parameters: usize,
+    /// Bytes of the whole file.
+    pub file_bytes: usize,
+    /// Bytes of the header.
+    pub header_bytes: usize,
+    /// Bytes between tensors.
+    pub padding_bytes: usize,
+    /// Sums by storage type.
+    pub by_type: Vec<Share>,
+    /// Sums by part of the network.
+    pub by_group: Vec<Share>,
+}
+
+/// Parts of the network by name prefix; the first that fits counts.
+const GROUPS: [&str; 5] = ["dit.blocks", "dit", "taehv.decoder", "taehv.encoder", "start"];
+
+impl Info {
+    /// Sums up `model`.
+    pub fn of(model: &Model<'_>) -> Self {
+        let (mut by_type, mut by_group) = (Vec::new(), Vec::new());
+        for (name, view) in model.tensors() {
+            add(&mut by_type, view.dtype.name(), &view);
+            let group = GROUPS.into_iter().find(|group| name.starts_with(group));
+            add(&mut by_group, group.unwrap_or("other"), &view);
+        }
+        let weights: usize = by_group.iter().map(|share| share.bytes).sum();
+        let trained = by_group.iter().filter(|share| share.name != "start");
+        Self {
+            config: model.config().clone(),
+            parameters: trained.map(|share| share.values).sum(),
+            file_bytes: model.file_bytes(),
+            header_bytes: model.header_bytes(),
+            padding_bytes: model.file_bytes() - model.header_bytes() - weights,
+            by_type,
+            by_group,
+        }
+    }
+}
+
+fn add(shares: &mut Vec<Share>, name: &str, view: &TensorView<'_>) {
+    let index = shares.iter().position(|share| share.name == name).unwrap_or_else(|| {
+        shares.push(Share { name: name.to_owned(), ..Share::default() });
+        shares.len() - 1
+    });
+    let share = &mut shares[index];
+    share.tensors += 1;
+    share.values += view.len();
+    share.bytes += view.bytes();
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (config, dit) = (&self.config, &self.config.dit);
+        let (width, height) = config.picture();
+        let latent = dit.latent;
+        writeln!(f, "{} (family {:?}, format {})", config.name, config.family, config.format)?;
+        writeln!(f, "  picture     {width} x {height}, {} frames/s", config.fps)?;
+        writeln!(
+            f,
+            "  latent      {} x {} x {}, {} tokens, {} picture frame(s)",
+            latent.channels,
+            latent.height,
+            latent.width,
+            dit.tokens_per_frame(),
+            config.codec.time_factor()
+        )?;
+        writeln!(
+            f,
+            "  denoiser    dim {}, heads {}, layers {}, ffn {}, chunk {}",
+            dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.chunk
+        )?;
+        let history = config.history;
+        writeln!(f, "  history     window {}, sink {}, route {}", history.window, history.sink, history.route)?;
+        let counts: Vec<_> = config.schedule.steps.keys().collect();
+        writeln!(f, "  steps       {counts:?}, {} by default", config.schedule.default_steps)?;
+        writeln!(f, "  actions     {}", dit.actions.join(", "))?;
+        writeln!(f, "  events      {}", dit.events.join(", "))?;
+        writeln!(f, "  parameters  {}", self.parameters)?;
+        writeln!(
+            f,
+            "  file        {} bytes: header {}, padding {}",
+            self.file_bytes, self.header_bytes, self.padding_bytes
+        )?;
+        for share in self.by_type.iter().chain(&self.by_group) {
+            let Share { name, tensors, values, bytes } = share;
+            writeln!(f, "    {name:<14} {tensors:>5} tensors {values:>12} values {bytes:>12} bytes")?;
+        }
+        writeln!(f, "  licence     {}", config.license)?;
+        writeln!(f, "  credits     {}", config.credits)?;
+        writeln!(f, "  made by     {}", config.provenance.command)?;
+        writeln!(f, "  data        sha256 {}", config.provenance.data_sha256)?;
+        write!(f, "  trained     {} steps", config.provenance.steps)
+    }
+}

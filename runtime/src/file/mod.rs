@@ -1,0 +1,45 @@
+//! The model file: one safetensors file holding configuration and weights (`docs/model-file.md`).
+//!
+//! * [`Model`] opens a file (or bytes) in place and checks all of it; it is a [`WeightSource`] for backends.
+//! * [`expected_tensors`] lists what a configuration implies.
+//! * [`Info`] summarises a model for people.
+//! * [`Writer`], [`quantize()`] (feature `std`) make files.
+//!
+//! A file is untrusted input. Everything that reads one is free of `unsafe` and does not panic on any
+//! bytes; only the memory map itself, in `map`, is unsafe code.
+//!
+//! [`WeightSource`]: causeway_ops::quant::WeightSource
+
+#[forbid(unsafe_code)]
+mod error;
+#[forbid(unsafe_code)]
+mod header;
+#[forbid(unsafe_code)]
+mod info;
+#[cfg(feature = "std")]
+mod map;
+#[cfg(feature = "std")]
+#[forbid(unsafe_code)]
+mod quantize;
+#[forbid(unsafe_code)]
+mod reader;
+#[forbid(unsafe_code)]
+mod tensors;
+#[cfg(feature = "std")]
+#[forbid(unsafe_code)]
+mod writer;
+
+pub use error::{FileError, TensorMismatch};
+pub use info::{Info, Share};
+#[cfg(feature = "std")]
+pub use quantize::{quantize, quantize_to};
+pub use reader::Model;
+pub use tensors::{expected_tensors, may_quantise};
+#[cfg(feature = "std")]
+pub use writer::{PartialFile, TensorSpec, Writer, write_model, write_model_to};
+
+/// Tensor data and every tensor in it start at a multiple of this many bytes.
+pub const ALIGN: usize = 64;
+
+/// Names that begin so belong to gap fillers, not to weights.
+const PAD: &str = "_pad.";

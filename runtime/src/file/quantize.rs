@@ -1,0 +1,31 @@
+//! Converts a model to another weight type.
+
+use super::writer::specs;
+use super::{FileError, Model, PartialFile, Writer};
+use causeway_ops::quant::{DType, WeightSource};
+use std::io::Write;
+use std::path::Path;
+
+/// Writes `model` to `path` with the matrices of its blocks as `target` and all else as `F16` (as `F32` if `target` is). Tensors
+/// that already have their type are copied bit by bit.
+///
+/// # Errors
+/// `TooLargeForF16` where a plain tensor does not fit, `Io`.
+pub fn quantize(model: &Model<'_>, target: DType, path: impl AsRef<Path>) -> Result<(), FileError> {
+    quantize_to(model, target, PartialFile::create(path)?)?.commit()
+}
+
+/// As [`quantize`], to any sink.
+///
+/// # Errors
+/// As [`quantize`].
+pub fn quantize_to<W: Write>(model: &Model<'_>, target: DType, sink: W) -> Result<W, FileError> {
+    let specs = specs(model.config(), target)?;
+    let mut writer = Writer::new(sink, model.config(), specs.clone())?;
+    for spec in &specs {
+        if let Some(view) = model.tensor(&spec.name) {
+            writer.put_view(&spec.name, &view)?;
+        }
+    }
+    writer.finish()
+}

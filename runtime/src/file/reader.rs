@@ -1,0 +1,262 @@
+//! Opens model files in place, trusting nothing.
+
+use super::header::{self, Entry, RawType};
+use super::tensors::{expected_tensors, may_quantise};
+use super::{FileError, TensorMismatch};
+use crate::config::ModelConfig;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use causeway_ops::quant::{BLOCK, DType, TensorView, WeightSource};
+use core::fmt;
+use core::ops::Range;
+
+/// An opened model: its configuration and views of its tensors, in place.
+///
+/// Opening checks everything: the header, every offset, that the tensors are exactly those the configuration implies, and
+/// that no weight or scale is NaN or infinite. It reads each weight once (about as fast as memory allows) and copies none.
+pub struct Model<'a> {
+    config: ModelConfig,
+    tensors: Vec<Tensor>,
+    data_start: usize,
+    storage: Storage<'a>,
+}
+
+/// One tensor; ranges are bytes of the file.
+struct Tensor {
+    name: String,
+    dtype: DType,
+    shape: Vec<usize>,
+    data: Range<usize>,
+    scales: Option<Range<usize>>,
+}
+
+enum Storage<'a> {
+    Borrowed(&'a [u8]),
+    Shared(Arc<[u8]>),
+    #[cfg(feature = "std")]
+    Mapped(memmap2::Mmap),
+}
+
+impl Storage<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Storage::Borrowed(bytes) => bytes,
+            Storage::Shared(bytes) => bytes,
+            #[cfg(feature = "std")]
+            Storage::Mapped(map) => map,
+        }
+    }
+}
+
+impl<'a> Model<'a> {
+    /// Opens a model in borrowed bytes, whose address must be a multiple of 4 (that of a `Vec<u8>` is on common allocators;
+    /// for `include_bytes!` use [`Model::from_shared`], or wrap the bytes in an aligned type).
+    ///
+    /// # Errors
+    /// Any [`FileError`] but `Io`.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, FileError> {
+        Self::check(Storage::Borrowed(bytes))
+    }
+
+    fn check(storage: Storage<'a>) -> Result<Self, FileError> {
+        let bytes = storage.bytes();
+        if !bytes.as_ptr().addr().is_multiple_of(align_of::<f32>()) {
+            return Err(FileError::UnalignedBuffer);
+        }
+        let header = header::parse(bytes)?;
+        let config = ModelConfig::from_json(&header.config)?;
+        let tensors = join_scales(header.entries)?;
+        compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
+        check_finite(&tensors, bytes)?;
+        Ok(Self { config, tensors, data_start: header.data_start, storage })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// All tensors by name, sorted; scales are part of their tensor, padding is left out.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, TensorView<'_>)> {
+        self.tensors.iter().map(|tensor| (tensor.name.as_str(), self.view(tensor)))
+    }
+
+    /// Bytes of the whole file.
+    pub fn file_bytes(&self) -> usize {
+        self.storage.bytes().len()
+    }
+
+    /// Bytes before tensor data: the header and its length.
+    pub fn header_bytes(&self) -> usize {
+        self.data_start
+    }
+
+    fn view<'s>(&'s self, tensor: &'s Tensor) -> TensorView<'s> {
+        let bytes = self.storage.bytes();
+        TensorView {
+            dtype: tensor.dtype,
+            shape: &tensor.shape,
+            data: &bytes[tensor.data.clone()],
+            scales: tensor.scales.clone().map(|range| &bytes[range]),
+        }
+    }
+}
+
+impl Model<'static> {
+    /// Opens a model in shared bytes, without copying them.
+    ///
+    /// # Errors
+    /// Any [`FileError`] but `Io`.
+    pub fn from_shared(bytes: Arc<[u8]>) -> Result<Self, FileError> {
+        Self::check(Storage::Shared(bytes))
+    }
+
+    /// Maps and opens the model file at `path`.
+    ///
+    /// The file must not be changed in place while the model lives (replacing it by rename, as [`Writer`] does, is
+    /// fine). Where that cannot be relied upon use [`Model::read`].
+    ///
+    /// [`Writer`]: super::Writer
+    ///
+    /// # Errors
+    /// Any [`FileError`].
+    #[cfg(feature = "std")]
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, FileError> {
+        Self::check(Storage::Mapped(super::map::map(path.as_ref())?))
+    }
+
+    /// Reads the model file at `path` into memory and opens it there.
+    ///
+    /// # Errors
+    /// Any [`FileError`].
+    #[cfg(feature = "std")]
+    pub fn read(path: impl AsRef<std::path::Path>) -> Result<Self, FileError> {
+        let path = path.as_ref();
+        match std::fs::read(path) {
+            Ok(bytes) => Self::from_shared(bytes.into()),
+            Err(source) => Err(FileError::Io { action: "read", path: path.display().to_string(), source }),
+        }
+    }
+}
+
+impl WeightSource for Model<'_> {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
+        Some(self.view(&self.tensors[index]))
+    }
+}
+
+impl fmt::Debug for Model<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Model({}, {} tensors, {} bytes)", self.config.name, self.tensors.len(), self.file_bytes())
+    }
+}
+
+/// Gives quantised tensors their scales. `entries` are sorted by name and come out so.
+fn join_scales(entries: Vec<Entry>) -> Result<Vec<Tensor>, FileError> {
+    let is_coded = |entry: &Entry| matches!(entry.dtype, RawType::I8 | RawType::U8);
+    let mut coded: Vec<String> = entries.iter().filter(|e| is_coded(e)).map(|e| format!("{}.scale", e.name)).collect();
+    coded.sort_unstable();
+    let mut scales = BTreeMap::new();
+    let mut rest = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if coded.binary_search(&entry.name).is_ok() {
+            scales.insert(entry.name.clone(), entry);
+        } else {
+            rest.push(entry);
+        }
+    }
+    rest.into_iter().map(|entry| tensor(entry, &mut scales)).collect()
+}
+
+fn tensor(entry: Entry, scales: &mut BTreeMap<String, Entry>) -> Result<Tensor, FileError> {
+    let Entry { name, dtype, mut shape, bytes: data } = entry;
+    let dtype = match dtype {
+        RawType::F32 => DType::F32,
+        RawType::F16 => DType::F16,
+        RawType::I8 => DType::Q8,
+        RawType::U8 => DType::Q4,
+    };
+    if !dtype.is_quantised() {
+        return Ok(Tensor { name, dtype, shape, data, scales: None });
+    }
+    if let (DType::Q4, Some(inner)) = (dtype, shape.last_mut()) {
+        // The codes exist as bytes, so twice their number cannot overflow.
+        *inner *= 2;
+    }
+    if !may_quantise(&name, &shape) {
+        return Err(FileError::NotQuantisable(name));
+    }
+    let expected = [shape[0], shape[1] / BLOCK];
+    match scales.remove(&format!("{name}.scale")) {
+        Some(scale) if scale.dtype == RawType::F16 && scale.shape == expected => {
+            Ok(Tensor { name, dtype, shape, data, scales: Some(scale.bytes) })
+        }
+        other => {
+            let found = match other {
+                Some(scale) => format!("{} {:?}", scale.dtype.name(), scale.shape),
+                None => "none".to_owned(),
+            };
+            Err(FileError::Scales { name, expected: expected.to_vec(), found })
+        }
+    }
+}
+
+/// Compares names and shapes with those `config` implies.
+pub(super) fn compare_with_config<'t>(
+    config: &ModelConfig,
+    tensors: impl Iterator<Item = (&'t str, &'t [usize])>,
+) -> Result<(), TensorMismatch> {
+    let mut mismatch = TensorMismatch::default();
+    let mut expected: BTreeMap<String, Vec<usize>> = expected_tensors(config).into_iter().collect();
+    for (name, shape) in tensors {
+        match expected.remove(name) {
+            Some(right) if right == shape => {}
+            Some(right) => mismatch.misshapen.push((name.to_owned(), shape.to_vec(), right)),
+            None => mismatch.extra.push(name.to_owned()),
+        }
+    }
+    mismatch.missing.extend(expected.into_keys());
+    if mismatch.is_empty() { Ok(()) } else { Err(mismatch) }
+}
+
+fn check_finite(tensors: &[Tensor], bytes: &[u8]) -> Result<(), FileError> {
+    for tensor in tensors {
+        let found = match tensor.dtype {
+            DType::F32 => first_infinite_f32(&bytes[tensor.data.clone()]),
+            DType::F16 => first_infinite_f16(&bytes[tensor.data.clone()]),
+            DType::Q8 | DType::Q4 => None,
+        };
+        let scale = tensor.scales.clone().and_then(|range| first_infinite_f16(&bytes[range]));
+        if let Some((index, value)) = found {
+            return Err(FileError::NotFinite { name: tensor.name.clone(), index, value });
+        }
+        if let Some((index, value)) = scale {
+            return Err(FileError::NotFinite { name: format!("{}.scale", tensor.name), index, value });
+        }
+    }
+    Ok(())
+}
+
+/// The first NaN or infinity and its index. Both have all exponent bits set; testing those alone, without an early exit inside
+/// a chunk, lets the loop vectorise.
+fn first_infinite_f16(bytes: &[u8]) -> Option<(usize, f32)> {
+    let infinite = |raw: &[u8; 2]| u16::from_le_bytes(*raw) & 0x7c00 == 0x7c00;
+    let values = bytes.as_chunks::<2>().0;
+    let bad = values.chunks(1024).position(|chunk| chunk.iter().fold(false, |bad, raw| bad | infinite(raw)))?;
+    let index = bad * 1024 + values[bad * 1024..].iter().position(infinite)?;
+    Some((index, half::f16::from_le_bytes(values[index]).to_f32()))
+}
+
+/// As [`first_infinite_f16`].
+fn first_infinite_f32(bytes: &[u8]) -> Option<(usize, f32)> {
+    let infinite = |raw: &[u8; 4]| u32::from_le_bytes(*raw) & 0x7f80_0000 == 0x7f80_0000;
+    let values = bytes.as_chunks::<4>().0;
+    let bad = values.chunks(1024).position(|chunk| chunk.iter().fold(false, |bad, raw| bad | infinite(raw)))?;
+    let index = bad * 1024 + values[bad * 1024..].iter().position(infinite)?;
+    Some((index, f32::from_le_bytes(values[index])))
+}

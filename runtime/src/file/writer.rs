@@ -1,0 +1,315 @@
+//! Writes model files, tensor by tensor, so that a model never has to fit into memory twice.
+
+use super::header::{MAX_HEADER, RawType};
+use super::reader::compare_with_config;
+use super::tensors::{expected_tensors, may_quantise};
+use super::{ALIGN, FileError, PAD};
+use crate::config::ModelConfig;
+use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
+use half::f16;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A tensor that is going to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: String,
+    /// How to store it.
+    pub dtype: DType,
+    /// Its logical shape.
+    pub shape: Vec<usize>,
+}
+
+/// Writes a model file to any sink. The header comes first, so all tensors are announced up front and then put in that order.
+///
+/// ```
+/// # use causeway_runtime::{config::ModelConfig, file::*};
+/// # fn f(config: &ModelConfig, specs: Vec<TensorSpec>, values: &[f32]) -> Result<(), FileError> {
+/// let mut writer = Writer::new(PartialFile::create("world.safetensors")?, config, specs)?;
+/// while let Some(spec) = writer.next() {
+///     let name = spec.name.clone();
+///     writer.put(&name, values)?;
+/// }
+/// writer.finish()?.commit()
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Writer<W> {
+    sink: W,
+    specs: Vec<TensorSpec>,
+    written: usize,
+}
+
+impl<W: Write> Writer<W> {
+    /// Checks everything, then writes the header.
+    ///
+    /// # Errors
+    /// `Config`, `Tensors` (the specs must be exactly what the configuration implies, in any order), `NotQuantisable`, `Io`.
+    pub fn new(mut sink: W, config: &ModelConfig, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
+        let json = config.to_json()?;
+        compare_with_config(config, specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())))?;
+        if let Some(bad) = specs.iter().find(|s| s.dtype.is_quantised() && !may_quantise(&s.name, &s.shape)) {
+            return Err(FileError::NotQuantisable(bad.name.clone()));
+        }
+        let header = header(&json, &specs);
+        if header.len() > MAX_HEADER {
+            return Err(FileError::HeaderTooLarge(header.len() as u64));
+        }
+        write(&mut sink, &(header.len() as u64).to_le_bytes())?;
+        write(&mut sink, header.as_bytes())?;
+        Ok(Self { sink, specs, written: 0 })
+    }
+
+    /// The tensor to be put next, or `None` when all have been.
+    pub fn next(&self) -> Option<&TensorSpec> {
+        self.specs.get(self.written)
+    }
+
+    /// Stores `values` (all of the tensor's, row after row) in the announced type.
+    ///
+    /// # Errors
+    /// `WriteOrder` if `name` is not next or the count is wrong, `NotFinite`, `TooLargeForF16`, `Io`.
+    pub fn put(&mut self, name: &str, values: &[f32]) -> Result<(), FileError> {
+        let spec = self.expect(name, values.len())?;
+        let (data, scales) = encode(spec, values)?;
+        self.put_bytes(&data, &scales)
+    }
+
+    /// Stores a tensor of another model: as it is where it has the announced type, converted otherwise.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub fn put_view(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), FileError> {
+        if self.expect(name, view.len())?.dtype == view.dtype {
+            self.put_bytes(view.data, view.scales.unwrap_or(&[]))
+        } else {
+            self.put(name, &view.to_f32())
+        }
+    }
+
+    /// Flushes and gives the sink back.
+    ///
+    /// # Errors
+    /// `WriteOrder` if tensors are still to come, `Io`.
+    pub fn finish(mut self) -> Result<W, FileError> {
+        if let Some(spec) = self.next() {
+            let (found, expected) = ("the end".to_owned(), format!("tensor {}", spec.name));
+            return Err(FileError::WriteOrder { found, expected });
+        }
+        self.sink.flush().map_err(write_error)?;
+        Ok(self.sink)
+    }
+
+    fn expect(&self, name: &str, count: usize) -> Result<&TensorSpec, FileError> {
+        let found = || format!("{count} values of tensor {name}");
+        let Some(spec) = self.next() else {
+            return Err(FileError::WriteOrder { found: found(), expected: "nothing more".to_owned() });
+        };
+        let right = spec.shape.iter().product::<usize>();
+        if spec.name != name || right != count {
+            let expected = format!("{right} values of tensor {}", spec.name);
+            return Err(FileError::WriteOrder { found: found(), expected });
+        }
+        Ok(spec)
+    }
+
+    fn put_bytes(&mut self, data: &[u8], scales: &[u8]) -> Result<(), FileError> {
+        for part in [data, scales] {
+            write(&mut self.sink, part)?;
+            write(&mut self.sink, &[0; ALIGN][..padding(part.len())])?;
+        }
+        self.written += 1;
+        Ok(())
+    }
+}
+
+/// Writes a whole model to `sink`: matrices of blocks as `dtype`, all else as `F16` (as `F32` if `dtype` is). `values` is asked
+/// for each tensor by name and shape, in the order of [`expected_tensors`].
+///
+/// # Errors
+/// As [`Writer::new`] and [`Writer::put`].
+pub fn write_model_to<W: Write>(
+    sink: W,
+    config: &ModelConfig,
+    dtype: DType,
+    mut values: impl FnMut(&str, &[usize]) -> Vec<f32>,
+) -> Result<W, FileError> {
+    let specs = specs(config, dtype)?;
+    let mut writer = Writer::new(sink, config, specs.clone())?;
+    for spec in &specs {
+        writer.put(&spec.name, &values(&spec.name, &spec.shape))?;
+    }
+    writer.finish()
+}
+
+/// [`write_model_to`] the file at `path`, which appears complete or not at all.
+///
+/// # Errors
+/// As [`write_model_to`] and [`PartialFile`].
+pub fn write_model(
+    path: impl AsRef<Path>,
+    config: &ModelConfig,
+    dtype: DType,
+    values: impl FnMut(&str, &[usize]) -> Vec<f32>,
+) -> Result<(), FileError> {
+    write_model_to(PartialFile::create(path)?, config, dtype, values)?.commit()
+}
+
+/// The tensors of `config` when matrices of blocks are stored as `dtype`.
+pub(super) fn specs(config: &ModelConfig, dtype: DType) -> Result<Vec<TensorSpec>, FileError> {
+    config.validate()?;
+    let plain = if dtype.is_quantised() { DType::F16 } else { dtype };
+    let spec = |(name, shape): (String, Vec<usize>)| {
+        let dtype = if may_quantise(&name, &shape) { dtype } else { plain };
+        TensorSpec { name, dtype, shape }
+    };
+    Ok(expected_tensors(config).into_iter().map(spec).collect())
+}
+
+/// A file being written beside its final name, which it takes by [`PartialFile::commit`]. Dropped before that it vanishes, and
+/// the file that was there before stays as it was.
+#[derive(Debug)]
+pub struct PartialFile {
+    file: Option<BufWriter<File>>,
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl PartialFile {
+    /// Opens `path` + `.partial` for writing.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref().to_owned();
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(io_error("create", &partial))?;
+        Ok(Self { file: Some(BufWriter::with_capacity(1 << 20, file)), partial, path })
+    }
+
+    /// Syncs to the disk and renames to the final name.
+    ///
+    /// # Errors
+    /// `Io`; the file that was there before is then still there.
+    pub fn commit(mut self) -> Result<(), FileError> {
+        if let Some(file) = self.file.take() {
+            let synced = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
+            let renamed = synced.and_then(|()| fs::rename(&self.partial, &self.path));
+            if let Err(source) = renamed {
+                let _ = fs::remove_file(&self.partial);
+                return Err(io_error("write", &self.path)(source));
+            }
+        }
+        // The new name is on the disk only when the folder is; not every system can open a folder, and the data are safe.
+        if let Some(folder) = self.path.parent() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        }
+        Ok(())
+    }
+}
+
+impl Write for PartialFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// Bytes from `length` to the next multiple of 64.
+fn padding(length: usize) -> usize {
+    length.next_multiple_of(ALIGN) - length
+}
+
+/// The header text, padded so that data start aligned. Offsets count from the start of data, so they do not depend on it.
+fn header(config: &str, specs: &[TensorSpec]) -> String {
+    let mut text = format!("{{\"__metadata__\":{{\"causeway\":{}}}", quoted(config));
+    let (mut offset, mut pads) = (0, 0);
+    let mut add = |name: &str, dtype: RawType, shape: &[usize], bytes: usize| {
+        let mut region = |name: &str, dtype: RawType, shape: &[usize], bytes: usize| {
+            let (name, dtype, end) = (quoted(name), dtype.name(), offset + bytes);
+            text += &format!(",{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[{offset},{end}]}}");
+            offset = end;
+        };
+        region(name, dtype, shape, bytes);
+        let gap = padding(bytes);
+        if gap > 0 {
+            region(&format!("{PAD}{pads}"), RawType::U8, &[gap], gap);
+            pads += 1;
+        }
+    };
+    for TensorSpec { name, dtype, shape } in specs {
+        let count = shape.iter().product::<usize>();
+        let bytes = dtype.data_bytes(count).unwrap_or_default();
+        match dtype {
+            DType::F32 => add(name, RawType::F32, shape, bytes),
+            DType::F16 => add(name, RawType::F16, shape, bytes),
+            DType::Q8 => add(name, RawType::I8, shape, bytes),
+            DType::Q4 => add(name, RawType::U8, &[shape[0], shape[1] / 2], bytes),
+        }
+        if dtype.is_quantised() {
+            let scales = [shape[0], shape[1] / BLOCK];
+            add(&format!("{name}.scale"), RawType::F16, &scales, dtype.scale_bytes(count));
+        }
+    }
+    text.push('}');
+    let spaces = padding(8 + text.len());
+    text.extend(std::iter::repeat_n(' ', spaces));
+    text
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Data and scales of `values` in the type of `spec`.
+fn encode(spec: &TensorSpec, values: &[f32]) -> Result<(Vec<u8>, Vec<u8>), FileError> {
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        return Err(FileError::NotFinite { name: spec.name.clone(), index, value: values[index] });
+    }
+    let (mut data, mut scales) = (Vec::new(), Vec::new());
+    match spec.dtype {
+        DType::F32 => data.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        DType::F16 => {
+            let large = |value: &f32| f16::from_f32(*value).is_infinite();
+            if let Some(index) = values.iter().position(large) {
+                return Err(FileError::TooLargeForF16 { name: spec.name.clone(), index, value: values[index] });
+            }
+            data.extend(values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()));
+        }
+        DType::Q8 => quantise_q8(values, &mut data, &mut scales),
+        DType::Q4 => quantise_q4(values, &mut data, &mut scales),
+    }
+    Ok((data, scales))
+}
+
+fn write(sink: &mut impl Write, bytes: &[u8]) -> Result<(), FileError> {
+    sink.write_all(bytes).map_err(write_error)
+}
+
+fn write_error(source: io::Error) -> FileError {
+    FileError::Io { action: "write", path: "the model file".to_owned(), source }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.display().to_string();
+    move |source| FileError::Io { action, path, source }
+}
