@@ -1,6 +1,39 @@
 //! Model file, model families and sessions of the Causeway runtime.
+//!
+//! ```no_run
+//! use causeway_runtime::{Model, Session, SessionOptions, Pump};
+//!
+//! let model = Model::open("world.safetensors")?;
+//! let mut session = Session::new(&model, SessionOptions::default())?;
+//! session.set_action(&[1.0, 0.0, 0.0, 0.0, 0.0])?;
+//! while session.pump(causeway_runtime::Budget::Micros(2_000))? != Pump::Frame {}
+//! let frame = session.frame().unwrap();
+//! println!("{}x{}, shows action {}", frame.width, frame.height, frame.receipt.action);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//! * `std` (default): files and memory maps, threads, a clock. Without it the crate is `no_std + alloc`: models come from bytes,
+//!   budgets are counted in nodes.
+//! * `gpu`: sessions on wgpu.
+//!
+//! # Limits
+//! One family (`world`); codecs that keep the frame rate; activations and the KV ring in `f32`.
+//!
+//! # Safety
+//! `unsafe` appears only where a file is mapped; the mapped bytes are checked before use and must not be changed by others while
+//! the model is open.
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 
+pub mod clock;
 pub mod config;
 pub mod file;
+pub mod model;
+pub mod session;
+
+pub use config::ModelConfig;
+pub use file::{FileError, Model};
+pub use session::{
+    BackendChoice, Budget, EventTime, Frame, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start,
+};
