@@ -47,6 +47,9 @@ pub enum BackendError {
         /// Bytes granted.
         cap: usize,
     },
+    /// The CPU lacks the instruction set asked for.
+    #[error("this CPU cannot run `{0}` code")]
+    Isa(String),
     /// No GPU adapter fits.
     #[error("no GPU adapter: {0}")]
     NoAdapter(String),
@@ -103,6 +106,13 @@ pub trait Backend {
 
     /// True when work submitted earlier has finished, so that more may be submitted without queueing up.
     fn idle(&mut self) -> Result<bool, BackendError>;
+
+    /// How many nodes from `node` on make a slice of about `micros` microseconds, at least 1; `u64::MAX` asks for the whole pass.
+    /// A CPU backend returns control after every node, so its slices are single nodes.
+    fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {
+        let _ = (pass, node, micros);
+        1
+    }
 
     /// Measured or estimated cost of a node in microseconds, for slicing; None before it is known.
     fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {

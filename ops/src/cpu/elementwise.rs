@@ -1,12 +1,189 @@
-//! Kernels.
-pub(crate) fn activate(_op: &crate::op::Activate, _cx: &super::Context<'_>) {}
-pub(crate) fn modulation(_op: &crate::op::Modulation, _cx: &super::Context<'_>) {}
-pub(crate) fn timestep(_op: &crate::op::Timestep, _cx: &super::Context<'_>) {}
-pub(crate) fn patchify(_op: &crate::op::Patchify, _cx: &super::Context<'_>) {}
-pub(crate) fn unpatchify(_op: &crate::op::Unpatchify, _cx: &super::Context<'_>) {}
-pub(crate) fn noise(_op: &crate::op::Noise, _cx: &super::Context<'_>) {}
-pub(crate) fn denoise(_op: &crate::op::Denoise, _cx: &super::Context<'_>) {}
-pub(crate) fn to_pixels(_op: &crate::op::ToPixels, _cx: &super::Context<'_>) {}
-pub(crate) fn from_pixels(_op: &crate::op::FromPixels, _cx: &super::Context<'_>) {}
-pub(crate) fn copy(_op: &crate::op::Copy, _cx: &super::Context<'_>) {}
-pub(crate) fn embed(_op: &crate::op::Embed, _cx: &super::Context<'_>) {}
+//! Kernels that touch each element once.
+
+use super::Context;
+use crate::{
+    op::{
+        Activate, Activation, Copy, Denoise, Embed, FromPixels, Modulation, Noise, Patchify, Timestep, ToPixels,
+        Unpatchify,
+    },
+    philox,
+};
+
+/// One number through an activation.
+pub(crate) fn apply(activation: Activation, x: f32) -> f32 {
+    match activation {
+        Activation::None => x,
+        Activation::Relu => x.max(0.0),
+        Activation::Silu => x / (1.0 + libm::expf(-x)),
+        Activation::Gelu => 0.5 * x * (1.0 + libm::tanhf(0.797_884_56 * (x + 0.044_715 * x * x * x))),
+        Activation::SoftClamp => libm::tanhf(x / 3.0) * 3.0,
+    }
+}
+
+pub(crate) fn activate(op: &Activate, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
+    for (y, &x) in y[..op.len].iter_mut().zip(x) {
+        *y = apply(op.activation, x);
+    }
+    if let Some((table, channels)) = op.affine {
+        // SAFETY: declared access.
+        let table = unsafe { cx.read::<f32>(table) };
+        let (scale, shift) = table.split_at(channels);
+        for row in y[..op.len].chunks_exact_mut(channels) {
+            for ((y, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
+                *y = *y * scale + shift;
+            }
+        }
+    }
+}
+
+pub(crate) fn modulation(op: &Modulation, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
+    let weight = cx.vector(op.weight);
+    let row = op.vectors * op.dim;
+    for (frame, y) in y.chunks_exact_mut(row).take(op.frames).enumerate() {
+        for (vector, y) in y.chunks_exact_mut(op.dim).enumerate() {
+            let from = if op.broadcast { frame * op.dim } else { frame * row + vector * op.dim };
+            let offset = &weight[vector * op.dim..];
+            for ((y, x), offset) in y.iter_mut().zip(&x[from..]).zip(offset) {
+                *y = x + offset;
+            }
+        }
+    }
+}
+
+pub(crate) fn timestep(op: &Timestep, cx: &Context<'_>) {
+    // SAFETY: declared access.
+    let y = unsafe { cx.write::<f32>(op.y) };
+    let half = op.features / 2;
+    for i in 0..half {
+        let frequency = libm::pow(10_000.0, -(i as f64) / half as f64);
+        let angle = f64::from(cx.params.timestep) * frequency;
+        let (sin, cos) = libm::sincos(angle);
+        for frame in 0..op.frames {
+            y[frame * op.features + i] = cos as f32;
+            y[frame * op.features + half + i] = sin as f32;
+        }
+    }
+}
+
+pub(crate) fn patchify(op: &Patchify, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
+    // SAFETY: declared access.
+    let previous = op.previous.map(|id| unsafe { cx.read::<f32>(id) });
+    let [ph, pw] = op.patch;
+    let (rows, columns) = (op.height / ph, op.width / pw);
+    let frame = op.height * op.width * op.channels;
+    for (token, y) in y.chunks_exact_mut(op.features()).take(op.frames * rows * columns).enumerate() {
+        let (f, i, j) = (token / (rows * columns), token / columns % rows, token % columns);
+        let sources = [Some(&x[f * frame..]), previous];
+        for (source, y) in sources.into_iter().flatten().zip(y.chunks_exact_mut(op.channels * ph * pw)) {
+            for dy in 0..ph {
+                for dx in 0..pw {
+                    let pixel = (i * ph + dy) * op.width + j * pw + dx;
+                    for (c, x) in source[pixel * op.channels..][..op.channels].iter().enumerate() {
+                        y[(c * ph + dy) * pw + dx] = *x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn unpatchify(op: &Unpatchify, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
+    let [ph, pw] = op.patch;
+    let (rows, columns) = (op.height / ph, op.width / pw);
+    let frame = op.height * op.width;
+    for (token, x) in x.chunks_exact(ph * pw * op.channels).take(op.frames * rows * columns).enumerate() {
+        let (f, i, j) = (token / (rows * columns), token / columns % rows, token % columns);
+        for (at, x) in x.chunks_exact(op.channels).enumerate() {
+            let pixel = f * frame + (i * ph + at / pw) * op.width + j * pw + at % pw;
+            y[pixel * op.channels..][..op.channels].copy_from_slice(x);
+        }
+    }
+}
+
+pub(crate) fn noise(op: &Noise, cx: &Context<'_>) {
+    // SAFETY: declared access.
+    let y = unsafe { cx.write::<f32>(op.y) };
+    for (f, y) in y.chunks_exact_mut(op.len).take(op.frames).enumerate() {
+        for (quad, y) in y.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            *y = philox::normal4(cx.params.seed, cx.params.frame + f as u32, 0, quad as u32);
+        }
+    }
+}
+
+pub(crate) fn denoise(op: &Denoise, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (v, x) = unsafe { (cx.read::<f32>(op.v), cx.write::<f32>(op.x)) };
+    let (sigma, next) = (cx.params.sigma, cx.params.next_sigma);
+    for (f, (x, v)) in x.chunks_exact_mut(op.len).zip(v.chunks_exact(op.len)).take(op.frames).enumerate() {
+        let quads = x.as_chunks_mut::<4>().0.iter_mut().zip(v.as_chunks::<4>().0);
+        for (quad, (x, v)) in quads.enumerate() {
+            let noise = if next > 0.0 {
+                philox::normal4(cx.params.seed, cx.params.frame + f as u32, cx.params.step + 1, quad as u32)
+            } else {
+                [0.0; 4]
+            };
+            for i in 0..4 {
+                let clean = x[i] - sigma * v[i];
+                x[i] = (1.0 - next) * clean + next * noise[i];
+            }
+        }
+    }
+}
+
+pub(crate) fn to_pixels(op: &ToPixels, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<u32>(op.y)) };
+    let (p, width) = (op.patch, op.width * op.patch);
+    for (row, y) in y.chunks_exact_mut(width).take(op.height * p).enumerate() {
+        for (column, y) in y.iter_mut().enumerate() {
+            let cell = &x[((row / p) * op.width + column / p) * 3 * p * p..][..3 * p * p];
+            let byte = |c: usize| {
+                let value = cell[(c * p + row % p) * p + column % p];
+                (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u32
+            };
+            *y = byte(0) | byte(1) << 8 | byte(2) << 16 | 0xff00_0000;
+        }
+    }
+}
+
+pub(crate) fn from_pixels(op: &FromPixels, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<u32>(op.x), cx.write::<f32>(op.y)) };
+    let (p, width) = (op.patch, op.width * op.patch);
+    for (row, x) in x.chunks_exact(width).take(op.height * p).enumerate() {
+        for (column, &pixel) in x.iter().enumerate() {
+            let cell = &mut y[((row / p) * op.width + column / p) * 3 * p * p..][..3 * p * p];
+            for c in 0..3 {
+                cell[(c * p + row % p) * p + column % p] = (pixel >> (8 * c) & 255) as f32 / 255.0;
+            }
+        }
+    }
+}
+
+pub(crate) fn copy(op: &Copy, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<u32>(op.x), cx.write::<u32>(op.y)) };
+    y[op.y_offset..][..op.len].copy_from_slice(&x[op.x_offset..][..op.len]);
+}
+
+pub(crate) fn embed(op: &Embed, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (mix, y) = unsafe { (cx.read::<f32>(op.mix), cx.write::<f32>(op.y)) };
+    let y = &mut y[..op.len];
+    y.fill(0.0);
+    for (&mix, row) in mix.iter().zip(cx.vector(op.weight).chunks_exact(op.len)).take(op.entries) {
+        if mix != 0.0 {
+            for (y, x) in y.iter_mut().zip(row) {
+                *y += mix * x;
+            }
+        }
+    }
+}

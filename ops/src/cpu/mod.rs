@@ -3,20 +3,327 @@
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
 pub(crate) mod attention;
+mod block;
+mod context;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
+mod isa;
 pub(crate) mod norm;
+mod scratch;
+mod weights;
 
+use alloc::{sync::Arc, vec, vec::Vec};
+use core::ops::Range;
+
+use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, weights::Prepared};
 use crate::{
+    backend::{Backend, BackendError, Memory},
+    op::Op,
+    parallel::{Parallel, Serial},
     params::Params,
-    plan::{BufferId, Plan, WeightId},
+    plan::{BufferId, BufferKind, PassId, Plan},
+    planner::Layout,
+    quant::WeightSource,
 };
 
-/// What a kernel sees: its buffers, its weights, the run's parameters.
-pub struct Context<'a> {
-    _plan: &'a Plan,
-    /// Per-run parameters.
-    pub params: &'a Params,
-    _ids: (BufferId, WeightId),
+pub use self::{context::Context, isa::Isa};
+
+/// How a [`CpuBackend`] computes.
+#[derive(Clone)]
+pub struct CpuOptions {
+    /// Instruction set; None takes the fastest this machine has.
+    pub isa: Option<Isa>,
+    /// Threads. Kernels split work over outputs only, so results do not depend on it.
+    pub parallel: Arc<dyn Parallel>,
+    /// Most bytes that the backend may hold.
+    pub memory_cap: Option<usize>,
+}
+
+impl Default for CpuOptions {
+    fn default() -> Self {
+        Self { isa: None, parallel: Arc::new(Serial), memory_cap: None }
+    }
+}
+
+/// Runs a plan on the CPU. After creation `run` makes no heap allocation.
+pub struct CpuBackend {
+    plan: Plan,
+    layout: Layout,
+    memory: Memory,
+    isa: Isa,
+    parallel: Arc<dyn Parallel>,
+    arena: Block,
+    constants: Block,
+    /// Where each buffer lies in `arena` or `constants`.
+    places: Vec<Place>,
+    weights: Vec<Prepared>,
+    scratch: Scratch,
+    /// Contents of the buffer being read, and its bytes once a read has begun.
+    staging: Block,
+    reading: Option<usize>,
+    timings: Timings,
+}
+
+/// Arena offsets are multiples of this many elements: one cache line.
+const ALIGN: usize = 16;
+
+/// Exact bytes that a [`CpuBackend`] of `plan` holds, without allocating them.
+///
+/// # Errors
+/// A weight is missing or has another shape, or the instruction set is not available.
+pub fn memory(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Result<Memory, BackendError> {
+    let isa = choose(options)?;
+    let layout = Layout::new(plan, ALIGN);
+    let mut packed = 0;
+    for weight in &plan.weights {
+        packed += weights::bytes(weight, &weights::find(weight, weights)?, isa);
+    }
+    let state = layout.state * size_of::<u32>();
+    let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
+    let tables = plan.buffers.len() * size_of::<Place>() + Timings::bytes(plan);
+    let overhead = need(plan).bytes(options.parallel.threads().max(1)) + Block::bytes_for(staging_words(plan)) + tables;
+    Ok(Memory { weights: packed, state, activations, overhead })
+}
+
+fn choose(options: &CpuOptions) -> Result<Isa, BackendError> {
+    let isa = options.isa.unwrap_or_else(Isa::best);
+    if isa.available() { Ok(isa) } else { Err(BackendError::Isa(isa.name().into())) }
+}
+
+fn constant_words(plan: &Plan) -> usize {
+    let words =
+        |kind: &BufferKind| if let BufferKind::Constant(data) = kind { data.len().next_multiple_of(ALIGN) } else { 0 };
+    plan.buffers.iter().map(|buffer| words(&buffer.kind)).sum()
+}
+
+/// Staging holds the largest output.
+fn staging_words(plan: &Plan) -> usize {
+    plan.buffers.iter().filter(|b| b.kind == BufferKind::Output).map(|b| b.len).max().unwrap_or(0)
+}
+
+/// Scratch that the most demanding node needs.
+fn need(plan: &Plan) -> Need {
+    let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
+    nodes.map(|op| need_of(op)).fold(Need::default(), Need::max)
+}
+
+fn need_of(op: &Op) -> Need {
+    match op {
+        Op::Attention(op) => attention::need(op),
+        Op::Route(op) => attention::route_need(op),
+        Op::CrossAttention(op) => attention::cross_need(op),
+        _ => Need::default(),
+    }
+}
+
+impl CpuBackend {
+    /// Allocates the plan's memory and prepares its weights.
+    ///
+    /// # Errors
+    /// A weight is missing or has another shape, the memory cap is too small (the error carries the bytes needed), or the
+    /// instruction set is not available.
+    pub fn new(plan: Plan, weights: &dyn WeightSource, options: CpuOptions) -> Result<Self, BackendError> {
+        let memory = memory(&plan, weights, &options)?;
+        if let Some(cap) = options.memory_cap.filter(|&cap| cap < memory.total()) {
+            return Err(BackendError::MemoryCap { needed: memory.total(), cap });
+        }
+        let isa = choose(&options)?;
+        let layout = Layout::new(&plan, ALIGN);
+        let weights = weights::prepare_all(&plan, weights, isa)?;
+        let arena = Block::zeroed(layout.total);
+        let mut constants = Block::zeroed(constant_words(&plan));
+        let places = place(&plan, &layout, &mut constants);
+        let scratch = Scratch::new(need(&plan), options.parallel.threads());
+        let staging = Block::zeroed(staging_words(&plan));
+        let timings = Timings::new(&plan);
+        let parallel = options.parallel;
+        Ok(Self {
+            plan,
+            layout,
+            memory,
+            isa,
+            parallel,
+            arena,
+            constants,
+            places,
+            weights,
+            scratch,
+            staging,
+            reading: None,
+            timings,
+        })
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Arena words of a buffer, if it has a place there and `found` bytes are its size.
+    fn words(&self, id: BufferId, found: usize) -> Result<Range<usize>, BackendError> {
+        let buffer = self.plan.buffer(id);
+        match self.layout.offset(id) {
+            Some(from) if found == 4 * buffer.len => Ok(from..from + buffer.len),
+            place => {
+                let expected = if place.is_some() { 4 * buffer.len } else { 0 };
+                Err(BackendError::Size { buffer: buffer.name.clone(), expected, found })
+            }
+        }
+    }
+
+    fn size(&self, found: usize) -> Result<(), BackendError> {
+        let expected = self.arena.bytes();
+        if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
+    }
+}
+
+/// Copies constants to their block and finds every buffer's place.
+fn place(plan: &Plan, layout: &Layout, constants: &mut Block) -> Vec<Place> {
+    let words = constants.as_mut_slice::<f32>();
+    let mut next = 0;
+    let buffers = plan.buffers.iter().zip(&layout.offsets);
+    let places = buffers.map(|(buffer, offset)| match (&buffer.kind, offset) {
+        (BufferKind::Constant(data), _) => {
+            let from = next;
+            next += data.len().next_multiple_of(ALIGN);
+            words[from..from + data.len()].copy_from_slice(data);
+            Place { constant: true, from, len: data.len() }
+        }
+        (_, Some(from)) => Place { constant: false, from: *from, len: buffer.len },
+        (_, None) => Place { constant: false, from: 0, len: 0 },
+    });
+    places.collect()
+}
+
+impl Backend for CpuBackend {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
+        let context = Context {
+            params,
+            isa: self.isa,
+            scratch: &self.scratch,
+            arena: self.arena.as_mut_slice().as_mut_ptr(),
+            constants: self.constants.as_mut_slice().as_mut_ptr(),
+            places: &self.places,
+            weights: &self.weights,
+            parallel: &*self.parallel,
+        };
+        let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
+        let end = nodes.end.min(list.len());
+        for node in nodes.start.min(end)..end {
+            self.timings.time(pass, node, || list[node].operator().run(&context));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError> {
+        let words = self.words(buffer, bytes.len())?;
+        bytemuck::cast_slice_mut(&mut self.arena.as_mut_slice::<u32>()[words]).copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: BufferId, bytes: &mut [u8]) -> Result<(), BackendError> {
+        let words = self.words(buffer, bytes.len())?;
+        bytes.copy_from_slice(bytemuck::cast_slice(&self.arena.as_slice::<u32>()[words]));
+        Ok(())
+    }
+
+    /// Copies at once, so later runs may overwrite the buffer. Buffers larger than every output make the staging memory grow.
+    fn begin_read(&mut self, buffer: BufferId) -> Result<(), BackendError> {
+        let bytes = 4 * self.plan.buffer(buffer).len;
+        let words = self.words(buffer, bytes)?;
+        if self.staging.bytes() < bytes {
+            self.staging = Block::zeroed(words.len());
+        }
+        self.staging.as_mut_slice::<u32>()[..words.len()].copy_from_slice(&self.arena.as_slice()[words]);
+        self.reading = Some(bytes);
+        Ok(())
+    }
+
+    fn poll_read(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        let Some(expected) = self.reading else { return Ok(false) };
+        if bytes.len() != expected {
+            return Err(BackendError::Size { buffer: "read".into(), expected, found: bytes.len() });
+        }
+        bytes.copy_from_slice(&self.staging.as_slice()[..expected]);
+        self.reading = None;
+        Ok(true)
+    }
+
+    fn arena_bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    fn save(&mut self, bytes: &mut [u8]) -> Result<(), BackendError> {
+        self.size(bytes.len())?;
+        bytes.copy_from_slice(self.arena.as_slice());
+        Ok(())
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
+        self.size(bytes.len())?;
+        self.arena.as_mut_slice().copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn idle(&mut self) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
+        self.timings.micros(pass, node)
+    }
+}
+
+/// Measured cost of every node: a moving average, so that slicing follows a machine that slows down.
+struct Timings {
+    /// First entry of each pass in `micros`.
+    first: Vec<usize>,
+    /// Microseconds, 0 before the first run.
+    micros: Vec<f32>,
+}
+
+impl Timings {
+    fn new(plan: &Plan) -> Self {
+        let mut total = 0;
+        let first = plan.passes.iter().map(|pass| {
+            let first = total;
+            total += pass.nodes.len();
+            first
+        });
+        let first = first.collect();
+        Self { first, micros: vec![0.0; total] }
+    }
+
+    fn bytes(plan: &Plan) -> usize {
+        let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
+        plan.passes.len() * size_of::<usize>() + nodes * size_of::<f32>()
+    }
+
+    #[cfg(feature = "std")]
+    fn time(&mut self, pass: PassId, node: usize, f: impl FnOnce()) {
+        let start = std::time::Instant::now();
+        f();
+        let elapsed = start.elapsed().as_secs_f32() * 1e6;
+        let mean = &mut self.micros[self.first[pass.0 as usize] + node];
+        *mean = if *mean == 0.0 { elapsed } else { *mean + 0.125 * (elapsed - *mean) };
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn time(&mut self, _pass: PassId, _node: usize, f: impl FnOnce()) {
+        f();
+    }
+
+    fn micros(&self, pass: PassId, node: usize) -> Option<f32> {
+        let first = self.first.get(pass.0 as usize)?;
+        self.micros.get(first + node).copied().filter(|&micros| micros > 0.0)
+    }
 }

@@ -1,0 +1,131 @@
+//! What a kernel sees, and how it spreads its work.
+
+use core::marker::PhantomData;
+
+use super::{isa::Isa, scratch::Scratch, weights::Prepared};
+use crate::{
+    parallel::Parallel,
+    params::Params,
+    plan::{BufferId, WeightId},
+};
+
+/// Where a buffer lies: first word and words. Empty for a buffer no node touches.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// In the block of constants, else in the arena.
+    pub(crate) constant: bool,
+    pub(crate) from: usize,
+    pub(crate) len: usize,
+}
+
+/// What a kernel sees: its buffers, its weights, the run's parameters, threads and scratch memory.
+///
+/// Views are handed out by unsafe methods with one contract: a kernel asks only for the buffers its operator declares, writes
+/// only those it declares as written, and holds at most one mutable view of each. Then no two views overlap, because
+/// `PlanBuilder::build` rejects nodes that write a buffer they also name otherwise, the planner keeps buffers that meet in
+/// a node apart, and one node runs at a time.
+pub struct Context<'a> {
+    /// Per-run parameters.
+    pub(crate) params: &'a Params,
+    pub(crate) isa: Isa,
+    pub(crate) scratch: &'a Scratch,
+    pub(super) arena: *mut u32,
+    pub(super) constants: *mut u32,
+    pub(super) places: &'a [Place],
+    pub(super) weights: &'a [Prepared],
+    pub(super) parallel: &'a dyn Parallel,
+}
+
+/// Work below which waking other threads costs more than it saves, in multiply-adds.
+const GRAIN: usize = 400_000;
+
+impl<'a> Context<'a> {
+    /// A buffer that the operator reads.
+    ///
+    /// # Safety
+    /// The contract of [`Context`].
+    pub(crate) unsafe fn read<T: bytemuck::Pod>(&self, id: BufferId) -> &'a [T] {
+        const { assert!(size_of::<T>() == 4) };
+        let (at, len) = self.at(id);
+        // SAFETY: `len` initialised words begin there; by the contract nobody writes them meanwhile.
+        unsafe { core::slice::from_raw_parts(at.cast(), len) }
+    }
+
+    /// A buffer that the operator writes or updates.
+    ///
+    /// # Safety
+    /// The contract of [`Context`].
+    pub(crate) unsafe fn write<T: bytemuck::Pod>(&self, id: BufferId) -> &'a mut [T] {
+        const { assert!(size_of::<T>() == 4) };
+        let (at, len) = self.at(id);
+        // SAFETY: as in `read`; by the contract this is the only view.
+        unsafe { core::slice::from_raw_parts_mut(at.cast(), len) }
+    }
+
+    fn at(&self, id: BufferId) -> (*mut u32, usize) {
+        let place = self.places[id.0 as usize];
+        let base = if place.constant { self.constants } else { self.arena };
+        (base.wrapping_add(place.from), place.len)
+    }
+
+    /// A prepared weight.
+    pub(crate) fn weight(&self, id: WeightId) -> &'a Prepared {
+        &self.weights[id.0 as usize]
+    }
+
+    /// A weight prepared as plain numbers (`WeightRole::Vector`).
+    pub(crate) fn vector(&self, id: WeightId) -> &'a [f32] {
+        self.weight(id).vector()
+    }
+
+    /// Runs `f(0) .. f(n-1)`, on other threads too if `work` (multiply-adds in all) is worth it.
+    pub(crate) fn for_each(&self, n: usize, work: usize, f: impl Fn(usize) + Sync) {
+        if work < GRAIN || n < 2 {
+            (0..n).for_each(f);
+        } else {
+            self.parallel.for_each(n, &f);
+        }
+    }
+
+    /// Splits `y` into rows of `width`, hands runs of rows to `f(first row, rows)`, in parallel if `work` a row is worth it.
+    pub(crate) fn for_rows<T: Send>(&self, y: &mut [T], width: usize, work: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+        let rows = y.len() / width;
+        // A fixed partition, several pieces a thread so that an interrupted thread delays little.
+        let step = if work * rows < GRAIN { rows.max(1) } else { rows.div_ceil(32) };
+        let y = Split::new(&mut y[..rows * width]);
+        self.for_each(rows.div_ceil(step), work * rows, |piece| {
+            let (from, to) = (piece * step, rows.min(piece * step + step));
+            // SAFETY: pieces are disjoint runs of rows.
+            f(from, unsafe { y.part(from * width, (to - from) * width) });
+        });
+    }
+}
+
+/// A mutable slice that several threads write disjoint parts of.
+pub(crate) struct Split<'a, T> {
+    at: *mut T,
+    len: usize,
+    _slice: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a `Split` only hands out parts through `part`, whose contract keeps them disjoint; moving `&mut T` to other threads
+// needs `T: Send`.
+unsafe impl<T: Send> Sync for Split<'_, T> {}
+
+impl<'a, T> Split<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Self { at: slice.as_mut_ptr(), len: slice.len(), _slice: PhantomData }
+    }
+
+    /// Elements `from .. from + len`.
+    ///
+    /// # Safety
+    /// Parts that live at one time must not overlap.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "the contract keeps parts disjoint")]
+    pub(crate) unsafe fn part(&self, from: usize, len: usize) -> &'a mut [T] {
+        assert!(from <= self.len && len <= self.len - from, "a part lies outside its slice");
+        // SAFETY: in bounds by the assertion, disjoint from other parts by the contract.
+        unsafe { core::slice::from_raw_parts_mut(self.at.add(from), len) }
+    }
+}
