@@ -1,0 +1,403 @@
+//! The causal Wan 2.1 block (spec 1.4) at any size, with the action embedding of small worlds.
+
+use alloc::{format, vec::Vec};
+
+use causeway_ops::{
+    BufferId, PlanBuilder,
+    op::{
+        Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Modulation, Patchify,
+        RmsNormRope, Route, Scale, Timestep, Unpatchify,
+    },
+    plan::{BufferKind, Element, WeightRole},
+};
+
+use super::Dense;
+use crate::config::DitConfig;
+
+/// State of one layer: its ring and the keys and values of the context in force.
+struct Layer {
+    ring_k: BufferId,
+    ring_v: BufferId,
+    means: BufferId,
+    cross_k: BufferId,
+    cross_v: BufferId,
+}
+
+/// Buffers of one DiT stream, shared by the passes it emits.
+pub struct Dit<'a> {
+    config: &'a DitConfig,
+    slots: usize,
+    max_history: usize,
+    route: usize,
+    layers: Vec<Layer>,
+    grid: BufferId,
+    /// Frame table u32 [max_history + chunk]: ring slots of the visible frames, then those the chunk will be committed to.
+    pub frames: BufferId,
+    /// Temporal rotations [max_history + chunk, pairs, 2].
+    pub rotations: BufferId,
+    /// Action vectors [chunk, actions].
+    pub actions: BufferId,
+    /// Event mixing weights [events].
+    pub events: BufferId,
+    /// Last committed latent frame, where the model reads it.
+    pub previous: Option<BufferId>,
+}
+
+/// What a forward pass is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Predict the flow.
+    Denoise,
+    /// Commit clean keys and values; nothing else of the output is needed.
+    Commit,
+}
+
+impl<'a> Dit<'a> {
+    /// Declares the stream's state: a ring of `max_history` visible frames and room for the chunk in flight; `route` frames
+    /// kept a query, 0 for all.
+    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, max_history: usize, route: usize) -> Self {
+        let slots = max_history + config.chunk;
+        let row = config.tokens_per_frame() * config.dim;
+        let context = config.event_tokens * config.dim;
+        let layers = (0..config.layers)
+            .map(|n| Layer {
+                ring_k: b.state(format!("ring_k.{n}"), slots * row),
+                ring_v: b.state(format!("ring_v.{n}"), slots * row),
+                means: b.state(format!("means.{n}"), slots * config.dim),
+                cross_k: b.state(format!("cross_k.{n}"), context),
+                cross_v: b.state(format!("cross_v.{n}"), context),
+            })
+            .collect();
+        let visible = max_history + config.chunk;
+        Self {
+            layers,
+            slots,
+            max_history,
+            // Keeping every frame is the same as dense attention, which is cheaper to run.
+            route: if route >= max_history { 0 } else { route },
+            grid: b.constant("rope_grid", spatial_rotations(config)),
+            frames: b.buffer("frames", Element::U32, visible, BufferKind::Input),
+            rotations: b.buffer("rotations", Element::F32, visible * config.rope_dims()[0], BufferKind::Input),
+            actions: b.buffer("actions", Element::F32, config.chunk * config.actions.len(), BufferKind::Input),
+            events: b.buffer("events", Element::F32, config.events.len(), BufferKind::Input),
+            previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
+            config,
+        }
+    }
+
+    /// Emits the cross-attention keys and values of the event mix in force, for all layers.
+    pub fn condition(&self, b: &mut PlanBuilder) {
+        let c = self.config;
+        let (rows, dim) = (c.event_tokens, c.dim);
+        let table = b.weight("dit.event_embedding", &[c.events.len(), rows, dim], WeightRole::Vector);
+        let context = b.scratch("context", rows * dim);
+        b.push(Embed { mix: self.events, weight: table, y: context, entries: c.events.len(), len: rows * dim });
+        for (n, layer) in self.layers.iter().enumerate() {
+            let at = format!("dit.blocks.{n}.cross_attn");
+            dense(&format!("{at}.k"), rows, dim, dim).into(b, context, layer.cross_k);
+            self.norm(b, &format!("{at}.norm_k"), layer.cross_k, rows, None);
+            dense(&format!("{at}.v"), rows, dim, dim).into(b, context, layer.cross_v);
+        }
+    }
+
+    /// Emits a forward pass of `frames` latent frames `x` and returns the predicted flow.
+    pub fn denoise(&self, b: &mut PlanBuilder, x: BufferId, frames: usize) -> BufferId {
+        let (hidden, e) = self.forward(b, x, frames, Purpose::Denoise);
+        self.head(b, hidden, e, frames)
+    }
+
+    /// Emits the clean-context pass, which writes the ring slots named in the frame table.
+    pub fn commit(&self, b: &mut PlanBuilder, x: BufferId, frames: usize) {
+        self.forward(b, x, frames, Purpose::Commit);
+    }
+
+    /// Returns the hidden rows and the time embedding e.
+    fn forward(&self, b: &mut PlanBuilder, x: BufferId, frames: usize, purpose: Purpose) -> (BufferId, BufferId) {
+        let hidden = self.patch_embedding(b, x, frames);
+        let (e, e0) = self.time_embedding(b, frames);
+        for n in 0..self.config.layers {
+            let m = self.modulation(b, n, e0, frames);
+            let [q, k, v] = self.project(b, n, hidden, m, frames);
+            let last = n + 1 == self.config.layers;
+            if purpose == Purpose::Commit && last {
+                // Nothing reads the hidden rows of a commit pass after the last keys and values.
+                self.store(b, n, k, v, frames);
+                break;
+            }
+            self.self_attention(b, n, hidden, [q, k, v], m, frames);
+            if purpose == Purpose::Commit {
+                self.store(b, n, k, v, frames);
+            }
+            self.cross_attention(b, n, hidden, frames);
+            self.feed_forward(b, n, hidden, m, frames);
+        }
+        (hidden, e)
+    }
+
+    fn rows(&self, frames: usize) -> usize {
+        frames * self.config.tokens_per_frame()
+    }
+
+    fn patch_embedding(&self, b: &mut PlanBuilder, x: BufferId, frames: usize) -> BufferId {
+        let c = self.config;
+        let [_, ph, pw] = c.patch;
+        let op = Patchify {
+            x,
+            previous: self.previous,
+            y: b.scratch("patches", self.rows(frames) * c.in_channels() * ph * pw),
+            frames,
+            height: c.latent.height,
+            width: c.latent.width,
+            channels: c.latent.channels,
+            patch: [ph, pw],
+        };
+        let (patches, features) = (op.y, op.features());
+        b.push(op);
+        // The file keeps the convolution's shape [dim, Cin, 1, ph, pw]; with stride = kernel it is a linear layer.
+        let weight = b.weight("dit.patch_embedding.weight", &[c.dim, c.in_channels(), 1, ph, pw], WeightRole::Matrix);
+        let hidden = b.scratch("hidden", self.rows(frames) * c.dim);
+        let mut op = dense("dit.patch_embedding", self.rows(frames), features, c.dim).build(b, patches, hidden);
+        op.weight = weight;
+        b.push(op);
+        hidden
+    }
+
+    /// e [frames, dim] and e0 [frames, 6, dim]; the action embedding is added to e.
+    fn time_embedding(&self, b: &mut PlanBuilder, frames: usize) -> (BufferId, BufferId) {
+        let c = self.config;
+        let silu = Activation::Silu;
+        let sinusoid = b.scratch("sinusoid", frames * c.freq_dim);
+        b.push(Timestep { y: sinusoid, frames, features: c.freq_dim });
+        let t = Dense { activation: silu, ..dense("dit.time_embedding.0", frames, c.freq_dim, c.dim) }
+            .scratch(b, sinusoid, "time");
+        let e = dense("dit.time_embedding.2", frames, c.dim, c.dim).scratch(b, t, "e");
+        let actions = c.actions.len();
+        let a = Dense { activation: silu, ..dense("dit.action_embedding.0", frames, actions, c.dim) }.scratch(
+            b,
+            self.actions,
+            "action",
+        );
+        dense("dit.action_embedding.2", frames, c.dim, c.dim).add(b, a, e, None);
+        let activated = b.scratch("e_silu", frames * c.dim);
+        b.push(Activate { x: e, y: activated, len: frames * c.dim, activation: silu, affine: None });
+        let e0 = dense("dit.time_projection.1", frames, c.dim, 6 * c.dim).scratch(b, activated, "e0");
+        (e, e0)
+    }
+
+    /// Queries, keys and values of block n, normed and spatially rotated.
+    fn project(&self, b: &mut PlanBuilder, n: usize, hidden: BufferId, m: BufferId, frames: usize) -> [BufferId; 3] {
+        let (rows, dim) = (self.rows(frames), self.config.dim);
+        let at = format!("dit.blocks.{n}.self_attn");
+        let y = self.modulated_norm(b, hidden, m, frames, 0);
+        let [q, k, v] = ["q", "k", "v"].map(|name| dense(&format!("{at}.{name}"), rows, dim, dim).scratch(b, y, name));
+        self.norm(b, &format!("{at}.norm_q"), q, rows, Some(self.grid));
+        self.norm(b, &format!("{at}.norm_k"), k, rows, Some(self.grid));
+        [q, k, v]
+    }
+
+    fn self_attention(
+        &self,
+        b: &mut PlanBuilder,
+        n: usize,
+        hidden: BufferId,
+        qkv: [BufferId; 3],
+        m: BufferId,
+        frames: usize,
+    ) {
+        let (rows, dim) = (self.rows(frames), self.config.dim);
+        let out = self.attend(b, &self.layers[n], qkv, frames);
+        dense(&format!("dit.blocks.{n}.self_attn.o"), rows, dim, dim).add(b, out, hidden, Some(self.gate(m, 2)));
+    }
+
+    /// Commits keys and values to the ring of block n.
+    fn store(&self, b: &mut PlanBuilder, n: usize, k: BufferId, v: BufferId, frames: usize) {
+        let layer = &self.layers[n];
+        b.push(Commit {
+            k,
+            v,
+            frames: self.frames,
+            ring_k: layer.ring_k,
+            ring_v: layer.ring_v,
+            means: layer.means,
+            chunk: frames,
+            tokens: self.config.tokens_per_frame(),
+            dim: self.config.dim,
+            slots: self.slots,
+            max_history: self.max_history,
+        });
+    }
+
+    /// The gate at `index` of the block modulation `m`.
+    fn gate(&self, m: BufferId, index: usize) -> Gate {
+        Gate { modulation: m, vectors: 6, index, rows_per_frame: self.config.tokens_per_frame() }
+    }
+
+    fn attend(&self, b: &mut PlanBuilder, layer: &Layer, [q, k, v]: [BufferId; 3], frames: usize) -> BufferId {
+        let c = self.config;
+        let (tokens, heads, head_dim) = (c.tokens_per_frame(), c.heads, c.head_dim());
+        let temporal_pairs = c.rope_dims()[0] / 2;
+        let rows = self.rows(frames);
+        let routes = (self.route > 0).then(|| {
+            let routes = b.buffer("routes", Element::U32, rows * heads * self.route, BufferKind::Scratch);
+            b.push(Route {
+                q,
+                means: layer.means,
+                frames: self.frames,
+                rotations: self.rotations,
+                routes,
+                k: self.route,
+                force_sink: 0,
+                force_recent: 1,
+                chunk: frames,
+                tokens,
+                heads,
+                head_dim,
+                temporal_pairs,
+                slots: self.slots,
+                max_history: self.max_history,
+            });
+            (routes, self.route)
+        });
+        let y = b.scratch("attended", rows * c.dim);
+        b.push(Attention {
+            q,
+            k,
+            v,
+            ring_k: layer.ring_k,
+            ring_v: layer.ring_v,
+            frames: self.frames,
+            rotations: self.rotations,
+            routes,
+            y,
+            chunk: frames,
+            tokens,
+            heads,
+            head_dim,
+            temporal_pairs,
+            slots: self.slots,
+            max_history: self.max_history,
+        });
+        y
+    }
+
+    fn cross_attention(&self, b: &mut PlanBuilder, n: usize, hidden: BufferId, frames: usize) {
+        let (c, layer) = (self.config, &self.layers[n]);
+        let (rows, dim) = (self.rows(frames), c.dim);
+        let at = format!("dit.blocks.{n}");
+        let y = b.scratch("normed", rows * dim);
+        let weight = b.weight(format!("{at}.norm3.weight"), &[dim], WeightRole::Vector);
+        let bias = b.weight(format!("{at}.norm3.bias"), &[dim], WeightRole::Vector);
+        let scale = Scale::Affine { weight, bias };
+        b.push(LayerNorm { x: hidden, y, rows, dim, rows_per_frame: rows, eps: c.eps, scale });
+        let q = dense(&format!("{at}.cross_attn.q"), rows, dim, dim).scratch(b, y, "cross_q");
+        self.norm(b, &format!("{at}.cross_attn.norm_q"), q, rows, None);
+        let out = b.scratch("crossed", rows * dim);
+        b.push(CrossAttention {
+            q,
+            k: layer.cross_k,
+            v: layer.cross_v,
+            y: out,
+            rows,
+            context: c.event_tokens,
+            heads: c.heads,
+            head_dim: c.head_dim(),
+        });
+        dense(&format!("{at}.cross_attn.o"), rows, dim, dim).add(b, out, hidden, None);
+    }
+
+    fn feed_forward(&self, b: &mut PlanBuilder, n: usize, hidden: BufferId, m: BufferId, frames: usize) {
+        let c = self.config;
+        let (rows, dim, wide) = (self.rows(frames), c.dim, c.ffn_dim);
+        let y = self.modulated_norm(b, hidden, m, frames, 3);
+        let up = Dense { activation: Activation::Gelu, ..dense(&format!("dit.blocks.{n}.ffn.0"), rows, dim, wide) }
+            .scratch(b, y, "ffn");
+        dense(&format!("dit.blocks.{n}.ffn.2"), rows, wide, dim).add(b, up, hidden, Some(self.gate(m, 5)));
+    }
+
+    fn head(&self, b: &mut PlanBuilder, hidden: BufferId, e: BufferId, frames: usize) -> BufferId {
+        let c = self.config;
+        let (rows, dim) = (self.rows(frames), c.dim);
+        let weight = b.weight("dit.head.modulation", &[1, 2, dim], WeightRole::Vector);
+        let modulation = b.scratch("head_modulation", frames * 2 * dim);
+        // The head adds to e itself, not to its projection (spec, trap 6).
+        b.push(Modulation { x: e, weight, y: modulation, frames, vectors: 2, dim, broadcast: true });
+        let y = b.scratch("normed", rows * dim);
+        let scale = Scale::Modulation { modulation, vectors: 2, shift: 0, scale: 1 };
+        b.push(LayerNorm { x: hidden, y, rows, dim, rows_per_frame: c.tokens_per_frame(), eps: c.eps, scale });
+        let patches = dense("dit.head.head", rows, dim, c.head_out()).scratch(b, y, "flow_patches");
+        let flow = b.scratch("flow", frames * c.latent_len());
+        b.push(Unpatchify {
+            x: patches,
+            y: flow,
+            frames,
+            height: c.latent.height,
+            width: c.latent.width,
+            channels: c.latent.channels,
+            patch: [c.patch[1], c.patch[2]],
+        });
+        flow
+    }
+
+    /// LayerNorm with the shift and scale vectors `first` and `first + 1` of the block modulation `m`.
+    fn modulated_norm(&self, b: &mut PlanBuilder, x: BufferId, m: BufferId, frames: usize, first: usize) -> BufferId {
+        let c = self.config;
+        let y = b.scratch("normed", self.rows(frames) * c.dim);
+        b.push(LayerNorm {
+            x,
+            y,
+            rows: self.rows(frames),
+            dim: c.dim,
+            rows_per_frame: c.tokens_per_frame(),
+            eps: c.eps,
+            scale: Scale::Modulation { modulation: m, vectors: 6, shift: first, scale: first + 1 },
+        });
+        y
+    }
+
+    /// The six modulation vectors of block n for each frame: shift, scale, gate of attention, then of the feed-forward.
+    fn modulation(&self, b: &mut PlanBuilder, n: usize, e0: BufferId, frames: usize) -> BufferId {
+        let dim = self.config.dim;
+        let weight = b.weight(format!("dit.blocks.{n}.modulation"), &[1, 6, dim], WeightRole::Vector);
+        let y = b.scratch("modulation", frames * 6 * dim);
+        b.push(Modulation { x: e0, weight, y, frames, vectors: 6, dim, broadcast: false });
+        y
+    }
+
+    fn norm(&self, b: &mut PlanBuilder, name: &str, x: BufferId, rows: usize, table: Option<BufferId>) {
+        let c = self.config;
+        let weight = b.weight(format!("{name}.weight"), &[c.dim], WeightRole::Vector);
+        let grid = table.map(|table| Grid {
+            table,
+            tokens: c.tokens_per_frame(),
+            heads: c.heads,
+            temporal_pairs: c.rope_dims()[0] / 2,
+        });
+        b.push(RmsNormRope { x, weight, rows, dim: c.dim, eps: c.eps, grid });
+    }
+}
+
+fn dense(name: &str, rows: usize, inputs: usize, outputs: usize) -> Dense<'_> {
+    Dense { name, rows, inputs, outputs, activation: Activation::None }
+}
+
+/// (cos, sin) of every token's height and width pairs [tokens, pairs, 2] (spec 1.5), computed in f64.
+fn spatial_rotations(config: &DitConfig) -> Vec<f32> {
+    let (rows, columns) = config.token_grid();
+    let [_, height, width] = config.rope_dims();
+    let mut table = Vec::with_capacity(rows * columns * (height + width));
+    for row in 0..rows {
+        for column in 0..columns {
+            rotations(&mut table, row as f64, height, config.rope_theta);
+            rotations(&mut table, column as f64, width, config.rope_theta);
+        }
+    }
+    table
+}
+
+/// Appends (cos, sin) of p * theta^(-2j/dims) for the dims/2 pairs of one axis.
+pub(crate) fn rotations(table: &mut Vec<f32>, position: f64, dims: usize, theta: f32) {
+    for pair in 0..dims / 2 {
+        let angle = position * libm::pow(f64::from(theta), -2.0 * pair as f64 / dims as f64);
+        table.extend([libm::cos(angle) as f32, libm::sin(angle) as f32]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Model families: code that knows a network's shape and emits a [`causeway_ops::Plan`] for it. It knows no backend.
+
+mod dit;
+mod taehv;
+mod world;
+
+pub use dit::Dit;
+pub(crate) use dit::rotations;
+pub use taehv::Taehv;
+pub use world::{WorldPasses, WorldPlan};
+
+use alloc::string::String;
+
+use causeway_ops::{
+    BufferId, PlanBuilder, PlanError,
+    op::{Activation, Gate, Linear},
+    plan::WeightRole,
+};
+
+/// Why no plan can be made for a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The configuration asks for something this build cannot run.
+    #[error("this build cannot run the model: {0}")]
+    Unsupported(String),
+    /// The emitted plan is inconsistent, which is a defect of this library.
+    #[error("the model emitted a faulty plan: {0}")]
+    Plan(#[from] PlanError),
+}
+
+/// A linear layer named as in the file: `NAME.weight` [outputs, inputs] and, unless `bias` is false, `NAME.bias`.
+struct Dense<'a> {
+    name: &'a str,
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+}
+
+impl Dense<'_> {
+    fn build(&self, b: &mut PlanBuilder, x: BufferId, y: BufferId) -> Linear {
+        let weight = b.weight(alloc::format!("{}.weight", self.name), &[self.outputs, self.inputs], WeightRole::Matrix);
+        let bias = b.weight(alloc::format!("{}.bias", self.name), &[self.outputs], WeightRole::Vector);
+        Linear {
+            x,
+            weight,
+            bias: Some(bias),
+            y,
+            rows: self.rows,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            activation: self.activation,
+            residual: false,
+            gate: None,
+        }
+    }
+
+    /// `y = act(linear(x))` into a new scratch buffer.
+    fn scratch(&self, b: &mut PlanBuilder, x: BufferId, label: &str) -> BufferId {
+        let y = b.scratch(label, self.rows * self.outputs);
+        self.into(b, x, y);
+        y
+    }
+
+    /// `y = act(linear(x))`.
+    fn into(&self, b: &mut PlanBuilder, x: BufferId, y: BufferId) {
+        let op = self.build(b, x, y);
+        b.push(op);
+    }
+
+    /// `y += gate * act(linear(x))`.
+    fn add(&self, b: &mut PlanBuilder, x: BufferId, y: BufferId, gate: Option<Gate>) {
+        let op = self.build(b, x, y);
+        b.push(Linear { residual: true, gate, ..op });
+    }
+}

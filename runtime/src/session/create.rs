@@ -1,0 +1,221 @@
+//! Creating a session: options against the model, the plan, the backend, the first frames.
+
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+
+use causeway_ops::{
+    Backend, BackendError, Plan,
+    cpu::{CpuBackend, CpuOptions, Isa},
+    parallel::{Parallel, Serial},
+    quant::WeightSource,
+};
+
+use super::{
+    BackendChoice, EventQueue, Opening, Queue, Queued, Session, SessionError, SessionOptions, Settled, Start, Stats,
+    Tables, stage::Cursor,
+};
+use crate::{
+    clock::Clock,
+    config::{DitConfig, ModelConfig},
+    file::Model,
+    model::WorldPlan,
+};
+
+impl Session {
+    /// Creates a session of `model`. The weights are copied into the backend's layout, so the model may be dropped.
+    ///
+    /// # Errors
+    /// Options that do not fit the model, a memory cap that is too small (with the exact need), no adapter.
+    pub fn new(model: &Model<'_>, mut options: SessionOptions) -> Result<Self, SessionError> {
+        let config = model.config();
+        let settled = options.settle(config)?;
+        let world = WorldPlan::new(config, settled.ring.window, settled.route)?;
+        let opening = opening(model, &options.start, settled.event)?;
+        let (width, height) = config.picture();
+        let queue = Queue::new(options.queue, 4 * width * height);
+        let dit = &config.dit;
+        let rope = (dit.rope_dims()[0], dit.rope_theta);
+        let tables = Tables::new(&settled.ring, rope.0, dit.actions.len(), dit.events.len());
+        let own = queue.memory() + tables.memory() + opening.memory();
+        let clock = options.clock.take().unwrap_or_else(default_clock);
+        let backend = backend(model, &world.plan, &mut options, own)?;
+        Ok(Self {
+            fingerprint: fingerprint(config, &settled, backend.arena_bytes()),
+            backend,
+            world,
+            seed: [options.seed as u32, (options.seed >> 32) as u32],
+            context_timestep: config.schedule.context_noise,
+            width,
+            height,
+            event_names: dit.events.clone(),
+            action_names: dit.actions.clone(),
+            rope,
+            cursor: Cursor::START,
+            opening,
+            frame: 0,
+            action: vec![0.0; dit.actions.len()],
+            action_ticket: 0,
+            events: EventQueue::new(),
+            event_ticket: 0,
+            current: Queued { event: settled.event as u32, ticket: 0, from: 0 },
+            conditioned: false,
+            chunk_tickets: (0, 0),
+            shown_tickets: (0, 0),
+            began: 0,
+            reading: false,
+            settled,
+            tables,
+            queue,
+            clock,
+            stats: Stats::default(),
+        })
+    }
+}
+
+fn default_clock() -> Box<dyn Clock> {
+    #[cfg(feature = "std")]
+    return Box::new(crate::clock::SystemClock::default());
+    #[cfg(not(feature = "std"))]
+    return Box::new(crate::clock::NoClock);
+}
+
+/// Loads the plan on the chosen backend; `own` bytes of the cap are the session's.
+fn backend(
+    model: &Model<'_>,
+    plan: &Plan,
+    options: &mut SessionOptions,
+    own: usize,
+) -> Result<Box<dyn Backend>, SessionError> {
+    let cap = options.memory_cap.map(|cap| cap.saturating_sub(own));
+    let result = match &options.backend {
+        BackendChoice::Cpu => cpu(model, plan, options, cap),
+        #[cfg(feature = "gpu")]
+        BackendChoice::Gpu(adapter) => gpu(model, plan, adapter, cap),
+        #[cfg(feature = "gpu")]
+        BackendChoice::Auto => match gpu_if_real(model, plan, cap) {
+            Some(result) => result,
+            None => cpu(model, plan, options, cap),
+        },
+        #[cfg(not(feature = "gpu"))]
+        BackendChoice::Gpu(_) => Err(BackendError::NoAdapter("this build has no GPU backend".into())),
+        #[cfg(not(feature = "gpu"))]
+        BackendChoice::Auto => cpu(model, plan, options, cap),
+    };
+    result.map_err(|error| match (error, options.memory_cap) {
+        (BackendError::MemoryCap { needed, .. }, Some(cap)) => SessionError::MemoryCap { needed: needed + own, cap },
+        (error, _) => SessionError::Backend(error),
+    })
+}
+
+fn cpu(
+    model: &Model<'_>,
+    plan: &Plan,
+    options: &mut SessionOptions,
+    memory_cap: Option<usize>,
+) -> Result<Box<dyn Backend>, BackendError> {
+    let parallel: Arc<dyn Parallel> = match options.parallel.take() {
+        Some(parallel) => Arc::from(parallel),
+        None => threads(options.threads),
+    };
+    let isa = options.strict.then_some(Isa::Portable);
+    Ok(Box::new(CpuBackend::new(plan.clone(), model, CpuOptions { isa, parallel, memory_cap })?))
+}
+
+#[cfg(feature = "std")]
+fn threads(wanted: usize) -> Arc<dyn Parallel> {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    match if wanted == 0 { available() } else { wanted } {
+        1 => Arc::new(Serial),
+        n => Arc::new(causeway_ops::parallel::ThreadPool::new(n)),
+    }
+}
+
+#[cfg(not(feature = "std"))]
+fn threads(_wanted: usize) -> Arc<dyn Parallel> {
+    Arc::new(Serial)
+}
+
+/// First frames of the stream, channels-last.
+fn opening(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, SessionError> {
+    let config = model.config();
+    let dit = &config.dit;
+    let len = dit.latent_len();
+    match start {
+        Start::Empty => Ok(Opening::default()),
+        Start::Image(image) => {
+            let (width, height) = config.picture();
+            let expected = 4 * width * height;
+            if image.len() != expected {
+                return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
+            }
+            Ok(Opening { image: Some(image.clone()), events: vec![event as u32], ..Opening::default() })
+        }
+        Start::Latents(latents) => {
+            if latents.is_empty() || latents.len() % len != 0 {
+                return Err(SessionError::StartSize { what: "latents", expected: len, found: latents.len() });
+            }
+            let latents = channels_last(dit, latents);
+            Ok(Opening { events: vec![event as u32; latents.len()], latents, ..Opening::default() })
+        }
+        Start::Stored => {
+            let Some(stored) = &config.start else { return Ok(Opening::default()) };
+            let view =
+                model.tensor(&stored.latents).ok_or_else(|| SessionError::StoredStart(stored.latents.clone()))?;
+            let latents = channels_last(dit, &view.to_f32());
+            let events = (0..latents.len())
+                .map(|i| *stored.events.get(i).or(stored.events.last()).unwrap_or(&event) as u32)
+                .collect();
+            Ok(Opening { latents, events, ..Opening::default() })
+        }
+    }
+}
+
+/// Latents [count, C, H, W] as one channels-last frame each, padded with zeros to a chunk.
+fn channels_last(dit: &DitConfig, latents: &[f32]) -> Vec<Vec<f32>> {
+    let (channels, area) = (dit.latent.channels, dit.latent.height * dit.latent.width);
+    let frame = |planar: &[f32]| {
+        let mut out = vec![0.0; dit.chunk * planar.len()];
+        for (c, plane) in planar.chunks(area).enumerate() {
+            for (i, &value) in plane.iter().enumerate() {
+                out[i * channels + c] = value;
+            }
+        }
+        out
+    };
+    latents.chunks(dit.latent_len()).map(frame).collect()
+}
+
+/// What a snapshot must agree with (FNV-1a).
+fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
+    let text = alloc::format!("{config:?} {settled:?} {arena}");
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(feature = "gpu")]
+fn gpu(
+    model: &Model<'_>,
+    plan: &Plan,
+    adapter: &str,
+    memory_cap: Option<usize>,
+) -> Result<Box<dyn Backend>, BackendError> {
+    use causeway_ops::gpu::{GpuBackend, GpuOptions};
+    let adapter = (!adapter.is_empty()).then(|| adapter.into());
+    Ok(Box::new(GpuBackend::new(plan.clone(), model, GpuOptions { adapter, memory_cap, ..GpuOptions::default() })?))
+}
+
+/// A hardware GPU, if there is one: a software adapter is slower than the CPU backend.
+#[cfg(feature = "gpu")]
+fn gpu_if_real(
+    model: &Model<'_>,
+    plan: &Plan,
+    memory_cap: Option<usize>,
+) -> Option<Result<Box<dyn Backend>, BackendError>> {
+    let adapters = causeway_ops::gpu::adapters();
+    let real = adapters.iter().find(|adapter| !adapter.software)?;
+    match gpu(model, plan, &real.name, memory_cap) {
+        Err(BackendError::NoAdapter(why) | BackendError::Unsupported(why)) => {
+            log::warn!("the GPU `{}` is not used: {why}", real.name);
+            None
+        }
+        result => Some(result),
+    }
+}

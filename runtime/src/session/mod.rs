@@ -1,0 +1,290 @@
+//! The session: one stream of one world, a state machine over (chunk, step, node).
+//!
+//! A chunk begins by taking the newest action and the events that are due. Noise becomes latents in a few denoise steps, latents
+//! become pixels, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
+//! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
+
+mod create;
+mod events;
+mod options;
+mod receipt;
+mod ring;
+mod snapshot;
+mod stage;
+mod tables;
+
+pub use events::EventTime;
+pub use options::{BackendChoice, SessionOptions, Start};
+pub use receipt::{Frame, Receipt};
+pub use ring::{Ring, Visible};
+pub use snapshot::Snapshot;
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+use causeway_ops::{Backend, BackendError, Plan, backend::Memory};
+
+use crate::{
+    clock::Clock,
+    model::{ModelError, WorldPlan},
+};
+use events::{EventQueue, Queued};
+use options::Settled;
+use receipt::Queue;
+use stage::{Cursor, Opening};
+use tables::Tables;
+
+/// What a session can answer with instead of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// An option is out of range for this model.
+    #[error("{0}")]
+    Option(String),
+    /// No event of that index or name.
+    #[error("there is no event {found}; this model has: {known}")]
+    UnknownEvent {
+        /// Index asked for.
+        found: usize,
+        /// Names of the model's events.
+        known: String,
+    },
+    /// An action vector of the wrong length.
+    #[error("an action vector of this model has {expected} entries, {found} were given")]
+    ActionLength {
+        /// Entries the model takes.
+        expected: usize,
+        /// Entries given.
+        found: usize,
+    },
+    /// An action entry is NaN or infinite.
+    #[error("entry {0} of the action vector is not a finite number")]
+    ActionValue(usize),
+    /// Too many events wait.
+    #[error("{0} events are waiting, which is as many as the queue holds")]
+    EventsFull(usize),
+    /// A start picture or start latents of the wrong size.
+    #[error("the start {what} has {found} values, this model takes {expected}")]
+    StartSize {
+        /// Picture or latents.
+        what: &'static str,
+        /// Values expected.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// The model file's stored start latents cannot be used.
+    #[error("the model file's start latents `{0}` are missing or of the wrong shape")]
+    StoredStart(String),
+    /// The caller's memory cap is too small.
+    #[error("the session needs {needed} bytes, the memory cap is {cap}")]
+    MemoryCap {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes granted.
+        cap: usize,
+    },
+    /// Not a snapshot, or a damaged one.
+    #[error("the snapshot cannot be read: {0}")]
+    Snapshot(&'static str),
+    /// A snapshot of another model, other options or another kind of backend.
+    #[error("the snapshot belongs to another model or to other session options")]
+    SnapshotOfAnother,
+    /// The model cannot be run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// How far [`Session::pump`] may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Until a frame is ready; may wait for the GPU.
+    Frame,
+    /// About this many microseconds of the session's clock; at least one node.
+    Micros(u64),
+    /// This many nodes.
+    Nodes(usize),
+}
+
+/// What a call of [`Session::pump`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pump {
+    /// A frame became ready: see [`Session::frame`].
+    Frame,
+    /// The budget is spent, or the GPU is busy; pump again.
+    Pending,
+    /// The host holds all frame buffers; call [`Session::release`].
+    Full,
+}
+
+/// Counters of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Frames made.
+    pub frames: u64,
+    /// Nodes run.
+    pub nodes: u64,
+    /// Chunks aborted.
+    pub aborted: u64,
+}
+
+/// One stream of a world.
+pub struct Session {
+    backend: Box<dyn Backend>,
+    world: WorldPlan,
+    settled: Settled,
+    seed: [u32; 2],
+    context_timestep: f32,
+    width: usize,
+    height: usize,
+    event_names: Vec<String>,
+    action_names: Vec<String>,
+    rope: (usize, f32),
+    fingerprint: u64,
+
+    cursor: Cursor,
+    opening: Opening,
+    /// Number of the chunk's first frame.
+    frame: u64,
+    action: Vec<f32>,
+    action_ticket: u64,
+    events: EventQueue,
+    event_ticket: u64,
+    /// Event in force and its ticket.
+    current: Queued,
+    /// Whether the cross-attention state belongs to `current`.
+    conditioned: bool,
+    /// Tickets of the chunk in flight and of the newest frame made.
+    chunk_tickets: (u64, u64),
+    shown_tickets: (u64, u64),
+    began: u64,
+    reading: bool,
+
+    tables: Tables,
+    queue: Queue,
+    clock: Box<dyn Clock>,
+    stats: Stats,
+}
+
+impl Session {
+    /// Advances the stream within the budget.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`]; the session stays usable unless the device was lost.
+    pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
+        stage::pump(self, budget)
+    }
+
+    /// The oldest finished frame that was not released.
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        let (receipt, pixels) = self.queue.front()?;
+        Some(Frame { width: self.width, height: self.height, pixels, receipt })
+    }
+
+    /// Gives the oldest finished frame's buffer back; false if there is none.
+    pub fn release(&mut self) -> bool {
+        self.queue.pop()
+    }
+
+    /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name.
+    ///
+    /// # Errors
+    /// [`SessionError::ActionLength`], [`SessionError::ActionValue`].
+    pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
+        if action.len() != self.action.len() {
+            return Err(SessionError::ActionLength { expected: self.action.len(), found: action.len() });
+        }
+        if let Some(at) = action.iter().position(|x| !x.is_finite()) {
+            return Err(SessionError::ActionValue(at));
+        }
+        self.action.copy_from_slice(action);
+        self.action_ticket += 1;
+        Ok(self.action_ticket)
+    }
+
+    /// Queues an event (by index) and returns its ticket. Of several due at once the newest wins.
+    ///
+    /// # Errors
+    /// [`SessionError::UnknownEvent`], [`SessionError::EventsFull`].
+    pub fn queue_event(&mut self, event: usize, time: EventTime) -> Result<u64, SessionError> {
+        if event >= self.event_names.len() {
+            return Err(SessionError::UnknownEvent { found: event, known: self.event_names.join(", ") });
+        }
+        let from = match time {
+            EventTime::NextChunk => 0,
+            EventTime::Frame(frame) => frame,
+        };
+        let queued = Queued { event: event as u32, ticket: self.event_ticket + 1, from };
+        if !self.events.push(queued) {
+            return Err(SessionError::EventsFull(events::CAPACITY));
+        }
+        self.event_ticket += 1;
+        Ok(self.event_ticket)
+    }
+
+    /// Drops the chunk in flight and everything done for it. Only possible before its first frame is decoded; returns whether
+    /// there was one to drop.
+    pub fn abort_chunk(&mut self) -> bool {
+        let dropped = self.cursor.abort();
+        self.stats.aborted += u64::from(dropped);
+        dropped
+    }
+
+    /// Frame number of the chunk in flight (or of the next one).
+    pub fn position(&self) -> u64 {
+        self.frame
+    }
+
+    /// Picture size (width, height) in pixels.
+    pub fn picture(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// Names of the action vector's entries.
+    pub fn actions(&self) -> &[String] {
+        &self.action_names
+    }
+
+    /// Names of the events.
+    pub fn events(&self) -> &[String] {
+        &self.event_names
+    }
+
+    /// Index of the event in force.
+    pub fn event(&self) -> usize {
+        self.current.event as usize
+    }
+
+    /// The ring's sizes.
+    pub fn ring(&self) -> Ring {
+        self.settled.ring
+    }
+
+    /// The plan that the session runs.
+    pub fn plan(&self) -> &Plan {
+        self.backend.plan()
+    }
+
+    /// The plan's passes and buffers.
+    pub fn world(&self) -> &WorldPlan {
+        &self.world
+    }
+
+    /// The backend, for reading buffers in tests and tools.
+    pub fn backend(&mut self) -> &mut dyn Backend {
+        self.backend.as_mut()
+    }
+
+    /// Bytes held, by purpose; `overhead` includes frame buffers and tables.
+    pub fn memory(&self) -> Memory {
+        let mut memory = self.backend.memory();
+        memory.overhead += self.queue.memory() + self.tables.memory() + self.opening.memory();
+        memory
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+}

@@ -1,0 +1,98 @@
+//! Frames on their way to the host, with receipts.
+
+use alloc::{collections::VecDeque, vec, vec::Vec};
+
+/// What a frame is the first to show, and when it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Number of the frame in the stream, from 0.
+    pub frame: u64,
+    /// Ticket of the newest action the frame was made with ([`super::Session::set_action`]).
+    pub action: u64,
+    /// True if no earlier frame was made with that action.
+    pub first_of_action: bool,
+    /// Event in force (index).
+    pub event: u32,
+    /// Ticket of the newest event applied ([`super::Session::queue_event`]).
+    pub event_ticket: u64,
+    /// True if no earlier frame was made under that event ticket.
+    pub first_of_event: bool,
+    /// When the frame's chunk took the action, microseconds on the session's clock.
+    pub began: u64,
+    /// When the frame's pixels reached the host side.
+    pub ready: u64,
+}
+
+/// A finished frame, borrowed from the session until the next call that changes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// RGBA8, rows from the top, no padding.
+    pub pixels: &'a [u8],
+    /// Receipt.
+    pub receipt: Receipt,
+}
+
+/// Finished frames in buffers that are allocated once.
+pub(super) struct Queue {
+    ready: VecDeque<(Receipt, Vec<u8>)>,
+    free: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Queue {
+    pub fn new(capacity: usize, bytes: usize) -> Self {
+        Self { ready: VecDeque::with_capacity(capacity), free: vec![vec![0; bytes]; capacity], bytes }
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        (self.ready.len() + self.free.len()) * self.bytes
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The buffer that the next frame goes to, if there is room.
+    pub fn next_buffer(&mut self) -> Option<&mut [u8]> {
+        self.free.last_mut().map(Vec::as_mut_slice)
+    }
+
+    /// Makes the frame in [`next_buffer`](Self::next_buffer) ready.
+    pub fn push(&mut self, receipt: Receipt) {
+        if let Some(buffer) = self.free.pop() {
+            self.ready.push_back((receipt, buffer));
+        }
+    }
+
+    pub fn front(&self) -> Option<(Receipt, &[u8])> {
+        self.ready.front().map(|(receipt, pixels)| (*receipt, pixels.as_slice()))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Receipt, &[u8])> {
+        self.ready.iter().map(|(receipt, pixels)| (*receipt, pixels.as_slice()))
+    }
+
+    /// Gives the oldest frame's buffer back.
+    pub fn pop(&mut self) -> bool {
+        match self.ready.pop_front() {
+            Some((_, buffer)) => {
+                self.free.push(buffer);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn clear(&mut self) {
+        while self.pop() {}
+    }
+}

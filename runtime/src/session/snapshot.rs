@@ -1,0 +1,222 @@
+//! Snapshots: the same future again, for save games, rewind and rollback.
+
+use alloc::vec::Vec;
+
+use super::{
+    Queued, Receipt, Session, SessionError,
+    stage::{Cursor, Stage},
+};
+
+const MAGIC: &[u8; 8] = b"CWSNAP\0\x01";
+
+/// A session's whole state as bytes. Valid for a session of the same model, options and backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot(Vec<u8>);
+
+impl Snapshot {
+    /// The bytes, for storing.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Takes stored bytes; they are checked by [`Session::restore`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Session {
+    /// Saves everything that determines the future: arena, place in the plan, queued events, finished frames. Waits for
+    /// submitted GPU work.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`].
+    pub fn snapshot(&mut self) -> Result<Snapshot, SessionError> {
+        let mut w = Vec::with_capacity(1024 + self.backend.arena_bytes());
+        w.extend_from_slice(MAGIC);
+        put(&mut w, self.fingerprint);
+        let (stage, argument) = encode(self.cursor.stage);
+        let cursor = &self.cursor;
+        for value in [stage, argument, cursor.node as u64, u64::from(cursor.opening), u64::from(cursor.history)] {
+            put(&mut w, value);
+        }
+        let tickets = [self.chunk_tickets.0, self.chunk_tickets.1, self.shown_tickets.0, self.shown_tickets.1];
+        for value in
+            [self.frame, self.opening.next as u64, self.action_ticket, self.event_ticket].into_iter().chain(tickets)
+        {
+            put(&mut w, value);
+        }
+        put(&mut w, u64::from(self.seed[0]) | u64::from(self.seed[1]) << 32);
+        put(&mut w, u64::from(self.conditioned));
+        self.action.iter().for_each(|value| put(&mut w, u64::from(value.to_bits())));
+        put_event(&mut w, self.current);
+        put(&mut w, self.events.waiting.len() as u64);
+        self.events.waiting.iter().for_each(|&queued| put_event(&mut w, queued));
+        put(&mut w, self.queue.len() as u64);
+        for (receipt, pixels) in self.queue.iter() {
+            put_receipt(&mut w, &receipt);
+            w.extend_from_slice(pixels);
+        }
+        let at = w.len();
+        w.resize(at + self.backend.arena_bytes(), 0);
+        self.backend.save(&mut w[at..])?;
+        Ok(Snapshot(w))
+    }
+
+    /// Returns to a snapshot. On an error the session is as it was before the call, except for a backend failure.
+    ///
+    /// # Errors
+    /// [`SessionError::Snapshot`], [`SessionError::SnapshotOfAnother`], [`SessionError::Backend`].
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SessionError> {
+        let mut r = Reader(&snapshot.0);
+        if r.take(MAGIC.len())? != MAGIC {
+            return Err(SessionError::Snapshot("it does not begin with the snapshot mark of this version"));
+        }
+        if r.u64()? != self.fingerprint {
+            return Err(SessionError::SnapshotOfAnother);
+        }
+        let stage = decode(r.u64()?, r.u64()?, self)?;
+        let cursor = Cursor { stage, node: r.size()?, opening: r.u64()? != 0, history: r.u64()? as u32 };
+        let [frame, next, action_ticket, event_ticket] = [r.u64()?, r.u64()?, r.u64()?, r.u64()?];
+        let (chunk_tickets, shown_tickets) = ((r.u64()?, r.u64()?), (r.u64()?, r.u64()?));
+        let seed = r.u64()?;
+        let conditioned = r.u64()? != 0;
+        let mut action = Vec::with_capacity(self.action.len());
+        for _ in 0..self.action.len() {
+            action.push(f32::from_bits(r.u64()? as u32));
+        }
+        let current = r.event(self.event_names.len())?;
+        let mut waiting = Vec::with_capacity(super::events::CAPACITY);
+        let count = r.size()?;
+        if count > super::events::CAPACITY || next as usize > self.opening.frames() || !self.plausible(&cursor) {
+            return Err(SessionError::Snapshot("a count is out of range"));
+        }
+        for _ in 0..count {
+            waiting.push(r.event(self.event_names.len())?);
+        }
+        let mut frames = Vec::new();
+        for _ in 0..r.size()? {
+            frames.push((r.receipt()?, r.take(4 * self.width * self.height)?));
+        }
+        let arena = r.take(self.backend.arena_bytes())?;
+        if !r.0.is_empty() {
+            return Err(SessionError::Snapshot("it is longer than it should be"));
+        }
+        self.backend.load(arena)?;
+        self.queue.clear();
+        for (receipt, pixels) in frames {
+            let Some(buffer) = self.queue.next_buffer() else {
+                return Err(SessionError::Snapshot("it holds more frames than the queue"));
+            };
+            buffer.copy_from_slice(pixels);
+            self.queue.push(receipt);
+        }
+        self.cursor = cursor;
+        self.frame = frame;
+        self.opening.next = next as usize;
+        (self.action_ticket, self.event_ticket) = (action_ticket, event_ticket);
+        (self.chunk_tickets, self.shown_tickets) = (chunk_tickets, shown_tickets);
+        self.seed = [seed as u32, (seed >> 32) as u32];
+        self.conditioned = conditioned;
+        self.action.copy_from_slice(&action);
+        self.current = current;
+        self.events.waiting = waiting;
+        self.reading = false;
+        Ok(())
+    }
+
+    fn plausible(&self, cursor: &Cursor) -> bool {
+        let longest = self.backend.plan().passes.iter().map(|pass| pass.nodes.len()).max().unwrap_or(0);
+        cursor.node <= longest && cursor.history as usize <= self.settled.ring.max_history()
+    }
+}
+
+fn encode(stage: Stage) -> (u64, u64) {
+    match stage {
+        Stage::Begin => (0, 0),
+        Stage::Condition => (1, 0),
+        Stage::Encode => (2, 0),
+        Stage::Noise => (3, 0),
+        Stage::Denoise(i) => (4, u64::from(i)),
+        Stage::Decode(f) => (5, u64::from(f)),
+        Stage::Read(f) => (6, u64::from(f)),
+        Stage::Commit => (7, 0),
+    }
+}
+
+fn decode(stage: u64, argument: u64, s: &Session) -> Result<Stage, SessionError> {
+    let index = |limit: usize| {
+        let inside = (argument as usize) < limit;
+        if inside { Ok(argument as u32) } else { Err(SessionError::Snapshot("a stage is out of range")) }
+    };
+    Ok(match stage {
+        0 => Stage::Begin,
+        1 => Stage::Condition,
+        2 => Stage::Encode,
+        3 => Stage::Noise,
+        4 => Stage::Denoise(index(s.settled.sigmas.len())?),
+        5 => Stage::Decode(index(s.settled.ring.chunk)?),
+        6 => Stage::Read(index(s.settled.ring.chunk)?),
+        7 => Stage::Commit,
+        _ => return Err(SessionError::Snapshot("an unknown stage")),
+    })
+}
+
+fn put(w: &mut Vec<u8>, value: u64) {
+    w.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_event(w: &mut Vec<u8>, queued: Queued) {
+    [u64::from(queued.event), queued.ticket, queued.from].into_iter().for_each(|value| put(w, value));
+}
+
+fn put_receipt(w: &mut Vec<u8>, r: &Receipt) {
+    let flags = u64::from(r.first_of_action) | u64::from(r.first_of_event) << 1;
+    [r.frame, r.action, flags, u64::from(r.event), r.event_ticket, r.began, r.ready]
+        .into_iter()
+        .for_each(|value| put(w, value));
+}
+
+/// Reads a snapshot's fields in order; every read is checked.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], SessionError> {
+        let (head, tail) = self.0.split_at_checked(len).ok_or(SessionError::Snapshot("it ends too early"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn u64(&mut self) -> Result<u64, SessionError> {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(self.take(8)?);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn size(&mut self) -> Result<usize, SessionError> {
+        usize::try_from(self.u64()?).map_err(|_| SessionError::Snapshot("a count is out of range"))
+    }
+
+    fn event(&mut self, events: usize) -> Result<Queued, SessionError> {
+        let queued = Queued { event: self.u64()? as u32, ticket: self.u64()?, from: self.u64()? };
+        if queued.event as usize >= events {
+            return Err(SessionError::Snapshot("an event is out of range"));
+        }
+        Ok(queued)
+    }
+
+    fn receipt(&mut self) -> Result<Receipt, SessionError> {
+        let [frame, action, flags, event, event_ticket, began, ready] =
+            [self.u64()?, self.u64()?, self.u64()?, self.u64()?, self.u64()?, self.u64()?, self.u64()?];
+        Ok(Receipt {
+            frame,
+            action,
+            first_of_action: flags & 1 != 0,
+            event: event as u32,
+            event_ticket,
+            first_of_event: flags & 2 != 0,
+            began,
+            ready,
+        })
+    }
+}
