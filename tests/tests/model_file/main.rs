@@ -1,0 +1,7 @@
+//! The model file: what is written reads back, and no bytes whatever do harm.
+
+mod bad;
+mod config;
+mod fuzz;
+mod parts;
+mod round_trip;
