@@ -94,9 +94,9 @@ impl<'a> Dit<'a> {
         b.push(Embed { mix: self.events, weight: table, y: context, entries: c.events.len(), len: rows * dim });
         for (n, layer) in self.layers.iter().enumerate() {
             let at = format!("dit.blocks.{n}.cross_attn");
-            dense(&format!("{at}.k"), rows, dim, dim).into(b, context, layer.cross_k);
+            dense(&format!("{at}.k"), rows, dim, dim).write(b, context, layer.cross_k);
             self.norm(b, &format!("{at}.norm_k"), layer.cross_k, rows, None);
-            dense(&format!("{at}.v"), rows, dim, dim).into(b, context, layer.cross_v);
+            dense(&format!("{at}.v"), rows, dim, dim).write(b, context, layer.cross_v);
         }
     }
 

@@ -58,12 +58,12 @@ impl Dense<'_> {
     /// `y = act(linear(x))` into a new scratch buffer.
     fn scratch(&self, b: &mut PlanBuilder, x: BufferId, label: &str) -> BufferId {
         let y = b.scratch(label, self.rows * self.outputs);
-        self.into(b, x, y);
+        self.write(b, x, y);
         y
     }
 
     /// `y = act(linear(x))`.
-    fn into(&self, b: &mut PlanBuilder, x: BufferId, y: BufferId) {
+    fn write(&self, b: &mut PlanBuilder, x: BufferId, y: BufferId) {
         let op = self.build(b, x, y);
         b.push(op);
     }
