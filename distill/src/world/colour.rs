@@ -1,0 +1,88 @@
+//! Colours as the renderer mixes them, and the four conditions of light.
+
+/// Red, green, blue; 0 is black and 1 is full. Values are display (sRGB) values: the world is painted, not lit physically.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Colour(pub [f32; 3]);
+
+impl Colour {
+    /// `self` where `t` is 0, `other` where it is 1.
+    pub fn mix(self, other: Self, t: f32) -> Self {
+        self.zip(other, |a, b| a + (b - a) * t)
+    }
+
+    /// Every channel times `k`.
+    pub fn scale(self, k: f32) -> Self {
+        Self(self.0.map(|c| c * k))
+    }
+
+    /// Channel-wise sum.
+    pub fn plus(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    /// Channel-wise product.
+    pub fn times(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        let (a, b) = (self.0, other.0);
+        Self([f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2])])
+    }
+}
+
+/// The condition of light, which an event switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Light {
+    /// Neutral white.
+    Daylight,
+    /// Warm evening.
+    Amber,
+    /// Cold purple.
+    Violet,
+    /// Dark and blue.
+    Night,
+}
+
+impl Light {
+    /// All conditions, in the order of their event numbers.
+    pub const ALL: [Self; 4] = [Self::Daylight, Self::Amber, Self::Violet, Self::Night];
+
+    /// The condition with this event number.
+    pub fn from_index(index: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(index)).copied()
+    }
+
+    /// The event number.
+    pub fn index(self) -> u8 {
+        self as u8
+    }
+
+    /// The event name.
+    pub fn name(self) -> &'static str {
+        ["daylight", "amber", "violet", "night"][self as usize]
+    }
+
+    /// The filter and the tint: what is seen is `colour * filter + tint`.
+    pub fn effect(self) -> (Colour, Colour) {
+        let (filter, tint) = match self {
+            Self::Daylight => ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]),
+            Self::Amber => ([1.00, 0.70, 0.36], [0.07, 0.02, 0.0]),
+            Self::Violet => ([0.62, 0.42, 0.86], [0.09, 0.02, 0.14]),
+            Self::Night => ([0.26, 0.36, 0.56], [0.0, 0.01, 0.06]),
+        };
+        (Colour(filter), Colour(tint))
+    }
+}
+
+/// 0 below `low`, 1 above `high`, smooth between.
+pub fn smooth(low: f32, high: f32, x: f32) -> f32 {
+    let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+/// A smooth wave of period 1: 0 at whole numbers, 1 half-way between.
+pub fn wave(x: f32) -> f32 {
+    let t = x - x.floor();
+    smooth(0.0, 0.5, if t < 0.5 { t } else { 1.0 - t })
+}

@@ -1,0 +1,167 @@
+//! The building: a grid of colour-coded rooms around a courtyard, with round pillars.
+
+use super::colour::Colour;
+
+/// Cells along x.
+pub const WIDTH: usize = 13;
+/// Cells along y (y grows downwards, to the south).
+pub const HEIGHT: usize = 13;
+
+// Every room has its own colour, so that one look tells where one stands.
+const PLAN: [&[u8; WIDTH]; HEIGHT] = [
+    b"#############",
+    b"#rrrr###gggg#",
+    b"#rrrrdwdgggg#",
+    b"#rrrr#w#gggg#",
+    b"##d###d###d##",
+    b"#oo#sssss#tt#",
+    b"#oodsssssdtt#",
+    b"#oo#sssss#tt#",
+    b"##d###d###d##",
+    b"#bbbb#v#yyyy#",
+    b"#bbbbdvdyyyy#",
+    b"#bbbb###yyyy#",
+    b"#############",
+];
+
+/// How one kind of room is painted.
+pub struct Room {
+    /// Walls.
+    pub wall: Colour,
+    /// Bands and stripes on the walls.
+    pub accent: Colour,
+    /// Floor.
+    pub floor: Colour,
+    /// Ceiling; `None` is open sky.
+    pub ceiling: Option<Colour>,
+}
+
+const fn room(wall: [f32; 3], accent: [f32; 3], floor: [f32; 3], ceiling: Option<Colour>) -> Room {
+    Room { wall: Colour(wall), accent: Colour(accent), floor: Colour(floor), ceiling }
+}
+
+const fn indoors(r: f32, g: f32, b: f32) -> Option<Colour> {
+    Some(Colour([r, g, b]))
+}
+
+const KINDS: &[u8] = b"drgbyotwvs";
+static ROOMS: [Room; 10] = [
+    room([0.93, 0.90, 0.82], [0.80, 0.74, 0.62], [0.30, 0.28, 0.27], indoors(0.34, 0.32, 0.30)),
+    room([0.82, 0.18, 0.17], [0.97, 0.62, 0.48], [0.46, 0.28, 0.25], indoors(0.60, 0.43, 0.40)),
+    room([0.20, 0.60, 0.26], [0.74, 0.90, 0.42], [0.25, 0.37, 0.24], indoors(0.47, 0.58, 0.44)),
+    room([0.18, 0.34, 0.82], [0.52, 0.80, 0.97], [0.23, 0.28, 0.47], indoors(0.42, 0.47, 0.65)),
+    room([0.92, 0.73, 0.16], [0.99, 0.94, 0.66], [0.52, 0.42, 0.22], indoors(0.66, 0.60, 0.42)),
+    room([0.90, 0.46, 0.12], [0.45, 0.22, 0.12], [0.40, 0.33, 0.29], indoors(0.62, 0.54, 0.47)),
+    room([0.10, 0.58, 0.60], [0.86, 0.97, 0.92], [0.26, 0.42, 0.43], indoors(0.44, 0.60, 0.60)),
+    room([0.80, 0.79, 0.77], [0.42, 0.45, 0.54], [0.36, 0.36, 0.38], indoors(0.60, 0.60, 0.62)),
+    room([0.66, 0.22, 0.63], [0.96, 0.70, 0.90], [0.38, 0.24, 0.38], indoors(0.56, 0.42, 0.56)),
+    room([0.70, 0.62, 0.50], [0.47, 0.37, 0.31], [0.36, 0.54, 0.24], None),
+];
+
+/// A round free-standing column. Pillars stand on cell corners, so paths over cell centres are clear.
+pub struct Pillar {
+    /// Centre, in cells.
+    pub at: [f32; 2],
+    /// Colour of the shaft.
+    pub shaft: Colour,
+    /// Colour of the ring at mid-height.
+    pub ring: Colour,
+}
+
+/// Radius of every pillar, in cells.
+pub const PILLAR_RADIUS: f32 = 0.24;
+
+const fn pillar(x: f32, y: f32, shaft: [f32; 3], ring: [f32; 3]) -> Pillar {
+    Pillar { at: [x, y], shaft: Colour(shaft), ring: Colour(ring) }
+}
+
+/// All pillars, each painted unlike its surroundings.
+pub static PILLARS: [Pillar; 6] = [
+    pillar(3.0, 2.0, [0.95, 0.80, 0.30], [0.99, 0.96, 0.80]),
+    pillar(5.0, 6.0, [0.92, 0.90, 0.86], [0.80, 0.20, 0.18]),
+    pillar(8.0, 7.0, [0.30, 0.27, 0.30], [0.96, 0.76, 0.20]),
+    pillar(10.0, 3.0, [0.90, 0.36, 0.30], [0.98, 0.90, 0.82]),
+    pillar(3.0, 11.0, [0.96, 0.58, 0.20], [0.30, 0.16, 0.10]),
+    pillar(10.0, 10.0, [0.38, 0.24, 0.66], [0.78, 0.70, 0.98]),
+];
+
+// The plan as indices into ROOMS, so that the renderer's inner loop is one look-up.
+const SOLID: u8 = u8::MAX;
+const DOOR: u8 = 0;
+static KIND: [[u8; WIDTH]; HEIGHT] = {
+    let mut kinds = [[SOLID; WIDTH]; HEIGHT];
+    let mut cell = 0;
+    while cell < WIDTH * HEIGHT {
+        let mut i = 0;
+        while i < KINDS.len() {
+            if KINDS[i] == PLAN[cell / WIDTH][cell % WIDTH] {
+                kinds[cell / WIDTH][cell % WIDTH] = i as u8;
+            }
+            i += 1;
+        }
+        cell += 1;
+    }
+    kinds
+};
+
+fn kind(x: i32, y: i32) -> u8 {
+    // A negative index wraps to a large one, which is outside as well.
+    KIND.get(y as usize).and_then(|row| row.get(x as usize)).copied().unwrap_or(SOLID)
+}
+
+/// Whether a cell is wall. Cells outside the plan are.
+pub fn solid(x: i32, y: i32) -> bool {
+    kind(x, y) == SOLID
+}
+
+/// Whether a cell is a doorway.
+pub fn door(x: i32, y: i32) -> bool {
+    kind(x, y) == DOOR
+}
+
+/// The paint of an open cell; `None` for a wall.
+pub fn room_at(x: i32, y: i32) -> Option<&'static Room> {
+    ROOMS.get(usize::from(kind(x, y)))
+}
+
+/// All open cells, row by row.
+pub fn open_cells() -> Vec<(i32, i32)> {
+    let cells = (0..HEIGHT as i32).flat_map(|y| (0..WIDTH as i32).map(move |x| (x, y)));
+    cells.filter(|&(x, y)| !solid(x, y)).collect()
+}
+
+/// Whether a disc of the given radius around (x, y) touches neither wall nor pillar.
+pub fn free(x: f32, y: f32, radius: f32) -> bool {
+    let reach = radius + PILLAR_RADIUS;
+    let clear = |p: &Pillar| {
+        let (dx, dy) = (x - p.at[0], y - p.at[1]);
+        dx * dx + dy * dy >= reach * reach
+    };
+    let (x0, x1) = ((x - radius).floor() as i32, (x + radius).floor() as i32);
+    let (y0, y1) = ((y - radius).floor() as i32, (y + radius).floor() as i32);
+    (y0..=y1).all(|cy| (x0..=x1).all(|cx| !solid(cx, cy))) && PILLARS.iter().all(clear)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_open_cell_is_painted_and_enclosed() {
+        for (x, y) in open_cells() {
+            assert!(room_at(x, y).is_some(), "cell {x},{y} has no paint");
+            assert!(x > 0 && y > 0 && x < WIDTH as i32 - 1 && y < HEIGHT as i32 - 1);
+        }
+        assert!(room_at(0, 0).is_none() && room_at(-1, 40).is_none());
+    }
+
+    #[test]
+    fn cell_centres_are_free_and_pillars_are_not() {
+        for (x, y) in open_cells() {
+            assert!(free(x as f32 + 0.5, y as f32 + 0.5, 0.22));
+        }
+        for p in &PILLARS {
+            assert!(!free(p.at[0], p.at[1], 0.05));
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The camera: a ray caster with smooth shading and box-filtered supersampling.
+//!
+//! Only exactly rounded operations are used (no library sine or power), so a pose gives the same pixels on every machine.
+
+use super::colour::{Colour, Light, smooth, wave};
+use super::map::{self, PILLAR_RADIUS, PILLARS, Room};
+use super::player::Pose;
+
+/// Width and height of the picture in pixels.
+pub const SIZE: usize = 64;
+/// Bytes of one picture.
+pub const FRAME: usize = SIZE * SIZE * 3;
+
+// Samples per pixel. Rays are cheap, and vertical edges are what flickers, hence more across; horizontal edges of walls
+// get exact coverage besides.
+const ACROSS: usize = 4;
+const DOWN: usize = 2;
+const ROWS: usize = SIZE * DOWN;
+// tan(37.5 degrees): a field of view of 75 degrees.
+const HALF_VIEW: f32 = 0.767_327;
+const FOCAL: f32 = SIZE as f32 / 2.0 / HALF_VIEW;
+// To the sun: east-north-east, half-way up.
+const SUN: [f32; 3] = [0.776, -0.388, 0.497];
+
+/// All that one frame shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// The camera.
+    pub pose: Pose,
+    /// The condition of light before the switch that is fading, if one is.
+    pub from: Light,
+    /// The condition in force.
+    pub light: Light,
+    /// How much of `light` has come, 0 to 1.
+    pub fade: f32,
+    /// Strength of the attack's flash, 0 to 1.
+    pub flash: f32,
+}
+
+/// The exact picture of a pose in settled light without a flash: sRGB bytes [64, 64, 3].
+pub fn render(pose: Pose, light: Light) -> [u8; FRAME] {
+    render_view(&View { pose, from: light, light, fade: 1.0, flash: 0.0 })
+}
+
+/// The exact picture of a view: sRGB bytes [64, 64, 3].
+pub fn render_view(view: &View) -> [u8; FRAME] {
+    let mut sums = vec![Colour([0.0; 3]); SIZE * SIZE];
+    let [ax, ay] = view.pose.ahead();
+    for column in 0..SIZE * ACROSS {
+        let side = ((column as f32 + 0.5) / (SIZE * ACROSS) as f32 * 2.0 - 1.0) * HALF_VIEW;
+        // Right of the way ahead is a quarter turn clockwise: (-ay, ax).
+        let ray = Ray::new(view.pose, [ax - ay * side, ay + ax * side]);
+        let hit = ray.cast();
+        for row in 0..ROWS {
+            let drop = ((row as f32 + 0.5) / DOWN as f32 - SIZE as f32 / 2.0) / FOCAL;
+            let pixel = &mut sums[row / DOWN * SIZE + column / ACROSS];
+            *pixel = pixel.plus(ray.sample(&hit, drop));
+        }
+    }
+    let ((f0, t0), (f1, t1)) = (view.from.effect(), view.light.effect());
+    let (filter, tint) = (f0.mix(f1, view.fade), t0.mix(t1, view.fade));
+    let mut frame = [0; FRAME];
+    for (i, (pixel, sum)) in frame.chunks_exact_mut(3).zip(&sums).enumerate() {
+        let lit = sum.scale(1.0 / (ACROSS * DOWN) as f32).times(filter).plus(tint);
+        let shown = flash(lit, view.flash, i % SIZE, i / SIZE);
+        pixel.copy_from_slice(&shown.0.map(|c| (c.clamp(0.0, 1.0) * 255.0 + 0.5) as u8));
+    }
+    frame
+}
+
+// The flash shines by itself: light conditions do not touch it.
+fn flash(under: Colour, strength: f32, x: usize, y: usize) -> Colour {
+    if strength <= 0.0 {
+        return under;
+    }
+    let (dx, dy) = (x as f32 + 0.5 - SIZE as f32 * 0.5, y as f32 + 0.5 - SIZE as f32 * 0.77);
+    let d = (dx * dx + dy * dy).sqrt() / SIZE as f32;
+    let glow = smooth(0.30, 0.0, d) * 0.55 * strength;
+    let core = smooth(0.125, 0.075, d) * (0.35 + 0.65 * strength);
+    let halo = under.plus(Colour([1.0, 0.72, 0.30]).scale(glow));
+    let heart = Colour([1.0, 0.86, 0.45]).mix(Colour([1.0, 1.0, 0.94]), smooth(0.09, 0.0, d));
+    halo.mix(heart, core)
+}
+
+/// What a ray meets at eye level.
+struct Hit {
+    /// Distance along the way ahead (the ray's parameter).
+    distance: f32,
+    /// Paint of the surface without and with its accent; shaded for distance and side.
+    wall: Colour,
+    accent: Colour,
+    /// Height and softness of the horizontal accent stripe; a wall with upright bands has none.
+    stripe: Option<(f32, f32)>,
+}
+
+struct Ray {
+    from: [f32; 2],
+    along: [f32; 2],
+    /// Length of `along`: the ray's parameter counts distance along the way ahead.
+    length: f32,
+}
+
+fn dim(distance: f32) -> f32 {
+    0.34 + 0.66 / (1.0 + 0.045 * distance * distance)
+}
+
+impl Ray {
+    fn new(pose: Pose, along: [f32; 2]) -> Self {
+        let length = (along[0] * along[0] + along[1] * along[1]).sqrt();
+        Self { from: [pose.x, pose.y], along, length }
+    }
+
+    fn at(&self, t: f32) -> [f32; 2] {
+        [self.from[0] + self.along[0] * t, self.from[1] + self.along[1] * t]
+    }
+
+    fn cast(&self) -> Hit {
+        let wall = self.wall();
+        let nearest = PILLARS.iter().filter_map(|p| Some((self.pillar(p.at)?, p))).min_by(|a, b| a.0.total_cmp(&b.0));
+        match nearest {
+            Some((t, p)) if t < wall.distance => {
+                let [x, y] = self.at(t);
+                let normal = [(x - p.at[0]) / PILLAR_RADIUS, (y - p.at[1]) / PILLAR_RADIUS];
+                let shade = (0.72 + 0.30 * (normal[0] * SUN[0] + normal[1] * SUN[1])) * dim(t * self.length);
+                Hit { distance: t, wall: p.shaft.scale(shade), accent: p.ring.scale(shade), stripe: Some((0.10, 0.03)) }
+            }
+            _ => wall,
+        }
+    }
+
+    /// The ray's parameter where it meets a pillar.
+    fn pillar(&self, centre: [f32; 2]) -> Option<f32> {
+        let to = [centre[0] - self.from[0], centre[1] - self.from[1]];
+        let aa = self.length * self.length;
+        let mid = (to[0] * self.along[0] + to[1] * self.along[1]) / aa;
+        let cross = to[0] * self.along[1] - to[1] * self.along[0];
+        let inside = PILLAR_RADIUS * PILLAR_RADIUS - cross * cross / aa;
+        (mid > 0.0 && inside > 0.0).then(|| mid - (inside / aa).sqrt())
+    }
+
+    /// Walks the grid from cell border to cell border (a digital differential analyser) until a wall.
+    fn wall(&self) -> Hit {
+        let mut cell = [self.from[0].floor() as i32, self.from[1].floor() as i32];
+        let step = self.along.map(|d| if d < 0.0 { -1 } else { 1 });
+        let pace = self.along.map(|d| 1.0 / d.abs().max(1e-9));
+        let mut next = [0, 1].map(|i| {
+            let within = self.from[i] - cell[i] as f32;
+            pace[i] * if step[i] > 0 { 1.0 - within } else { within }
+        });
+        loop {
+            let axis = usize::from(next[1] < next[0]);
+            let before = cell;
+            cell[axis] += step[axis];
+            if let (true, Some(room)) = (map::solid(cell[0], cell[1]), map::room_at(before[0], before[1])) {
+                return self.face(axis, step[axis], cell, before, next[axis], room);
+            }
+            if map::solid(cell[0], cell[1]) {
+                // Only a camera inside a wall gets here: it sees black.
+                let black = Colour([0.0; 3]);
+                return Hit { distance: 1e-3, wall: black, accent: black, stripe: None };
+            }
+            next[axis] += pace[axis];
+        }
+    }
+
+    fn face(&self, axis: usize, step: i32, solid: [i32; 2], open: [i32; 2], t: f32, room: &Room) -> Hit {
+        let other = 1 - axis;
+        let place = self.at(t)[other];
+        let u = place - solid[other] as f32;
+        // Each of the four sides has its own brightness: corners stay visible, and a view tells its heading.
+        let side = [[1.0, 0.86], [0.78, 0.93]][axis][usize::from(step > 0)];
+        let beside = |cell: [i32; 2], by: i32| if axis == 0 { (cell[0], cell[1] + by) } else { (cell[0] + by, cell[1]) };
+        let mut shade = side * dim(t * self.length);
+        let mut frame = 0.0f32;
+        for (by, gap) in [(-1, u), (1, 1.0 - u)] {
+            let (x, y) = beside(open, by);
+            if map::solid(x, y) {
+                shade *= 1.0 - 0.30 * smooth(0.30, 0.0, gap);
+            }
+            let (x, y) = beside(solid, by);
+            if map::door(x, y) {
+                frame = frame.max(smooth(0.20, 0.15, gap));
+            }
+        }
+        let trim = Colour([0.95, 0.92, 0.84]);
+        let paint = |c: Colour| c.mix(trim, frame).scale(shade);
+        if axis == 1 {
+            // North and south walls carry broad upright bands, two in three cells.
+            let band = smooth(0.35, 0.65, wave(place / 1.5));
+            let wall = paint(room.wall.mix(room.accent, band));
+            return Hit { distance: t, wall, accent: wall, stripe: None };
+        }
+        // East and west walls carry a wide level stripe and slow swells, so that walking past them shows.
+        let swell = 0.80 + 0.20 * wave(place / 2.0);
+        let (wall, accent) = (paint(room.wall.scale(swell)), paint(room.accent.scale(swell)));
+        Hit { distance: t, wall, accent, stripe: Some((0.15, 0.03)) }
+    }
+
+    /// The colour seen `drop` below eye level at unit distance; walls, floor or ceiling.
+    fn sample(&self, hit: &Hit, drop: f32) -> Colour {
+        // Height on the surface from its middle, and the height of one sample there.
+        let v = drop * hit.distance;
+        let sample = hit.distance / (FOCAL * DOWN as f32);
+        let cover = ((0.5 - v.abs()) / sample + 0.5).clamp(0.0, 1.0);
+        if cover <= 0.0 {
+            return self.plane(drop);
+        }
+        let stripe = hit.stripe.map_or(0.0, |(half, soft)| smooth(half + soft, half - soft, v.abs()));
+        // A plinth below, and a little less light near floor and ceiling.
+        let plinth = 1.0 - 0.35 * smooth(0.40, 0.44, v);
+        let wall = hit.wall.mix(hit.accent, stripe).scale((1.04 - 0.55 * v * v) * plinth);
+        if cover < 1.0 { self.plane(drop).mix(wall, cover) } else { wall }
+    }
+
+    /// Floor or ceiling.
+    fn plane(&self, drop: f32) -> Colour {
+        let t = 0.5 / drop.abs();
+        let [x, y] = self.at(t);
+        let (cx, cy) = (x.floor() as i32, y.floor() as i32);
+        let Some(room) = map::room_at(cx, cy) else {
+            return Colour([0.1; 3]);
+        };
+        let light = dim(t * self.length);
+        if drop < 0.0 {
+            return room.ceiling.map_or_else(|| self.sky(drop), |c| c.scale(light * self.corner(x, y, cx, cy)));
+        }
+        // A soft chequer of whole cells that fades before it could flicker.
+        let chequer = (wave(x / 2.0 + 0.25) - 0.5) * (wave(y / 2.0 + 0.25) - 0.5) * 4.0;
+        let fade = 1.0 / (1.0 + 0.04 * t * t);
+        room.floor.scale((1.0 + 0.22 * chequer * fade) * light * self.corner(x, y, cx, cy))
+    }
+
+    /// Less light where a wall is near.
+    fn corner(&self, x: f32, y: f32, cx: i32, cy: i32) -> f32 {
+        let (u, v) = (x - cx as f32, y - cy as f32);
+        let dark = |gap: f32, x, y| if gap < 0.25 && map::solid(x, y) { 1.0 - 0.30 * smooth(0.25, 0.0, gap) } else { 1.0 };
+        dark(u, cx - 1, cy) * dark(1.0 - u, cx + 1, cy) * dark(v, cx, cy - 1) * dark(1.0 - v, cx, cy + 1)
+    }
+
+    fn sky(&self, drop: f32) -> Colour {
+        let up = -drop;
+        let size = (self.length * self.length + up * up).sqrt();
+        let height = up / size;
+        let blue = Colour([0.80, 0.88, 0.95]).mix(Colour([0.22, 0.46, 0.88]), smooth(-0.05, 0.75, height));
+        let near = ((self.along[0] * SUN[0] + self.along[1] * SUN[1] + up * SUN[2]) / size).max(0.0);
+        let glow = near * near * near * near;
+        let disc = smooth(0.965, 0.985, near);
+        blue.plus(Colour([0.30, 0.20, 0.02]).scale(glow)).mix(Colour([1.0, 0.97, 0.86]), disc)
+    }
+}
