@@ -1,0 +1,53 @@
+//! The preprocessor of the build script.
+
+#[path = "../build/compose.rs"]
+mod compose;
+
+use std::{collections::HashMap, io};
+
+fn compose(text: &str, flags: &[&str], files: &[(&str, &str)]) -> Result<String, String> {
+    let files: HashMap<_, _> = files.iter().copied().collect();
+    let flags: Vec<String> = flags.iter().map(|f| f.to_string()).collect();
+    let mut load = |name: &str| files.get(name).map(|t| t.to_string()).ok_or(io::ErrorKind::NotFound.into());
+    compose::compose(text, &flags, &mut load)
+}
+
+#[test]
+fn permutations_are_declared_by_the_file() {
+    let found = compose::permutations("// a kernel\n//!kernel a X Y\nconst Z = 1;\n//!kernel b\n");
+    assert_eq!(found, [("a".into(), vec!["X".into(), "Y".into()]), ("b".into(), vec![])]);
+}
+
+#[test]
+fn branches_nest() {
+    let text = "//!if A\na\n//!if B\nab\n//!else\na!b\n//!end\n//!else\n!a\n//!end\nz\n";
+    for (flags, expected) in [(&["A", "B"][..], "a\nab\nz\n"), (&["A"], "a\na!b\nz\n"), (&["B"], "!a\nz\n")] {
+        assert_eq!(compose(text, flags, &[]).as_deref(), Ok(expected), "{flags:?}");
+    }
+}
+
+#[test]
+fn imports_come_once_and_see_the_flags() {
+    let files = [("shared/a", "//!import shared/b\n//!if F\na\n//!end\n"), ("shared/b", "b\n")];
+    let text = "//!import shared/b\n//!import shared/a\n//!import shared/a\nmain // kept\n// dropped\n";
+    assert_eq!(compose(text, &["F"], &files).as_deref(), Ok("b\na\nmain // kept\n"));
+}
+
+#[test]
+fn a_dropped_branch_imports_nothing() {
+    assert_eq!(compose("//!if F\n//!import missing\n//!end\nx\n", &[], &[]).as_deref(), Ok("x\n"));
+}
+
+#[test]
+fn mistakes_name_their_line() {
+    for (text, expected) in [
+        ("a\n//!else\n", "line 2: //!else without //!if"),
+        ("//!end\n", "line 1: //!end without //!if"),
+        ("//!if F\n", "//!if without //!end"),
+        ("\n//!improt b\n", "line 2: unknown directive"),
+        ("//!import b\n", "line 1: b: "),
+    ] {
+        let error = compose(text, &["F"], &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{text:?}: {error}");
+    }
+}

@@ -1,0 +1,53 @@
+// Attention of every token over a short context, without positions or mask. One workgroup takes 16 queries of one head.
+
+//!kernel cross_attention_32 HEAD32
+//!kernel cross_attention_64 HEAD64
+//!kernel cross_attention_128 HEAD128
+
+//!import shared/flash
+//!import shared/heads
+
+struct Node {
+    rows: u32,
+    context: u32,
+    heads: u32,
+    head_dim: u32,
+    /// 1 / sqrt(head_dim).
+    scale: f32,
+}
+
+@group(1) @binding(0) var<uniform> node: Node;
+@group(1) @binding(1) var<storage, read> q: array<vec2<f32>>;
+@group(1) @binding(2) var<storage, read> k: array<vec2<f32>>;
+@group(1) @binding(3) var<storage, read> v: array<vec2<f32>>;
+@group(1) @binding(4) var<storage, read_write> y: array<vec2<f32>>;
+
+fn fetch_query(query: u32, column: u32) -> vec4<f32> {
+    return fetch_plain_query(query, column);
+}
+
+fn fetch_key(key: u32, column: u32) -> vec4<f32> {
+    let at = pairs(key, column);
+    return trim(column, k[at.x], k[at.y]);
+}
+
+fn fetch_value(key: u32, column: u32) -> vec4<f32> {
+    let at = pairs(key, column);
+    return trim(column, v[at.x], v[at.y]);
+}
+
+fn visible(query: u32) -> bool {
+    return true;
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    first_row = group.x * QUERIES;
+    head = group.y;
+    start_flash();
+    stage_queries(lane, COLUMNS);
+    for (var first = 0u; first < node.context; first += KEYS) {
+        absorb(lane, first, min(first + KEYS, node.context));
+    }
+    finish_flash(lane);
+}
