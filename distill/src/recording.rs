@@ -143,7 +143,7 @@ impl Shard {
         let path = dir.join(format!("{index:05}.safetensors"));
         let partial = dir.join(format!("{index:05}.safetensors.partial"));
         let n = self.events.len();
-        let pose_columns = if n == 0 { 0 } else { self.poses.len() / n };
+        let pose_columns = self.poses.len().checked_div(n).unwrap_or(0);
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let (actions, poses) = (bytes(&self.actions), bytes(&self.poses));
         let mut parts: Vec<(&'static str, Dtype, Vec<usize>, &[u8])> = vec![

@@ -81,8 +81,15 @@ pub fn smooth(low: f32, high: f32, x: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
+/// The largest whole number not above `x`. `f32::floor` is a library call on machines without SSE 4.1; this is three
+/// instructions.
+pub fn floor(x: f32) -> i32 {
+    let whole = x as i32;
+    whole - i32::from(whole as f32 > x)
+}
+
 /// A smooth wave of period 1: 0 at whole numbers, 1 half-way between.
 pub fn wave(x: f32) -> f32 {
-    let t = x - x.floor();
+    let t = x - floor(x) as f32;
     smooth(0.0, 0.5, if t < 0.5 { t } else { 1.0 - t })
 }

@@ -2,7 +2,7 @@
 //!
 //! Only exactly rounded operations are used (no library sine or power), so a pose gives the same pixels on every machine.
 
-use super::colour::{Colour, Light, smooth, wave};
+use super::colour::{Colour, Light, floor, smooth, wave};
 use super::map::{self, PILLAR_RADIUS, PILLARS, Room};
 use super::player::Pose;
 
@@ -44,6 +44,7 @@ pub fn render(pose: Pose, light: Light) -> [u8; FRAME] {
 
 /// The exact picture of a view: sRGB bytes [64, 64, 3].
 pub fn render_view(view: &View) -> [u8; FRAME] {
+    let levels: [Level; ROWS] = std::array::from_fn(Level::new);
     let mut sums = vec![Colour([0.0; 3]); SIZE * SIZE];
     let [ax, ay] = view.pose.ahead();
     for column in 0..SIZE * ACROSS {
@@ -52,9 +53,8 @@ pub fn render_view(view: &View) -> [u8; FRAME] {
         let ray = Ray::new(view.pose, [ax - ay * side, ay + ax * side]);
         let hit = ray.cast();
         for row in 0..ROWS {
-            let drop = ((row as f32 + 0.5) / DOWN as f32 - SIZE as f32 / 2.0) / FOCAL;
             let pixel = &mut sums[row / DOWN * SIZE + column / ACROSS];
-            *pixel = pixel.plus(ray.sample(&hit, drop));
+            *pixel = pixel.plus(ray.sample(&hit, &levels[row]));
         }
     }
     let ((f0, t0), (f1, t1)) = (view.from.effect(), view.light.effect());
@@ -91,6 +91,24 @@ struct Hit {
     accent: Colour,
     /// Height and softness of the horizontal accent stripe; a wall with upright bands has none.
     stripe: Option<(f32, f32)>,
+}
+
+/// What all samples of one row share.
+struct Level {
+    /// How far below eye level the row looks at unit distance.
+    drop: f32,
+    /// Distance along the way ahead where it meets floor or ceiling.
+    distance: f32,
+    /// How much of the floor's chequer is left there.
+    chequer: f32,
+}
+
+impl Level {
+    fn new(row: usize) -> Self {
+        let drop = ((row as f32 + 0.5) / DOWN as f32 - SIZE as f32 / 2.0) / FOCAL;
+        let distance = 0.5 / drop.abs();
+        Self { drop, distance, chequer: 1.0 / (1.0 + 0.04 * distance * distance) }
+    }
 }
 
 struct Ray {
@@ -140,7 +158,7 @@ impl Ray {
 
     /// Walks the grid from cell border to cell border (a digital differential analyser) until a wall.
     fn wall(&self) -> Hit {
-        let mut cell = [self.from[0].floor() as i32, self.from[1].floor() as i32];
+        let mut cell = [floor(self.from[0]), floor(self.from[1])];
         let step = self.along.map(|d| if d < 0.0 { -1 } else { 1 });
         let pace = self.along.map(|d| 1.0 / d.abs().max(1e-9));
         let mut next = [0, 1].map(|i| {
@@ -169,7 +187,8 @@ impl Ray {
         let u = place - solid[other] as f32;
         // Each of the four sides has its own brightness: corners stay visible, and a view tells its heading.
         let side = [[1.0, 0.86], [0.78, 0.93]][axis][usize::from(step > 0)];
-        let beside = |cell: [i32; 2], by: i32| if axis == 0 { (cell[0], cell[1] + by) } else { (cell[0] + by, cell[1]) };
+        let beside =
+            |cell: [i32; 2], by: i32| if axis == 0 { (cell[0], cell[1] + by) } else { (cell[0] + by, cell[1]) };
         let mut shade = side * dim(t * self.length);
         let mut frame = 0.0f32;
         for (by, gap) in [(-1, u), (1, 1.0 - u)] {
@@ -196,44 +215,44 @@ impl Ray {
         Hit { distance: t, wall, accent, stripe: Some((0.15, 0.03)) }
     }
 
-    /// The colour seen `drop` below eye level at unit distance; walls, floor or ceiling.
-    fn sample(&self, hit: &Hit, drop: f32) -> Colour {
+    /// The colour seen in one row: wall, floor or ceiling.
+    fn sample(&self, hit: &Hit, level: &Level) -> Colour {
         // Height on the surface from its middle, and the height of one sample there.
-        let v = drop * hit.distance;
+        let v = level.drop * hit.distance;
         let sample = hit.distance / (FOCAL * DOWN as f32);
         let cover = ((0.5 - v.abs()) / sample + 0.5).clamp(0.0, 1.0);
         if cover <= 0.0 {
-            return self.plane(drop);
+            return self.plane(level);
         }
         let stripe = hit.stripe.map_or(0.0, |(half, soft)| smooth(half + soft, half - soft, v.abs()));
         // A plinth below, and a little less light near floor and ceiling.
         let plinth = 1.0 - 0.35 * smooth(0.40, 0.44, v);
         let wall = hit.wall.mix(hit.accent, stripe).scale((1.04 - 0.55 * v * v) * plinth);
-        if cover < 1.0 { self.plane(drop).mix(wall, cover) } else { wall }
+        if cover < 1.0 { self.plane(level).mix(wall, cover) } else { wall }
     }
 
     /// Floor or ceiling.
-    fn plane(&self, drop: f32) -> Colour {
-        let t = 0.5 / drop.abs();
+    fn plane(&self, level: &Level) -> Colour {
+        let t = level.distance;
         let [x, y] = self.at(t);
-        let (cx, cy) = (x.floor() as i32, y.floor() as i32);
+        let (cx, cy) = (floor(x), floor(y));
         let Some(room) = map::room_at(cx, cy) else {
             return Colour([0.1; 3]);
         };
         let light = dim(t * self.length);
-        if drop < 0.0 {
-            return room.ceiling.map_or_else(|| self.sky(drop), |c| c.scale(light * self.corner(x, y, cx, cy)));
+        if level.drop < 0.0 {
+            return room.ceiling.map_or_else(|| self.sky(level.drop), |c| c.scale(light * self.corner(x, y, cx, cy)));
         }
         // A soft chequer of whole cells that fades before it could flicker.
         let chequer = (wave(x / 2.0 + 0.25) - 0.5) * (wave(y / 2.0 + 0.25) - 0.5) * 4.0;
-        let fade = 1.0 / (1.0 + 0.04 * t * t);
-        room.floor.scale((1.0 + 0.22 * chequer * fade) * light * self.corner(x, y, cx, cy))
+        room.floor.scale((1.0 + 0.22 * chequer * level.chequer) * light * self.corner(x, y, cx, cy))
     }
 
     /// Less light where a wall is near.
     fn corner(&self, x: f32, y: f32, cx: i32, cy: i32) -> f32 {
         let (u, v) = (x - cx as f32, y - cy as f32);
-        let dark = |gap: f32, x, y| if gap < 0.25 && map::solid(x, y) { 1.0 - 0.30 * smooth(0.25, 0.0, gap) } else { 1.0 };
+        let dark =
+            |gap: f32, x, y| if gap < 0.25 && map::solid(x, y) { 1.0 - 0.30 * smooth(0.25, 0.0, gap) } else { 1.0 };
         dark(u, cx - 1, cy) * dark(1.0 - u, cx + 1, cy) * dark(v, cx, cy - 1) * dark(1.0 - v, cx, cy + 1)
     }
 
