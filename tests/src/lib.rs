@@ -1,3 +1,6 @@
 //! What the end-to-end tests share.
 
 pub mod tiny;
+
+pub mod naive;
+pub mod stream;

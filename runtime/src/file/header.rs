@@ -54,8 +54,8 @@ impl RawType {
 
 /// A tensor as stored; `bytes` counts from the start of the file and lies within it.
 #[derive(Debug)]
-pub struct Entry {
-    pub name: String,
+pub struct Entry<'a> {
+    pub name: Cow<'a, str>,
     pub dtype: RawType,
     pub shape: Vec<usize>,
     pub bytes: Range<usize>,
@@ -63,20 +63,20 @@ pub struct Entry {
 
 /// A header whose every offset has been checked.
 #[derive(Debug)]
-pub struct Header {
+pub struct Header<'a> {
     /// The JSON under the `causeway` key.
     pub config: String,
     /// Tensors other than padding, sorted by name, no name twice.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<'a>>,
     /// Where tensor data start.
     pub data_start: usize,
 }
 
 /// Parses and checks the header of the file `bytes`.
-pub fn parse(bytes: &[u8]) -> Result<Header, FileError> {
+pub fn parse(bytes: &[u8]) -> Result<Header<'_>, FileError> {
     let data_start = data_start(bytes)?;
-    let raw: RawHeader<'_> =
-        serde_json::from_slice(&bytes[8..data_start]).map_err(|error| FileError::Header(error.to_string()))?;
+    let text = core::str::from_utf8(&bytes[8..data_start]).map_err(|error| FileError::Header(error.to_string()))?;
+    let raw: RawHeader<'_> = serde_json::from_str(text).map_err(|error| FileError::Header(error.to_string()))?;
     if raw.tensors.len() > MAX_TENSORS {
         return Err(FileError::TooManyTensors(raw.tensors.len()));
     }
@@ -85,12 +85,12 @@ pub fn parse(bytes: &[u8]) -> Result<Header, FileError> {
     }
     let mut entries = Vec::with_capacity(raw.tensors.len());
     for (name, tensor) in raw.tensors {
-        entries.push(tensor.check(name)?);
+        entries.push(tensor.check(name.0)?);
     }
-    let by_name = |a: &Entry, b: &Entry| a.name.cmp(&b.name);
+    let by_name = |a: &Entry<'_>, b: &Entry<'_>| a.name.cmp(&b.name);
     entries.sort_unstable_by(by_name);
     if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(FileError::Duplicate(pair[0].name.clone()));
+        return Err(FileError::Duplicate(pair[0].name.to_string()));
     }
     check_coverage(&mut entries, data_start, bytes.len())?;
     entries.sort_unstable_by(by_name);
@@ -115,7 +115,7 @@ fn data_start(bytes: &[u8]) -> Result<usize, FileError> {
 
 /// Every byte of data belongs to exactly one tensor, and tensors other than padding are aligned. Makes the offsets of
 /// `entries` count from the start of the file.
-fn check_coverage(entries: &mut [Entry], data_start: usize, file: usize) -> Result<(), FileError> {
+fn check_coverage(entries: &mut [Entry<'_>], data_start: usize, file: usize) -> Result<(), FileError> {
     entries.sort_unstable_by_key(|entry| entry.bytes.start);
     let last = entries.iter().map(|entry| entry.bytes.end).max().unwrap_or(0);
     let expected = last.saturating_add(data_start);
@@ -126,13 +126,13 @@ fn check_coverage(entries: &mut [Entry], data_start: usize, file: usize) -> Resu
     for Entry { name, bytes, .. } in &*entries {
         let start = bytes.start;
         if start < end {
-            return Err(FileError::Overlap { name: name.clone(), start, other: previous.into(), end });
+            return Err(FileError::Overlap { name: name.to_string(), start, other: previous.into(), end });
         }
         if start > end {
-            return Err(FileError::Gap { name: name.clone(), bytes: start - end });
+            return Err(FileError::Gap { name: name.to_string(), bytes: start - end });
         }
         if !start.is_multiple_of(ALIGN) && !name.starts_with(PAD) {
-            return Err(FileError::Misaligned { name: name.clone(), offset: start });
+            return Err(FileError::Misaligned { name: name.to_string(), offset: start });
         }
         (end, previous) = (bytes.end, name);
     }
@@ -166,33 +166,37 @@ struct RawTensor<'a> {
 }
 
 impl RawTensor<'_> {
-    fn check(self, name: String) -> Result<Entry, FileError> {
+    fn check(self, name: Cow<'_, str>) -> Result<Entry<'_>, FileError> {
         let padding = name.starts_with(PAD);
         let dtype = match RawType::from_name(&self.dtype) {
             Some(dtype) if !padding || dtype == RawType::U8 => dtype,
             _ => {
                 let expected = if padding { "U8" } else { "F32, F16, I8 or U8" };
-                return Err(FileError::Type { name, found: self.dtype.into_owned(), expected });
+                return Err(FileError::Type { name: name.into_owned(), found: self.dtype.into_owned(), expected });
             }
         };
         let shape = self.shape;
         let sane = (1..=MAX_RANK).contains(&shape.len()) && !shape.contains(&0);
         let size = shape.iter().try_fold(dtype.size(), |size, &dim| size.checked_mul(dim));
         let Some(expected) = size.filter(|_| sane) else {
-            return Err(FileError::Shape { name, shape });
+            return Err(FileError::Shape { name: name.into_owned(), shape });
         };
         let (start, end) = self.data_offsets;
         if end.checked_sub(start) != Some(expected) {
-            return Err(FileError::Size { name, start, end, expected });
+            return Err(FileError::Size { name: name.into_owned(), start, end, expected });
         }
         Ok(Entry { name, dtype, shape, bytes: start..end })
     }
 }
 
+/// A tensor's name, borrowed unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// The header's JSON object. Lists, not maps, so that a repeated key can be seen.
 struct RawHeader<'a> {
     metadata: Option<Pairs<String>>,
-    tensors: Vec<(String, RawTensor<'a>)>,
+    tensors: Vec<(Name<'a>, RawTensor<'a>)>,
 }
 
 impl<'de> Deserialize<'de> for RawHeader<'de> {
@@ -207,8 +211,8 @@ impl<'de> Deserialize<'de> for RawHeader<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut header = RawHeader { metadata: None, tensors: Vec::new() };
-                while let Some(name) = map.next_key::<String>()? {
-                    if name != "__metadata__" {
+                while let Some(name) = map.next_key::<Name<'de>>()? {
+                    if name.0 != "__metadata__" {
                         header.tensors.push((name, map.next_value()?));
                     } else if header.metadata.replace(map.next_value()?).is_some() {
                         return Err(serde::de::Error::duplicate_field("__metadata__"));

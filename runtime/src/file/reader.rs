@@ -7,7 +7,7 @@ use crate::config::ModelConfig;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use causeway_ops::quant::{BLOCK, DType, TensorView, WeightSource};
@@ -157,15 +157,15 @@ impl fmt::Debug for Model<'_> {
 }
 
 /// Gives quantised tensors their scales. `entries` are sorted by name and come out so.
-fn join_scales(entries: Vec<Entry>) -> Result<Vec<Tensor>, FileError> {
-    let is_coded = |entry: &Entry| matches!(entry.dtype, RawType::I8 | RawType::U8);
+fn join_scales(entries: Vec<Entry<'_>>) -> Result<Vec<Tensor>, FileError> {
+    let is_coded = |entry: &Entry<'_>| matches!(entry.dtype, RawType::I8 | RawType::U8);
     let mut coded: Vec<String> = entries.iter().filter(|e| is_coded(e)).map(|e| format!("{}.scale", e.name)).collect();
     coded.sort_unstable();
     let mut scales = BTreeMap::new();
     let mut rest = Vec::with_capacity(entries.len());
     for entry in entries {
-        if coded.binary_search(&entry.name).is_ok() {
-            scales.insert(entry.name.clone(), entry);
+        if coded.binary_search_by(|name| name.as_str().cmp(&entry.name)).is_ok() {
+            scales.insert(entry.name.to_string(), entry);
         } else {
             rest.push(entry);
         }
@@ -173,8 +173,9 @@ fn join_scales(entries: Vec<Entry>) -> Result<Vec<Tensor>, FileError> {
     rest.into_iter().map(|entry| tensor(entry, &mut scales)).collect()
 }
 
-fn tensor(entry: Entry, scales: &mut BTreeMap<String, Entry>) -> Result<Tensor, FileError> {
+fn tensor(entry: Entry<'_>, scales: &mut BTreeMap<String, Entry<'_>>) -> Result<Tensor, FileError> {
     let Entry { name, dtype, mut shape, bytes: data } = entry;
+    let name = name.into_owned();
     let dtype = match dtype {
         RawType::F32 => DType::F32,
         RawType::F16 => DType::F16,

@@ -7,6 +7,7 @@ use super::{ALIGN, FileError, PAD};
 use crate::config::ModelConfig;
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
 use half::f16;
+use half::vec::HalfFloatVecExt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -289,11 +290,11 @@ fn encode(spec: &TensorSpec, values: &[f32]) -> Result<(Vec<u8>, Vec<u8>), FileE
     match spec.dtype {
         DType::F32 => data.extend(values.iter().flat_map(|value| value.to_le_bytes())),
         DType::F16 => {
-            let large = |value: &f32| f16::from_f32(*value).is_infinite();
-            if let Some(index) = values.iter().position(large) {
+            let halves: Vec<f16> = HalfFloatVecExt::from_f32_slice(values);
+            if let Some(index) = halves.iter().position(|half| half.is_infinite()) {
                 return Err(FileError::TooLargeForF16 { name: spec.name.clone(), index, value: values[index] });
             }
-            data.extend(values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()));
+            data.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
         }
         DType::Q8 => quantise_q8(values, &mut data, &mut scales),
         DType::Q4 => quantise_q4(values, &mut data, &mut scales),

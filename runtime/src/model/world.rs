@@ -64,7 +64,7 @@ impl WorldPlan {
         let dit_config = &config.dit;
         let chunk = dit_config.chunk;
         let len = dit_config.latent_len();
-        if len % 4 != 0 {
+        if !len.is_multiple_of(4) {
             return Err(ModelError::Unsupported(format!(
                 "a latent frame of {len} values, which is not a multiple of 4"
             )));

@@ -73,7 +73,7 @@ impl Mutant {
     fn number(&mut self) -> (usize, usize) {
         let is_digit = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
         let from = self.spot();
-        let start = self.header[from..].iter().position(|b| is_digit(b)).map_or(0, |i| from + i);
+        let start = self.header[from..].iter().position(is_digit).map_or(0, |i| from + i);
         (start, self.header[start..].iter().take_while(|b| is_digit(b)).count())
     }
 

@@ -1,0 +1,332 @@
+//! Sessions: against the naive model, for any slicing and any number of threads, with snapshots, events and bad input.
+
+use causeway_ops::quant::DType;
+use causeway_runtime::{
+    BackendChoice, Budget, EventTime, Pump, Session, SessionError, SessionOptions, Snapshot, Start, config::Positions,
+};
+use causeway_tests::{
+    naive::{Naive, Settings},
+    stream::{cpu, next_frame, open, script},
+    tiny::{model_bytes, tiny_config, tiny_model_bytes},
+};
+use proptest::prelude::*;
+
+/// Latents of the chunk whose first frame just became ready.
+fn latents(session: &mut Session) -> Vec<f32> {
+    let id = session.world().latents;
+    let mut values = vec![0f32; session.plan().buffer(id).len];
+    session.backend().read(id, bytemuck::cast_slice_mut(&mut values)).unwrap();
+    values
+}
+
+/// Runs `chunks` chunks of both and returns the largest difference relative to the naive output's scale.
+fn compare(chunk: usize, settings: Settings, steps: usize, chunks: usize) -> f64 {
+    let mut config = tiny_config();
+    config.dit.chunk = chunk;
+    config.history.window = settings.window;
+    config.history.sink = settings.sink;
+    config.history.positions = settings.positions;
+    let bytes = model_bytes(&config, DType::F32, 11);
+    let model = open(&bytes);
+    let options = SessionOptions {
+        start: Start::Empty,
+        steps: Some(steps),
+        route: Some(settings.route),
+        queue: chunk,
+        ..cpu(5)
+    };
+    let mut session = Session::new(&model, options).unwrap();
+    let mut naive = Naive::new(&model, settings, 5);
+    let sigmas = config.schedule.sigmas(steps).unwrap();
+    let (mut worst, mut event) = (0f64, 0);
+    for n in 0..chunks {
+        let (action, switch) = script((n * chunk) as u64);
+        session.set_action(&action).unwrap();
+        if let Some(switch) = switch {
+            session.queue_event(switch, EventTime::NextChunk).unwrap();
+            event = switch;
+        }
+        next_frame(&mut session, Budget::Frame);
+        let found = latents(&mut session);
+        for _ in 1..chunk {
+            next_frame(&mut session, Budget::Frame);
+        }
+        let expected = naive.chunk(&sigmas, &action, event);
+        let scale = expected.iter().fold(0f64, |m, x| m.max(x.abs()));
+        let error = expected.iter().zip(&found).fold(0f64, |m, (a, b)| m.max((a - f64::from(*b)).abs()));
+        worst = worst.max(error / scale);
+    }
+    worst
+}
+
+#[test]
+fn dense_history_equals_the_naive_model() {
+    for (chunk, window, sink, positions) in [
+        (1, 6, 0, Positions::Compact),
+        (1, 6, 2, Positions::Compact),
+        (1, 5, 1, Positions::Absolute),
+        (2, 7, 2, Positions::Compact),
+        (3, 8, 1, Positions::Absolute),
+    ] {
+        let settings = Settings { window, sink, route: 0, positions };
+        let error = compare(chunk, settings, 2, 18 / chunk);
+        assert!(error < 5e-4, "chunk {chunk}, {settings:?}: {error}");
+    }
+}
+
+#[test]
+fn routed_history_equals_the_naive_model() {
+    for (chunk, window, sink, route) in [(1, 8, 1, 3), (1, 8, 0, 1), (2, 9, 2, 4)] {
+        let settings = Settings { window, sink, route, positions: Positions::Compact };
+        let error = compare(chunk, settings, 2, 18 / chunk);
+        assert!(error < 5e-4, "chunk {chunk}, {settings:?}: {error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Ring and router over window, sink, k, chunk and wrap-arounds.
+    #[test]
+    fn any_ring_and_route_equals_the_naive_model(
+        chunk in 1usize..4, extra in 1usize..6, sink in 0usize..4, route in 0usize..4, absolute: bool,
+    ) {
+        let history = extra;
+        let settings = Settings {
+            window: chunk + history,
+            sink: sink.min(history),
+            route: route.min(history),
+            positions: if absolute { Positions::Absolute } else { Positions::Compact },
+        };
+        let error = compare(chunk, settings, 2, 12 / chunk);
+        prop_assert!(error < 5e-4, "chunk {}, {:?}: {}", chunk, settings, error);
+    }
+}
+
+/// Frames of a stream under the script, with a budget chosen for every call.
+fn stream(options: SessionOptions, frames: usize, mut budget: impl FnMut() -> Budget) -> Vec<Vec<u8>> {
+    let bytes = tiny_model_bytes(1);
+    let mut session = Session::new(&open(&bytes), options).unwrap();
+    (0..frames).map(|_| scripted(&mut session, budget())).collect()
+}
+
+/// The next frame under the script.
+fn scripted(session: &mut Session, budget: Budget) -> Vec<u8> {
+    if session.stats().frames >= 2 {
+        let (action, event) = script(session.stats().frames);
+        session.set_action(&action).unwrap();
+        if let Some(event) = event {
+            session.queue_event(event, EventTime::NextChunk).unwrap();
+        }
+    }
+    next_frame(session, budget)
+}
+
+#[test]
+fn frames_are_the_same_for_any_number_of_threads() {
+    let run = |threads| stream(SessionOptions { threads, ..cpu(3) }, 24, || Budget::Frame);
+    let one = run(1);
+    assert!(one.windows(2).any(|pair| pair[0] != pair[1]), "the stream stands still");
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}
+
+#[test]
+fn frames_differ_by_seed() {
+    let run = |seed| stream(cpu(seed), 4, || Budget::Frame);
+    assert_ne!(run(1), run(2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn frames_are_the_same_for_any_slicing(slices in proptest::collection::vec(1usize..60, 1..20)) {
+        let whole = stream(cpu(3), 12, || Budget::Frame);
+        let mut at = 0;
+        let sliced = stream(cpu(3), 12, || { at += 1; Budget::Nodes(slices[at % slices.len()]) });
+        prop_assert_eq!(whole, sliced);
+    }
+
+    /// A snapshot at any node restores to a bit-equal future, in the same session and in a new one.
+    #[test]
+    fn a_snapshot_at_any_node_has_the_same_future(frames in 0usize..6, nodes in 0usize..400) {
+        let bytes = tiny_model_bytes(1);
+        let model = open(&bytes);
+        let mut session = Session::new(&model, cpu(3)).unwrap();
+        for _ in 0..frames {
+            scripted(&mut session, Budget::Frame);
+        }
+        let mut left = nodes;
+        while left > 0 {
+            let before = session.stats().nodes;
+            if session.pump(Budget::Nodes(left)).unwrap() == Pump::Full {
+                break;
+            }
+            left = left.saturating_sub((session.stats().nodes - before).max(1) as usize);
+        }
+        let snapshot = session.snapshot().unwrap();
+        let future = |session: &mut Session| {
+            let mut out = Vec::new();
+            while session.frame().is_some() {
+                out.push(session.frame().unwrap().pixels.to_vec());
+                session.release();
+            }
+            let from = session.position();
+            for n in 0..6 {
+                let (action, event) = script(from + n);
+                session.set_action(&action).unwrap();
+                if let Some(event) = event {
+                    session.queue_event(event, EventTime::NextChunk).unwrap();
+                }
+                out.push(next_frame(session, Budget::Frame));
+            }
+            out
+        };
+        let first = future(&mut session);
+        session.restore(&snapshot).unwrap();
+        prop_assert_eq!(&first, &future(&mut session));
+        let mut other = Session::new(&model, cpu(3)).unwrap();
+        other.restore(&Snapshot::from_bytes(snapshot.as_bytes().to_vec())).unwrap();
+        prop_assert_eq!(&first, &future(&mut other));
+    }
+}
+
+#[test]
+fn an_aborted_chunk_leaves_no_trace() {
+    let whole = stream(cpu(3), 8, || Budget::Frame);
+    let bytes = tiny_model_bytes(1);
+    let mut session = Session::new(&open(&bytes), cpu(3)).unwrap();
+    let mut frames = Vec::new();
+    for n in 0..8 {
+        if n >= 2 {
+            let (action, event) = script(n);
+            session.set_action(&action).unwrap();
+            if let Some(event) = event {
+                session.queue_event(event, EventTime::NextChunk).unwrap();
+            }
+            while session.pump(Budget::Nodes(1)).unwrap() != Pump::Frame && !session.abort_chunk() {}
+        }
+        frames.push(next_frame(&mut session, Budget::Frame));
+    }
+    assert_eq!(session.stats().aborted, 6);
+    assert_eq!(whole, frames);
+}
+
+#[test]
+fn receipts_name_the_first_frame_of_actions_and_events() {
+    let bytes = tiny_model_bytes(1);
+    let mut session = Session::new(&open(&bytes), SessionOptions { start: Start::Empty, ..cpu(3) }).unwrap();
+    let receipt = |session: &mut Session| {
+        while session.pump(Budget::Frame).unwrap() != Pump::Frame {}
+        let receipt = session.frame().unwrap().receipt;
+        session.release();
+        receipt
+    };
+    let r = receipt(&mut session);
+    assert_eq!((r.frame, r.action, r.first_of_action, r.event, r.first_of_event), (0, 0, false, 0, false));
+    let action = session.set_action(&[1.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
+    let event = session.queue_event(2, EventTime::Frame(3)).unwrap();
+    let r = receipt(&mut session);
+    assert_eq!((r.frame, r.action, r.first_of_action, r.event), (1, action, true, 0));
+    let r = receipt(&mut session);
+    assert_eq!((r.frame, r.action, r.first_of_action, r.event), (2, action, false, 0));
+    let r = receipt(&mut session);
+    assert_eq!((r.frame, r.event, r.event_ticket, r.first_of_event), (3, 2, event, true));
+    assert!(!receipt(&mut session).first_of_event);
+    assert!(r.ready >= r.began);
+}
+
+#[test]
+fn a_picture_starts_a_stream() {
+    let bytes = tiny_model_bytes(1);
+    let model = open(&bytes);
+    let picture = |value: u8| Start::Image([value, value / 2, 255 - value, 255].repeat(64 * 64));
+    let run = |start| {
+        let mut session = Session::new(&model, SessionOptions { start, ..cpu(3) }).unwrap();
+        (0..3).map(|_| next_frame(&mut session, Budget::Frame)).collect::<Vec<_>>()
+    };
+    assert_ne!(run(picture(10)), run(picture(200)));
+    assert_eq!(run(picture(10)), run(picture(10)));
+    let options = SessionOptions { start: Start::Image(vec![0; 12]), ..cpu(3) };
+    let error = Session::new(&model, options).err().unwrap();
+    assert_eq!(error, SessionError::StartSize { what: "picture", expected: 4 * 64 * 64, found: 12 });
+}
+
+#[test]
+fn a_host_that_takes_no_frames_pauses_the_stream() {
+    let bytes = tiny_model_bytes(1);
+    let mut session = Session::new(&open(&bytes), cpu(3)).unwrap();
+    let mut seen = 0;
+    loop {
+        match session.pump(Budget::Frame).unwrap() {
+            Pump::Frame => seen += 1,
+            Pump::Full => break,
+            Pump::Pending => {}
+        }
+    }
+    assert_eq!(seen, 2);
+    assert!(session.release());
+    assert_eq!(session.pump(Budget::Frame).unwrap(), Pump::Frame);
+}
+
+/// Every bad option gets its own sentence.
+#[test]
+fn bad_options_are_refused() {
+    let bytes = tiny_model_bytes(1);
+    let model = open(&bytes);
+    let table: [(&str, SessionOptions, &str); 8] = [
+        ("window 0", SessionOptions { window: Some(0), ..cpu(0) }, "window is 0"),
+        ("sink", SessionOptions { sink: Some(9), ..cpu(0) }, "sink is 9"),
+        ("k > window", SessionOptions { route: Some(7), ..cpu(0) }, "route keeps 7"),
+        ("steps", SessionOptions { steps: Some(3), ..cpu(0) }, "step lists for 2, 4"),
+        ("event", SessionOptions { event: Some(8), ..cpu(0) }, "there is no event 8; this model has: daylight"),
+        ("cap", SessionOptions { memory_cap: Some(1000), ..cpu(0) }, "the memory cap is 1000"),
+        ("queue", SessionOptions { queue: 0, ..cpu(0) }, "queue is 0"),
+        ("adapter", SessionOptions { backend: BackendChoice::Gpu("no such adapter".into()), ..cpu(0) }, "no GPU adapter"),
+    ];
+    for (row, options, expected) in table {
+        match Session::new(&model, options) {
+            Ok(_) => panic!("{row}: accepted"),
+            Err(error) => assert!(error.to_string().contains(expected), "{row}: {error}"),
+        }
+    }
+    let mut session = Session::new(&model, cpu(0)).unwrap();
+    assert_eq!(session.set_action(&[0.0; 4]), Err(SessionError::ActionLength { expected: 5, found: 4 }));
+    assert_eq!(session.set_action(&[0.0, f32::NAN, 0.0, 0.0, 0.0]), Err(SessionError::ActionValue(1)));
+    let unknown = SessionError::UnknownEvent { found: 3, known: "daylight, amber, night".into() };
+    assert_eq!(session.queue_event(3, EventTime::NextChunk), Err(unknown));
+    next_frame(&mut session, Budget::Frame);
+}
+
+#[test]
+fn the_memory_cap_is_exact() {
+    let bytes = tiny_model_bytes(1);
+    let model = open(&bytes);
+    let needed = Session::new(&model, cpu(0)).unwrap().memory().total();
+    let with = |cap| Session::new(&model, SessionOptions { memory_cap: Some(cap), ..cpu(0) });
+    assert!(with(needed).is_ok());
+    assert_eq!(with(needed - 1).err(), Some(SessionError::MemoryCap { needed, cap: needed - 1 }));
+}
+
+#[test]
+fn damaged_snapshots_are_refused_and_change_nothing() {
+    let bytes = tiny_model_bytes(1);
+    let model = open(&bytes);
+    let mut session = Session::new(&model, cpu(3)).unwrap();
+    for _ in 0..3 {
+        scripted(&mut session, Budget::Frame);
+    }
+    let good = session.snapshot().unwrap();
+    let whole = stream(cpu(3), 6, || Budget::Frame);
+    for cut in (0..400).step_by(7).chain([good.as_bytes().len() - 1]) {
+        let error = session.restore(&Snapshot::from_bytes(good.as_bytes()[..cut].to_vec())).unwrap_err();
+        assert!(matches!(error, SessionError::Snapshot(_)), "{cut}: {error}");
+    }
+    let mut longer = good.as_bytes().to_vec();
+    longer.push(0);
+    assert!(session.restore(&Snapshot::from_bytes(longer)).is_err());
+    let mut other = Session::new(&model, SessionOptions { window: Some(5), ..cpu(3) }).unwrap();
+    assert_eq!(other.restore(&good), Err(SessionError::SnapshotOfAnother));
+    assert_eq!(whole[3], scripted(&mut session, Budget::Frame));
+}
