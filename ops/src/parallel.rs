@@ -22,3 +22,8 @@ impl Parallel for Serial {
         1
     }
 }
+
+#[cfg(feature = "std")]
+mod pool;
+#[cfg(feature = "std")]
+pub use pool::ThreadPool;

@@ -1,0 +1,457 @@
+//! A plain f64 interpreter of plans: each operator exactly as its documentation defines it, and nothing else.
+
+use causeway_ops::{
+    Op, Params, Plan,
+    op::*,
+    philox,
+    plan::{BufferId, BufferKind, Element, WeightId},
+    quant::{BLOCK, WeightSource},
+};
+
+/// A buffer's contents.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Numbers.
+    F(Vec<f64>),
+    /// Unsigned integers.
+    U(Vec<u32>),
+}
+
+/// The state of a plan.
+pub struct Machine<'a> {
+    plan: &'a Plan,
+    weights: &'a dyn WeightSource,
+    /// Contents of every buffer.
+    pub buffers: Vec<Data>,
+    /// Quantise activations where the CPU does: in blocks of 32, for q8 and q4 matrices.
+    pub quantise_activations: bool,
+}
+
+impl<'a> Machine<'a> {
+    /// Everything zero but the constants.
+    pub fn new(plan: &'a Plan, weights: &'a dyn WeightSource) -> Self {
+        let fresh = |buffer: &causeway_ops::plan::Buffer| match (&buffer.kind, buffer.element) {
+            (BufferKind::Constant(data), _) => Data::F(data.iter().map(|&x| f64::from(x)).collect()),
+            (_, Element::F32) => Data::F(vec![0.0; buffer.len]),
+            (_, Element::U32) => Data::U(vec![0; buffer.len]),
+        };
+        Self { plan, weights, buffers: plan.buffers.iter().map(fresh).collect(), quantise_activations: false }
+    }
+
+    /// Runs one operator.
+    pub fn run(&mut self, op: &Op, params: &Params) {
+        match op {
+            Op::Activate(op) => self.activate(op),
+            Op::Attention(op) => self.attention(op, params),
+            Op::Commit(op) => self.commit(op),
+            Op::Conv2d(op) => self.conv2d(op),
+            Op::Copy(op) => self.copy(op),
+            Op::CrossAttention(op) => self.cross_attention(op),
+            Op::Denoise(op) => self.denoise(op, params),
+            Op::Embed(op) => self.embed(op),
+            Op::FromPixels(op) => self.from_pixels(op),
+            Op::LayerNorm(op) => self.layer_norm(op),
+            Op::Linear(op) => self.linear(op),
+            Op::Modulation(op) => self.modulation(op),
+            Op::Noise(op) => self.noise(op, params),
+            Op::Patchify(op) => self.patchify(op),
+            Op::RmsNormRope(op) => self.rms_norm_rope(op),
+            Op::Route(op) => self.route(op, params),
+            Op::Timestep(op) => self.timestep(op, params),
+            Op::ToPixels(op) => self.to_pixels(op),
+            Op::Unpatchify(op) => self.unpatchify(op),
+        }
+    }
+
+    /// Numbers of a buffer.
+    pub fn f(&self, id: BufferId) -> &[f64] {
+        match &self.buffers[id.0 as usize] {
+            Data::F(data) => data,
+            Data::U(_) => panic!("{} holds integers", self.plan.buffer(id).name),
+        }
+    }
+
+    /// Integers of a buffer.
+    pub fn u(&self, id: BufferId) -> &[u32] {
+        match &self.buffers[id.0 as usize] {
+            Data::U(data) => data,
+            Data::F(_) => panic!("{} holds numbers", self.plan.buffer(id).name),
+        }
+    }
+
+    fn f_mut(&mut self, id: BufferId) -> &mut [f64] {
+        match &mut self.buffers[id.0 as usize] {
+            Data::F(data) => data,
+            Data::U(_) => panic!("{id:?} holds integers"),
+        }
+    }
+
+    fn weight(&self, id: WeightId) -> Vec<f64> {
+        let view = self.weights.tensor(&self.plan.weight(id).name).expect("the table makes every weight");
+        view.to_f32().into_iter().map(f64::from).collect()
+    }
+
+    fn activate(&mut self, op: &Activate) {
+        let affine = op.affine.map(|(id, channels)| (self.f(id).to_vec(), channels));
+        for i in 0..op.len {
+            let mut y = apply(op.activation, self.f(op.x)[i]);
+            if let Some((table, channels)) = &affine {
+                y = y * table[i % channels] + table[channels + i % channels];
+            }
+            self.f_mut(op.y)[i] = y;
+        }
+    }
+
+    fn attention(&mut self, op: &Attention, params: &Params) {
+        let dim = op.dim();
+        let history = params.history as usize;
+        let mut y = vec![0.0; op.rows() * dim];
+        for row in 0..op.rows() {
+            for head in 0..op.heads {
+                let at = row * dim + head * op.head_dim;
+                let q = &self.f(op.q)[at..at + op.head_dim];
+                let (mut scores, mut values) = (Vec::new(), Vec::new());
+                for j in (0..history).chain(op.max_history..op.max_history + op.chunk) {
+                    if let Some((routes, k)) = op.routes.filter(|_| j < op.max_history) {
+                        let route = &self.u(routes)[(row * op.heads + head) * k..][..k];
+                        if !route.contains(&(j as u32)) {
+                            continue;
+                        }
+                    }
+                    let own = op.max_history + row / op.tokens;
+                    let q = turn(q, self.f(op.rotations), op.temporal_pairs, own, j);
+                    for token in 0..op.tokens {
+                        let (k, v, frame) = if j < op.max_history {
+                            (self.f(op.ring_k), self.f(op.ring_v), self.u(op.frames)[j] as usize)
+                        } else {
+                            (self.f(op.k), self.f(op.v), j - op.max_history)
+                        };
+                        let at = (frame * op.tokens + token) * dim + head * op.head_dim;
+                        scores.push(dot(&q, &k[at..]) / (op.head_dim as f64).sqrt());
+                        values.push(&v[at..at + op.head_dim]);
+                    }
+                }
+                mix(&scores, &values, &mut y[at..at + op.head_dim]);
+            }
+        }
+        self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
+    fn commit(&mut self, op: &Commit) {
+        for f in 0..op.chunk {
+            let slot = self.u(op.frames)[op.max_history + f] as usize;
+            for c in 0..op.dim {
+                let mut mean = 0.0;
+                for token in 0..op.tokens {
+                    let from = (f * op.tokens + token) * op.dim + c;
+                    let to = (slot * op.tokens + token) * op.dim + c;
+                    let (k, v) = (self.f(op.k)[from], self.f(op.v)[from]);
+                    self.f_mut(op.ring_k)[to] = k;
+                    self.f_mut(op.ring_v)[to] = v;
+                    mean += k / op.tokens as f64;
+                }
+                self.f_mut(op.means)[slot * op.dim + c] = mean;
+            }
+        }
+    }
+
+    fn conv2d(&mut self, op: &Conv2d) {
+        let weight = self.weight(op.weight);
+        let bias = op.bias.map(|id| self.weight(id));
+        let [oh, ow] = op.out_size();
+        let up = if op.upsample { 2 } else { 1 };
+        let pad = (op.kernel as isize - 1) / 2;
+        let mut y = Vec::new();
+        for (i, j, n) in
+            (0..oh * ow * op.outputs).map(|at| (at / op.outputs / ow, at / op.outputs % ow, at % op.outputs))
+        {
+            let mut sum = bias.as_ref().map_or(0.0, |bias| bias[n]);
+            sum += op.residual.map_or(0.0, |id| self.f(id)[(i * ow + j) * op.outputs + n]);
+            for (ky, kx) in (0..op.kernel * op.kernel).map(|at| (at / op.kernel, at % op.kernel)) {
+                let (si, sj) = ((i * op.stride + ky) as isize - pad, (j * op.stride + kx) as isize - pad);
+                if si < 0 || sj < 0 || si >= (op.height * up) as isize || sj >= (op.width * up) as isize {
+                    continue;
+                }
+                let pixel = si as usize / up * op.width + sj as usize / up;
+                for c in 0..op.inputs() {
+                    let x = match op.x2 {
+                        Some((x2, channels)) if c >= op.channels => self.f(x2)[pixel * channels + c - op.channels],
+                        _ => self.f(op.x)[pixel * op.channels + c],
+                    };
+                    sum += x * weight[((n * op.inputs() + c) * op.kernel + ky) * op.kernel + kx];
+                }
+            }
+            y.push(apply(op.activation, sum));
+        }
+        self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
+    fn copy(&mut self, op: &Copy) {
+        for i in 0..op.len {
+            self.f_mut(op.y)[op.y_offset + i] = self.f(op.x)[op.x_offset + i];
+        }
+    }
+
+    fn cross_attention(&mut self, op: &CrossAttention) {
+        let dim = op.heads * op.head_dim;
+        let mut y = vec![0.0; op.rows * dim];
+        for (row, head) in (0..op.rows * op.heads).map(|at| (at / op.heads, at % op.heads)) {
+            let at = row * dim + head * op.head_dim;
+            let span = |j: usize| j * dim + head * op.head_dim..j * dim + (head + 1) * op.head_dim;
+            let q = &self.f(op.q)[at..at + op.head_dim];
+            let score = |j| dot(q, &self.f(op.k)[span(j)]) / (op.head_dim as f64).sqrt();
+            let scores: Vec<f64> = (0..op.context).map(score).collect();
+            let values: Vec<&[f64]> = (0..op.context).map(|j| &self.f(op.v)[span(j)]).collect();
+            mix(&scores, &values, &mut y[at..at + op.head_dim]);
+        }
+        self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
+    fn denoise(&mut self, op: &Denoise, params: &Params) {
+        let (sigma, next) = (f64::from(params.sigma), f64::from(params.next_sigma));
+        for i in 0..op.frames * op.len {
+            let clean = self.f(op.x)[i] - sigma * self.f(op.v)[i];
+            let noise = normal(params, i / op.len, params.step + 1, i % op.len);
+            self.f_mut(op.x)[i] = (1.0 - next) * clean + next * noise;
+        }
+    }
+
+    fn embed(&mut self, op: &Embed) {
+        let weight = self.weight(op.weight);
+        for i in 0..op.len {
+            let sum = (0..op.entries).map(|entry| self.f(op.mix)[entry] * weight[entry * op.len + i]).sum();
+            self.f_mut(op.y)[i] = sum;
+        }
+    }
+
+    fn from_pixels(&mut self, op: &FromPixels) {
+        for at in 0..op.height * op.width * op.patch * op.patch * 3 {
+            let [cell, c, dy, dx] = pixel(at, op.patch);
+            let (i, j) = (cell / op.width * op.patch + dy, cell % op.width * op.patch + dx);
+            let rgba = self.u(op.x)[i * op.width * op.patch + j];
+            self.f_mut(op.y)[at] = f64::from(rgba.to_le_bytes()[c]) / 255.0;
+        }
+    }
+
+    fn to_pixels(&mut self, op: &ToPixels) {
+        let mut y = vec![0xff00_0000u32; op.height * op.width * op.patch * op.patch];
+        for at in 0..y.len() * 3 {
+            let [cell, c, dy, dx] = pixel(at, op.patch);
+            let (i, j) = (cell / op.width * op.patch + dy, cell % op.width * op.patch + dx);
+            let byte = (self.f(op.x)[at].clamp(0.0, 1.0) * 255.0 + 0.5).floor() as u32;
+            y[i * op.width * op.patch + j] |= byte << (8 * c);
+        }
+        match &mut self.buffers[op.y.0 as usize] {
+            Data::U(data) => data[..y.len()].copy_from_slice(&y),
+            Data::F(_) => panic!("pixels are integers"),
+        }
+    }
+
+    fn layer_norm(&mut self, op: &LayerNorm) {
+        for row in 0..op.rows {
+            let x = self.f(op.x)[row * op.dim..][..op.dim].to_vec();
+            let mean = x.iter().sum::<f64>() / op.dim as f64;
+            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / op.dim as f64;
+            for c in 0..op.dim {
+                let y = (x[c] - mean) / (variance + f64::from(op.eps)).sqrt();
+                let (scale, shift) = match op.scale {
+                    Scale::Modulation { modulation, vectors, shift, scale } => {
+                        let m = |which| self.f(modulation)[(row / op.rows_per_frame * vectors + which) * op.dim + c];
+                        (1.0 + m(scale), m(shift))
+                    }
+                    Scale::Affine { weight, bias } => (self.weight(weight)[c], self.weight(bias)[c]),
+                };
+                self.f_mut(op.y)[row * op.dim + c] = y * scale + shift;
+            }
+        }
+    }
+
+    fn linear(&mut self, op: &Linear) {
+        let weight = self.weight(op.weight);
+        let bias = op.bias.map(|id| self.weight(id));
+        let mut x = self.f(op.x)[..op.rows * op.inputs].to_vec();
+        let quantised = self.weights.tensor(&self.plan.weight(op.weight).name).expect("known").dtype.is_quantised();
+        if quantised && self.quantise_activations {
+            x.chunks_mut(BLOCK).for_each(quantise);
+        }
+        for (row, n) in (0..op.rows * op.outputs).map(|at| (at / op.outputs, at % op.outputs)) {
+            let sum = dot(&x[row * op.inputs..][..op.inputs], &weight[n * op.inputs..]);
+            let mut y = apply(op.activation, sum + bias.as_ref().map_or(0.0, |bias| bias[n]));
+            if let Some(gate) = op.gate {
+                y *= self.f(gate.modulation)[(row / gate.rows_per_frame * gate.vectors + gate.index) * op.outputs + n];
+            }
+            let before = self.f(op.y)[row * op.outputs + n];
+            self.f_mut(op.y)[row * op.outputs + n] = if op.residual { before + y } else { y };
+        }
+    }
+
+    fn modulation(&mut self, op: &Modulation) {
+        let weight = self.weight(op.weight);
+        for at in 0..op.frames * op.vectors * op.dim {
+            let (frame, vector, c) = (at / op.dim / op.vectors, at / op.dim % op.vectors, at % op.dim);
+            let x = self.f(op.x)[if op.broadcast { frame * op.dim + c } else { at }];
+            self.f_mut(op.y)[at] = x + weight[vector * op.dim + c];
+        }
+    }
+
+    fn noise(&mut self, op: &Noise, params: &Params) {
+        for i in 0..op.frames * op.len {
+            self.f_mut(op.y)[i] = normal(params, i / op.len, 0, i % op.len);
+        }
+    }
+
+    fn patchify(&mut self, op: &Patchify) {
+        let [ph, pw] = op.patch;
+        let features = op.features();
+        let columns = op.width / pw;
+        let tokens = op.height / ph * columns;
+        for at in 0..op.frames * tokens * features {
+            let (token, feature) = (at / features, at % features);
+            let (c, dy, dx) = (feature / (ph * pw), feature / pw % ph, feature % pw);
+            let (frame, i, j) = (token / tokens, token % tokens / columns * ph + dy, token % columns * pw + dx);
+            let y = match op.previous {
+                Some(previous) if c >= op.channels => {
+                    self.f(previous)[(i * op.width + j) * op.channels + c - op.channels]
+                }
+                _ => self.f(op.x)[((frame * op.height + i) * op.width + j) * op.channels + c],
+            };
+            self.f_mut(op.y)[at] = y;
+        }
+    }
+
+    fn unpatchify(&mut self, op: &Unpatchify) {
+        let [ph, pw] = op.patch;
+        let (rows, columns) = (op.height / ph, op.width / pw);
+        for at in 0..op.frames * op.height * op.width * op.channels {
+            let (pixel, c) = (at / op.channels, at % op.channels);
+            let (frame, i, j) = (pixel / op.width / op.height, pixel / op.width % op.height, pixel % op.width);
+            let token = (frame * rows + i / ph) * columns + j / pw;
+            let feature = ((i % ph) * pw + j % pw) * op.channels + c;
+            self.f_mut(op.y)[at] = self.f(op.x)[token * ph * pw * op.channels + feature];
+        }
+    }
+
+    fn rms_norm_rope(&mut self, op: &RmsNormRope) {
+        let weight = self.weight(op.weight);
+        for row in 0..op.rows {
+            let x = self.f(op.x)[row * op.dim..][..op.dim].to_vec();
+            let square = x.iter().map(|x| x * x).sum::<f64>() / op.dim as f64;
+            let mut y: Vec<f64> =
+                x.iter().zip(&weight).map(|(x, w)| x / (square + f64::from(op.eps)).sqrt() * w).collect();
+            if let Some(grid) = op.grid {
+                let pairs = op.dim / grid.heads / 2;
+                let spatial = pairs - grid.temporal_pairs;
+                for pair in (0..op.dim / 2).filter(|pair| pair % pairs >= grid.temporal_pairs) {
+                    let at = (row % grid.tokens * spatial + pair % pairs - grid.temporal_pairs) * 2;
+                    let (cos, sin) = (self.f(grid.table)[at], self.f(grid.table)[at + 1]);
+                    let (a, b) = (y[2 * pair], y[2 * pair + 1]);
+                    y[2 * pair] = a * cos - b * sin;
+                    y[2 * pair + 1] = a * sin + b * cos;
+                }
+            }
+            self.f_mut(op.x)[row * op.dim..][..op.dim].copy_from_slice(&y);
+        }
+    }
+
+    /// Score of every visible history frame for one query row and head.
+    pub fn scores(&self, op: &Route, row: usize, head: usize, history: usize) -> Vec<f64> {
+        let dim = op.heads * op.head_dim;
+        let q = &self.f(op.q)[row * dim + head * op.head_dim..][..op.head_dim];
+        let score = |j: usize| {
+            let q = turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j);
+            dot(&q, &self.f(op.means)[self.u(op.frames)[j] as usize * dim + head * op.head_dim..])
+        };
+        (0..history).map(score).collect()
+    }
+
+    fn route(&mut self, op: &Route, params: &Params) {
+        let history = params.history as usize;
+        let mut routes = Vec::new();
+        for (row, head) in (0..op.chunk * op.tokens * op.heads).map(|at| (at / op.heads, at % op.heads)) {
+            let scores = self.scores(op, row, head, history);
+            let forced = |j: usize| j < op.force_sink || j + op.force_recent >= history;
+            let mut order: Vec<usize> = (0..history).collect();
+            order.sort_by(|&a, &b| // Not total_cmp: 0 and -0 are a tie.
+                let score = scores[b].partial_cmp(&scores[a]).expect("finite scores");
+                forced(b).cmp(&forced(a)).then(score).then(a.cmp(&b)));
+            order.truncate(op.k);
+            order.sort_unstable();
+            routes.extend(order.iter().map(|&j| j as u32));
+            routes.extend((order.len()..op.k).map(|_| u32::MAX));
+        }
+        match &mut self.buffers[op.routes.0 as usize] {
+            Data::U(data) => data[..routes.len()].copy_from_slice(&routes),
+            Data::F(_) => panic!("routes are integers"),
+        }
+    }
+
+    fn timestep(&mut self, op: &Timestep, params: &Params) {
+        let half = op.features / 2;
+        for at in 0..op.frames * op.features {
+            let i = at % op.features;
+            let angle = f64::from(params.timestep) * 10_000f64.powf(-((i % half) as f64) / half as f64);
+            self.f_mut(op.y)[at] = if i < half { angle.cos() } else { angle.sin() };
+        }
+    }
+}
+
+fn apply(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::None => x,
+        Activation::Relu => x.max(0.0),
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Gelu => 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()),
+        Activation::SoftClamp => (x / 3.0).tanh() * 3.0,
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Softmax of `scores`, then the mean of `values` weighted by it.
+fn mix(scores: &[f64], values: &[&[f64]], y: &mut [f64]) {
+    let top = scores.iter().copied().fold(f64::MIN, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    for (c, y) in y.iter_mut().enumerate() {
+        *y = weights.iter().zip(values).map(|(weight, value)| weight * value[c]).sum::<f64>() / sum;
+    }
+}
+
+/// A query turned by conj(rotation of `key`) * rotation of `own` on its leading pairs.
+fn turn(q: &[f64], rotations: &[f64], pairs: usize, own: usize, key: usize) -> Vec<f64> {
+    let mut q = q.to_vec();
+    for p in 0..pairs {
+        let angle = |frame: usize| {
+            let at = (frame * pairs + p) * 2;
+            (rotations[at], rotations[at + 1])
+        };
+        let ((co, so), (ck, sk)) = (angle(own), angle(key));
+        let (cos, sin) = (ck * co + sk * so, ck * so - sk * co);
+        let (a, b) = (q[2 * p], q[2 * p + 1]);
+        q[2 * p] = a * cos - b * sin;
+        q[2 * p + 1] = a * sin + b * cos;
+    }
+    q
+}
+
+fn normal(params: &Params, frame: usize, step: u32, element: usize) -> f64 {
+    f64::from(philox::normal4(params.seed, params.frame + frame as u32, step, element as u32 / 4)[element % 4])
+}
+
+/// [cell, colour, dy, dx] of element `at` of a pixel-shuffled picture.
+fn pixel(at: usize, p: usize) -> [usize; 4] {
+    let (cell, channel) = (at / (3 * p * p), at % (3 * p * p));
+    [cell, channel / (p * p), channel / p % p, channel % p]
+}
+
+/// What the CPU makes of a block of activations before an integer dot product: the nearest of 255 levels. In f32 because the
+/// levels are part of the definition.
+fn quantise(block: &mut [f64]) {
+    let top = block.iter().fold(0.0f32, |top, &x| top.max((x as f32).abs()));
+    let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
+    for x in block {
+        *x = f64::from((*x as f32 * inverse).round_ties_even()) * f64::from(top / 127.0);
+    }
+}

@@ -1,0 +1,475 @@
+//! The rows of the table.
+
+use causeway_ops::{
+    Params,
+    op::*,
+    plan::{BufferId, WeightRole},
+    quant::DType,
+};
+
+use super::Maker;
+
+const EPS: f32 = 1e-6;
+
+/// Makes every row.
+pub fn all(m: &mut Maker) {
+    linear(m);
+    quantised(m);
+    convolutions(m);
+    attention(m);
+    routes(m);
+    cross_attention(m);
+    commit(m);
+    norms(m);
+    activations(m);
+    patches(m);
+    pixels(m);
+    noise(m);
+    small(m);
+}
+
+fn linear_case(
+    m: &mut Maker,
+    dtype: DType,
+    [rows, inputs, outputs]: [usize; 3],
+    activation: Activation,
+    epilogue: u32,
+) {
+    let weight = m.weight(&[outputs, inputs], WeightRole::Matrix, dtype, 1.7 / (inputs as f32).sqrt());
+    let residual = epilogue >= 2;
+    let rows_per_frame = rows.div_ceil(2);
+    let gate = (epilogue == 3).then(|| Gate {
+        modulation: m.random("gate", 2 * 3 * outputs, 1.0),
+        vectors: 3,
+        index: 1,
+        rows_per_frame,
+    });
+    let op = Linear {
+        x: m.random("x", rows * inputs, 1.0),
+        weight,
+        bias: (epilogue >= 1).then(|| m.vector(&[outputs])),
+        y: m.random("y", rows * outputs, 1.0),
+        rows,
+        inputs,
+        outputs,
+        activation,
+        residual,
+        gate,
+    };
+    m.case(op, Params::default(), 4e-6);
+}
+
+fn linear(m: &mut Maker) {
+    let shapes = [
+        [1, 1, 1],
+        [1, 64, 33],
+        [2, 192, 96],
+        [3, 7, 5],
+        [5, 32, 31],
+        [6, 16, 16],
+        [8, 48, 64],
+        [13, 96, 100],
+        [16, 192, 192],
+        [17, 40, 65],
+        [64, 64, 32],
+        [65, 33, 17],
+        [130, 20, 40],
+    ];
+    for (i, shape) in shapes.into_iter().enumerate() {
+        for dtype in [DType::F32, DType::F16] {
+            linear_case(m, dtype, shape, Activation::None, i as u32 % 4);
+        }
+    }
+    for (i, activation) in ACTIVATIONS.into_iter().enumerate() {
+        linear_case(m, DType::F32, [11, 24, 37], activation, i as u32 % 4);
+    }
+    // Enough work to be spread over threads.
+    linear_case(m, DType::F32, [64, 192, 192], Activation::Gelu, 1);
+    linear_case(m, DType::F32, [70, 130, 300], Activation::None, 3);
+}
+
+fn quantised(m: &mut Maker) {
+    let shapes = [
+        [1, 32, 1],
+        [2, 64, 100],
+        [3, 32, 17],
+        [7, 64, 48],
+        [16, 192, 96],
+        [33, 96, 70],
+        [64, 128, 33],
+        [64, 192, 576],
+    ];
+    for (i, shape) in shapes.into_iter().enumerate() {
+        for dtype in [DType::Q8, DType::Q4] {
+            linear_case(m, dtype, shape, ACTIVATIONS[i % 4], i as u32 % 4);
+        }
+    }
+}
+
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::None, Activation::Relu, Activation::Silu, Activation::Gelu, Activation::SoftClamp];
+
+struct Conv {
+    size: [usize; 2],
+    channels: [usize; 2],
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+    upsample: bool,
+    bias: bool,
+    residual: bool,
+    activation: Activation,
+}
+
+fn convolution(m: &mut Maker, dtype: DType, conv: Conv) {
+    let Conv { size: [height, width], channels: [channels, channels2], outputs, kernel, .. } = conv;
+    let inputs = channels + channels2;
+    let scale = 1.7 / ((inputs * kernel * kernel) as f32).sqrt();
+    let mut op = Conv2d {
+        x: m.random("x", height * width * channels, 1.0),
+        x2: (channels2 > 0).then(|| (m.random("x2", height * width * channels2, 1.0), channels2)),
+        weight: m.weight(&[outputs, inputs, kernel, kernel], WeightRole::Conv, dtype, scale),
+        bias: conv.bias.then(|| m.vector(&[outputs])),
+        residual: None,
+        y: BufferId(0),
+        height,
+        width,
+        channels,
+        outputs,
+        kernel,
+        stride: conv.stride,
+        upsample: conv.upsample,
+        activation: conv.activation,
+    };
+    let [oh, ow] = op.out_size();
+    op.residual = conv.residual.then(|| m.random("residual", oh * ow * outputs, 1.0));
+    op.y = m.random("y", oh * ow * outputs, 1.0);
+    m.case(op, Params::default(), 4e-6);
+}
+
+fn convolutions(m: &mut Maker) {
+    let base = Conv {
+        size: [8, 8],
+        channels: [16, 0],
+        outputs: 24,
+        kernel: 3,
+        stride: 1,
+        upsample: false,
+        bias: true,
+        residual: false,
+        activation: Activation::None,
+    };
+    convolution(m, DType::F32, Conv { ..base });
+    convolution(m, DType::F16, Conv { size: [1, 1], channels: [3, 0], outputs: 5, ..base });
+    convolution(m, DType::F32, Conv { size: [5, 7], channels: [3, 0], outputs: 12, stride: 2, bias: false, ..base });
+    convolution(m, DType::F32, Conv { size: [6, 4], channels: [8, 0], outputs: 33, stride: 2, ..base });
+    convolution(m, DType::F16, Conv { size: [3, 5], channels: [4, 0], outputs: 7, upsample: true, ..base });
+    convolution(m, DType::F32, Conv { size: [2, 3], channels: [4, 5], outputs: 9, upsample: true, stride: 2, ..base });
+    convolution(m, DType::F32, Conv { size: [9, 1], channels: [2, 0], outputs: 2, ..base });
+    convolution(m, DType::F32, Conv { size: [1, 11], channels: [2, 1], outputs: 70, ..base });
+    let mem = Conv { channels: [16, 16], outputs: 16, activation: Activation::Relu, ..base };
+    convolution(m, DType::F32, Conv { ..mem });
+    convolution(m, DType::F32, Conv { channels: [16, 0], residual: true, ..mem });
+    let point = Conv { size: [4, 6], kernel: 1, outputs: 40, bias: false, ..base };
+    convolution(m, DType::F32, Conv { ..point });
+    convolution(m, DType::F16, Conv { channels: [5, 6], ..point });
+    convolution(m, DType::F32, Conv { upsample: true, ..point });
+    convolution(m, DType::F32, Conv { stride: 2, residual: true, activation: Activation::Silu, ..point });
+    // Enough work to be spread over threads.
+    convolution(m, DType::F32, Conv { size: [24, 20], channels: [16, 16], outputs: 32, residual: true, ..base });
+}
+
+/// Frame table, rotations and parameters for `history` visible frames of at most `max_history` with `chunk` own ones.
+fn window(m: &mut Maker, [chunk, slots, max_history, history, pairs]: [usize; 5]) -> (BufferId, BufferId, Params) {
+    // Any slots will do as long as no two rows share one.
+    let mut free: Vec<u32> = (0..slots as u32).collect();
+    let frames = (0..max_history + chunk).map(|_| free.remove(m.below(free.len()))).collect();
+    let mut rotations = Vec::new();
+    for row in 0..max_history + chunk {
+        for pair in 0..pairs {
+            let angle = row as f64 * 10_000f64.powf(-(pair as f64) / pairs as f64);
+            rotations.extend([angle.cos() as f32, angle.sin() as f32]);
+        }
+    }
+    let params = Params { history: history as u32, ..Params::default() };
+    (m.integers("frames", frames), m.numbers("rotations", &rotations), params)
+}
+
+struct Window {
+    chunk: usize,
+    tokens: usize,
+    heads: usize,
+    head_dim: usize,
+    pairs: usize,
+    slots: usize,
+    max_history: usize,
+    history: usize,
+    route: usize,
+}
+
+fn attention_case(m: &mut Maker, w: Window) {
+    let Window { chunk, tokens, heads, head_dim, pairs, slots, max_history, history, route } = w;
+    let (rows, dim) = (chunk * tokens, heads * head_dim);
+    let (frames, rotations, params) = window(m, [chunk, slots, max_history, history, pairs]);
+    let mut table = Vec::new();
+    for _ in 0..rows * heads {
+        let mut pool: Vec<u32> = (0..history as u32).collect();
+        while pool.len() > route {
+            pool.remove(m.below(pool.len()));
+        }
+        pool.resize(route, u32::MAX);
+        table.extend(pool);
+    }
+    let op = Attention {
+        // Scores of some size, so that the softmax has something to choose from.
+        q: m.random("q", rows * dim, 3.0),
+        k: m.random("k", rows * dim, 1.5),
+        v: m.random("v", rows * dim, 1.0),
+        ring_k: m.random("ring_k", slots * tokens * dim, 1.5),
+        ring_v: m.random("ring_v", slots * tokens * dim, 1.0),
+        frames,
+        rotations,
+        routes: (route > 0).then(|| (m.integers("routes", table), route)),
+        y: m.random("y", rows * dim, 1.0),
+        chunk,
+        tokens,
+        heads,
+        head_dim,
+        temporal_pairs: pairs,
+        slots,
+        max_history,
+    };
+    m.case(op, params, 1e-5);
+}
+
+fn attention(m: &mut Maker) {
+    let base = Window {
+        chunk: 1,
+        tokens: 16,
+        heads: 2,
+        head_dim: 32,
+        pairs: 6,
+        slots: 8,
+        max_history: 6,
+        history: 6,
+        route: 0,
+    };
+    for history in [0, 1, 5, 6] {
+        attention_case(m, Window { history, ..base });
+        attention_case(m, Window { history, chunk: 3, slots: 9, tokens: 5, heads: 3, head_dim: 6, pairs: 2, ..base });
+        attention_case(m, Window { history, route: 2, ..base });
+        attention_case(m, Window { history, route: 3, chunk: 3, slots: 9, tokens: 7, head_dim: 10, pairs: 5, ..base });
+    }
+    attention_case(m, Window { tokens: 1, heads: 1, head_dim: 2, pairs: 1, ..base });
+    attention_case(m, Window { tokens: 1, heads: 1, head_dim: 2, pairs: 0, history: 0, ..base });
+    attention_case(m, Window { tokens: 40, head_dim: 24, pairs: 0, ..base });
+    attention_case(m, Window { tokens: 33, head_dim: 128, pairs: 22, history: 3, route: 1, ..base });
+    // More keys a frame than one tile of keys, and enough work to be spread over threads.
+    attention_case(m, Window { tokens: 150, slots: 3, max_history: 2, history: 2, ..base });
+    attention_case(m, Window { tokens: 64, slots: 9, max_history: 8, history: 8, route: 2, ..base });
+}
+
+fn routes(m: &mut Maker) {
+    let table = [
+        // chunk, tokens, heads, head_dim, pairs, max_history, history, k, sink, recent
+        [1, 4, 2, 8, 2, 6, 6, 2, 0, 0],
+        [1, 4, 2, 8, 2, 6, 6, 3, 1, 1],
+        [3, 5, 3, 6, 1, 9, 7, 4, 0, 1],
+        [3, 5, 1, 10, 5, 9, 9, 9, 2, 2],
+        [1, 20, 2, 24, 4, 12, 0, 3, 1, 1],
+        [1, 20, 2, 24, 4, 12, 2, 3, 1, 1],
+        [1, 20, 2, 24, 4, 12, 3, 3, 2, 1],
+        [1, 37, 2, 64, 11, 20, 19, 5, 1, 2],
+    ];
+    for row in table {
+        route_case(m, row, false);
+    }
+    // Ties: no rotation and small integers, so that scores are exact.
+    route_case(m, [1, 16, 2, 4, 1, 12, 12, 4, 0, 0], true);
+    route_case(m, [1, 16, 2, 4, 1, 12, 11, 4, 1, 1], true);
+}
+
+fn route_case(m: &mut Maker, row: [usize; 10], ties: bool) {
+    let [chunk, tokens, heads, head_dim, pairs, max_history, history, k, force_sink, force_recent] = row;
+    let (rows, dim, slots) = (chunk * tokens, heads * head_dim, max_history + chunk);
+    let (frames, mut rotations, params) = window(m, [chunk, slots, max_history, history, pairs]);
+    let (mut q, mut means) = (m.uniforms(rows * dim, 1.0), m.uniforms(slots * dim, 1.0));
+    if ties {
+        m.fill.pop();
+        rotations = m.numbers("rotations", &[1.0, 0.0].repeat((max_history + chunk) * pairs));
+        for x in q.iter_mut().chain(&mut means) {
+            *x = (*x * 1.6).round();
+        }
+    }
+    let op = Route {
+        q: m.numbers("q", &q),
+        means: m.numbers("means", &means),
+        frames,
+        rotations,
+        routes: m.integers("routes", vec![7; rows * heads * k]),
+        k,
+        force_sink,
+        force_recent,
+        chunk,
+        tokens,
+        heads,
+        head_dim,
+        temporal_pairs: pairs,
+        slots,
+        max_history,
+    };
+    m.case(op, params, if ties { 0.0 } else { 1e-5 });
+}
+
+fn cross_attention(m: &mut Maker) {
+    for [rows, context, heads, head_dim] in
+        [[1, 1, 1, 2], [16, 4, 2, 32], [5, 7, 3, 6], [33, 40, 2, 24], [17, 300, 1, 128], [64, 64, 6, 32]]
+    {
+        let dim = heads * head_dim;
+        let op = CrossAttention {
+            q: m.random("q", rows * dim, 3.0),
+            k: m.random("k", context * dim, 1.5),
+            v: m.random("v", context * dim, 1.0),
+            y: m.random("y", rows * dim, 1.0),
+            rows,
+            context,
+            heads,
+            head_dim,
+        };
+        m.case(op, Params::default(), 1e-5);
+    }
+}
+
+fn commit(m: &mut Maker) {
+    for [chunk, tokens, dim, slots, max_history] in [[1, 16, 48, 4, 3], [3, 5, 7, 9, 6], [2, 1, 1, 2, 0]] {
+        let (frames, _, params) = window(m, [chunk, slots, max_history, max_history, 1]);
+        let op = Commit {
+            k: m.random("k", chunk * tokens * dim, 1.0),
+            v: m.random("v", chunk * tokens * dim, 1.0),
+            frames,
+            ring_k: m.random("ring_k", slots * tokens * dim, 1.0),
+            ring_v: m.random("ring_v", slots * tokens * dim, 1.0),
+            means: m.random("means", slots * dim, 1.0),
+            chunk,
+            tokens,
+            dim,
+            slots,
+            max_history,
+        };
+        m.case(op, params, 1e-6);
+    }
+}
+
+fn norms(m: &mut Maker) {
+    for [rows, dim, rows_per_frame] in [[1usize, 1, 1], [3, 7, 2], [16, 192, 16], [33, 100, 11], [48, 33, 16]] {
+        let frames = rows.div_ceil(rows_per_frame);
+        let modulation = m.random("modulation", frames * 6 * dim, 1.0);
+        let scale = Scale::Modulation { modulation, vectors: 6, shift: 3, scale: 4 };
+        layer_norm(m, rows, dim, rows_per_frame, scale);
+        let scale = Scale::Affine { weight: m.vector(&[dim]), bias: m.vector(&[dim]) };
+        layer_norm(m, rows, dim, rows_per_frame, scale);
+    }
+    for [rows, heads, head_dim, temporal_pairs, tokens] in
+        [[1, 1, 2, 0, 1], [16, 6, 32, 6, 16], [10, 3, 10, 2, 5], [48, 2, 24, 4, 16], [7, 2, 6, 3, 7]]
+    {
+        let dim = heads * head_dim;
+        rms_norm(m, rows, dim, None);
+        let pairs = head_dim / 2 - temporal_pairs;
+        let angles = m.uniforms(tokens * pairs, 3.0);
+        let table: Vec<f32> = angles.iter().flat_map(|angle| [angle.cos(), angle.sin()]).collect();
+        let table = m.numbers("table", &table);
+        rms_norm(m, rows, dim, Some(Grid { table, tokens, heads, temporal_pairs }));
+    }
+    rms_norm(m, 3, 7, None);
+}
+
+fn layer_norm(m: &mut Maker, rows: usize, dim: usize, rows_per_frame: usize, scale: Scale) {
+    let (x, y) = (m.random("x", rows * dim, 2.0), m.random("y", rows * dim, 1.0));
+    m.case(LayerNorm { x, y, rows, dim, rows_per_frame, eps: EPS, scale }, Params::default(), 1e-5);
+}
+
+fn rms_norm(m: &mut Maker, rows: usize, dim: usize, grid: Option<Grid>) {
+    let (x, weight) = (m.random("x", rows * dim, 2.0), m.vector(&[dim]));
+    m.case(RmsNormRope { x, weight, rows, dim, eps: EPS, grid }, Params::default(), 2e-6);
+}
+
+fn activations(m: &mut Maker) {
+    for activation in ACTIVATIONS {
+        for (len, scale) in [(1, 1.0), (67, 8.0), (256, 100.0)] {
+            let (x, y) = (m.random("x", len, scale), m.random("y", len, 1.0));
+            m.case(Activate { x, y, len, activation, affine: None }, Params::default(), 2e-6);
+        }
+        let (x, y) = (m.random("x", 5 * 13, 4.0), m.random("y", 5 * 13, 1.0));
+        let affine = Some((m.random("affine", 2 * 13, 1.0), 13));
+        m.case(Activate { x, y, len: 5 * 13, activation, affine }, Params::default(), 2e-6);
+    }
+}
+
+fn patches(m: &mut Maker) {
+    for ([frames, height, width, channels], patch, previous) in
+        [([1, 8, 8, 8], [2, 2], true), ([3, 4, 6, 5], [1, 2], false), ([2, 6, 3, 1], [3, 1], true)]
+    {
+        let len = frames * height * width * channels;
+        let mut op = Patchify {
+            x: m.random("x", len, 1.0),
+            previous: previous.then(|| m.random("previous", height * width * channels, 1.0)),
+            y: BufferId(0),
+            frames,
+            height,
+            width,
+            channels,
+            patch,
+        };
+        op.y = m.random("y", len / channels * op.features() / (patch[0] * patch[1]), 1.0);
+        m.case(op, Params::default(), 0.0);
+        let (x, y) = (m.random("x", len, 1.0), m.random("y", len, 1.0));
+        m.case(Unpatchify { x, y, frames, height, width, channels, patch }, Params::default(), 0.0);
+    }
+}
+
+fn pixels(m: &mut Maker) {
+    for [height, width, patch] in [[4, 6, 2], [3, 5, 1], [1, 2, 3]] {
+        let pixels = height * width * patch * patch;
+        let (x, y) = (m.random("x", 3 * pixels, 1.3), m.integers("y", vec![9; pixels]));
+        m.case(ToPixels { x, y, height, width, patch }, Params::default(), 0.0);
+        let colours = (0..pixels).map(|_| m.below(1 << 16) as u32 * 65_521).collect();
+        let (x, y) = (m.integers("x", colours), m.random("y", 3 * pixels, 1.0));
+        m.case(FromPixels { x, y, height, width, patch }, Params::default(), 1e-7);
+    }
+}
+
+fn noise(m: &mut Maker) {
+    let params =
+        Params { seed: [123, 0xdead_beef], frame: 41, step: 2, sigma: 0.875, next_sigma: 0.625, ..Params::default() };
+    for [frames, len] in [[1, 4], [3, 64], [1, 520]] {
+        let y = m.random("y", frames * len, 1.0);
+        m.case(Noise { y, frames, len }, params, 1e-6);
+        for next_sigma in [0.625, 0.0] {
+            let (x, v) = (m.random("x", frames * len, 2.0), m.random("v", frames * len, 2.0));
+            m.case(Denoise { x, v, frames, len }, Params { next_sigma, ..params }, 1e-6);
+        }
+    }
+}
+
+fn small(m: &mut Maker) {
+    for (len, x_offset, y_offset) in [(1, 0, 0), (37, 3, 11), (500, 0, 20)] {
+        let (x, y) = (m.random("x", len + x_offset + 2, 1.0), m.random("y", len + y_offset + 5, 1.0));
+        m.case(Copy { x, x_offset, y, y_offset, len }, Params::default(), 0.0);
+    }
+    for [entries, len] in [[1, 1], [4, 100], [3, 33]] {
+        let (mix, weight) = (m.random("mix", entries, 1.0), m.vector(&[entries, len]));
+        let y = m.random("y", len, 1.0);
+        m.case(Embed { mix, weight, y, entries, len }, Params::default(), 1e-6);
+    }
+    for [frames, vectors, dim] in [[1, 1, 1], [3, 6, 48], [2, 2, 19]] {
+        for broadcast in [false, true] {
+            let x = m.random("x", frames * if broadcast { 1 } else { vectors } * dim, 1.0);
+            let (weight, y) = (m.vector(&[1, vectors, dim]), m.random("y", frames * vectors * dim, 1.0));
+            m.case(Modulation { x, weight, y, frames, vectors, dim, broadcast }, Params::default(), 1e-6);
+        }
+    }
+    for (frames, features, timestep) in [(1, 2, 0.0), (1, 64, 937.5), (3, 256, 1000.0)] {
+        let y = m.random("y", frames * features, 1.0);
+        m.case(Timestep { y, frames, features }, Params { timestep, ..Params::default() }, 1e-6);
+    }
+}
