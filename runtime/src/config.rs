@@ -248,7 +248,7 @@ impl ModelConfig {
         if text.len() > MAX_JSON {
             return Err(ConfigError::TooLong(text.len()));
         }
-        let json = |error: serde_json::Error| ConfigError::Json(error.to_string());
+        let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
         let VersionOnly { format } = serde_json::from_str(text).map_err(json)?;
         if format != FORMAT {
             return Err(ConfigError::Version { found: format });
@@ -264,7 +264,7 @@ impl ModelConfig {
     /// What [`Self::validate`] finds; a file is never written with a configuration that could not be read back.
     pub fn to_json(&self) -> Result<String, ConfigError> {
         self.validate()?;
-        let text = serde_json::to_string(self).map_err(|error| ConfigError::Json(error.to_string()))?;
+        let text = serde_json::to_string(self).map_err(|error| ConfigError::Json(printable(&error.to_string())))?;
         if text.len() > MAX_JSON {
             return Err(ConfigError::TooLong(text.len()));
         }
@@ -506,7 +506,10 @@ fn per_channel(
 
 fn text(field: &str, value: &str) -> Result<(), ConfigError> {
     let length = value.len();
-    check(field, format!("a text of {length} bytes"), (1..=256).contains(&length), || "1 to 256 bytes".to_owned())
+    check(field, format!("a text of {length} bytes"), (1..=256).contains(&length), || "1 to 256 bytes".to_owned())?;
+    check(field, format!("{value:?}"), !value.contains(char::is_control), || {
+        "a text without control characters".to_owned()
+    })
 }
 
 fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
@@ -520,6 +523,17 @@ fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
         })?;
     }
     Ok(())
+}
+
+/// Text of an untrusted file as it may be shown: on one line, without control characters, not too long.
+pub(crate) fn printable(text: &str) -> String {
+    const LONGEST: usize = 240;
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = text.chars().take(LONGEST).map(clean).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// A map that refuses repeated keys, which a plain map would silently resolve to the last one.

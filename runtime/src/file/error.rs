@@ -1,7 +1,7 @@
 //! What can be wrong with a model file, one sentence each: what, where, and what was expected.
 
 use super::ALIGN;
-use super::header::{MAX_HEADER, MAX_RANK, MAX_TENSORS};
+use super::header::{MAX_HEADER, MAX_NAME, MAX_RANK, MAX_TENSORS};
 use crate::config::ConfigError;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -67,6 +67,14 @@ pub enum FileError {
     /// A name occurs twice.
     #[error("the header names {0:?} twice")]
     Duplicate(String),
+    /// A tensor name that is too long, or not fit to be shown.
+    #[error("a tensor name has {length} bytes ({start:?}), expected at most {MAX_NAME} without control characters")]
+    Name {
+        /// Its length in bytes.
+        length: usize,
+        /// How it begins.
+        start: String,
+    },
     /// No `causeway` key in the metadata.
     #[error("a safetensors file, but not a Causeway model: its __metadata__ has no `causeway` key")]
     NoConfig,

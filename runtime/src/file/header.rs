@@ -4,6 +4,7 @@
 //! empty tensors) and because each broken rule deserves its own error.
 
 use super::{ALIGN, FileError, PAD};
+use crate::config::printable;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -19,6 +20,9 @@ pub const MAX_HEADER: usize = 16 << 20;
 pub const MAX_TENSORS: usize = 1 << 16;
 /// Most dimensions of a tensor.
 pub const MAX_RANK: usize = 8;
+
+/// Longest tensor name, bytes.
+pub const MAX_NAME: usize = 256;
 
 /// Element types of our files, by their safetensors names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +79,10 @@ pub struct Header<'a> {
 /// Parses and checks the header of the file `bytes`.
 pub fn parse(bytes: &[u8]) -> Result<Header<'_>, FileError> {
     let data_start = data_start(bytes)?;
-    let text = core::str::from_utf8(&bytes[8..data_start]).map_err(|error| FileError::Header(error.to_string()))?;
-    let raw: RawHeader<'_> = serde_json::from_str(text).map_err(|error| FileError::Header(error.to_string()))?;
+    let text = core::str::from_utf8(&bytes[8..data_start])
+        .map_err(|error| FileError::Header(printable(&error.to_string())))?;
+    let raw: RawHeader<'_> =
+        serde_json::from_str(text).map_err(|error| FileError::Header(printable(&error.to_string())))?;
     if raw.tensors.len() > MAX_TENSORS {
         return Err(FileError::TooManyTensors(raw.tensors.len()));
     }
@@ -167,12 +173,15 @@ struct RawTensor<'a> {
 
 impl RawTensor<'_> {
     fn check(self, name: Cow<'_, str>) -> Result<Entry<'_>, FileError> {
+        if name.len() > MAX_NAME || name.contains(char::is_control) {
+            return Err(FileError::Name { length: name.len(), start: printable(&name) });
+        }
         let padding = name.starts_with(PAD);
         let dtype = match RawType::from_name(&self.dtype) {
             Some(dtype) if !padding || dtype == RawType::U8 => dtype,
             _ => {
                 let expected = if padding { "U8" } else { "F32, F16, I8 or U8" };
-                return Err(FileError::Type { name: name.into_owned(), found: self.dtype.into_owned(), expected });
+                return Err(FileError::Type { name: name.into_owned(), found: printable(&self.dtype), expected });
             }
         };
         let shape = self.shape;

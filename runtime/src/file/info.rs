@@ -1,7 +1,7 @@
 //! A model in numbers, for people: what `causeway info` prints.
 
 use super::Model;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, printable};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -115,10 +115,10 @@ impl fmt::Display for Info {
             let Share { name, tensors, values, bytes } = share;
             writeln!(f, "    {name:<14} {tensors:>5} tensors {values:>12} values {bytes:>12} bytes")?;
         }
-        writeln!(f, "  licence     {}", config.license)?;
-        writeln!(f, "  credits     {}", config.credits)?;
-        writeln!(f, "  made by     {}", config.provenance.command)?;
-        writeln!(f, "  data        sha256 {}", config.provenance.data_sha256)?;
+        writeln!(f, "  licence     {}", printable(&config.license))?;
+        writeln!(f, "  credits     {}", printable(&config.credits))?;
+        writeln!(f, "  made by     {}", printable(&config.provenance.command))?;
+        writeln!(f, "  data        sha256 {}", printable(&config.provenance.data_sha256))?;
         write!(f, "  trained     {} steps", config.provenance.steps)
     }
 }

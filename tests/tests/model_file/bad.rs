@@ -120,6 +120,24 @@ fn each_kind_of_bad_file_gets_its_own_error() {
             "causeway",
         ),
         (
+            "a name too long",
+            f32s().header(|h| rename(h, BIAS, &"x".repeat(1000))),
+            |e| matches!(e, FileError::Name { length: 1000, .. }),
+            "1000 bytes (\"xxx",
+        ),
+        (
+            "a name with escape codes",
+            f32s().header(|h| rename(h, BIAS, "\u{1b}[2Jbias")),
+            |e| matches!(e, FileError::Name { .. }),
+            "control",
+        ),
+        (
+            "an unknown key of a megabyte",
+            f32s().header(|h| h[BIAS]["a\n".repeat(500_000)] = json!(1)),
+            header_error,
+            "...",
+        ),
+        (
             "bfloat",
             f32s().header(|h| h[BIAS]["dtype"] = json!("BF16")),
             |e| matches!(e, FileError::Type { .. }),
@@ -275,6 +293,6 @@ fn each_kind_of_bad_file_gets_its_own_error() {
         assert!(right(&error), "{case}: {error:?}");
         let text = error.to_string();
         assert!(text.contains(part), "{case}: no {part:?} in {text:?}");
-        assert!(!text.contains('\n') && text.len() < 1200, "{case}: not one sentence: {text:?}");
+        assert!(!text.contains(char::is_control) && text.len() < 1200, "{case}: not one sentence: {text:?}");
     }
 }

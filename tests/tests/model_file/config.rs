@@ -41,6 +41,8 @@ fn every_wrong_field_is_named() {
     let many = |count: usize| -> Value { (0..count).map(|i| json!(format!("n{i}"))).collect() };
     let table = [
         ("/name", json!(""), "name"),
+        ("/name", json!("rooms\u{7}"), "name"),
+        ("/name", json!("x".repeat(300)), "name"),
         ("/dit/dim", json!(0), "dit.dim"),
         ("/dit/dim", json!(1 << 20), "dit.dim"),
         ("/dit/heads", json!(0), "dit.heads"),

@@ -60,8 +60,10 @@ struct Mutant {
 }
 
 impl Mutant {
+    /// A place in the header; one in four is in the configuration, which comes first.
     fn spot(&mut self) -> usize {
-        self.random.below(self.header.len())
+        let config = self.random.below(4) == 0;
+        self.random.below(if config { self.header.len().min(1500) } else { self.header.len() })
     }
 
     fn replace(&mut self, at: usize, length: usize, with: &[u8]) {
@@ -86,7 +88,7 @@ impl Mutant {
     }
 
     fn mutate(&mut self) {
-        match self.random.below(13) {
+        match self.random.below(16) {
             0 => {
                 let (at, bit) = (self.spot(), self.random.below(8));
                 self.header[at] ^= 1 << bit;
@@ -95,43 +97,43 @@ impl Mutant {
                 let at = self.spot();
                 self.header[at] = SYMBOLS[self.random.below(SYMBOLS.len())];
             }
-            2..=5 => {
+            2..=7 => {
                 let (at, length) = self.number();
                 let number = NUMBERS[self.random.below(NUMBERS.len())];
                 self.replace(at, length, number.as_bytes());
             }
-            6 => {
+            8 | 9 => {
                 // One number in place of another: plausible, hence the most dangerous.
                 let (from, taken) = self.number();
                 let number = self.header[from..from + taken].to_vec();
                 let (at, length) = self.number();
                 self.replace(at, length, &number);
             }
-            7 => {
+            10 => {
                 // A tensor or key twice, or twice with other contents.
                 let (at, length) = self.entry(b"\"");
                 let mut copy = self.header[at..at + length].to_vec();
                 copy.push(b',');
                 self.replace(at, 0, &copy);
             }
-            8 => {
+            11 => {
                 let (at, length) = self.entry(b"[{,");
                 self.replace(at, length, b"");
             }
-            9 => {
+            12 => {
                 let (at, depth) = (self.spot(), 1 + self.random.below(2000));
                 let opening: &[u8] = [&b"["[..], b"{\"\":"][self.random.below(2)];
                 let nest = opening.repeat(depth);
                 self.replace(at, 0, &nest);
             }
-            10 => {
+            13 => {
                 let (from, length, at) = (self.spot(), self.random.below(200), self.spot());
                 let end = (from + length).min(self.header.len());
                 let copy = self.header[from..end].to_vec();
                 let overwritten = copy.len() * self.random.below(2);
                 self.replace(at, overwritten, &copy);
             }
-            11 => {
+            14 => {
                 let at = self.random.below(self.data.len());
                 self.data[at] = [0x7c, 0x7f, 0xff, 0x80][self.random.below(4)];
             }
