@@ -125,7 +125,7 @@ fn threads(wanted: usize) -> Arc<dyn Parallel> {
     let available = || std::thread::available_parallelism().map_or(1, usize::from);
     match if wanted == 0 { available() } else { wanted } {
         1 => Arc::new(Serial),
-        _ => Arc::new(Serial),
+        n => Arc::new(causeway_ops::parallel::ThreadPool::new(n)),
     }
 }
 

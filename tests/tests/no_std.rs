@@ -1,0 +1,33 @@
+//! The runtime links without `std`, and a session computes the same frames there as in a strict `std` session.
+
+use std::{path::Path, process::Command};
+
+use causeway_runtime::{Budget, Session, SessionOptions};
+use causeway_tests::{
+    stream::{cpu, hash, next_frame, open},
+    tiny::tiny_model_bytes,
+};
+
+/// The fourth frame's hash in this build.
+fn std_hash() -> u64 {
+    let bytes = tiny_model_bytes(1);
+    let options = SessionOptions { strict: true, threads: 2, ..cpu(9) };
+    let mut session = Session::new(&open(&bytes), options).unwrap();
+    session.set_action(&[1.0, 0.0, 0.0, 1.0, 0.0]).unwrap();
+    (0..4).map(|_| hash(&next_frame(&mut session, Budget::Frame))).last().unwrap()
+}
+
+#[test]
+fn a_session_without_std_makes_the_same_frames() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("no_std");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no_std");
+    let cargo = |command: &str| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([command, "--quiet", "--manifest-path"]).arg(package.join("Cargo.toml"));
+        cargo.arg("--target-dir").arg(&target).args(["--release", "--locked"]);
+        let output = cargo.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(cargo("run").trim(), format!("{:016x}", std_hash()));
+}
