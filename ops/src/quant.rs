@@ -1,8 +1,8 @@
-//! Weight tensors as they lie in a model file: plain (`F32`, `F16`) or in blocks of 32 weights that share one `F16` scale
-//! (`Q8`, `Q4`).
+//! Weight tensors as they lie in a model file: plain (`F32`, `F16`) or in blocks of 32 weights that share one `F16`
+//! scale (`Q8`, `Q4`).
 //!
-//! The planar layout (codes in one array, scales in another) is the one of `docs/model-file.md`, so a mapped file is used in
-//! place. Bytes are little-endian and are read without assuming alignment.
+//! The planar layout (codes in one array, scales in another) is the one of `docs/model-file.md`, so a mapped file is
+//! used in place. Bytes are little-endian and are read without assuming alignment.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -41,8 +41,8 @@ impl DType {
         matches!(self, DType::Q8 | DType::Q4)
     }
 
-    /// Exact bytes of the value (or code) array for `count` values; `None` where it overflows, or where a quantised count is
-    /// not whole blocks.
+    /// Exact bytes of the value (or code) array for `count` values; `None` where it overflows, or where a quantised
+    /// count is not whole blocks.
     pub const fn data_bytes(self, count: usize) -> Option<usize> {
         match self {
             DType::F32 => count.checked_mul(4),
@@ -73,8 +73,8 @@ pub trait WeightSource {
 
 /// One borrowed weight tensor.
 ///
-/// `shape` is the logical one ([out, in] also for `Q4`, whose `data` are [out, in / 2] bytes). Row `r` of a tensor is what
-/// belongs to index `r` of its first dimension; a vector is a single row.
+/// `shape` is the logical one ([out, in] also for `Q4`, whose `data` are [out, in / 2] bytes). Row `r` of a tensor is
+/// what belongs to index `r` of its first dimension; a vector is a single row.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
     /// How `data` encode the values.
@@ -116,8 +116,8 @@ impl<'a> TensorView<'a> {
     /// Decodes row `row` into `out`.
     ///
     /// # Panics
-    /// If `row >= rows()`, if `out.len() != cols()`, or if the byte counts do not fit the shape (views made by the model file
-    /// reader always do).
+    /// If `row >= rows()`, if `out.len() != cols()`, or if the byte counts do not fit the shape (views made
+    /// by the model file reader always do).
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let cols = self.cols();
         assert_eq!(out.len(), cols, "a row of this tensor has {cols} values");
@@ -197,8 +197,9 @@ pub fn dequantise_q4(codes: &[u8], scales: &[u8], out: &mut [f32]) {
 
 /// Quantises finite `values` (whole blocks) to `Q8`, appending to `codes` and `scales`.
 ///
-/// The scale is the block's largest magnitude / 127 rounded to `F16`, codes are the nearest: the error of a value is at most
-/// half a scale, plus what the scale's own rounding takes from the largest codes. Magnitudes above 127 * 65504 saturate.
+/// The scale is the block's largest magnitude / 127 rounded to `F16`, codes are the nearest: the error of a value is
+/// at most half a scale, plus what the scale's own rounding takes from the largest codes. Magnitudes above 127 *
+/// 65504 saturate.
 ///
 /// # Panics
 /// If `values` is not whole blocks.
@@ -214,8 +215,9 @@ pub fn quantise_q8(values: &[f32], codes: &mut Vec<u8>, scales: &mut Vec<u8>) {
 
 /// Quantises finite `values` (whole blocks) to `Q4`, appending to `codes` and `scales`.
 ///
-/// Codes are symmetric around 8. The largest magnitude of a block takes the longer, negative side of the range; a few scales
-/// around that choice are tried, each refitted by least squares, and the one with the least squared error is kept.
+/// Codes are symmetric around 8. The largest magnitude of a block takes the longer, negative side of the range; a few
+/// scales around that choice are tried, each refitted by least squares, and the one with the least squared error is
+/// kept.
 ///
 /// # Panics
 /// If `values` is not whole blocks.
@@ -230,8 +232,8 @@ pub fn quantise_q4(values: &[f32], codes: &mut Vec<u8>, scales: &mut Vec<u8>) {
     }
 }
 
-/// Levels between zero and the block's peak that the `Q4` search tries: 8 reaches the peak exactly, fewer clip nothing on the
-/// short side, more clip the peak in favour of the rest.
+/// Levels between zero and the block's peak that the `Q4` search tries: 8 reaches the peak exactly, fewer clip
+/// nothing on the short side, more clip the peak in favour of the rest.
 const Q4_LEVELS: [f32; 9] = [8.0, 7.0, 7.25, 7.5, 7.75, 8.25, 8.5, 9.0, 9.5];
 
 fn best_q4_scale(block: &[f32; BLOCK]) -> f16 {
@@ -287,8 +289,8 @@ fn reciprocal(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
-/// Rounds to nearest even within [low, high], a small range. Adding 1.5 * 2^23 leaves no fraction bits; unlike a call into
-/// libm this vectorises.
+/// Rounds to nearest even within [low, high], a small range. Adding 1.5 * 2^23 leaves no fraction bits; unlike a call
+/// into libm this vectorises.
 fn nearest(x: f32, low: f32, high: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0;
     (x.clamp(low, high) + SHIFT) - SHIFT
@@ -362,7 +364,8 @@ mod tests {
             if peak > 1e-4 {
                 searched += f64::from(error / (peak * peak));
                 plain += f64::from(simple / (peak * peak));
-                // Seven levels a side bound every error by a fourteenth of the peak; the best of all cannot be worse in total.
+                // Seven levels a side bound every error by a fourteenth of the peak; the best of all cannot be worse
+                // in total.
                 let bound = BLOCK as f32 * (peak / 14.0) * (peak / 14.0);
                 assert!(error <= bound * 1.01, "{error} > {bound} for {block:?}");
             }

@@ -1,8 +1,8 @@
 //! What a model file says about its model: the `causeway` JSON of `docs/model-file.md`, parsed and checked.
 //!
-//! A configuration is untrusted input. [`ModelConfig::from_json`] never returns one that a Plan could not be built from:
-//! every size has an upper bound, so shape products stay far from overflow, and the error names the field, what it holds
-//! and what was expected.
+//! A configuration is untrusted input. [`ModelConfig::from_json`] never returns one that a Plan could not be built
+//! from: every size has an upper bound, so shape products stay far from overflow, and the error names the field, what
+//! it holds and what was expected.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! A tiny random world model for everybody's tests: small enough to run in microseconds, with every part a real one has.
+//! A tiny random world model for everybody's tests: small enough to run in microseconds, with every part a real one
+//! has.
 
 use causeway_ops::quant::DType;
 use causeway_runtime::config::{

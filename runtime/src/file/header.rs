@@ -1,7 +1,7 @@
 //! The safetensors header: 8 bytes of length, then JSON from names to (dtype, shape, data_offsets).
 //!
-//! Parsed by hand on top of `serde_json` because our rules are stricter than the format's (alignment, no repeated names, no
-//! empty tensors) and because each broken rule deserves its own error.
+//! Parsed by hand on top of `serde_json` because our rules are stricter than the format's (alignment, no repeated
+//! names, no empty tensors) and because each broken rule deserves its own error.
 
 use super::{ALIGN, FileError, PAD};
 use crate::config::printable;

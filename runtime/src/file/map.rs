@@ -9,8 +9,9 @@ use std::path::Path;
 pub fn map(path: &Path) -> Result<Mmap, FileError> {
     let io = |action| move |source| FileError::Io { action, path: path.display().to_string(), source };
     let file = File::open(path).map_err(io("open"))?;
-    // SAFETY: the map is private and read-only. A process that truncates or rewrites the file meanwhile could fault us or
-    // change bytes already checked; no portable call prevents that. We rely on files being replaced by rename, as our writer
-    // does, which leaves the mapped one untouched; `Model::open` states this, and `Model::read` does without a map.
+    // SAFETY: the map is private and read-only. A process that truncates or rewrites the file meanwhile could fault
+    // us or change bytes already checked; no portable call prevents that. We rely on files being replaced by rename,
+    // as our writer does, which leaves the mapped one untouched; `Model::open` states this, and `Model::read` does
+    // without a map.
     unsafe { Mmap::map(&file) }.map_err(io("map"))
 }

@@ -6,8 +6,8 @@ use causeway_ops::quant::{DType, WeightSource};
 use std::io::Write;
 use std::path::Path;
 
-/// Writes `model` to `path` with the matrices of its blocks as `target` and all else as `F16` (as `F32` if `target` is). Tensors
-/// that already have their type are copied bit by bit.
+/// Writes `model` to `path` with the matrices of its blocks as `target` and all else as `F16` (as `F32` if `target`
+/// is). Tensors that already have their type are copied bit by bit.
 ///
 /// # Errors
 /// `TooLargeForF16` where a plain tensor does not fit, `Io`.

@@ -16,8 +16,9 @@ use core::ops::Range;
 
 /// An opened model: its configuration and views of its tensors, in place.
 ///
-/// Opening checks everything: the header, every offset, that the tensors are exactly those the configuration implies, and
-/// that no weight or scale is NaN or infinite. It reads each weight once (about as fast as memory allows) and copies none.
+/// Opening checks everything: the header, every offset, that the tensors are exactly those the configuration implies,
+/// and that no weight or scale is NaN or infinite. It reads each weight once (about as fast as memory allows) and
+/// copies none.
 pub struct Model<'a> {
     config: ModelConfig,
     tensors: Vec<Tensor>,
@@ -53,8 +54,8 @@ impl Storage<'_> {
 }
 
 impl<'a> Model<'a> {
-    /// Opens a model in borrowed bytes, whose address must be a multiple of 4 (that of a `Vec<u8>` is on common allocators;
-    /// for `include_bytes!` use [`Model::from_shared`], or wrap the bytes in an aligned type).
+    /// Opens a model in borrowed bytes, whose address must be a multiple of 4 (that of a `Vec<u8>` is on common
+    /// allocators; for `include_bytes!` use [`Model::from_shared`], or wrap the bytes in an aligned type).
     ///
     /// # Errors
     /// Any [`FileError`] but `Io`.
@@ -243,8 +244,8 @@ fn check_finite(tensors: &[Tensor], bytes: &[u8]) -> Result<(), FileError> {
     Ok(())
 }
 
-/// The first NaN or infinity and its index. Both have all exponent bits set; testing those alone, without an early exit inside
-/// a chunk, lets the loop vectorise.
+/// The first NaN or infinity and its index. Both have all exponent bits set; testing those alone, without an early
+/// exit inside a chunk, lets the loop vectorise.
 fn first_infinite_f16(bytes: &[u8]) -> Option<(usize, f32)> {
     let infinite = |raw: &[u8; 2]| u16::from_le_bytes(*raw) & 0x7c00 == 0x7c00;
     let values = bytes.as_chunks::<2>().0;

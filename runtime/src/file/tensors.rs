@@ -23,10 +23,11 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     list.0
 }
 
-/// Whether the format lets a tensor be quantised: the matrices of transformer blocks, where rows are whole blocks of 32.
+/// Whether the format lets a tensor be quantised: the matrices of transformer blocks, where rows are whole blocks of
+/// 32.
 ///
-/// They are nearly all of a model's bytes. The layers around them (embeddings, modulation, head) are small, and shape every
-/// token of every step.
+/// They are nearly all of a model's bytes. The layers around them (embeddings, modulation, head) are small, and shape
+/// every token of every step.
 pub fn may_quantise(name: &str, shape: &[usize]) -> bool {
     let matrix = name.starts_with("dit.blocks.") && name.ends_with(".weight") && shape.len() == 2;
     matrix && shape[1].is_multiple_of(BLOCK)

@@ -23,7 +23,8 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
 }
 
-/// Writes a model file to any sink. The header comes first, so all tensors are announced up front and then put in that order.
+/// Writes a model file to any sink. The header comes first, so all tensors are announced up front and then put in
+/// that order.
 ///
 /// ```
 /// # use causeway_runtime::{config::ModelConfig, file::*};
@@ -47,7 +48,8 @@ impl<W: Write> Writer<W> {
     /// Checks everything, then writes the header.
     ///
     /// # Errors
-    /// `Config`, `Tensors` (the specs must be exactly what the configuration implies, in any order), `NotQuantisable`, `Io`.
+    /// `Config`, `Tensors` (the specs must be exactly what the configuration implies, in any order),
+    /// `NotQuantisable`, `Io`.
     pub fn new(mut sink: W, config: &ModelConfig, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
         let json = config.to_json()?;
         compare_with_config(config, specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())))?;
@@ -126,8 +128,8 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Writes a whole model to `sink`: matrices of blocks as `dtype`, all else as `F16` (as `F32` if `dtype` is). `values` is asked
-/// for each tensor by name and shape, in the order of [`expected_tensors`].
+/// Writes a whole model to `sink`: matrices of blocks as `dtype`, all else as `F16` (as `F32` if `dtype` is).
+/// `values` is asked for each tensor by name and shape, in the order of [`expected_tensors`].
 ///
 /// # Errors
 /// As [`Writer::new`] and [`Writer::put`].
@@ -169,8 +171,8 @@ pub(super) fn specs(config: &ModelConfig, dtype: DType) -> Result<Vec<TensorSpec
     Ok(expected_tensors(config).into_iter().map(spec).collect())
 }
 
-/// A file being written beside its final name, which it takes by [`PartialFile::commit`]. Dropped before that it vanishes, and
-/// the file that was there before stays as it was.
+/// A file being written beside its final name, which it takes by [`PartialFile::commit`]. Dropped before that it
+/// vanishes, and the file that was there before stays as it was.
 #[derive(Debug)]
 pub struct PartialFile {
     file: Option<BufWriter<File>>,
@@ -205,7 +207,8 @@ impl PartialFile {
                 return Err(io_error("write", &self.path)(source));
             }
         }
-        // The new name is on the disk only when the folder is; not every system can open a folder, and the data are safe.
+        // The new name is on the disk only when the folder is; not every system can open a folder, and the data are
+        // safe.
         if let Some(folder) = self.path.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -240,7 +243,8 @@ fn padding(length: usize) -> usize {
     length.next_multiple_of(ALIGN) - length
 }
 
-/// The header text, padded so that data start aligned. Offsets count from the start of data, so they do not depend on it.
+/// The header text, padded so that data start aligned. Offsets count from the start of data, so they do not depend on
+/// it.
 fn header(config: &str, specs: &[TensorSpec]) -> String {
     let mut text = format!("{{\"__metadata__\":{{\"causeway\":{}}}", quoted(config));
     let (mut offset, mut pads) = (0, 0);

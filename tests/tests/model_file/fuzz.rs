@@ -189,7 +189,8 @@ fn exercise(model: &Model<'_>) {
 /// Outcomes by kind: how often, and an example.
 type Outcomes = HashMap<Kind, (u64, String)>;
 
-/// Tries the files `first`, `first + step`, ... below `end`. File `i` depends on `i` alone, so a failure can be repeated.
+/// Tries the files `first`, `first + step`, ... below `end`. File `i` depends on `i` alone, so a failure can be
+/// repeated.
 fn try_files(bases: &[(Vec<u8>, Vec<u8>)], first: u64, step: u64, end: u64) -> (Outcomes, Duration) {
     let (mut outcomes, mut slowest) = (Outcomes::new(), Duration::ZERO);
     for i in (first..end).step_by(step as usize) {

@@ -29,8 +29,8 @@ impl Drop for Folder {
 
 #[test]
 fn every_type_reads_back_within_its_error() {
-    // Error of one value relative to the largest of its block: q8 rounds to 1/254, q4 to about 1/14 (half a step, and the
-    // search may clip), half precision to 2^-11.
+    // Error of one value relative to the largest of its block: q8 rounds to 1/254, q4 to about 1/14 (half a step, and
+    // the search may clip), half precision to 2^-11.
     for (dtype, bound) in [(DType::F32, 0.0), (DType::F16, 4.9e-4), (DType::Q8, 4.5e-3), (DType::Q4, 0.2)] {
         let config = quantisable_config();
         let bytes = model_bytes(&config, dtype, 3);
