@@ -1,0 +1,147 @@
+//! From a run folder to a model file, and the trainer's own answers for parity tests.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use causeway_ops::quant::DType;
+use causeway_runtime::config::{ModelConfig, StartConfig};
+use causeway_runtime::file::{FileError, write_model};
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::codec::{self, Past};
+use crate::data::planes;
+use crate::dit;
+use crate::eval::START;
+use crate::latents::{self, Latents, Windows};
+use crate::method::teacher_forcing::noisy_velocity;
+use crate::pipeline::{Pipeline, PipelineError, Step};
+use crate::rng::Rng;
+use crate::state::{State, StateError, bytes_of, write_whole};
+use crate::weights::{Weights, floats};
+
+/// Why a model could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The run folder is not complete.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The model file was refused or could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Another file could not be written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Writes the newest stage's averaged weights as a model file, and with `golden` the answers of [`golden`].
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export(p: &mut Pipeline<'_>, device: &Device, to: &Path, golden_to: Option<&Path>) -> Result<(), ExportError> {
+    let (_, held) = p.latents()?;
+    let (step, denoiser) = p.newest()?;
+    let (codec, mut config) = (p.codec()?, p.config().clone());
+    let first = start_frame(&held);
+    let events = (first..first + START).map(|i| usize::from(held.events[i])).collect();
+    config.start = Some(StartConfig { latents: "start.latents".into(), events, count: START });
+    config.provenance.command = format!("causeway-distill train, stage {}", step.name());
+    config.provenance.steps = State::load(denoiser.clone(), &p.checkpoint(step))?.step;
+    let start = held.data[first * held.len..(first + START) * held.len].to_vec();
+    write_model(to, &config, DType::F32, |name, _| {
+        let found = [&denoiser, &codec].iter().find_map(|w| w.tensor(name).map(|t| t.1.to_vec()));
+        found.unwrap_or_else(|| start.clone())
+    })?;
+    if let Some(path) = golden_to {
+        golden(p, device, &config, &codec, &denoiser, &held, first, path)?;
+    }
+    Ok(())
+}
+
+/// A frame in the first quarter of the held-out recording with quiet frames after it: no attack, no change of light.
+fn start_frame(held: &Latents) -> usize {
+    let calm = |i: usize| {
+        let same = (i..i + START).all(|k| held.events[k] == held.events[i] && held.events[k] == 0);
+        same && (i..i + START).all(|k| held.action(k).last().is_none_or(|&attack| attack == 0.0))
+    };
+    let inside = |r: &std::ops::Range<usize>| (r.start + 8..r.end.saturating_sub(START)).find(|&i| calm(i));
+    held.episodes.ranges().iter().find_map(inside).unwrap_or(0)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn golden(
+    p: &Pipeline<'_>,
+    device: &Device,
+    config: &ModelConfig,
+    codec: &Weights,
+    denoiser: &Weights,
+    held: &Latents,
+    first: usize,
+    path: &Path,
+) -> Result<(), StateError> {
+    let c = &config.dit;
+    let latent = [START, c.latent.channels, c.latent.height, c.latent.width];
+    let range = first..first + START;
+    let clean = held.data[first * held.len..range.end * held.len].to_vec();
+    let net = codec.leaves(device);
+    let mut raw = clean.clone();
+    latents::restore(&mut raw, latents::area(c), &c.latent_mean, &c.latent_std);
+    let (w, h) = config.picture();
+    let made = codec::decode(&net, &config.codec, net.constant(raw, latent), START, &mut Past::default());
+    let decoded = floats(made.clamp(0.0, 1.0));
+    let pictures = planes(p.held(), range.clone());
+    let frames = net.constant(pictures.clone(), [START, 3, h, w]);
+    let mut encoded = floats(codec::encode(&net, &config.codec, frames, START, &mut Past::default()));
+    latents::normalise(&mut encoded, latents::area(c), &c.latent_mean, &c.latent_std);
+
+    let mut rng = Rng::new(11);
+    let sigma = [1.0, 0.9, 0.75, 0.5];
+    let windows = Windows {
+        batch: 1,
+        frames: START,
+        len: held.len,
+        real: clean.clone(),
+        before: vec![0.0; held.len],
+        actions: range.clone().flat_map(|i| held.action(i).to_vec()).collect(),
+        events: range.map(|i| held.events[i]).collect(),
+    };
+    let noisy = windows.mix(&clean, &rng.normals(clean.len()), &sigma);
+    let net = denoiser.leaves(device);
+    let v = noisy_velocity(&net, config, &windows.doubled(&clean, &noisy, &sigma), 0);
+    let v = dit::from_tokens(c, &floats(v));
+
+    let t: Vec<f32> = sigma.iter().map(|s| s * 1000.0).collect();
+    let events: Vec<f32> = windows.events.iter().map(|&e| f32::from(e)).collect();
+    let picture = vec![START, 3, h, w];
+    let entries = [
+        ("latents", latent.to_vec(), clean),
+        ("decoded", picture.clone(), decoded),
+        ("frames", picture, pictures),
+        ("encoded", latent.to_vec(), encoded),
+        ("noisy", latent.to_vec(), noisy),
+        ("t", vec![START], t),
+        ("actions", vec![START, c.actions.len()], windows.actions),
+        ("events", vec![START], events),
+        ("v", latent.to_vec(), v),
+    ];
+    let bytes: Vec<Vec<u8>> = entries.iter().map(|(_, _, values)| bytes_of(values)).collect();
+    let fail = |e: safetensors::SafeTensorError| StateError::Format { path: path.into(), reason: e.to_string() };
+    let mut views = Vec::new();
+    for ((name, shape, _), bytes) in entries.iter().zip(&bytes) {
+        views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?));
+    }
+    write_whole(path, &safetensors::serialize(views, None).map_err(fail)?)
+}
+
+impl Pipeline<'_> {
+    /// The newest denoiser there is.
+    ///
+    /// # Errors
+    /// [`PipelineError::Missing`] when there is none.
+    pub fn newest(&self) -> Result<(Step, Weights), PipelineError> {
+        match self.denoiser(Step::Consistency) {
+            Ok(weights) => Ok((Step::Consistency, weights)),
+            Err(PipelineError::Missing { .. }) => self.latest(Step::Consistency),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A recording seen through the codec: normalised latents with their actions and events, and windows of them.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use causeway_runtime::config::{CodecConfig, DitConfig};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::codec::{self, Past};
+use crate::data::{Episodes, planes};
+use crate::dit::Frames;
+use crate::recording::Recording;
+use crate::rng::Rng;
+use crate::state::{StateError, bytes_of, floats_in, write_whole};
+use crate::weights::{Weights, floats};
+
+/// Latents of a whole recording.
+pub struct Latents {
+    /// Normalised latents [N, C, H, W].
+    pub data: Vec<f32>,
+    /// Values of one latent frame.
+    pub len: usize,
+    /// [N, A].
+    pub actions: Vec<f32>,
+    /// [N].
+    pub events: Vec<u8>,
+    /// Episode marks.
+    pub episodes: Episodes,
+}
+
+/// Encodes every episode of `recording` as one stream, on `threads` threads: codec latents [N, C, h, w].
+pub fn encode(recording: &Recording, codec: &Weights, c: &CodecConfig, device: &Device, threads: usize) -> Vec<f32> {
+    const CHUNK: usize = 25;
+    let (w, h) = (recording.info.width, recording.info.height);
+    let ranges = Episodes::new(&recording.episode_starts).ranges();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || {
+        let net = codec.leaves(device);
+        let mut done = Vec::new();
+        while let Some(range) = ranges.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            let (mut past, mut out) = (Past::default(), Vec::new());
+            for start in range.clone().step_by(CHUNK) {
+                let time = CHUNK.min(range.end - start);
+                let frames = net.constant(planes(recording, start..start + time), [time, 3, h, w]);
+                out.extend(floats(codec::encode(&net, c, frames, time, &mut past)));
+            }
+            done.push((range.start, out));
+        }
+        done
+    };
+    let mut parts = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        let join = |w: std::thread::ScopedJoinHandle<'_, Vec<(usize, Vec<f32>)>>| {
+            w.join().unwrap_or_else(|e| std::panic::resume_unwind(e))
+        };
+        workers.into_iter().flat_map(join).collect::<Vec<_>>()
+    });
+    parts.sort_by_key(|part| part.0);
+    parts.into_iter().flat_map(|part| part.1).collect()
+}
+
+/// Mean and standard deviation of each channel of `data` [N, C, area].
+pub fn moments(data: &[f32], channels: usize, area: usize) -> (Vec<f32>, Vec<f32>) {
+    let (mut sum, mut square) = (vec![0.0f64; channels], vec![0.0f64; channels]);
+    for (i, plane) in data.chunks_exact(area).enumerate() {
+        sum[i % channels] += plane.iter().map(|&x| f64::from(x)).sum::<f64>();
+        square[i % channels] += plane.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    }
+    let n = (data.len() / channels) as f64;
+    let mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
+    let std = square.iter().zip(&mean).map(|(s, m)| ((s / n - m * m).max(1e-8)).sqrt() as f32);
+    (mean.iter().map(|&m| m as f32).collect(), std.collect())
+}
+
+/// z = (x - mean) / std per channel, in place.
+pub fn normalise(data: &mut [f32], area: usize, mean: &[f32], std: &[f32]) {
+    for (i, plane) in data.chunks_exact_mut(area).enumerate() {
+        let c = i % mean.len();
+        plane.iter_mut().for_each(|x| *x = (*x - mean[c]) / std[c]);
+    }
+}
+
+/// The inverse of [`normalise`].
+pub fn restore(data: &mut [f32], area: usize, mean: &[f32], std: &[f32]) {
+    for (i, plane) in data.chunks_exact_mut(area).enumerate() {
+        let c = i % mean.len();
+        plane.iter_mut().for_each(|x| *x = *x * std[c] + mean[c]);
+    }
+}
+
+/// Writes codec latents as one tensor `latents`, so that later stages need not encode again.
+///
+/// # Errors
+/// [`StateError`].
+pub fn save(path: &Path, data: &[f32]) -> Result<(), StateError> {
+    let format = |e: safetensors::SafeTensorError| StateError::Format { path: path.into(), reason: e.to_string() };
+    let bytes = bytes_of(data);
+    let view = TensorView::new(Dtype::F32, vec![data.len()], &bytes).map_err(format)?;
+    write_whole(path, &safetensors::serialize([("latents", view)], None).map_err(format)?)
+}
+
+/// Reads what [`save`] wrote; `None` if there is no such file.
+///
+/// # Errors
+/// [`StateError`] when the file is damaged.
+pub fn load(path: &Path) -> Result<Option<Vec<f32>>, StateError> {
+    let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+    let format = |reason: String| StateError::Format { path: path.into(), reason };
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
+    floats_in(&file, "latents").map(Some).ok_or_else(|| format("no f32 tensor latents".into()))
+}
+
+impl Latents {
+    /// Joins normalised latents with what the recording says of each frame.
+    pub fn new(data: Vec<f32>, recording: &Recording) -> Self {
+        let frames = recording.events.len();
+        let (actions, events) = (recording.actions.clone(), recording.events.clone());
+        Self { len: data.len() / frames, data, actions, events, episodes: Episodes::new(&recording.episode_starts) }
+    }
+
+    /// Number of frames.
+    pub fn frames(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Frame `i`, [C, H, W].
+    pub fn frame(&self, i: usize) -> &[f32] {
+        &self.data[i * self.len..(i + 1) * self.len]
+    }
+
+    /// Action vector of frame `i`.
+    pub fn action(&self, i: usize) -> &[f32] {
+        let a = self.actions.len() / self.frames();
+        &self.actions[i * a..(i + 1) * a]
+    }
+
+    /// Draws `batch` windows of `frames` frames. One in eight begins as a stream does, with nothing before it.
+    pub fn windows(&self, batch: usize, frames: usize, rng: &mut Rng) -> Windows {
+        let mut out = Windows { batch, frames, len: self.len, ..Windows::default() };
+        for _ in 0..batch {
+            let first = self.episodes.window(frames + 1, rng).map_or(0, |i| i + 1);
+            if first == 0 || rng.below(8) == 0 {
+                out.before.extend(std::iter::repeat_n(0.0, self.len));
+            } else {
+                out.before.extend_from_slice(self.frame(first - 1));
+            }
+            for i in first..first + frames {
+                out.real.extend_from_slice(self.frame(i));
+                out.actions.extend_from_slice(self.action(i));
+                out.events.push(self.events[i]);
+            }
+        }
+        out
+    }
+}
+
+/// Some windows of a recording.
+#[derive(Clone, Default)]
+pub struct Windows {
+    /// Windows.
+    pub batch: usize,
+    /// Frames of each.
+    pub frames: usize,
+    /// Values of one latent frame.
+    pub len: usize,
+    /// The frames [B, F, C, H, W].
+    pub real: Vec<f32>,
+    /// The frame before each window [B, C, H, W]; zeros where a stream begins.
+    pub before: Vec<f32>,
+    /// [B, F, A].
+    pub actions: Vec<f32>,
+    /// [B, F].
+    pub events: Vec<u8>,
+}
+
+impl Windows {
+    /// `history` [B, F, C, H, W] moved on by one frame, beginning with the frame before the window.
+    fn previous(&self, history: &[f32]) -> Vec<f32> {
+        let (row, mut out) = (self.frames * self.len, Vec::with_capacity(history.len()));
+        for b in 0..self.batch {
+            out.extend_from_slice(&self.before[b * self.len..(b + 1) * self.len]);
+            out.extend_from_slice(&history[b * row..(b + 1) * row - self.len]);
+        }
+        out
+    }
+
+    /// The doubled input [history | noisy] of teacher forcing; history at noise level zero, `noisy` at `sigma` [B, F].
+    pub fn doubled(&self, history: &[f32], noisy: &[f32], sigma: &[f32]) -> Frames {
+        let previous = self.previous(history);
+        let zeros = vec![0.0; sigma.len()];
+        let (row, a) = (self.frames * self.len, self.actions.len() / self.batch);
+        Frames {
+            batch: self.batch,
+            frames: 2 * self.frames,
+            latents: interleave(history, noisy, row),
+            previous: interleave(&previous, &previous, row),
+            sigma: interleave(&zeros, sigma, self.frames),
+            actions: interleave(&self.actions, &self.actions, a),
+            events: interleave(&self.events, &self.events, self.frames),
+        }
+    }
+
+    /// Rows `f` of an array [B, F, ...].
+    pub fn at<T: Copy>(&self, values: &[T], f: usize) -> Vec<T> {
+        let n = values.len() / (self.batch * self.frames);
+        (0..self.batch).flat_map(|b| values[(b * self.frames + f) * n..][..n].iter().copied()).collect()
+    }
+
+    /// (1 - sigma) x + sigma noise with one sigma for each frame of [B, F, C, H, W].
+    pub fn mix(&self, x: &[f32], noise: &[f32], sigma: &[f32]) -> Vec<f32> {
+        let blend = |(i, (x, e)): (usize, (&f32, &f32))| {
+            let s = sigma[i / self.len];
+            (1.0 - s) * x + s * e
+        };
+        x.iter().zip(noise).enumerate().map(blend).collect()
+    }
+}
+
+fn interleave<T: Copy>(a: &[T], b: &[T], row: usize) -> Vec<T> {
+    a.chunks_exact(row).zip(b.chunks_exact(row)).flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
+}
+
+/// sigma' = shift sigma / (1 + (shift - 1) sigma) (spec 2.1).
+pub fn warp(sigma: f32, shift: f32) -> f32 {
+    shift * sigma / (1.0 + (shift - 1.0) * sigma)
+}
+
+/// Latents [C, H, W]-wise to and from pixels needs the grid's area; a convenience for [`normalise`] and [`restore`].
+pub fn area(c: &DitConfig) -> usize {
+    c.latent.height * c.latent.width
+}

@@ -1,0 +1,24 @@
+//! Training and distillation of small neural worlds for the Causeway runtime.
+
+pub mod codec;
+pub mod codec_tape;
+pub mod data;
+pub mod dit;
+pub mod eval;
+pub mod export;
+pub mod latents;
+pub mod mask;
+pub mod method;
+pub mod optim;
+pub mod pipeline;
+pub mod preset;
+pub mod recording;
+pub mod rng;
+pub mod rollout;
+pub mod rope;
+pub mod sheet;
+pub mod state;
+pub mod tape;
+pub mod trainer;
+pub mod weights;
+pub mod world;

@@ -1,0 +1,96 @@
+//! Stage `consistency`: causal consistency distillation (Causal Forcing stage 2b, spec 5.4), after which few steps do.
+//!
+//! A frozen teacher takes one step down the flow from a noisy frame; the student must say the same about both ends. Its
+//! own running average is the target. All three see the same history, which is the teacher's re-synthesis, as a roll-out
+//! would have it.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+
+use crate::dit;
+use crate::eval::{self, Sampler};
+use crate::latents::warp;
+use crate::method::resampling_forcing::resample;
+use crate::method::teacher_forcing::World;
+use crate::optim::Rule;
+use crate::state::StateError;
+use crate::trainer::{Job, Stage};
+use crate::weights::{Leaves, Weights, floats};
+
+/// Discrete levels between noise and data.
+const LEVELS: usize = 32;
+
+/// Distillation of `teacher`.
+pub struct Consistency<'a> {
+    /// Data and settings.
+    pub world: World<'a>,
+    /// The frozen model to distil.
+    pub teacher: &'a Weights,
+}
+
+impl Consistency<'_> {
+    fn level(&self, i: usize) -> f32 {
+        warp(1.0 - i as f32 / LEVELS as f32, self.world.config.schedule.shift)
+    }
+}
+
+impl Stage for Consistency<'_> {
+    fn name(&self) -> &'static str {
+        "consistency"
+    }
+
+    fn batch(&self) -> usize {
+        self.world.batch
+    }
+
+    fn rule(&self) -> Rule {
+        self.world.rule
+    }
+
+    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
+        let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
+        let mut windows = world.data.windows(job.share, world.frames, rng);
+        let teacher = self.teacher.leaves(&job.device);
+        let history = resample(&teacher, c, &mut windows, rng);
+
+        // A level for each frame; the last pair of levels ends at the data themselves.
+        let index: Vec<usize> = (0..windows.batch * windows.frames).map(|_| rng.below(LEVELS)).collect();
+        let high: Vec<f32> = index.iter().map(|&i| self.level(i)).collect();
+        let low: Vec<f32> = index.iter().map(|&i| self.level(i + 1)).collect();
+        let noise = rng.normals(windows.real.len());
+        let x = windows.mix(&windows.real, &noise, &high);
+
+        let v = floats(world.velocity(&teacher, &windows.doubled(&history, &x, &high), world.route));
+        let v = dit::from_tokens(c, &v);
+        let lower: Vec<f32> = x
+            .iter()
+            .zip(&v)
+            .enumerate()
+            .map(|(i, (x, v))| x - (high[i / windows.len] - low[i / windows.len]) * v)
+            .collect();
+        let average = job.state.averaged().leaves(&job.device);
+        let w = floats(world.velocity(&average, &windows.doubled(&history, &lower, &low), world.route));
+        let w = dit::from_tokens(c, &w);
+        let target: Vec<f32> = lower.iter().zip(&w).enumerate().map(|(i, (x, w))| x - low[i / windows.len] * w).collect();
+
+        // |x - high v - target| in terms of the network's answer, so that the graph holds only the answer.
+        let out = world.velocity(net, &windows.doubled(&history, &x, &high), world.route);
+        let shape = out.dims();
+        let goal: Vec<f32> = x.iter().zip(&target).map(|(x, t)| x - t).collect();
+        let goal = net.constant(dit::to_tokens(c, &goal), shape);
+        let rows: Vec<f32> = high.iter().flat_map(|&s| std::iter::repeat_n(s, c.tokens_per_frame())).collect();
+        let error = out * net.constant(rows, [shape[0], 1]) - goal;
+        (error.clone() * error).mean()
+    }
+
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
+        let mut figures = Vec::new();
+        for steps in [4, 2] {
+            let sheet = dir.join(format!("consistency-{step}-{steps}.png"));
+            let found = eval::roll(self.world.held, self.world.config, net, device, Sampler::Few(steps), &sheet)?;
+            figures.extend(found.into_iter().map(|(k, v)| (format!("{k}@{steps}"), v)));
+        }
+        Ok(figures)
+    }
+}

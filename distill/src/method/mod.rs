@@ -1,0 +1,6 @@
+//! The stages of training, one file each.
+
+pub mod consistency;
+pub mod reconstruction;
+pub mod resampling_forcing;
+pub mod teacher_forcing;

@@ -1,0 +1,112 @@
+//! Stage `codec`: the autoencoder learns to redraw short clips, so that its memory of the past frame is real.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use causeway_runtime::config::CodecConfig;
+
+use crate::codec::{self, Past};
+use crate::codec_tape::{PULL, Pass};
+use crate::data::{Episodes, pixels, planes, psnr};
+use crate::optim::Rule;
+use crate::recording::Recording;
+use crate::sheet::Sheet;
+use crate::state::StateError;
+use crate::trainer::{Job, Stage};
+use crate::weights::{Leaves, Weights, floats};
+
+/// Frames a clip: deep enough that the last one sees a full chain of pasts.
+const TIME: usize = 3;
+
+/// Noise on the latents in the later part of training, relative to their spread.
+const NOISE: f32 = 0.07;
+
+/// Trains the codec on `train`, looks at `held`.
+pub struct Reconstruction<'a> {
+    /// Sizes.
+    pub config: &'a CodecConfig,
+    /// Recording to learn.
+    pub train: &'a Recording,
+    /// Recording to measure on.
+    pub held: &'a Recording,
+    /// Episodes of `train`.
+    pub episodes: Episodes,
+    /// Clips a step.
+    pub batch: usize,
+    /// Optimizer settings.
+    pub rule: Rule,
+}
+
+impl Reconstruction<'_> {
+    fn clips(&self, job: &mut Job<'_>) -> Vec<f32> {
+        let starts = (0..job.share).map(|_| self.episodes.window(TIME, &mut job.rng).unwrap_or(0));
+        starts.flat_map(|start| planes(self.train, start..start + TIME)).collect()
+    }
+}
+
+impl Stage for Reconstruction<'_> {
+    fn name(&self) -> &'static str {
+        "codec"
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
+        let (w, h) = (self.train.info.width, self.train.info.height);
+        let clips = self.clips(&mut job);
+        let real = net.constant(clips, [job.share * TIME, 3, h, w]);
+        let latents = codec::encode(net, self.config, real.clone(), TIME, &mut Past::default());
+        let shape = latents.dims();
+        // The denoiser will hand over imperfect latents: half way through, the decoder begins to see such.
+        let noisy = if job.done > 0.4 {
+            let spread = (latents.clone().detach() * latents.clone().detach()).mean().sqrt().reshape([1, 1, 1, 1]);
+            let noise = net.constant(job.rng.normals(shape.iter().product()), shape);
+            latents.clone() + noise * spread * NOISE
+        } else {
+            latents.clone()
+        };
+        let made = codec::decode(net, self.config, noisy, TIME, &mut Past::default());
+        // A weak pull keeps latents inside the decoder's soft clamp, where it is nearly linear.
+        codec::loss(made, real) + (latents.clone() * latents).mean() * PULL
+    }
+
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let (w, h) = (self.train.info.width, self.train.info.height);
+        let clips = self.clips(&mut job);
+        let noise = if job.done > 0.4 { NOISE } else { 0.0 };
+        let pass = Pass::new(&job.state.weights, self.config, TIME);
+        let loss = pass.step(&clips, [job.share * TIME, h, w], noise, &mut job.rng, flat);
+        (loss, job.state.weights.entries().len())
+    }
+
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, _: u64) -> Result<Vec<(String, f64)>, StateError> {
+        let net = net.leaves(device);
+        let (w, h) = (self.held.info.width, self.held.info.height);
+        let (mut error, mut count, mut sheet) = (0.0, 0, Sheet::new(w, h));
+        let rows = self.held.frames.len() / (w * h * 3) / 400;
+        let (mut real_row, mut made_row) = (Vec::new(), Vec::new());
+        for k in 0..rows.min(10) {
+            let range = k * 400 + 20..k * 400 + 32;
+            let time = range.len();
+            let real = planes(self.held, range);
+            let frames = net.constant(real.clone(), [time, 3, h, w]);
+            let latents = codec::encode(&net, self.config, frames, time, &mut Past::default());
+            let made = floats(codec::decode(&net, self.config, latents, time, &mut Past::default()));
+            error += real.iter().zip(&made).map(|(a, b)| f64::from(a - b.clamp(0.0, 1.0)).powi(2)).sum::<f64>();
+            count += real.len();
+            let last = (time - 1) * 3 * w * h..time * 3 * w * h;
+            real_row.push(pixels(&real[last.clone()]));
+            made_row.push(pixels(&made[last]));
+        }
+        sheet.row(real_row);
+        sheet.row(made_row);
+        sheet.write(&dir.join("codec.png"), 2)?;
+        Ok(vec![("psnr".into(), psnr(error / f64::from(count.max(1) as u32)))])
+    }
+}

@@ -1,0 +1,188 @@
+//! The denoiser's parts against their plain definitions.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use causeway_distill::dit::{self, Attend, Frames};
+use causeway_distill::latents::Windows;
+use causeway_distill::mask::Doubled;
+use causeway_distill::method::teacher_forcing::noisy_velocity;
+use causeway_distill::preset::Preset;
+use causeway_distill::recording::RecordingInfo;
+use causeway_distill::rng::Rng;
+use causeway_distill::rollout::Rollout;
+use causeway_distill::rope;
+use causeway_distill::weights::{Weights, floats};
+use causeway_runtime::config::ModelConfig;
+
+fn tiny() -> ModelConfig {
+    let info = RecordingInfo {
+        width: 32,
+        height: 32,
+        fps: 20.0,
+        actions: vec!["go".into(), "turn".into()],
+        events: vec!["day".into(), "night".into()],
+        license: String::new(),
+        credits: String::new(),
+        source: String::new(),
+        seed: 0,
+    };
+    let mut config = Preset::Cpu.model(&info);
+    let dit = &mut config.dit;
+    (dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.freq_dim) = (48, 2, 2, 96, 16);
+    config
+}
+
+/// Weights with every tensor away from its special start, so that nothing is hidden by a zero.
+fn weights(config: &ModelConfig) -> Weights {
+    let mut weights = Weights::init(&dit::specs(&config.dit), 9);
+    let mut rng = Rng::new(10);
+    weights.data.iter_mut().for_each(|w| *w += 0.05 * rng.normal());
+    weights
+}
+
+fn windows(config: &ModelConfig, batch: usize, frames: usize, rng: &mut Rng) -> Windows {
+    let len = config.dit.latent_len();
+    Windows {
+        batch,
+        frames,
+        len,
+        real: rng.normals(batch * frames * len),
+        before: rng.normals(batch * len),
+        actions: (0..batch * frames * 2).map(|_| rng.below(2) as f32).collect(),
+        events: (0..batch * frames).map(|_| rng.below(2) as u8).collect(),
+    }
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
+    let config = tiny();
+    let weights = weights(&config);
+    let net = weights.leaves(&Device::flex());
+    let mut rng = Rng::new(1);
+    let w = windows(&config, 2, 4, &mut rng);
+    let sigma: Vec<f32> = (0..8).map(|_| rng.unit()).collect();
+    let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
+    let doubled = floats(noisy_velocity(&net, &config, &w.doubled(&w.real, &noisy, &sigma), 0));
+    let doubled = dit::from_tokens(&config.dit, &doubled);
+    let mut rollout = Rollout::new(&net, &config.dit, 8, w.before.clone());
+    for f in 0..4 {
+        let (actions, events) = (w.at(&w.actions, f), w.at(&w.events, f));
+        let v = rollout.velocity(&w.at(&noisy, f), &w.at(&sigma, f), &actions, &events);
+        let off = worst(&v, &w.at(&doubled, f));
+        assert!(off < 2e-4, "frame {f}: cached and doubled passes differ by {off}");
+        rollout.commit(&w.at(&w.real, f), &actions, &events);
+    }
+}
+
+/// Spec 1.7 and 2.10 word for word: one query at a time, f64.
+fn naive(c: &ModelConfig, frames: usize, route: usize, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    let (c, s) = (&c.dit, c.dit.tokens_per_frame());
+    let (d, n) = (c.head_dim(), 2 * frames * s);
+    let positions: Vec<usize> = (0..frames).chain(0..frames).collect();
+    let angles = rope::angles(c, &positions);
+    let rotate = |x: &[f32]| -> Vec<f64> {
+        let mut out = vec![0.0; x.len()];
+        for i in 0..n {
+            for h in 0..c.heads {
+                for j in (0..d).step_by(2) {
+                    let (at, angle) = (i * c.dim + h * d + j, f64::from(angles[i * d + j]));
+                    let (a, b) = (f64::from(x[at]), f64::from(x[at + 1]));
+                    out[at] = a * angle.cos() - b * angle.sin();
+                    out[at + 1] = a * angle.sin() + b * angle.cos();
+                }
+            }
+        }
+        out
+    };
+    let (q, k) = (rotate(q), rotate(k));
+    let mut out = vec![0.0f32; q.len()];
+    for i in 0..n {
+        let frame = i / s;
+        for h in 0..c.heads {
+            let dot = |j: usize| (0..d).map(|e| q[i * c.dim + h * d + e] * k[j * c.dim + h * d + e]).sum::<f64>();
+            let mut past: Vec<(f64, usize)> =
+                (0..frame % frames).map(|g| ((g * s..(g + 1) * s).map(dot).sum::<f64>(), g)).collect();
+            if route > 0 {
+                past.sort_by(|a, b| b.0.total_cmp(&a.0));
+                past.truncate(route);
+            }
+            let seen = past.iter().map(|p| p.1).chain([frame]).flat_map(|g| g * s..(g + 1) * s);
+            let scores: Vec<(f64, usize)> = seen.map(|j| (dot(j) / (d as f64).sqrt(), j)).collect();
+            let top = scores.iter().map(|x| x.0).fold(f64::MIN, f64::max);
+            let total: f64 = scores.iter().map(|x| (x.0 - top).exp()).sum();
+            for e in 0..d {
+                let mean = scores.iter().map(|x| (x.0 - top).exp() * f64::from(v[x.1 * c.dim + h * d + e])).sum::<f64>();
+                out[i * c.dim + h * d + e] = (mean / total) as f32;
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn masked_and_routed_attention_match_the_definition() {
+    let config = tiny();
+    let (frames, device) = (5, Device::flex());
+    let n = 2 * frames * config.dit.tokens_per_frame();
+    let mut rng = Rng::new(2);
+    let mut random = || rng.normals(n * config.dit.dim);
+    let (q, k, v) = (random(), random(), random());
+    for route in [0, 1, 2] {
+        let tensor = |x: &[f32]| Tensor::<3>::from_data(TensorData::new(x.to_vec(), [1, n, config.dit.dim]), &device);
+        let got = Doubled::new(&config.dit, frames, route, &device).attend(0, tensor(&q), tensor(&k), tensor(&v));
+        let off = worst(&floats(got), &naive(&config, frames, route, &q, &k, &v));
+        assert!(off < 1e-4, "route {route}: differs from the definition by {off}");
+    }
+}
+
+#[test]
+fn the_flow_loss_has_the_gradient_of_finite_differences() {
+    let config = tiny();
+    let base = weights(&config);
+    let mut rng = Rng::new(3);
+    let w = windows(&config, 1, 2, &mut rng);
+    let sigma = [0.7, 0.3];
+    let noise = rng.normals(w.real.len());
+    let noisy = w.mix(&w.real, &noise, &sigma);
+    let target: Vec<f32> = noise.iter().zip(&w.real).map(|(e, x)| e - x).collect();
+    let target = dit::to_tokens(&config.dit, &target);
+    let input: Frames = w.doubled(&w.real, &noisy, &sigma);
+    let loss = |weights: &Weights, device: &Device| {
+        let net = weights.leaves(device);
+        let v = noisy_velocity(&net, &config, &input, 0);
+        let error = v.clone() - net.constant(target.clone(), v.dims());
+        (net, (error.clone() * error).mean())
+    };
+    let (net, value) = loss(&base, &Device::flex().autodiff());
+    let mut grads = value.backward();
+    let mut flat = vec![0.0; base.data.len()];
+    assert_eq!(base.gather(&net, &mut grads, &mut flat), base.entries().len());
+    for entry in base.entries() {
+        // Along the gradient of one tensor the loss must rise by step * |gradient|^2.
+        let at = entry.offset..entry.offset + entry.len();
+        let square: f32 = flat[at.clone()].iter().map(|g| g * g).sum();
+        if square < 1e-8 {
+            continue;
+        }
+        let step = 0.01 / square.sqrt();
+        let moved = |sign: f32| {
+            let mut weights = base.clone();
+            weights.data[at.clone()].iter_mut().zip(&flat[at.clone()]).for_each(|(w, g)| *w += sign * step * g);
+            floats(loss(&weights, &Device::flex()).1)[0]
+        };
+        let (found, expected) = ((moved(1.0) - moved(-1.0)) / 2.0, step * square);
+        let tolerance = 0.03 * expected + 2e-6;
+        assert!((found - expected).abs() < tolerance, "{}: rose by {found}, gradient says {expected}", entry.name);
+    }
+}
+
+#[test]
+fn tokens_and_pictures_convert_back_and_forth() {
+    let config = tiny();
+    let frames = Rng::new(4).normals(3 * config.dit.latent_len());
+    assert_eq!(dit::from_tokens(&config.dit, &dit::to_tokens(&config.dit, &frames)), frames);
+}
