@@ -213,7 +213,7 @@ pub fn sinusoids(c: &DitConfig, sigma: &[f32]) -> Vec<f32> {
 }
 
 /// Rows of the patch embedding [B*F*S, Cin*ph*pw], channel slowest as in its convolution weight.
-fn embed_rows(c: &DitConfig, x: &Frames) -> Vec<f32> {
+pub fn embed_rows(c: &DitConfig, x: &Frames) -> Vec<f32> {
     let len = c.latent_len();
     let mut out = Vec::with_capacity(x.latents.len() * 2);
     let (rows, columns) = c.token_grid();

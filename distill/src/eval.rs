@@ -10,7 +10,7 @@ use crate::data::{pixels, planes, psnr};
 use crate::latents::{self, Latents, warp};
 use crate::recording::Recording;
 use crate::rng::Rng;
-use crate::rollout::Rollout;
+use crate::rollout::{Engine, Rollout};
 use crate::sheet::Sheet;
 use crate::state::StateError;
 use crate::weights::{Weights, floats};
@@ -30,6 +30,8 @@ pub struct Held<'a> {
     pub worlds: usize,
     /// Frames generated for each.
     pub frames: usize,
+    /// Whether the device is the CPU.
+    pub cpu: bool,
 }
 
 /// How frames are sampled.
@@ -114,11 +116,12 @@ pub fn generate(
     sampler: Sampler,
     starts: &[usize],
 ) -> Vec<Vec<f32>> {
-    let net = net.leaves(device);
+    let leaves = (!held.cpu).then(|| net.leaves(device));
+    let engine = leaves.as_ref().map_or(Engine::Fast(net), Engine::Library);
     let data = held.latents;
     let gather = |t: usize, pick: &dyn Fn(usize) -> Vec<f32>| starts.iter().flat_map(|&s| pick(s + t)).collect::<Vec<f32>>();
     let mut rng = Rng::new(7);
-    let mut rollout = Rollout::new(&net, &config.dit, config.history.window, vec![0.0; starts.len() * data.len]);
+    let mut rollout = Rollout::new(engine, &config.dit, config.history.window, vec![0.0; starts.len() * data.len]);
     let sigmas: Vec<f32> = match sampler {
         Sampler::Flow(n) => (0..n).map(|i| warp(1.0 - i as f32 / n as f32, config.schedule.shift)).collect(),
         Sampler::Few(n) => config.schedule.sigmas(n).unwrap_or_else(|| vec![1.0]),

@@ -6,6 +6,7 @@ pub mod data;
 pub mod dit;
 pub mod eval;
 pub mod export;
+pub mod fast;
 pub mod latents;
 pub mod mask;
 pub mod method;

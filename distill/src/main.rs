@@ -166,6 +166,7 @@ impl Place {
             threads: self.threads,
             inspect_every,
             frames,
+            cpu: matches!(self.device, Where::Flex),
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Options {
     pub inspect_every: f64,
     /// Frames of a training window.
     pub frames: usize,
+    /// Whether the device is the CPU, where hand-written passes are faster than the library's.
+    pub cpu: bool,
 }
 
 /// An opened run: recordings and configuration.
@@ -154,6 +156,7 @@ impl<'a> Pipeline<'a> {
                 episodes: Episodes::new(&self.train.episode_starts),
                 batch: self.recipe.clips,
                 rule: self.recipe.codec,
+                fast: options.cpu,
             };
             let fresh = Weights::init(&codec::specs(&self.config.codec), 1);
             let mut state = resume(&run, step, fresh, None)?;
@@ -161,7 +164,7 @@ impl<'a> Pipeline<'a> {
         }
         let (train, held) = self.latents()?;
         let codec = self.codec()?;
-        let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds: 10, frames: 32 };
+        let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds: 10, frames: 32, cpu: options.cpu };
         let scale = |share: f32| Rule { rate: self.recipe.flow.rate * share, ..self.recipe.flow };
         let world = |rule: Rule| World {
             config: &self.config,
@@ -171,6 +174,7 @@ impl<'a> Pipeline<'a> {
             frames: options.frames,
             route: self.config.history.route,
             rule,
+            cpu: options.cpu,
         };
         let fresh = || Weights::init(&dit::specs(&self.config.dit), 2);
         match step {

@@ -5,16 +5,24 @@ use burn::tensor::activation::softmax;
 use causeway_runtime::config::DitConfig;
 
 use crate::dit::{self, Attend, Frames};
+use crate::fast;
+use crate::fast::attention::Kv;
 use crate::rng::Rng;
 use crate::rope::Rope;
-use crate::weights::{Leaves, floats};
+use crate::weights::{Leaves, Weights, floats};
 
-/// Keys and values [B, S, dim] of one frame in one layer; keys not rotated, so that positions can stay compact.
-type Kv = (Tensor<3>, Tensor<3>);
+/// Which code computes the passes.
+#[derive(Clone, Copy)]
+pub enum Engine<'a> {
+    /// The tensor library, on the device of the leaves.
+    Library(&'a Leaves),
+    /// The fast CPU path.
+    Fast(&'a Weights),
+}
 
 /// Worlds in progress.
 pub struct Rollout<'a> {
-    net: &'a Leaves,
+    engine: Engine<'a>,
     config: &'a DitConfig,
     batch: usize,
     window: usize,
@@ -25,23 +33,19 @@ pub struct Rollout<'a> {
 impl<'a> Rollout<'a> {
     /// `batch` worlds with no history; attention sees `window` frames including the one being made. `before` [B, C, H, W]
     /// is the frame before the first (zeros where a stream begins).
-    pub fn new(net: &'a Leaves, config: &'a DitConfig, window: usize, before: Vec<f32>) -> Self {
+    pub fn new(engine: Engine<'a>, config: &'a DitConfig, window: usize, before: Vec<f32>) -> Self {
         let batch = before.len() / config.latent_len();
-        Self { net, config, batch, window, history: Vec::new(), previous: before }
+        Self { engine, config, batch, window, history: Vec::new(), previous: before }
     }
 
     /// v for the next frame at noise levels `sigma` [B]; inputs and result [B, C, H, W], actions [B, A], events [B].
     pub fn velocity(&self, x: &[f32], sigma: &[f32], actions: &[f32], events: &[u8]) -> Vec<f32> {
-        let mut attend = Cached::new(self);
-        let tokens = self.pass(&mut attend, x, sigma, actions, events);
-        dit::from_tokens(self.config, &tokens)
+        dit::from_tokens(self.config, &self.pass(x, sigma, actions, events).0)
     }
 
     /// Makes `x` the newest frame of the history: the clean-context pass.
     pub fn commit(&mut self, x: &[f32], actions: &[f32], events: &[u8]) {
-        let mut attend = Cached::new(self);
-        self.pass(&mut attend, x, &vec![0.0; self.batch], actions, events);
-        let staged = attend.staged;
+        let staged = self.pass(x, &vec![0.0; self.batch], actions, events).1;
         self.history.push(staged);
         if self.history.len() + 1 > self.window {
             self.history.remove(0);
@@ -75,7 +79,8 @@ impl<'a> Rollout<'a> {
         x
     }
 
-    fn pass(&self, attend: &mut Cached<'_>, x: &[f32], sigma: &[f32], actions: &[f32], events: &[u8]) -> Vec<f32> {
+    /// Tokens of v, and the frame's own keys and values in each layer.
+    fn pass(&self, x: &[f32], sigma: &[f32], actions: &[f32], events: &[u8]) -> (Vec<f32>, Vec<Kv>) {
         let frames = Frames {
             batch: self.batch,
             frames: 1,
@@ -85,13 +90,24 @@ impl<'a> Rollout<'a> {
             actions: actions.to_vec(),
             events: events.to_vec(),
         };
-        floats(dit::forward(self.net, self.config, &frames, attend))
+        match self.engine {
+            Engine::Library(net) => {
+                let mut attend = Cached::new(self, net);
+                (floats(dit::forward(net, self.config, &frames, &mut attend)), attend.staged)
+            }
+            Engine::Fast(weights) => {
+                let mut attend = fast::attention::Cached::new(self.config, &self.history);
+                let network = fast::network::Network::new(weights, self.config);
+                (network.forward(&frames, &mut attend, false).0, attend.staged)
+            }
+        }
     }
 }
 
 /// One frame's queries over the cached frames and itself.
 struct Cached<'a> {
     history: &'a [Vec<Kv>],
+    net: &'a Leaves,
     heads: usize,
     all: Rope,
     own: Rope,
@@ -99,14 +115,15 @@ struct Cached<'a> {
 }
 
 impl<'a> Cached<'a> {
-    fn new(rollout: &'a Rollout<'_>) -> Self {
-        let (n, device) = (rollout.history.len(), rollout.net.device());
+    fn new(rollout: &'a Rollout<'_>, net: &'a Leaves) -> Self {
+        let n = rollout.history.len();
         let positions: Vec<usize> = (0..=n).collect();
         Self {
             history: &rollout.history,
+            net,
             heads: rollout.config.heads,
-            all: Rope::new(rollout.config, &positions, device),
-            own: Rope::new(rollout.config, &positions[n..], device),
+            all: Rope::new(rollout.config, &positions, net.device()),
+            own: Rope::new(rollout.config, &positions[n..], net.device()),
             staged: Vec::new(),
         }
     }
@@ -116,17 +133,17 @@ impl Attend for Cached<'_> {
     fn attend(&mut self, layer: usize, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
         let [b, s, dim] = q.dims();
         let (h, d) = (self.heads, dim / self.heads);
-        let with_past = |own: &Tensor<3>, pick: fn(&Kv) -> Tensor<3>| {
-            let past = self.history.iter().map(|frame| pick(&frame[layer]));
+        let with_past = |own: &Tensor<3>, pick: fn(&Kv) -> &Vec<f32>| {
+            let past = self.history.iter().map(|frame| self.net.constant(pick(&frame[layer]).clone(), [b, s, dim]));
             Tensor::cat(past.chain([own.clone()]).collect(), 1)
         };
-        let keys = self.all.apply(with_past(&k, |kv| kv.0.clone()));
-        let values = with_past(&v, |kv| kv.1.clone());
+        let keys = self.all.apply(with_past(&k, |kv| &kv.0));
+        let values = with_past(&v, |kv| &kv.1);
         let n = keys.dims()[1];
         let q = (self.own.apply(q) * (1.0 / (d as f32).sqrt())).reshape([b, s, h, d]).swap_dims(1, 2);
         let scores = q.matmul(keys.reshape([b, n, h, d]).permute([0, 2, 3, 1]));
         let out = softmax(scores, 3).matmul(values.reshape([b, n, h, d]).swap_dims(1, 2));
-        self.staged.push((k, v));
+        self.staged.push((floats(k), floats(v)));
         out.swap_dims(1, 2).reshape([b, s, dim])
     }
 }

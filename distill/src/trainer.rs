@@ -67,12 +67,7 @@ pub trait Stage: Sync {
 
     /// Adds the gradient of one worker's share to `flat`; returns its mean loss and how many tensors had a gradient.
     fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        let state = job.state;
-        let net = state.weights.leaves(&job.device.clone().autodiff());
-        let loss = self.loss(&net, job);
-        let mut grads = loss.backward();
-        let found = state.weights.gather(&net, &mut grads, flat);
-        (floats(loss)[0], found)
+        library_gradient(|net, job| self.loss(net, job), job, flat)
     }
 
     /// Looks at the averaged weights: writes pictures to `dir` and returns named figures for the metrics.
@@ -80,6 +75,16 @@ pub trait Stage: Sync {
     /// # Errors
     /// [`StateError`] when a picture cannot be written.
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError>;
+}
+
+/// [`Stage::gradient`] by the tensor library, on any device.
+pub fn library_gradient(loss: impl FnOnce(&Leaves, Job<'_>) -> Tensor<1>, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+    let state = job.state;
+    let net = state.weights.leaves(&job.device.clone().autodiff());
+    let loss = loss(&net, job);
+    let mut grads = loss.backward();
+    let found = state.weights.gather(&net, &mut grads, flat);
+    (floats(loss)[0], found)
 }
 
 /// How to run a stage.

@@ -8,7 +8,7 @@ use causeway_distill::method::teacher_forcing::noisy_velocity;
 use causeway_distill::preset::Preset;
 use causeway_distill::recording::RecordingInfo;
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::Rollout;
+use causeway_distill::rollout::{Engine, Rollout};
 use causeway_distill::rope;
 use causeway_distill::weights::{Weights, floats};
 use causeway_runtime::config::ModelConfig;
@@ -68,13 +68,15 @@ fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
     let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
     let doubled = floats(noisy_velocity(&net, &config, &w.doubled(&w.real, &noisy, &sigma), 0));
     let doubled = dit::from_tokens(&config.dit, &doubled);
-    let mut rollout = Rollout::new(&net, &config.dit, 8, w.before.clone());
-    for f in 0..4 {
-        let (actions, events) = (w.at(&w.actions, f), w.at(&w.events, f));
-        let v = rollout.velocity(&w.at(&noisy, f), &w.at(&sigma, f), &actions, &events);
-        let off = worst(&v, &w.at(&doubled, f));
-        assert!(off < 2e-4, "frame {f}: cached and doubled passes differ by {off}");
-        rollout.commit(&w.at(&w.real, f), &actions, &events);
+    for engine in [Engine::Library(&net), Engine::Fast(&weights)] {
+        let mut rollout = Rollout::new(engine, &config.dit, 8, w.before.clone());
+        for f in 0..4 {
+            let (actions, events) = (w.at(&w.actions, f), w.at(&w.events, f));
+            let v = rollout.velocity(&w.at(&noisy, f), &w.at(&sigma, f), &actions, &events);
+            let off = worst(&v, &w.at(&doubled, f));
+            assert!(off < 2e-4, "frame {f}: cached and doubled passes differ by {off}");
+            rollout.commit(&w.at(&w.real, f), &actions, &events);
+        }
     }
 }
 
@@ -185,4 +187,39 @@ fn tokens_and_pictures_convert_back_and_forth() {
     let config = tiny();
     let frames = Rng::new(4).normals(3 * config.dit.latent_len());
     assert_eq!(dit::from_tokens(&config.dit, &dit::to_tokens(&config.dit, &frames)), frames);
+}
+
+#[test]
+fn the_fast_path_has_the_library_s_answer_and_gradient() {
+    use causeway_distill::fast::{attention, network::Network};
+    let config = tiny();
+    let weights = weights(&config);
+    let mut rng = Rng::new(5);
+    let w = windows(&config, 2, 3, &mut rng);
+    let sigma: Vec<f32> = (0..6).map(|_| rng.unit()).collect();
+    let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
+    let input = w.doubled(&w.real, &noisy, &sigma);
+    let slope = rng.normals(2 * w.real.len());
+
+    let net = weights.leaves(&Device::flex().autodiff());
+    let mut doubled = Doubled::new(&config.dit, 3, 0, net.device());
+    let slow = dit::forward(&net, &config.dit, &input, &mut doubled);
+    let dims = slow.dims();
+    let mut grads = (slow.clone() * net.constant(slope.clone(), dims)).sum().backward();
+    let mut slow_grad = vec![0.0; weights.data.len()];
+    weights.gather(&net, &mut grads, &mut slow_grad);
+
+    let fast = Network::new(&weights, &config.dit);
+    let mut attend = attention::Doubled::new(&config.dit, 2, 3, true);
+    let (out, trace) = fast.forward(&input, &mut attend, true);
+    let off = worst(&out, &floats(slow));
+    assert!(off < 2e-4, "answers differ by {off}");
+    let mut grad = vec![0.0; weights.data.len()];
+    fast.backward(&input, trace.expect("kept"), &mut attend, &slope, &mut grad);
+    for entry in weights.entries() {
+        let at = entry.offset..entry.offset + entry.len();
+        let norm = slow_grad[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
+        let off = grad[at.clone()].iter().zip(&slow_grad[at]).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+        assert!(off < 1e-3 * norm + 1e-4, "{}: gradients differ by {off} of {norm}", entry.name);
+    }
 }

@@ -12,11 +12,11 @@ use crate::dit;
 use crate::eval::{self, Sampler};
 use crate::latents::warp;
 use crate::method::resampling_forcing::resample;
-use crate::method::teacher_forcing::World;
+use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::state::StateError;
 use crate::trainer::{Job, Stage};
-use crate::weights::{Leaves, Weights, floats};
+use crate::weights::{Leaves, Weights};
 
 /// Discrete levels between noise and data.
 const LEVELS: usize = 32;
@@ -32,6 +32,31 @@ pub struct Consistency<'a> {
 impl Consistency<'_> {
     fn level(&self, i: usize) -> f32 {
         warp(1.0 - i as f32 / LEVELS as f32, self.world.config.schedule.shift)
+    }
+
+    fn regression(&self, job: &mut Job<'_>) -> Regression {
+        let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
+        let mut windows = world.data.windows(job.share, world.frames, rng);
+        let leaves = world.leaves(self.teacher, &job.device);
+        let history = resample(world.engine(self.teacher, &leaves), c, &mut windows, rng);
+
+        // A level for each frame; the last pair of levels ends at the data themselves.
+        let index: Vec<usize> = (0..windows.batch * windows.frames).map(|_| rng.below(LEVELS)).collect();
+        let high: Vec<f32> = index.iter().map(|&i| self.level(i)).collect();
+        let low: Vec<f32> = index.iter().map(|&i| self.level(i + 1)).collect();
+        let x = windows.mix(&windows.real, &rng.normals(windows.real.len()), &high);
+        let input = windows.doubled(&history, &x, &high);
+        let frame = windows.len;
+        let step = |x: &[f32], v: &[f32], by: &dyn Fn(usize) -> f32| -> Vec<f32> {
+            x.iter().zip(v).enumerate().map(|(i, (x, v))| x - by(i / frame) * v).collect()
+        };
+        let v = world.velocity(self.teacher, &job.device, &input);
+        let lower = step(&x, &v, &|f| high[f] - low[f]);
+        let w = world.velocity(&job.state.averaged(), &job.device, &windows.doubled(&history, &lower, &low));
+        let target = step(&lower, &w, &|f| low[f]);
+        // |x - high v - target| in terms of the network's answer.
+        let goal: Vec<f32> = x.iter().zip(&target).map(|(x, t)| x - t).collect();
+        Regression { input, scale: high, goal: dit::to_tokens(c, &goal) }
     }
 }
 
@@ -49,39 +74,11 @@ impl Stage for Consistency<'_> {
     }
 
     fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
-        let mut windows = world.data.windows(job.share, world.frames, rng);
-        let teacher = self.teacher.leaves(&job.device);
-        let history = resample(&teacher, c, &mut windows, rng);
+        self.world.loss(net, &self.regression(&mut job))
+    }
 
-        // A level for each frame; the last pair of levels ends at the data themselves.
-        let index: Vec<usize> = (0..windows.batch * windows.frames).map(|_| rng.below(LEVELS)).collect();
-        let high: Vec<f32> = index.iter().map(|&i| self.level(i)).collect();
-        let low: Vec<f32> = index.iter().map(|&i| self.level(i + 1)).collect();
-        let noise = rng.normals(windows.real.len());
-        let x = windows.mix(&windows.real, &noise, &high);
-
-        let v = floats(world.velocity(&teacher, &windows.doubled(&history, &x, &high), world.route));
-        let v = dit::from_tokens(c, &v);
-        let lower: Vec<f32> = x
-            .iter()
-            .zip(&v)
-            .enumerate()
-            .map(|(i, (x, v))| x - (high[i / windows.len] - low[i / windows.len]) * v)
-            .collect();
-        let average = job.state.averaged().leaves(&job.device);
-        let w = floats(world.velocity(&average, &windows.doubled(&history, &lower, &low), world.route));
-        let w = dit::from_tokens(c, &w);
-        let target: Vec<f32> = lower.iter().zip(&w).enumerate().map(|(i, (x, w))| x - low[i / windows.len] * w).collect();
-
-        // |x - high v - target| in terms of the network's answer, so that the graph holds only the answer.
-        let out = world.velocity(net, &windows.doubled(&history, &x, &high), world.route);
-        let shape = out.dims();
-        let goal: Vec<f32> = x.iter().zip(&target).map(|(x, t)| x - t).collect();
-        let goal = net.constant(dit::to_tokens(c, &goal), shape);
-        let rows: Vec<f32> = high.iter().flat_map(|&s| std::iter::repeat_n(s, c.tokens_per_frame())).collect();
-        let error = out * net.constant(rows, [shape[0], 1]) - goal;
-        (error.clone() * error).mean()
+    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        self.world.gradient(job, |job| self.regression(job), flat)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {

@@ -12,7 +12,7 @@ use crate::optim::Rule;
 use crate::recording::Recording;
 use crate::sheet::Sheet;
 use crate::state::StateError;
-use crate::trainer::{Job, Stage};
+use crate::trainer::{Job, Stage, library_gradient};
 use crate::weights::{Leaves, Weights, floats};
 
 /// Frames a clip: deep enough that the last one sees a full chain of pasts.
@@ -35,6 +35,8 @@ pub struct Reconstruction<'a> {
     pub batch: usize,
     /// Optimizer settings.
     pub rule: Rule,
+    /// Whether to take gradients on the CPU tape.
+    pub fast: bool,
 }
 
 impl Reconstruction<'_> {
@@ -77,6 +79,9 @@ impl Stage for Reconstruction<'_> {
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        if !self.fast {
+            return library_gradient(|net, job| self.loss(net, job), job, flat);
+        }
         let (w, h) = (self.train.info.width, self.train.info.height);
         let clips = self.clips(&mut job);
         let noise = if job.done > 0.4 { NOISE } else { 0.0 };

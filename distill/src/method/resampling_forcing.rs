@@ -11,10 +11,10 @@ use causeway_runtime::config::DitConfig;
 
 use crate::eval::{self, Sampler};
 use crate::latents::{Windows, warp};
-use crate::method::teacher_forcing::World;
+use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::rng::Rng;
-use crate::rollout::Rollout;
+use crate::rollout::{Engine, Rollout};
 use crate::state::StateError;
 use crate::trainer::{Job, Stage};
 use crate::weights::{Leaves, Weights};
@@ -27,7 +27,7 @@ const CLEAN: f32 = 0.2;
 
 /// The model's own version of the frames of `windows` [B, F, C, H, W], without gradient; the frame before each window is
 /// perturbed too, since the extra input channels see it.
-pub fn resample(net: &Leaves, c: &DitConfig, windows: &mut Windows, rng: &mut Rng) -> Vec<f32> {
+pub fn resample(engine: Engine<'_>, c: &DitConfig, windows: &mut Windows, rng: &mut Rng) -> Vec<f32> {
     // One logit-normal level for each sequence.
     let level = |rng: &mut Rng| {
         let keep = rng.unit() < CLEAN;
@@ -41,7 +41,7 @@ pub fn resample(net: &Leaves, c: &DitConfig, windows: &mut Windows, rng: &mut Rn
             before.iter_mut().for_each(|x| *x += 0.15 * s * rng.normal());
         }
     }
-    let mut rollout = Rollout::new(net, c, windows.frames, windows.before.clone());
+    let mut rollout = Rollout::new(engine, c, windows.frames, windows.before.clone());
     let mut out = vec![0.0; windows.real.len()];
     for f in 0..windows.frames {
         let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
@@ -68,6 +68,16 @@ pub fn resample(net: &Leaves, c: &DitConfig, windows: &mut Windows, rng: &mut Rn
 /// Flow matching on self-made history.
 pub struct ResamplingForcing<'a>(pub World<'a>);
 
+impl ResamplingForcing<'_> {
+    fn regression(&self, job: &mut Job<'_>) -> Regression {
+        let (world, weights) = (&self.0, &job.state.weights);
+        let mut windows = world.data.windows(job.share, world.frames, &mut job.rng);
+        let leaves = world.leaves(weights, &job.device);
+        let history = resample(world.engine(weights, &leaves), &world.config.dit, &mut windows, &mut job.rng);
+        world.flow(&windows, &history, &mut job.rng)
+    }
+}
+
 impl Stage for ResamplingForcing<'_> {
     fn name(&self) -> &'static str {
         "resampling"
@@ -82,10 +92,11 @@ impl Stage for ResamplingForcing<'_> {
     }
 
     fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        let mut windows = self.0.data.windows(job.share, self.0.frames, &mut job.rng);
-        let frozen = job.state.weights.leaves(&job.device);
-        let history = resample(&frozen, &self.0.config.dit, &mut windows, &mut job.rng);
-        self.0.flow_loss(net, &windows, &history, &mut job.rng)
+        self.0.loss(net, &self.regression(&mut job))
+    }
+
+    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        self.0.gradient(job, |job| self.regression(job), flat)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {

@@ -7,13 +7,16 @@ use causeway_runtime::config::ModelConfig;
 
 use crate::dit;
 use crate::eval::{self, Held};
+use crate::fast::attention;
+use crate::fast::network::Network;
 use crate::latents::{Latents, Windows, warp};
 use crate::mask::Doubled;
 use crate::optim::Rule;
 use crate::rng::Rng;
+use crate::rollout::Engine;
 use crate::state::StateError;
-use crate::trainer::{Job, Stage};
-use crate::weights::{Leaves, Weights};
+use crate::trainer::{Job, Stage, library_gradient};
+use crate::weights::{Leaves, Weights, floats};
 
 /// What all stages of the denoiser share.
 pub struct World<'a> {
@@ -31,6 +34,8 @@ pub struct World<'a> {
     pub route: usize,
     /// Optimizer settings.
     pub rule: Rule,
+    /// Whether the device is the CPU.
+    pub cpu: bool,
 }
 
 impl World<'_> {
@@ -40,22 +45,94 @@ impl World<'_> {
         (0..n).map(|_| warp(rng.unit(), self.config.schedule.shift)).collect()
     }
 
-    /// Flow-matching loss of the real frames of `windows` given `history` (clean or degraded).
-    pub fn flow_loss(&self, net: &Leaves, windows: &Windows, history: &[f32], rng: &mut Rng) -> Tensor<1> {
-        let c = &self.config.dit;
+    /// Flow matching of the real frames of `windows` given `history` (clean or degraded).
+    pub fn flow(&self, windows: &Windows, history: &[f32], rng: &mut Rng) -> Regression {
         let sigma = self.levels(rng, windows.batch * windows.frames);
         let noise = rng.normals(windows.real.len());
         let noisy = windows.mix(&windows.real, &noise, &sigma);
         let target: Vec<f32> = noise.iter().zip(&windows.real).map(|(e, x)| e - x).collect();
-        let v = self.velocity(net, &windows.doubled(history, &noisy, &sigma), self.route);
-        let error = v - net.constant(dit::to_tokens(c, &target), [target.len() / c.head_out(), c.head_out()]);
+        let scale = vec![1.0; sigma.len()];
+        Regression { input: windows.doubled(history, &noisy, &sigma), scale, goal: dit::to_tokens(&self.config.dit, &target) }
+    }
+
+    /// v for the noisy half of `doubled` as frames [B, F, C, H, W], without gradient.
+    pub fn velocity(&self, weights: &Weights, device: &Device, doubled: &dit::Frames) -> Vec<f32> {
+        let c = &self.config.dit;
+        let tokens = if self.fast() {
+            let mut attend = attention::Doubled::new(c, doubled.batch, doubled.frames / 2, false);
+            noisy_rows(&Network::new(weights, c).forward(doubled, &mut attend, false).0, doubled.batch)
+        } else {
+            floats(noisy_velocity(&weights.leaves(device), self.config, doubled, self.route))
+        };
+        dit::from_tokens(c, &tokens)
+    }
+
+    /// The loss of a regression as the tensor library sees it.
+    pub fn loss(&self, net: &Leaves, r: &Regression) -> Tensor<1> {
+        let v = noisy_velocity(net, self.config, &r.input, self.route);
+        let shape = v.dims();
+        let s = self.config.dit.tokens_per_frame();
+        let scale: Vec<f32> = r.scale.iter().flat_map(|&x| std::iter::repeat_n(x, s)).collect();
+        let error = v * net.constant(scale, [shape[0], 1]) - net.constant(r.goal.clone(), shape);
         (error.clone() * error).mean()
     }
 
-    /// v for the noisy half of a doubled input, as tokens [B*F*S, head_out].
-    pub fn velocity(&self, net: &Leaves, doubled: &dit::Frames, route: usize) -> Tensor<2> {
-        noisy_velocity(net, self.config, doubled, route)
+    /// Loss and gradient of a regression, by the fast path where it can.
+    pub fn gradient(&self, job: Job<'_>, regression: impl FnOnce(&mut Job<'_>) -> Regression, flat: &mut [f32]) -> (f32, usize) {
+        let mut job = job;
+        let r = regression(&mut job);
+        if !self.fast() {
+            return library_gradient(|net, _| self.loss(net, &r), job, flat);
+        }
+        let (c, weights) = (&self.config.dit, &job.state.weights);
+        let network = Network::new(weights, c);
+        let mut attend = attention::Doubled::new(c, r.input.batch, r.input.frames / 2, true);
+        let (out, trace) = network.forward(&r.input, &mut attend, true);
+        let (rows, row) = (r.goal.len() / r.input.batch, c.tokens_per_frame() * c.head_out());
+        let (mut slope, mut loss) = (vec![0.0; out.len()], 0.0f64);
+        for (i, goal) in r.goal.iter().enumerate() {
+            // The noisy half follows the clean half of each window; only it has a loss.
+            let at = (i / rows) * 2 * rows + rows + i % rows;
+            let error = out[at] * r.scale[i / row] - goal;
+            loss += f64::from(error * error);
+            slope[at] = 2.0 * error * r.scale[i / row] / r.goal.len() as f32;
+        }
+        if let Some(trace) = trace {
+            network.backward(&r.input, trace, &mut attend, &slope, flat);
+        }
+        ((loss / r.goal.len() as f64) as f32, weights.entries().len())
     }
+
+    /// Whether the hand-written CPU path computes this model: on the CPU, without routing.
+    pub fn fast(&self) -> bool {
+        self.cpu && self.route == 0
+    }
+
+    /// What rolls out `weights`; `leaves` are theirs.
+    pub fn engine<'b>(&self, weights: &'b Weights, leaves: &'b Option<Leaves>) -> Engine<'b> {
+        leaves.as_ref().map_or(Engine::Fast(weights), Engine::Library)
+    }
+
+    /// The leaves of `weights` where the library computes, `None` where the fast path does.
+    pub fn leaves(&self, weights: &Weights, device: &Device) -> Option<Leaves> {
+        (!self.cpu).then(|| weights.leaves(device))
+    }
+}
+
+/// A least-squares problem: mean of (scale v - goal)^2 over the noisy half of `input`.
+pub struct Regression {
+    /// Doubled window.
+    pub input: dit::Frames,
+    /// Factor on the answer of each noisy frame [B, F].
+    pub scale: Vec<f32>,
+    /// Goal as tokens [B*F*S, head_out].
+    pub goal: Vec<f32>,
+}
+
+/// The second half of each of `batch` runs of rows.
+fn noisy_rows(tokens: &[f32], batch: usize) -> Vec<f32> {
+    let one = tokens.len() / batch;
+    tokens.chunks_exact(one).flat_map(|window| window[one / 2..].iter().copied()).collect()
 }
 
 /// v for the noisy half of a doubled input, as tokens [B*F*S, head_out].
@@ -71,6 +148,13 @@ pub fn noisy_velocity(net: &Leaves, config: &ModelConfig, doubled: &dit::Frames,
 /// Teacher forcing on real history.
 pub struct TeacherForcing<'a>(pub World<'a>);
 
+impl TeacherForcing<'_> {
+    fn regression(&self, job: &mut Job<'_>) -> Regression {
+        let windows = self.0.data.windows(job.share, self.0.frames, &mut job.rng);
+        self.0.flow(&windows, &windows.real, &mut job.rng)
+    }
+}
+
 impl Stage for TeacherForcing<'_> {
     fn name(&self) -> &'static str {
         "teacher"
@@ -85,8 +169,11 @@ impl Stage for TeacherForcing<'_> {
     }
 
     fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        let windows = self.0.data.windows(job.share, self.0.frames, &mut job.rng);
-        self.0.flow_loss(net, &windows, &windows.real, &mut job.rng)
+        self.0.loss(net, &self.regression(&mut job))
+    }
+
+    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        self.0.gradient(job, |job| self.regression(job), flat)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {

@@ -1,0 +1,279 @@
+//! Matrices, norms and activations over rows, each with its gradient.
+
+use gemm::Parallelism;
+
+/// A strided view of a matrix: values, distance between rows, distance between columns.
+#[derive(Clone, Copy)]
+pub struct View<'a>(pub &'a [f32], pub usize, pub usize);
+
+impl View<'_> {
+    /// The transposed matrix.
+    pub fn t(self) -> Self {
+        Self(self.0, self.2, self.1)
+    }
+}
+
+/// dst (+)= a b for an m x k and a k x n matrix; `dst` has unit column distance and `dst_row` between rows.
+pub fn product(add: bool, [m, k, n]: [usize; 3], a: View<'_>, b: View<'_>, dst: &mut [f32], dst_row: usize) {
+    if m * n * k == 0 {
+        return;
+    }
+    let last = |rows: usize, columns: usize, v: View<'_>| (rows - 1) * v.1 + (columns - 1) * v.2;
+    assert!(last(m, k, a) < a.0.len() && last(k, n, b) < b.0.len() && (m - 1) * dst_row + n - 1 < dst.len());
+    // SAFETY: the assertion bounds every element the strides can reach; `dst` is borrowed mutably, so it is disjoint.
+    unsafe {
+        gemm::gemm(
+            m, n, k,
+            dst.as_mut_ptr(), 1, dst_row as isize, add,
+            a.0.as_ptr(), a.2 as isize, a.1 as isize,
+            b.0.as_ptr(), b.2 as isize, b.1 as isize,
+            1.0, 1.0, false, false, false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// Runs a loop compiled for the widest vectors this CPU has. The closure must be `#[inline(always)]`-small code.
+#[inline(always)]
+pub fn wide<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+        unsafe fn widest<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn wider<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        let has = |wide: bool| wide && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if has(is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq")) {
+            // SAFETY: the features were just detected.
+            return unsafe { widest(f) };
+        }
+        if has(true) {
+            // SAFETY: the features were just detected.
+            return unsafe { wider(f) };
+        }
+    }
+    f()
+}
+
+/// exp by a polynomial the compiler can vectorise; relative error below 2e-7, arguments clamped to +-87.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    let x = x.clamp(-87.0, 87.0);
+    let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 0.166_666_66;
+    let p = p * r + 0.5;
+    let y = p * r * r + r + 1.0;
+    y * f32::from_bits(((n as i32 + 127) << 23) as u32)
+}
+
+/// y = x w^T + b for rows of x.
+pub fn linear(x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
+    let out = b.len();
+    let (inputs, rows) = (w.len() / out, x.len() / (w.len() / out));
+    let mut y = Vec::with_capacity(rows * out);
+    for _ in 0..rows {
+        y.extend_from_slice(b);
+    }
+    product(true, [rows, inputs, out], View(x, inputs, 1), View(w, 1, inputs), &mut y, out);
+    y
+}
+
+/// Gradients of [`linear`]: adds those of w and b, returns that of x if wanted.
+pub fn linear_back(x: &[f32], w: &[f32], dy: &[f32], dw: &mut [f32], db: &mut [f32], want_x: bool) -> Vec<f32> {
+    let out = db.len();
+    let (inputs, rows) = (w.len() / out, dy.len() / out);
+    product(true, [out, rows, inputs], View(dy, 1, out), View(x, inputs, 1), dw, inputs);
+    column_sums(dy, db);
+    if !want_x {
+        return Vec::new();
+    }
+    let mut dx = vec![0.0; rows * inputs];
+    product(false, [rows, out, inputs], View(dy, out, 1), View(w, inputs, 1), &mut dx, inputs);
+    dx
+}
+
+/// Adds all rows of `x` to `sum`.
+pub fn column_sums(x: &[f32], sum: &mut [f32]) {
+    wide(
+        #[inline(always)]
+        || {
+            for row in x.chunks_exact(sum.len()) {
+                for (s, v) in sum.iter_mut().zip(row) {
+                    *s += v;
+                }
+            }
+        },
+    );
+}
+
+/// a += b.
+pub fn add(a: &mut [f32], b: &[f32]) {
+    wide(
+        #[inline(always)]
+        || a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+    );
+}
+
+/// Sum in eight lanes, so that it vectorises.
+#[inline(always)]
+fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let mut i = 0;
+    while i + 16 <= n {
+        for (l, lane) in lanes.iter_mut().enumerate() {
+            *lane += f(i + l);
+        }
+        i += 16;
+    }
+    let mut total: f32 = lanes.iter().sum();
+    while i < n {
+        total += f(i);
+        i += 1;
+    }
+    total
+}
+
+/// Rows of x centred and scaled to unit variance; also 1 / deviation of each row.
+pub fn layer_norm(x: &[f32], d: usize, eps: f32) -> (Vec<f32>, Vec<f32>) {
+    let (mut y, mut scale) = (vec![0.0; x.len()], vec![0.0; x.len() / d]);
+    wide(
+        #[inline(always)]
+        || {
+            for ((x, y), scale) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(&mut scale) {
+                let mean = sum(d, |i| x[i]) / d as f32;
+                let variance = sum(d, |i| (x[i] - mean) * (x[i] - mean)) / d as f32;
+                let r = 1.0 / (variance + eps).sqrt();
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * r);
+                *scale = r;
+            }
+        },
+    );
+    (y, scale)
+}
+
+/// Gradient of [`layer_norm`] added to `dx`, from its result `y`, `scale` and the result's gradient `dy`.
+pub fn layer_norm_back(y: &[f32], scale: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let d = y.len() / scale.len();
+    wide(
+        #[inline(always)]
+        || {
+            let rows = y.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)).zip(scale);
+            for (((y, dy), dx), r) in rows {
+                let mean = sum(d, |i| dy[i]) / d as f32;
+                let along = sum(d, |i| dy[i] * y[i]) / d as f32;
+                for i in 0..d {
+                    dx[i] += r * (dy[i] - mean - y[i] * along);
+                }
+            }
+        },
+    );
+}
+
+/// Rows of x divided by their root mean square, times `gain`; also the divisor's inverse of each row.
+pub fn rms(x: &[f32], gain: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
+    let d = gain.len();
+    let (mut y, mut scale) = (vec![0.0; x.len()], vec![0.0; x.len() / d]);
+    wide(
+        #[inline(always)]
+        || {
+            for ((x, y), scale) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(&mut scale) {
+                let r = 1.0 / (sum(d, |i| x[i] * x[i]) / d as f32 + eps).sqrt();
+                for i in 0..d {
+                    y[i] = x[i] * r * gain[i];
+                }
+                *scale = r;
+            }
+        },
+    );
+    (y, scale)
+}
+
+/// Gradient of [`rms`]: turns `dy` into that of x in place, adds that of the gain.
+pub fn rms_back(x: &[f32], scale: &[f32], gain: &[f32], dy: &mut [f32], dgain: &mut [f32]) {
+    let d = gain.len();
+    wide(
+        #[inline(always)]
+        || {
+            for ((x, dy), &r) in x.chunks_exact(d).zip(dy.chunks_exact_mut(d)).zip(scale) {
+                let along = sum(d, |i| dy[i] * gain[i] * x[i]) * r * r * r / d as f32;
+                for i in 0..d {
+                    dgain[i] += dy[i] * x[i] * r;
+                    dy[i] = dy[i] * gain[i] * r - x[i] * along;
+                }
+            }
+        },
+    );
+}
+
+const A: f32 = 1.595_769_1;
+const B: f32 = 0.044_715;
+
+/// GELU(tanh), as x sigmoid(2a).
+pub fn gelu(x: &[f32]) -> Vec<f32> {
+    let mut y = vec![0.0; x.len()];
+    wide(
+        #[inline(always)]
+        || {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = x / (1.0 + exp(-A * (x + B * x * x * x)));
+            }
+        },
+    );
+    y
+}
+
+/// Turns the gradient of [`gelu`]'s result into that of x, in place.
+pub fn gelu_back(x: &[f32], dy: &mut [f32]) {
+    wide(
+        #[inline(always)]
+        || {
+            for (g, &x) in dy.iter_mut().zip(x) {
+                let s = 1.0 / (1.0 + exp(-A * (x + B * x * x * x)));
+                *g *= s + x * s * (1.0 - s) * A * (1.0 + 3.0 * B * x * x);
+            }
+        },
+    );
+}
+
+/// x sigmoid(x).
+pub fn silu(x: &[f32]) -> Vec<f32> {
+    x.iter().map(|&x| x / (1.0 + exp(-x))).collect()
+}
+
+/// Turns the gradient of [`silu`]'s result into that of x, in place.
+pub fn silu_back(x: &[f32], dy: &mut [f32]) {
+    for (g, &x) in dy.iter_mut().zip(x) {
+        let s = 1.0 / (1.0 + exp(-x));
+        *g *= s + x * s * (1.0 - s);
+    }
+}
+
+/// Softmax of `row` in place.
+#[inline(always)]
+pub fn softmax(row: &mut [f32]) {
+    let mut top = f32::MIN;
+    for &x in row.iter() {
+        top = top.max(x);
+    }
+    for x in row.iter_mut() {
+        *x = exp(*x - top);
+    }
+    let inverse = 1.0 / sum(row.len(), |i| row[i]);
+    row.iter_mut().for_each(|x| *x *= inverse);
+}
+
+/// Turns the gradient `dp` of a softmax's result `p` into that of its input, in place.
+#[inline(always)]
+pub fn softmax_back(p: &[f32], dp: &mut [f32]) {
+    let along = sum(p.len(), |i| p[i] * dp[i]);
+    dp.iter_mut().zip(p).for_each(|(g, p)| *g = p * (*g - along));
+}
