@@ -1,2 +1,106 @@
-//! Placeholder.
-fn main() {}
+//! Play, inspect and measure neural worlds from the command line.
+//!
+//! Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 failed, 2 a command line that
+//! cannot work, 130 interrupted.
+
+mod allocation;
+mod bench;
+mod doctor;
+mod error;
+mod info;
+mod keys;
+mod live;
+mod output;
+mod picture;
+mod plan;
+mod play;
+mod quantize;
+mod record;
+mod screen;
+mod selftest;
+mod stop;
+mod synthetic;
+mod table;
+mod terminal;
+mod tour;
+#[cfg(feature = "window")]
+mod window;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use error::Error;
+use stop::Stop;
+
+/// Play, inspect and measure neural worlds.
+///
+/// Without a command it plays the shipped world: live in a terminal, else into a recording.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    play: play::PlayArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Play live in the terminal, or record a scripted tour
+    Play(play::PlayArgs),
+    /// Play in a window
+    #[cfg(feature = "window")]
+    Window(window::WindowArgs),
+    /// Show what a model file says about itself
+    Info(info::InfoArgs),
+    /// Show what a session computes and holds
+    Plan(plan::PlanArgs),
+    /// Convert a model file's weights
+    Quantize(quantize::QuantizeArgs),
+    /// Measure speed and memory
+    Bench(bench::BenchArgs),
+    /// Look at this machine and test every kernel on it
+    Doctor(doctor::DoctorArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("causeway: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Error> {
+    let stop = Stop::install()?;
+    match cli.command.unwrap_or(Command::Play(cli.play)) {
+        Command::Play(args) => play::run(&args, &stop),
+        #[cfg(feature = "window")]
+        Command::Window(args) => window::run(&args, &stop),
+        Command::Info(args) => info::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Quantize(args) => quantize::run(&args, &stop),
+        Command::Bench(args) => bench::run(&args, &stop),
+        Command::Doctor(args) => doctor::run(&args, &stop),
+    }
+}
+
+/// Help and version as clap prints them; an error as one sentence.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let shown = output::print(&error.render().to_string());
+        return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let text = error.render().to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let sentence = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    eprintln!("causeway: {}", sentence.strip_prefix("error: ").unwrap_or(&sentence));
+    ExitCode::from(2)
+}

@@ -1,0 +1,112 @@
+//! Pictures in memory: RGBA8 rows from the top, and the two ways of changing their size.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use crate::error::Error;
+
+/// Most pixels of a start picture, 64 million: more is a mistake or an attack.
+const MAX_PIXELS: usize = 1 << 26;
+
+/// Reads a PNG, cuts the largest part of the wanted shape out of its middle and scales that to `width` x `height`.
+///
+/// # Errors
+/// The file cannot be read or is no PNG that fits into memory.
+pub fn load(path: &Path, (width, height): (usize, usize)) -> Result<Vec<u8>, Error> {
+    let refuse = |what: String| Error::Usage(format!("{}: {what}", path.display()));
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(|error| refuse(format!("not a readable PNG: {error}")))?;
+    let (w, h) = (reader.info().width as usize, reader.info().height as usize);
+    if w.saturating_mul(h) > MAX_PIXELS {
+        return Err(refuse(format!("{w} x {h} pixels are more than the {MAX_PIXELS} accepted")));
+    }
+    let Some(bytes) = reader.output_buffer_size() else { return Err(refuse("too large".to_owned())) };
+    let mut data = vec![0; bytes];
+    let info = reader.next_frame(&mut data).map_err(|error| refuse(format!("not a readable PNG: {error}")))?;
+    let channels = info.color_type.samples();
+    let rgba: Vec<u8> = data[..w * h * channels].chunks_exact(channels).flat_map(to_rgba).collect();
+    Ok(fit(&rgba, (w, h), (width, height)))
+}
+
+fn to_rgba(pixel: &[u8]) -> [u8; 4] {
+    match *pixel {
+        [grey] | [grey, _] => [grey, grey, grey, 255],
+        [red, green, blue] | [red, green, blue, _] => [red, green, blue, 255],
+        _ => [0, 0, 0, 255],
+    }
+}
+
+/// Cuts the middle of the right shape out of a picture and scales it.
+fn fit(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize)) -> Vec<u8> {
+    let (cut_w, cut_h) =
+        if w * height > h * width { ((h * width / height).max(1), h) } else { (w, (w * height / width).max(1)) };
+    let (left, top) = ((w - cut_w) / 2, (h - cut_h) / 2);
+    let cut: Vec<u8> = (top..top + cut_h).flat_map(|y| &rgba[4 * (y * w + left)..][..4 * cut_w]).copied().collect();
+    scale(&cut, (cut_w, cut_h), (width, height))
+}
+
+/// Scales RGBA8 to another size: each pixel is the mean of what it covers, or a copy where it covers less than one.
+pub fn scale(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 * width * height);
+    for y in 0..height {
+        for x in 0..width {
+            let [r, g, b] = mean(rgba, (w, h), (width, height), (x, y));
+            out.extend_from_slice(&[r, g, b, 255]);
+        }
+    }
+    out
+}
+
+/// The colour of pixel (x, y) of a picture scaled from `w` x `h` to `width` x `height`.
+pub fn mean(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize), (x, y): (usize, usize)) -> [u8; 3] {
+    let span = |at: usize, from: usize, to: usize| {
+        let first = at * from / to;
+        first..((at + 1) * from / to).max(first + 1).min(from)
+    };
+    let (rows, columns) = (span(y, h, height), span(x, w, width));
+    let count = (rows.len() * columns.len()).max(1) as u32;
+    let mut sum = [0u32; 3];
+    for row in rows {
+        for pixel in rgba[4 * (row * w + columns.start)..4 * (row * w + columns.end)].chunks_exact(4) {
+            for (sum, &value) in sum.iter_mut().zip(pixel) {
+                *sum += u32::from(value);
+            }
+        }
+    }
+    sum.map(|sum| ((sum + count / 2) / count) as u8)
+}
+
+/// Enlarges a row-major picture of pixels of any kind by a whole factor.
+pub fn enlarge<T: Copy>(pixels: &[T], width: usize, factor: usize) -> Vec<T> {
+    let rows = pixels.chunks_exact(width);
+    rows.flat_map(|row| {
+        let wide: Vec<T> = row.iter().flat_map(|&pixel| std::iter::repeat_n(pixel, factor)).collect();
+        wide.repeat(factor)
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaling_takes_means_and_copies() {
+        let rgba = [0, 0, 0, 9, 100, 200, 40, 9];
+        assert_eq!(scale(&rgba, (2, 1), (1, 1)), [50, 100, 20, 255]);
+        assert_eq!(scale(&rgba[4..], (1, 1), (2, 1)), [100, 200, 40, 255, 100, 200, 40, 255]);
+    }
+
+    #[test]
+    fn the_middle_is_cut_out() {
+        let wide: Vec<u8> = [10, 20, 30, 40].iter().flat_map(|&v| [v, v, v, 255]).collect();
+        assert_eq!(fit(&wide, (4, 1), (2, 1)).iter().step_by(4).copied().collect::<Vec<_>>(), [20, 35]);
+        assert_eq!(fit(&wide, (1, 4), (1, 1))[0], 20);
+    }
+
+    #[test]
+    fn enlarging_repeats_pixels_and_rows() {
+        assert_eq!(enlarge(&[1, 2], 2, 2), [1, 1, 2, 2, 1, 1, 2, 2]);
+    }
+}

@@ -1,0 +1,108 @@
+//! `causeway play`: live in a terminal, or a scripted tour into a file.
+
+use std::{
+    io::IsTerminal,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use causeway_runtime::Session;
+
+use crate::{
+    error::Error,
+    live::{Live, Next},
+    output::print,
+    record::{self, Recording},
+    screen::Screen,
+    stop::Stop,
+    terminal::{Input, Terminal},
+    tour::Tour,
+    world::{ModelArgs, SessionArgs, parse_action},
+};
+
+/// Where a recording goes when nobody said.
+const DEFAULT_RECORDING: &str = "out/tour.gif";
+
+/// How long the help stays on the status line.
+const HELP: Duration = Duration::from_secs(6);
+
+/// Options of `play`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PlayArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    session: SessionArgs,
+    /// Record a scripted tour to FILE.mp4, .gif or .png (a contact sheet), or as numbered PNGs into a folder
+    #[arg(long, value_name = "OUT")]
+    record: Option<PathBuf>,
+    /// Frames of a recording
+    #[arg(long, default_value_t = 160, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    frames: u64,
+    /// Hold this action vector through the recording instead of the tour, such as 1,0,0,0,0
+    #[arg(long, value_name = "A,B,..", allow_hyphen_values = true)]
+    action: Option<String>,
+    /// Whole factor by which recorded pictures are enlarged [default: about 256 pixels high]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+    scale: Option<u32>,
+}
+
+/// Plays or records.
+///
+/// # Errors
+/// Everything that opening and running a world can fail with.
+pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
+    let model = args.model.open()?;
+    let config = model.config();
+    let session = args.session.session(&model)?;
+    if args.record.is_none() && args.action.is_none() && std::io::stdout().is_terminal() {
+        return live(session, config.fps, stop);
+    }
+    let tour = match &args.action {
+        Some(text) => Tour::holding(parse_action(text, session.actions())?),
+        None => Tour::new(session.actions(), session.events().len(), session.event(), args.frames),
+    };
+    let path = args.record.clone().unwrap_or_else(|| DEFAULT_RECORDING.into());
+    let (width, height) = session.picture();
+    let scale = args.scale.map_or((256 / height).max(1), |scale| scale as usize);
+    let recording = Recording { path: path.clone(), width, height, scale, fps: config.fps, frames: args.frames };
+    record::tour(session, &tour, &recording, stop)?;
+    print(&format!("{}\n", path.display()))
+}
+
+/// Plays in the terminal until the player leaves.
+fn live(session: Session, fps: f32, stop: &Stop) -> Result<(), Error> {
+    let mut terminal = Terminal::enter()?;
+    let mut live = Live::new(session, fps, terminal.releases())?;
+    let (columns, rows) = terminal.size()?;
+    let mut screen = Screen::new(columns, rows);
+    let began = Instant::now();
+    while !stop.requested() {
+        let wait = match live.advance()? {
+            Next::Show => {
+                let status = if began.elapsed() < HELP { live.help() } else { live.status() };
+                if let Some(frame) = live.frame() {
+                    let text = screen.draw(frame.pixels, (frame.width, frame.height), &status);
+                    terminal.write(text)?;
+                }
+                live.shown();
+                Duration::ZERO
+            }
+            Next::Again => Duration::ZERO,
+            Next::Wait(until) => until.saturating_duration_since(Instant::now()),
+        };
+        let mut input = terminal.input(wait)?;
+        while let Some(happened) = input {
+            match happened {
+                Input::Press(key) if live.press(key)? => return Ok(()),
+                Input::Press(_) => {}
+                Input::Release(key) => live.release(key),
+                Input::Away => live.release_all(),
+                Input::Resize(columns, rows) => screen = Screen::new(columns, rows),
+                Input::Interrupt => return Ok(()),
+            }
+            input = terminal.input(Duration::ZERO)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! `causeway quantize`: a model file with other weight types.
+
+use std::{io, io::Write, path::PathBuf};
+
+use causeway_ops::quant::DType;
+use causeway_runtime::{
+    Model,
+    file::{FileError, PartialFile, quantize_to},
+};
+
+use crate::{
+    error::Error,
+    output::print,
+    stop::Stop,
+    table::{Table, bytes},
+};
+
+/// Weight types that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Weights {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 8-bit integers in blocks of 32.
+    Q8,
+    /// 4-bit integers in blocks of 32.
+    Q4,
+}
+
+impl From<Weights> for DType {
+    fn from(weights: Weights) -> DType {
+        match weights {
+            Weights::F32 => DType::F32,
+            Weights::F16 => DType::F16,
+            Weights::Q8 => DType::Q8,
+            Weights::Q4 => DType::Q4,
+        }
+    }
+}
+
+/// Options of `quantize`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct QuantizeArgs {
+    /// Model file to read
+    input: PathBuf,
+    /// Model file to write
+    output: PathBuf,
+    /// Type of the matrices; all else is stored as f16
+    #[arg(long, value_enum)]
+    to: Weights,
+}
+
+/// A file being written that stops growing after Ctrl-C, and so is never named.
+struct Stoppable<'a> {
+    file: PartialFile,
+    stop: &'a Stop,
+}
+
+impl Write for Stoppable<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.stop.requested() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.file.write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Converts the file.
+///
+/// # Errors
+/// The input is refused, the output cannot be written, or Ctrl-C; then there is no new output.
+pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
+    let model = Model::open(&args.input).map_err(Error::file(&args.input))?;
+    let file = PartialFile::create(&args.output).map_err(Error::file(&args.output))?;
+    let written = quantize_to(&model, args.to.into(), Stoppable { file, stop });
+    stop.check()?;
+    let written = written.map_err(|error| match error {
+        FileError::Io { source, .. } => Error::io("write", &args.output)(source),
+        error => Error::file(&args.input)(error),
+    })?;
+    written.file.commit().map_err(Error::file(&args.output))?;
+    let result = Model::open(&args.output).map_err(Error::file(&args.output))?;
+    let mut table = Table::new(&["file", "size", "bytes"]);
+    for (path, model) in [(&args.input, &model), (&args.output, &result)] {
+        table.row([path.display().to_string(), bytes(model.file_bytes()), model.file_bytes().to_string()]);
+    }
+    print(&table.to_string())
+}

@@ -1,0 +1,151 @@
+//! Recordings: frames into a file that appears complete or not at all.
+
+mod folder;
+mod gif;
+mod movie;
+mod sheet;
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use causeway_runtime::{Budget, EventTime, Pump, Session, file::PartialFile};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{error::Error, stop::Stop, tour::Tour};
+
+/// What is recorded, and where to.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The file, or the folder for numbered pictures.
+    pub path: PathBuf,
+    /// Width of a frame in pixels.
+    pub width: usize,
+    /// Height of a frame in pixels.
+    pub height: usize,
+    /// Whole factor by which pictures are enlarged.
+    pub scale: usize,
+    /// Frames a second.
+    pub fps: f32,
+    /// Frames that will come.
+    pub frames: u64,
+}
+
+/// Takes frames, RGBA8 of the recording's size. Dropped before `finish` it leaves nothing behind.
+pub trait Sink {
+    /// Takes the next frame.
+    ///
+    /// # Errors
+    /// Writing fails.
+    fn frame(&mut self, rgba: &[u8]) -> Result<(), Error>;
+
+    /// Completes the file and gives it its name.
+    ///
+    /// # Errors
+    /// Writing or renaming fails.
+    fn finish(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// A sink for the kind of file that the path asks for.
+fn sink(recording: &Recording) -> Result<Box<dyn Sink>, Error> {
+    let path = &recording.path;
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    Ok(match extension.as_deref() {
+        Some("gif") => Box::new(gif::Gif::create(recording)?),
+        Some("png") => Box::new(sheet::Sheet::create(recording)?),
+        Some("mp4") => Box::new(movie::Movie::create(recording)?),
+        None => Box::new(folder::Folder::create(recording)?),
+        Some(other) => {
+            let what = format!("cannot record as `.{other}`; use .mp4, .gif, .png or a folder name without a dot");
+            return Err(Error::Usage(what));
+        }
+    })
+}
+
+/// Plays a tour and records it.
+///
+/// # Errors
+/// The session or the sink fails, or Ctrl-C; then there is no file.
+pub fn tour(mut session: Session, tour: &Tour, recording: &Recording, stop: &Stop) -> Result<(), Error> {
+    let mut sink = sink(recording)?;
+    let bar = progress(recording.frames, "frames");
+    for _ in 0..recording.frames {
+        stop.check()?;
+        step(&mut session, tour)?;
+        if let Some(frame) = session.frame() {
+            sink.frame(frame.pixels)?;
+        }
+        session.release();
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    stop.check()?;
+    sink.finish()
+}
+
+/// Makes the next frame of a tour; it waits in [`Session::frame`].
+///
+/// # Errors
+/// The session fails.
+pub fn step(session: &mut Session, tour: &Tour) -> Result<(), Error> {
+    // Frames come out in order and are numbered from 0, so the next one is known before it is made. An action takes effect with
+    // the chunk that begins after it is set, an event with the chunk that holds its frame.
+    let next = session.stats().frames;
+    session.set_action(tour.action(next))?;
+    if let Some(event) = tour.event(next) {
+        session.queue_event(event, EventTime::Frame(next))?;
+    }
+    while session.pump(Budget::Frame)? != Pump::Frame {}
+    Ok(())
+}
+
+/// A progress bar on standard error (none if that is no terminal).
+pub fn progress(total: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Encodes a picture as PNG; `components` is 3 for RGB.
+fn write_png(out: impl Write, (width, height): (usize, usize), rgb: &[u8]) -> Result<(), png::EncodingError> {
+    let mut encoder = png::Encoder::new(out, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(rgb)?;
+    writer.finish()
+}
+
+/// [`write_png`] into a file under its own name, for files in a folder that is still unnamed.
+fn save_png(path: &Path, size: (usize, usize), rgb: &[u8]) -> Result<(), Error> {
+    let file = File::create(path).map_err(Error::io("create", path))?;
+    write_png(BufWriter::new(file), size, rgb).map_err(|error| encoding(path, error))
+}
+
+fn encoding(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::Failed(format!("cannot write {}: {error}", path.display()))
+}
+
+/// Names a file that is complete.
+fn commit(file: PartialFile, path: &Path) -> Result<(), Error> {
+    file.commit().map_err(Error::file(path))
+}
+
+fn partial(path: &Path) -> Result<PartialFile, Error> {
+    PartialFile::create(path).map_err(Error::file(path))
+}
+
+/// RGB of RGBA, enlarged.
+fn enlarged(rgba: &[u8], width: usize, scale: usize) -> Vec<u8> {
+    let rgb: Vec<[u8; 3]> = rgba.chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    crate::picture::enlarge(&rgb, width, scale).into_flattened()
+}

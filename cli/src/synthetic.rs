@@ -1,0 +1,133 @@
+//! Models of any size with random weights, for measuring speed and testing kernels without a trained file of that size.
+
+use std::collections::BTreeMap;
+
+use causeway_ops::quant::DType;
+use causeway_runtime::{
+    Model,
+    config::{
+        CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions,
+        Provenance, ScheduleConfig,
+    },
+    file::write_model_to,
+};
+
+use crate::error::Error;
+
+/// A model of this configuration with random weights, in memory.
+///
+/// # Errors
+/// The configuration is not valid.
+pub fn model(config: &ModelConfig, dtype: DType) -> Result<Model<'static>, Error> {
+    let failed = |error: causeway_runtime::FileError| Error::Failed(format!("cannot make a random model: {error}"));
+    let mut random = Random(1);
+    let bytes = write_model_to(Vec::new(), config, dtype, |name, shape| random.weights(name, shape)).map_err(failed)?;
+    Model::from_shared(bytes.into()).map_err(failed)
+}
+
+/// The same network for pictures of another size; without stored start latents, which would not fit.
+///
+/// # Errors
+/// The codec or the patches do not divide the size.
+pub fn resized(config: &ModelConfig, (width, height): (usize, usize)) -> Result<ModelConfig, Error> {
+    let factor = config.codec.space_factor();
+    let cell = [factor * config.dit.patch[2], factor * config.dit.patch[1]];
+    if !width.is_multiple_of(cell[0]) || !height.is_multiple_of(cell[1]) {
+        let what = format!(
+            "--size {width}x{height} does not fit this model; sides must be multiples of {}x{}",
+            cell[0], cell[1]
+        );
+        return Err(Error::Usage(what));
+    }
+    let mut config = config.clone();
+    config.dit.latent.width = width / factor;
+    config.dit.latent.height = height / factor;
+    config.start = None;
+    config.validate()?;
+    Ok(config)
+}
+
+/// A network that runs in microseconds and has every part a real one has.
+pub fn small(chunk: usize, prev_frame: bool, latent: (usize, usize)) -> ModelConfig {
+    let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
+    ModelConfig {
+        format: FORMAT,
+        family: Family::World,
+        name: "random".to_owned(),
+        dit: DitConfig {
+            dim: 64,
+            heads: 2,
+            layers: 2,
+            ffn_dim: 96,
+            freq_dim: 32,
+            eps: 1e-6,
+            patch: [1, 2, 2],
+            latent: LatentConfig { channels: 4, height: latent.0, width: latent.1 },
+            chunk,
+            prev_frame,
+            rope_theta: 10_000.0,
+            actions: names(&["forward", "left", "right"]),
+            events: names(&["day", "night"]),
+            event_tokens: 3,
+            latent_mean: vec![0.1, -0.2, 0.0, 0.3],
+            latent_std: vec![1.0, 0.8, 1.2, 0.9],
+        },
+        codec: CodecConfig {
+            kind: CodecKind::Taehv,
+            channels: 4,
+            patch: 2,
+            widths: [16, 12, 8, 8],
+            blocks: 1,
+            space_up: [true, true, false],
+            time_up: [1, 1, 1],
+        },
+        schedule: ScheduleConfig {
+            shift: 5.0,
+            steps: BTreeMap::from([(2, vec![1000.0, 500.0])]),
+            default_steps: 2,
+            context_noise: 0.0,
+        },
+        history: HistoryConfig { window: 4 + chunk, sink: 1, route: 0, positions: Positions::Compact },
+        start: None,
+        fps: 20.0,
+        license: String::new(),
+        credits: String::new(),
+        provenance: Provenance::default(),
+    }
+}
+
+/// A small deterministic generator (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Mean 0 and variance 1, between -1.74 and 1.74 (uniform: cheap, and as good as normal here).
+    pub fn unit(&mut self) -> f32 {
+        let uniform = (self.bits() >> 40) as f32 / (1u32 << 24) as f32;
+        (2.0 * uniform - 1.0) * 3f32.sqrt()
+    }
+
+    /// Weights with which activations keep their size.
+    fn weights(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
+        let fan_in = shape[1..].iter().product::<usize>().max(1) as f32;
+        let (mean, spread) = match name {
+            _ if name.ends_with(".bias") => (0.0, 0.05),
+            _ if name.ends_with("modulation") => (0.0, 0.3),
+            _ if name.ends_with("event_embedding") => (0.0, 1.0),
+            _ if shape.len() == 1 => (1.0, 0.1),
+            // Convolutions are followed by ReLU, which halves the variance.
+            _ if name.starts_with("taehv.") => (0.0, (2.0 / fan_in).sqrt()),
+            _ => (0.0, fan_in.sqrt().recip()),
+        };
+        (0..shape.iter().product()).map(|_| mean + spread * self.unit()).collect()
+    }
+}

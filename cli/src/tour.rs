@@ -1,0 +1,87 @@
+//! The scripted walk that recordings and benchmarks play: the same actions and events every time.
+
+/// One stretch of a tour: the actions held, and for how many frames.
+const STEPS: [(&[&str], u64); 10] = [
+    (&["forward"], 14),
+    (&["right"], 10),
+    (&["forward"], 12),
+    (&["left"], 18),
+    (&["forward", "left"], 8),
+    (&["attack"], 3),
+    (&["forward"], 16),
+    (&["right"], 14),
+    (&["back"], 6),
+    (&["forward", "right"], 10),
+];
+
+/// What happens at every frame of a walk.
+#[derive(Clone, Debug)]
+pub struct Tour {
+    /// Action vectors with the frame after their last one; the list repeats.
+    steps: Vec<(Vec<f32>, u64)>,
+    length: u64,
+    events: u64,
+    first_event: u64,
+    /// Frames under one event.
+    span: u64,
+}
+
+impl Tour {
+    /// A walk of `frames` frames with every event in turn, beginning with `event`. Actions that the model lacks are left out.
+    pub fn new(actions: &[String], events: usize, event: usize, frames: u64) -> Self {
+        let mut length = 0;
+        let vector = |held: &[&str]| {
+            let down = |name: &String| if held.contains(&name.as_str()) { 1.0 } else { 0.0 };
+            actions.iter().map(down).collect()
+        };
+        let steps = STEPS.iter().map(|&(held, count)| {
+            length += count;
+            (vector(held), length)
+        });
+        let steps = steps.collect();
+        let events = events.max(1) as u64;
+        Self { steps, length, events, first_event: event as u64, span: frames.div_ceil(events).max(1) }
+    }
+
+    /// One action for the whole walk.
+    pub fn holding(action: Vec<f32>) -> Self {
+        Self { steps: vec![(action, 1)], length: 1, events: 1, first_event: 0, span: u64::MAX }
+    }
+
+    /// The action held at a frame.
+    pub fn action(&self, frame: u64) -> &[f32] {
+        let at = frame % self.length;
+        let step = self.steps.partition_point(|(_, end)| *end <= at);
+        &self.steps[step].0
+    }
+
+    /// The event that begins at a frame, if one does.
+    pub fn event(&self, frame: u64) -> Option<usize> {
+        let begins = frame > 0 && frame.is_multiple_of(self.span);
+        begins.then(|| ((self.first_event + frame / self.span) % self.events) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tour_walks_turns_and_shows_every_event() {
+        let actions: Vec<String> = ["left", "forward", "fly"].map(str::to_owned).to_vec();
+        let tour = Tour::new(&actions, 3, 1, 90);
+        assert_eq!(tour.action(0), [0.0, 1.0, 0.0]);
+        assert_eq!(tour.action(14), [0.0; 3]);
+        assert_eq!(tour.action(36), [1.0, 0.0, 0.0]);
+        let period: u64 = STEPS.iter().map(|step| step.1).sum();
+        assert_eq!(tour.action(36 + period), tour.action(36));
+        let events: Vec<_> = (0..90).filter_map(|frame| Some((frame, tour.event(frame)?))).collect();
+        assert_eq!(events, [(30, 2), (60, 0)]);
+    }
+
+    #[test]
+    fn holding_an_action_changes_nothing_else() {
+        let tour = Tour::holding(vec![0.5]);
+        assert!((0..1000).all(|frame| tour.action(frame) == [0.5] && tour.event(frame).is_none()));
+    }
+}
