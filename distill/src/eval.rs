@@ -43,7 +43,95 @@ pub enum Sampler {
     Few(usize),
 }
 
-/// Rolls out, writes a sheet (real row above generated row, five worlds) and returns PSNR figures against the truth.
+/// Whose actions a roll-out is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actions {
+    /// What was really pressed.
+    True,
+    /// What was pressed in the next world: a model that follows its actions must now miss the truth by more.
+    Shuffled,
+}
+
+/// Mean squared error of each frame, over all worlds, and frames to look at.
+pub struct Comparison {
+    /// For each frame, start frames first.
+    pub mse: Vec<f64>,
+    /// The same for the last start frame simply shown again.
+    pub still: Vec<f64>,
+    /// Real and generated pixels [T][H, W, 3] of the first worlds.
+    pub pictures: Vec<[Vec<Vec<u8>>; 2]>,
+}
+
+impl Comparison {
+    /// PSNR in dB of generated frames `range`, counted from 0.
+    pub fn psnr(&self, range: std::ops::Range<usize>) -> f64 {
+        psnr_of(&self.mse, range)
+    }
+
+    /// The same for the last start frame shown again.
+    pub fn psnr_still(&self, range: std::ops::Range<usize>) -> f64 {
+        psnr_of(&self.still, range)
+    }
+}
+
+fn psnr_of(mse: &[f64], range: std::ops::Range<usize>) -> f64 {
+    let part = &mse[START + range.start..START + range.end];
+    psnr(part.iter().sum::<f64>() / part.len().max(1) as f64)
+}
+
+/// Spans of generated frames that figures are given for.
+pub const SPANS: [(usize, usize); 7] = [(0, 1), (1, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 128)];
+
+impl std::fmt::Display for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flow(n) => write!(f, "{n} Euler steps of the flow"),
+            Self::Few(n) => write!(f, "{n} steps"),
+        }
+    }
+}
+
+/// Rolls out every world of `held` and compares with the truth.
+pub fn compare(
+    held: &Held<'_>,
+    config: &ModelConfig,
+    net: &Weights,
+    device: &Device,
+    sampler: Sampler,
+    actions: Actions,
+) -> Comparison {
+    let c = &config.dit;
+    let total = START + held.frames;
+    let starts = windows(held, total);
+    let made = generate(held, config, net, device, sampler, actions, &starts);
+    let codec = held.codec.leaves(device);
+    let frame = 3 * held.recording.info.width * held.recording.info.height;
+    let mut out = Comparison { mse: vec![0.0; total], still: vec![0.0; total], pictures: Vec::new() };
+    for (b, &start) in starts.iter().enumerate() {
+        let mut z: Vec<f32> =
+            made.iter().flat_map(|frame| frame[b * c.latent_len()..(b + 1) * c.latent_len()].to_vec()).collect();
+        latents::restore(&mut z, latents::area(c), &c.latent_mean, &c.latent_std);
+        let shape = [total, c.latent.channels, c.latent.height, c.latent.width];
+        let decoded = codec::decode(&codec, &config.codec, codec.constant(z, shape), total, &mut Past::default());
+        let drawn = floats(decoded.clamp(0.0, 1.0));
+        let real = planes(held.recording, start..start + total);
+        let at = |t: usize| t * frame..(t + 1) * frame;
+        let mse = |a: &[f32], b: &[f32]| {
+            a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / (frame * starts.len()) as f64
+        };
+        for t in 0..total {
+            out.mse[t] += mse(&real[at(t)], &drawn[at(t)]);
+            out.still[t] += mse(&real[at(t)], &real[at(t.min(START - 1))]);
+        }
+        if b < 5 {
+            let frames = |planes: &[f32]| (0..total).map(|t| pixels(&planes[at(t)])).collect();
+            out.pictures.push([frames(&real), frames(&drawn)]);
+        }
+    }
+    out
+}
+
+/// Compares, writes a contact sheet (real row above generated row) and returns PSNR figures against the truth.
 ///
 /// # Errors
 /// [`StateError`] when the sheet cannot be written.
@@ -55,44 +143,39 @@ pub fn roll(
     sampler: Sampler,
     sheet: &Path,
 ) -> Result<Vec<(String, f64)>, StateError> {
-    let c = &config.dit;
-    let total = START + held.frames;
-    let starts: Vec<usize> = windows(held, total);
-    let made = generate(held, config, net, device, sampler, &starts);
-
-    let codec = held.codec.leaves(device);
-    let (w, h) = (held.recording.info.width, held.recording.info.height);
-    let (mut drawn, mut errors) = (Sheet::new(w, h), vec![(0.0f64, 0usize); total]);
-    for (b, &start) in starts.iter().enumerate() {
-        let mut z: Vec<f32> = made.iter().flat_map(|frame| frame[b * c.latent_len()..(b + 1) * c.latent_len()].to_vec()).collect();
-        latents::restore(&mut z, latents::area(c), &c.latent_mean, &c.latent_std);
-        let shape = [total, c.latent.channels, c.latent.height, c.latent.width];
-        let out = floats(codec::decode(&codec, &config.codec, codec.constant(z, shape), total, &mut Past::default()));
-        let real = planes(held.recording, start..start + total);
-        let frame = 3 * w * h;
-        for t in 0..total {
-            let pair = real[t * frame..(t + 1) * frame].iter().zip(&out[t * frame..(t + 1) * frame]);
-            errors[t].0 += pair.map(|(a, b)| f64::from(a - b.clamp(0.0, 1.0)).powi(2)).sum::<f64>();
-            errors[t].1 += frame;
-        }
-        if b < 5 {
-            let shown: Vec<usize> = (0..12).map(|i| START - 1 + i * (held.frames) / 11).collect();
-            drawn.row(shown.iter().map(|&t| pixels(&real[t * frame..(t + 1) * frame])).collect());
-            drawn.row(shown.iter().map(|&t| pixels(&out[t * frame..(t + 1) * frame])).collect());
+    let found = compare(held, config, net, device, sampler, Actions::True);
+    let mut drawn = Sheet::new(held.recording.info.width, held.recording.info.height);
+    for rows in &found.pictures {
+        for row in rows {
+            drawn.row((0..12).map(|i| row[START - 1 + i * held.frames / 11].clone()).collect());
         }
     }
     drawn.write(sheet, 1)?;
-    let mean = |range: std::ops::Range<usize>| {
-        let (sum, n) = range.fold((0.0, 0), |(s, n), t| (s + errors[t].0, n + errors[t].1));
-        psnr(sum / n.max(1) as f64)
+    let spans = SPANS.iter().filter(|span| span.1 <= held.frames);
+    Ok(spans.map(|&(from, to)| (format!("psnr_{to}"), found.psnr(from..to))).collect())
+}
+
+/// A Markdown table of how well each of `samplers` predicts, for `docs/demo.md`.
+pub fn table(held: &Held<'_>, config: &ModelConfig, net: &Weights, device: &Device, samplers: &[Sampler]) -> String {
+    let spans: Vec<_> = SPANS.into_iter().filter(|span| span.1 <= held.frames).collect();
+    let line = |name: &str, figure: &dyn Fn(std::ops::Range<usize>) -> f64| {
+        let figures: Vec<String> = spans.iter().map(|&(a, b)| format!("{:.1}", figure(a..b))).collect();
+        format!("| {name} | {} |\n", figures.join(" | "))
     };
-    let mut figures = vec![("psnr_start".to_owned(), mean(0..START)), ("psnr_1".to_owned(), mean(START..START + 1))];
-    for (from, to) in [(1, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 128)] {
-        if to <= held.frames {
-            figures.push((format!("psnr_{to}"), mean(START + from..START + to)));
+    let head: Vec<String> = spans.iter().map(|(a, b)| format!("frames {}-{b}", a + 1)).collect();
+    let mut out = format!("| PSNR, dB | {} |\n|---|{}\n", head.join(" | "), "---|".repeat(spans.len()));
+    for (i, &sampler) in samplers.iter().enumerate() {
+        let found = compare(held, config, net, device, sampler, Actions::True);
+        if i == 0 {
+            out += &line("last real frame shown again", &|r| found.psnr_still(r));
+        }
+        out += &line(&sampler.to_string(), &|r| found.psnr(r));
+        if i == 0 {
+            let wrong = compare(held, config, net, device, sampler, Actions::Shuffled);
+            out += &line("the same, given the actions of another world", &|r| wrong.psnr(r));
         }
     }
-    Ok(figures)
+    out
 }
 
 /// First frames of evenly spread windows of `len` frames, each inside one episode.
@@ -114,6 +197,7 @@ pub fn generate(
     net: &Weights,
     device: &Device,
     sampler: Sampler,
+    given: Actions,
     starts: &[usize],
 ) -> Vec<Vec<f32>> {
     let leaves = (!held.cpu).then(|| net.leaves(device));
@@ -128,7 +212,11 @@ pub fn generate(
     };
     (0..START + held.frames)
         .map(|t| {
-            let actions = gather(t, &|i| data.action(i).to_vec());
+            let mut actions = gather(t, &|i| data.action(i).to_vec());
+            if given == Actions::Shuffled && t >= START {
+                let one = actions.len() / starts.len();
+                actions.rotate_left(one);
+            }
             let events: Vec<u8> = starts.iter().map(|&s| data.events[s + t]).collect();
             if t < START {
                 let real = gather(t, &|i| data.frame(i).to_vec());

@@ -12,6 +12,7 @@ pub mod mask;
 pub mod method;
 pub mod optim;
 pub mod pipeline;
+pub mod plot;
 pub mod preset;
 pub mod recording;
 pub mod rng;

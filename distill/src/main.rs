@@ -42,6 +42,18 @@ enum Command {
     },
     /// Train one stage or all of them; Ctrl-C saves and stops, the same command goes on.
     Train(TrainArgs),
+    /// Measure the newest stage on held-out episodes and print a table.
+    Eval {
+        /// The run folder.
+        #[command(flatten)]
+        place: Place,
+        /// Episodes to roll out side by side.
+        #[arg(long, default_value_t = 20)]
+        worlds: usize,
+        /// Frames to generate for each.
+        #[arg(long, default_value_t = 64)]
+        frames: usize,
+    },
     /// Write the model file of a run.
     Export {
         /// The run folder.
@@ -146,6 +158,12 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                     break;
                 }
             }
+            Ok(())
+        }
+        Command::Eval { place, worlds, frames } => {
+            let device = place.device.device();
+            let options = place.options(1e9, 12);
+            println!("{}", Pipeline::open(&options, &device, &STOP)?.evaluate(worlds, frames)?);
             Ok(())
         }
         Command::Export { place, to, golden } => {

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use causeway_runtime::config::ModelConfig;
 
 use crate::data::Episodes;
-use crate::eval::Held;
+use crate::eval::{self, Held, START, Sampler};
 use crate::latents::{self, Latents};
 use crate::method::consistency::Consistency;
 use crate::method::reconstruction::Reconstruction;
@@ -266,6 +266,24 @@ impl<'a> Pipeline<'a> {
         let held = Latents::new(both.pop().unwrap_or_default(), &self.held);
         let train = Latents::new(both.pop().unwrap_or_default(), &self.train);
         Ok((train, held))
+    }
+
+    /// The table of `eval::table` for the newest denoiser, over `worlds` roll-outs of `frames` frames; the sheet of the first
+    /// sampler goes to `eval.png` in the run folder.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn evaluate(&mut self, worlds: usize, frames: usize) -> Result<String, PipelineError> {
+        let (_, held) = self.latents()?;
+        let (codec, (step, denoiser)) = (self.codec()?, self.newest()?);
+        let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds, frames, cpu: self.options.cpu };
+        let samplers = match step {
+            Step::Consistency => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
+            _ => vec![Sampler::Flow(8), Sampler::Flow(16), Sampler::Flow(4)],
+        };
+        eval::roll(&held, &self.config, &denoiser, self.device, samplers[0], &self.options.dir.join("eval.png"))?;
+        let table = eval::table(&held, &self.config, &denoiser, self.device, &samplers);
+        Ok(format!("Stage {}, {worlds} held-out worlds, {START} real start frames.\n\n{table}", step.name()))
     }
 
     fn write_config(&self) -> Result<(), PipelineError> {

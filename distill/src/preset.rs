@@ -84,7 +84,7 @@ impl Preset {
     pub fn recipe(self) -> Recipe {
         let codec = Rule { rate: 2e-3, ..Rule::default() };
         match self {
-            Self::Cpu => Recipe { clips: 4, windows: 8, codec, flow: Rule { rate: 1.5e-3, ..Rule::default() } },
+            Self::Cpu => Recipe { clips: 4, windows: 4, codec, flow: Rule { rate: 1.5e-3, ..Rule::default() } },
             Self::Gpu => Recipe { clips: 16, windows: 32, codec, flow: Rule { rate: 8e-4, warmup: 500, ..Rule::default() } },
         }
     }

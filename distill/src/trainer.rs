@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::optim::Rule;
+use crate::plot;
 use crate::rng::Rng;
 use crate::state::{State, StateError};
 use crate::weights::{Leaves, Weights, floats};
@@ -198,7 +199,7 @@ impl Run<'_> {
         let pairs: Vec<(&str, f64)> = figures.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         eprintln!("{} step {}: {pairs:?}", stage.name(), state.step);
         self.note(stage.name(), state, &pairs)?;
-        Ok(())
+        Ok(plot::loss(self.dir)?)
     }
 
     fn note(&self, stage: &str, state: &State, figures: &[(&str, f64)]) -> Result<(), StateError> {
