@@ -22,7 +22,7 @@ pub struct Layout {
 }
 
 /// First and last node of a buffer's life in one pass.
-type Life = Option<(usize, usize)>;
+pub(crate) type Life = Option<(usize, usize)>;
 
 impl Layout {
     /// Plans `plan`, each offset a multiple of `align` elements.
@@ -77,12 +77,12 @@ fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offse
     top
 }
 
-fn overlap(a: &[Life], b: &[Life]) -> bool {
+pub(crate) fn overlap(a: &[Life], b: &[Life]) -> bool {
     a.iter().zip(b).any(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.0 <= b.1 && b.0 <= a.1))
 }
 
 /// Life of every buffer in every pass.
-fn lives(plan: &Plan) -> Vec<Vec<Life>> {
+pub(crate) fn lives(plan: &Plan) -> Vec<Vec<Life>> {
     let mut lives = vec![vec![None; plan.passes.len()]; plan.buffers.len()];
     for (pass, nodes) in plan.passes.iter().map(|pass| &pass.nodes).enumerate() {
         for (node, op) in nodes.iter().enumerate() {

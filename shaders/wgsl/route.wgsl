@@ -8,7 +8,6 @@
 //!import shared/params
 
 struct Node {
-    chunk: u32,
     tokens: u32,
     heads: u32,
     head_dim: u32,

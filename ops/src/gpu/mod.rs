@@ -1,1 +1,395 @@
-//! The wgpu backend.
+//! The wgpu backend: a plan's passes as compute passes on one device.
+//!
+//! Everything a run needs is made when the backend is created: pipelines, buffers, bind groups, the constants of every node.
+//! A run writes its parameters (if they changed), records its nodes in one compute pass and submits it. Nothing waits for the
+//! GPU but [`Backend::read`] and [`Backend::save`].
+
+mod arena;
+mod device;
+mod lower;
+mod pipelines;
+mod readback;
+mod timing;
+mod weights;
+
+use std::ops::Range;
+
+use causeway_shaders::Access;
+
+use self::{
+    arena::{Arena, Content, Places},
+    lower::{Job, Source},
+    readback::Staging,
+    timing::Timing,
+    weights::GpuWeight,
+};
+use crate::{
+    backend::{Backend, BackendError, Memory},
+    params::Params,
+    plan::{BufferId, BufferKind, PassId, Plan},
+    quant::WeightSource,
+};
+
+pub use self::device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters};
+
+/// A node, ready to be recorded.
+struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    groups: [u32; 3],
+}
+
+/// Runs a plan on a GPU.
+///
+/// Dropping it frees its memory on the device once submitted work is done. A device that was lost, or a defect that wgpu
+/// reported, fails every later call with the same error.
+pub struct GpuBackend {
+    gpu: Gpu,
+    plan: Plan,
+    memory: Memory,
+    arena: Arena,
+    passes: Vec<Vec<Dispatch>>,
+    params: wgpu::Buffer,
+    params_group: wgpu::BindGroup,
+    /// What `params` holds.
+    current: Option<Params>,
+    /// Copies under way for `begin_read`, and for calls that wait.
+    reading: Staging,
+    waiting: Staging,
+    timing: Timing,
+    /// The last two submissions, older first.
+    recent: [Option<wgpu::SubmissionIndex>; 2],
+}
+
+/// Uniform ranges begin at multiples of this many bytes.
+const UNIFORM_ALIGN: usize = 256;
+/// Pieces in which states are copied to the host.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Exact bytes that a [`GpuBackend`] of `plan` holds in buffers, without allocating them.
+///
+/// # Errors
+/// A weight is missing or has another shape.
+pub fn memory(plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
+    let places = Places::new(plan);
+    let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
+    let [reading, waiting] = staging_bytes(plan, &places);
+    Ok(Memory {
+        weights: weights::bytes(plan, source)?,
+        state: places.bytes(Content::State) as usize,
+        activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
+        overhead: (nodes.max(1) + 2) * UNIFORM_ALIGN + reading + waiting + timing::BYTES,
+    })
+}
+
+/// Capacity of both stagings: the largest output, and what calls that wait use besides.
+fn staging_bytes(plan: &Plan, places: &Places) -> [usize; 2] {
+    let outputs = plan.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Output);
+    let reading = outputs.map(|buffer| 4 * buffer.len).max().unwrap_or(4);
+    let largest = places.places.iter().map(|place| place.1 as usize).max().unwrap_or(4);
+    [reading, reading.max(largest.min(PIECE_BYTES))]
+}
+
+impl GpuBackend {
+    /// Opens a device of its own and loads `plan`.
+    ///
+    /// # Errors
+    /// No adapter fits; a weight is missing or has another shape; the memory cap is too small (the error carries the bytes
+    /// needed); the plan exceeds what the device or the kernels can do.
+    pub fn new(plan: Plan, source: &dyn WeightSource, options: &GpuOptions) -> Result<Self, BackendError> {
+        Self::on(&Gpu::open(options)?, plan, source, options.memory_cap)
+    }
+
+    /// Loads `plan` on a device that is open already, sharing its pipelines.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), but for the adapter.
+    pub fn on(
+        gpu: &Gpu,
+        plan: Plan,
+        source: &dyn WeightSource,
+        memory_cap: Option<usize>,
+    ) -> Result<Self, BackendError> {
+        gpu.faults.check()?;
+        let memory = memory(&plan, source)?;
+        if let Some(cap) = memory_cap.filter(|&cap| cap < memory.total()) {
+            return Err(BackendError::MemoryCap { needed: memory.total(), cap });
+        }
+        let places = Places::new(&plan);
+        let most = gpu.device.limits().max_storage_buffer_binding_size;
+        if let Some((_, bytes)) = places.places.iter().find(|place| place.1 > most) {
+            return Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")));
+        }
+        gpu.scoped(|| Self::create(gpu.clone(), plan, source, places, memory))
+    }
+
+    fn create(
+        gpu: Gpu,
+        plan: Plan,
+        source: &dyn WeightSource,
+        places: Places,
+        memory: Memory,
+    ) -> Result<Self, BackendError> {
+        let staging = staging_bytes(&plan, &places);
+        let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
+        let weights = weights::upload(&gpu.device, &gpu.queue, &plan, source)?;
+        let passes = Lowering::new(&gpu, &plan, &arena, &weights).passes()?;
+        let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
+        let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("params"),
+            layout: &gpu.pipelines.params,
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }],
+        });
+        let [reading, waiting] = staging.map(|bytes| Staging::new(&gpu, bytes));
+        let timing = Timing::new(&gpu, &plan);
+        gpu.queue.submit([]);
+        Ok(Self {
+            gpu,
+            plan,
+            memory,
+            arena,
+            passes,
+            params,
+            params_group,
+            current: None,
+            reading,
+            waiting,
+            timing,
+            recent: [None, None],
+        })
+    }
+
+    /// The device this backend runs on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Lets wgpu run callbacks, without waiting, and takes what has arrived.
+    fn poll(&mut self) -> Result<(), BackendError> {
+        let polled = self.gpu.device.poll(wgpu::PollType::Poll);
+        self.gpu.faults.check()?;
+        polled.map_err(|error| BackendError::DeviceLost(error.to_string()))?;
+        self.timing.update();
+        Ok(())
+    }
+
+    fn arena_size(&self, found: usize) -> Result<(), BackendError> {
+        let expected = self.arena_bytes();
+        if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
+    }
+}
+
+fn small_buffer(gpu: &Gpu, label: &str, bytes: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: bytes as u64,
+        usage: usage | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// Turns a plan's nodes into dispatches.
+struct Lowering<'a> {
+    gpu: &'a Gpu,
+    plan: &'a Plan,
+    arena: &'a Arena,
+    weights: &'a [GpuWeight],
+    /// `Node` structs of all nodes, [`UNIFORM_ALIGN`] apart.
+    nodes: wgpu::Buffer,
+    /// Bound where an operator lacks an optional buffer.
+    nothing: wgpu::Buffer,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(gpu: &'a Gpu, plan: &'a Plan, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
+        let count: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
+        let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
+        let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
+        Self { gpu, plan, arena, weights, nodes, nothing }
+    }
+
+    fn passes(&self) -> Result<Vec<Vec<Dispatch>>, BackendError> {
+        let mut constants = vec![0; self.nodes.size() as usize];
+        let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
+        let mut passes = Vec::new();
+        for pass in &self.plan.passes {
+            let mut dispatches = Vec::new();
+            for (op, (index, block)) in pass.nodes.iter().zip(&mut blocks) {
+                let job = lower::lower(op, self.weights)?;
+                block[..job.node.len()].copy_from_slice(&job.node);
+                dispatches.push(self.dispatch(&job, index)?);
+            }
+            passes.push(dispatches);
+        }
+        self.gpu.queue.write_buffer(&self.nodes, 0, &constants);
+        Ok(passes)
+    }
+
+    fn dispatch(&self, job: &Job, index: usize) -> Result<Dispatch, BackendError> {
+        let pipeline = self.gpu.pipelines.get(&self.gpu.device, job.kernel)?;
+        let node = wgpu::BufferBinding {
+            buffer: &self.nodes,
+            offset: (index * UNIFORM_ALIGN) as u64,
+            size: wgpu::BufferSize::new(job.node.len() as u64),
+        };
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(node) }];
+        for (binding, source) in job.kernel.bindings.iter().zip(&job.sources) {
+            let missing = || BackendError::Unsupported(format!("{}: nothing for `{}`", job.kernel.name, binding.name));
+            let buffer = match source {
+                Some(Source::Buffer(id)) => self.arena.get(*id),
+                Some(Source::Weight(id)) => Some(&self.weights[id.0 as usize].data),
+                Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref(),
+                None if binding.access == Access::Read => Some(&self.nothing),
+                None => None,
+            };
+            let buffer = buffer.ok_or_else(missing)?;
+            let resource = match binding.access {
+                Access::Uniform => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(u64::from(binding.min_bytes)),
+                }),
+                Access::Read | Access::ReadWrite => buffer.as_entire_binding(),
+            };
+            entries.push(wgpu::BindGroupEntry { binding: binding.slot, resource });
+        }
+        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(job.kernel.name),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        Ok(Dispatch { pipeline: pipeline.pipeline, group, groups: job.groups })
+    }
+}
+
+impl Backend for GpuBackend {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        let Some(dispatches) = self.passes.get(pass.0 as usize) else { return Ok(()) };
+        let end = nodes.end.min(dispatches.len());
+        let nodes = nodes.start.min(end)..end;
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        if self.current.as_ref() != Some(params) {
+            // Takes effect between the submissions before and after it.
+            self.gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
+            self.current = Some(*params);
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let timestamp_writes = self.timing.begin(pass, nodes.clone());
+        let timed = timestamp_writes.is_some();
+        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        recording.set_bind_group(0, &self.params_group, &[]);
+        for dispatch in &dispatches[nodes] {
+            recording.set_pipeline(&dispatch.pipeline);
+            recording.set_bind_group(1, &dispatch.group, &[]);
+            let [x, y, z] = dispatch.groups;
+            recording.dispatch_workgroups(x, y, z);
+        }
+        drop(recording);
+        if timed {
+            self.timing.resolve(&mut encoder);
+        }
+        let index = self.gpu.queue.submit([encoder.finish()]);
+        if timed {
+            self.timing.submitted();
+        }
+        self.recent = [self.recent[1].take(), Some(index)];
+        self.gpu.faults.check()
+    }
+
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        self.gpu.queue.write_buffer(self.arena.sized(&self.plan, buffer, bytes.len())?, 0, bytes);
+        self.gpu.faults.check()
+    }
+
+    fn read(&mut self, buffer: BufferId, bytes: &mut [u8]) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        let place = self.arena.sized(&self.plan, buffer, bytes.len())?;
+        self.waiting.fetch(&self.gpu, place, bytes)
+    }
+
+    /// A read that was begun and not taken is forgotten. Buffers larger than every output make the staging memory grow.
+    fn begin_read(&mut self, buffer: BufferId) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        let bytes = 4 * self.plan.buffer(buffer).len;
+        let place = self.arena.sized(&self.plan, buffer, bytes)?;
+        if self.reading.capacity() < bytes {
+            self.memory.overhead += bytes - self.reading.capacity();
+            self.reading.grow(&self.gpu, bytes);
+        }
+        self.reading.begin(&self.gpu, place, 0, bytes);
+        self.gpu.faults.check()
+    }
+
+    fn poll_read(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        self.poll()?;
+        match self.reading.pending() {
+            Some(expected) if expected != bytes.len() => {
+                Err(BackendError::Size { buffer: "read".into(), expected, found: bytes.len() })
+            }
+            _ => self.reading.take(bytes),
+        }
+    }
+
+    fn arena_bytes(&self) -> usize {
+        self.arena.saved().map(|place| place.size() as usize).sum()
+    }
+
+    fn save(&mut self, bytes: &mut [u8]) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        self.arena_size(bytes.len())?;
+        let mut rest = bytes;
+        for place in self.arena.saved() {
+            let (piece, others) = rest.split_at_mut(place.size() as usize);
+            self.waiting.fetch(&self.gpu, place, piece)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        self.arena_size(bytes.len())?;
+        let mut rest = bytes;
+        for place in self.arena.saved() {
+            let (piece, others) = rest.split_at(place.size() as usize);
+            self.gpu.queue.write_buffer(place, 0, piece);
+            rest = others;
+        }
+        self.gpu.faults.check()
+    }
+
+    /// True with at most one submission in flight, so that the GPU has work while the host records more.
+    fn idle(&mut self) -> Result<bool, BackendError> {
+        self.poll()?;
+        let Some(index) = self.recent[0].clone() else { return Ok(true) };
+        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(std::time::Duration::ZERO) };
+        match self.gpu.device.poll(wait) {
+            Ok(_) => {
+                self.recent[0] = None;
+                Ok(true)
+            }
+            Err(wgpu::PollError::Timeout) => Ok(false),
+            Err(error) => Err(BackendError::DeviceLost(error.to_string())),
+        }
+    }
+
+    fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {
+        self.timing.slice(pass, node, micros)
+    }
+
+    fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
+        self.timing.micros(pass, node)
+    }
+}

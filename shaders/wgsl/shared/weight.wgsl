@@ -13,7 +13,7 @@ fn decode(element: u32) -> vec4<f32> {
 
 fn decode(element: u32) -> vec4<f32> {
     let halves = weight[element / 4u];
-    return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+    return halves_to_floats(vec4<u32>(halves.x, halves.x >> 16u, halves.y, halves.y >> 16u));
 }
 //!end
 //!if Q8
@@ -37,7 +37,16 @@ fn decode(element: u32) -> vec4<f32> {
 //!end
 //!if SCALES
 fn scale(block: u32) -> f32 {
-    let pair = unpack2x16float(scales[block / 2u]);
-    return select(pair.x, pair.y, block % 2u == 1u);
+    return halves_to_floats(vec4<u32>(scales[block / 2u] >> (block % 2u * 16u))).x;
 }
 //!end
+
+/// Finite f16 numbers from the low halves of words. unpack2x16float would do, but Vulkan drivers without f16 arithmetic may
+/// lack it. Moving the bits up leaves an exponent that is 112 too small; subnormal numbers go by their integer value, because
+/// GPUs may flush the f32 they would pass through.
+fn halves_to_floats(bits: vec4<u32>) -> vec4<f32> {
+    let normal = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffu)) << vec4<u32>(13u)) * 5.192296858534828e33;
+    let subnormal = vec4<f32>(bits & vec4<u32>(0x3ffu)) * 5.960464477539063e-8;
+    let size = select(normal, subnormal, (bits & vec4<u32>(0x7c00u)) == vec4<u32>());
+    return select(size, -size, (bits & vec4<u32>(0x8000u)) != vec4<u32>());
+}

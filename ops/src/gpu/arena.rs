@@ -1,0 +1,209 @@
+//! Where a plan's buffers lie in GPU memory.
+//!
+//! WebGPU lets a dispatch use a buffer either for reading or for writing. Hence one GPU buffer a *place*: every state, input,
+//! output and constant has its own, and scratch buffers share a place where their lives never meet. Bindings then span whole
+//! places, and wgpu's barriers are as fine as the plan's dependencies.
+
+use crate::{
+    backend::BackendError,
+    plan::{BufferId, BufferKind, Plan},
+    planner::{lives, overlap},
+};
+
+/// A frame table is also bound as a uniform of fixed size (`frames` in attention.wgsl), so no place is smaller.
+pub(super) const LEAST_BYTES: u64 = 1024;
+/// Rows of such a table.
+pub(super) const MOST_FRAMES: usize = LEAST_BYTES as usize / 4;
+
+/// What lies in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    State,
+    Activation,
+    Constant,
+}
+
+/// Places of a plan, before any memory exists.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Places {
+    /// Place of every buffer; None for scratch that no node touches.
+    pub of: Vec<Option<usize>>,
+    /// Content and bytes of every place, state first, constants last.
+    pub places: Vec<(Content, u64)>,
+}
+
+impl Places {
+    pub fn new(plan: &Plan) -> Self {
+        let mut this = Self { of: vec![None; plan.buffers.len()], places: Vec::new() };
+        this.own(plan, Content::State, &|kind| *kind == BufferKind::State);
+        this.own(plan, Content::Activation, &|kind| matches!(kind, BufferKind::Input | BufferKind::Output));
+        this.share(plan);
+        this.own(plan, Content::Constant, &|kind| matches!(kind, BufferKind::Constant(_)));
+        this
+    }
+
+    fn own(&mut self, plan: &Plan, content: Content, wanted: &dyn Fn(&BufferKind) -> bool) {
+        for (at, buffer) in plan.buffers.iter().enumerate().filter(|(_, buffer)| wanted(&buffer.kind)) {
+            self.of[at] = Some(self.places.len());
+            self.places.push((content, bytes(buffer.len)));
+        }
+    }
+
+    /// Largest scratch first, each in the first place that is free throughout its life. A place has the size of its first
+    /// tenant, so later ones always fit.
+    fn share(&mut self, plan: &Plan) {
+        let lives = lives(plan);
+        let mut order: Vec<usize> = (0..plan.buffers.len())
+            .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && lives[at].iter().any(Option::is_some))
+            .collect();
+        order.sort_by_key(|&at| (std::cmp::Reverse(plan.buffers[at].len), at));
+        let mut tenants: Vec<(usize, Vec<usize>)> = Vec::new();
+        for at in order {
+            let free = tenants.iter_mut().find(|(_, others)| others.iter().all(|&o| !overlap(&lives[at], &lives[o])));
+            let place = match free {
+                Some((place, others)) => {
+                    others.push(at);
+                    *place
+                }
+                None => {
+                    self.places.push((Content::Activation, bytes(plan.buffers[at].len)));
+                    tenants.push((self.places.len() - 1, vec![at]));
+                    self.places.len() - 1
+                }
+            };
+            self.of[at] = Some(place);
+        }
+    }
+
+    /// Bytes of all places with this content.
+    pub fn bytes(&self, content: Content) -> u64 {
+        self.places.iter().filter(|place| place.0 == content).map(|place| place.1).sum()
+    }
+}
+
+fn bytes(len: usize) -> u64 {
+    (4 * len as u64).next_multiple_of(256).max(LEAST_BYTES)
+}
+
+/// The places' memory.
+pub(super) struct Arena {
+    places: Places,
+    buffers: Vec<wgpu::Buffer>,
+}
+
+impl Arena {
+    pub fn new(device: &wgpu::Device, queue: &wgpu::Queue, plan: &Plan, places: Places) -> Self {
+        let create = |&(content, size): &(Content, u64)| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(match content {
+                    Content::State => "state",
+                    Content::Activation => "activation",
+                    Content::Constant => "constant",
+                }),
+                size,
+                usage: wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::UNIFORM
+                    | wgpu::BufferUsages::COPY_SRC
+                    | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        let buffers: Vec<wgpu::Buffer> = places.places.iter().map(create).collect();
+        for (buffer, place) in plan.buffers.iter().zip(&places.of) {
+            if let (BufferKind::Constant(data), Some(place)) = (&buffer.kind, place) {
+                queue.write_buffer(&buffers[*place], 0, bytemuck::cast_slice(data));
+            }
+        }
+        Self { places, buffers }
+    }
+
+    /// The GPU buffer of a plan's buffer.
+    pub fn get(&self, id: BufferId) -> Option<&wgpu::Buffer> {
+        self.places.of[id.0 as usize].map(|place| &self.buffers[place])
+    }
+
+    /// The GPU buffer of a plan's buffer of which the host holds `found` bytes.
+    pub fn sized(&self, plan: &Plan, id: BufferId, found: usize) -> Result<&wgpu::Buffer, BackendError> {
+        let buffer = plan.buffer(id);
+        let constant = matches!(buffer.kind, BufferKind::Constant(_));
+        match self.get(id).filter(|_| !constant) {
+            Some(place) if found == 4 * buffer.len => Ok(place),
+            place => {
+                let expected = if place.is_some() { 4 * buffer.len } else { 0 };
+                Err(BackendError::Size { buffer: buffer.name.clone(), expected, found })
+            }
+        }
+    }
+
+    /// Everything that a snapshot holds: all places but constants.
+    pub fn saved(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        let live = self.places.places.iter().zip(&self.buffers);
+        live.filter(|((content, _), _)| *content != Content::Constant).map(|(_, buffer)| buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        op::{Activate, Activation},
+        plan::{Element, PlanBuilder},
+    };
+
+    fn relu(x: BufferId, y: BufferId, len: usize) -> Activate {
+        Activate { x, y, len, activation: Activation::Relu, affine: None }
+    }
+
+    #[test]
+    fn scratch_shares_places_only_apart_in_time() {
+        let mut b = PlanBuilder::new();
+        let x = b.buffer("x", Element::F32, 1000, BufferKind::Input);
+        let y = b.buffer("y", Element::F32, 100, BufferKind::Output);
+        let chain = [400, 800, 100].map(|len| b.scratch("chain", len));
+        let unused = b.scratch("unused", 4000);
+        let table = b.constant("table", vec![1.0; 3]);
+        let state = b.state("state", 10);
+        b.pass("main");
+        for (pair, len) in [x, chain[0], chain[1], chain[2], y].windows(2).zip([400, 400, 100, 100]) {
+            b.push(relu(pair[0], pair[1], len));
+        }
+        let plan = b.build().unwrap();
+        let places = Places::new(&plan);
+        let of = |id: BufferId| places.of[id.0 as usize];
+        assert_eq!(of(unused), None);
+        assert_eq!(of(chain[0]), of(chain[2]));
+        assert_ne!(of(chain[0]), of(chain[1]));
+        // State, input, output, two places of scratch, constant.
+        assert_eq!(places.places.len(), 6);
+        assert_eq!(of(state), Some(0));
+        assert_eq!(of(table), Some(5));
+        assert_eq!(places.places[of(chain[2]).unwrap()], (Content::Activation, 1792));
+        assert_eq!(places.bytes(Content::State), LEAST_BYTES);
+    }
+
+    /// What WebGPU demands: no node finds two of its buffers in one place.
+    #[test]
+    fn a_node_never_meets_a_place_twice() {
+        let mut b = PlanBuilder::new();
+        let scratch: Vec<_> = (0..12).map(|i| b.scratch("s", 300 + 77 * (i * 5 % 12))).collect();
+        for pass in 0..3 {
+            b.pass("pass");
+            for i in 0..40 {
+                let (x, y) = ((i * 7 + pass * 3) % 12, (i * 7 + pass * 3 + 1 + i % 11) % 12);
+                if x != y {
+                    b.push(relu(scratch[x], scratch[y], 300));
+                }
+            }
+        }
+        let plan = b.build().unwrap();
+        let places = Places::new(&plan);
+        for op in plan.passes.iter().flat_map(|pass| &pass.nodes) {
+            let mut seen = Vec::new();
+            op.operator().buffers(&mut |id, _| seen.push(places.of[id.0 as usize].unwrap()));
+            assert_ne!(seen[0], seen[1]);
+        }
+        for (buffer, place) in plan.buffers.iter().zip(&places.of) {
+            assert!(places.places[place.unwrap()].1 >= 4 * buffer.len as u64);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Choosing and opening a GPU.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::pipelines::Pipelines;
+use crate::backend::BackendError;
+
+/// Which adapter to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// The first whose name contains this text, in any case.
+    Name(String),
+    /// By its number in [`adapters`].
+    Index(usize),
+}
+
+impl FromStr for AdapterChoice {
+    type Err = std::convert::Infallible;
+
+    /// Digits are a number, anything else is part of a name.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| AdapterChoice::Name(text.into()), AdapterChoice::Index))
+    }
+}
+
+/// How a [`super::GpuBackend`] is opened.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// The adapter; None takes the fastest kind there is.
+    pub adapter: Option<AdapterChoice>,
+    /// Lets the default choice fall on a CPU that poses as a GPU (lavapipe, WARP), which is slower than the CPU backend.
+    pub software: bool,
+    /// Most bytes that a backend may hold.
+    pub memory_cap: Option<usize>,
+    /// Keeps the driver's and wgpu's bounds checks in kernels: slower, for tests and bug reports.
+    pub checked: bool,
+}
+
+/// An adapter of this machine, for `causeway doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterReport {
+    /// Its number: what [`AdapterChoice::Index`] takes.
+    pub index: usize,
+    /// Name given by the driver.
+    pub name: String,
+    /// Vulkan, Metal, Dx12 or Gl.
+    pub backend: String,
+    /// DiscreteGpu, IntegratedGpu, VirtualGpu, Cpu or Other.
+    pub kind: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Most bytes of one buffer.
+    pub max_buffer_bytes: u64,
+    /// Most bytes that a kernel sees of one buffer.
+    pub max_binding_bytes: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+    /// Invocations a workgroup.
+    pub workgroup_invocations: u32,
+    /// Storage buffers a kernel.
+    pub storage_buffers: u32,
+    /// 16-bit arithmetic; no kernel needs it yet.
+    pub f16: bool,
+    /// Timestamps, which make slices of work follow measured times instead of estimates.
+    pub timestamps: bool,
+    /// Why it cannot run plans; None if it can.
+    pub unfit: Option<String>,
+}
+
+impl fmt::Display for AdapterReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({}, {}, {})", self.index, self.name, self.kind, self.backend, self.driver)?;
+        if let Some(why) = &self.unfit {
+            write!(f, ", cannot be used: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All adapters of this machine.
+pub fn adapters() -> Vec<AdapterReport> {
+    enumerate().iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+}
+
+fn enumerate() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // Validation layers are a developer's tool and print on a host's console.
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
+    descriptor.backends = backends;
+    pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends))
+}
+
+fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    AdapterReport {
+        index,
+        name: info.name,
+        backend: format!("{:?}", info.backend),
+        kind: format!("{:?}", info.device_type),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+        max_buffer_bytes: limits.max_buffer_size,
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+        storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        unfit: unfit(adapter),
+    }
+}
+
+/// What the portable tier asks for (causeway-shaders). Everything else stays at the least that wgpu offers, but for the sizes
+/// of buffers, which are the adapter's.
+fn needed(adapter: &wgpu::Limits) -> wgpu::Limits {
+    wgpu::Limits {
+        max_storage_buffers_per_shader_stage: 8,
+        max_compute_workgroup_storage_size: 16 * 1024,
+        max_compute_invocations_per_workgroup: 256,
+        max_compute_workgroup_size_x: 256,
+        max_compute_workgroups_per_dimension: 65_535,
+        max_storage_buffer_binding_size: adapter.max_storage_buffer_binding_size,
+        max_buffer_size: adapter.max_buffer_size,
+        ..wgpu::Limits::downlevel_defaults()
+    }
+}
+
+fn unfit(adapter: &wgpu::Adapter) -> Option<String> {
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Some("it has no compute shaders".into());
+    }
+    let limits = adapter.limits();
+    let mut lacking = Vec::new();
+    needed(&limits).check_limits_with_fail_fn(&limits, false, |name, wanted, allowed| {
+        lacking.push(format!("{name} is {allowed}, {wanted} are needed"));
+    });
+    if lacking.is_empty() { None } else { Some(lacking.join("; ")) }
+}
+
+/// Lower is better: hardware before software, native interfaces before OpenGL.
+fn rank(info: &wgpu::AdapterInfo) -> (u32, u32) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    (kind, u32::from(info.backend == wgpu::Backend::Gl))
+}
+
+fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
+    let mut all = enumerate();
+    let list = |all: &[wgpu::Adapter]| -> String {
+        let names: Vec<String> = all.iter().enumerate().map(|(i, a)| report(i, a).to_string()).collect();
+        if names.is_empty() { "there is none".into() } else { format!("there are {}", names.join("; ")) }
+    };
+    let found = match &options.adapter {
+        Some(AdapterChoice::Index(index)) => (*index < all.len()).then_some(*index),
+        Some(AdapterChoice::Name(part)) => {
+            let part = part.to_lowercase();
+            all.iter().position(|adapter| adapter.get_info().name.to_lowercase().contains(&part))
+        }
+        None => (0..all.len())
+            .filter(|&i| options.software || all[i].get_info().device_type != wgpu::DeviceType::Cpu)
+            .filter(|&i| unfit(&all[i]).is_none())
+            .min_by_key(|&i| rank(&all[i].get_info())),
+    };
+    let Some(index) = found else {
+        let wanted = match &options.adapter {
+            Some(AdapterChoice::Index(index)) => format!("no adapter has number {index}"),
+            Some(AdapterChoice::Name(part)) => format!("no adapter's name contains `{part}`"),
+            None if options.software => "none can be used".into(),
+            None => "none is a GPU that can be used".into(),
+        };
+        return Err(BackendError::NoAdapter(format!("{wanted}; {}", list(&all))));
+    };
+    match unfit(&all[index]) {
+        Some(why) => Err(BackendError::NoAdapter(format!("{}: {why}", all[index].get_info().name))),
+        None => Ok(all.swap_remove(index)),
+    }
+}
+
+/// What went wrong on a device outside any call that could have returned it.
+#[derive(Default)]
+pub(super) struct Faults {
+    raised: AtomicBool,
+    first: Mutex<Option<BackendError>>,
+}
+
+impl Faults {
+    fn raise(&self, error: BackendError) {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.raised.store(true, Ordering::Release);
+    }
+
+    /// The first fault, for ever: a backend that failed once stays failed.
+    pub fn check(&self) -> Result<(), BackendError> {
+        if !self.raised.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(first.unwrap_or_else(|| BackendError::DeviceLost("for an unknown reason".into())))
+    }
+}
+
+/// An open GPU. Cheap to clone; backends that share one share its pipelines.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) faults: Arc<Faults>,
+    pub(super) pipelines: Arc<Pipelines>,
+    pub(super) timestamps: bool,
+    name: String,
+}
+
+impl Gpu {
+    /// Opens the adapter that `options` choose.
+    ///
+    /// # Errors
+    /// [`BackendError::NoAdapter`] says what was asked for and what there is.
+    pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
+        let adapter = choose(options)?;
+        let name = adapter.get_info().name;
+        // Passes are timed where that is possible (timing.rs); everything else works without features.
+        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("causeway"),
+            required_features: features,
+            required_limits: needed(&adapter.limits()),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
+        log::info!("GPU: {name}");
+        let faults = Arc::new(Faults::default());
+        let lost = faults.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            lost.raise(BackendError::DeviceLost(format!("{reason:?} {message}").trim().into()));
+        });
+        let failed = faults.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            log::error!("GPU: {error}");
+            failed.raise(BackendError::Unsupported(error.to_string()));
+        }));
+        let pipelines = Arc::new(Pipelines::new(&device, options.checked));
+        Ok(Self { device, queue, faults, pipelines, timestamps: !features.is_empty(), name })
+    }
+
+    /// The adapter's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives the device up, as a driver that resets does: every backend on it fails from now on with
+    /// [`BackendError::DeviceLost`]. Hosts use it to rehearse that.
+    pub fn lose(&self) {
+        self.device.destroy();
+        // The callback that raises the fault runs in a poll.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// Runs `create` and returns what wgpu reported meanwhile as an error instead of raising a fault.
+    pub(super) fn scoped<T>(&self, create: impl FnOnce() -> Result<T, BackendError>) -> Result<T, BackendError> {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        let scopes = [OutOfMemory, Validation, Internal].map(|filter| self.device.push_error_scope(filter));
+        let result = create();
+        // Scopes close innermost first.
+        for scope in scopes.into_iter().rev() {
+            if let Some(error) = pollster::block_on(scope.pop()) {
+                self.faults.check()?;
+                return Err(BackendError::Unsupported(error.to_string()));
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,461 @@
+//! From an operator to a dispatch: kernel, buffers, constants, workgroups.
+
+use causeway_shaders::{self as shaders, Kernel};
+
+use super::{arena::MOST_FRAMES, weights::GpuWeight};
+use crate::{
+    backend::BackendError,
+    op::{
+        Activate, Activation, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Op, RmsNormRope, Route,
+        Scale,
+    },
+    plan::{BufferId, WeightId},
+    quant::DType,
+};
+
+/// What a binding is bound to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Source {
+    Buffer(BufferId),
+    Weight(WeightId),
+    Scales(WeightId),
+}
+
+/// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.
+pub(super) struct Job {
+    pub kernel: &'static Kernel,
+    pub groups: [u32; 3],
+    /// The struct `Node`.
+    pub node: Vec<u8>,
+    /// By position in `kernel.bindings`; None binds nothing of interest.
+    pub sources: Vec<Option<Source>>,
+    error: Option<String>,
+}
+
+/// A member of `Node`: any 32-bit number.
+trait Word {
+    fn bits(self) -> Option<u32>;
+}
+
+impl Word for usize {
+    fn bits(self) -> Option<u32> {
+        self.try_into().ok()
+    }
+}
+
+impl Word for bool {
+    fn bits(self) -> Option<u32> {
+        Some(self.into())
+    }
+}
+
+impl Word for f32 {
+    fn bits(self) -> Option<u32> {
+        Some(self.to_bits())
+    }
+}
+
+/// The numbers of activation.wgsl.
+impl Word for Activation {
+    fn bits(self) -> Option<u32> {
+        Some(match self {
+            Activation::None => 0,
+            Activation::Relu => 1,
+            Activation::Silu => 2,
+            Activation::Gelu => 3,
+            Activation::SoftClamp => 4,
+        })
+    }
+}
+
+impl Job {
+    fn new(kernel: &'static Kernel, groups: [usize; 3]) -> Self {
+        let mut error = None;
+        let groups = groups.map(|count| match u32::try_from(count) {
+            Ok(count) if count <= MOST_GROUPS as u32 => count,
+            _ => {
+                error = Some(format!("{count} workgroups in a row"));
+                0
+            }
+        });
+        let node = vec![0; kernel.node_bytes.next_multiple_of(16) as usize];
+        Self { kernel, groups, node, sources: vec![None; kernel.bindings.len()], error }
+    }
+
+    /// One invocation an item, as grid.wgsl counts them.
+    fn items(kernel: &'static Kernel, items: usize) -> Self {
+        Self::new(kernel, rows(items.div_ceil(kernel.workgroup_size[0] as usize)))
+    }
+
+    fn set(mut self, name: &str, value: impl Word) -> Self {
+        let constant = self.kernel.constants.iter().find(|constant| constant.name == name);
+        match (constant, value.bits()) {
+            (Some(constant), Some(bits)) => {
+                self.node[constant.offset as usize..][..4].copy_from_slice(&bits.to_ne_bytes());
+            }
+            (None, _) => self.error = Some(format!("there is no constant `{name}`")),
+            (_, None) => self.error = Some(format!("constant `{name}` exceeds 32 bits")),
+        }
+        self
+    }
+
+    fn bind(mut self, name: &str, source: Source) -> Self {
+        match self.kernel.bindings.iter().position(|binding| binding.name == name) {
+            Some(at) => self.sources[at] = Some(source),
+            None => self.error = Some(format!("there is no buffer `{name}`")),
+        }
+        self
+    }
+
+    fn buffer(self, name: &str, id: BufferId) -> Self {
+        self.bind(name, Source::Buffer(id))
+    }
+
+    fn weight(self, name: &str, id: WeightId) -> Self {
+        self.bind(name, Source::Weight(id))
+    }
+
+    /// Binds `name` and sets `has` if there is a source.
+    fn maybe(self, name: &str, has: &str, source: Option<Source>) -> Self {
+        let this = self.set(has, source.is_some());
+        match source {
+            Some(source) => this.bind(name, source),
+            None => this,
+        }
+    }
+
+    fn finish(self) -> Result<Self, BackendError> {
+        match &self.error {
+            Some(what) => Err(unsupported(self.kernel.name, what)),
+            None => Ok(self),
+        }
+    }
+}
+
+fn unsupported(name: &str, what: &str) -> BackendError {
+    BackendError::Unsupported(format!("{name}: {what}"))
+}
+
+/// WebGPU's limit for each dimension of a dispatch.
+const MOST_GROUPS: usize = 65_535;
+
+/// A row of workgroups, or several where one is too short.
+fn rows(count: usize) -> [usize; 3] {
+    [count.min(MOST_GROUPS), count.div_ceil(MOST_GROUPS), 1]
+}
+
+/// Lowers one operator.
+pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError> {
+    let job = match op {
+        Op::Activate(op) => activate(op),
+        Op::Attention(op) => attention(op)?,
+        Op::Commit(op) => commit(op)?,
+        Op::Conv2d(op) => conv2d(op),
+        Op::Copy(op) => Job::items(&shaders::COPY, op.len)
+            .buffer("x", op.x)
+            .buffer("y", op.y)
+            .set("len", op.len)
+            .set("x_offset", op.x_offset)
+            .set("y_offset", op.y_offset),
+        Op::CrossAttention(op) => cross_attention(op)?,
+        Op::Denoise(op) => Job::items(&shaders::DENOISE, op.frames * op.len / 4)
+            .buffer("x", op.x)
+            .buffer("v", op.v)
+            .set("frames", op.frames)
+            .set("len", op.len),
+        Op::Embed(op) => Job::items(&shaders::EMBED, op.len)
+            .buffer("mix", op.mix)
+            .weight("weight", op.weight)
+            .buffer("y", op.y)
+            .set("entries", op.entries)
+            .set("len", op.len),
+        Op::FromPixels(op) => Job::items(&shaders::FROM_PIXELS, op.height * op.width * op.patch * op.patch)
+            .buffer("x", op.x)
+            .buffer("y", op.y)
+            .set("height", op.height)
+            .set("width", op.width)
+            .set("patch_size", op.patch),
+        Op::LayerNorm(op) => layer_norm(op),
+        Op::Linear(op) => linear(op, weights)?,
+        Op::Modulation(op) => Job::items(&shaders::MODULATION, op.frames * op.vectors * op.dim)
+            .buffer("x", op.x)
+            .weight("weight", op.weight)
+            .buffer("y", op.y)
+            .set("frames", op.frames)
+            .set("vectors", op.vectors)
+            .set("dim", op.dim)
+            .set("broadcast", op.broadcast),
+        Op::Noise(op) => Job::items(&shaders::NOISE, op.frames * op.len / 4)
+            .buffer("y", op.y)
+            .set("frames", op.frames)
+            .set("len", op.len),
+        Op::Patchify(op) => Job::items(
+            &shaders::PATCHIFY,
+            op.frames * op.height * op.width * op.channels * (1 + usize::from(op.previous.is_some())),
+        )
+        .buffer("x", op.x)
+        .maybe("previous", "has_previous", op.previous.map(Source::Buffer))
+        .buffer("y", op.y)
+        .set("frames", op.frames)
+        .set("height", op.height)
+        .set("width", op.width)
+        .set("channels", op.channels)
+        .set("patch_height", op.patch[0])
+        .set("patch_width", op.patch[1]),
+        Op::RmsNormRope(op) => rms_norm_rope(op),
+        Op::Route(op) => route(op)?,
+        Op::Timestep(op) => Job::items(&shaders::TIMESTEP, op.frames * op.features)
+            .buffer("y", op.y)
+            .set("frames", op.frames)
+            .set("features", op.features),
+        Op::ToPixels(op) => Job::items(&shaders::TO_PIXELS, op.height * op.width * op.patch * op.patch)
+            .buffer("x", op.x)
+            .buffer("y", op.y)
+            .set("height", op.height)
+            .set("width", op.width)
+            .set("patch_size", op.patch),
+        Op::Unpatchify(op) => Job::items(&shaders::UNPATCHIFY, op.frames * op.height * op.width * op.channels)
+            .buffer("x", op.x)
+            .buffer("y", op.y)
+            .set("frames", op.frames)
+            .set("height", op.height)
+            .set("width", op.width)
+            .set("channels", op.channels)
+            .set("patch_height", op.patch[0])
+            .set("patch_width", op.patch[1]),
+    };
+    job.finish()
+}
+
+fn activate(op: &Activate) -> Job {
+    let job = Job::items(&shaders::ACTIVATE, op.len)
+        .buffer("x", op.x)
+        .buffer("y", op.y)
+        .set("len", op.len)
+        .set("activation", op.activation);
+    match op.affine {
+        Some((table, channels)) => job.buffer("affine", table).set("channels", channels),
+        None => job,
+    }
+}
+
+/// Tiles of gemm.wgsl that keep a GPU busy: with fewer wide ones the skinny ones, eight times as many, are faster.
+const ENOUGH_WIDE_TILES: usize = 32;
+
+/// Workgroups of the wide kernel for C [rows, columns] where they are many, else of the skinny one.
+fn tiles(wide: &'static Kernel, skinny: &'static Kernel, rows: usize, columns: usize) -> Job {
+    let groups = [columns.div_ceil(64), rows.div_ceil(64), 1];
+    if groups[0] * groups[1] >= ENOUGH_WIDE_TILES {
+        Job::new(wide, groups)
+    } else {
+        skinny_tiles(skinny, rows, columns)
+    }
+}
+
+fn skinny_tiles(kernel: &'static Kernel, rows: usize, columns: usize) -> Job {
+    Job::new(kernel, [columns.div_ceil(32), rows.div_ceil(16), 1])
+}
+
+fn linear(op: &Linear, weights: &[GpuWeight]) -> Result<Job, BackendError> {
+    use crate::plan::WeightRole::Matrix;
+    let weight = &weights[op.weight.0 as usize];
+    if weight.role != Matrix {
+        return Err(unsupported("linear", "its weight is not declared as a matrix"));
+    }
+    let scalar = op.inputs % 4 != 0;
+    let job = match (weight.dtype, scalar) {
+        (DType::F32, false) => tiles(&shaders::LINEAR_F32_WIDE, &shaders::LINEAR_F32_SKINNY, op.rows, op.outputs),
+        (DType::F16, false) => tiles(&shaders::LINEAR_F16_WIDE, &shaders::LINEAR_F16_SKINNY, op.rows, op.outputs),
+        (DType::F32, true) => skinny_tiles(&shaders::LINEAR_F32_SCALAR, op.rows, op.outputs),
+        (DType::F16, true) => skinny_tiles(&shaders::LINEAR_F16_SCALAR, op.rows, op.outputs),
+        (DType::Q8, _) => tiles(&shaders::LINEAR_Q8_WIDE, &shaders::LINEAR_Q8_SKINNY, op.rows, op.outputs),
+        (DType::Q4, _) => tiles(&shaders::LINEAR_Q4_WIDE, &shaders::LINEAR_Q4_SKINNY, op.rows, op.outputs),
+    };
+    let job = if weight.scales.is_some() { job.bind("scales", Source::Scales(op.weight)) } else { job };
+    let gate = op.gate;
+    Ok(job
+        .buffer("x", op.x)
+        .weight("weight", op.weight)
+        .maybe("bias", "has_bias", op.bias.map(Source::Weight))
+        .maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
+        .buffer("y", op.y)
+        .set("rows", op.rows)
+        .set("inputs", op.inputs)
+        .set("outputs", op.outputs)
+        .set("stride", op.inputs.next_multiple_of(4))
+        .set("activation", op.activation)
+        .set("residual", op.residual)
+        .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
+        .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
+        .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs)))
+}
+
+fn conv2d(op: &Conv2d) -> Job {
+    let [height, width] = op.out_size();
+    let channels2 = op.x2.map_or(0, |(_, channels)| channels);
+    let job = if op.channels % 4 == 0 && channels2 % 4 == 0 {
+        tiles(&shaders::CONV2D_WIDE, &shaders::CONV2D_SKINNY, height * width, op.outputs)
+    } else {
+        skinny_tiles(&shaders::CONV2D_SCALAR, height * width, op.outputs)
+    };
+    let job = match op.x2 {
+        Some((x2, _)) => job.buffer("x2", x2),
+        None => job,
+    };
+    job.buffer("x", op.x)
+        .weight("weight", op.weight)
+        .maybe("bias", "has_bias", op.bias.map(Source::Weight))
+        .maybe("residual", "has_residual", op.residual.map(Source::Buffer))
+        .buffer("y", op.y)
+        .set("height", op.height)
+        .set("width", op.width)
+        .set("channels", op.channels)
+        .set("channels2", channels2)
+        .set("out_height", height)
+        .set("out_width", width)
+        .set("outputs", op.outputs)
+        .set("kernel", op.kernel)
+        .set("stride", op.stride)
+        .set("upsample", op.upsample)
+        .set("activation", op.activation)
+}
+
+/// The first of `kernels`, for heads of 32, 64 and 128, that holds a head.
+fn fit_head(name: &str, kernels: [&'static Kernel; 3], head_dim: usize) -> Result<&'static Kernel, BackendError> {
+    match head_dim {
+        odd if odd % 2 == 1 => Err(unsupported(name, &format!("heads of {odd} features, an odd number"))),
+        0..=32 => Ok(kernels[0]),
+        33..=64 => Ok(kernels[1]),
+        65..=128 => Ok(kernels[2]),
+        _ => Err(unsupported(name, &format!("heads of {head_dim} features, more than 128"))),
+    }
+}
+
+fn fit_frames(name: &str, frames: usize) -> Result<(), BackendError> {
+    if frames <= MOST_FRAMES {
+        return Ok(());
+    }
+    Err(unsupported(name, &format!("{frames} visible frames, more than {MOST_FRAMES}")))
+}
+
+fn inverse_root(head_dim: usize) -> f32 {
+    1.0 / (head_dim as f32).sqrt()
+}
+
+/// Queries of a tile in flash.wgsl.
+const QUERIES: usize = 16;
+
+fn attention(op: &Attention) -> Result<Job, BackendError> {
+    let kernels = [&shaders::ATTENTION_32, &shaders::ATTENTION_64, &shaders::ATTENTION_128];
+    let kernel = fit_head("attention", kernels, op.head_dim)?;
+    fit_frames("attention", op.max_history + op.chunk)?;
+    let job = Job::new(kernel, [op.rows().div_ceil(QUERIES), op.heads, 1])
+        .buffer("q", op.q)
+        .buffer("k", op.k)
+        .buffer("v", op.v)
+        .buffer("ring_k", op.ring_k)
+        .buffer("ring_v", op.ring_v)
+        .buffer("frames", op.frames)
+        .buffer("rotations", op.rotations)
+        .buffer("y", op.y)
+        .set("rows", op.rows())
+        .set("chunk", op.chunk)
+        .set("tokens", op.tokens)
+        .set("heads", op.heads)
+        .set("head_dim", op.head_dim)
+        .set("temporal_pairs", op.temporal_pairs)
+        .set("slots", op.slots)
+        .set("max_history", op.max_history)
+        .set("scale", inverse_root(op.head_dim));
+    Ok(match op.routes {
+        Some((routes, k)) => job.buffer("routes", routes).set("k", k),
+        None => job,
+    })
+}
+
+fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
+    let kernels = [&shaders::CROSS_ATTENTION_32, &shaders::CROSS_ATTENTION_64, &shaders::CROSS_ATTENTION_128];
+    let kernel = fit_head("cross_attention", kernels, op.head_dim)?;
+    Ok(Job::new(kernel, [op.rows.div_ceil(QUERIES), op.heads, 1])
+        .buffer("q", op.q)
+        .buffer("k", op.k)
+        .buffer("v", op.v)
+        .buffer("y", op.y)
+        .set("rows", op.rows)
+        .set("context", op.context)
+        .set("heads", op.heads)
+        .set("head_dim", op.head_dim)
+        .set("scale", inverse_root(op.head_dim)))
+}
+
+fn route(op: &Route) -> Result<Job, BackendError> {
+    fit_frames("route", op.max_history + op.chunk)?;
+    Ok(Job::new(&shaders::ROUTE, [op.chunk * op.tokens, op.heads, 1])
+        .buffer("q", op.q)
+        .buffer("means", op.means)
+        .buffer("frames", op.frames)
+        .buffer("rotations", op.rotations)
+        .buffer("routes", op.routes)
+        .set("tokens", op.tokens)
+        .set("heads", op.heads)
+        .set("head_dim", op.head_dim)
+        .set("temporal_pairs", op.temporal_pairs)
+        .set("slots", op.slots)
+        .set("max_history", op.max_history)
+        .set("k", op.k)
+        .set("force_sink", op.force_sink)
+        .set("force_recent", op.force_recent))
+}
+
+fn commit(op: &Commit) -> Result<Job, BackendError> {
+    fit_frames("commit", op.max_history + op.chunk)?;
+    let width = shaders::COMMIT.workgroup_size[0] as usize;
+    Ok(Job::new(&shaders::COMMIT, [op.dim.div_ceil(width), op.chunk, 1])
+        .buffer("k", op.k)
+        .buffer("v", op.v)
+        .buffer("frames", op.frames)
+        .buffer("ring_k", op.ring_k)
+        .buffer("ring_v", op.ring_v)
+        .buffer("means", op.means)
+        .set("tokens", op.tokens)
+        .set("dim", op.dim)
+        .set("slots", op.slots)
+        .set("max_history", op.max_history))
+}
+
+fn layer_norm(op: &LayerNorm) -> Job {
+    let job = Job::new(&shaders::LAYER_NORM, rows(op.rows))
+        .buffer("x", op.x)
+        .buffer("y", op.y)
+        .set("rows", op.rows)
+        .set("dim", op.dim)
+        .set("eps", op.eps)
+        .set("rows_per_frame", op.rows_per_frame);
+    match op.scale {
+        Scale::Modulation { modulation, vectors, shift, scale } => job
+            .buffer("scale", modulation)
+            .buffer("shift", modulation)
+            .set("stride", vectors * op.dim)
+            .set("scale_offset", scale * op.dim)
+            .set("shift_offset", shift * op.dim)
+            .set("one", 1.0),
+        Scale::Affine { weight, bias } => job.weight("scale", weight).weight("shift", bias),
+    }
+}
+
+fn rms_norm_rope(op: &RmsNormRope) -> Job {
+    let job = Job::new(&shaders::RMS_NORM_ROPE, rows(op.rows))
+        .buffer("x", op.x)
+        .weight("weight", op.weight)
+        .set("rows", op.rows)
+        .set("dim", op.dim)
+        .set("eps", op.eps);
+    match &op.grid {
+        Some(grid) => job
+            .buffer("rotations", grid.table)
+            .set("tokens", grid.tokens)
+            .set("pairs", op.dim / grid.heads / 2)
+            .set("temporal_pairs", grid.temporal_pairs),
+        None => job.set("tokens", 1usize).set("pairs", 1usize).set("temporal_pairs", 1usize),
+    }
+}

@@ -1,0 +1,119 @@
+//! Bytes on their way from the GPU to the host.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use super::device::Gpu;
+use crate::backend::BackendError;
+
+/// A host-visible buffer that takes one copy at a time.
+pub(super) struct Staging {
+    buffer: wgpu::Buffer,
+    /// Bytes of the copy under way.
+    len: Option<usize>,
+    /// Number of the copy under way, and of the last one that can be read. A callback of a cancelled copy may come late; it
+    /// then announces a number that nobody waits for.
+    generation: u32,
+    arrived: Arc<AtomicU32>,
+}
+
+fn create(gpu: &Gpu, bytes: usize) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("staging"),
+        size: bytes as u64,
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    })
+}
+
+impl Staging {
+    /// Room for `bytes`, a multiple of 4.
+    pub fn new(gpu: &Gpu, bytes: usize) -> Self {
+        Self { buffer: create(gpu, bytes), len: None, generation: 0, arrived: Arc::default() }
+    }
+
+    /// Bytes held.
+    pub fn capacity(&self) -> usize {
+        self.buffer.size() as usize
+    }
+
+    /// Makes room for at least `bytes`.
+    pub fn grow(&mut self, gpu: &Gpu, bytes: usize) {
+        if self.capacity() < bytes {
+            self.cancel();
+            self.buffer = create(gpu, bytes);
+        }
+    }
+
+    /// Forgets the copy under way.
+    fn cancel(&mut self) {
+        if self.len.take().is_some() {
+            self.buffer.unmap();
+        }
+    }
+
+    /// Records a copy of `len` bytes, at most the capacity, from `offset` of `source`. An earlier copy that was not taken is
+    /// forgotten. [`map`](Self::map) follows when the encoder has been submitted.
+    pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, source: &wgpu::Buffer, offset: usize, len: usize) {
+        self.cancel();
+        encoder.copy_buffer_to_buffer(source, offset as u64, &self.buffer, 0, len as u64);
+        self.len = Some(len);
+    }
+
+    /// Asks for the recorded copy.
+    pub fn map(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        let (generation, arrived) = (self.generation, self.arrived.clone());
+        self.buffer.map_async(wgpu::MapMode::Read, ..self.len.unwrap_or(0) as u64, move |result| {
+            // A failure comes with a lost device or a cancelled copy; both are known elsewhere.
+            if result.is_ok() {
+                arrived.store(generation, Ordering::Release);
+            }
+        });
+    }
+
+    /// A submission with nothing but a copy.
+    pub fn begin(&mut self, gpu: &Gpu, source: &wgpu::Buffer, offset: usize, len: usize) -> wgpu::SubmissionIndex {
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.record(&mut encoder, source, offset, len);
+        let index = gpu.queue.submit([encoder.finish()]);
+        self.map();
+        index
+    }
+
+    /// Bytes of the copy under way.
+    pub fn pending(&self) -> Option<usize> {
+        self.len
+    }
+
+    /// Takes the copy if it has arrived; `bytes` has its length. The device must have been polled.
+    pub fn take(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        if self.len.is_none() || self.arrived.load(Ordering::Acquire) != self.generation {
+            return Ok(false);
+        }
+        let view = self.buffer.get_mapped_range(..bytes.len() as u64);
+        bytes.copy_from_slice(&view.map_err(|error| BackendError::DeviceLost(error.to_string()))?);
+        self.cancel();
+        Ok(true)
+    }
+
+    /// Copies the front of `source` into `bytes`, in pieces of the capacity, waiting for each.
+    pub fn fetch(&mut self, gpu: &Gpu, source: &wgpu::Buffer, bytes: &mut [u8]) -> Result<(), BackendError> {
+        let capacity = self.capacity();
+        for (index, piece) in bytes.chunks_mut(capacity).enumerate() {
+            let submission = self.begin(gpu, source, index * capacity, piece.len());
+            let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+            let polled = gpu.device.poll(wait);
+            gpu.faults.check()?;
+            if let Err(error) = polled {
+                return Err(BackendError::DeviceLost(error.to_string()));
+            }
+            if !self.take(piece)? {
+                return Err(BackendError::DeviceLost("a copy to the host never arrived".into()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Weights in GPU memory. Matrices keep the file's encoding and are decoded by the kernels; convolutions become `f32` rows in
+//! the order conv2d.wgsl walks them; everything else becomes plain `f32`.
+
+use crate::{
+    backend::BackendError,
+    cpu::weights::find,
+    plan::{Plan, Weight, WeightRole},
+    quant::{DType, TensorView, WeightSource},
+};
+
+/// A weight on the GPU.
+pub(super) struct GpuWeight {
+    pub data: wgpu::Buffer,
+    /// Scales of a quantised matrix.
+    pub scales: Option<wgpu::Buffer>,
+    pub role: WeightRole,
+    /// Encoding of `data`.
+    pub dtype: DType,
+}
+
+/// How a weight will lie in memory.
+struct Shape {
+    dtype: DType,
+    rows: usize,
+    /// Values a row, without and with padding to a multiple of 4, which kernels read at once.
+    cols: usize,
+    stride: usize,
+}
+
+impl Shape {
+    fn new(role: WeightRole, view: &TensorView<'_>) -> Self {
+        let (rows, cols) = if role == WeightRole::Vector { (1, view.len()) } else { (view.rows(), view.cols()) };
+        let dtype = if role == WeightRole::Matrix { view.dtype } else { DType::F32 };
+        Self { dtype, rows, cols, stride: cols.next_multiple_of(4) }
+    }
+
+    /// Bytes of values and of scales.
+    fn bytes(&self) -> [usize; 2] {
+        let count = self.rows * self.stride;
+        // Quantised rows are whole blocks, so that their padding is none and the count fits.
+        let data = self.dtype.data_bytes(count).unwrap_or(4 * count);
+        [data, self.dtype.scale_bytes(count)].map(|bytes| bytes.next_multiple_of(16))
+    }
+}
+
+/// Exact bytes of all weights of a plan.
+pub(super) fn bytes(plan: &Plan, source: &dyn WeightSource) -> Result<usize, BackendError> {
+    plan.weights.iter().try_fold(0, |sum, weight| {
+        let [data, scales] = Shape::new(weight.role, &find(weight, source)?).bytes();
+        Ok(sum + data + scales)
+    })
+}
+
+/// Uploads all weights of a plan.
+pub(super) fn upload(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    plan: &Plan,
+    source: &dyn WeightSource,
+) -> Result<Vec<GpuWeight>, BackendError> {
+    let mut upload = Upload { device, queue, pending: 0 };
+    plan.weights.iter().map(|weight| Ok(upload.weight(weight, &find(weight, source)?))).collect()
+}
+
+struct Upload<'a> {
+    device: &'a wgpu::Device,
+    queue: &'a wgpu::Queue,
+    /// Bytes that wait in wgpu's staging memory.
+    pending: usize,
+}
+
+impl Upload<'_> {
+    fn weight(&mut self, weight: &Weight, view: &TensorView<'_>) -> GpuWeight {
+        let shape = Shape::new(weight.role, view);
+        let [data, scales] = shape.bytes();
+        let as_it_is = shape.dtype == view.dtype && shape.stride == shape.cols && weight.role != WeightRole::Conv;
+        let data = if as_it_is && cfg!(target_endian = "little") {
+            self.buffer(&weight.name, data, view.data)
+        } else {
+            self.buffer(&weight.name, data, &arrange(weight, view, &shape))
+        };
+        let scales = view.scales.filter(|_| scales > 0).map(|bytes| self.buffer(&weight.name, scales, bytes));
+        GpuWeight { data, scales, role: weight.role, dtype: shape.dtype }
+    }
+
+    fn buffer(&mut self, label: &str, size: usize, bytes: &[u8]) -> wgpu::Buffer {
+        const MOST_PENDING: usize = 32 << 20;
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: size as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        // Copies are of whole words; what is left is zero.
+        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        self.queue.write_buffer(&buffer, 0, words);
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            self.queue.write_buffer(&buffer, words.len() as u64, &last);
+        }
+        self.pending += bytes.len();
+        if self.pending > MOST_PENDING {
+            self.pending = 0;
+            self.queue.submit([]);
+            // Staging memory comes free once the copies are done. A lost device shows in the next checked call.
+            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        }
+        buffer
+    }
+}
+
+/// Rows padded to the stride; a convolution's [channel, tap] turned into [tap, channel].
+fn arrange(weight: &Weight, view: &TensorView<'_>, shape: &Shape) -> Vec<u8> {
+    let taps = if weight.role == WeightRole::Conv { weight.shape.iter().skip(2).product::<usize>().max(1) } else { 1 };
+    let channels = shape.cols / taps;
+    let mut row = vec![0.0f32; shape.cols];
+    let mut out = Vec::with_capacity(shape.bytes()[0]);
+    for index in 0..shape.rows {
+        if shape.rows == view.rows() {
+            view.row(index, &mut row);
+        } else {
+            row = view.to_f32(); // a vector of several dimensions is one row here
+        }
+        for position in 0..shape.stride {
+            let value = if position < shape.cols { row[position % channels * taps + position / channels] } else { 0.0 };
+            match shape.dtype {
+                DType::F16 => out.extend(half::f16::from_f32(value).to_le_bytes()),
+                _ => out.extend(value.to_le_bytes()),
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,305 @@
+//! The GPU backend against the definitions of the operators and against the CPU backend, on whatever adapter there is; a
+//! software one (lavapipe) will do. Without any adapter these tests fail.
+
+mod naive;
+mod table;
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use causeway_ops::{
+    Backend, BackendError, Params, Plan, PlanBuilder,
+    cpu::{CpuBackend, CpuOptions},
+    gpu::{self, AdapterChoice, Gpu, GpuBackend, GpuOptions},
+    op::{Activate, Activation, Copy, Noise},
+    plan::{BufferId, BufferKind, Element, PassId},
+    quant::{TensorView, WeightSource},
+};
+use table::Table;
+
+/// GPU tolerances are those of the CPU table times this. Division, square root and exp may err by several units in the last
+/// place (WGSL, section 15.7), and sums run in another order.
+const SLACK: f64 = 4.0;
+
+fn options() -> GpuOptions {
+    GpuOptions { software: true, ..GpuOptions::default() }
+}
+
+/// One device for all tests, so that each kernel is compiled once.
+fn shared() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| {
+        Gpu::open(&options()).expect("these tests need an adapter: install a Vulkan driver, or lavapipe")
+    })
+}
+
+struct NoWeights;
+
+impl WeightSource for NoWeights {
+    fn tensor(&self, _name: &str) -> Option<TensorView<'_>> {
+        None
+    }
+}
+
+#[test]
+fn kernels_match_their_definitions() {
+    let table = Table::new();
+    let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
+    let outputs = table.outputs(&mut backend);
+    table.check(shared().name(), &outputs, &table.expected(false), SLACK);
+}
+
+/// A history longer than the plan's, slots outside the ring and routes to nowhere are host errors that must not reach outside
+/// the buffers: the arena around them stays as it was.
+#[test]
+fn garbage_in_tables_stays_inside_the_buffers() {
+    let table = Table::new();
+    let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
+    let plan = table.plan.clone();
+    let canary: Vec<BufferId> = (0..plan.buffers.len() as u32).map(BufferId).collect();
+    for case in table.cases.iter().step_by(3) {
+        let mut touched = Vec::new();
+        plan.pass(case.pass).nodes[0].operator().buffers(&mut |id, _| touched.push(id));
+        for &id in &touched {
+            backend.write(id, &vec![0xff; 4 * plan.buffer(id).len]).unwrap();
+        }
+        backend.run(case.pass, 0..1, &Params { history: u32::MAX, ..case.params }).unwrap();
+        // The neighbours in the plan are untouched.
+        let Some(&next) = canary.get(touched.iter().map(|id| id.0).max().unwrap() as usize + 1) else { continue };
+        let mut bytes = vec![1; 4 * plan.buffer(next).len];
+        backend.read(next, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|&byte| byte == 0 || byte == 0xff), "{} spilled", case.name);
+    }
+}
+
+/// Noise, then a chain through scratch buffers that share places, into an output; and a state that adds up.
+struct Chain {
+    plan: Plan,
+    output: BufferId,
+    state: BufferId,
+    pass: PassId,
+}
+
+const LEN: usize = 1000;
+
+fn chain(nodes: usize) -> Chain {
+    let mut b = PlanBuilder::new();
+    let state = b.state("state", LEN);
+    let affine = b.constant("affine", vec![1.25, -0.5, 0.25, 0.125]);
+    let output = b.buffer("output", Element::F32, LEN, BufferKind::Output);
+    let pass = b.pass("main");
+    let mut x = b.scratch("noise", LEN);
+    b.push(Noise { y: x, frames: 1, len: LEN });
+    for i in 0..nodes {
+        let y = b.scratch(format!("scratch {i}"), LEN);
+        let activation = [Activation::Gelu, Activation::None, Activation::SoftClamp][i % 3];
+        b.push(Activate { x, y, len: LEN, activation, affine: Some((affine, 2)) });
+        x = y;
+    }
+    b.push(Copy { x, x_offset: 0, y: output, y_offset: 0, len: LEN });
+    b.push(Copy { x: output, x_offset: 10, y: state, y_offset: 20, len: 500 });
+    Chain { plan: b.build().unwrap(), output, state, pass }
+}
+
+fn params(frame: u32) -> Params {
+    Params { seed: [1, 2], frame, ..Params::default() }
+}
+
+fn read(backend: &mut dyn Backend, id: BufferId) -> Vec<f32> {
+    let mut bytes = vec![0; 4 * backend.plan().buffer(id).len];
+    backend.read(id, &mut bytes).unwrap();
+    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect()
+}
+
+#[test]
+fn a_chain_through_shared_scratch_equals_the_cpu() {
+    let chain = chain(9);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let mut gpu = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut cpu = CpuBackend::new(chain.plan.clone(), &NoWeights, CpuOptions::default()).unwrap();
+    for frame in 0..3 {
+        for backend in [&mut gpu as &mut dyn Backend, &mut cpu] {
+            backend.run(chain.pass, 0..nodes, &params(frame)).unwrap();
+        }
+        for id in [chain.output, chain.state] {
+            let (found, expected) = (read(&mut gpu, id), read(&mut cpu, id));
+            let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "frame {frame}: off by {worst}");
+        }
+    }
+}
+
+#[test]
+fn slices_do_not_change_bits() {
+    let chain = chain(9);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    backend.run(chain.pass, 0..nodes, &params(5)).unwrap();
+    let whole = read(&mut backend, chain.output);
+    backend.run(chain.pass, 0..nodes, &params(6)).unwrap();
+    assert_ne!(whole, read(&mut backend, chain.output), "another frame has other noise");
+    for slice in [1, 4] {
+        for node in (0..nodes).step_by(slice) {
+            backend.run(chain.pass, node..(node + slice).min(nodes), &params(5)).unwrap();
+        }
+        assert_eq!(whole, read(&mut backend, chain.output), "slices of {slice}");
+    }
+}
+
+#[test]
+fn a_saved_arena_brings_everything_back() {
+    let chain = chain(4);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let new = || GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut first = new();
+    first.run(chain.pass, 0..nodes, &params(1)).unwrap();
+    // In the middle of a pass: scratch matters.
+    first.run(chain.pass, 0..3, &params(2)).unwrap();
+    let mut saved = vec![0; first.arena_bytes()];
+    first.save(&mut saved).unwrap();
+    first.run(chain.pass, 3..nodes, &params(2)).unwrap();
+    let expected = [read(&mut first, chain.output), read(&mut first, chain.state)];
+    let mut second = new();
+    second.load(&saved).unwrap();
+    second.run(chain.pass, 3..nodes, &params(2)).unwrap();
+    assert_eq!(expected, [read(&mut second, chain.output), read(&mut second, chain.state)]);
+    assert!(matches!(second.load(&saved[1..]), Err(BackendError::Size { .. })));
+}
+
+#[test]
+fn reads_arrive_without_waiting_and_the_newest_wins() {
+    let chain = chain(3);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut bytes = vec![0; 4 * LEN];
+    assert_eq!(backend.poll_read(&mut bytes), Ok(false), "nothing was begun");
+    let mut arrive = |backend: &mut GpuBackend, frame| {
+        let start = Instant::now();
+        while !backend.poll_read(&mut bytes).unwrap() {
+            assert!(start.elapsed() < Duration::from_secs(20), "the read never arrives");
+            std::thread::yield_now();
+        }
+        backend.run(chain.pass, 0..nodes, &params(frame)).unwrap();
+        let mut expected = vec![0; 4 * LEN];
+        backend.read(chain.output, &mut expected).unwrap();
+        assert!(bytes == expected, "frame {frame}");
+        assert_eq!(backend.poll_read(&mut bytes), Ok(false), "a read is delivered once");
+    };
+    for frame in 0..5 {
+        backend.run(chain.pass, 0..nodes, &params(frame)).unwrap();
+        backend.begin_read(chain.output).unwrap();
+        if frame % 2 == 1 {
+            backend.run(chain.pass, 0..nodes, &params(100 + frame)).unwrap();
+            backend.begin_read(chain.output).unwrap();
+            arrive(&mut backend, 100 + frame);
+        } else {
+            // Later runs do not disturb a copy that was begun.
+            backend.run(chain.pass, 0..nodes, &params(200)).unwrap();
+            arrive(&mut backend, frame);
+        }
+    }
+    backend.begin_read(chain.output).unwrap();
+    assert!(matches!(backend.poll_read(&mut [0; 8]), Err(BackendError::Size { .. })));
+}
+
+#[test]
+fn a_busy_gpu_says_so_and_comes_to_rest() {
+    let chain = chain(60);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    assert_eq!(backend.idle(), Ok(true));
+    backend.run(chain.pass, 0..nodes, &params(0)).unwrap();
+    assert_eq!(backend.idle(), Ok(true), "one submission in flight leaves room for another");
+    for frame in 0..20 {
+        backend.run(chain.pass, 0..nodes, &params(frame)).unwrap();
+    }
+    let start = Instant::now();
+    while !backend.idle().unwrap() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never comes to rest");
+        std::thread::yield_now();
+    }
+}
+
+/// With timestamps, the estimates that decide slices must move from the defaults.
+#[test]
+fn nodes_are_timed() {
+    let chain = chain(30);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let before = backend.node_micros(chain.pass, 3).unwrap();
+    assert!(before > 0.0);
+    for frame in 0..20 {
+        backend.run(chain.pass, 0..nodes, &params(frame)).unwrap();
+        read(&mut backend, chain.output);
+        assert_eq!(backend.idle(), Ok(true));
+    }
+    let after = backend.node_micros(chain.pass, 3).unwrap();
+    let timed = gpu::adapters().iter().any(|adapter| adapter.name == shared().name() && adapter.timestamps);
+    assert!(!timed || after != before, "{before} us before and after");
+    assert_eq!(backend.slice(chain.pass, 0, u64::MAX), nodes);
+    let half = backend.slice(chain.pass, 0, (after * nodes as f32 / 2.0) as u64);
+    assert!((1..nodes).contains(&half), "{half} of {nodes} nodes in half the time");
+}
+
+#[test]
+fn the_memory_cap_names_the_need() {
+    let table = Table::new();
+    let memory = gpu::memory(&table.plan, &table.weights).unwrap();
+    let needed = memory.total();
+    let capped = |cap| GpuBackend::on(shared(), table.plan.clone(), &table.weights, Some(cap));
+    assert_eq!(capped(needed - 1).err(), Some(BackendError::MemoryCap { needed, cap: needed - 1 }));
+    assert_eq!(capped(needed).unwrap().memory(), memory);
+}
+
+#[test]
+fn a_missing_weight_is_named() {
+    let table = Table::new();
+    match GpuBackend::on(shared(), table.plan.clone(), &NoWeights, None).err() {
+        Some(BackendError::Weight { name, .. }) => assert_eq!(name, table.plan.weights[0].name),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_an_error_that_lists_those_that_are() {
+    for adapter in [AdapterChoice::Name("Imaginary 9000".into()), AdapterChoice::Index(999)] {
+        let options = GpuOptions { adapter: Some(adapter), ..options() };
+        match Gpu::open(&options).err() {
+            Some(BackendError::NoAdapter(what)) => assert!(what.contains(shared().name()), "{what}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!("3".parse(), Ok(AdapterChoice::Index(3)));
+    assert_eq!("rtx".parse(), Ok(AdapterChoice::Name("rtx".into())));
+    let own = gpu::adapters().into_iter().find(|report| report.name == shared().name()).unwrap();
+    assert_eq!(own.unfit, None);
+    assert!(Gpu::open(&GpuOptions { adapter: Some(AdapterChoice::Index(own.index)), ..options() }).is_ok());
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_a_new_one_takes_over() {
+    let chain = chain(3);
+    let nodes = chain.plan.passes[0].nodes.len();
+    let mut backend = GpuBackend::new(chain.plan.clone(), &NoWeights, &options()).unwrap();
+    backend.run(chain.pass, 0..nodes, &params(1)).unwrap();
+    let expected = read(&mut backend, chain.output);
+    let mut saved = vec![0; backend.arena_bytes()];
+    backend.save(&mut saved).unwrap();
+    backend.gpu().lose();
+    let mut bytes = vec![0; 4 * LEN];
+    let lost = |result: Result<(), BackendError>| matches!(result, Err(BackendError::DeviceLost(_)));
+    assert!(lost(backend.run(chain.pass, 0..nodes, &params(1))));
+    assert!(lost(backend.write(chain.output, &bytes)));
+    assert!(lost(backend.read(chain.output, &mut bytes)));
+    assert!(lost(backend.begin_read(chain.output)));
+    assert!(lost(backend.poll_read(&mut bytes).map(drop)));
+    assert!(lost(backend.idle().map(drop)));
+    assert!(lost(backend.load(&saved)));
+    assert!(lost(backend.save(&mut saved.clone())));
+    assert!(lost(GpuBackend::on(backend.gpu(), chain.plan.clone(), &NoWeights, None).map(drop)));
+    let mut second = GpuBackend::new(chain.plan.clone(), &NoWeights, &options()).unwrap();
+    second.load(&saved).unwrap();
+    assert_eq!(read(&mut second, chain.output), expected);
+}
