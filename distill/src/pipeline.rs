@@ -33,11 +33,13 @@ pub enum Step {
     Resampling,
     /// Consistency distillation.
     Consistency,
+    /// The decoder once more, latents unchanged.
+    Polish,
 }
 
 impl Step {
     /// All stages in order.
-    pub const ALL: [Self; 4] = [Self::Codec, Self::Teacher, Self::Resampling, Self::Consistency];
+    pub const ALL: [Self; 5] = [Self::Codec, Self::Teacher, Self::Resampling, Self::Consistency, Self::Polish];
 
     /// Name in file names and metrics.
     pub fn name(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Step {
             Self::Teacher => "teacher",
             Self::Resampling => "resampling",
             Self::Consistency => "consistency",
+            Self::Polish => "polish",
         }
     }
 }
@@ -148,18 +151,23 @@ impl<'a> Pipeline<'a> {
             max_steps: u64::MAX,
             seed: 1 + step as u64,
         };
-        if step == Step::Codec {
+        if matches!(step, Step::Codec | Step::Polish) {
+            let polish = step == Step::Polish;
+            // The frozen encoder must not decay either.
+            let rule = if polish { Rule { rate: self.recipe.codec.rate * 0.5, decay: 0.0, ..self.recipe.codec } } else { self.recipe.codec };
             let stage = Reconstruction {
                 config: &self.config.codec,
                 train: &self.train,
                 held: &self.held,
                 episodes: Episodes::new(&self.train.episode_starts),
                 batch: self.recipe.clips,
-                rule: self.recipe.codec,
+                rule,
                 fast: options.cpu,
+                polish,
             };
             let fresh = Weights::init(&codec::specs(&self.config.codec), 1);
-            let mut state = resume(&run, step, fresh, None)?;
+            let start = if polish { Some(self.codec()?) } else { None };
+            let mut state = resume(&run, step, fresh, start)?;
             return Ok(run.train(&stage, &mut state)?);
         }
         let (train, held) = self.latents()?;
@@ -178,7 +186,7 @@ impl<'a> Pipeline<'a> {
         };
         let fresh = || Weights::init(&dit::specs(&self.config.dit), 2);
         match step {
-            Step::Codec => Ok(true),
+            Step::Codec | Step::Polish => Ok(true),
             Step::Teacher => {
                 let mut state = resume(&run, step, fresh(), None)?;
                 Ok(run.train(&TeacherForcing(world(scale(1.0))), &mut state)?)
@@ -186,12 +194,12 @@ impl<'a> Pipeline<'a> {
             Step::Resampling => {
                 let before = self.denoiser(Step::Teacher)?;
                 let mut state = resume(&run, step, fresh(), Some(before))?;
-                Ok(run.train(&ResamplingForcing(world(scale(0.33))), &mut state)?)
+                Ok(run.train(&ResamplingForcing(world(scale(0.5))), &mut state)?)
             }
             Step::Consistency => {
                 let teacher = self.latest(Step::Consistency)?.1;
                 let mut state = resume(&run, step, fresh(), Some(teacher.clone()))?;
-                let rule = Rule { beta1: 0.5, ..scale(0.25) };
+                let rule = Rule { beta1: 0.5, ema: 0.98, ..scale(0.25) };
                 Ok(run.train(&Consistency { world: world(rule), teacher: &teacher }, &mut state)?)
             }
         }
@@ -218,12 +226,16 @@ impl<'a> Pipeline<'a> {
         load(&self.options.dir, step, Weights::init(&dit::specs(&self.config.dit), 2))
     }
 
-    /// The averaged weights of the codec.
+    /// The averaged weights of the codec, with the polished decoder if there is one.
     ///
     /// # Errors
     /// [`PipelineError`].
     pub fn codec(&self) -> Result<Weights, PipelineError> {
-        load(&self.options.dir, Step::Codec, Weights::init(&codec::specs(&self.config.codec), 1))
+        let fresh = || Weights::init(&codec::specs(&self.config.codec), 1);
+        match load(&self.options.dir, Step::Polish, fresh()) {
+            Err(PipelineError::Missing { .. }) => load(&self.options.dir, Step::Codec, fresh()),
+            found => found,
+        }
     }
 
     /// Where the checkpoint of a stage lies.

@@ -28,7 +28,7 @@ pub struct Recipe {
     pub windows: usize,
     /// Codec optimizer.
     pub codec: Rule,
-    /// Optimizer of the flow stages; `resampling` takes a third of its rate, `consistency` a quarter.
+    /// Optimizer of the flow stages; `resampling` takes half of its rate, `consistency` a quarter.
     pub flow: Rule,
 }
 

@@ -1,4 +1,5 @@
-//! Stage `codec`: the autoencoder learns to redraw short clips, so that its memory of the past frame is real.
+//! Stage `codec`: the autoencoder learns to redraw short clips, so that its memory of the past frame is real. And stage
+//! `polish`, later: the decoder alone goes on, while the latents the denoiser was trained on stay what they are.
 
 use std::path::Path;
 
@@ -37,6 +38,8 @@ pub struct Reconstruction<'a> {
     pub rule: Rule,
     /// Whether to take gradients on the CPU tape.
     pub fast: bool,
+    /// Whether only the decoder learns.
+    pub polish: bool,
 }
 
 impl Reconstruction<'_> {
@@ -48,7 +51,7 @@ impl Reconstruction<'_> {
 
 impl Stage for Reconstruction<'_> {
     fn name(&self) -> &'static str {
-        "codec"
+        if self.polish { "polish" } else { "codec" }
     }
 
     fn batch(&self) -> usize {
@@ -66,7 +69,7 @@ impl Stage for Reconstruction<'_> {
         let latents = codec::encode(net, self.config, real.clone(), TIME, &mut Past::default());
         let shape = latents.dims();
         // The denoiser will hand over imperfect latents: half way through, the decoder begins to see such.
-        let noisy = if job.done > 0.4 {
+        let noisy = if self.polish || job.done > 0.4 {
             let spread = (latents.clone().detach() * latents.clone().detach()).mean().sqrt().reshape([1, 1, 1, 1]);
             let noise = net.constant(job.rng.normals(shape.iter().product()), shape);
             latents.clone() + noise * spread * NOISE
@@ -78,19 +81,36 @@ impl Stage for Reconstruction<'_> {
         codec::loss(made, real) + (latents.clone() * latents).mean() * PULL
     }
 
-    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let state = job.state;
+        let found = self.whole_gradient(job, flat);
+        if self.polish {
+            for entry in state.weights.entries().iter().filter(|e| e.name.starts_with("taehv.encoder.")) {
+                flat[entry.offset..entry.offset + entry.len()].fill(0.0);
+            }
+        }
+        found
+    }
+
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, _: u64) -> Result<Vec<(String, f64)>, StateError> {
+        self.look(net, device, dir)
+    }
+}
+
+impl Reconstruction<'_> {
+    fn whole_gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         if !self.fast {
             return library_gradient(|net, job| self.loss(net, job), job, flat);
         }
         let (w, h) = (self.train.info.width, self.train.info.height);
         let clips = self.clips(&mut job);
-        let noise = if job.done > 0.4 { NOISE } else { 0.0 };
+        let noise = if self.polish || job.done > 0.4 { NOISE } else { 0.0 };
         let pass = Pass::new(&job.state.weights, self.config, TIME);
         let loss = pass.step(&clips, [job.share * TIME, h, w], noise, &mut job.rng, flat);
         (loss, job.state.weights.entries().len())
     }
 
-    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, _: u64) -> Result<Vec<(String, f64)>, StateError> {
+    fn look(&self, net: &Weights, device: &Device, dir: &Path) -> Result<Vec<(String, f64)>, StateError> {
         let net = net.leaves(device);
         let (w, h) = (self.held.info.width, self.held.info.height);
         let (mut error, mut count, mut sheet) = (0.0, 0, Sheet::new(w, h));
@@ -111,7 +131,7 @@ impl Stage for Reconstruction<'_> {
         }
         sheet.row(real_row);
         sheet.row(made_row);
-        sheet.write(&dir.join("codec.png"), 2)?;
+        sheet.write(&dir.join(format!("{}.png", self.name())), 2)?;
         Ok(vec![("psnr".into(), psnr(error / f64::from(count.max(1) as u32)))])
     }
 }
