@@ -282,7 +282,7 @@ fn an_adapter_that_is_not_there_is_an_error_that_lists_those_that_are() {
 fn a_lost_device_is_an_error_and_a_new_one_takes_over() {
     let chain = chain(3);
     let nodes = chain.plan.passes[0].nodes.len();
-    let mut backend = GpuBackend::new(chain.plan.clone(), &NoWeights, &options()).unwrap();
+    let mut backend = GpuBackend::new(chain.plan.clone(), &NoWeights, options()).unwrap();
     backend.run(chain.pass, 0..nodes, &params(1)).unwrap();
     let expected = read(&mut backend, chain.output);
     let mut saved = vec![0; backend.arena_bytes()];
@@ -299,7 +299,7 @@ fn a_lost_device_is_an_error_and_a_new_one_takes_over() {
     assert!(lost(backend.load(&saved)));
     assert!(lost(backend.save(&mut saved.clone())));
     assert!(lost(GpuBackend::on(backend.gpu(), chain.plan.clone(), &NoWeights, None).map(drop)));
-    let mut second = GpuBackend::new(chain.plan.clone(), &NoWeights, &options()).unwrap();
+    let mut second = GpuBackend::new(chain.plan.clone(), &NoWeights, options()).unwrap();
     second.load(&saved).unwrap();
     assert_eq!(read(&mut second, chain.output), expected);
 }

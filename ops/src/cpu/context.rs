@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::{isa::Isa, scratch::Scratch, weights::Prepared};
+use super::{scratch::Scratch, simd::Level, weights::Prepared};
 use crate::{
     parallel::Parallel,
     params::Params,
@@ -27,7 +27,7 @@ pub(crate) struct Place {
 pub struct Context<'a> {
     /// Per-run parameters.
     pub(crate) params: &'a Params,
-    pub(crate) isa: Isa,
+    pub(crate) level: Level,
     pub(crate) scratch: &'a Scratch,
     pub(super) arena: *mut u32,
     pub(super) constants: *mut u32,

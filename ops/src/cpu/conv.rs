@@ -1,49 +1,130 @@
-//! Convolutions.
+//! Convolutions, as matrix products without a matrix of patches.
+//!
+//! The input rows that some output rows need are copied once into a slab, with padding, doubling and concatenation done on
+//! the way. In the slab the window of a pixel is `kernel` runs of adjacent numbers, and the next pixel's begins a fixed step
+//! further: exactly what [`Left`] describes.
 
-use super::{Context, elementwise::apply};
+use super::{
+    Context,
+    context::Split,
+    epilogue::{Epilogue, Store},
+    scratch::Need,
+    simd::{Kernel, Simd},
+    tile::{self, Left, VECTORS},
+    weights::{Panels, Prepared},
+};
 use crate::op::Conv2d;
+
+/// Output rows of one piece of work: about 32 pixels, but at least four pieces where there are four rows.
+fn rows_a_piece(op: &Conv2d) -> usize {
+    let [height, width] = op.out_size();
+    (32 / width).min(height / 4).max(1)
+}
+
+/// (rows, numbers a row) of the slab of one piece.
+fn slab_size(op: &Conv2d) -> [usize; 2] {
+    let up = if op.upsample { 2 } else { 1 };
+    [(rows_a_piece(op) - 1) * op.stride + op.kernel, (op.width * up + op.kernel - 1) * op.inputs()]
+}
+
+pub(crate) fn need(op: &Conv2d) -> Need {
+    let [rows, width] = slab_size(op);
+    Need { shared: 0, piece: rows * width }
+}
 
 pub(crate) fn conv2d(op: &Conv2d, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
-    // SAFETY: declared accesses.
-    let x2 = op.x2.map(|(id, channels)| (unsafe { cx.read::<f32>(id) }, channels));
     // SAFETY: declared access.
-    let residual = op.residual.map(|id| unsafe { cx.read::<f32>(id) });
-    let (weight, bias) = (cx.vector(op.weight), op.bias.map(|id| cx.vector(id)));
-    let up = if op.upsample { 2 } else { 1 };
-    let [oh, ow] = op.out_size();
-    let (inputs, k) = (op.inputs(), op.kernel);
-    let pad = (k - 1) / 2;
-    cx.for_rows(&mut y[..oh * ow * op.outputs], ow * op.outputs, ow * op.outputs * inputs * k * k, |first, rows| {
-        for (pixel, y) in rows.chunks_exact_mut(op.outputs).enumerate() {
-            let (i, j) = (first + pixel / ow, pixel % ow);
-            let base = (i * ow + j) * op.outputs;
-            for (n, y) in y.iter_mut().enumerate() {
-                *y = bias.map_or(0.0, |bias| bias[n]) + residual.map_or(0.0, |residual| residual[base + n]);
-            }
-            for ky in 0..k {
-                for kx in 0..k {
-                    let (Some(i), Some(j)) =
-                        ((i * op.stride + ky).checked_sub(pad), (j * op.stride + kx).checked_sub(pad))
-                    else {
-                        continue;
-                    };
-                    if i >= op.height * up || j >= op.width * up {
-                        continue;
-                    }
-                    let at = i / up * op.width + j / up;
-                    let first = &x[at * op.channels..][..op.channels];
-                    let second = x2.map_or(&[][..], |(x2, channels)| &x2[at * channels..][..channels]);
-                    for (n, y) in y.iter_mut().enumerate() {
-                        let inputs = first.iter().chain(second).enumerate();
-                        *y += inputs.map(|(c, x)| x * weight[((n * op.inputs() + c) * k + ky) * k + kx]).sum::<f32>();
-                    }
-                }
-            }
-            for y in y {
-                *y = apply(op.activation, *y);
-            }
+    let x2 = op.x2.map(|(id, _)| unsafe { cx.read::<f32>(id) });
+    // SAFETY: declared access.
+    let before = op.residual.map(|id| unsafe { cx.read::<f32>(id) });
+    let Prepared::Panels(panels) = cx.weight(op.weight) else { return };
+    let epilogue = Epilogue {
+        outputs: op.outputs,
+        bias: op.bias.map(|id| cx.vector(id)),
+        before,
+        activation: op.activation,
+        gate: None,
+        residual: false,
+    };
+    let [height, width] = op.out_size();
+    let y = Split::new(&mut y[..height * width * op.outputs]);
+    let (rows, work) = (rows_a_piece(op), height * width * op.outputs * op.inputs() * op.kernel * op.kernel);
+    let (level, scratch) = (cx.level, cx.scratch);
+    let [slab_rows, slab_width] = slab_size(op);
+    cx.for_each(height.div_ceil(rows), work, |piece| {
+        let mut loan = scratch.lend();
+        let slab = &mut loan.as_mut_slice::<f32>()[..slab_rows * slab_width];
+        let first = piece * rows;
+        for (row, slab) in slab.chunks_exact_mut(slab_width).enumerate() {
+            fill(op, x, x2, first * op.stride + row, slab);
+        }
+        for row in first..height.min(first + rows) {
+            let left = Left {
+                data: &slab[(row - first) * op.stride * slab_width..],
+                rows: width,
+                row_step: op.stride * op.inputs(),
+                segments: op.kernel,
+                segment_step: slab_width,
+                terms: op.kernel * op.inputs(),
+                term_step: 1,
+            };
+            level.run(Row { left, panels, epilogue: &epilogue, y: &y, row: row * width });
         }
     });
+}
+
+/// Fills one slab row with row `row` of the padded input.
+fn fill(op: &Conv2d, x: &[f32], x2: Option<&[f32]>, row: usize, slab: &mut [f32]) {
+    let up = if op.upsample { 2 } else { 1 };
+    let pad = (op.kernel - 1) / 2;
+    let inputs = op.inputs();
+    if row < pad || row - pad >= op.height * up {
+        return slab.fill(0.0);
+    }
+    let source = (row - pad) / up * op.width;
+    let (left, rest) = slab.split_at_mut(pad * inputs);
+    let (pixels, right) = rest.split_at_mut(op.width * up * inputs);
+    left.fill(0.0);
+    right.fill(0.0);
+    let x = &x[source * op.channels..][..op.width * op.channels];
+    if !op.upsample && x2.is_none() {
+        return pixels.copy_from_slice(x);
+    }
+    for (column, pixels) in pixels.chunks_exact_mut(up * inputs).enumerate() {
+        for pixel in pixels.chunks_exact_mut(inputs) {
+            let (first, second) = pixel.split_at_mut(op.channels);
+            first.copy_from_slice(&x[column * op.channels..][..op.channels]);
+            if let Some(x2) = x2 {
+                second.copy_from_slice(&x2[(source + column) * second.len()..][..second.len()]);
+            }
+        }
+    }
+}
+
+/// One output row.
+struct Row<'a> {
+    left: Left<'a>,
+    panels: &'a Panels,
+    epilogue: &'a Epilogue<'a>,
+    y: &'a Split<'a, f32>,
+    /// Its first pixel.
+    row: usize,
+}
+
+impl Kernel for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for column in (0..self.epilogue.outputs).step_by(VECTORS * S::LANES) {
+            let mut store = Store::new(self.epilogue, self.y, self.row, column);
+            let (panel, vectors) = self.panels.at(column, S::LANES);
+            match vectors {
+                1 => tile::multiply::<S, 1>(s, self.left, panel, &mut store),
+                _ => tile::multiply::<S, 2>(s, self.left, panel, &mut store),
+            }
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Kernels that touch each element once.
 
-use super::Context;
+use super::{
+    Context, math,
+    simd::{Kernel, Simd},
+};
 use crate::{
     op::{
         Activate, Activation, Copy, Denoise, Embed, FromPixels, Modulation, Noise, Patchify, Timestep, ToPixels,
@@ -9,30 +12,43 @@ use crate::{
     philox,
 };
 
-/// One number through an activation.
-pub(crate) fn apply(activation: Activation, x: f32) -> f32 {
-    match activation {
-        Activation::None => x,
-        Activation::Relu => x.max(0.0),
-        Activation::Silu => x / (1.0 + libm::expf(-x)),
-        Activation::Gelu => 0.5 * x * (1.0 + libm::tanhf(0.797_884_56 * (x + 0.044_715 * x * x * x))),
-        Activation::SoftClamp => libm::tanhf(x / 3.0) * 3.0,
-    }
-}
+/// Multiply-adds that one of these elements costs at most, about.
+const WORK: usize = 16;
 
 pub(crate) fn activate(op: &Activate, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
-    for (y, &x) in y[..op.len].iter_mut().zip(x) {
-        *y = apply(op.activation, x);
-    }
-    if let Some((table, channels)) = op.affine {
-        // SAFETY: declared access.
-        let table = unsafe { cx.read::<f32>(table) };
-        let (scale, shift) = table.split_at(channels);
-        for row in y[..op.len].chunks_exact_mut(channels) {
-            for ((y, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
-                *y = *y * scale + shift;
+    // SAFETY: declared access.
+    let affine = op.affine.map(|(table, channels)| unsafe { cx.read::<f32>(table) }.split_at(channels));
+    // Rows end where the affine part's channels begin anew.
+    let width = op.affine.map_or(op.len, |(_, channels)| channels);
+    let level = cx.level;
+    cx.for_rows(&mut y[..op.len], width, WORK * width, |first, y| {
+        level.run(Activated { activation: op.activation, x: &x[first * width..], y, width, affine });
+    });
+}
+
+struct Activated<'a> {
+    activation: Activation,
+    x: &'a [f32],
+    y: &'a mut [f32],
+    width: usize,
+    affine: Option<(&'a [f32], &'a [f32])>,
+}
+
+impl Kernel for Activated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (x, y) in self.x.chunks_exact(self.width).zip(self.y.chunks_exact_mut(self.width)) {
+            for (at, (x, y)) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)).enumerate() {
+                let mut value = math::activate(s, self.activation, s.load(x));
+                if let Some((scale, shift)) = self.affine {
+                    let at = at * S::LANES;
+                    value = s.fma(value, s.load(&scale[at..]), s.load(&shift[at..]));
+                }
+                s.store(y, value);
             }
         }
     }

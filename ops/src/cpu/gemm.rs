@@ -1,39 +1,98 @@
 //! Linear layers.
 
-use super::{Context, elementwise::apply};
+use super::{
+    Context,
+    bytes::{self, Quantised},
+    context::Split,
+    epilogue::{Epilogue, Gates, Store},
+    scratch::Need,
+    simd::{Kernel, Simd},
+    tile::{self, Left, VECTORS},
+    weights::{Panels, Prepared},
+};
 use crate::op::Linear;
+
+/// Rows that one piece of work multiplies with one panel: enough to pay for reading the panel, few enough to stay in L2.
+const BLOCK_ROWS: usize = 64;
+
+/// Scratch of a layer with quantised weights: its quantised input.
+pub(crate) fn need(op: &Linear, quantised: bool) -> Need {
+    Need { shared: if quantised { op.rows * bytes::row_words(op.inputs) } else { 0 }, piece: 0 }
+}
 
 pub(crate) fn linear(op: &Linear, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
-    let weight = cx.vector(op.weight);
-    let bias = op.bias.map(|id| cx.vector(id));
     let gate = op.gate.map(|gate| {
         // SAFETY: declared access.
-        (gate, unsafe { cx.read::<f32>(gate.modulation) })
-    });
-    cx.for_rows(&mut y[..op.rows * op.outputs], op.outputs, op.inputs * op.outputs, |first, rows| {
-        for (row, y) in rows.chunks_exact_mut(op.outputs).enumerate() {
-            let row = first + row;
-            let x = &x[row * op.inputs..][..op.inputs];
-            for (n, y) in y.iter_mut().enumerate() {
-                let w = &weight[n * op.inputs..][..op.inputs];
-                let mut lanes = [0.0f32; 16];
-                let (xs, x_rest) = x.as_chunks::<16>();
-                let (ws, w_rest) = w.as_chunks::<16>();
-                for (x, w) in xs.iter().zip(ws) {
-                    for i in 0..16 {
-                        lanes[i] += x[i] * w[i];
-                    }
-                }
-                let mut sum = lanes.iter().sum::<f32>() + bias.map_or(0.0, |bias| bias[n]);
-                sum += x_rest.iter().zip(w_rest).map(|(x, w)| x * w).sum::<f32>();
-                sum = apply(op.activation, sum);
-                if let Some((gate, m)) = gate {
-                    sum *= m[(row / gate.rows_per_frame * gate.vectors + gate.index) * op.outputs + n];
-                }
-                *y = if op.residual { *y + sum } else { sum };
-            }
+        let vectors = unsafe { cx.read::<f32>(gate.modulation) };
+        Gates {
+            vectors: &vectors[gate.index * op.outputs..],
+            stride: gate.vectors * op.outputs,
+            rows_per_frame: gate.rows_per_frame,
         }
     });
+    let epilogue = Epilogue {
+        outputs: op.outputs,
+        bias: op.bias.map(|id| cx.vector(id)),
+        before: None,
+        activation: op.activation,
+        gate,
+        residual: op.residual,
+    };
+    let y = Split::new(&mut y[..op.rows * op.outputs]);
+    let (level, work) = (cx.level, op.rows * op.inputs * op.outputs);
+    let width = VECTORS * level.lanes();
+    let columns = op.outputs.div_ceil(width);
+    let blocks = op.rows.div_ceil(BLOCK_ROWS);
+    let place = |piece: usize| {
+        let (block, column) = (piece / columns, piece % columns * width);
+        (block * BLOCK_ROWS..op.rows.min((block + 1) * BLOCK_ROWS), column)
+    };
+    match cx.weight(op.weight) {
+        Prepared::Panels(panels) => cx.for_each(blocks * columns, work, |piece| {
+            let (rows, column) = place(piece);
+            let left = Left::rows(&x[rows.start * op.inputs..], rows.len(), op.inputs, op.inputs);
+            level.run(Numbers { left, panels, store: Store::new(&epilogue, &y, rows.start, column) });
+        }),
+        Prepared::Bytes(panels) => {
+            // SAFETY: this node's only view of shared scratch.
+            let quantised = unsafe { cx.scratch.shared::<u32>() };
+            let quantised = &mut quantised[..op.rows * bytes::row_words(op.inputs)];
+            let offset = panels.offset;
+            // Quantising costs some ten multiply-adds an element.
+            cx.for_rows(quantised, bytes::row_words(op.inputs), 10 * op.inputs, |row, out| {
+                level.run(bytes::Quantise { x: &x[row * op.inputs..], out, offset });
+            });
+            let quantised = &*quantised;
+            // A byte product costs about a third of one of numbers.
+            cx.for_each(blocks * columns, work / 3, |piece| {
+                let (rows, column) = place(piece);
+                let left = Quantised { words: quantised, rows, inputs: op.inputs };
+                let store = Store::new(&epilogue, &y, left.rows.start, column);
+                level.run(bytes::Multiply { left, panels, store });
+            });
+        }
+        Prepared::Vector(..) => {}
+    }
+}
+
+/// Rows of numbers times one panel.
+struct Numbers<'a> {
+    left: Left<'a>,
+    panels: &'a Panels,
+    store: Store<'a>,
+}
+
+impl Kernel for Numbers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let (panel, vectors) = self.panels.at(self.store.column(), S::LANES);
+        match vectors {
+            1 => tile::multiply::<S, 1>(s, self.left, panel, &mut self.store),
+            _ => tile::multiply::<S, 2>(s, self.left, panel, &mut self.store),
+        }
+    }
 }

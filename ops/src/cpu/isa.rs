@@ -1,30 +1,49 @@
 //! Which instruction set the kernels use.
 
-/// Instruction sets with kernels. All give results within the documented tolerance of each other; [`Isa::Portable`] gives the
-/// same bits on every machine.
+/// Instruction sets with kernels. All agree with the operators' definitions within the same tolerances; [`Isa::Portable`]
+/// computes the same bits on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isa {
-    /// Plain Rust with fixed lanes and no fused multiply-add.
+    /// Plain Rust with eight lanes and no fused multiply-add.
     Portable,
-    /// Arm, always present on 64-bit.
+    /// 64-bit Arm.
     Neon,
     /// x86-64 with AVX2 and FMA.
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
-    /// The same with VNNI byte dot products.
+    /// The same with VNNI's byte dot products.
     Avx512Vnni,
+}
+
+/// Whether features are there: at run time where feature `std` can ask the CPU, else what the compiler was told to assume.
+#[cfg(target_arch = "x86_64")]
+macro_rules! has {
+    ($($feature:tt),+) => {{
+        #[cfg(feature = "std")]
+        let has = $(std::arch::is_x86_feature_detected!($feature))&&+;
+        #[cfg(not(feature = "std"))]
+        let has = $(cfg!(target_feature = $feature))&&+;
+        has
+    }};
 }
 
 impl Isa {
     /// All of them, slowest first.
     pub const ALL: [Isa; 5] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
 
-    /// Whether this machine can run it. Without feature `std` only what the target guarantees counts.
+    /// Whether this machine can run it. Without feature `std` only what the build's target guarantees counts.
     pub fn available(self) -> bool {
         match self {
             Isa::Portable => true,
-            Isa::Neon => false,
+            Isa::Neon => cfg!(target_arch = "aarch64"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => has!("avx2", "fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => has!("avx512f", "avx512bw", "avx512dq", "avx512vl"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Isa::Avx512.available() && has!("avx512vnni"),
+            #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
     }

@@ -4,19 +4,25 @@
 
 pub(crate) mod attention;
 mod block;
+mod bytes;
 mod context;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
+mod epilogue;
 pub(crate) mod gemm;
 mod isa;
+mod math;
 pub(crate) mod norm;
+pub(crate) mod route;
 mod scratch;
-mod weights;
+mod simd;
+mod tile;
+pub(crate) mod weights;
 
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::ops::Range;
 
-use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, weights::Prepared};
+use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, simd::Level, weights::Prepared};
 use crate::{
     backend::{Backend, BackendError, Memory},
     op::Op,
@@ -51,7 +57,7 @@ pub struct CpuBackend {
     plan: Plan,
     layout: Layout,
     memory: Memory,
-    isa: Isa,
+    level: Level,
     parallel: Arc<dyn Parallel>,
     arena: Block,
     constants: Block,
@@ -73,22 +79,44 @@ const ALIGN: usize = 16;
 /// # Errors
 /// A weight is missing or has another shape, or the instruction set is not available.
 pub fn memory(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Result<Memory, BackendError> {
-    let isa = choose(options)?;
+    Ok(measure(plan, weights, options)?.1)
+}
+
+/// Scratch that the most demanding node needs, and all memory.
+fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Result<(Need, Memory), BackendError> {
+    let level = choose(options)?;
     let layout = Layout::new(plan, ALIGN);
     let mut packed = 0;
+    let mut quantised = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
-        packed += weights::bytes(weight, &weights::find(weight, weights)?, isa);
+        let view = weights::find(weight, weights)?;
+        packed += weights::bytes(weight, &view, level);
+        quantised.push(weights::as_bytes(weight, &view));
     }
+    let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
+    let need = nodes.map(|op| need(op, level, &quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
     let tables = plan.buffers.len() * size_of::<Place>() + Timings::bytes(plan);
-    let overhead = need(plan).bytes(options.parallel.threads().max(1)) + Block::bytes_for(staging_words(plan)) + tables;
-    Ok(Memory { weights: packed, state, activations, overhead })
+    let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
+    Ok((need, Memory { weights: packed, state, activations, overhead }))
 }
 
-fn choose(options: &CpuOptions) -> Result<Isa, BackendError> {
+/// Scratch of one node.
+fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
+    match op {
+        Op::Linear(op) => gemm::need(op, quantised[op.weight.0 as usize]),
+        Op::Conv2d(op) => conv::need(op),
+        Op::Attention(op) => attention::need(op, level),
+        Op::Route(op) => route::need(op, level),
+        Op::CrossAttention(op) => attention::cross_need(op, level),
+        _ => Need::default(),
+    }
+}
+
+fn choose(options: &CpuOptions) -> Result<Level, BackendError> {
     let isa = options.isa.unwrap_or_else(Isa::best);
-    if isa.available() { Ok(isa) } else { Err(BackendError::Isa(isa.name().into())) }
+    Level::new(isa).ok_or_else(|| BackendError::Isa(isa.name().into()))
 }
 
 fn constant_words(plan: &Plan) -> usize {
@@ -102,21 +130,6 @@ fn staging_words(plan: &Plan) -> usize {
     plan.buffers.iter().filter(|b| b.kind == BufferKind::Output).map(|b| b.len).max().unwrap_or(0)
 }
 
-/// Scratch that the most demanding node needs.
-fn need(plan: &Plan) -> Need {
-    let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
-    nodes.map(|op| need_of(op)).fold(Need::default(), Need::max)
-}
-
-fn need_of(op: &Op) -> Need {
-    match op {
-        Op::Attention(op) => attention::need(op),
-        Op::Route(op) => attention::route_need(op),
-        Op::CrossAttention(op) => attention::cross_need(op),
-        _ => Need::default(),
-    }
-}
-
 impl CpuBackend {
     /// Allocates the plan's memory and prepares its weights.
     ///
@@ -124,17 +137,17 @@ impl CpuBackend {
     /// A weight is missing or has another shape, the memory cap is too small (the error carries the bytes needed), or the
     /// instruction set is not available.
     pub fn new(plan: Plan, weights: &dyn WeightSource, options: CpuOptions) -> Result<Self, BackendError> {
-        let memory = memory(&plan, weights, &options)?;
+        let (need, memory) = measure(&plan, weights, &options)?;
         if let Some(cap) = options.memory_cap.filter(|&cap| cap < memory.total()) {
             return Err(BackendError::MemoryCap { needed: memory.total(), cap });
         }
-        let isa = choose(&options)?;
+        let level = choose(&options)?;
         let layout = Layout::new(&plan, ALIGN);
-        let weights = weights::prepare_all(&plan, weights, isa)?;
+        let weights = weights::prepare_all(&plan, weights, level)?;
         let arena = Block::zeroed(layout.total);
         let mut constants = Block::zeroed(constant_words(&plan));
         let places = place(&plan, &layout, &mut constants);
-        let scratch = Scratch::new(need(&plan), options.parallel.threads());
+        let scratch = Scratch::new(need, options.parallel.threads());
         let staging = Block::zeroed(staging_words(&plan));
         let timings = Timings::new(&plan);
         let parallel = options.parallel;
@@ -142,7 +155,7 @@ impl CpuBackend {
             plan,
             layout,
             memory,
-            isa,
+            level,
             parallel,
             arena,
             constants,
@@ -157,7 +170,7 @@ impl CpuBackend {
 
     /// The instruction set in use.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.level.isa()
     }
 
     /// Arena words of a buffer, if it has a place there and `found` bytes are its size.
@@ -208,7 +221,7 @@ impl Backend for CpuBackend {
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
         let context = Context {
             params,
-            isa: self.isa,
+            level: self.level,
             scratch: &self.scratch,
             arena: self.arena.as_mut_slice().as_mut_ptr(),
             constants: self.constants.as_mut_slice().as_mut_ptr(),
@@ -217,9 +230,8 @@ impl Backend for CpuBackend {
             parallel: &*self.parallel,
         };
         let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
-        let end = nodes.end.min(list.len());
-        for node in nodes.start.min(end)..end {
-            self.timings.time(pass, node, || list[node].operator().run(&context));
+        for (node, op) in list.iter().enumerate().take(nodes.end).skip(nodes.start) {
+            self.timings.time(pass, node, || op.operator().run(&context));
         }
         Ok(())
     }

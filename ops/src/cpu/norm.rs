@@ -1,39 +1,77 @@
-//! Normalisations.
+//! Normalisations over the features of a row.
 
-use super::Context;
-use crate::op::{LayerNorm, RmsNormRope, Scale};
+use super::{
+    Context,
+    simd::{Kernel, Simd},
+};
+use crate::op::{Grid, LayerNorm, RmsNormRope, Scale};
+
+/// Vector operations an element, about, for the choice whether to use threads.
+const WORK: usize = 4;
 
 pub(crate) fn layer_norm(op: &LayerNorm, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
-    let n = op.dim as f32;
-    cx.for_rows(&mut y[..op.rows * op.dim], op.dim, op.dim, |first, rows| {
-        for (row, y) in rows.chunks_exact_mut(op.dim).enumerate() {
-            let row = first + row;
-            let x = &x[row * op.dim..][..op.dim];
-            let mean = x.iter().sum::<f32>() / n;
-            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
-            let inverse = 1.0 / libm::sqrtf(variance + op.eps);
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = (x - mean) * inverse;
-            }
+    let (level, dim) = (cx.level, op.dim);
+    let scale = match op.scale {
+        Scale::Modulation { modulation, vectors, shift, scale } => {
+            // SAFETY: declared access.
+            let m = unsafe { cx.read::<f32>(modulation) };
+            RowScale { one: 1.0, scale: &m[scale * dim..], shift: &m[shift * dim..], frame: vectors * dim }
         }
+        Scale::Affine { weight, bias } => {
+            RowScale { one: 0.0, scale: cx.vector(weight), shift: cx.vector(bias), frame: 0 }
+        }
+    };
+    cx.for_rows(&mut y[..op.rows * dim], dim, WORK * dim, |first, y| {
+        level.run(Layer { op, x: &x[first * dim..], y, first, scale });
     });
-    for (row, y) in y.chunks_exact_mut(op.dim).take(op.rows).enumerate() {
-        match op.scale {
-            Scale::Modulation { modulation, vectors, shift, scale } => {
-                // SAFETY: declared access.
-                let m = unsafe { cx.read::<f32>(modulation) };
-                let base = row / op.rows_per_frame * vectors;
-                let (shift, scale) = (&m[(base + shift) * op.dim..], &m[(base + scale) * op.dim..]);
-                for ((y, shift), scale) in y.iter_mut().zip(shift).zip(scale) {
-                    *y = *y * (1.0 + scale) + shift;
-                }
+}
+
+/// `y * (one + scale) + shift`, both vectors `frame` further for each frame.
+#[derive(Clone, Copy)]
+struct RowScale<'a> {
+    one: f32,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    frame: usize,
+}
+
+struct Layer<'a> {
+    op: &'a LayerNorm,
+    x: &'a [f32],
+    y: &'a mut [f32],
+    first: usize,
+    scale: RowScale<'a>,
+}
+
+impl Kernel for Layer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let dim = self.op.dim;
+        for (row, (x, y)) in self.x.chunks_exact(dim).zip(self.y.chunks_exact_mut(dim)).enumerate() {
+            let mut sum = s.splat(0.0);
+            for x in x.chunks(S::LANES) {
+                sum = s.add(sum, s.load(x));
             }
-            Scale::Affine { weight, bias } => {
-                for ((y, weight), bias) in y.iter_mut().zip(cx.vector(weight)).zip(cx.vector(bias)) {
-                    *y = *y * weight + bias;
-                }
+            let mean = s.splat(s.sum(sum) / dim as f32);
+            let mut square = s.splat(0.0);
+            for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
+                s.store(y, s.sub(s.load(x), mean));
+                // Loaded again, because lanes beyond the row are zero then.
+                let d = s.load(y);
+                square = s.fma(d, d, square);
+            }
+            let inverse = s.splat(1.0 / libm::sqrtf(s.sum(square) / dim as f32 + self.op.eps));
+            let at = (self.first + row) / self.op.rows_per_frame * self.scale.frame;
+            let (scale, shift) = (&self.scale.scale[at..at + dim], &self.scale.shift[at..at + dim]);
+            let one = s.splat(self.scale.one);
+            let vectors = scale.chunks(S::LANES).zip(shift.chunks(S::LANES));
+            for (y, (scale, shift)) in y.chunks_mut(S::LANES).zip(vectors) {
+                let normal = s.mul(s.load(y), inverse);
+                s.store(y, s.fma(normal, s.add(one, s.load(scale)), s.load(shift)));
             }
         }
     }
@@ -42,24 +80,49 @@ pub(crate) fn layer_norm(op: &LayerNorm, cx: &Context<'_>) {
 pub(crate) fn rms_norm_rope(op: &RmsNormRope, cx: &Context<'_>) {
     // SAFETY: declared access.
     let x = unsafe { cx.write::<f32>(op.x) };
-    let weight = cx.vector(op.weight);
-    for (row, x) in x.chunks_exact_mut(op.dim).take(op.rows).enumerate() {
-        let square = x.iter().map(|x| x * x).sum::<f32>() / op.dim as f32;
-        let inverse = 1.0 / libm::sqrtf(square + op.eps);
-        for (x, weight) in x.iter_mut().zip(weight) {
-            *x = *x * inverse * weight;
-        }
-        if let Some(grid) = &op.grid {
-            // SAFETY: declared access.
-            let table = unsafe { cx.read::<f32>(grid.table) };
-            let head_dim = op.dim / grid.heads;
-            let turns = (head_dim / 2 - grid.temporal_pairs) * 2;
-            let turns = &table[row % grid.tokens * turns..][..turns];
-            for head in x.chunks_exact_mut(head_dim) {
-                let spatial = &mut head[2 * grid.temporal_pairs..];
-                for (pair, turn) in spatial.as_chunks_mut::<2>().0.iter_mut().zip(turns.as_chunks::<2>().0) {
-                    let ([a, b], [cos, sin]) = (*pair, *turn);
-                    *pair = [a * cos - b * sin, a * sin + b * cos];
+    // SAFETY: declared access.
+    let grid = op.grid.map(|grid| (grid, unsafe { cx.read::<f32>(grid.table) }));
+    let (level, weight) = (cx.level, cx.vector(op.weight));
+    cx.for_rows(&mut x[..op.rows * op.dim], op.dim, WORK * op.dim, |first, x| {
+        level.run(Rms { op, x, first, weight, grid });
+    });
+}
+
+struct Rms<'a> {
+    op: &'a RmsNormRope,
+    x: &'a mut [f32],
+    first: usize,
+    weight: &'a [f32],
+    grid: Option<(Grid, &'a [f32])>,
+}
+
+impl Kernel for Rms<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let dim = self.op.dim;
+        for (row, x) in self.x.chunks_exact_mut(dim).enumerate() {
+            let mut square = s.splat(0.0);
+            for x in x.chunks(S::LANES) {
+                let x = s.load(x);
+                square = s.fma(x, x, square);
+            }
+            let inverse = s.splat(1.0 / libm::sqrtf(s.sum(square) / dim as f32 + self.op.eps));
+            for (x, weight) in x.chunks_mut(S::LANES).zip(self.weight.chunks(S::LANES)) {
+                let y = s.mul(s.mul(s.load(x), inverse), s.load(weight));
+                s.store(x, y);
+            }
+            if let Some((grid, table)) = &self.grid {
+                let head_dim = dim / grid.heads;
+                let numbers = head_dim - 2 * grid.temporal_pairs;
+                let turns = &table[(self.first + row) % grid.tokens * numbers..][..numbers];
+                for head in x.chunks_exact_mut(head_dim) {
+                    let spatial = head[2 * grid.temporal_pairs..].chunks_mut(S::LANES);
+                    for (x, turn) in spatial.zip(turns.chunks(S::LANES)) {
+                        let y = s.turn(s.load(x), s.load(turn));
+                        s.store(x, y);
+                    }
                 }
             }
         }

@@ -26,7 +26,7 @@ impl Need {
 
     /// Bytes that [`Scratch::new`] allocates.
     pub(crate) fn bytes(self, threads: usize) -> usize {
-        Block::bytes_for(self.shared) + threads * (Block::bytes_for(self.piece) + size_of::<Slot>())
+        Block::bytes_for(self.shared) + threads.max(1) * (Block::bytes_for(self.piece) + size_of::<Slot>())
     }
 }
 

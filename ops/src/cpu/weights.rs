@@ -1,18 +1,22 @@
 //! Weights in the layout the kernels compute with, prepared once.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
-use super::{block::Block, isa::Isa};
+use super::{block::Block, bytes::COLUMN_WORDS, simd::Level, tile};
 use crate::{
     backend::BackendError,
-    plan::{Plan, Weight},
-    quant::{TensorView, WeightSource},
+    plan::{Plan, Weight, WeightRole},
+    quant::{self, DType, TensorView, WeightSource},
 };
 
 /// A weight ready for its kernel.
 pub(crate) enum Prepared {
     /// Plain `f32`, row after row.
     Vector(Block, usize),
+    /// A matrix or convolution in panels of numbers.
+    Panels(Panels),
+    /// A quantised matrix in panels of bytes.
+    Bytes(BytePanels),
 }
 
 impl Prepared {
@@ -20,14 +24,43 @@ impl Prepared {
     pub(crate) fn vector(&self) -> &[f32] {
         match self {
             Prepared::Vector(block, len) => &block.as_slice()[..*len],
+            _ => &[],
         }
     }
+}
 
-    /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Prepared::Vector(block, _) => block.bytes(),
-        }
+/// Panels of one or two vectors of columns (see [`tile`]): term by term the weights of these columns. Columns beyond the last
+/// one are zero.
+pub(crate) struct Panels {
+    block: Block,
+    outputs: usize,
+    terms: usize,
+}
+
+impl Panels {
+    /// The panel that begins at `column`, and its vectors.
+    pub(crate) fn at(&self, column: usize, lanes: usize) -> (&[f32], usize) {
+        let vectors = tile::vectors_at(column, self.outputs, lanes);
+        (&self.block.as_slice()[column * self.terms..][..vectors * lanes * self.terms], vectors)
+    }
+}
+
+/// Panels of bytes: block by block of 32 terms first the bytes, four adjacent terms of each column in turn, then each column's
+/// scale.
+pub(crate) struct BytePanels {
+    block: Block,
+    outputs: usize,
+    blocks: usize,
+    /// A weight is (byte - offset) * scale.
+    pub(crate) offset: i32,
+}
+
+impl BytePanels {
+    /// The panel that begins at `column`, and its vectors.
+    pub(crate) fn at(&self, column: usize, lanes: usize) -> (&[u32], usize) {
+        let vectors = tile::vectors_at(column, self.outputs, lanes);
+        let words = self.blocks * COLUMN_WORDS;
+        (&self.block.as_slice()[column * words..][..vectors * lanes * words], vectors)
     }
 }
 
@@ -46,21 +79,96 @@ pub(crate) fn find<'a>(weight: &Weight, source: &'a dyn WeightSource) -> Result<
     Ok(view)
 }
 
+/// Whether a weight is kept as bytes.
+pub(crate) fn as_bytes(weight: &Weight, view: &TensorView<'_>) -> bool {
+    weight.role == WeightRole::Matrix && view.dtype.is_quantised() && view.cols().is_multiple_of(quant::BLOCK)
+}
+
+/// Words that [`prepare`] allocates.
+fn words(weight: &Weight, view: &TensorView<'_>, lanes: usize) -> usize {
+    let padded = view.rows().next_multiple_of(lanes);
+    if weight.role == WeightRole::Vector {
+        view.len()
+    } else if as_bytes(weight, view) {
+        padded * (view.cols() / quant::BLOCK) * COLUMN_WORDS
+    } else {
+        padded * view.cols()
+    }
+}
+
 /// Bytes that [`prepare`] allocates.
-pub(crate) fn bytes(_weight: &Weight, view: &TensorView<'_>, _isa: Isa) -> usize {
-    Block::bytes_for(view.len())
+pub(crate) fn bytes(weight: &Weight, view: &TensorView<'_>, level: Level) -> usize {
+    Block::bytes_for(words(weight, view, level.lanes()))
 }
 
 /// Brings one weight into its kernel's layout.
-pub(crate) fn prepare(_weight: &Weight, view: &TensorView<'_>, _isa: Isa) -> Prepared {
-    let mut block = Block::zeroed(view.len());
-    for (row, values) in block.as_mut_slice()[..view.len()].chunks_exact_mut(view.cols().max(1)).enumerate() {
-        view.row(row, values);
+fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Prepared {
+    let mut block = Block::zeroed(words(weight, view, level.lanes()));
+    match weight.role {
+        WeightRole::Vector => {
+            let values = &mut block.as_mut_slice()[..view.len()];
+            for (row, values) in values.chunks_exact_mut(view.cols().max(1)).enumerate() {
+                view.row(row, values);
+            }
+            Prepared::Vector(block, view.len())
+        }
+        _ if as_bytes(weight, view) => pack_bytes(view, level.lanes(), block),
+        _ => pack(weight, view, level.lanes(), block),
     }
-    Prepared::Vector(block, view.len())
+}
+
+fn pack(weight: &Weight, view: &TensorView<'_>, lanes: usize, mut block: Block) -> Prepared {
+    let (outputs, terms) = (view.rows(), view.cols());
+    // A convolution's terms run over its window first and channels last, like the pixels it reads.
+    let window = if weight.role == WeightRole::Conv { weight.shape[2..].iter().product() } else { 1 };
+    let channels = terms / window;
+    let mut row = vec![0.0; terms];
+    let words = block.as_mut_slice::<f32>();
+    for output in 0..outputs {
+        view.row(output, &mut row);
+        let (first, width) = panel_of(output, outputs, lanes);
+        let panel = &mut words[first * terms..][..width * terms];
+        for (at, value) in row.iter().enumerate() {
+            let term = at % window * channels + at / window;
+            panel[term * width + output - first] = *value;
+        }
+    }
+    Prepared::Panels(Panels { block, outputs, terms })
+}
+
+fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Prepared {
+    let (outputs, blocks) = (view.rows(), view.cols() / quant::BLOCK);
+    let offset = if view.dtype == DType::Q4 { 8 } else { 128 };
+    let scales = view.scales.unwrap_or(&[]).as_chunks::<2>().0;
+    // Codes are signed bytes, or pairs of nibbles that are unsigned already.
+    let byte = |at: usize| match view.dtype {
+        DType::Q4 => view.data[at / 2] >> (at % 2 * 4) & 15,
+        _ => view.data[at] ^ 128,
+    };
+    let words = block.as_mut_slice::<u32>();
+    for output in 0..outputs {
+        let (first, width) = panel_of(output, outputs, lanes);
+        for index in 0..blocks {
+            let block = &mut words[(first * blocks + index * width) * COLUMN_WORDS..][..width * COLUMN_WORDS];
+            let from = (output * blocks + index) * quant::BLOCK;
+            for four in 0..quant::BLOCK / 4 {
+                let bytes = core::array::from_fn(|i| byte(from + 4 * four + i));
+                block[four * width + output - first] = u32::from_le_bytes(bytes);
+            }
+            let scale = half::f16::from_le_bytes(scales[output * blocks + index]).to_f32();
+            block[quant::BLOCK / 4 * width + output - first] = scale.to_bits();
+        }
+    }
+    Prepared::Bytes(BytePanels { block, outputs, blocks, offset })
+}
+
+/// First column and width of the panel that holds a column.
+fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
+    let first = column / (tile::VECTORS * lanes) * tile::VECTORS * lanes;
+    (first, tile::vectors_at(first, columns, lanes) * lanes)
 }
 
 /// Prepares all weights of a plan.
-pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, isa: Isa) -> Result<Vec<Prepared>, BackendError> {
-    plan.weights.iter().map(|weight| Ok(prepare(weight, &find(weight, source)?, isa))).collect()
+pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<Vec<Prepared>, BackendError> {
+    plan.weights.iter().map(|weight| Ok(prepare(weight, &find(weight, source)?, level))).collect()
 }

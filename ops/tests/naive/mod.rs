@@ -371,9 +371,11 @@ impl<'a> Machine<'a> {
             let scores = self.scores(op, row, head, history);
             let forced = |j: usize| j < op.force_sink || j + op.force_recent >= history;
             let mut order: Vec<usize> = (0..history).collect();
-            order.sort_by(|&a, &b| // Not total_cmp: 0 and -0 are a tie.
+            order.sort_by(|&a, &b| {
+                // Not total_cmp: 0 and -0 are a tie.
                 let score = scores[b].partial_cmp(&scores[a]).expect("finite scores");
-                forced(b).cmp(&forced(a)).then(score).then(a.cmp(&b)));
+                forced(b).cmp(&forced(a)).then(score).then(a.cmp(&b))
+            });
             order.truncate(op.k);
             order.sort_unstable();
             routes.extend(order.iter().map(|&j| j as u32));

@@ -26,6 +26,7 @@ pub fn all(m: &mut Maker) {
     pixels(m);
     noise(m);
     small(m);
+    by_size(m);
 }
 
 fn linear_case(
@@ -472,4 +473,41 @@ fn small(m: &mut Maker) {
         let y = m.random("y", frames * features, 1.0);
         m.case(Timestep { y, frames, features }, Params { timestep, ..Params::default() }, 1e-6);
     }
+}
+
+/// Shapes that choose other kernels on the GPU: enough tiles for the wide matrix products, heads of 33 to 64 features.
+fn by_size(m: &mut Maker) {
+    for (i, dtype) in [DType::F32, DType::F16, DType::Q8, DType::Q4].into_iter().enumerate() {
+        linear_case(m, dtype, [1030, 64, 140], ACTIVATIONS[i], i as u32);
+    }
+    let conv = Conv {
+        size: [64, 34],
+        channels: [8, 4],
+        outputs: 20,
+        kernel: 3,
+        stride: 1,
+        upsample: false,
+        bias: true,
+        residual: true,
+        activation: Activation::Relu,
+    };
+    convolution(m, DType::F32, Conv { ..conv });
+    convolution(m, DType::F16, Conv { size: [32, 34], upsample: true, channels: [4, 0], ..conv });
+    let (q, k, v) = (m.random("q", 9 * 48, 3.0), m.random("k", 20 * 48, 1.5), m.random("v", 20 * 48, 1.0));
+    let y = m.random("y", 9 * 48, 1.0);
+    m.case(CrossAttention { q, k, v, y, rows: 9, context: 20, heads: 1, head_dim: 48 }, Params::default(), 1e-5);
+    attention_case(
+        m,
+        Window {
+            chunk: 2,
+            tokens: 20,
+            heads: 2,
+            head_dim: 42,
+            pairs: 9,
+            slots: 6,
+            max_history: 4,
+            history: 3,
+            route: 2,
+        },
+    );
 }

@@ -1,0 +1,168 @@
+//! One kernel source for every instruction set.
+//!
+//! A kernel is a value with a generic `run` written against [`Simd`]: vectors of a fixed number of lanes. [`Level::run`]
+//! instantiates it inside a function compiled for the level's instruction set, so everything it inlines is. A token of a
+//! [`Simd`] type exists only where its instructions do, which is why its methods are safe.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use super::isa::Isa;
+
+/// Vectors of `f32` and `i32` of the same number of lanes.
+///
+/// Implementations are `#[inline(always)]`, and so must be everything on the way from [`Kernel::run`] to them.
+pub(crate) trait Simd: Copy {
+    /// `LANES` numbers.
+    type F: Copy;
+    /// `LANES` integers of 32 bits, or four times as many bytes.
+    type I: Copy;
+    /// Lanes of a vector, at most [`MAX_LANES`].
+    const LANES: usize;
+    /// Rows of a tile of two vectors each whose sums fit the registers, at most [`MAX_ROWS`](super::tile::MAX_ROWS).
+    const ROWS: usize;
+    /// The same for byte dot products, which keep integer sums beside them.
+    const BYTE_ROWS: usize;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::F;
+    /// a + b.
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a - b.
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a * b.
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a / b.
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The larger of each lane.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller of each lane.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a * b + c, fused where the instruction set can.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// 2^n for whole n in -127 ..= 127; 0 for -127.
+    fn pow2(self, n: Self::F) -> Self::F;
+    /// Products of complex numbers, (re, im) in adjacent lanes.
+    fn turn(self, x: Self::F, by: Self::F) -> Self::F;
+    /// `LANES` numbers from `x` on.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load_at(self, x: *const f32) -> Self::F;
+    /// The first `n <= LANES` numbers from `x` on, then zeros.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load_first(self, x: *const f32, n: usize) -> Self::F;
+    /// Writes the first `n <= LANES` lanes.
+    ///
+    /// # Safety
+    /// `n` numbers must be writable.
+    unsafe fn store_first(self, y: *mut f32, n: usize, v: Self::F);
+    /// All lanes `x`.
+    fn splat_i(self, x: i32) -> Self::I;
+    /// `LANES` words from `x` on.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn words_at(self, x: *const u32) -> Self::I;
+    /// In each lane: sum + the dot product of four unsigned bytes of `w` with four signed bytes of `a`, none of them -128.
+    fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I;
+    /// Integers below 2^24 in magnitude as numbers.
+    fn to_f(self, x: Self::I) -> Self::F;
+
+    /// The first `LANES` numbers of `x`, or all and then zeros.
+    #[inline(always)]
+    fn load(self, x: &[f32]) -> Self::F {
+        // SAFETY: both reads are within the slice.
+        unsafe { if x.len() >= Self::LANES { self.load_at(x.as_ptr()) } else { self.load_first(x.as_ptr(), x.len()) } }
+    }
+
+    /// Writes as many lanes as `y` has room for.
+    #[inline(always)]
+    fn store(self, y: &mut [f32], v: Self::F) {
+        // SAFETY: the write is within the slice.
+        unsafe { self.store_first(y.as_mut_ptr(), y.len().min(Self::LANES), v) }
+    }
+
+    /// Sum of all lanes, always in the same order.
+    #[inline(always)]
+    fn sum(self, v: Self::F) -> f32 {
+        let mut lanes = [0.0; MAX_LANES];
+        self.store(&mut lanes[..Self::LANES], v);
+        let mut width = Self::LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+}
+
+/// Most lanes of any instruction set.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// Work that can be instantiated for any instruction set.
+pub(crate) trait Kernel {
+    /// What it returns.
+    type Output;
+    /// Whether it uses [`Simd::dot4`]. Others need no copy of their own for instruction sets that differ in nothing else.
+    const BYTES: bool = false;
+
+    /// Does the work. Implementations are `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// An instruction set that this machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Level(Isa);
+
+impl Level {
+    /// The level of `isa`, if it is available.
+    pub(crate) fn new(isa: Isa) -> Option<Level> {
+        isa.available().then_some(Level(isa))
+    }
+
+    /// Which it is.
+    pub(crate) fn isa(self) -> Isa {
+        self.0
+    }
+
+    /// Lanes of a vector.
+    pub(crate) fn lanes(self) -> usize {
+        struct Lanes;
+        impl Kernel for Lanes {
+            type Output = usize;
+
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::LANES
+            }
+        }
+        self.run(Lanes)
+    }
+
+    /// Runs a kernel compiled for this level.
+    #[inline]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a level exists only where its instruction set is available.
+            Isa::Avx2 => unsafe { x86::run_avx2(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Isa::Avx512Vnni if K::BYTES => unsafe { x86::run_avx512_vnni(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Isa::Avx512 | Isa::Avx512Vnni => unsafe { x86::run_avx512(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => neon::run(kernel),
+            _ => kernel.run(portable::Portable),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Arm NEON, which every 64-bit Arm has: pairs of registers, so that a vector has eight lanes.
+
+use core::arch::aarch64::*;
+
+use super::{Kernel, Simd};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Neon;
+
+/// Runs a kernel; the target's baseline needs no switch.
+pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon)
+}
+
+macro_rules! both {
+    ($f:ident, $($v:ident),+) => {
+        // SAFETY: NEON is part of the target's baseline.
+        unsafe { ($f($($v.0),+), $f($($v.1),+)) }
+    };
+}
+
+impl Simd for Neon {
+    type F = (float32x4_t, float32x4_t);
+    type I = (int32x4_t, int32x4_t);
+    const LANES: usize = 8;
+    const ROWS: usize = 6;
+    const BYTE_ROWS: usize = 3;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        let x = (x, x);
+        both!(vdupq_n_f32, x)
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        both!(vaddq_f32, a, b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        both!(vsubq_f32, a, b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        both!(vmulq_f32, a, b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        both!(vdivq_f32, a, b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        both!(vmaxq_f32, a, b)
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        both!(vminq_f32, a, b)
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        both!(vfmaq_f32, c, a, b)
+    }
+
+    #[inline(always)]
+    fn pow2(self, n: Self::F) -> Self::F {
+        // 2^23 + 127 puts n + 127 in the low bits.
+        let n = self.add(n, self.splat(8_388_735.0));
+        let bits = both!(vreinterpretq_u32_f32, n);
+        // SAFETY: NEON is part of the target's baseline.
+        let bits = unsafe { (vshlq_n_u32::<23>(bits.0), vshlq_n_u32::<23>(bits.1)) };
+        both!(vreinterpretq_f32_u32, bits)
+    }
+
+    #[inline(always)]
+    fn turn(self, x: Self::F, by: Self::F) -> Self::F {
+        let (cos, sin) = (both!(vtrn1q_f32, by, by), both!(vtrn2q_f32, by, by));
+        let swapped = both!(vrev64q_f32, x);
+        // (re, im) * i = (-im, re): the swapped lanes with the first of each pair negated.
+        let sign = [-1.0f32, 1.0, -1.0, 1.0];
+        // SAFETY: `sign` has four elements.
+        let sign = unsafe { vld1q_f32(sign.as_ptr()) };
+        let sign = (sign, sign);
+        self.fma(x, cos, self.mul(self.mul(swapped, sign), sin))
+    }
+
+    #[inline(always)]
+    unsafe fn load_at(self, x: *const f32) -> Self::F {
+        // SAFETY: the caller's promise.
+        unsafe { (vld1q_f32(x), vld1q_f32(x.add(4))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, x: *const f32, n: usize) -> Self::F {
+        let mut lanes = [0.0; 8];
+        // SAFETY: the caller's promise; then eight elements of an array.
+        unsafe {
+            lanes[..n].copy_from_slice(core::slice::from_raw_parts(x, n));
+            self.load_at(lanes.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, y: *mut f32, n: usize, v: Self::F) {
+        let mut lanes = [0.0; 8];
+        // SAFETY: eight elements of an array, then the caller's promise.
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), v.0);
+            vst1q_f32(lanes.as_mut_ptr().add(4), v.1);
+            core::slice::from_raw_parts_mut(y, n).copy_from_slice(&lanes[..n]);
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> Self::I {
+        let x = (x, x);
+        both!(vdupq_n_s32, x)
+    }
+
+    #[inline(always)]
+    unsafe fn words_at(self, x: *const u32) -> Self::I {
+        // SAFETY: the caller's promise.
+        unsafe { (vld1q_s32(x.cast()), vld1q_s32(x.cast::<i32>().add(4))) }
+    }
+
+    /// Bytes of `w` minus 128 are signed, and their products with `a` fit 16 bits in pairs; 128 times the sum of `a` makes up.
+    #[inline(always)]
+    fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I {
+        let half = |sum: int32x4_t, w: int32x4_t, a: int32x4_t| {
+            // SAFETY: NEON is part of the target's baseline.
+            unsafe {
+                let (w, a) = (vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a));
+                let w = veorq_s8(w, vdupq_n_s8(-128));
+                let low = vmull_s8(vget_low_s8(w), vget_low_s8(a));
+                let high = vmull_s8(vget_high_s8(w), vget_high_s8(a));
+                let sum = vpadalq_s16(sum, vpaddq_s16(low, high));
+                vaddq_s32(sum, vshlq_n_s32::<7>(vpaddlq_s16(vpaddlq_s8(a))))
+            }
+        };
+        (half(sum.0, w.0, a.0), half(sum.1, w.1, a.1))
+    }
+
+    #[inline(always)]
+    fn to_f(self, x: Self::I) -> Self::F {
+        both!(vcvtq_f32_s32, x)
+    }
+}

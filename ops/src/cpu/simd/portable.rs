@@ -1,0 +1,122 @@
+//! Lanes in plain Rust: eight, whatever the machine has, and no fused multiply-add, so that every machine computes the same bits.
+
+use super::Simd;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+const LANES: usize = 8;
+
+#[inline(always)]
+fn zip<T: Copy>(a: [T; LANES], b: [T; LANES], f: impl Fn(T, T) -> T) -> [T; LANES] {
+    core::array::from_fn(|i| f(a[i], b[i]))
+}
+
+impl Simd for Portable {
+    type F = [f32; LANES];
+    type I = [i32; LANES];
+    const LANES: usize = LANES;
+    const ROWS: usize = 3;
+    const BYTE_ROWS: usize = 2;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        self.add(self.mul(a, b), c)
+    }
+
+    #[inline(always)]
+    fn pow2(self, n: Self::F) -> Self::F {
+        // 2^23 + 127 puts n + 127 in the low bits.
+        n.map(|n| f32::from_bits((n + 8_388_735.0).to_bits() << 23))
+    }
+
+    #[inline(always)]
+    fn turn(self, x: Self::F, by: Self::F) -> Self::F {
+        let mut y = x;
+        for i in (0..LANES).step_by(2) {
+            y[i] = x[i] * by[i] - x[i + 1] * by[i + 1];
+            y[i + 1] = x[i + 1] * by[i] + x[i] * by[i + 1];
+        }
+        y
+    }
+
+    #[inline(always)]
+    unsafe fn load_at(self, x: *const f32) -> Self::F {
+        // SAFETY: the caller's promise.
+        unsafe { x.cast::<Self::F>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, x: *const f32, n: usize) -> Self::F {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: the caller's promise.
+        lanes[..n].copy_from_slice(unsafe { core::slice::from_raw_parts(x, n) });
+        lanes
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, y: *mut f32, n: usize, v: Self::F) {
+        // SAFETY: the caller's promise.
+        unsafe { core::slice::from_raw_parts_mut(y, n) }.copy_from_slice(&v[..n]);
+    }
+
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> Self::I {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn words_at(self, x: *const u32) -> Self::I {
+        // SAFETY: the caller's promise.
+        unsafe { x.cast::<Self::I>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I {
+        core::array::from_fn(|i| {
+            let (w, a) = (w[i], a[i]);
+            let product = |shift: u32| ((w >> shift) & 255) * ((a << (24 - shift)) >> 24);
+            sum[i] + product(0) + product(8) + product(16) + product(24)
+        })
+    }
+
+    #[inline(always)]
+    fn to_f(self, x: Self::I) -> Self::F {
+        x.map(|x| x as f32)
+    }
+}

@@ -1,0 +1,263 @@
+//! AVX2 with FMA, and AVX-512 with and without VNNI.
+
+use core::arch::x86_64::*;
+
+use super::{Kernel, Simd};
+
+/// Proof that AVX2 and FMA are there.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+/// Proof that AVX-512 F, BW, DQ and VL are there, and VNNI where it says so.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512<const VNNI: bool>(());
+
+/// Runs a kernel compiled for AVX2.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
+}
+
+/// Runs a kernel compiled for AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<false>(()))
+}
+
+/// Runs a kernel compiled for AVX-512 with VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) fn run_avx512_vnni<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<true>(()))
+}
+
+macro_rules! proven {
+    ($call:expr) => {
+        // SAFETY: the token proves that the instructions are there.
+        unsafe { $call }
+    };
+}
+
+macro_rules! passed_on {
+    ($call:expr) => {
+        // SAFETY: the token proves that the instructions are there; what the memory must be like is the caller's promise.
+        unsafe { $call }
+    };
+}
+
+/// Masks of the first n of 8 lanes: eight words from 8 - n on.
+static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+impl Simd for Avx2 {
+    type F = __m256;
+    type I = __m256i;
+    const LANES: usize = 8;
+    const ROWS: usize = 6;
+    const BYTE_ROWS: usize = 3;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        proven!(_mm256_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        proven!(_mm256_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        proven!(_mm256_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        proven!(_mm256_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        proven!(_mm256_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        proven!(_mm256_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        proven!(_mm256_min_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        proven!(_mm256_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn pow2(self, n: __m256) -> __m256 {
+        // 2^23 + 127 puts n + 127 in the low bits.
+        let bits = proven!(_mm256_castps_si256(_mm256_add_ps(n, _mm256_set1_ps(8_388_735.0))));
+        proven!(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(bits)))
+    }
+
+    #[inline(always)]
+    fn turn(self, x: __m256, by: __m256) -> __m256 {
+        let crossed = proven!(_mm256_mul_ps(_mm256_permute_ps::<0b10_11_00_01>(x), _mm256_movehdup_ps(by)));
+        proven!(_mm256_fmaddsub_ps(x, _mm256_moveldup_ps(by), crossed))
+    }
+
+    #[inline(always)]
+    unsafe fn load_at(self, x: *const f32) -> __m256 {
+        passed_on!(_mm256_loadu_ps(x))
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, x: *const f32, n: usize) -> __m256 {
+        let mask = FIRST[8 - n..].as_ptr();
+        passed_on!(_mm256_maskload_ps(x, _mm256_loadu_si256(mask.cast())))
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, y: *mut f32, n: usize, v: __m256) {
+        if n == 8 {
+            return passed_on!(_mm256_storeu_ps(y, v));
+        }
+        let mask = FIRST[8 - n..].as_ptr();
+        passed_on!(_mm256_maskstore_ps(y, _mm256_loadu_si256(mask.cast()), v));
+    }
+
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> __m256i {
+        proven!(_mm256_set1_epi32(x))
+    }
+
+    #[inline(always)]
+    unsafe fn words_at(self, x: *const u32) -> __m256i {
+        passed_on!(_mm256_loadu_si256(x.cast()))
+    }
+
+    /// Even and odd bytes apart, so that products of full-range bytes do not saturate as those of `maddubs` do.
+    #[inline(always)]
+    fn dot4(self, sum: __m256i, w: __m256i, a: __m256i) -> __m256i {
+        let w_even = proven!(_mm256_and_si256(w, _mm256_set1_epi16(255)));
+        let w_odd = proven!(_mm256_srli_epi16::<8>(w));
+        let a_even = proven!(_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a)));
+        let a_odd = proven!(_mm256_srai_epi16::<8>(a));
+        let sum = proven!(_mm256_add_epi32(sum, _mm256_madd_epi16(w_even, a_even)));
+        proven!(_mm256_add_epi32(sum, _mm256_madd_epi16(w_odd, a_odd)))
+    }
+
+    #[inline(always)]
+    fn to_f(self, x: __m256i) -> __m256 {
+        proven!(_mm256_cvtepi32_ps(x))
+    }
+}
+
+impl<const VNNI: bool> Simd for Avx512<VNNI> {
+    type F = __m512;
+    type I = __m512i;
+    const LANES: usize = 16;
+    const ROWS: usize = 8;
+    const BYTE_ROWS: usize = 6;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        proven!(_mm512_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        proven!(_mm512_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        proven!(_mm512_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        proven!(_mm512_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        proven!(_mm512_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        proven!(_mm512_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        proven!(_mm512_min_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        proven!(_mm512_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn pow2(self, n: __m512) -> __m512 {
+        // 2^23 + 127 puts n + 127 in the low bits.
+        let bits = proven!(_mm512_castps_si512(_mm512_add_ps(n, _mm512_set1_ps(8_388_735.0))));
+        proven!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(bits)))
+    }
+
+    #[inline(always)]
+    fn turn(self, x: __m512, by: __m512) -> __m512 {
+        let crossed = proven!(_mm512_mul_ps(_mm512_permute_ps::<0b10_11_00_01>(x), _mm512_movehdup_ps(by)));
+        proven!(_mm512_fmaddsub_ps(x, _mm512_moveldup_ps(by), crossed))
+    }
+
+    #[inline(always)]
+    unsafe fn load_at(self, x: *const f32) -> __m512 {
+        passed_on!(_mm512_loadu_ps(x))
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, x: *const f32, n: usize) -> __m512 {
+        passed_on!(_mm512_maskz_loadu_ps(((1u32 << n) - 1) as u16, x))
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, y: *mut f32, n: usize, v: __m512) {
+        if n == 16 {
+            return passed_on!(_mm512_storeu_ps(y, v));
+        }
+        passed_on!(_mm512_mask_storeu_ps(y, ((1u32 << n) - 1) as u16, v));
+    }
+
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> __m512i {
+        proven!(_mm512_set1_epi32(x))
+    }
+
+    #[inline(always)]
+    unsafe fn words_at(self, x: *const u32) -> __m512i {
+        passed_on!(_mm512_loadu_si512(x.cast()))
+    }
+
+    #[inline(always)]
+    fn dot4(self, sum: __m512i, w: __m512i, a: __m512i) -> __m512i {
+        if VNNI {
+            return proven!(_mm512_dpbusd_epi32(sum, w, a));
+        }
+        // As for AVX2.
+        let w_even = proven!(_mm512_and_si512(w, _mm512_set1_epi16(255)));
+        let w_odd = proven!(_mm512_srli_epi16::<8>(w));
+        let a_even = proven!(_mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(a)));
+        let a_odd = proven!(_mm512_srai_epi16::<8>(a));
+        let sum = proven!(_mm512_add_epi32(sum, _mm512_madd_epi16(w_even, a_even)));
+        proven!(_mm512_add_epi32(sum, _mm512_madd_epi16(w_odd, a_odd)))
+    }
+
+    #[inline(always)]
+    fn to_f(self, x: __m512i) -> __m512 {
+        proven!(_mm512_cvtepi32_ps(x))
+    }
+}

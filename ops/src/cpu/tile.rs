@@ -1,0 +1,142 @@
+//! The product of matrices that linear layers, convolutions and attention are made of: a few rows times a panel of columns, all
+//! sums in registers.
+//!
+//! The right operand is packed in panels: for each term of the sum, one or two vectors of adjacent columns. The left operand
+//! stays where it is; its elements are broadcast. Every output is one chain of additions in the order of the sum, whatever
+//! rows it shares a tile with, so splitting work never changes bits.
+
+use super::simd::Simd;
+
+/// Most rows of a tile.
+pub(crate) const MAX_ROWS: usize = 8;
+
+/// Vectors of a full panel; the last one of a matrix may be single.
+pub(crate) const VECTORS: usize = 2;
+
+/// Columns of the panel that begins at `column` of `columns`, in vectors.
+pub(crate) fn vectors_at(column: usize, columns: usize, lanes: usize) -> usize {
+    (columns - column).div_ceil(lanes).min(VECTORS)
+}
+
+/// A left operand: element (row, term) of segment s lies at `row * row_step + s * segment_step + term * term_step`. The sum runs over
+/// all segments' terms.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) row_step: usize,
+    pub(crate) segments: usize,
+    pub(crate) segment_step: usize,
+    pub(crate) terms: usize,
+    pub(crate) term_step: usize,
+}
+
+impl<'a> Left<'a> {
+    /// Rows of `terms` adjacent elements, `row_step` apart.
+    pub(crate) fn rows(data: &'a [f32], rows: usize, row_step: usize, terms: usize) -> Self {
+        Self { data, rows, row_step, segments: 1, segment_step: 0, terms, term_step: 1 }
+    }
+
+    /// Elements from the first to the last one used.
+    fn extent(&self) -> usize {
+        (self.rows - 1) * self.row_step
+            + (self.segments - 1) * self.segment_step
+            + (self.terms - 1) * self.term_step
+            + 1
+    }
+}
+
+/// What becomes of a tile's sums.
+pub(crate) trait Finish<S: Simd, const V: usize> {
+    /// Takes the sums of rows `row .. row + R`. Implementations are `#[inline(always)]`, and short, for there is a copy for each R.
+    fn take<const R: usize>(&mut self, s: S, row: usize, sums: &[[S::F; V]; R]);
+
+    /// Does the rest of the work for rows `row .. row + rows` just taken.
+    #[inline(always)]
+    fn finish(&mut self, s: S, row: usize, rows: usize) {
+        let _ = (s, row, rows);
+    }
+}
+
+/// Rows of each of the tiles that `rows` are cut into, all nearly equal, as (first row, rows).
+#[inline(always)]
+pub(crate) fn cut(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tiles = rows.div_ceil(most);
+    (0..tiles).map(move |tile| (tile * rows / tiles, (tile + 1) * rows / tiles - tile * rows / tiles))
+}
+
+/// Makes constant rows of a number of rows up to a constant `$most`; nothing is compiled for more.
+macro_rules! with_rows {
+    ($rows:expr, $most:expr, $call:ident!()) => {
+        match $rows {
+            1 => $call!(1),
+            2 if $most >= 2 => $call!(2),
+            3 if $most >= 3 => $call!(3),
+            4 if $most >= 4 => $call!(4),
+            5 if $most >= 5 => $call!(5),
+            6 if $most >= 6 => $call!(6),
+            7 if $most >= 7 => $call!(7),
+            8 if $most >= 8 => $call!(8),
+            _ => unreachable!("tiles have at most {} rows", $most),
+        }
+    };
+}
+pub(crate) use with_rows;
+
+/// Multiplies all rows of `left` with a panel of `V` vectors.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd, const V: usize>(s: S, left: Left<'_>, panel: &[f32], finish: &mut impl Finish<S, V>) {
+    if left.rows == 0 || left.terms == 0 || left.segments == 0 {
+        return;
+    }
+    assert!(left.extent() <= left.data.len(), "the left operand is too short");
+    assert!(left.segments * left.terms * V * S::LANES <= panel.len(), "the panel is too short");
+    for (row, rows) in cut(left.rows, S::ROWS) {
+        macro_rules! go {
+            ($rows:literal) => {{
+                // SAFETY: the assertions above.
+                let sums = unsafe { tile::<S, $rows, V>(s, &left, row, panel.as_ptr()) };
+                finish.take(s, row, &sums);
+            }};
+        }
+        with_rows!(rows, S::ROWS, go!());
+        finish.finish(s, row, rows);
+    }
+}
+
+/// Sums of rows `row .. row + R`.
+///
+/// # Safety
+/// `left.data` holds `left.extent()` elements and has these rows; `panel` holds `V` vectors for each term of the sum.
+#[inline(always)]
+unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+    s: S,
+    left: &Left<'_>,
+    row: usize,
+    panel: *const f32,
+) -> [[S::F; V]; R] {
+    let mut sums = [[s.splat(0.0); V]; R];
+    let (row_step, term_step) = (left.row_step, left.term_step);
+    let mut b = panel;
+    for segment in 0..left.segments {
+        // SAFETY: the caller's promise; the last addition may point one term past the end, but is not read.
+        unsafe {
+            let mut a = left.data.as_ptr().add(row * row_step + segment * left.segment_step);
+            for _ in 0..left.terms {
+                let mut columns = [s.splat(0.0); V];
+                for (v, column) in columns.iter_mut().enumerate() {
+                    *column = s.load_at(b.add(v * S::LANES));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = s.splat(*a.add(r * row_step));
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = s.fma(x, column, *sum);
+                    }
+                }
+                a = a.wrapping_add(term_step);
+                b = b.add(V * S::LANES);
+            }
+        }
+    }
+    sums
+}
