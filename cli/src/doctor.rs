@@ -77,7 +77,7 @@ impl Candidate {
                 use causeway_ops::gpu::{AdapterChoice, GpuBackend, GpuOptions};
                 let adapter = Some(AdapterChoice::Index(adapter.index));
                 let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
-                Ok(Box::new(GpuBackend::new(world.plan.clone(), model, &options)?))
+                Ok(Box::new(GpuBackend::new(world.plan.clone(), model, options)?))
             }
         }
     }

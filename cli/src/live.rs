@@ -181,6 +181,7 @@ impl Live {
     }
 
     /// Picture size in pixels (width, height).
+    #[cfg(feature = "window")]
     pub fn picture(&self) -> (usize, usize) {
         self.session.picture()
     }
