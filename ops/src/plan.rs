@@ -185,6 +185,23 @@ impl Plan {
         total
     }
 
+    /// Bytes that the plan itself holds on the heap: names, shapes, nodes, constants (of an exactly sized
+    /// copy, which is what a backend keeps).
+    pub fn bytes(&self) -> usize {
+        let buffer = |b: &Buffer| {
+            let constant = if let BufferKind::Constant(data) = &b.kind { 4 * data.len() } else { 0 };
+            b.name.len() + constant
+        };
+        let weight = |w: &Weight| w.name.len() + size_of::<usize>() * w.shape.len();
+        let pass = |p: &Pass| p.name.len() + size_of::<Op>() * p.nodes.len();
+        size_of::<Buffer>() * self.buffers.len()
+            + size_of::<Weight>() * self.weights.len()
+            + size_of::<Pass>() * self.passes.len()
+            + self.buffers.iter().map(buffer).sum::<usize>()
+            + self.weights.iter().map(weight).sum::<usize>()
+            + self.passes.iter().map(pass).sum::<usize>()
+    }
+
     /// Ids of all state buffers, in order: what a snapshot holds.
     pub fn state(&self) -> impl Iterator<Item = BufferId> + '_ {
         (0..self.buffers.len() as u32).map(BufferId).filter(|&id| self.buffer(id).kind == BufferKind::State)

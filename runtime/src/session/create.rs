@@ -28,16 +28,17 @@ impl Session {
     pub fn new(model: &Model<'_>, mut options: SessionOptions) -> Result<Self, SessionError> {
         let config = model.config();
         let settled = options.settle(config)?;
-        let world = WorldPlan::new(config, settled.ring.window, settled.route)?;
+        let mut world = WorldPlan::new(config, settled.ring.window, settled.route)?;
+        let plan = core::mem::take(&mut world.plan);
         let opening = opening(model, &options.start, settled.event)?;
         let (width, height) = config.picture();
         let queue = Queue::new(options.queue, 4 * width * height);
         let dit = &config.dit;
         let rope = (dit.rope_dims()[0], dit.rope_theta);
         let tables = Tables::new(&settled.ring, rope.0, dit.actions.len(), dit.events.len());
-        let own = queue.memory() + tables.memory() + opening.memory();
+        let own = queue.memory() + tables.memory() + opening.memory() + plan.bytes();
         let clock = options.clock.take().unwrap_or_else(default_clock);
-        let backend = backend(model, &world.plan, &mut options, own)?;
+        let backend = backend(model, &plan, &mut options, own)?;
         Ok(Self {
             fingerprint: fingerprint(config, &settled, backend.arena_bytes()),
             backend,
@@ -89,7 +90,7 @@ fn backend(
     let result = match &options.backend {
         BackendChoice::Cpu => cpu(model, plan, options, cap),
         #[cfg(feature = "gpu")]
-        BackendChoice::Gpu(adapter) => gpu(model, plan, adapter, cap),
+        BackendChoice::Gpu(adapter) => gpu(model, plan, adapter, true, cap),
         #[cfg(feature = "gpu")]
         BackendChoice::Auto => match gpu_if_real(model, plan, cap) {
             Some(result) => result,
@@ -190,16 +191,19 @@ fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
+/// The adapter a host named, or the best one for an empty name.
 #[cfg(feature = "gpu")]
 fn gpu(
     model: &Model<'_>,
     plan: &Plan,
     adapter: &str,
+    software: bool,
     memory_cap: Option<usize>,
 ) -> Result<Box<dyn Backend>, BackendError> {
     use causeway_ops::gpu::{GpuBackend, GpuOptions};
-    let adapter = (!adapter.is_empty()).then(|| adapter.into());
-    Ok(Box::new(GpuBackend::new(plan.clone(), model, GpuOptions { adapter, memory_cap, ..GpuOptions::default() })?))
+    let adapter = if adapter.is_empty() { None } else { adapter.parse().ok() };
+    let options = GpuOptions { adapter, software, memory_cap, ..GpuOptions::default() };
+    Ok(Box::new(GpuBackend::new(plan.clone(), model, options)?))
 }
 
 /// A hardware GPU, if there is one: a software adapter is slower than the CPU backend.
@@ -209,11 +213,9 @@ fn gpu_if_real(
     plan: &Plan,
     memory_cap: Option<usize>,
 ) -> Option<Result<Box<dyn Backend>, BackendError>> {
-    let adapters = causeway_ops::gpu::adapters();
-    let real = adapters.iter().find(|adapter| !adapter.software)?;
-    match gpu(model, plan, &real.name, memory_cap) {
+    match gpu(model, plan, "", false, memory_cap) {
         Err(BackendError::NoAdapter(why) | BackendError::Unsupported(why)) => {
-            log::warn!("the GPU `{}` is not used: {why}", real.name);
+            log::info!("computing on the CPU, for no GPU can be used: {why}");
             None
         }
         result => Some(result),

@@ -266,7 +266,7 @@ impl Session {
         self.backend.plan()
     }
 
-    /// The plan's passes and buffers.
+    /// The plan's passes and buffers; the plan itself lies with the backend ([`Session::plan`]).
     pub fn world(&self) -> &WorldPlan {
         &self.world
     }
@@ -276,10 +276,10 @@ impl Session {
         self.backend.as_mut()
     }
 
-    /// Bytes held, by purpose; `overhead` includes frame buffers and tables.
+    /// Bytes held, by purpose; `overhead` includes frame buffers, tables and the plan.
     pub fn memory(&self) -> Memory {
         let mut memory = self.backend.memory();
-        memory.overhead += self.queue.memory() + self.tables.memory() + self.opening.memory();
+        memory.overhead += self.queue.memory() + self.tables.memory() + self.opening.memory() + self.plan().bytes();
         memory
     }
 

@@ -1,0 +1,75 @@
+//! Whole frames on the GPU (lavapipe or better) against the CPU. Fails, not skips, where there is no adapter.
+#![cfg(feature = "gpu")]
+
+use causeway_ops::quant::DType;
+use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Session, SessionOptions};
+use causeway_tests::{
+    stream::{cpu, next_frame, open, script},
+    tiny::{model_bytes, tiny_config, tiny_model_bytes},
+};
+
+/// Every step of a stream feeds on the one before, so rounding differences grow; these bounds are on 8-bit pixels after 32 frames.
+const MEAN: f64 = 0.5;
+const WORST: u8 = 24;
+
+fn frames(model: &Model<'_>, backend: BackendChoice, route: usize, budget: Budget) -> Vec<Vec<u8>> {
+    let options = SessionOptions { backend, route: Some(route), ..cpu(3) };
+    let mut session = Session::new(model, options).unwrap();
+    (0..32)
+        .map(|n| {
+            let (action, event) = script(n);
+            session.set_action(&action).unwrap();
+            if let Some(event) = event {
+                session.queue_event(event, EventTime::NextChunk).unwrap();
+            }
+            next_frame(&mut session, budget)
+        })
+        .collect()
+}
+
+fn compare(name: &str, model: &Model<'_>, route: usize) {
+    let cpu = frames(model, BackendChoice::Cpu, route, Budget::Frame);
+    let gpu = frames(model, BackendChoice::Gpu(String::new()), route, Budget::Frame);
+    for (n, (a, b)) in cpu.iter().zip(&gpu).enumerate() {
+        let difference = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+        let worst = difference().max().unwrap_or(0);
+        let mean = difference().map(f64::from).sum::<f64>() / a.len() as f64;
+        assert!(worst <= WORST && mean <= MEAN, "{name}, frame {n}: worst {worst}, mean {mean}");
+    }
+    assert!(cpu.windows(2).any(|pair| pair[0] != pair[1]), "{name}: the stream stands still");
+}
+
+#[test]
+fn thirty_two_frames_agree() {
+    let bytes = tiny_model_bytes(1);
+    compare("dense", &open(&bytes), 0);
+    compare("routed", &open(&bytes), 2);
+    let mut config = tiny_config();
+    config.dit.dim = 64;
+    let bytes = model_bytes(&config, DType::F16, 1);
+    compare("f16 weights", &open(&bytes), 0);
+}
+
+/// Pumped in slices, the GPU makes the same frames as in one go.
+#[test]
+fn slices_do_not_change_gpu_frames() {
+    let bytes = tiny_model_bytes(1);
+    let model = open(&bytes);
+    let gpu = || BackendChoice::Gpu(String::new());
+    assert_eq!(frames(&model, gpu(), 0, Budget::Frame), frames(&model, gpu(), 0, Budget::Micros(500)));
+}
+
+#[test]
+fn a_gpu_snapshot_has_the_same_future() {
+    let bytes = tiny_model_bytes(1);
+    let options = || SessionOptions { backend: BackendChoice::Gpu(String::new()), ..cpu(3) };
+    let mut session = Session::new(&open(&bytes), options()).unwrap();
+    for _ in 0..3 {
+        next_frame(&mut session, Budget::Frame);
+    }
+    let snapshot = session.snapshot().unwrap();
+    let future = |session: &mut Session| (0..3).map(|_| next_frame(session, Budget::Frame)).collect::<Vec<_>>();
+    let first = future(&mut session);
+    session.restore(&snapshot).unwrap();
+    assert_eq!(first, future(&mut session));
+}
