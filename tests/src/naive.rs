@@ -172,7 +172,8 @@ impl<'a> Naive<'a> {
             let crossed: Rows = q.iter().map(|q| self.softmax_rows(q, &k, &v)).collect();
             add(&mut hidden, &self.linear(&at("cross_attn.o"), &crossed), |_| 1.0);
             let y = self.layer_norm(&hidden, |_, j| (1.0 + part(4, j), part(3, j)));
-            let wide: Rows = self.linear(&at("ffn.0"), &y).into_iter().map(|r| r.into_iter().map(gelu).collect()).collect();
+            let wide: Rows =
+                self.linear(&at("ffn.0"), &y).into_iter().map(|r| r.into_iter().map(gelu).collect()).collect();
             add(&mut hidden, &self.linear(&at("ffn.2"), &wide), |j| part(5, j));
         }
         let m = self.w("head.modulation");

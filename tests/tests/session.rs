@@ -28,13 +28,8 @@ fn compare(chunk: usize, settings: Settings, steps: usize, chunks: usize) -> f64
     config.history.positions = settings.positions;
     let bytes = model_bytes(&config, DType::F32, 11);
     let model = open(&bytes);
-    let options = SessionOptions {
-        start: Start::Empty,
-        steps: Some(steps),
-        route: Some(settings.route),
-        queue: chunk,
-        ..cpu(5)
-    };
+    let options =
+        SessionOptions { start: Start::Empty, steps: Some(steps), route: Some(settings.route), queue: chunk, ..cpu(5) };
     let mut session = Session::new(&model, options).unwrap();
     let mut naive = Naive::new(&model, settings, 5);
     let sigmas = config.schedule.sigmas(steps).unwrap();
@@ -283,7 +278,11 @@ fn bad_options_are_refused() {
         ("event", SessionOptions { event: Some(8), ..cpu(0) }, "there is no event 8; this model has: daylight"),
         ("cap", SessionOptions { memory_cap: Some(1000), ..cpu(0) }, "the memory cap is 1000"),
         ("queue", SessionOptions { queue: 0, ..cpu(0) }, "queue is 0"),
-        ("adapter", SessionOptions { backend: BackendChoice::Gpu("no such adapter".into()), ..cpu(0) }, "no GPU adapter"),
+        (
+            "adapter",
+            SessionOptions { backend: BackendChoice::Gpu("no such adapter".into()), ..cpu(0) },
+            "no GPU adapter",
+        ),
     ];
     for (row, options, expected) in table {
         match Session::new(&model, options) {
