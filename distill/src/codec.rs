@@ -3,10 +3,10 @@
 //! Every MemBlock also sees its own input of the frame before, so a stream decodes without flicker. Clips and streams are
 //! the same code: a clip shifts its frames by one, a stream carries [`Past`] from call to call.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::Tensor;
 use causeway_runtime::config::CodecConfig;
 
 use crate::codec_tape::{EDGE, L1, L2};

@@ -27,7 +27,8 @@ impl<'a> Pass<'a> {
         let latents = self.encode(input);
         let z = self.tape.value(latents).clone();
         let count = (z.n * z.h * z.w * z.c) as f32;
-        let square = pixels(&z).map(|(i, y, x)| z.pixel(i, y, x).iter().map(|v| v * v).sum::<f32>()).sum::<f32>() / count;
+        let square =
+            pixels(&z).map(|(i, y, x)| z.pixel(i, y, x).iter().map(|v| v * v).sum::<f32>()).sum::<f32>() / count;
         let mut shift = Map::zeros(z.n, z.h, z.w, z.c);
         if noise > 0.0 {
             for (i, y, x) in pixels(&z) {

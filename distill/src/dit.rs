@@ -145,7 +145,10 @@ impl Context {
         let mut mask = Vec::with_capacity(x.events.len() * s * events * tokens);
         for &event in &x.events {
             for _ in 0..s {
-                mask.extend((0..events * tokens).map(|j| if j / tokens == usize::from(event) { 0.0 } else { crate::mask::HIDDEN }));
+                mask.extend(
+                    (0..events * tokens)
+                        .map(|j| if j / tokens == usize::from(event) { 0.0 } else { crate::mask::HIDDEN }),
+                );
             }
         }
         let mask = p.constant(mask, [1, x.events.len() * s, events * tokens]);

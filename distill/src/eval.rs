@@ -203,7 +203,8 @@ pub fn generate(
     let leaves = (!held.cpu).then(|| net.leaves(device));
     let engine = leaves.as_ref().map_or(Engine::Fast(net), Engine::Library);
     let data = held.latents;
-    let gather = |t: usize, pick: &dyn Fn(usize) -> Vec<f32>| starts.iter().flat_map(|&s| pick(s + t)).collect::<Vec<f32>>();
+    let gather =
+        |t: usize, pick: &dyn Fn(usize) -> Vec<f32>| starts.iter().flat_map(|&s| pick(s + t)).collect::<Vec<f32>>();
     let mut rng = Rng::new(7);
     let mut rollout = Rollout::new(engine, &config.dit, config.history.window, vec![0.0; starts.len() * data.len]);
     let sigmas: Vec<f32> = match sampler {

@@ -31,7 +31,8 @@ impl Doubled {
         let positions: Vec<usize> = (0..frames).chain(0..frames).collect();
         let hide = |later: bool| if later { HIDDEN } else { 0.0 };
         let table = |columns: usize, per_frame: usize| {
-            let values = (0..2 * frames * s).flat_map(|i| (0..columns).map(move |j| hide(j / per_frame >= (i / s) % frames)));
+            let values =
+                (0..2 * frames * s).flat_map(|i| (0..columns).map(move |j| hide(j / per_frame >= (i / s) % frames)));
             Tensor::from_data(TensorData::new(values.collect(), [1, 1, 2 * frames * s, columns]), device)
         };
         let rope = Rope::new(c, &positions, device);

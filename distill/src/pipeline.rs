@@ -154,7 +154,11 @@ impl<'a> Pipeline<'a> {
         if matches!(step, Step::Codec | Step::Polish) {
             let polish = step == Step::Polish;
             // The frozen encoder must not decay either.
-            let rule = if polish { Rule { rate: self.recipe.codec.rate * 0.5, decay: 0.0, ..self.recipe.codec } } else { self.recipe.codec };
+            let rule = if polish {
+                Rule { rate: self.recipe.codec.rate * 0.5, decay: 0.0, ..self.recipe.codec }
+            } else {
+                self.recipe.codec
+            };
             let stage = Reconstruction {
                 config: &self.config.codec,
                 train: &self.train,
@@ -172,7 +176,8 @@ impl<'a> Pipeline<'a> {
         }
         let (train, held) = self.latents()?;
         let codec = self.codec()?;
-        let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds: 10, frames: 32, cpu: options.cpu };
+        let held =
+            Held { recording: &self.held, latents: &held, codec: &codec, worlds: 10, frames: 32, cpu: options.cpu };
         let scale = |share: f32| Rule { rate: self.recipe.flow.rate * share, ..self.recipe.flow };
         let world = |rule: Rule| World {
             config: &self.config,
@@ -194,7 +199,7 @@ impl<'a> Pipeline<'a> {
             Step::Resampling => {
                 let before = self.denoiser(Step::Teacher)?;
                 let mut state = resume(&run, step, fresh(), Some(before))?;
-                Ok(run.train(&ResamplingForcing(world(scale(0.5))), &mut state)?)
+                Ok(run.train(&ResamplingForcing(world(scale(0.7))), &mut state)?)
             }
             Step::Consistency => {
                 let teacher = self.latest(Step::Consistency)?.1;
@@ -262,7 +267,8 @@ impl<'a> Pipeline<'a> {
                 Some(data) => data,
                 None => {
                     eprintln!("encoding the {name} recording");
-                    let data = latents::encode(recording, &codec, &self.config.codec, self.device, self.options.threads);
+                    let data =
+                        latents::encode(recording, &codec, &self.config.codec, self.device, self.options.threads);
                     latents::save(&path, &data)?;
                     data
                 }
@@ -291,7 +297,7 @@ impl<'a> Pipeline<'a> {
         let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds, frames, cpu: self.options.cpu };
         let samplers = match step {
             Step::Consistency => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
-            _ => vec![Sampler::Flow(8), Sampler::Flow(16), Sampler::Flow(4)],
+            _ => vec![Sampler::Flow(8), Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1)],
         };
         eval::roll(&held, &self.config, &denoiser, self.device, samplers[0], &self.options.dir.join("eval.png"))?;
         let table = eval::table(&held, &self.config, &denoiser, self.device, &samplers);

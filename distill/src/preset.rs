@@ -28,7 +28,7 @@ pub struct Recipe {
     pub windows: usize,
     /// Codec optimizer.
     pub codec: Rule,
-    /// Optimizer of the flow stages; `resampling` takes half of its rate, `consistency` a quarter.
+    /// Optimizer of the flow stages; `resampling` takes 0.7 of its rate, `consistency` a quarter.
     pub flow: Rule,
 }
 
@@ -85,7 +85,9 @@ impl Preset {
         let codec = Rule { rate: 2e-3, ..Rule::default() };
         match self {
             Self::Cpu => Recipe { clips: 4, windows: 4, codec, flow: Rule { rate: 1.5e-3, ..Rule::default() } },
-            Self::Gpu => Recipe { clips: 16, windows: 32, codec, flow: Rule { rate: 8e-4, warmup: 500, ..Rule::default() } },
+            Self::Gpu => {
+                Recipe { clips: 16, windows: 32, codec, flow: Rule { rate: 8e-4, warmup: 500, ..Rule::default() } }
+            }
         }
     }
 }

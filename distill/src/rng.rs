@@ -15,7 +15,8 @@ impl Rng {
 
     /// An independent generator for one part of one training step.
     pub fn keyed(seed: u64, step: u64, part: u64) -> Self {
-        let mut rng = Self::new(seed ^ step.wrapping_mul(0xD129_0DDA_B8D0_5C2B) ^ part.wrapping_mul(0xA24B_AED4_963E_E407));
+        let mut rng =
+            Self::new(seed ^ step.wrapping_mul(0xD129_0DDA_B8D0_5C2B) ^ part.wrapping_mul(0xA24B_AED4_963E_E407));
         rng.bits();
         rng
     }

@@ -77,9 +77,10 @@ impl State {
     /// # Errors
     /// [`StateError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), StateError> {
-        let counters = vec![self.step as f64, self.seconds];
+        let counters = [self.step as f64, self.seconds];
         let n = self.ema.len();
-        let arrays = [("weights", &self.weights.data), ("ema", &self.ema), ("first", &self.first), ("second", &self.second)];
+        let arrays =
+            [("weights", &self.weights.data), ("ema", &self.ema), ("first", &self.first), ("second", &self.second)];
         let mut views = Vec::new();
         let bytes: Vec<Vec<u8>> = arrays.iter().map(|(_, a)| bytes_of(a)).collect();
         for ((name, _), data) in arrays.iter().zip(&bytes) {
@@ -109,8 +110,7 @@ impl State {
         weights.data = read("weights")?;
         let (ema, first, second) = (read("ema")?, read("first")?, read("second")?);
         let counters = file.tensor("counters").map_err(|e| format(path, e))?;
-        let mut numbers =
-            counters.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));
+        let mut numbers = counters.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));
         let (step, seconds) = match (numbers.next(), numbers.next()) {
             (Some(step), Some(seconds)) => (step as u64, seconds),
             _ => return Err(format(path, "counters are missing")),

@@ -96,11 +96,24 @@ fn product(add: bool, [m, k, n]: [usize; 3], a: &[f32], [a_row, a_col]: [usize; 
     // SAFETY: the assertion bounds every element the strides can reach, and `dst` is disjoint from the borrowed inputs.
     unsafe {
         gemm::gemm(
-            m, n, k,
-            dst.as_mut_ptr(), 1, n as isize, add,
-            a.as_ptr(), a_col as isize, a_row as isize,
-            b.as_ptr(), 1, n as isize,
-            1.0, 1.0, false, false, false,
+            m,
+            n,
+            k,
+            dst.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            a.as_ptr(),
+            a_col as isize,
+            a_row as isize,
+            b.as_ptr(),
+            1,
+            n as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
             Parallelism::None,
         );
     }
@@ -110,18 +123,40 @@ fn product(add: bool, [m, k, n]: [usize; 3], a: &[f32], [a_row, a_col]: [usize; 
 enum Op {
     Input,
     /// 3x3 convolution: packed weight, source, weight and bias offsets in the flat parameters, ReLU afterwards.
-    Conv3 { x: usize, weight: usize, bias: Option<usize>, relu: bool },
-    Conv1 { x: usize, weight: usize },
+    Conv3 {
+        x: usize,
+        weight: usize,
+        bias: Option<usize>,
+        relu: bool,
+    },
+    Conv1 {
+        x: usize,
+        weight: usize,
+    },
     /// Channels of x and of the image before it in its clip.
-    Join { x: usize, time: usize },
+    Join {
+        x: usize,
+        time: usize,
+    },
     /// ReLU(x + y).
-    Residual { x: usize, y: usize },
-    Double { x: usize },
-    Halve { x: usize },
+    Residual {
+        x: usize,
+        y: usize,
+    },
+    Double {
+        x: usize,
+    },
+    Halve {
+        x: usize,
+    },
     /// 3 tanh(x / 3).
-    Clamp { x: usize },
+    Clamp {
+        x: usize,
+    },
     /// x plus a constant.
-    Shift { x: usize },
+    Shift {
+        x: usize,
+    },
 }
 
 /// Values in the order they were computed.

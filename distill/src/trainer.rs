@@ -79,7 +79,11 @@ pub trait Stage: Sync {
 }
 
 /// [`Stage::gradient`] by the tensor library, on any device.
-pub fn library_gradient(loss: impl FnOnce(&Leaves, Job<'_>) -> Tensor<1>, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+pub fn library_gradient(
+    loss: impl FnOnce(&Leaves, Job<'_>) -> Tensor<1>,
+    job: Job<'_>,
+    flat: &mut [f32],
+) -> (f32, usize) {
     let state = job.state;
     let net = state.weights.leaves(&job.device.clone().autodiff());
     let loss = loss(&net, job);
@@ -142,9 +146,16 @@ impl Run<'_> {
                 let mean = sum / f64::from(count);
                 bar.set_message(format!("step {} loss {mean:.4} {speed:.1}/s", state.step));
                 if bar.is_hidden() {
-                    eprintln!("{name} {:.0}s step {} loss {mean:.4} norm {norm:.2} {speed:.1}/s", state.seconds, state.step);
+                    eprintln!(
+                        "{name} {:.0}s step {} loss {mean:.4} norm {norm:.2} {speed:.1}/s",
+                        state.seconds, state.step
+                    );
                 }
-                self.note(name, state, &[("loss", mean), ("norm", norm.into()), ("rate", rate.into()), ("speed", speed)])?;
+                self.note(
+                    name,
+                    state,
+                    &[("loss", mean), ("norm", norm.into()), ("rate", rate.into()), ("speed", speed)],
+                )?;
                 (noted, sum, count) = (Instant::now(), 0.0, 0);
             }
             if looked.elapsed().as_secs_f64() >= self.inspect_every {

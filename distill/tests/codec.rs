@@ -40,7 +40,10 @@ fn tape_and_tensor_library_give_the_same_loss_and_gradient() {
     assert_eq!(weights.gather(&net, &mut grads, &mut slow), weights.entries().len());
 
     let slow_loss = floats(loss)[0];
-    assert!((fast_loss - slow_loss).abs() < 1e-5 * slow_loss, "loss {fast_loss} on the tape, {slow_loss} in the library");
+    assert!(
+        (fast_loss - slow_loss).abs() < 1e-5 * slow_loss,
+        "loss {fast_loss} on the tape, {slow_loss} in the library"
+    );
     let norm = slow.iter().map(|g| g * g).sum::<f32>().sqrt();
     for entry in weights.entries() {
         let at = entry.offset..entry.offset + entry.len();

@@ -117,7 +117,8 @@ fn naive(c: &ModelConfig, frames: usize, route: usize, q: &[f32], k: &[f32], v: 
             let top = scores.iter().map(|x| x.0).fold(f64::MIN, f64::max);
             let total: f64 = scores.iter().map(|x| (x.0 - top).exp()).sum();
             for e in 0..d {
-                let mean = scores.iter().map(|x| (x.0 - top).exp() * f64::from(v[x.1 * c.dim + h * d + e])).sum::<f64>();
+                let mean =
+                    scores.iter().map(|x| (x.0 - top).exp() * f64::from(v[x.1 * c.dim + h * d + e])).sum::<f64>();
                 out[i * c.dim + h * d + e] = (mean / total) as f32;
             }
         }

@@ -30,7 +30,9 @@ impl Turns {
                     let at = (i % tokens) * d;
                     let (cos, sin) = (&self.cos[at..at + d], &self.sin[at..at + d]);
                     for head in row.chunks_exact_mut(d) {
-                        for ((pair, cos), sin) in head.chunks_exact_mut(2).zip(cos.chunks_exact(2)).zip(sin.chunks_exact(2)) {
+                        for ((pair, cos), sin) in
+                            head.chunks_exact_mut(2).zip(cos.chunks_exact(2)).zip(sin.chunks_exact(2))
+                        {
                             let (a, b, s) = (pair[0], pair[1], sin[0] * sign);
                             pair[0] = (a * cos[0] - b * s) * scale;
                             pair[1] = (a * s + b * cos[0]) * scale;

@@ -23,11 +23,24 @@ pub fn product(add: bool, [m, k, n]: [usize; 3], a: View<'_>, b: View<'_>, dst: 
     // SAFETY: the assertion bounds every element the strides can reach; `dst` is borrowed mutably, so it is disjoint.
     unsafe {
         gemm::gemm(
-            m, n, k,
-            dst.as_mut_ptr(), 1, dst_row as isize, add,
-            a.0.as_ptr(), a.2 as isize, a.1 as isize,
-            b.0.as_ptr(), b.2 as isize, b.1 as isize,
-            1.0, 1.0, false, false, false,
+            m,
+            n,
+            k,
+            dst.as_mut_ptr(),
+            1,
+            dst_row as isize,
+            add,
+            a.0.as_ptr(),
+            a.2 as isize,
+            a.1 as isize,
+            b.0.as_ptr(),
+            b.2 as isize,
+            b.1 as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
             Parallelism::None,
         );
     }
@@ -214,7 +227,8 @@ pub fn rms_back(x: &[f32], scale: &[f32], gain: &[f32], dy: &mut [f32], dgain: &
     );
 }
 
-const A: f32 = 1.595_769_1;
+/// 2 sqrt(2 / pi).
+const A: f32 = 1.595_769;
 const B: f32 = 0.044_715;
 
 /// GELU(tanh), as x sigmoid(2a).

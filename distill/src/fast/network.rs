@@ -386,12 +386,22 @@ fn modulate(n: &[f32], m: &[f32], parts: usize, first: usize, d: usize, s: usize
 
 /// Gradient of [`modulate`]: returns that of n, adds those of shift and scale to `dm`.
 #[allow(clippy::too_many_arguments)]
-fn modulate_back(n: &[f32], m: &[f32], parts: usize, first: usize, dy: &[f32], dm: &mut [f32], s: usize, d: usize) -> Vec<f32> {
+fn modulate_back(
+    n: &[f32],
+    m: &[f32],
+    parts: usize,
+    first: usize,
+    dy: &[f32],
+    dm: &mut [f32],
+    s: usize,
+    d: usize,
+) -> Vec<f32> {
     let mut dn = vec![0.0; n.len()];
     wide(
         #[inline(always)]
         || {
-            for (i, ((dn, n), dy)) in dn.chunks_exact_mut(d).zip(n.chunks_exact(d)).zip(dy.chunks_exact(d)).enumerate() {
+            for (i, ((dn, n), dy)) in dn.chunks_exact_mut(d).zip(n.chunks_exact(d)).zip(dy.chunks_exact(d)).enumerate()
+            {
                 let at = (i / s * parts + first) * d;
                 let scale = &m[at + d..at + 2 * d];
                 let (d_shift, d_scale) = dm[at..at + 2 * d].split_at_mut(d);
@@ -427,7 +437,8 @@ fn gated_back(y: &[f32], m: &[f32], part: usize, dh: &[f32], dm: &mut [f32], s: 
     wide(
         #[inline(always)]
         || {
-            for (i, ((dy, y), dh)) in dy.chunks_exact_mut(d).zip(y.chunks_exact(d)).zip(dh.chunks_exact(d)).enumerate() {
+            for (i, ((dy, y), dh)) in dy.chunks_exact_mut(d).zip(y.chunks_exact(d)).zip(dh.chunks_exact(d)).enumerate()
+            {
                 let at = (i / s * 6 + part) * d;
                 let (gate, d_gate) = (&m[at..at + d], &mut dm[at..at + d]);
                 for j in 0..d {

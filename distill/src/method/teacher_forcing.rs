@@ -52,7 +52,11 @@ impl World<'_> {
         let noisy = windows.mix(&windows.real, &noise, &sigma);
         let target: Vec<f32> = noise.iter().zip(&windows.real).map(|(e, x)| e - x).collect();
         let scale = vec![1.0; sigma.len()];
-        Regression { input: windows.doubled(history, &noisy, &sigma), scale, goal: dit::to_tokens(&self.config.dit, &target) }
+        Regression {
+            input: windows.doubled(history, &noisy, &sigma),
+            scale,
+            goal: dit::to_tokens(&self.config.dit, &target),
+        }
     }
 
     /// v for the noisy half of `doubled` as frames [B, F, C, H, W], without gradient.
@@ -78,7 +82,12 @@ impl World<'_> {
     }
 
     /// Loss and gradient of a regression, by the fast path where it can.
-    pub fn gradient(&self, job: Job<'_>, regression: impl FnOnce(&mut Job<'_>) -> Regression, flat: &mut [f32]) -> (f32, usize) {
+    pub fn gradient(
+        &self,
+        job: Job<'_>,
+        regression: impl FnOnce(&mut Job<'_>) -> Regression,
+        flat: &mut [f32],
+    ) -> (f32, usize) {
         let mut job = job;
         let r = regression(&mut job);
         if !self.fast() {
@@ -177,6 +186,13 @@ impl Stage for TeacherForcing<'_> {
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
-        eval::roll(self.0.held, self.0.config, net, device, eval::Sampler::Flow(8), &dir.join(format!("teacher-{step}.png")))
+        eval::roll(
+            self.0.held,
+            self.0.config,
+            net,
+            device,
+            eval::Sampler::Flow(8),
+            &dir.join(format!("teacher-{step}.png")),
+        )
     }
 }
