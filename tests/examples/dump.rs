@@ -56,6 +56,8 @@ fn cases() -> Vec<(&'static str, ModelConfig, DType)> {
     let mut plain = tiny_config();
     plain.dit.prev_frame = false;
     plain.codec.blocks = 2;
+    plain.schedule.default_steps = 2;
+    plain.schedule.context_noise = 20.0;
     plain.codec.space_up = [true, true, true];
     let (compact, absolute) = (Positions::Compact, Positions::Absolute);
     vec![
