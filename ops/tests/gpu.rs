@@ -10,7 +10,7 @@ use std::{
 };
 
 use causeway_ops::{
-    Backend, BackendError, Params, Plan, PlanBuilder,
+    Backend, BackendError, Op, Params, Plan, PlanBuilder,
     cpu::{CpuBackend, CpuOptions},
     gpu::{self, AdapterChoice, Gpu, GpuBackend, GpuOptions},
     op::{Activate, Activation, Copy, Noise},
@@ -22,6 +22,14 @@ use table::Table;
 /// GPU tolerances are those of the CPU table times this. Division, square root and exp may err by several units in the last
 /// place (WGSL, section 15.7), and sums run in another order.
 const SLACK: f64 = 4.0;
+
+/// An angle of 1000 radians, of which `f32` knows neither frequency nor product better than to 2^-24 each, is off by up to
+/// 1e-4. The CPU computes it in `f64`.
+const TIMESTEP_SLACK: f64 = 100.0;
+
+fn slack(op: &Op) -> f64 {
+    if matches!(op, Op::Timestep(_)) { TIMESTEP_SLACK } else { SLACK }
+}
 
 fn options() -> GpuOptions {
     GpuOptions { software: true, ..GpuOptions::default() }
@@ -48,7 +56,7 @@ fn kernels_match_their_definitions() {
     let table = Table::new();
     let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
     let outputs = table.outputs(&mut backend);
-    table.check(shared().name(), &outputs, &table.expected(false), SLACK);
+    table.check(shared().name(), &outputs, &table.expected(false), slack);
 }
 
 /// A history longer than the plan's, slots outside the ring and routes to nowhere are host errors that must not reach outside

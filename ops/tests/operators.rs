@@ -23,7 +23,7 @@ fn kernels_match_their_definitions() {
     let expected = table.expected(true);
     for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
         let outputs = table.outputs(&mut backend(&table, isa, 1));
-        table.check(isa.name(), &outputs, &expected, 1.0);
+        table.check(isa.name(), &outputs, &expected, |_| 1.0);
         for threads in 2..=3 {
             let others = table.outputs(&mut backend(&table, isa, threads));
             for ((case, one), many) in table.cases.iter().zip(&outputs).zip(&others) {

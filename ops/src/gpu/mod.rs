@@ -96,8 +96,8 @@ impl GpuBackend {
     /// # Errors
     /// No adapter fits; a weight is missing or has another shape; the memory cap is too small (the error carries the bytes
     /// needed); the plan exceeds what the device or the kernels can do.
-    pub fn new(plan: Plan, source: &dyn WeightSource, options: &GpuOptions) -> Result<Self, BackendError> {
-        Self::on(&Gpu::open(options)?, plan, source, options.memory_cap)
+    pub fn new(plan: Plan, source: &dyn WeightSource, options: GpuOptions) -> Result<Self, BackendError> {
+        Self::on(&Gpu::open(&options)?, plan, source, options.memory_cap)
     }
 
     /// Loads `plan` on a device that is open already, sharing its pipelines.

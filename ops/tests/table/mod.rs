@@ -121,8 +121,8 @@ impl Table {
         self.cases.iter().map(&mut run).collect()
     }
 
-    /// Compares a backend's outputs with what is expected, tolerances times `slack`; panics with every failing row.
-    pub fn check(&self, label: &str, outputs: &[Vec<u8>], expected: &Expected, slack: f64) {
+    /// Compares a backend's outputs with what is expected, tolerances times the operator's `slack`; panics with every failing row.
+    pub fn check(&self, label: &str, outputs: &[Vec<u8>], expected: &Expected, slack: impl Fn(&Op) -> f64) {
         let mut failures = Vec::new();
         for ((case, output), expected) in self.cases.iter().zip(outputs).zip(expected) {
             let mut output = output.as_slice();
@@ -131,7 +131,7 @@ impl Table {
                 let (found, rest) = output.split_at(4 * buffer.len);
                 output = rest;
                 let failure = match (expected, self.op(case)) {
-                    (Data::F(expected), _) => differ(found, expected, case.tolerance * slack),
+                    (Data::F(expected), _) => differ(found, expected, case.tolerance * slack(self.op(case))),
                     (Data::U(expected), Op::Route(op)) => self.routes_differ(case, op, found, expected),
                     (Data::U(expected), _) => integers_differ(found, expected),
                 };

@@ -22,8 +22,17 @@ const COLUMNS = 32u;
 const DEPTH = 64u;
 //!end
 
-var<workgroup> tile_a: array<vec4<f32>, DEPTH * ROWS / 4u>;
-var<workgroup> tile_b: array<vec4<f32>, DEPTH * COLUMNS / 4u>;
+/// A's tile [DEPTH, ROWS] and, from B_TILE on, B's tile [DEPTH, COLUMNS]; in the end parts of C.
+var<workgroup> tiles: array<vec4<f32>, DEPTH * (ROWS + COLUMNS) / 4u>;
+const B_TILE = DEPTH * ROWS / 4u;
+
+/// Stores the columns of a 4 x 4 block as rows, `stride` apart.
+fn put(at: u32, stride: u32, block: mat4x4<f32>) {
+    tiles[at] = block[0];
+    tiles[at + stride] = block[1];
+    tiles[at + 2u * stride] = block[2];
+    tiles[at + 3u * stride] = block[3];
+}
 
 /// Fills both tiles from row `row` of A, row `column` of B and depth `k`.
 fn stage(lane: u32, row: u32, column: u32, k: u32) {
@@ -37,11 +46,7 @@ fn stage(lane: u32, row: u32, column: u32, k: u32) {
             fetch_a(at + 2u, k + depth),
             fetch_a(at + 3u, k + depth),
         );
-        let turned = transpose(rows);
-        tile_a[depth * (ROWS / 4u) + quad] = turned[0];
-        tile_a[(depth + 1u) * (ROWS / 4u) + quad] = turned[1];
-        tile_a[(depth + 2u) * (ROWS / 4u) + quad] = turned[2];
-        tile_a[(depth + 3u) * (ROWS / 4u) + quad] = turned[3];
+        put(depth * (ROWS / 4u) + quad, ROWS / 4u, transpose(rows));
     }
     for (var block = lane; block < COLUMNS / 4u * (DEPTH / 4u); block += LANES) {
         let depth = block % (DEPTH / 4u) * 4u;
@@ -53,11 +58,7 @@ fn stage(lane: u32, row: u32, column: u32, k: u32) {
             fetch_b(at + 2u, k + depth),
             fetch_b(at + 3u, k + depth),
         );
-        let turned = transpose(rows);
-        tile_b[depth * (COLUMNS / 4u) + quad] = turned[0];
-        tile_b[(depth + 1u) * (COLUMNS / 4u) + quad] = turned[1];
-        tile_b[(depth + 2u) * (COLUMNS / 4u) + quad] = turned[2];
-        tile_b[(depth + 3u) * (COLUMNS / 4u) + quad] = turned[3];
+        put(B_TILE + depth * (COLUMNS / 4u) + quad, COLUMNS / 4u, transpose(rows));
     }
 }
 
@@ -66,21 +67,14 @@ fn outer(block: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(block[0] + a.x * b, block[1] + a.y * b, block[2] + a.z * b, block[3] + a.w * b);
 }
 
-fn finish_row(row: u32, column: u32, values: vec4<f32>) {
-    finish(row, column, values.x);
-    finish(row, column + 1u, values.y);
-    finish(row, column + 2u, values.z);
-    finish(row, column + 3u, values.w);
+/// Finishes `count` rows of C that lie in `tiles`, neighbouring lanes neighbouring elements.
+fn finish_rows(lane: u32, row: u32, column: u32, count: u32) {
+    for (var i = lane; i < count * COLUMNS; i += LANES) {
+        finish(row + i / COLUMNS, column + i % COLUMNS, tiles[i / 4u][i % 4u]);
+    }
 }
 
 //!if WIDE
-fn finish_block(row: u32, column: u32, block: mat4x4<f32>) {
-    finish_row(row, column, block[0]);
-    finish_row(row + 1u, column, block[1]);
-    finish_row(row + 2u, column, block[2]);
-    finish_row(row + 3u, column, block[3]);
-}
-
 fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
     let row = group.y * ROWS;
     let column = group.x * COLUMNS;
@@ -95,10 +89,10 @@ fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
         stage(lane, row, column, k);
         workgroupBarrier();
         for (var i = 0u; i < DEPTH; i++) {
-            let a0 = tile_a[i * 16u + r];
-            let a1 = tile_a[i * 16u + 8u + r];
-            let b0 = tile_b[i * 16u + c];
-            let b1 = tile_b[i * 16u + 8u + c];
+            let a0 = tiles[i * 16u + r];
+            let a1 = tiles[i * 16u + 8u + r];
+            let b0 = tiles[B_TILE + i * 16u + c];
+            let b1 = tiles[B_TILE + i * 16u + 8u + c];
             c00 = outer(c00, a0, b0);
             c01 = outer(c01, a0, b1);
             c10 = outer(c10, a1, b0);
@@ -106,10 +100,16 @@ fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
         }
         workgroupBarrier();
     }
-    finish_block(row + r * 4u, column + c * 4u, c00);
-    finish_block(row + r * 4u, column + 32u + c * 4u, c01);
-    finish_block(row + 32u + r * 4u, column + c * 4u, c10);
-    finish_block(row + 32u + r * 4u, column + 32u + c * 4u, c11);
+    // Both tiles together hold half of C's.
+    put(r * 64u + c, 16u, c00);
+    put(r * 64u + 8u + c, 16u, c01);
+    workgroupBarrier();
+    finish_rows(lane, row, column, ROWS / 2u);
+    workgroupBarrier();
+    put(r * 64u + c, 16u, c10);
+    put(r * 64u + 8u + c, 16u, c11);
+    workgroupBarrier();
+    finish_rows(lane, row + ROWS / 2u, column, ROWS / 2u);
 }
 //!else
 fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
@@ -124,18 +124,15 @@ fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
         stage(lane, row, column, k);
         workgroupBarrier();
         for (var i = slice * 16u; i < slice * 16u + 16u; i++) {
-            block = outer(block, tile_a[i * 4u + r], tile_b[i * 8u + c]);
+            block = outer(block, tiles[i * 4u + r], tiles[B_TILE + i * 8u + c]);
         }
         workgroupBarrier();
     }
-    // The slices meet in tile_b, [slice, row, column quad].
-    let at = slice * 128u + r * 32u + c;
-    tile_b[at] = block[0];
-    tile_b[at + 8u] = block[1];
-    tile_b[at + 16u] = block[2];
-    tile_b[at + 24u] = block[3];
+    // The slices' sums [slice, row, column quad] are added up in the first slice's place.
+    put(slice * 128u + r * 32u + c, 8u, block);
     workgroupBarrier();
-    let total = (tile_b[lane] + tile_b[lane + 128u]) + (tile_b[lane + 256u] + tile_b[lane + 384u]);
-    finish_row(row + lane / 8u, column + c * 4u, total);
+    tiles[lane] = (tiles[lane] + tiles[lane + 128u]) + (tiles[lane + 256u] + tiles[lane + 384u]);
+    workgroupBarrier();
+    finish_rows(lane, row, column, ROWS);
 }
 //!end
