@@ -3,7 +3,7 @@
 //! `cargo run --release -p causeway-ops --example gemm_rate [threads]`. Rounds of all contenders are interleaved, and medians
 //! reported, so that a busy machine disturbs all of them alike. GMAC/s counts multiply-adds.
 
-use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
 use causeway_ops::{
     Backend, BufferId, Params, PlanBuilder,
@@ -32,12 +32,18 @@ const SHAPES: [[usize; 3]; 11] = [
     [768, 768, 768],
 ];
 
-struct Weights(HashMap<String, (DType, Vec<usize>, Vec<u8>, Option<Vec<u8>>)>);
+/// One weight.
+struct Weights {
+    dtype: DType,
+    shape: [usize; 2],
+    data: Vec<u8>,
+    scales: Option<Vec<u8>>,
+}
 
 impl WeightSource for Weights {
-    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let (dtype, shape, data, scales) = self.0.get(name)?;
-        Some(TensorView { dtype: *dtype, shape, data, scales: scales.as_deref() })
+    fn tensor(&self, _name: &str) -> Option<TensorView<'_>> {
+        let scales = self.scales.as_deref();
+        Some(TensorView { dtype: self.dtype, shape: &self.shape, data: &self.data, scales })
     }
 }
 
@@ -61,7 +67,7 @@ fn layer([rows, inputs, outputs]: [usize; 3], dtype: DType, isa: Isa, threads: u
         data.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     }
     let scales = (dtype == DType::Q8).then_some(scales);
-    let weights = Weights(HashMap::from([("w".into(), (dtype, vec![outputs, inputs], data, scales))]));
+    let weights = Weights { dtype, shape: [outputs, inputs], data, scales };
     let options = CpuOptions { isa: Some(isa), parallel: Arc::new(ThreadPool::new(threads)), memory_cap: None };
     let plan = plan.build().expect("a valid plan");
     (CpuBackend::new(plan, &weights, options).expect("a backend"), x)
@@ -104,10 +110,10 @@ fn main() {
         f32s.write(input, &bytes).expect("a write");
         q8s.write(input, &bytes).expect("a write");
         let parallelism = gemm::Parallelism::None;
-        let mut run = |backend: &mut CpuBackend| {
+        let run = |backend: &mut CpuBackend| {
             backend.run(PassId(0), 0..1, &Params::default()).expect("a run");
         };
-        let mut again = run;
+        let again = run;
         // The right matrix lies as [inputs, outputs], which spares `gemm` a transposition.
         let yardstick = || {
             // SAFETY: the slices hold m * n, m * k and k * n numbers with these strides.

@@ -134,6 +134,8 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
 ) -> [[S::F; V]; R] {
     let mut sums = [[s.splat(0.0); V]; R];
     let width = V * S::LANES;
+    // Told the number, the compiler unrolls the loop over it, wants a whole block of weights in registers, and spills.
+    let fours = core::hint::black_box(BLOCK / 4);
     for block in 0..blocks {
         // SAFETY: the caller's promise.
         unsafe {
@@ -143,7 +145,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             for (r, dots) in dots.iter_mut().enumerate() {
                 *dots = [s.splat_i(*row(r).add(START) as i32); V];
             }
-            for four in 0..BLOCK / 4 {
+            for four in 0..fours {
                 let mut columns = [s.splat_i(0); V];
                 for (v, column) in columns.iter_mut().enumerate() {
                     *column = s.words_at(panel.add(four * width + v * S::LANES));

@@ -2,7 +2,7 @@
 
 use super::{
     Context, math,
-    simd::{Kernel, Simd},
+    simd::{Kernel, Simd, vectors},
 };
 use crate::{
     op::{
@@ -42,14 +42,13 @@ impl Kernel for Activated<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         for (x, y) in self.x.chunks_exact(self.width).zip(self.y.chunks_exact_mut(self.width)) {
-            for (at, (x, y)) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)).enumerate() {
-                let mut value = math::activate(s, self.activation, s.load(x));
+            vectors(s, self.width, |at, n| {
+                let mut value = math::activate(s, self.activation, s.load(&x[at..at + n]));
                 if let Some((scale, shift)) = self.affine {
-                    let at = at * S::LANES;
-                    value = s.fma(value, s.load(&scale[at..]), s.load(&shift[at..]));
+                    value = s.fma(value, s.load(&scale[at..at + n]), s.load(&shift[at..at + n]));
                 }
-                s.store(y, value);
-            }
+                s.store(&mut y[at..at + n], value);
+            });
         }
     }
 }
@@ -157,15 +156,18 @@ pub(crate) fn denoise(op: &Denoise, cx: &Context<'_>) {
 pub(crate) fn to_pixels(op: &ToPixels, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<u32>(op.y)) };
-    let (p, width) = (op.patch, op.width * op.patch);
-    for (row, y) in y.chunks_exact_mut(width).take(op.height * p).enumerate() {
-        for (column, y) in y.iter_mut().enumerate() {
-            let cell = &x[((row / p) * op.width + column / p) * 3 * p * p..][..3 * p * p];
-            let byte = |c: usize| {
-                let value = cell[(c * p + row % p) * p + column % p];
-                (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u32
-            };
-            *y = byte(0) | byte(1) << 8 | byte(2) << 16 | 0xff00_0000;
+    let (p, channels) = (op.patch, 3 * op.patch * op.patch);
+    let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u32;
+    // One row of the input makes p rows of pixels.
+    let rows = y.chunks_exact_mut(op.width * p * p).zip(x.chunks_exact(op.width * channels));
+    for (y, x) in rows.take(op.height) {
+        for (dy, y) in y.chunks_exact_mut(op.width * p).enumerate() {
+            for (y, cell) in y.chunks_exact_mut(p).zip(x.chunks_exact(channels)) {
+                let [red, green, blue] = [0, 1, 2].map(|c| &cell[(c * p + dy) * p..][..p]);
+                for (((y, red), green), blue) in y.iter_mut().zip(red).zip(green).zip(blue) {
+                    *y = byte(*red) | byte(*green) << 8 | byte(*blue) << 16 | 0xff00_0000;
+                }
+            }
         }
     }
 }

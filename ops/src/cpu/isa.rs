@@ -10,9 +10,11 @@ pub enum Isa {
     Neon,
     /// x86-64 with AVX2 and FMA.
     Avx2,
+    /// The same with AVX-VNNI's byte dot products.
+    Avx2Vnni,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
-    /// The same with VNNI's byte dot products.
+    /// The same with AVX-512 VNNI's byte dot products.
     Avx512Vnni,
 }
 
@@ -30,7 +32,7 @@ macro_rules! has {
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Isa; 5] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
+    pub const ALL: [Isa; 6] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx2Vnni, Isa::Avx512, Isa::Avx512Vnni];
 
     /// Whether this machine can run it. Without feature `std` only what the build's target guarantees counts.
     pub fn available(self) -> bool {
@@ -39,6 +41,8 @@ impl Isa {
             Isa::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => has!("avx2", "fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2Vnni => Isa::Avx2.available() && has!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => has!("avx512f", "avx512bw", "avx512dq", "avx512vl"),
             #[cfg(target_arch = "x86_64")]
@@ -59,6 +63,7 @@ impl Isa {
             Isa::Portable => "portable",
             Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
+            Isa::Avx2Vnni => "avx2-vnni",
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512-vnni",
         }

@@ -5,6 +5,7 @@
 pub(crate) mod attention;
 mod block;
 mod bytes;
+pub(crate) mod commit;
 mod context;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
@@ -16,6 +17,7 @@ pub(crate) mod norm;
 pub(crate) mod route;
 mod scratch;
 mod simd;
+mod softmax;
 mod tile;
 pub(crate) mod weights;
 
@@ -97,7 +99,9 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
     let need = nodes.map(|op| need(op, level, &quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
-    let tables = plan.buffers.len() * size_of::<Place>() + Timings::bytes(plan);
+    let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>())
+        + plan.weights.len() * size_of::<Prepared>()
+        + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
     Ok((need, Memory { weights: packed, state, activations, overhead }))
 }

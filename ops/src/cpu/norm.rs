@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    simd::{Kernel, Simd},
+    simd::{Kernel, Simd, vectors},
 };
 use crate::op::{Grid, LayerNorm, RmsNormRope, Scale};
 
@@ -53,26 +53,25 @@ impl Kernel for Layer<'_> {
         let dim = self.op.dim;
         for (row, (x, y)) in self.x.chunks_exact(dim).zip(self.y.chunks_exact_mut(dim)).enumerate() {
             let mut sum = s.splat(0.0);
-            for x in x.chunks(S::LANES) {
-                sum = s.add(sum, s.load(x));
-            }
+            vectors(s, dim, |at, n| sum = s.add(sum, s.load(&x[at..at + n])));
             let mean = s.splat(s.sum(sum) / dim as f32);
             let mut square = s.splat(0.0);
-            for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
-                s.store(y, s.sub(s.load(x), mean));
+            vectors(s, dim, |at, n| {
+                let y = &mut y[at..at + n];
+                s.store(y, s.sub(s.load(&x[at..at + n]), mean));
                 // Loaded again, because lanes beyond the row are zero then.
                 let d = s.load(y);
                 square = s.fma(d, d, square);
-            }
-            let inverse = s.splat(1.0 / libm::sqrtf(s.sum(square) / dim as f32 + self.op.eps));
+            });
+            let inverse = s.splat(1.0 / s.sqrt(s.sum(square) / dim as f32 + self.op.eps));
             let at = (self.first + row) / self.op.rows_per_frame * self.scale.frame;
             let (scale, shift) = (&self.scale.scale[at..at + dim], &self.scale.shift[at..at + dim]);
             let one = s.splat(self.scale.one);
-            let vectors = scale.chunks(S::LANES).zip(shift.chunks(S::LANES));
-            for (y, (scale, shift)) in y.chunks_mut(S::LANES).zip(vectors) {
-                let normal = s.mul(s.load(y), inverse);
-                s.store(y, s.fma(normal, s.add(one, s.load(scale)), s.load(shift)));
-            }
+            vectors(s, dim, |at, n| {
+                let y = &mut y[at..at + n];
+                let scale = s.mul(inverse, s.add(one, s.load(&scale[at..at + n])));
+                s.store(y, s.fma(s.load(y), scale, s.load(&shift[at..at + n])));
+            });
         }
     }
 }
@@ -104,25 +103,25 @@ impl Kernel for Rms<'_> {
         let dim = self.op.dim;
         for (row, x) in self.x.chunks_exact_mut(dim).enumerate() {
             let mut square = s.splat(0.0);
-            for x in x.chunks(S::LANES) {
-                let x = s.load(x);
+            vectors(s, dim, |at, n| {
+                let x = s.load(&x[at..at + n]);
                 square = s.fma(x, x, square);
-            }
-            let inverse = s.splat(1.0 / libm::sqrtf(s.sum(square) / dim as f32 + self.op.eps));
-            for (x, weight) in x.chunks_mut(S::LANES).zip(self.weight.chunks(S::LANES)) {
-                let y = s.mul(s.mul(s.load(x), inverse), s.load(weight));
-                s.store(x, y);
-            }
+            });
+            let inverse = s.splat(1.0 / s.sqrt(s.sum(square) / dim as f32 + self.op.eps));
+            vectors(s, dim, |at, n| {
+                let x = &mut x[at..at + n];
+                s.store(x, s.mul(s.mul(s.load(x), inverse), s.load(&self.weight[at..at + n])));
+            });
             if let Some((grid, table)) = &self.grid {
                 let head_dim = dim / grid.heads;
                 let numbers = head_dim - 2 * grid.temporal_pairs;
                 let turns = &table[(self.first + row) % grid.tokens * numbers..][..numbers];
                 for head in x.chunks_exact_mut(head_dim) {
-                    let spatial = head[2 * grid.temporal_pairs..].chunks_mut(S::LANES);
-                    for (x, turn) in spatial.zip(turns.chunks(S::LANES)) {
-                        let y = s.turn(s.load(x), s.load(turn));
-                        s.store(x, y);
-                    }
+                    let spatial = &mut head[2 * grid.temporal_pairs..];
+                    vectors(s, numbers, |at, n| {
+                        let x = &mut spatial[at..at + n];
+                        s.store(x, s.turn(s.load(x), s.load(&turns[at..at + n])));
+                    });
                 }
             }
         }

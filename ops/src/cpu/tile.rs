@@ -1,8 +1,8 @@
 //! The product of matrices that linear layers, convolutions and attention are made of: a few rows times a panel of columns, all
 //! sums in registers.
 //!
-//! The right operand is packed in panels: for each term of the sum, one or two vectors of adjacent columns. The left operand
-//! stays where it is; its elements are broadcast. Every output is one chain of additions in the order of the sum, whatever
+//! The right operand comes in panels: for each term of the sum, one or two vectors of adjacent columns. Weights are packed that
+//! way, values of attention lie that way. The left operand stays where it is; its elements are broadcast. Every output is one chain of additions in the order of the sum, whatever
 //! rows it shares a tile with, so splitting work never changes bits.
 
 use super::simd::Simd;
@@ -46,6 +46,13 @@ impl<'a> Left<'a> {
     }
 }
 
+/// A panel: the columns of a term begin `step` after those of the term before, the segments' terms in turn.
+#[derive(Clone, Copy)]
+pub(crate) struct Right<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) step: usize,
+}
+
 /// What becomes of a tile's sums.
 pub(crate) trait Finish<S: Simd, const V: usize> {
     /// Takes the sums of rows `row .. row + R`. Implementations are `#[inline(always)]`, and short, for there is a copy for each R.
@@ -83,19 +90,31 @@ macro_rules! with_rows {
 }
 pub(crate) use with_rows;
 
-/// Multiplies all rows of `left` with a panel of `V` vectors.
+/// Multiplies all rows of `left` with a packed panel of `V` vectors.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, const V: usize>(s: S, left: Left<'_>, panel: &[f32], finish: &mut impl Finish<S, V>) {
+    multiply_with(s, left, Right { data: panel, step: V * S::LANES }, finish);
+}
+
+/// Multiplies all rows of `left` with a panel of `V` vectors.
+#[inline(always)]
+pub(crate) fn multiply_with<S: Simd, const V: usize>(
+    s: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    finish: &mut impl Finish<S, V>,
+) {
     if left.rows == 0 || left.terms == 0 || left.segments == 0 {
         return;
     }
     assert!(left.extent() <= left.data.len(), "the left operand is too short");
-    assert!(left.segments * left.terms * V * S::LANES <= panel.len(), "the panel is too short");
+    let extent = (left.segments * left.terms - 1) * right.step + V * S::LANES;
+    assert!(extent <= right.data.len(), "the panel is too short");
     for (row, rows) in cut(left.rows, S::ROWS) {
         macro_rules! go {
             ($rows:literal) => {{
                 // SAFETY: the assertions above.
-                let sums = unsafe { tile::<S, $rows, V>(s, &left, row, panel.as_ptr()) };
+                let sums = unsafe { tile::<S, $rows, V>(s, &left, row, right) };
                 finish.take(s, row, &sums);
             }};
         }
@@ -107,19 +126,19 @@ pub(crate) fn multiply<S: Simd, const V: usize>(s: S, left: Left<'_>, panel: &[f
 /// Sums of rows `row .. row + R`.
 ///
 /// # Safety
-/// `left.data` holds `left.extent()` elements and has these rows; `panel` holds `V` vectors for each term of the sum.
+/// `left.data` holds `left.extent()` elements and has these rows; `right.data` holds `V` vectors for each term of the sum.
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const V: usize>(
     s: S,
     left: &Left<'_>,
     row: usize,
-    panel: *const f32,
+    right: Right<'_>,
 ) -> [[S::F; V]; R] {
     let mut sums = [[s.splat(0.0); V]; R];
     let (row_step, term_step) = (left.row_step, left.term_step);
-    let mut b = panel;
+    let mut b = right.data.as_ptr();
     for segment in 0..left.segments {
-        // SAFETY: the caller's promise; the last addition may point one term past the end, but is not read.
+        // SAFETY: the caller's promise. Pointers may end up behind the data, but are not read there.
         unsafe {
             let mut a = left.data.as_ptr().add(row * row_step + segment * left.segment_step);
             for _ in 0..left.terms {
@@ -134,7 +153,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
                     }
                 }
                 a = a.wrapping_add(term_step);
-                b = b.add(V * S::LANES);
+                b = b.wrapping_add(right.step);
             }
         }
     }

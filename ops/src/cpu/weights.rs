@@ -170,5 +170,9 @@ fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
 
 /// Prepares all weights of a plan.
 pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<Vec<Prepared>, BackendError> {
-    plan.weights.iter().map(|weight| Ok(prepare(weight, &find(weight, source)?, level))).collect()
+    let mut prepared = Vec::with_capacity(plan.weights.len());
+    for weight in &plan.weights {
+        prepared.push(prepare(weight, &find(weight, source)?, level));
+    }
+    Ok(prepared)
 }

@@ -63,6 +63,6 @@ impl Operator for Commit {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::attention::commit(self, cx);
+        crate::cpu::commit::commit(self, cx);
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Machine<'a> {
             Op::CrossAttention(op) => self.cross_attention(op),
             Op::Denoise(op) => self.denoise(op, params),
             Op::Embed(op) => self.embed(op),
-            Op::FromPixels(op) => self.from_pixels(op),
+            Op::FromPixels(op) => self.unpack_pixels(op),
             Op::LayerNorm(op) => self.layer_norm(op),
             Op::Linear(op) => self.linear(op),
             Op::Modulation(op) => self.modulation(op),
@@ -58,7 +58,7 @@ impl<'a> Machine<'a> {
             Op::RmsNormRope(op) => self.rms_norm_rope(op),
             Op::Route(op) => self.route(op, params),
             Op::Timestep(op) => self.timestep(op, params),
-            Op::ToPixels(op) => self.to_pixels(op),
+            Op::ToPixels(op) => self.pack_pixels(op),
             Op::Unpatchify(op) => self.unpatchify(op),
         }
     }
@@ -224,7 +224,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn from_pixels(&mut self, op: &FromPixels) {
+    fn unpack_pixels(&mut self, op: &FromPixels) {
         for at in 0..op.height * op.width * op.patch * op.patch * 3 {
             let [cell, c, dy, dx] = pixel(at, op.patch);
             let (i, j) = (cell / op.width * op.patch + dy, cell % op.width * op.patch + dx);
@@ -233,7 +233,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn to_pixels(&mut self, op: &ToPixels) {
+    fn pack_pixels(&mut self, op: &ToPixels) {
         let mut y = vec![0xff00_0000u32; op.height * op.width * op.patch * op.patch];
         for at in 0..y.len() * 3 {
             let [cell, c, dy, dx] = pixel(at, op.patch);
@@ -252,8 +252,8 @@ impl<'a> Machine<'a> {
             let x = self.f(op.x)[row * op.dim..][..op.dim].to_vec();
             let mean = x.iter().sum::<f64>() / op.dim as f64;
             let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / op.dim as f64;
-            for c in 0..op.dim {
-                let y = (x[c] - mean) / (variance + f64::from(op.eps)).sqrt();
+            for (c, x) in x.iter().enumerate() {
+                let y = (x - mean) / (variance + f64::from(op.eps)).sqrt();
                 let (scale, shift) = match op.scale {
                     Scale::Modulation { modulation, vectors, shift, scale } => {
                         let m = |which| self.f(modulation)[(row / op.rows_per_frame * vectors + which) * op.dim + c];

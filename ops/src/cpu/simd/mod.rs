@@ -37,6 +37,8 @@ pub(crate) trait Simd: Copy {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// a / b.
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The square root of one number.
+    fn sqrt(self, x: f32) -> f32;
     /// The larger of each lane.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// The smaller of each lane.
@@ -107,6 +109,18 @@ pub(crate) trait Simd: Copy {
 /// Most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
 
+/// Calls `f(first, numbers)` for each vector of `len` numbers. All but the last are full, and a constant for the compiler.
+#[inline(always)]
+pub(crate) fn vectors<S: Simd>(_: S, len: usize, mut f: impl FnMut(usize, usize)) {
+    let full = len / S::LANES * S::LANES;
+    for first in (0..full).step_by(S::LANES) {
+        f(first, S::LANES);
+    }
+    if full < len {
+        f(full, len - full);
+    }
+}
+
 /// Work that can be instantiated for any instruction set.
 pub(crate) trait Kernel {
     /// What it returns.
@@ -153,7 +167,10 @@ impl Level {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a level exists only where its instruction set is available.
-            Isa::Avx2 => unsafe { x86::run_avx2(kernel) },
+            Isa::Avx2Vnni if K::BYTES => unsafe { x86::run_avx2_vnni(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Isa::Avx2 | Isa::Avx2Vnni => unsafe { x86::run_avx2(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Isa::Avx512Vnni if K::BYTES => unsafe { x86::run_avx512_vnni(kernel) },

@@ -53,6 +53,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn sqrt(self, x: f32) -> f32 {
+        // SAFETY: NEON is part of the target's baseline.
+        unsafe { vgetq_lane_f32::<0>(vsqrtq_f32(vdupq_n_f32(x))) }
+    }
+
+    #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
         both!(vmaxq_f32, a, b)
     }

@@ -45,6 +45,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn sqrt(self, x: f32) -> f32 {
+        libm::sqrtf(x)
+    }
+
+    #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |a, b| if a > b { a } else { b })
     }

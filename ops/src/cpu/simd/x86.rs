@@ -1,12 +1,12 @@
-//! AVX2 with FMA, and AVX-512 with and without VNNI.
+//! AVX2 with FMA, and AVX-512, each with and without byte dot products (VNNI).
 
 use core::arch::x86_64::*;
 
 use super::{Kernel, Simd};
 
-/// Proof that AVX2 and FMA are there.
+/// Proof that AVX2 and FMA are there, and AVX-VNNI where it says so.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2<const VNNI: bool>(());
 
 /// Proof that AVX-512 F, BW, DQ and VL are there, and VNNI where it says so.
 #[derive(Clone, Copy)]
@@ -15,7 +15,13 @@ pub(crate) struct Avx512<const VNNI: bool>(());
 /// Runs a kernel compiled for AVX2.
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2(()))
+    kernel.run(Avx2::<false>(()))
+}
+
+/// Runs a kernel compiled for AVX2 with VNNI.
+#[target_feature(enable = "avx2,fma,avxvnni")]
+pub(super) fn run_avx2_vnni<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<true>(()))
 }
 
 /// Runs a kernel compiled for AVX-512.
@@ -47,12 +53,12 @@ macro_rules! passed_on {
 /// Masks of the first n of 8 lanes: eight words from 8 - n on.
 static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-impl Simd for Avx2 {
+impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type F = __m256;
     type I = __m256i;
     const LANES: usize = 8;
     const ROWS: usize = 6;
-    const BYTE_ROWS: usize = 3;
+    const BYTE_ROWS: usize = if VNNI { 3 } else { 2 };
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -77,6 +83,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn div(self, a: __m256, b: __m256) -> __m256 {
         proven!(_mm256_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sqrt(self, x: f32) -> f32 {
+        proven!(_mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))))
     }
 
     #[inline(always)]
@@ -140,6 +151,9 @@ impl Simd for Avx2 {
     /// Even and odd bytes apart, so that products of full-range bytes do not saturate as those of `maddubs` do.
     #[inline(always)]
     fn dot4(self, sum: __m256i, w: __m256i, a: __m256i) -> __m256i {
+        if VNNI {
+            return proven!(_mm256_dpbusd_avx_epi32(sum, w, a));
+        }
         let w_even = proven!(_mm256_and_si256(w, _mm256_set1_epi16(255)));
         let w_odd = proven!(_mm256_srli_epi16::<8>(w));
         let a_even = proven!(_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a)));
@@ -184,6 +198,11 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     #[inline(always)]
     fn div(self, a: __m512, b: __m512) -> __m512 {
         proven!(_mm512_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sqrt(self, x: f32) -> f32 {
+        proven!(_mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))))
     }
 
     #[inline(always)]

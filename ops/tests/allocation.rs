@@ -1,0 +1,64 @@
+//! A backend holds exactly the bytes it promised, and running it allocates nothing.
+//!
+//! A test binary of its own, because it counts the whole process's allocations.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod naive;
+#[allow(dead_code, reason = "other tests use the rest")]
+mod table;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use causeway_ops::{
+    Backend,
+    cpu::{CpuBackend, CpuOptions},
+    parallel::ThreadPool,
+};
+use table::Table;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn memory_is_exact_and_running_allocates_nothing() {
+    let table = Table::new();
+    let options = CpuOptions { parallel: Arc::new(ThreadPool::new(2)), ..CpuOptions::default() };
+    let plan = table.plan.clone();
+    let before = LIVE.load(Ordering::Relaxed);
+    let mut backend = CpuBackend::new(plan, &table.weights, options).unwrap();
+    assert_eq!(LIVE.load(Ordering::Relaxed) - before, backend.memory().total());
+
+    table.outputs(&mut backend);
+    let before = CALLS.load(Ordering::Relaxed);
+    for case in &table.cases {
+        backend.run(case.pass, 0..1, &case.params).unwrap();
+    }
+    assert_eq!(CALLS.load(Ordering::Relaxed), before);
+}
