@@ -99,7 +99,7 @@ fn fit((width, height): (usize, usize), room: (usize, usize)) -> (usize, usize) 
     } else {
         (width * room.1 / height, room.1)
     };
-    (w.clamp(1, room.0), (h.next_multiple_of(2)).min(room.1 / 2 * 2))
+    (w.clamp(1, room.0), h.next_multiple_of(2).clamp(2, room.1 / 2 * 2))
 }
 
 #[cfg(test)]

@@ -65,7 +65,9 @@ pub fn bytes(count: usize) -> String {
 /// A sentence that says what would be accepted.
 pub fn parse_bytes(text: &str) -> Result<usize, String> {
     let text = text.trim();
+    let malformed = || "expected a number of bytes, such as 64MB".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().map_err(|_| malformed())?;
     let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1.0,
         "k" | "kb" => 1e3,
@@ -76,10 +78,7 @@ pub fn parse_bytes(text: &str) -> Result<usize, String> {
         "gib" => 1024.0 * 1024.0 * 1024.0,
         unit => return Err(format!("`{unit}` is not a unit of bytes; use kB, MB, GB, KiB, MiB or GiB")),
     };
-    match text[..digits].parse::<f64>() {
-        Ok(number) if number * unit < 1e18 => Ok((number * unit) as usize),
-        _ => Err("expected a number of bytes, such as 64MB".to_owned()),
-    }
+    if number * unit < 1e18 { Ok((number * unit) as usize) } else { Err(malformed()) }
 }
 
 /// Median and 95th percentile of measurements; zeros if there are none.

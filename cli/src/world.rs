@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use causeway_runtime::{BackendChoice, Model, ModelConfig, Session, SessionError, SessionOptions, Start};
+use causeway_runtime::{BackendChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start};
 
 use crate::{error::Error, picture, table::parse_bytes};
 
@@ -131,7 +131,14 @@ impl SessionArgs {
     /// # Errors
     /// As [`Self::options`] and [`Session::new`].
     pub fn session(&self, model: &Model<'_>) -> Result<Session, Error> {
-        Ok(Session::new(model, self.options(model.config())?)?)
+        let options = self.options(model.config())?;
+        let event = options.event;
+        let mut session = Session::new(model, options)?;
+        // Stored first frames bring their own event; what was asked for follows them.
+        if let Some(event) = event {
+            session.queue_event(event, EventTime::NextChunk)?;
+        }
+        Ok(session)
     }
 
     fn choice(&self) -> Result<BackendChoice, Error> {

@@ -5,6 +5,7 @@ mod common;
 use causeway_ops::quant::DType;
 use common::{Place, quantisable, text};
 
+const FEW: &str = "--model tiny.safetensors --backend cpu";
 const CPU: &str = "--model tiny.safetensors --backend cpu --threads 1";
 
 /// Runs a command that must fail with this code and these words, in one line, leaving the folder as it was.
@@ -95,7 +96,7 @@ fn bad_options() {
         ("--seed -1", &["-1"]),
         ("--sideways", &["--sideways"]),
     ] {
-        refused(&place, &format!("play {CPU} --record film.gif {options}"), 2, words);
+        refused(&place, &format!("play {FEW} --record film.gif {options}"), 2, words);
     }
     for (out, words) in [("film.avi", ".avi"), ("full", "not an empty folder")] {
         refused(&place, &format!("play {CPU} --frames 2 --record {out}"), 2, &[words]);

@@ -51,6 +51,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
         command.args(arguments.split_whitespace()).current_dir(&self.folder);
         command.env_remove("CAUSEWAY_MODEL").env_remove("CARGO_MANIFEST_DIR");
+        // Without it graphics drivers write to standard error.
+        command.env("XDG_RUNTIME_DIR", &self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
