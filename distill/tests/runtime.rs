@@ -1,0 +1,229 @@
+//! The runtime computes what the trainer computes: one random model, written to a model file, through both.
+
+use burn::tensor::Device;
+use causeway_distill::codec::{self, Past};
+use causeway_distill::dit;
+use causeway_distill::latents::Windows;
+use causeway_distill::method::teacher_forcing::noisy_velocity;
+use causeway_distill::preset::Preset;
+use causeway_distill::recording::RecordingInfo;
+use causeway_distill::rng::Rng;
+use causeway_distill::weights::{Weights, floats};
+use causeway_ops::cpu::{CpuBackend, CpuOptions};
+use causeway_ops::plan::PassId;
+use causeway_ops::quant::DType;
+use causeway_ops::{Backend, BufferId, Params};
+use causeway_runtime::config::{ModelConfig, Positions};
+use causeway_runtime::file::write_model_to;
+use causeway_runtime::model::WorldPlan;
+use causeway_runtime::session::Ring;
+use causeway_runtime::{BackendChoice, Budget, Model, Pump, Session, SessionOptions, Start};
+
+const FRAMES: usize = 4;
+
+fn config() -> ModelConfig {
+    let names = |list: &[&str]| list.iter().map(|name| (*name).into()).collect();
+    let info = RecordingInfo {
+        width: 32,
+        height: 32,
+        fps: 20.0,
+        actions: names(&["go", "turn"]),
+        events: names(&["day", "night"]),
+        license: "CC0-1.0".into(),
+        credits: "random numbers".into(),
+        source: String::new(),
+        seed: 0,
+    };
+    let mut config = Preset::Cpu.model(&info);
+    let dit = &mut config.dit;
+    (dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.freq_dim) = (48, 2, 2, 96, 16);
+    config.start = None;
+    config
+}
+
+/// Random weights, none of them at its special start.
+fn weights(specs: &[causeway_distill::weights::Spec], seed: u64, spread: f32) -> Weights {
+    let mut weights = Weights::init(specs, seed);
+    let mut rng = Rng::new(seed + 1);
+    weights.data.iter_mut().for_each(|w| *w += spread * rng.normal());
+    weights
+}
+
+struct Both {
+    config: ModelConfig,
+    codec: Weights,
+    denoiser: Weights,
+    file: Vec<u8>,
+}
+
+impl Both {
+    fn new() -> Self {
+        let config = config();
+        let codec = weights(&codec::specs(&config.codec), 3, 0.01);
+        let denoiser = weights(&dit::specs(&config.dit), 9, 0.05);
+        let values = |name: &str| codec.tensor(name).or_else(|| denoiser.tensor(name)).map(|(_, data)| data.to_vec());
+        let file = write_model_to(Vec::new(), &config, DType::F32, |name, _| values(name).unwrap()).unwrap();
+        Self { config, codec, denoiser, file }
+    }
+
+    fn model(&self) -> Model<'_> {
+        Model::from_bytes(&self.file).unwrap()
+    }
+}
+
+/// Largest difference over the largest expected value.
+fn error(expected: &[f32], found: &[f32]) -> f32 {
+    assert_eq!(expected.len(), found.len());
+    let scale = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
+    expected.iter().zip(found).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / scale
+}
+
+/// [C, H, W] to channels-last.
+fn channels_last(planar: &[f32], channels: usize) -> Vec<f32> {
+    let area = planar.len() / channels;
+    (0..planar.len()).map(|i| planar[i % channels * area + i / channels]).collect()
+}
+
+#[test]
+fn decoded_pictures_are_equal() {
+    let both = Both::new();
+    let latent = &both.config.dit.latent;
+    let shape = [FRAMES, latent.channels, latent.height, latent.width];
+    let latents = Rng::new(4).normals(shape.iter().product());
+    let net = both.codec.leaves(&Device::flex());
+    let made =
+        codec::decode(&net, &both.config.codec, net.constant(latents.clone(), shape), FRAMES, &mut Past::default());
+    let expected = floats(made.clamp(0.0, 1.0));
+
+    let options = SessionOptions { start: Start::Latents(latents), backend: BackendChoice::Cpu, ..Default::default() };
+    let mut session = Session::new(&both.model(), options).unwrap();
+    let (width, height) = session.picture();
+    let area = width * height;
+    for (n, expected) in expected.chunks(3 * area).enumerate() {
+        while session.pump(Budget::Frame).unwrap() != Pump::Frame {}
+        let worst = session
+            .frame()
+            .unwrap()
+            .pixels
+            .chunks(4)
+            .enumerate()
+            .flat_map(|(i, rgba)| (0..3).map(move |c| (f32::from(rgba[c]) - 255.0 * expected[c * area + i]).abs()));
+        let worst = worst.fold(0.0, f32::max);
+        // Half a level is rounding.
+        assert!(worst <= 0.6, "frame {n}: {worst} levels");
+        session.release();
+    }
+}
+
+/// Runs passes by hand, so that single forwards can be seen.
+struct Bench {
+    backend: CpuBackend,
+    world: WorldPlan,
+    ring: Ring,
+}
+
+impl Bench {
+    fn new(model: &Model<'_>) -> Self {
+        let window = model.config().history.window;
+        let world = WorldPlan::new(model.config(), window, 0).unwrap();
+        let backend = CpuBackend::new(world.plan.clone(), model, CpuOptions::default()).unwrap();
+        let ring = Ring { window, sink: 0, chunk: 1, positions: Positions::Compact };
+        Self { backend, world, ring }
+    }
+
+    fn write<T: bytemuck::Pod>(&mut self, buffer: BufferId, values: &[T]) {
+        self.backend.write(buffer, bytemuck::cast_slice(values)).unwrap();
+    }
+
+    fn run(&mut self, pass: PassId, params: Params) {
+        let nodes = self.world.plan.pass(pass).nodes.len();
+        self.backend.run(pass, 0..nodes, &params).unwrap();
+    }
+
+    fn latents(&mut self) -> Vec<f32> {
+        let mut values = vec![0f32; self.world.plan.buffer(self.world.latents).len];
+        self.backend.read(self.world.latents, bytemuck::cast_slice_mut(&mut values)).unwrap();
+        values
+    }
+
+    /// Fills the frame table for frame n.
+    fn place(&mut self, n: usize, temporal: usize, theta: f64) {
+        let mut visible = Vec::new();
+        self.ring.visible(n as u64, 1, &mut visible);
+        let rows = self.ring.max_history() + 1;
+        let (mut frames, mut rotations) = (vec![0u32; rows], vec![0f32; rows * temporal]);
+        for (i, v) in visible.iter().enumerate() {
+            let row = if i < n { i } else { rows - 1 };
+            frames[row] = v.slot;
+            for pair in 0..temporal / 2 {
+                let angle = v.position as f64 * theta.powf(-2.0 * pair as f64 / temporal as f64);
+                rotations[row * temporal + 2 * pair] = angle.cos() as f32;
+                rotations[row * temporal + 2 * pair + 1] = angle.sin() as f32;
+            }
+        }
+        self.write(self.world.frames, &frames);
+        self.write(self.world.rotations, &rotations);
+    }
+}
+
+#[test]
+fn an_encoded_picture_is_equal() {
+    let both = Both::new();
+    let model = both.model();
+    let mut bench = Bench::new(&model);
+    let (width, height) = both.config.picture();
+    let area = width * height;
+    let mut rng = Rng::new(6);
+    let planes: Vec<u8> = (0..3 * area).map(|_| rng.below(256) as u8).collect();
+    let image: Vec<u8> = (0..area).flat_map(|i| [planes[i], planes[area + i], planes[2 * area + i], 255]).collect();
+    bench.write(bench.world.image, &image);
+    bench.run(bench.world.passes.encode, Params::default());
+
+    let net = both.codec.leaves(&Device::flex());
+    let frames = net.constant(planes.iter().map(|&p| f32::from(p) / 255.0).collect(), [1, 3, height, width]);
+    let encoded = floats(codec::encode(&net, &both.config.codec, frames, 1, &mut Past::default()));
+    let error = error(&channels_last(&encoded, both.config.codec.channels), &bench.latents());
+    assert!(error < 1e-4, "{error}");
+}
+
+#[test]
+fn predicted_flow_is_equal() {
+    let both = Both::new();
+    let (model, c) = (both.model(), &both.config.dit);
+    let mut rng = Rng::new(1);
+    let len = c.latent_len();
+    let windows = Windows {
+        batch: 1,
+        frames: FRAMES,
+        len,
+        real: rng.normals(FRAMES * len),
+        before: vec![0.0; len],
+        actions: (0..2 * FRAMES).map(|_| rng.below(2) as f32).collect(),
+        events: vec![0, 0, 1, 1],
+    };
+    let sigma = [1.0, 0.9, 0.75, 0.5];
+    let noisy = windows.mix(&windows.real, &rng.normals(FRAMES * len), &sigma);
+    let net = both.denoiser.leaves(&Device::flex());
+    let flow = noisy_velocity(&net, &both.config, &windows.doubled(&windows.real, &noisy, &sigma), 0);
+    let flow = dit::from_tokens(c, &floats(flow));
+
+    let mut bench = Bench::new(&model);
+    for n in 0..FRAMES {
+        bench.place(n, c.rope_dims()[0], f64::from(c.rope_theta));
+        bench.write(bench.world.actions, &windows.at(&windows.actions, n));
+        let event = usize::from(windows.events[n]);
+        let mix: Vec<f32> = (0..c.events.len()).map(|i| f32::from(u8::from(i == event))).collect();
+        bench.write(bench.world.events, &mix);
+        bench.run(bench.world.passes.condition, Params::default());
+        let x = channels_last(&noisy[n * len..][..len], c.latent.channels);
+        bench.write(bench.world.latents, &x);
+        let params = Params { history: n as u32, timestep: 1000.0 * sigma[n], sigma: sigma[n], ..Params::default() };
+        bench.run(bench.world.passes.denoise, params);
+        // With no level after it the step turns x into x - sigma v.
+        let found: Vec<f32> = bench.latents().iter().zip(&x).map(|(x0, x)| (x - x0) / sigma[n]).collect();
+        let error = error(&channels_last(&flow[n * len..][..len], c.latent.channels), &found);
+        assert!(error < 1e-3, "frame {n}: {error}");
+        bench.write(bench.world.latents, &channels_last(&windows.real[n * len..][..len], c.latent.channels));
+        bench.run(bench.world.passes.commit, Params { history: n as u32, ..Params::default() });
+    }
+}
