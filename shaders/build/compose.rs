@@ -41,7 +41,7 @@ fn append(
     let mut branches: Vec<bool> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let fail = |what: &str| Err(format!("line {}: {what}", number + 1));
-        let mut words = line.trim().split_whitespace();
+        let mut words = line.split_whitespace();
         let kept = branches.iter().all(|&branch| branch);
         match (words.next().unwrap_or(""), words.next()) {
             ("//!if", Some(flag)) => branches.push(flags.iter().any(|f| f == flag)),
@@ -49,16 +49,13 @@ fn append(
                 Some(branch) => *branch = !*branch,
                 None => return fail("//!else without //!if"),
             },
-            ("//!end", None) => {
-                if branches.pop().is_none() {
-                    return fail("//!end without //!if");
-                }
-            }
-            ("//!import", Some(path)) if kept => {
-                if imported.insert(path.into()) {
-                    let text = load(path).map_err(|e| format!("line {}: {path}: {e}", number + 1))?;
-                    append(&text, flags, load, imported, out).map_err(|e| format!("{path}: {e}"))?;
-                }
+            ("//!end", None) => match branches.pop() {
+                Some(_) => {}
+                None => return fail("//!end without //!if"),
+            },
+            ("//!import", Some(path)) if kept && imported.insert(path.into()) => {
+                let text = load(path).map_err(|e| format!("line {}: {path}: {e}", number + 1))?;
+                append(&text, flags, load, imported, out).map_err(|e| format!("{path}: {e}"))?;
             }
             ("//!import" | "//!kernel", Some(_)) => {}
             (word, _) if word.starts_with("//!") => return fail("unknown directive"),

@@ -262,7 +262,7 @@ fn linear(op: &Linear, weights: &[GpuWeight]) -> Result<Job, BackendError> {
     if weight.role != Matrix {
         return Err(unsupported("linear", "its weight is not declared as a matrix"));
     }
-    let scalar = op.inputs % 4 != 0;
+    let scalar = !op.inputs.is_multiple_of(4);
     let job = match (weight.dtype, scalar) {
         (DType::F32, false) => tiles(&shaders::LINEAR_F32_WIDE, &shaders::LINEAR_F32_SKINNY, op.rows, op.outputs),
         (DType::F16, false) => tiles(&shaders::LINEAR_F16_WIDE, &shaders::LINEAR_F16_SKINNY, op.rows, op.outputs),
@@ -293,7 +293,7 @@ fn linear(op: &Linear, weights: &[GpuWeight]) -> Result<Job, BackendError> {
 fn conv2d(op: &Conv2d) -> Job {
     let [height, width] = op.out_size();
     let channels2 = op.x2.map_or(0, |(_, channels)| channels);
-    let job = if op.channels % 4 == 0 && channels2 % 4 == 0 {
+    let job = if op.channels.is_multiple_of(4) && channels2.is_multiple_of(4) {
         tiles(&shaders::CONV2D_WIDE, &shaders::CONV2D_SKINNY, height * width, op.outputs)
     } else {
         skinny_tiles(&shaders::CONV2D_SCALAR, height * width, op.outputs)
