@@ -103,7 +103,6 @@ fn bad_options() {
     }
     refused(&place, "quantize tiny.safetensors new.safetensors --to q2", 2, &["q2", "q4"]);
     refused(&place, "quantize tiny.safetensors", 2, &["OUTPUT", "--to"]);
-    refused(&place, "play", 2, &["models/rooms.safetensors", "--model"]);
     refused(&place, "dance", 2, &["dance"]);
     refused(&place, &format!("bench demo {CPU} --size 100x64"), 2, &["100x64", "multiples of 16x16"]);
     refused(&place, &format!("bench demo {CPU} --size big"), 2, &["128x96"]);
