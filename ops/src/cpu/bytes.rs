@@ -9,7 +9,7 @@ use core::ops::Range;
 use super::{
     epilogue::Store,
     simd::{Kernel, Simd},
-    tile::{Finish, cut, with_rows},
+    tile::{AHEAD, Finish, cut, with_rows},
     weights::BytePanels,
 };
 use crate::quant::BLOCK;
@@ -107,7 +107,7 @@ fn multiply<S: Simd, const V: usize>(s: S, left: &Quantised<'_>, panel: &[u32], 
     let (row_words, blocks) = (row_words(left.inputs), left.inputs / BLOCK);
     let words = &left.words[left.rows.start * row_words..left.rows.end * row_words];
     assert!(blocks * COLUMN_WORDS * V * S::LANES <= panel.len(), "the panel is too short");
-    for (row, rows) in cut(left.rows.len(), S::BYTE_ROWS) {
+    for (row, rows) in cut(left.rows.len(), S::BYTE_SUMS / V) {
         macro_rules! go {
             ($rows:literal) => {{
                 let rows = &words[row * row_words..(row + $rows) * row_words];
@@ -116,7 +116,7 @@ fn multiply<S: Simd, const V: usize>(s: S, left: &Quantised<'_>, panel: &[u32], 
                 store.take(s, row, &sums);
             }};
         }
-        with_rows!(rows, S::BYTE_ROWS, go!());
+        with_rows!(rows, S::BYTE_SUMS / V, go!());
         Finish::<S, V>::finish(store, s, row, rows);
     }
 }
@@ -148,7 +148,9 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             for four in 0..fours {
                 let mut columns = [s.splat_i(0); V];
                 for (v, column) in columns.iter_mut().enumerate() {
-                    *column = s.words_at(panel.add(four * width + v * S::LANES));
+                    let at = panel.add(four * width + v * S::LANES);
+                    *column = s.words_at(at);
+                    s.prefetch(at.wrapping_add(AHEAD));
                 }
                 for (r, dots) in dots.iter_mut().enumerate() {
                     let x = s.splat_i(*row(r).add(four) as i32);

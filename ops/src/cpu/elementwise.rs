@@ -42,13 +42,18 @@ impl Kernel for Activated<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         for (x, y) in self.x.chunks_exact(self.width).zip(self.y.chunks_exact_mut(self.width)) {
-            vectors(s, self.width, |at, n| {
-                let mut value = math::activate(s, self.activation, s.load(&x[at..at + n]));
-                if let Some((scale, shift)) = self.affine {
-                    value = s.fma(value, s.load(&scale[at..at + n]), s.load(&shift[at..at + n]));
-                }
-                s.store(&mut y[at..at + n], value);
-            });
+            vectors(
+                s,
+                self.width,
+                #[inline(always)]
+                |at, n| {
+                    let mut value = math::activate(s, self.activation, s.load(&x[at..at + n]));
+                    if let Some((scale, shift)) = self.affine {
+                        value = s.fma(value, s.load(&scale[at..at + n]), s.load(&shift[at..at + n]));
+                    }
+                    s.store(&mut y[at..at + n], value);
+                },
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     context::Split,
     math,
     simd::{MAX_LANES, Simd},
-    tile::{Finish, MAX_ROWS, VECTORS},
+    tile::{Finish, MAX_SUMS},
 };
 use crate::op::Activation;
 
@@ -62,12 +62,12 @@ pub(crate) struct Store<'a> {
     /// First column of the panel.
     column: usize,
     /// Sums of a tile on their way to the epilogue.
-    sums: [[[f32; MAX_LANES]; VECTORS]; MAX_ROWS],
+    sums: [[f32; MAX_LANES]; MAX_SUMS],
 }
 
 impl<'a> Store<'a> {
     pub(crate) fn new(epilogue: &'a Epilogue<'a>, y: &'a Split<'a, f32>, row: usize, column: usize) -> Self {
-        Self { epilogue, y, row, column, sums: [[[0.0; MAX_LANES]; VECTORS]; MAX_ROWS] }
+        Self { epilogue, y, row, column, sums: [[0.0; MAX_LANES]; MAX_SUMS] }
     }
 
     /// First column of the panel.
@@ -79,19 +79,17 @@ impl<'a> Store<'a> {
 impl<S: Simd, const V: usize> Finish<S, V> for Store<'_> {
     #[inline(always)]
     fn take<const R: usize>(&mut self, s: S, _row: usize, sums: &[[S::F; V]; R]) {
-        for (out, sums) in self.sums.iter_mut().zip(sums) {
-            for (out, sum) in out.iter_mut().zip(sums) {
-                s.store(&mut out[..S::LANES], *sum);
-            }
+        for (out, sum) in self.sums.iter_mut().zip(sums.as_flattened()) {
+            s.store(&mut out[..S::LANES], *sum);
         }
     }
 
     #[inline(always)]
     fn finish(&mut self, s: S, row: usize, rows: usize) {
         let outputs = self.epilogue.outputs;
-        for (r, sums) in self.sums.iter().enumerate().take(rows) {
+        for (r, sums) in self.sums.chunks_exact(V).enumerate().take(rows) {
             let row = self.row + row + r;
-            for (v, sum) in sums.iter().enumerate().take(V) {
+            for (v, sum) in sums.iter().enumerate() {
                 let column = self.column + v * S::LANES;
                 if column < outputs {
                     // SAFETY: each element of y belongs to one row of one panel, which one piece of work computes.

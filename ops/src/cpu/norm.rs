@@ -53,25 +53,40 @@ impl Kernel for Layer<'_> {
         let dim = self.op.dim;
         for (row, (x, y)) in self.x.chunks_exact(dim).zip(self.y.chunks_exact_mut(dim)).enumerate() {
             let mut sum = s.splat(0.0);
-            vectors(s, dim, |at, n| sum = s.add(sum, s.load(&x[at..at + n])));
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| sum = s.add(sum, s.load(&x[at..at + n])),
+            );
             let mean = s.splat(s.sum(sum) / dim as f32);
             let mut square = s.splat(0.0);
-            vectors(s, dim, |at, n| {
-                let y = &mut y[at..at + n];
-                s.store(y, s.sub(s.load(&x[at..at + n]), mean));
-                // Loaded again, because lanes beyond the row are zero then.
-                let d = s.load(y);
-                square = s.fma(d, d, square);
-            });
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| {
+                    let y = &mut y[at..at + n];
+                    s.store(y, s.sub(s.load(&x[at..at + n]), mean));
+                    // Loaded again, because lanes beyond the row are zero then.
+                    let d = s.load(y);
+                    square = s.fma(d, d, square);
+                },
+            );
             let inverse = s.splat(1.0 / s.sqrt(s.sum(square) / dim as f32 + self.op.eps));
             let at = (self.first + row) / self.op.rows_per_frame * self.scale.frame;
             let (scale, shift) = (&self.scale.scale[at..at + dim], &self.scale.shift[at..at + dim]);
             let one = s.splat(self.scale.one);
-            vectors(s, dim, |at, n| {
-                let y = &mut y[at..at + n];
-                let scale = s.mul(inverse, s.add(one, s.load(&scale[at..at + n])));
-                s.store(y, s.fma(s.load(y), scale, s.load(&shift[at..at + n])));
-            });
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| {
+                    let y = &mut y[at..at + n];
+                    let scale = s.mul(inverse, s.add(one, s.load(&scale[at..at + n])));
+                    s.store(y, s.fma(s.load(y), scale, s.load(&shift[at..at + n])));
+                },
+            );
         }
     }
 }
@@ -103,25 +118,40 @@ impl Kernel for Rms<'_> {
         let dim = self.op.dim;
         for (row, x) in self.x.chunks_exact_mut(dim).enumerate() {
             let mut square = s.splat(0.0);
-            vectors(s, dim, |at, n| {
-                let x = s.load(&x[at..at + n]);
-                square = s.fma(x, x, square);
-            });
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| {
+                    let x = s.load(&x[at..at + n]);
+                    square = s.fma(x, x, square);
+                },
+            );
             let inverse = s.splat(1.0 / s.sqrt(s.sum(square) / dim as f32 + self.op.eps));
-            vectors(s, dim, |at, n| {
-                let x = &mut x[at..at + n];
-                s.store(x, s.mul(s.mul(s.load(x), inverse), s.load(&self.weight[at..at + n])));
-            });
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| {
+                    let x = &mut x[at..at + n];
+                    s.store(x, s.mul(s.mul(s.load(x), inverse), s.load(&self.weight[at..at + n])));
+                },
+            );
             if let Some((grid, table)) = &self.grid {
                 let head_dim = dim / grid.heads;
                 let numbers = head_dim - 2 * grid.temporal_pairs;
                 let turns = &table[(self.first + row) % grid.tokens * numbers..][..numbers];
                 for head in x.chunks_exact_mut(head_dim) {
                     let spatial = &mut head[2 * grid.temporal_pairs..];
-                    vectors(s, numbers, |at, n| {
-                        let x = &mut spatial[at..at + n];
-                        s.store(x, s.turn(s.load(x), s.load(&turns[at..at + n])));
-                    });
+                    vectors(
+                        s,
+                        numbers,
+                        #[inline(always)]
+                        |at, n| {
+                            let x = &mut spatial[at..at + n];
+                            s.store(x, s.turn(s.load(x), s.load(&turns[at..at + n])));
+                        },
+                    );
                 }
             }
         }

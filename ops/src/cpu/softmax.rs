@@ -247,7 +247,12 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
             // SAFETY: a query's head belongs to one tile.
             let y = unsafe { self.y.part(self.at + query * self.dim, d) };
             let inverse = s.splat(1.0 / total);
-            vectors(s, d, |at, n| s.store(&mut y[at..at + n], s.mul(s.load(&sums[at..at + n]), inverse)));
+            vectors(
+                s,
+                d,
+                #[inline(always)]
+                |at, n| s.store(&mut y[at..at + n], s.mul(s.load(&sums[at..at + n]), inverse)),
+            );
         }
     }
 }

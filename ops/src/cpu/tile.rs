@@ -7,11 +7,11 @@
 
 use super::simd::Simd;
 
-/// Most rows of a tile.
-pub(crate) const MAX_ROWS: usize = 8;
-
 /// Vectors of a full panel; the last one of a matrix may be single.
 pub(crate) const VECTORS: usize = 2;
+
+/// Most vectors of sums in a tile of any instruction set.
+pub(crate) const MAX_SUMS: usize = 16;
 
 /// Columns of the panel that begins at `column` of `columns`, in vectors.
 pub(crate) fn vectors_at(column: usize, columns: usize, lanes: usize) -> usize {
@@ -53,6 +53,10 @@ pub(crate) struct Right<'a> {
     pub(crate) step: usize,
 }
 
+/// How far ahead of its use a panel is fetched, in words. Weights of a whole network come from a distant cache or from memory, and
+/// hardware alone keeps too few lines in flight.
+pub(crate) const AHEAD: usize = 512;
+
 /// What becomes of a tile's sums.
 pub(crate) trait Finish<S: Simd, const V: usize> {
     /// Takes the sums of rows `row .. row + R`. Implementations are `#[inline(always)]`, and short, for there is a copy for each R.
@@ -75,16 +79,12 @@ pub(crate) fn cut(rows: usize, most: usize) -> impl Iterator<Item = (usize, usiz
 /// Makes constant rows of a number of rows up to a constant `$most`; nothing is compiled for more.
 macro_rules! with_rows {
     ($rows:expr, $most:expr, $call:ident!()) => {
+        with_rows!(@ $rows, $most, $call, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    };
+    (@ $rows:expr, $most:expr, $call:ident, $($n:literal)*) => {
         match $rows {
-            1 => $call!(1),
-            2 if $most >= 2 => $call!(2),
-            3 if $most >= 3 => $call!(3),
-            4 if $most >= 4 => $call!(4),
-            5 if $most >= 5 => $call!(5),
-            6 if $most >= 6 => $call!(6),
-            7 if $most >= 7 => $call!(7),
-            8 if $most >= 8 => $call!(8),
-            _ => unreachable!("tiles have at most {} rows", $most),
+            $($n if $n <= $most => $call!($n),)*
+            _ => unreachable!("a tile has at most {} rows", $most),
         }
     };
 }
@@ -110,7 +110,7 @@ pub(crate) fn multiply_with<S: Simd, const V: usize>(
     assert!(left.extent() <= left.data.len(), "the left operand is too short");
     let extent = (left.segments * left.terms - 1) * right.step + V * S::LANES;
     assert!(extent <= right.data.len(), "the panel is too short");
-    for (row, rows) in cut(left.rows, S::ROWS) {
+    for (row, rows) in cut(left.rows, S::SUMS / V) {
         macro_rules! go {
             ($rows:literal) => {{
                 // SAFETY: the assertions above.
@@ -118,7 +118,7 @@ pub(crate) fn multiply_with<S: Simd, const V: usize>(
                 finish.take(s, row, &sums);
             }};
         }
-        with_rows!(rows, S::ROWS, go!());
+        with_rows!(rows, S::SUMS / V, go!());
         finish.finish(s, row, rows);
     }
 }
@@ -144,7 +144,9 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             for _ in 0..left.terms {
                 let mut columns = [s.splat(0.0); V];
                 for (v, column) in columns.iter_mut().enumerate() {
-                    *column = s.load_at(b.add(v * S::LANES));
+                    let at = b.add(v * S::LANES);
+                    *column = s.load_at(at);
+                    s.prefetch(at.wrapping_add(AHEAD));
                 }
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let x = s.splat(*a.add(r * row_step));

@@ -22,10 +22,10 @@ pub(crate) trait Simd: Copy {
     type I: Copy;
     /// Lanes of a vector, at most [`MAX_LANES`].
     const LANES: usize;
-    /// Rows of a tile of two vectors each whose sums fit the registers, at most [`MAX_ROWS`](super::tile::MAX_ROWS).
-    const ROWS: usize;
-    /// The same for byte dot products, which keep integer sums beside them.
-    const BYTE_ROWS: usize;
+    /// Vectors of sums that fit the registers beside what else a tile needs, at most [`MAX_SUMS`](super::tile::MAX_SUMS).
+    const SUMS: usize;
+    /// The same for byte dot products, which need integer sums besides.
+    const BYTE_SUMS: usize;
 
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::F;
@@ -76,6 +76,12 @@ pub(crate) trait Simd: Copy {
     /// Integers below 2^24 in magnitude as numbers.
     fn to_f(self, x: Self::I) -> Self::F;
 
+    /// Starts to bring the cache line at `x` nearer; any address will do.
+    #[inline(always)]
+    fn prefetch<T>(self, x: *const T) {
+        let _ = x;
+    }
+
     /// The first `LANES` numbers of `x`, or all and then zeros.
     #[inline(always)]
     fn load(self, x: &[f32]) -> Self::F {
@@ -109,7 +115,8 @@ pub(crate) trait Simd: Copy {
 /// Most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// Calls `f(first, numbers)` for each vector of `len` numbers. All but the last are full, and a constant for the compiler.
+/// Calls `f(first, numbers)` for each vector of `len` numbers. All but the last are full, a constant for the compiler. `f` must be
+/// `#[inline(always)]` like everything else in a kernel.
 #[inline(always)]
 pub(crate) fn vectors<S: Simd>(_: S, len: usize, mut f: impl FnMut(usize, usize)) {
     let full = len / S::LANES * S::LANES;

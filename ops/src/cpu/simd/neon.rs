@@ -23,8 +23,8 @@ impl Simd for Neon {
     type F = (float32x4_t, float32x4_t);
     type I = (int32x4_t, int32x4_t);
     const LANES: usize = 8;
-    const ROWS: usize = 6;
-    const BYTE_ROWS: usize = 3;
+    const SUMS: usize = 12;
+    const BYTE_SUMS: usize = 6;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {

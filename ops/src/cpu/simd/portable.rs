@@ -16,8 +16,8 @@ impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
     const LANES: usize = LANES;
-    const ROWS: usize = 3;
-    const BYTE_ROWS: usize = 2;
+    const SUMS: usize = 6;
+    const BYTE_SUMS: usize = 4;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {

@@ -57,8 +57,8 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type F = __m256;
     type I = __m256i;
     const LANES: usize = 8;
-    const ROWS: usize = 6;
-    const BYTE_ROWS: usize = if VNNI { 3 } else { 2 };
+    const SUMS: usize = 12;
+    const BYTE_SUMS: usize = if VNNI { 6 } else { 4 };
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -119,6 +119,11 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
+    fn prefetch<T>(self, x: *const T) {
+        proven!(_mm_prefetch::<_MM_HINT_T0>(x.cast()));
+    }
+
+    #[inline(always)]
     unsafe fn load_at(self, x: *const f32) -> __m256 {
         passed_on!(_mm256_loadu_ps(x))
     }
@@ -172,8 +177,8 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     type F = __m512;
     type I = __m512i;
     const LANES: usize = 16;
-    const ROWS: usize = 8;
-    const BYTE_ROWS: usize = 6;
+    const SUMS: usize = 16;
+    const BYTE_SUMS: usize = 12;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -231,6 +236,11 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     fn turn(self, x: __m512, by: __m512) -> __m512 {
         let crossed = proven!(_mm512_mul_ps(_mm512_permute_ps::<0b10_11_00_01>(x), _mm512_movehdup_ps(by)));
         proven!(_mm512_fmaddsub_ps(x, _mm512_moveldup_ps(by), crossed))
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, x: *const T) {
+        proven!(_mm_prefetch::<_MM_HINT_T0>(x.cast()));
     }
 
     #[inline(always)]
