@@ -52,7 +52,7 @@ impl Operator for Activate {
         check.buffer(self.x, self.len)?;
         check.buffer(self.y, self.len)?;
         if let Some((table, channels)) = self.affine {
-            check.rule(channels > 0 && self.len % channels == 0, "channels must divide len")?;
+            check.rule(channels > 0 && self.len.is_multiple_of(channels), "channels must divide len")?;
             check.buffer(table, 2 * channels)?;
         }
         Ok(())

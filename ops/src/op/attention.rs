@@ -76,7 +76,7 @@ impl Operator for Attention {
         let (rows, dim) = (self.rows(), self.dim());
         check.rule(rows * dim > 0, "chunk, tokens, heads and head_dim must be positive")?;
         check.rule(
-            self.head_dim % 2 == 0 && 2 * self.temporal_pairs <= self.head_dim,
+            self.head_dim.is_multiple_of(2) && 2 * self.temporal_pairs <= self.head_dim,
             "more temporal pairs than pairs",
         )?;
         check.rule(self.max_history <= self.slots, "more visible history than ring slots")?;

@@ -25,7 +25,7 @@ impl Operator for Noise {
     }
 
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
-        check.rule(self.frames * self.len > 0 && self.len % 4 == 0, "len must be a positive multiple of 4")?;
+        check.rule(self.frames * self.len > 0 && self.len.is_multiple_of(4), "len must be a positive multiple of 4")?;
         check.buffer(self.y, self.frames * self.len)
     }
 

@@ -57,7 +57,7 @@ impl Operator for Route {
         let (rows, dim) = (self.chunk * self.tokens, self.heads * self.head_dim);
         check.rule(rows * dim > 0, "chunk, tokens, heads and head_dim must be positive")?;
         check.rule(
-            self.head_dim % 2 == 0 && 2 * self.temporal_pairs <= self.head_dim,
+            self.head_dim.is_multiple_of(2) && 2 * self.temporal_pairs <= self.head_dim,
             "more temporal pairs than pairs",
         )?;
         check.rule(self.k > 0 && self.k <= self.max_history, "k must be in 1..=max_history")?;

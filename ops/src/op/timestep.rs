@@ -25,7 +25,7 @@ impl Operator for Timestep {
 
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
         check.rule(self.frames > 0 && self.features > 0, "frames and features must be positive")?;
-        check.rule(self.features % 2 == 0, "features must be even")?;
+        check.rule(self.features.is_multiple_of(2), "features must be even")?;
         check.buffer(self.y, self.frames * self.features)
     }
 
