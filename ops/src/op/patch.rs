@@ -50,7 +50,10 @@ impl Operator for Patchify {
         let frame = self.height * self.width * self.channels;
         let [ph, pw] = self.patch;
         check.rule(self.frames * frame * ph * pw > 0, "all dimensions must be positive")?;
-        check.rule(self.height.is_multiple_of(ph) && self.width.is_multiple_of(pw), "the patch must divide the latent")?;
+        check.rule(
+            self.height.is_multiple_of(ph) && self.width.is_multiple_of(pw),
+            "the patch must divide the latent",
+        )?;
         check.buffer(self.x, self.frames * frame)?;
         if let Some(previous) = self.previous {
             check.buffer(previous, frame)?;
@@ -100,7 +103,10 @@ impl Operator for Unpatchify {
         let [ph, pw] = self.patch;
         let len = self.frames * self.height * self.width * self.channels;
         check.rule(len * ph * pw > 0, "all dimensions must be positive")?;
-        check.rule(self.height.is_multiple_of(ph) && self.width.is_multiple_of(pw), "the patch must divide the latent")?;
+        check.rule(
+            self.height.is_multiple_of(ph) && self.width.is_multiple_of(pw),
+            "the patch must divide the latent",
+        )?;
         check.buffer(self.x, len)?;
         check.buffer(self.y, len)
     }

@@ -52,7 +52,8 @@ impl Operator for RmsNormRope {
         check.buffer(self.x, self.rows * self.dim)?;
         check.weight(self.weight, self.dim)?;
         if let Some(grid) = &self.grid {
-            check.rule(grid.heads > 0 && self.dim.is_multiple_of(2 * grid.heads), "heads must divide dim into pairs")?;
+            check
+                .rule(grid.heads > 0 && self.dim.is_multiple_of(2 * grid.heads), "heads must divide dim into pairs")?;
             let pairs = self.dim / grid.heads / 2;
             check.rule(grid.temporal_pairs <= pairs && grid.tokens > 0, "more temporal pairs than pairs")?;
             check.buffer(grid.table, grid.tokens * (pairs - grid.temporal_pairs) * 2)?;
