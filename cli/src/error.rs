@@ -44,14 +44,13 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
-            Error::Session(error) => match error {
+            Error::Session(
                 SessionError::Option(_)
                 | SessionError::UnknownEvent { .. }
                 | SessionError::ActionLength { .. }
                 | SessionError::ActionValue(_)
-                | SessionError::StartSize { .. } => 2,
-                _ => 1,
-            },
+                | SessionError::StartSize { .. },
+            ) => 2,
             Error::Interrupted => 130,
             _ => 1,
         }
