@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use causeway_runtime::Model;
 use causeway_runtime::config::{CodecConfig, DitConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -57,6 +58,20 @@ pub fn encode(recording: &Recording, codec: &Weights, c: &CodecConfig, device: &
     });
     parts.sort_by_key(|part| part.0);
     parts.into_iter().flat_map(|part| part.1).collect()
+}
+
+/// Normalised latents [N, C, h, w] of `recording` by the codec in a finished model file.
+pub fn of_model(model: &Model<'_>, recording: &Recording, device: &Device) -> Vec<f32> {
+    let config = model.config();
+    let mut codec = Weights::init(&codec::specs(&config.codec), 0);
+    for entry in codec.entries().to_vec() {
+        if let Some(view) = model.tensor(&entry.name) {
+            codec.data[entry.offset..entry.offset + entry.len()].copy_from_slice(&view.to_f32());
+        }
+    }
+    let mut out = encode(recording, &codec, &config.codec, device, 2);
+    normalise(&mut out, area(&config.dit), &config.dit.latent_mean, &config.dit.latent_std);
+    out
 }
 
 /// Mean and standard deviation of each channel of `data` [N, C, area].

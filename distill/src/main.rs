@@ -1,13 +1,16 @@
 //! The trainer's command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use causeway_distill::pipeline::{Options, Pipeline, Step};
 use causeway_distill::preset::Preset;
-use causeway_distill::{export, world};
+use causeway_distill::recording::Recording;
+use causeway_distill::sheet::Sheet;
+use causeway_distill::{export, latents, quality, world};
+use causeway_runtime::Model;
 use clap::{Parser, Subcommand, ValueEnum};
 
 #[global_allocator]
@@ -42,8 +45,20 @@ enum Command {
     },
     /// Train one stage or all of them; Ctrl-C saves and stops, the same command goes on.
     Train(TrainArgs),
-    /// Measure the newest stage on held-out episodes and print a table.
+    /// Measure a finished model file on held-out episodes, as the runtime plays it, and print a table.
     Eval {
+        /// The model file.
+        #[arg(long)]
+        model: PathBuf,
+        /// Folder with the recording `held`, made by `record`.
+        #[arg(long)]
+        data: PathBuf,
+        /// Contact sheet to write: a real row above each generated one.
+        #[arg(long)]
+        sheet: Option<PathBuf>,
+    },
+    /// Compare roll-outs of a run's newest stage with the truth, frame by frame, and print a table.
+    Compare {
         /// The run folder.
         #[command(flatten)]
         place: Place,
@@ -160,7 +175,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             }
             Ok(())
         }
-        Command::Eval { place, worlds, frames } => {
+        Command::Eval { model, data, sheet } => eval(&model, &data, sheet.as_deref()),
+        Command::Compare { place, worlds, frames } => {
             let device = place.device.device();
             let options = place.options(1e9, 12);
             println!("{}", Pipeline::open(&options, &device, &STOP)?.evaluate(worlds, frames)?);
@@ -173,6 +189,22 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(export::export(&mut pipeline, &device, &to, golden.as_deref())?)
         }
     }
+}
+
+fn eval(model: &Path, data: &Path, to: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let (model, held) = (Model::open(model)?, Recording::open(&data.join("held"))?);
+    let latents = latents::of_model(&model, &held, &Device::flex());
+    let (rows, pairs) = quality::Trial { model: &model, held: &held, latents: &latents }.report()?;
+    print!("{}", quality::table(&rows));
+    if let Some(path) = to {
+        let mut sheet = Sheet::new(held.info.width, held.info.height);
+        for row in pairs.iter().step_by(2).flatten() {
+            let last = row.len() - quality::START;
+            sheet.row((0..12).map(|i| row[quality::START - 1 + i * last / 11].clone()).collect());
+        }
+        sheet.write(path, 1)?;
+    }
+    Ok(())
 }
 
 impl Place {
