@@ -1,4 +1,4 @@
-//! How fast linear layers run: ours with f32 and q8 weights, and the crate `gemm` on the same shapes.
+//! How fast linear layers run: ours with f32, f16 and q8 weights, and the crate `gemm` on the same shapes.
 //!
 //! `cargo run --release -p causeway-ops --example gemm_rate [threads]`. Rounds of all contenders are interleaved, and medians
 //! reported, so that a busy machine disturbs all of them alike. GMAC/s counts multiply-adds.
@@ -66,10 +66,10 @@ fn layers(shapes: &[[usize; 3]], dtype: DType, isa: Isa, threads: usize) -> CpuB
         plan.push(Linear { x, weight, bias: None, y, rows, inputs, outputs, activation, residual: false, gate: None });
         let values = values(outputs * inputs);
         let (mut data, mut scales) = (Vec::new(), Vec::new());
-        if dtype == DType::Q8 {
-            quantise_q8(&values, &mut data, &mut scales);
-        } else {
-            data.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+        match dtype {
+            DType::F16 => data.extend(values.iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes())),
+            DType::Q8 => quantise_q8(&values, &mut data, &mut scales),
+            _ => data.extend(values.iter().flat_map(|x| x.to_le_bytes())),
         }
         let scales = (dtype == DType::Q8).then_some(scales);
         weights.insert(index.to_string(), Tensor { dtype, shape: [outputs, inputs], data, scales });
@@ -161,10 +161,11 @@ fn main() {
         (0..5).flat_map(|_| [[16, 192, 192]; 8].into_iter().chain([[16, 192, 576], [16, 576, 192]])).collect();
     let work: usize = network.iter().map(|shape| shape.iter().product::<usize>()).sum();
     let mut f32s = layers(&network, DType::F32, isa, threads);
+    let mut f16s = layers(&network, DType::F16, isa, threads);
     let mut q8s = layers(&network, DType::Q8, isa, threads);
-    let times = race(1, &mut [Box::new(|| run(&mut f32s)), Box::new(|| run(&mut q8s))]);
+    let times = race(1, &mut [Box::new(|| run(&mut f32s)), Box::new(|| run(&mut f16s)), Box::new(|| run(&mut q8s))]);
     println!("five blocks of the demo, 16 tokens:");
-    for (name, [median, best]) in ["f32", "q8"].into_iter().zip(times) {
+    for (name, [median, best]) in ["f32", "f16", "q8"].into_iter().zip(times) {
         println!("{name:>16} {median:>6.0} us (best {best:.0}: {:.1} GMAC/s)", work as f64 / best / 1e3);
     }
 }

@@ -120,7 +120,7 @@ impl Kernel for Row<'_> {
     fn run<S: Simd>(self, s: S) {
         for column in (0..self.epilogue.outputs).step_by(VECTORS * S::LANES) {
             let mut store = Store::new(self.epilogue, self.y, self.row, column);
-            let (panel, vectors) = self.panels.at(column, S::LANES);
+            let (panel, vectors) = self.panels.at::<f32>(column, S::LANES);
             match vectors {
                 1 => tile::multiply::<S, 1>(s, self.left, panel, &mut store),
                 _ => tile::multiply::<S, 2>(s, self.left, panel, &mut store),

@@ -1,5 +1,7 @@
 //! Linear layers.
 
+use core::marker::PhantomData;
+
 use super::{
     Context,
     bytes::{self, Quantised},
@@ -7,7 +9,7 @@ use super::{
     epilogue::{Epilogue, Gates, Store},
     scratch::Need,
     simd::{Kernel, Simd},
-    tile::{self, Left, VECTORS},
+    tile::{self, Element, Left, VECTORS},
     weights::{Panels, Prepared},
 };
 use crate::op::Linear;
@@ -50,11 +52,19 @@ pub(crate) fn linear(op: &Linear, cx: &Context<'_>) {
         (block * BLOCK_ROWS..op.rows.min((block + 1) * BLOCK_ROWS), column)
     };
     match cx.weight(op.weight) {
-        Prepared::Panels(panels) => cx.for_each(blocks * columns, work, |piece| {
-            let (rows, column) = place(piece);
-            let left = Left::rows(&x[rows.start * op.inputs..], rows.len(), op.inputs, op.inputs);
-            level.run(Numbers { left, panels, store: Store::new(&epilogue, &y, rows.start, column) });
-        }),
+        weight @ (Prepared::Panels(panels) | Prepared::Halves(panels)) => {
+            let halves = matches!(weight, Prepared::Halves(_));
+            cx.for_each(blocks * columns, work, |piece| {
+                let (rows, column) = place(piece);
+                let left = Left::rows(&x[rows.start * op.inputs..], rows.len(), op.inputs, op.inputs);
+                let store = Store::new(&epilogue, &y, rows.start, column);
+                if halves {
+                    level.run(Numbers { left, panels, store, element: PhantomData::<u16> });
+                } else {
+                    level.run(Numbers { left, panels, store, element: PhantomData::<f32> });
+                }
+            });
+        }
         Prepared::Bytes(panels) => {
             // SAFETY: this node's only view of shared scratch.
             let quantised = unsafe { cx.scratch.shared::<u32>() };
@@ -78,18 +88,19 @@ pub(crate) fn linear(op: &Linear, cx: &Context<'_>) {
 }
 
 /// Rows of numbers times one panel.
-struct Numbers<'a> {
+struct Numbers<'a, E> {
     left: Left<'a>,
     panels: &'a Panels,
     store: Store<'a>,
+    element: PhantomData<E>,
 }
 
-impl Kernel for Numbers<'_> {
+impl<E: Element + bytemuck::Pod> Kernel for Numbers<'_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let (panel, vectors) = self.panels.at(self.store.column(), S::LANES);
+        let (panel, vectors) = self.panels.at::<E>(self.store.column(), S::LANES);
         match vectors {
             1 => tile::multiply::<S, 1>(s, self.left, panel, &mut self.store),
             _ => tile::multiply::<S, 2>(s, self.left, panel, &mut self.store),

@@ -8,7 +8,7 @@ pub enum Isa {
     Portable,
     /// 64-bit Arm.
     Neon,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C.
     Avx2,
     /// The same with AVX-VNNI's byte dot products.
     Avx2Vnni,
@@ -40,7 +40,7 @@ impl Isa {
             Isa::Portable => true,
             Isa::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => has!("avx2", "fma"),
+            Isa::Avx2 => has!("avx2", "fma", "f16c"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2Vnni => Isa::Avx2.available() && has!("avxvnni"),
             #[cfg(target_arch = "x86_64")]

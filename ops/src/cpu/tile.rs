@@ -46,14 +46,40 @@ impl<'a> Left<'a> {
     }
 }
 
+/// What a panel's elements are stored as.
+pub(crate) trait Element: Copy {
+    /// `LANES` numbers from `x` on.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load<S: Simd>(s: S, x: *const Self) -> S::F;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, x: *const Self) -> S::F {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_at(x) }
+    }
+}
+
+/// Finite IEEE half precision, as bits.
+impl Element for u16 {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, x: *const Self) -> S::F {
+        // SAFETY: the caller's promise.
+        unsafe { s.halves_at(x) }
+    }
+}
+
 /// A panel: the columns of a term begin `step` after those of the term before, the segments' terms in turn.
 #[derive(Clone, Copy)]
-pub(crate) struct Right<'a> {
-    pub(crate) data: &'a [f32],
+pub(crate) struct Right<'a, E> {
+    pub(crate) data: &'a [E],
     pub(crate) step: usize,
 }
 
-/// How far ahead of its use a panel is fetched, in words. Weights of a whole network come from a distant cache or from memory, and
+/// How far ahead of its use a panel is fetched, in elements. Weights of a whole network come from a distant cache or from memory, and
 /// hardware alone keeps too few lines in flight.
 pub(crate) const AHEAD: usize = 512;
 
@@ -92,7 +118,12 @@ pub(crate) use with_rows;
 
 /// Multiplies all rows of `left` with a packed panel of `V` vectors.
 #[inline(always)]
-pub(crate) fn multiply<S: Simd, const V: usize>(s: S, left: Left<'_>, panel: &[f32], finish: &mut impl Finish<S, V>) {
+pub(crate) fn multiply<S: Simd, const V: usize>(
+    s: S,
+    left: Left<'_>,
+    panel: &[impl Element],
+    finish: &mut impl Finish<S, V>,
+) {
     multiply_with(s, left, Right { data: panel, step: V * S::LANES }, finish);
 }
 
@@ -101,7 +132,7 @@ pub(crate) fn multiply<S: Simd, const V: usize>(s: S, left: Left<'_>, panel: &[f
 pub(crate) fn multiply_with<S: Simd, const V: usize>(
     s: S,
     left: Left<'_>,
-    right: Right<'_>,
+    right: Right<'_, impl Element>,
     finish: &mut impl Finish<S, V>,
 ) {
     if left.rows == 0 || left.terms == 0 || left.segments == 0 {
@@ -114,7 +145,7 @@ pub(crate) fn multiply_with<S: Simd, const V: usize>(
         macro_rules! go {
             ($rows:literal) => {{
                 // SAFETY: the assertions above.
-                let sums = unsafe { tile::<S, $rows, V>(s, &left, row, right) };
+                let sums = unsafe { tile::<S, $rows, V, _>(s, &left, row, right) };
                 finish.take(s, row, &sums);
             }};
         }
@@ -128,11 +159,11 @@ pub(crate) fn multiply_with<S: Simd, const V: usize>(
 /// # Safety
 /// `left.data` holds `left.extent()` elements and has these rows; `right.data` holds `V` vectors for each term of the sum.
 #[inline(always)]
-unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+unsafe fn tile<S: Simd, const R: usize, const V: usize, E: Element>(
     s: S,
     left: &Left<'_>,
     row: usize,
-    right: Right<'_>,
+    right: Right<'_, E>,
 ) -> [[S::F; V]; R] {
     let mut sums = [[s.splat(0.0); V]; R];
     let (row_step, term_step) = (left.row_step, left.term_step);
@@ -145,7 +176,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
                 let mut columns = [s.splat(0.0); V];
                 for (v, column) in columns.iter_mut().enumerate() {
                     let at = b.add(v * S::LANES);
-                    *column = s.load_at(at);
+                    *column = E::load(s, at);
                     s.prefetch(at.wrapping_add(AHEAD));
                 }
                 for (r, sums) in sums.iter_mut().enumerate() {

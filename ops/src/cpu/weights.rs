@@ -13,8 +13,10 @@ use crate::{
 pub(crate) enum Prepared {
     /// Plain `f32`, row after row.
     Vector(Block, usize),
-    /// A matrix or convolution in panels of numbers.
+    /// A matrix or convolution in panels of `f32`.
     Panels(Panels),
+    /// A matrix of the file's `F16` in panels of the same, half as large.
+    Halves(Panels),
     /// A quantised matrix in panels of bytes.
     Bytes(BytePanels),
 }
@@ -29,7 +31,7 @@ impl Prepared {
     }
 }
 
-/// Panels of one or two vectors of columns (see [`tile`]): term by term the weights of these columns. Columns beyond the last
+/// Panels of one or two vectors of columns (see [`tile`]), as `f32` or half precision: term by term the weights of these columns. Columns beyond the last
 /// one are zero.
 pub(crate) struct Panels {
     block: Block,
@@ -39,7 +41,7 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// The panel that begins at `column`, and its vectors.
-    pub(crate) fn at(&self, column: usize, lanes: usize) -> (&[f32], usize) {
+    pub(crate) fn at<E: bytemuck::Pod>(&self, column: usize, lanes: usize) -> (&[E], usize) {
         let vectors = tile::vectors_at(column, self.outputs, lanes);
         (&self.block.as_slice()[column * self.terms..][..vectors * lanes * self.terms], vectors)
     }
@@ -84,6 +86,11 @@ pub(crate) fn as_bytes(weight: &Weight, view: &TensorView<'_>) -> bool {
     weight.role == WeightRole::Matrix && view.dtype.is_quantised() && view.cols().is_multiple_of(quant::BLOCK)
 }
 
+/// Whether a weight is kept in half precision.
+fn as_halves(weight: &Weight, view: &TensorView<'_>) -> bool {
+    weight.role == WeightRole::Matrix && view.dtype == DType::F16
+}
+
 /// Words that [`prepare`] allocates.
 fn words(weight: &Weight, view: &TensorView<'_>, lanes: usize) -> usize {
     let padded = view.rows().next_multiple_of(lanes);
@@ -91,6 +98,9 @@ fn words(weight: &Weight, view: &TensorView<'_>, lanes: usize) -> usize {
         view.len()
     } else if as_bytes(weight, view) {
         padded * (view.cols() / quant::BLOCK) * COLUMN_WORDS
+    } else if as_halves(weight, view) {
+        // Lanes are even.
+        padded * view.cols() / 2
     } else {
         padded * view.cols()
     }
@@ -113,19 +123,33 @@ fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Prepared {
             Prepared::Vector(block, view.len())
         }
         _ if as_bytes(weight, view) => pack_bytes(view, level.lanes(), block),
-        _ => pack(weight, view, level.lanes(), block),
+        _ if as_halves(weight, view) => {
+            let bits = |row: usize, out: &mut [u16]| {
+                let bytes = &view.data[row * 2 * out.len()..][..2 * out.len()];
+                out.iter_mut().zip(bytes.as_chunks::<2>().0).for_each(|(x, bytes)| *x = u16::from_le_bytes(*bytes));
+            };
+            Prepared::Halves(pack(weight, view, level.lanes(), block, bits))
+        }
+        _ => Prepared::Panels(pack(weight, view, level.lanes(), block, |row, out: &mut [f32]| view.row(row, out))),
     }
 }
 
-fn pack(weight: &Weight, view: &TensorView<'_>, lanes: usize, mut block: Block) -> Prepared {
+/// Packs rows that `read(row, values)` decodes.
+fn pack<E: bytemuck::Pod>(
+    weight: &Weight,
+    view: &TensorView<'_>,
+    lanes: usize,
+    mut block: Block,
+    read: impl Fn(usize, &mut [E]),
+) -> Panels {
     let (outputs, terms) = (view.rows(), view.cols());
     // A convolution's terms run over its window first and channels last, like the pixels it reads.
     let window = if weight.role == WeightRole::Conv { weight.shape[2..].iter().product() } else { 1 };
     let channels = terms / window;
-    let mut row = vec![0.0; terms];
-    let words = block.as_mut_slice::<f32>();
+    let mut row = vec![E::zeroed(); terms];
+    let words = block.as_mut_slice::<E>();
     for output in 0..outputs {
-        view.row(output, &mut row);
+        read(output, &mut row);
         let (first, width) = panel_of(output, outputs, lanes);
         let panel = &mut words[first * terms..][..width * terms];
         for (at, value) in row.iter().enumerate() {
@@ -133,7 +157,7 @@ fn pack(weight: &Weight, view: &TensorView<'_>, lanes: usize, mut block: Block) 
             panel[term * width + output - first] = *value;
         }
     }
-    Prepared::Panels(Panels { block, outputs, terms })
+    Panels { block, outputs, terms }
 }
 
 fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Prepared {

@@ -54,6 +54,11 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// They must be readable.
     unsafe fn load_at(self, x: *const f32) -> Self::F;
+    /// `LANES` numbers in half precision from `x` on, all finite.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn halves_at(self, x: *const u16) -> Self::F;
     /// The first `n <= LANES` numbers from `x` on, then zeros.
     ///
     /// # Safety

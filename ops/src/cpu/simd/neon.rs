@@ -101,6 +101,25 @@ impl Simd for Neon {
         unsafe { (vld1q_f32(x), vld1q_f32(x.add(4))) }
     }
 
+    /// The exponent's bias differs by 112, which a product mends for subnormals too.
+    #[inline(always)]
+    unsafe fn halves_at(self, x: *const u16) -> Self::F {
+        let four = |half: uint16x4_t| {
+            // SAFETY: NEON is part of the target's baseline.
+            unsafe {
+                let wide = vmovl_u16(half);
+                let sign = vshlq_n_u32::<16>(vandq_u32(wide, vdupq_n_u32(0x8000)));
+                let rest = vshlq_n_u32::<13>(vandq_u32(wide, vdupq_n_u32(0x7fff)));
+                let size = vmulq_n_f32(vreinterpretq_f32_u32(rest), f32::from_bits((127 + 112) << 23));
+                vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(size), sign))
+            }
+        };
+        // SAFETY: the caller's promise.
+        let halves = unsafe { vld1q_u16(x) };
+        // SAFETY: NEON is part of the target's baseline.
+        unsafe { (four(vget_low_u16(halves)), four(vget_high_u16(halves))) }
+    }
+
     #[inline(always)]
     unsafe fn load_first(self, x: *const f32, n: usize) -> Self::F {
         let mut lanes = [0.0; 8];

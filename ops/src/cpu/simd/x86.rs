@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 
 use super::{Kernel, Simd};
 
-/// Proof that AVX2 and FMA are there, and AVX-VNNI where it says so.
+/// Proof that AVX2, FMA and F16C are there, and AVX-VNNI where it says so.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2<const VNNI: bool>(());
 
@@ -13,13 +13,13 @@ pub(crate) struct Avx2<const VNNI: bool>(());
 pub(crate) struct Avx512<const VNNI: bool>(());
 
 /// Runs a kernel compiled for AVX2.
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx2::<false>(()))
 }
 
 /// Runs a kernel compiled for AVX2 with VNNI.
-#[target_feature(enable = "avx2,fma,avxvnni")]
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
 pub(super) fn run_avx2_vnni<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx2::<true>(()))
 }
@@ -126,6 +126,11 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn load_at(self, x: *const f32) -> __m256 {
         passed_on!(_mm256_loadu_ps(x))
+    }
+
+    #[inline(always)]
+    unsafe fn halves_at(self, x: *const u16) -> __m256 {
+        passed_on!(_mm256_cvtph_ps(_mm_loadu_si128(x.cast())))
     }
 
     #[inline(always)]
@@ -246,6 +251,11 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     #[inline(always)]
     unsafe fn load_at(self, x: *const f32) -> __m512 {
         passed_on!(_mm512_loadu_ps(x))
+    }
+
+    #[inline(always)]
+    unsafe fn halves_at(self, x: *const u16) -> __m512 {
+        passed_on!(_mm512_cvtph_ps(_mm256_loadu_si256(x.cast())))
     }
 
     #[inline(always)]
