@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use causeway_ops::quant::WeightSource;
 use causeway_runtime::Model;
 use causeway_runtime::config::{CodecConfig, DitConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
