@@ -60,7 +60,10 @@ pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
     }
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),
-        None => Tour::new(session.actions(), session.events().len(), session.event(), args.frames),
+        None => {
+            let first = if args.session.event.is_some() { session.event() } else { 0 };
+            Tour::new(session.actions(), session.events().len(), first, args.frames)
+        }
     };
     let path = args.record.clone().unwrap_or_else(|| DEFAULT_RECORDING.into());
     let (width, height) = session.picture();

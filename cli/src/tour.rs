@@ -2,16 +2,16 @@
 
 /// One stretch of a tour: the actions held, and for how many frames.
 const STEPS: [(&[&str], u64); 10] = [
+    (&["right"], 34),
     (&["forward"], 14),
-    (&["right"], 10),
+    (&["right"], 8),
     (&["forward"], 12),
-    (&["left"], 18),
-    (&["forward", "left"], 8),
+    (&["left"], 16),
     (&["attack"], 3),
-    (&["forward"], 16),
-    (&["right"], 14),
+    (&["forward", "left"], 10),
+    (&["forward"], 14),
     (&["back"], 6),
-    (&["forward", "right"], 10),
+    (&["forward", "right"], 12),
 ];
 
 /// What happens at every frame of a walk.
@@ -43,9 +43,9 @@ impl Tour {
         Self { steps, length, events, first_event: event as u64, span: frames.div_ceil(events).max(1) }
     }
 
-    /// One action for the whole walk.
+    /// One action for the whole walk, and no events.
     pub fn holding(action: Vec<f32>) -> Self {
-        Self { steps: vec![(action, 1)], length: 1, events: 1, first_event: 0, span: u64::MAX }
+        Self { steps: vec![(action, 1)], length: 1, events: 0, first_event: 0, span: 1 }
     }
 
     /// The action held at a frame.
@@ -57,7 +57,7 @@ impl Tour {
 
     /// The event that begins at a frame, if one does.
     pub fn event(&self, frame: u64) -> Option<usize> {
-        let begins = frame > 0 && frame.is_multiple_of(self.span);
+        let begins = self.events > 0 && frame.is_multiple_of(self.span);
         begins.then(|| ((self.first_event + frame / self.span) % self.events) as usize)
     }
 }
@@ -70,13 +70,13 @@ mod tests {
     fn a_tour_walks_turns_and_shows_every_event() {
         let actions: Vec<String> = ["left", "forward", "fly"].map(str::to_owned).to_vec();
         let tour = Tour::new(&actions, 3, 1, 90);
-        assert_eq!(tour.action(0), [0.0, 1.0, 0.0]);
-        assert_eq!(tour.action(14), [0.0; 3]);
-        assert_eq!(tour.action(36), [1.0, 0.0, 0.0]);
+        assert_eq!(tour.action(0), [0.0; 3]);
+        assert_eq!(tour.action(34), [0.0, 1.0, 0.0]);
+        assert_eq!(tour.action(68), [1.0, 0.0, 0.0]);
         let period: u64 = STEPS.iter().map(|step| step.1).sum();
-        assert_eq!(tour.action(36 + period), tour.action(36));
+        assert_eq!(tour.action(68 + period), tour.action(68));
         let events: Vec<_> = (0..90).filter_map(|frame| Some((frame, tour.event(frame)?))).collect();
-        assert_eq!(events, [(30, 2), (60, 0)]);
+        assert_eq!(events, [(0, 1), (30, 2), (60, 0)]);
     }
 
     #[test]
