@@ -118,6 +118,9 @@ struct TrainArgs {
     /// Frames of a training window.
     #[arg(long, default_value_t = 12)]
     frames: usize,
+    /// A finished run of the same model to start from: its codec and its newest denoiser, not random weights.
+    #[arg(long)]
+    from: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -160,7 +163,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Train(args) => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
             let device = args.place.device.device();
-            let options = args.place.options(args.inspect, args.frames);
+            let options = Options { from: args.from, ..args.place.options(args.inspect, args.frames) };
             let mut pipeline = Pipeline::open(&options, &device, &STOP)?;
             for (i, step) in Step::ALL.into_iter().enumerate() {
                 if args.stage.is_some_and(|wanted| wanted != step) {
@@ -217,6 +220,7 @@ impl Place {
             inspect_every,
             frames,
             cpu: matches!(self.device, Where::Flex),
+            from: None,
         }
     }
 }

@@ -99,6 +99,8 @@ pub struct Options {
     pub frames: usize,
     /// Whether the device is the CPU, where hand-written passes are faster than the library's.
     pub cpu: bool,
+    /// A finished run of the same model whose weights the first stages start from.
+    pub from: Option<PathBuf>,
 }
 
 /// An opened run: recordings and configuration.
@@ -170,7 +172,11 @@ impl<'a> Pipeline<'a> {
                 polish,
             };
             let fresh = Weights::init(&codec::specs(&self.config.codec), 1);
-            let start = if polish { Some(self.codec()?) } else { None };
+            let start = if polish {
+                Some(self.codec()?)
+            } else {
+                self.parent().map(|run| codec_of(run, &self.config)).transpose()?
+            };
             let mut state = resume(&run, step, fresh, start)?;
             return Ok(run.train(&stage, &mut state)?);
         }
@@ -193,7 +199,8 @@ impl<'a> Pipeline<'a> {
         match step {
             Step::Codec | Step::Polish => Ok(true),
             Step::Teacher => {
-                let mut state = resume(&run, step, fresh(), None)?;
+                let start = self.parent().map(|run| newest_of(run, &self.config, Step::Polish)).transpose()?;
+                let mut state = resume(&run, step, fresh(), start.map(|found| found.1))?;
                 Ok(run.train(&TeacherForcing(world(scale(1.0))), &mut state)?)
             }
             Step::Resampling => {
@@ -215,12 +222,7 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// [`PipelineError::Missing`] when there is none.
     pub fn latest(&self, limit: Step) -> Result<(Step, Weights), PipelineError> {
-        for step in [Step::Consistency, Step::Resampling, Step::Teacher] {
-            if step < limit && self.options.dir.join(format!("{}.state.safetensors", step.name())).exists() {
-                return Ok((step, self.denoiser(step)?));
-            }
-        }
-        Err(PipelineError::Missing { dir: self.options.dir.clone(), stage: Step::Teacher.name() })
+        newest_of(&self.options.dir, &self.config, limit)
     }
 
     /// The averaged weights of one denoiser stage.
@@ -236,11 +238,11 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// [`PipelineError`].
     pub fn codec(&self) -> Result<Weights, PipelineError> {
-        let fresh = || Weights::init(&codec::specs(&self.config.codec), 1);
-        match load(&self.options.dir, Step::Polish, fresh()) {
-            Err(PipelineError::Missing { .. }) => load(&self.options.dir, Step::Codec, fresh()),
-            found => found,
-        }
+        codec_of(&self.options.dir, &self.config)
+    }
+
+    fn parent(&self) -> Option<&Path> {
+        self.options.from.as_deref()
     }
 
     /// Where the checkpoint of a stage lies.
@@ -323,6 +325,23 @@ pub fn read_config(dir: &Path) -> Result<ModelConfig, PipelineError> {
     let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
     let mut json: serde_json::Value = serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?;
     serde_json::from_value(json["model"].take()).map_err(|e| fail(e.to_string()))
+}
+
+fn newest_of(dir: &Path, config: &ModelConfig, limit: Step) -> Result<(Step, Weights), PipelineError> {
+    for step in [Step::Consistency, Step::Resampling, Step::Teacher] {
+        if step < limit && dir.join(format!("{}.state.safetensors", step.name())).exists() {
+            return Ok((step, load(dir, step, Weights::init(&dit::specs(&config.dit), 2))?));
+        }
+    }
+    Err(PipelineError::Missing { dir: dir.into(), stage: Step::Teacher.name() })
+}
+
+fn codec_of(dir: &Path, config: &ModelConfig) -> Result<Weights, PipelineError> {
+    let fresh = || Weights::init(&codec::specs(&config.codec), 1);
+    match load(dir, Step::Polish, fresh()) {
+        Err(PipelineError::Missing { .. }) => load(dir, Step::Codec, fresh()),
+        found => found,
+    }
 }
 
 fn load(dir: &Path, step: Step, fresh: Weights) -> Result<Weights, PipelineError> {
