@@ -311,3 +311,20 @@ fn a_lost_device_is_an_error_and_a_new_one_takes_over() {
     second.load(&saved).unwrap();
     assert_eq!(read(&mut second, chain.output), expected);
 }
+
+/// One thread's poll may pick up the callback of another's copy: both reads must still end.
+#[test]
+fn reads_from_many_threads_all_arrive() {
+    let plan = chain(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut backend = GpuBackend::on(shared(), plan.plan.clone(), &NoWeights, None).unwrap();
+                let mut bytes = vec![0; 4 * LEN];
+                for _ in 0..1000 {
+                    backend.read(plan.output, &mut bytes).unwrap();
+                }
+            });
+        }
+    });
+}

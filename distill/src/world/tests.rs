@@ -38,7 +38,7 @@ fn a_seed_gives_the_same_pixels_everywhere() {
     assert_eq!(hash(&first.frames), GOLDEN, "hash is now {:#018x}", hash(&first.frames));
 }
 
-const GOLDEN: u64 = 0xa38e_0e2c_9ea0_ecaf;
+const GOLDEN: u64 = 0;
 
 #[test]
 fn turning_left_moves_the_picture_right() {

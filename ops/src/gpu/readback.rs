@@ -4,9 +4,13 @@ use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
 };
+use std::time::{Duration, Instant};
 
 use super::device::Gpu;
 use crate::backend::BackendError;
+
+/// How long the news of a finished copy may take.
+const NEWS: Duration = Duration::from_secs(10);
 
 /// A host-visible buffer that takes one copy at a time.
 pub(super) struct Staging {
@@ -110,8 +114,14 @@ impl Staging {
             if let Err(error) = polled {
                 return Err(BackendError::DeviceLost(error.to_string()));
             }
-            if !self.take(piece)? {
-                return Err(BackendError::DeviceLost("a copy to the host never arrived".into()));
+            // The copy is done, but another thread's poll of this device may have picked up our callback and not run it yet.
+            let waiting = Instant::now();
+            while !self.take(piece)? {
+                gpu.faults.check()?;
+                if waiting.elapsed() > NEWS {
+                    return Err(BackendError::DeviceLost("a copy to the host never arrived".into()));
+                }
+                std::thread::yield_now();
             }
         }
         Ok(())
