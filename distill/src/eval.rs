@@ -12,6 +12,7 @@ use crate::recording::Recording;
 use crate::rng::Rng;
 use crate::rollout::{Engine, Rollout};
 use crate::sheet::Sheet;
+use crate::sight::sharpness;
 use crate::state::StateError;
 use crate::weights::{Weights, floats};
 
@@ -131,7 +132,8 @@ pub fn compare(
     out
 }
 
-/// Compares, writes a contact sheet (real row above generated row) and returns PSNR figures against the truth.
+/// Compares, writes a contact sheet (real row above generated row) and returns PSNR figures against the truth, and the
+/// sharpness of the pictures as a share of the real ones'.
 ///
 /// # Errors
 /// [`StateError`] when the sheet cannot be written.
@@ -151,8 +153,11 @@ pub fn roll(
         }
     }
     drawn.write(sheet, 1)?;
+    let crisp = |row: &[Vec<u8>]| row[START..].iter().map(|f| sharpness(f, held.recording.info.width)).sum::<f64>();
+    let [real, made] = [0, 1].map(|side| found.pictures.iter().map(|rows| crisp(&rows[side])).sum::<f64>());
     let spans = SPANS.iter().filter(|span| span.1 <= held.frames);
-    Ok(spans.map(|&(from, to)| (format!("psnr_{to}"), found.psnr(from..to))).collect())
+    let likeness = spans.map(|&(from, to)| (format!("psnr_{to}"), found.psnr(from..to)));
+    Ok(likeness.chain([("sharpness".to_owned(), made / real)]).collect())
 }
 
 /// A Markdown table of how well each of `samplers` predicts, for `docs/demo.md`.

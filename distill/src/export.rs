@@ -16,7 +16,7 @@ use crate::latents::{self, Latents, Windows};
 use crate::method::teacher_forcing::noisy_velocity;
 use crate::pipeline::{Pipeline, PipelineError, Step};
 use crate::rng::Rng;
-use crate::state::{State, StateError, bytes_of, write_whole};
+use crate::state::{StateError, bytes_of, write_whole};
 use crate::weights::{Weights, floats};
 
 /// Why a model could not be exported.
@@ -45,7 +45,7 @@ pub fn export(p: &mut Pipeline<'_>, device: &Device, to: &Path, golden_to: Optio
     let events = (first..first + START).map(|i| usize::from(held.events[i])).collect();
     config.start = Some(StartConfig { latents: "start.latents".into(), events, count: START });
     config.provenance.command = format!("causeway-distill train, stage {}", step.name());
-    config.provenance.steps = State::load(denoiser.clone(), &p.checkpoint(step))?.step;
+    config.provenance.steps = p.steps(step)?;
     let start = held.data[first * held.len..(first + START) * held.len].to_vec();
     write_model(to, &config, DType::F32, |name, _| {
         let found = [&denoiser, &codec].iter().find_map(|w| w.tensor(name).map(|t| t.1.to_vec()));
@@ -138,10 +138,6 @@ impl Pipeline<'_> {
     /// # Errors
     /// [`PipelineError::Missing`] when there is none.
     pub fn newest(&self) -> Result<(Step, Weights), PipelineError> {
-        match self.denoiser(Step::Consistency) {
-            Ok(weights) => Ok((Step::Consistency, weights)),
-            Err(PipelineError::Missing { .. }) => self.latest(Step::Consistency),
-            Err(error) => Err(error),
-        }
+        self.latest(Step::Polish)
     }
 }

@@ -1,5 +1,7 @@
 //! AdamW with a global gradient clip and a running average, as one pass over flat arrays.
 
+use std::ops::Range;
+
 use crate::state::State;
 
 /// How a stage steps.
@@ -21,6 +23,15 @@ pub struct Rule {
     pub ema: f32,
 }
 
+/// The weights that one step moves.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Their places in the flat array.
+    pub range: Range<usize>,
+    /// Factor on the learning rate.
+    pub rate: f32,
+}
+
 impl Default for Rule {
     fn default() -> Self {
         Self { rate: 1e-3, warmup: 50, beta1: 0.9, beta2: 0.99, decay: 0.01, clip: 1.0, ema: 0.995 }
@@ -35,8 +46,10 @@ impl Rule {
         self.rate * warm * (0.05 + 0.95 * cosine)
     }
 
-    /// Takes one step along `grad` (same order as the weights) and returns the gradient's norm before clipping.
-    pub fn step(&self, state: &mut State, grad: &[f32], rate: f32) -> f32 {
+    /// Takes one step of `part` along `grad` (same order as the weights) and returns its norm before clipping.
+    pub fn step(&self, state: &mut State, grad: &[f32], part: &Part, rate: f32) -> f32 {
+        let (range, rate) = (part.range.clone(), rate * part.rate);
+        let grad = &grad[range.clone()];
         let norm = grad.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt() as f32;
         if !norm.is_finite() {
             return norm; // A step along NaN would end the run; the caller reports it.
@@ -48,7 +61,9 @@ impl Rule {
         // Early on the average follows quickly, or it would still hold the random start.
         let ema = self.ema.min((1.0 + t as f32) / (10.0 + t as f32));
         let State { weights, ema: average, first, second, .. } = state;
-        for ((((w, e), m), v), &g) in weights.data.iter_mut().zip(average).zip(first).zip(second).zip(grad) {
+        let [weights, average, first, second] =
+            [&mut weights.data, average, first, second].map(|all| &mut all[range.clone()]);
+        for ((((w, e), m), v), &g) in weights.iter_mut().zip(average).zip(first).zip(second).zip(grad) {
             let g = g * scale;
             *m = self.beta1 * *m + (1.0 - self.beta1) * g;
             *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;

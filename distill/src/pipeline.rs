@@ -11,6 +11,7 @@ use crate::data::Episodes;
 use crate::eval::{self, Held, START, Sampler};
 use crate::latents::{self, Latents};
 use crate::method::consistency::Consistency;
+use crate::method::distribution_matching::DistributionMatching;
 use crate::method::reconstruction::Reconstruction;
 use crate::method::resampling_forcing::ResamplingForcing;
 use crate::method::teacher_forcing::{TeacherForcing, World};
@@ -33,13 +34,16 @@ pub enum Step {
     Resampling,
     /// Consistency distillation.
     Consistency,
+    /// Distribution matching distillation.
+    Dmd,
     /// The decoder once more, latents unchanged.
     Polish,
 }
 
 impl Step {
     /// All stages in order.
-    pub const ALL: [Self; 5] = [Self::Codec, Self::Teacher, Self::Resampling, Self::Consistency, Self::Polish];
+    pub const ALL: [Self; 6] =
+        [Self::Codec, Self::Teacher, Self::Resampling, Self::Consistency, Self::Dmd, Self::Polish];
 
     /// Name in file names and metrics.
     pub fn name(self) -> &'static str {
@@ -48,6 +52,7 @@ impl Step {
             Self::Teacher => "teacher",
             Self::Resampling => "resampling",
             Self::Consistency => "consistency",
+            Self::Dmd => "dmd",
             Self::Polish => "polish",
         }
     }
@@ -214,6 +219,13 @@ impl<'a> Pipeline<'a> {
                 let rule = Rule { beta1: 0.5, ema: 0.98, ..scale(0.25) };
                 Ok(run.train(&Consistency { world: world(rule), teacher: &teacher }, &mut state)?)
             }
+            Step::Dmd => {
+                let (teacher, start) = (self.latest(Step::Consistency)?.1, self.latest(Step::Dmd)?.1);
+                let pair = DistributionMatching::pair(&start);
+                let mut state = resume(&run, step, pair.clone(), Some(pair))?;
+                let rule = Rule { beta1: 0.0, ema: 0.99, decay: 0.0, ..scale(0.2) };
+                Ok(run.train(&DistributionMatching { world: world(rule), teacher: &teacher }, &mut state)?)
+            }
         }
     }
 
@@ -230,7 +242,7 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// [`PipelineError`].
     pub fn denoiser(&self, step: Step) -> Result<Weights, PipelineError> {
-        load(&self.options.dir, step, Weights::init(&dit::specs(&self.config.dit), 2))
+        denoiser_of(&self.options.dir, &self.config, step)
     }
 
     /// The averaged weights of the codec, with the polished decoder if there is one.
@@ -243,6 +255,16 @@ impl<'a> Pipeline<'a> {
 
     fn parent(&self) -> Option<&Path> {
         self.options.from.as_deref()
+    }
+
+    /// Optimizer steps that a denoiser stage has taken.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn steps(&self, step: Step) -> Result<u64, PipelineError> {
+        let fresh = Weights::init(&dit::specs(&self.config.dit), 2);
+        let fresh = if step == Step::Dmd { DistributionMatching::pair(&fresh) } else { fresh };
+        Ok(load(&self.options.dir, step, fresh)?.step)
     }
 
     /// Where the checkpoint of a stage lies.
@@ -298,7 +320,7 @@ impl<'a> Pipeline<'a> {
         let (codec, (step, denoiser)) = (self.codec()?, self.newest()?);
         let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds, frames, cpu: self.options.cpu };
         let samplers = match step {
-            Step::Consistency => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
+            Step::Consistency | Step::Dmd => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
             _ => vec![Sampler::Flow(8), Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1)],
         };
         eval::roll(&held, &self.config, &denoiser, self.device, samplers[0], &self.options.dir.join("eval.png"))?;
@@ -328,28 +350,39 @@ pub fn read_config(dir: &Path) -> Result<ModelConfig, PipelineError> {
 }
 
 fn newest_of(dir: &Path, config: &ModelConfig, limit: Step) -> Result<(Step, Weights), PipelineError> {
-    for step in [Step::Consistency, Step::Resampling, Step::Teacher] {
+    for step in [Step::Dmd, Step::Consistency, Step::Resampling, Step::Teacher] {
         if step < limit && dir.join(format!("{}.state.safetensors", step.name())).exists() {
-            return Ok((step, load(dir, step, Weights::init(&dit::specs(&config.dit), 2))?));
+            return Ok((step, denoiser_of(dir, config, step)?));
         }
     }
     Err(PipelineError::Missing { dir: dir.into(), stage: Step::Teacher.name() })
 }
 
-fn codec_of(dir: &Path, config: &ModelConfig) -> Result<Weights, PipelineError> {
-    let fresh = || Weights::init(&codec::specs(&config.codec), 1);
-    match load(dir, Step::Polish, fresh()) {
-        Err(PipelineError::Missing { .. }) => load(dir, Step::Codec, fresh()),
-        found => found,
+fn denoiser_of(dir: &Path, config: &ModelConfig, step: Step) -> Result<Weights, PipelineError> {
+    let fresh = Weights::init(&dit::specs(&config.dit), 2);
+    if step != Step::Dmd {
+        return Ok(load(dir, step, fresh)?.averaged());
     }
+    let mut pair = load(dir, step, DistributionMatching::pair(&fresh))?.averaged().data;
+    pair.truncate(fresh.data.len());
+    Ok(fresh.with(pair))
 }
 
-fn load(dir: &Path, step: Step, fresh: Weights) -> Result<Weights, PipelineError> {
+fn codec_of(dir: &Path, config: &ModelConfig) -> Result<Weights, PipelineError> {
+    let fresh = || Weights::init(&codec::specs(&config.codec), 1);
+    let state = match load(dir, Step::Polish, fresh()) {
+        Err(PipelineError::Missing { .. }) => load(dir, Step::Codec, fresh())?,
+        found => found?,
+    };
+    Ok(state.averaged())
+}
+
+fn load(dir: &Path, step: Step, fresh: Weights) -> Result<State, PipelineError> {
     let path = dir.join(format!("{}.state.safetensors", step.name()));
     if !path.exists() {
         return Err(PipelineError::Missing { dir: dir.into(), stage: step.name() });
     }
-    Ok(State::load(fresh, &path)?.averaged())
+    Ok(State::load(fresh, &path)?)
 }
 
 fn resume(run: &Run<'_>, step: Step, fresh: Weights, start: Option<Weights>) -> Result<State, StateError> {

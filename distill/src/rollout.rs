@@ -55,16 +55,23 @@ impl<'a> Rollout<'a> {
 
     /// Makes and commits the next frame: consistency sampling over the falling noise levels `sigmas`, fresh noise between.
     pub fn generate(&mut self, sigmas: &[f32], actions: &[f32], events: &[u8], rng: &mut Rng) -> Vec<f32> {
-        let mut x = rng.normals(self.batch * self.config.latent_len());
+        let made = self.denoise(sigmas, actions, events, rng).1;
+        self.commit(&made, actions, events);
+        made
+    }
+
+    /// What [`Self::generate`] would commit, behind the noisy input of its last step.
+    pub fn denoise(&self, sigmas: &[f32], actions: &[f32], events: &[u8], rng: &mut Rng) -> (Vec<f32>, Vec<f32>) {
+        let mut noisy = rng.normals(self.batch * self.config.latent_len());
+        let mut made = Vec::new();
         for (i, &sigma) in sigmas.iter().enumerate() {
-            let v = self.velocity(&x, &vec![sigma; self.batch], actions, events);
-            x.iter_mut().zip(v).for_each(|(x, v)| *x -= sigma * v);
-            if let Some(&next) = sigmas.get(i + 1) {
-                x.iter_mut().for_each(|x| *x = (1.0 - next) * *x + next * rng.normal());
+            if i > 0 {
+                noisy = made.iter().map(|x| (1.0 - sigma) * x + sigma * rng.normal()).collect();
             }
+            let v = self.velocity(&noisy, &vec![sigma; self.batch], actions, events);
+            made = noisy.iter().zip(v).map(|(x, v)| x - sigma * v).collect();
         }
-        self.commit(&x, actions, events);
-        x
+        (noisy, made)
     }
 
     /// Like [`Self::generate`] with deterministic Euler steps of the flow, for a model that is not distilled.

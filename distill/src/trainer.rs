@@ -9,7 +9,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::optim::Rule;
+use crate::optim::{Part, Rule};
 use crate::plot;
 use crate::rng::Rng;
 use crate::state::{State, StateError};
@@ -63,13 +63,13 @@ pub trait Stage: Sync {
     fn batch(&self) -> usize;
     /// Optimizer settings.
     fn rule(&self) -> Rule;
-    /// Mean loss of one worker's share.
-    fn loss(&self, net: &Leaves, job: Job<'_>) -> Tensor<1>;
+    /// Which of `len` weights step number `step` moves: all, unless the stage trains networks by turns.
+    fn part(&self, _step: u64, len: usize) -> Part {
+        Part { range: 0..len, rate: 1.0 }
+    }
 
     /// Adds the gradient of one worker's share to `flat`; returns its mean loss and how many tensors had a gradient.
-    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        library_gradient(|net, job| self.loss(net, job), job, flat)
-    }
+    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize);
 
     /// Looks at the averaged weights: writes pictures to `dir` and returns named figures for the metrics.
     ///
@@ -78,17 +78,17 @@ pub trait Stage: Sync {
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError>;
 }
 
-/// [`Stage::gradient`] by the tensor library, on any device.
+/// [`Stage::gradient`] of a loss of `weights` by the tensor library, on any device.
 pub fn library_gradient(
-    loss: impl FnOnce(&Leaves, Job<'_>) -> Tensor<1>,
-    job: Job<'_>,
+    weights: &Weights,
+    device: &Device,
     flat: &mut [f32],
+    loss: impl FnOnce(&Leaves) -> Tensor<1>,
 ) -> (f32, usize) {
-    let state = job.state;
-    let net = state.weights.leaves(&job.device.clone().autodiff());
-    let loss = loss(&net, job);
+    let net = weights.leaves(&device.clone().autodiff());
+    let loss = loss(&net);
     let mut grads = loss.backward();
-    let found = state.weights.gather(&net, &mut grads, flat);
+    let found = weights.gather(&net, &mut grads, flat);
     (floats(loss)[0], found)
 }
 
@@ -133,7 +133,8 @@ impl Run<'_> {
             let done = (state.seconds / budget).max(state.step as f64 / self.max_steps as f64);
             let (loss, grad) = self.gradient(stage, state, done)?;
             let rate = rule.rate_at(state.step, done);
-            let norm = rule.step(state, &grad, rate);
+            let part = stage.part(state.step, grad.len());
+            let norm = rule.step(state, &grad, &part, rate);
             bad = if norm.is_finite() { 0 } else { bad + 1 };
             if bad == 3 {
                 return Err(TrainError::Diverged { stage: name, step: state.step });

@@ -95,6 +95,27 @@ impl Weights {
         out
     }
 
+    /// The same tensors with other values.
+    ///
+    /// # Panics
+    /// When `data` has another length: a bug of the caller.
+    pub fn with(&self, data: Vec<f32>) -> Self {
+        assert_eq!(data.len(), self.data.len());
+        Self { entries: self.entries.clone(), index: self.index.clone(), data }
+    }
+
+    /// These tensors followed by those of `other`, whose names get `prefix`.
+    pub fn beside(&self, other: &Self, prefix: &str) -> Self {
+        let mut out = self.clone();
+        for entry in &other.entries {
+            let name = format!("{prefix}{}", entry.name);
+            out.index.insert(name.clone(), out.entries.len());
+            out.entries.push(Entry { name, shape: entry.shape.clone(), offset: self.data.len() + entry.offset });
+        }
+        out.data.extend_from_slice(&other.data);
+        out
+    }
+
     /// The entries in flat order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -1,43 +1,19 @@
 //! The denoiser's parts against their plain definitions.
 
+mod tiny;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use causeway_distill::dit::{self, Attend, Frames};
 use causeway_distill::latents::Windows;
 use causeway_distill::mask::Doubled;
 use causeway_distill::method::teacher_forcing::noisy_velocity;
-use causeway_distill::preset::Preset;
-use causeway_distill::recording::RecordingInfo;
 use causeway_distill::rng::Rng;
 use causeway_distill::rollout::{Engine, Rollout};
 use causeway_distill::rope;
 use causeway_distill::weights::{Weights, floats};
 use causeway_runtime::config::ModelConfig;
 
-fn tiny() -> ModelConfig {
-    let info = RecordingInfo {
-        width: 32,
-        height: 32,
-        fps: 20.0,
-        actions: vec!["go".into(), "turn".into()],
-        events: vec!["day".into(), "night".into()],
-        license: String::new(),
-        credits: String::new(),
-        source: String::new(),
-        seed: 0,
-    };
-    let mut config = Preset::Cpu.model(&info);
-    let dit = &mut config.dit;
-    (dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.freq_dim) = (48, 2, 2, 96, 16);
-    config
-}
-
-/// Weights with every tensor away from its special start, so that nothing is hidden by a zero.
-fn weights(config: &ModelConfig) -> Weights {
-    let mut weights = Weights::init(&dit::specs(&config.dit), 9);
-    let mut rng = Rng::new(10);
-    weights.data.iter_mut().for_each(|w| *w += 0.05 * rng.normal());
-    weights
-}
+use self::tiny::{tiny, weights};
 
 fn windows(config: &ModelConfig, batch: usize, frames: usize, rng: &mut Rng) -> Windows {
     let len = config.dit.latent_len();

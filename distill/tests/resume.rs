@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use causeway_distill::optim::Rule;
 use causeway_distill::state::{State, StateError};
-use causeway_distill::trainer::{Job, Run, Stage};
-use causeway_distill::weights::{Init, Leaves, Spec, Weights};
+use causeway_distill::trainer::{Job, Run, Stage, library_gradient};
+use causeway_distill::weights::{Init, Spec, Weights};
 
 /// Fits a vector to noisy data, and asks for a stop after some steps.
 struct Toy<'a> {
@@ -28,13 +28,15 @@ impl Stage for Toy<'_> {
         Rule { rate: 0.05, warmup: 3, ..Rule::default() }
     }
 
-    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.stop.store(true, Ordering::Relaxed);
         }
-        let goal = net.constant((0..8).map(|i| i as f32 + job.rng.normal()).collect(), [8]);
-        let error = net.get::<1>("x") - goal;
-        (error.clone() * error).mean()
+        let goal: Vec<f32> = (0..8).map(|i| i as f32 + job.rng.normal()).collect();
+        library_gradient(&job.state.weights, &job.device, flat, |net| {
+            let error = net.get::<1>("x") - net.constant(goal, [8]);
+            (error.clone() * error).mean()
+        })
     }
 
     fn inspect(&self, _: &Weights, _: &Device, _: &Path, _: u64) -> Result<Vec<(String, f64)>, StateError> {

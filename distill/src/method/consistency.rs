@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use crate::dit;
 use crate::eval::{self, Sampler};
@@ -16,7 +16,7 @@ use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::state::StateError;
 use crate::trainer::{Job, Stage};
-use crate::weights::{Leaves, Weights};
+use crate::weights::Weights;
 
 /// Discrete levels between noise and data. The published 48 need tens of thousands of steps for what is learnt near the data
 /// to travel up to the noise; at our budget a coarser ladder arrives.
@@ -74,12 +74,9 @@ impl Stage for Consistency<'_> {
         self.world.rule
     }
 
-    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        self.world.loss(net, &self.regression(&mut job))
-    }
-
-    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        self.world.gradient(job, |job| self.regression(job), flat)
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let r = self.regression(&mut job);
+        self.world.gradient(&job.state.weights, &job.device, &r, flat)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {

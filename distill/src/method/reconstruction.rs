@@ -62,25 +62,6 @@ impl Stage for Reconstruction<'_> {
         self.rule
     }
 
-    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        let (w, h) = (self.train.info.width, self.train.info.height);
-        let clips = self.clips(&mut job);
-        let real = net.constant(clips, [job.share * TIME, 3, h, w]);
-        let latents = codec::encode(net, self.config, real.clone(), TIME, &mut Past::default());
-        let shape = latents.dims();
-        // The denoiser will hand over imperfect latents: half way through, the decoder begins to see such.
-        let noisy = if self.polish || job.done > 0.4 {
-            let spread = (latents.clone().detach() * latents.clone().detach()).mean().sqrt().reshape([1, 1, 1, 1]);
-            let noise = net.constant(job.rng.normals(shape.iter().product()), shape);
-            latents.clone() + noise * spread * NOISE
-        } else {
-            latents.clone()
-        };
-        let made = codec::decode(net, self.config, noisy, TIME, &mut Past::default());
-        // A weak pull keeps latents inside the decoder's soft clamp, where it is nearly linear.
-        codec::loss(made, real) + (latents.clone() * latents).mean() * PULL
-    }
-
     fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let state = job.state;
         let found = self.whole_gradient(job, flat);
@@ -98,9 +79,29 @@ impl Stage for Reconstruction<'_> {
 }
 
 impl Reconstruction<'_> {
+    fn loss(&self, net: &Leaves, job: &mut Job<'_>) -> Tensor<1> {
+        let (w, h) = (self.train.info.width, self.train.info.height);
+        let clips = self.clips(job);
+        let real = net.constant(clips, [job.share * TIME, 3, h, w]);
+        let latents = codec::encode(net, self.config, real.clone(), TIME, &mut Past::default());
+        let shape = latents.dims();
+        // The denoiser will hand over imperfect latents: half way through, the decoder begins to see such.
+        let noisy = if self.polish || job.done > 0.4 {
+            let spread = (latents.clone().detach() * latents.clone().detach()).mean().sqrt().reshape([1, 1, 1, 1]);
+            let noise = net.constant(job.rng.normals(shape.iter().product()), shape);
+            latents.clone() + noise * spread * NOISE
+        } else {
+            latents.clone()
+        };
+        let made = codec::decode(net, self.config, noisy, TIME, &mut Past::default());
+        // A weak pull keeps latents inside the decoder's soft clamp, where it is nearly linear.
+        codec::loss(made, real) + (latents.clone() * latents).mean() * PULL
+    }
+
     fn whole_gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         if !self.fast {
-            return library_gradient(|net, job| self.loss(net, job), job, flat);
+            let (weights, device) = (&job.state.weights, job.device.clone());
+            return library_gradient(weights, &device, flat, |net| self.loss(net, &mut job));
         }
         let (w, h) = (self.train.info.width, self.train.info.height);
         let clips = self.clips(&mut job);

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use causeway_runtime::config::DitConfig;
 
 use crate::eval::{self, Sampler};
@@ -17,7 +17,7 @@ use crate::rng::Rng;
 use crate::rollout::{Engine, Rollout};
 use crate::state::StateError;
 use crate::trainer::{Job, Stage};
-use crate::weights::{Leaves, Weights};
+use crate::weights::Weights;
 
 /// Shift of the distribution of re-synthesis levels. In the paper 0.6 is good, 0.1 lets errors pile up and 3 lets content drift
 /// (spec 5.3); a world told its actions drifts less and fades more, so history is re-made from further up.
@@ -92,12 +92,9 @@ impl Stage for ResamplingForcing<'_> {
         self.0.rule
     }
 
-    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        self.0.loss(net, &self.regression(&mut job))
-    }
-
-    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        self.0.gradient(job, |job| self.regression(job), flat)
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let r = self.regression(&mut job);
+        self.0.gradient(&job.state.weights, &job.device, &r, flat)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {

@@ -81,19 +81,13 @@ impl World<'_> {
         (error.clone() * error).mean()
     }
 
-    /// Loss and gradient of a regression, by the fast path where it can.
-    pub fn gradient(
-        &self,
-        job: Job<'_>,
-        regression: impl FnOnce(&mut Job<'_>) -> Regression,
-        flat: &mut [f32],
-    ) -> (f32, usize) {
-        let mut job = job;
-        let r = regression(&mut job);
+    /// Adds the gradient of a regression of `weights` to `flat`, by the fast path where it can; its loss, and how many
+    /// tensors had a gradient.
+    pub fn gradient(&self, weights: &Weights, device: &Device, r: &Regression, flat: &mut [f32]) -> (f32, usize) {
         if !self.fast() {
-            return library_gradient(|net, _| self.loss(net, &r), job, flat);
+            return library_gradient(weights, device, flat, |net| self.loss(net, r));
         }
-        let (c, weights) = (&self.config.dit, &job.state.weights);
+        let c = &self.config.dit;
         let network = Network::new(weights, c);
         let mut attend = attention::Doubled::new(c, r.input.batch, r.input.frames / 2, true);
         let (out, trace) = network.forward(&r.input, &mut attend, true);
@@ -177,12 +171,9 @@ impl Stage for TeacherForcing<'_> {
         self.0.rule
     }
 
-    fn loss(&self, net: &Leaves, mut job: Job<'_>) -> Tensor<1> {
-        self.0.loss(net, &self.regression(&mut job))
-    }
-
-    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        self.0.gradient(job, |job| self.regression(job), flat)
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let r = self.regression(&mut job);
+        self.0.gradient(&job.state.weights, &job.device, &r, flat)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
