@@ -15,7 +15,9 @@ use crate::eval::START;
 use crate::latents::{self, Latents, Windows};
 use crate::method::teacher_forcing::noisy_velocity;
 use crate::pipeline::{Pipeline, PipelineError, Step};
+use crate::recording::{self, Recording, RecordingError};
 use crate::rng::Rng;
+use crate::sight::sharpness;
 use crate::state::{StateError, bytes_of, write_whole};
 use crate::weights::{Weights, floats};
 
@@ -28,6 +30,9 @@ pub enum ExportError {
     /// The model file was refused or could not be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The recording could not be read again.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// Another file could not be written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -41,11 +46,12 @@ pub fn export(p: &mut Pipeline<'_>, device: &Device, to: &Path, golden_to: Optio
     let (_, held) = p.latents()?;
     let (step, denoiser) = p.newest()?;
     let (codec, mut config) = (p.codec()?, p.config().clone());
-    let first = start_frame(&held);
+    let first = start_frame(&held, p.held());
     let events = (first..first + START).map(|i| usize::from(held.events[i])).collect();
     config.start = Some(StartConfig { latents: "start.latents".into(), events, count: START });
     config.provenance.command = format!("causeway-distill train, stage {}", step.name());
     config.provenance.steps = p.steps(step)?;
+    config.provenance.data_sha256 = recording::sha256(&p.data())?;
     let start = held.data[first * held.len..(first + START) * held.len].to_vec();
     write_model(to, &config, DType::F32, |name, _| {
         let found = [&denoiser, &codec].iter().find_map(|w| w.tensor(name).map(|t| t.1.to_vec()));
@@ -57,14 +63,18 @@ pub fn export(p: &mut Pipeline<'_>, device: &Device, to: &Path, golden_to: Optio
     Ok(())
 }
 
-/// A frame in the first quarter of the held-out recording with quiet frames after it: no attack, no change of light.
-fn start_frame(held: &Latents) -> usize {
-    let calm = |i: usize| {
-        let same = (i..i + START).all(|k| held.events[k] == held.events[i] && held.events[k] == 0);
-        same && (i..i + START).all(|k| held.action(k).last().is_none_or(|&attack| attack == 0.0))
+/// The crispest held-out frame of the first event with a quiet time around it: no attack, no change of condition whose fade
+/// could still be under way.
+fn start_frame(held: &Latents, recording: &Recording) -> usize {
+    const QUIET: usize = 8;
+    let calm = |i: &usize| {
+        (i - QUIET..i + START).all(|k| held.events[k] == 0 && held.action(k).last().is_none_or(|&attack| attack == 0.0))
     };
-    let inside = |r: &std::ops::Range<usize>| (r.start + 8..r.end.saturating_sub(START)).find(|&i| calm(i));
-    held.episodes.ranges().iter().find_map(inside).unwrap_or(0)
+    let len = recording.frames.len() / held.frames();
+    let crisp = |&i: &usize| sharpness(&recording.frames[i * len..(i + 1) * len], recording.info.width);
+    let ranges = held.episodes.ranges().into_iter();
+    let fitting = ranges.flat_map(|r| r.start + QUIET..r.end.saturating_sub(START)).filter(calm);
+    fitting.max_by(|a, b| crisp(a).total_cmp(&crisp(b))).unwrap_or(0)
 }
 
 #[allow(clippy::too_many_arguments)]

@@ -272,6 +272,11 @@ impl<'a> Pipeline<'a> {
         self.options.dir.join(format!("{}.state.safetensors", step.name()))
     }
 
+    /// Folder of the training recording.
+    pub fn data(&self) -> PathBuf {
+        self.options.data.join("train")
+    }
+
     /// The held-out recording.
     pub fn held(&self) -> &Recording {
         &self.held

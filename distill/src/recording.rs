@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// What a recording says of itself, in the `recording` key of each shard's metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,16 +223,7 @@ impl Recording {
     /// # Errors
     /// [`RecordingError`], which names the file and the tensor at fault.
     pub fn open(dir: &Path) -> Result<Self> {
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(dir).map_err(io(dir))? {
-            let path = entry.map_err(io(dir))?.path();
-            let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");
-            let numbered = stem.len() == 5 && stem.bytes().all(|b| b.is_ascii_digit());
-            if numbered && path.extension().is_some_and(|e| e == "safetensors") {
-                paths.push(path);
-            }
-        }
-        paths.sort();
+        let paths = shards(dir)?;
         let Some((first, rest)) = paths.split_first() else {
             return Err(RecordingError::Empty { path: dir.to_path_buf() });
         };
@@ -262,6 +254,33 @@ impl Recording {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
+}
+
+/// The shards in a folder, in order.
+fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io(dir))? {
+        let path = entry.map_err(io(dir))?.path();
+        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");
+        let numbered = stem.len() == 5 && stem.bytes().all(|b| b.is_ascii_digit());
+        if numbered && path.extension().is_some_and(|e| e == "safetensors") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// SHA-256 of the bytes of all shards in `dir`, in order, in hexadecimal: the name of the data a model was trained on.
+///
+/// # Errors
+/// [`RecordingError::Io`].
+pub fn sha256(dir: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    for path in shards(dir)? {
+        hash.update(fs::read(&path).map_err(io(&path))?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
