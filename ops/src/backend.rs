@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::ops::Range;
 
 use crate::{
+    memory::Refused,
     params::Params,
     plan::{BufferId, PassId, Plan},
 };
@@ -47,6 +48,12 @@ pub enum BackendError {
         /// Bytes granted.
         cap: usize,
     },
+    /// The system, or the host's allocator, has no memory.
+    #[error("{bytes} bytes could not be allocated")]
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: usize,
+    },
     /// The CPU lacks the instruction set asked for.
     #[error("this CPU cannot run `{0}` code")]
     Isa(String),
@@ -71,8 +78,14 @@ pub enum BackendError {
     },
 }
 
+impl From<Refused> for BackendError {
+    fn from(Refused(bytes): Refused) -> Self {
+        BackendError::OutOfMemory { bytes }
+    }
+}
+
 /// Runs a plan. One backend holds one plan's buffers: one stream.
-pub trait Backend {
+pub trait Backend: Send {
     /// The plan this backend was created for.
     fn plan(&self) -> &Plan;
 
@@ -103,6 +116,9 @@ pub trait Backend {
 
     /// Restores what [`save`](Self::save) wrote.
     fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError>;
+
+    /// Sets the whole arena to zero, as it was when the backend was created. Does not wait.
+    fn clear(&mut self) -> Result<(), BackendError>;
 
     /// True when work submitted earlier has finished, so that more may be submitted without queueing up.
     fn idle(&mut self) -> Result<bool, BackendError>;

@@ -20,6 +20,7 @@ pub mod backend;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod memory;
 pub mod op;
 pub mod parallel;
 pub mod params;

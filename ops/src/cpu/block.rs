@@ -1,6 +1,8 @@
 //! Aligned memory without unsafe code: vectors of cache lines seen as words.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
+
+use crate::{backend::BackendError, memory};
 
 /// One cache line; its alignment is what makes a [`Block`] aligned.
 #[repr(C, align(64))]
@@ -13,9 +15,9 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// At least `words` words, all zero.
-    pub(crate) fn zeroed(words: usize) -> Self {
-        Self { lines: vec![bytemuck::Zeroable::zeroed(); words.div_ceil(16)] }
+    /// At least `words` words, all zero; an error if there is no memory.
+    pub(crate) fn zeroed(words: usize) -> Result<Self, BackendError> {
+        Ok(Self { lines: memory::filled(bytemuck::Zeroable::zeroed(), words.div_ceil(16))? })
     }
 
     /// Bytes that a block of `words` words takes.

@@ -148,11 +148,11 @@ impl CpuBackend {
         let level = choose(&options)?;
         let layout = Layout::new(&plan, ALIGN);
         let weights = weights::prepare_all(&plan, weights, level)?;
-        let arena = Block::zeroed(layout.total);
-        let mut constants = Block::zeroed(constant_words(&plan));
+        let arena = Block::zeroed(layout.total)?;
+        let mut constants = Block::zeroed(constant_words(&plan))?;
         let places = place(&plan, &layout, &mut constants);
-        let scratch = Scratch::new(need, options.parallel.threads());
-        let staging = Block::zeroed(staging_words(&plan));
+        let scratch = Scratch::new(need, options.parallel.threads())?;
+        let staging = Block::zeroed(staging_words(&plan))?;
         let timings = Timings::new(&plan);
         let parallel = options.parallel;
         Ok(Self {
@@ -257,7 +257,7 @@ impl Backend for CpuBackend {
         let bytes = 4 * self.plan.buffer(buffer).len;
         let words = self.words(buffer, bytes)?;
         if self.staging.bytes() < bytes {
-            self.staging = Block::zeroed(words.len());
+            self.staging = Block::zeroed(words.len())?;
         }
         self.staging.as_mut_slice::<u32>()[..words.len()].copy_from_slice(&self.arena.as_slice()[words]);
         self.reading = Some(bytes);
@@ -287,6 +287,12 @@ impl Backend for CpuBackend {
     fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
         self.size(bytes.len())?;
         self.arena.as_mut_slice().copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), BackendError> {
+        self.arena.as_mut_slice::<u8>().fill(0);
+        self.reading = None;
         Ok(())
     }
 

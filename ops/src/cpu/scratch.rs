@@ -8,6 +8,7 @@ use core::{
 };
 
 use super::block::Block;
+use crate::backend::BackendError;
 
 /// Words of scratch an operator needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,9 +49,13 @@ unsafe impl Sync for Scratch {}
 
 impl Scratch {
     /// Memory for `threads` pieces at a time.
-    pub(crate) fn new(need: Need, threads: usize) -> Self {
-        let slot = |_| Slot { busy: AtomicBool::new(false), block: UnsafeCell::new(Block::zeroed(need.piece)) };
-        Self { shared: UnsafeCell::new(Block::zeroed(need.shared)), slots: (0..threads.max(1)).map(slot).collect() }
+    pub(crate) fn new(need: Need, threads: usize) -> Result<Self, BackendError> {
+        let slot = |_| {
+            let block = Block::zeroed(need.piece)?;
+            Ok(Slot { busy: AtomicBool::new(false), block: UnsafeCell::new(block) })
+        };
+        let slots = (0..threads.max(1)).map(slot).collect::<Result<_, BackendError>>()?;
+        Ok(Self { shared: UnsafeCell::new(Block::zeroed(need.shared)?), slots })
     }
 
     /// The memory shared by a node's pieces; contents are whatever an earlier node left.

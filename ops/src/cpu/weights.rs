@@ -112,9 +112,9 @@ pub(crate) fn bytes(weight: &Weight, view: &TensorView<'_>, level: Level) -> usi
 }
 
 /// Brings one weight into its kernel's layout.
-fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Prepared {
-    let mut block = Block::zeroed(words(weight, view, level.lanes()));
-    match weight.role {
+fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Result<Prepared, BackendError> {
+    let mut block = Block::zeroed(words(weight, view, level.lanes()))?;
+    Ok(match weight.role {
         WeightRole::Vector => {
             let values = &mut block.as_mut_slice()[..view.len()];
             for (row, values) in values.chunks_exact_mut(view.cols().max(1)).enumerate() {
@@ -131,7 +131,7 @@ fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Prepared {
             Prepared::Halves(pack(weight, view, level.lanes(), block, bits))
         }
         _ => Prepared::Panels(pack(weight, view, level.lanes(), block, |row, out: &mut [f32]| view.row(row, out))),
-    }
+    })
 }
 
 /// Packs rows that `read(row, values)` decodes.
@@ -196,7 +196,7 @@ fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
 pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<Vec<Prepared>, BackendError> {
     let mut prepared = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
-        prepared.push(prepare(weight, &find(weight, source)?, level));
+        prepared.push(prepare(weight, &find(weight, source)?, level)?);
     }
     Ok(prepared)
 }

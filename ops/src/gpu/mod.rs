@@ -370,6 +370,16 @@ impl Backend for GpuBackend {
         self.gpu.faults.check()
     }
 
+    fn clear(&mut self) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for place in self.arena.saved() {
+            encoder.clear_buffer(place, 0, None);
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.faults.check()
+    }
+
     /// True with at most one submission in flight, so that the GPU has work while the host records more.
     fn idle(&mut self) -> Result<bool, BackendError> {
         self.poll()?;

@@ -22,6 +22,12 @@ pub enum FileError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The system, or the host's allocator, has no memory for the file.
+    #[error("{bytes} bytes could not be allocated for the file")]
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: usize,
+    },
     /// Too few bytes for any header.
     #[error("not a model file: it has {0} bytes, and an empty safetensors file has 10")]
     TooShort(usize),

@@ -1,9 +1,21 @@
 //! Maps a file into memory. The only unsafe code of the model file.
 
 use super::FileError;
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 use std::fs::File;
 use std::path::Path;
+
+/// A read-only map of `bytes` bytes of `file` from `offset` on.
+pub fn map_part(file: &File, offset: u64, bytes: usize) -> Result<Mmap, FileError> {
+    let io = |action| move |source| FileError::Io { action, path: "the file given".into(), source };
+    let length = file.metadata().map_err(io("read"))?.len();
+    if length.checked_sub(offset).is_none_or(|rest| rest < bytes as u64) {
+        let what = format!("{bytes} bytes at {offset} were asked for, the file has {length}");
+        return Err(io("map")(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what)));
+    }
+    // SAFETY: as in `map`; beyond the file's end, where touching a map faults, nothing is mapped.
+    unsafe { MmapOptions::new().offset(offset).len(bytes).map(file) }.map_err(io("map"))
+}
 
 /// A read-only map of the file at `path`.
 pub fn map(path: &Path) -> Result<Mmap, FileError> {

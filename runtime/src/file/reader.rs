@@ -10,6 +10,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use causeway_ops::memory::{Refused, filled};
 use causeway_ops::quant::{BLOCK, DType, TensorView, WeightSource};
 use core::fmt;
 use core::ops::Range;
@@ -35,9 +36,15 @@ struct Tensor {
     scales: Option<Range<usize>>,
 }
 
+/// Memory aligned for numbers.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Aligned([u8; 16]);
+
 enum Storage<'a> {
     Borrowed(&'a [u8]),
     Shared(Arc<[u8]>),
+    Owned(Vec<Aligned>, usize),
     #[cfg(feature = "std")]
     Mapped(memmap2::Mmap),
 }
@@ -47,6 +54,7 @@ impl Storage<'_> {
         match self {
             Storage::Borrowed(bytes) => bytes,
             Storage::Shared(bytes) => bytes,
+            Storage::Owned(lines, bytes) => &bytemuck::cast_slice(lines)[..*bytes],
             #[cfg(feature = "std")]
             Storage::Mapped(map) => map,
         }
@@ -114,6 +122,37 @@ impl Model<'static> {
     /// Any [`FileError`] but `Io`.
     pub fn from_shared(bytes: Arc<[u8]>) -> Result<Self, FileError> {
         Self::check(Storage::Shared(bytes))
+    }
+
+    /// Opens a model of `bytes` bytes that `fill` writes, in memory made for it.
+    ///
+    /// # Errors
+    /// Any [`FileError`]; what `fill` returns.
+    pub fn from_filled<E: From<FileError>>(
+        bytes: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let refused = |Refused(bytes)| FileError::OutOfMemory { bytes };
+        let mut lines = filled(Aligned([0; 16]), bytes.div_ceil(size_of::<Aligned>())).map_err(refused)?;
+        fill(&mut bytemuck::cast_slice_mut(&mut lines)[..bytes])?;
+        Ok(Self::check(Storage::Owned(lines, bytes))?)
+    }
+
+    /// Maps and opens the part of a file that begins at `offset` and is `bytes` long: an asset inside an archive. A part that does not
+    /// begin at a multiple of 4 is read into memory instead. The conditions of [`Model::open`] hold.
+    ///
+    /// # Errors
+    /// Any [`FileError`].
+    #[cfg(feature = "std")]
+    pub fn open_part(file: &std::fs::File, offset: u64, bytes: usize) -> Result<Self, FileError> {
+        let map = super::map::map_part(file, offset, bytes)?;
+        if map.as_ptr().addr().is_multiple_of(align_of::<f32>()) {
+            return Self::check(Storage::Mapped(map));
+        }
+        Self::from_filled(bytes, |target| {
+            target.copy_from_slice(&map);
+            Ok(())
+        })
     }
 
     /// Maps and opens the model file at `path`.

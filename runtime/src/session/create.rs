@@ -4,7 +4,9 @@ use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 
 use causeway_ops::{
     Backend, BackendError, Plan,
+    backend::Memory,
     cpu::{CpuBackend, CpuOptions, Isa},
+    memory::reserved,
     parallel::{Parallel, Serial},
     quant::WeightSource,
 };
@@ -32,7 +34,7 @@ impl Session {
         let plan = core::mem::take(&mut world.plan);
         let opening = opening(model, &options.start, settled.event)?;
         let (width, height) = config.picture();
-        let queue = Queue::new(options.queue, 4 * width * height);
+        let queue = Queue::new(options.queue, 4 * width * height)?;
         let dit = &config.dit;
         let rope = (dit.rope_dims()[0], dit.rope_theta);
         let tables = Tables::new(&settled.ring, rope.0, dit.actions.len(), dit.events.len());
@@ -67,8 +69,54 @@ impl Session {
             tables,
             queue,
             clock,
+            interrupt: Arc::default(),
             stats: Stats::default(),
         })
+    }
+}
+
+impl Session {
+    /// Exact bytes that a session of these options will hold, without creating it. `BackendChoice::Auto` is answered for the CPU.
+    ///
+    /// # Errors
+    /// Options that do not fit the model; the memory cap is not looked at.
+    pub fn need(model: &Model<'_>, options: &SessionOptions) -> Result<Memory, SessionError> {
+        let config = model.config();
+        let settled = options.settle(config)?;
+        let plan = WorldPlan::new(config, settled.ring.window, settled.route)?.plan;
+        let (width, height) = config.picture();
+        let dit = &config.dit;
+        let tables = Tables::new(&settled.ring, dit.rope_dims()[0], dit.actions.len(), dit.events.len());
+        let opening = opening(model, &options.start, settled.event)?;
+        let mut memory = match &options.backend {
+            #[cfg(feature = "gpu")]
+            BackendChoice::Gpu(_) => causeway_ops::gpu::memory(&plan, model)?,
+            _ => {
+                let threads = match (&options.parallel, options.threads) {
+                    (Some(parallel), _) => parallel.threads(),
+                    (None, 0) => available(),
+                    (None, threads) => threads,
+                };
+                let isa = options.strict.then_some(Isa::Portable);
+                let parallel = Arc::new(Threads(threads));
+                causeway_ops::cpu::memory(&plan, model, &CpuOptions { isa, parallel, memory_cap: None })?
+            }
+        };
+        memory.overhead += options.queue * 4 * width * height + tables.memory() + opening.memory() + plan.bytes();
+        Ok(memory)
+    }
+}
+
+/// So many threads, for measuring.
+struct Threads(usize);
+
+impl Parallel for Threads {
+    fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
+        (0..n).for_each(f);
+    }
+
+    fn threads(&self) -> usize {
+        self.0
     }
 }
 
@@ -90,7 +138,10 @@ fn backend(
     let result = match &options.backend {
         BackendChoice::Cpu => cpu(model, plan, options, cap),
         #[cfg(feature = "gpu")]
-        BackendChoice::Gpu(adapter) => gpu(model, plan, adapter, true, cap),
+        BackendChoice::Gpu(adapter) => match &options.gpu {
+            Some(open) => on_gpu(open, model, plan, cap),
+            None => gpu(model, plan, adapter, true, cap),
+        },
         #[cfg(feature = "gpu")]
         BackendChoice::Auto => match gpu_if_real(model, plan, cap) {
             Some(result) => result,
@@ -123,11 +174,20 @@ fn cpu(
 
 #[cfg(feature = "std")]
 fn threads(wanted: usize) -> Arc<dyn Parallel> {
-    let available = || std::thread::available_parallelism().map_or(1, usize::from);
     match if wanted == 0 { available() } else { wanted } {
         1 => Arc::new(Serial),
         n => Arc::new(causeway_ops::parallel::ThreadPool::new(n)),
     }
+}
+
+#[cfg(feature = "std")]
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(not(feature = "std"))]
+fn available() -> usize {
+    1
 }
 
 #[cfg(not(feature = "std"))]
@@ -148,7 +208,9 @@ fn opening(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, Se
             if image.len() != expected {
                 return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
             }
-            Ok(Opening { image: Some(image.clone()), events: vec![event as u32], ..Opening::default() })
+            let mut copy = reserved(expected)?;
+            copy.extend_from_slice(image);
+            Ok(Opening { image: Some(copy), events: vec![event as u32], ..Opening::default() })
         }
         Start::Latents(latents) => {
             if latents.is_empty() || latents.len() % len != 0 {
@@ -189,6 +251,17 @@ fn channels_last(dit: &DitConfig, latents: &[f32]) -> Vec<Vec<f32>> {
 fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
     let text = alloc::format!("{config:?} {settled:?} {arena}");
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// A GPU that the host opened.
+#[cfg(feature = "gpu")]
+fn on_gpu(
+    gpu: &causeway_ops::gpu::Gpu,
+    model: &Model<'_>,
+    plan: &Plan,
+    memory_cap: Option<usize>,
+) -> Result<Box<dyn Backend>, BackendError> {
+    Ok(Box::new(causeway_ops::gpu::GpuBackend::on(gpu, plan.clone(), model, memory_cap)?))
 }
 
 /// The adapter a host named, or the best one for an empty name.

@@ -19,9 +19,14 @@ pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};
 pub use snapshot::Snapshot;
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::AtomicBool;
 
-use causeway_ops::{Backend, BackendError, Plan, backend::Memory};
+use causeway_ops::{
+    Backend, BackendError, Plan,
+    backend::Memory,
+    memory::{Refused, reserved},
+};
 
 use crate::{
     clock::Clock,
@@ -74,6 +79,12 @@ pub enum SessionError {
     /// The model file's stored start latents cannot be used.
     #[error("the model file's start latents `{0}` are missing or of the wrong shape")]
     StoredStart(String),
+    /// The system, or the host's allocator, has no memory.
+    #[error("{bytes} bytes could not be allocated")]
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: usize,
+    },
     /// The caller's memory cap is too small.
     #[error("the session needs {needed} bytes, the memory cap is {cap}")]
     MemoryCap {
@@ -94,6 +105,12 @@ pub enum SessionError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+impl From<Refused> for SessionError {
+    fn from(Refused(bytes): Refused) -> Self {
+        SessionError::OutOfMemory { bytes }
+    }
 }
 
 /// How far [`Session::pump`] may go.
@@ -164,6 +181,7 @@ pub struct Session {
     tables: Tables,
     queue: Queue,
     clock: Box<dyn Clock>,
+    interrupt: Arc<AtomicBool>,
     stats: Stats,
 }
 
@@ -185,6 +203,78 @@ impl Session {
     /// Gives the oldest finished frame's buffer back; false if there is none.
     pub fn release(&mut self) -> bool {
         self.queue.pop()
+    }
+
+    /// Exchanges the oldest finished frame's pixels with `buffer`, which must be as large (4 * width * height), and releases the
+    /// frame: a queue of the host's own takes frames without copying. None, and nothing done, if there is no frame or the buffer
+    /// has another size.
+    pub fn swap_frame(&mut self, buffer: &mut Vec<u8>) -> Option<Receipt> {
+        self.queue.swap(buffer)
+    }
+
+    /// A flag that makes a running [`Session::pump`] return after the slice it is in, from any thread. Who sets it clears it.
+    pub fn interrupt(&self) -> Arc<AtomicBool> {
+        self.interrupt.clone()
+    }
+
+    /// Tickets of the newest action and the newest event.
+    pub fn tickets(&self) -> (u64, u64) {
+        (self.action_ticket, self.event_ticket)
+    }
+
+    /// As [`set_action`](Self::set_action) under a ticket that the caller counted, at least that of the newest action: for hosts that
+    /// collect actions while another thread pumps and hand over the last one.
+    ///
+    /// # Errors
+    /// As [`set_action`](Self::set_action).
+    pub fn set_action_as(&mut self, action: &[f32], ticket: u64) -> Result<(), SessionError> {
+        let before = self.action_ticket;
+        self.set_action(action)?;
+        self.action_ticket = ticket.max(before);
+        Ok(())
+    }
+
+    /// Begins the stream anew, as a new session of the same options with this seed would. Tickets count on; finished frames and
+    /// waiting events are dropped. Does not wait.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`].
+    pub fn restart(&mut self, seed: u64) -> Result<(), SessionError> {
+        self.backend.clear()?;
+        self.seed = [seed as u32, (seed >> 32) as u32];
+        self.cursor = Cursor::START;
+        self.opening.next = 0;
+        self.frame = 0;
+        self.action.fill(0.0);
+        self.events.waiting.clear();
+        self.current = Queued { event: self.settled.event as u32, ticket: self.event_ticket, from: 0 };
+        self.conditioned = false;
+        self.chunk_tickets = (self.action_ticket, self.event_ticket);
+        self.shown_tickets = self.chunk_tickets;
+        self.reading = false;
+        self.queue.clear();
+        Ok(())
+    }
+
+    /// Replaces what the stream starts from by a picture (RGBA8, of the model's size); it shows after [`restart`](Self::restart).
+    ///
+    /// # Errors
+    /// [`SessionError::StartSize`], [`SessionError::OutOfMemory`].
+    pub fn set_start_image(&mut self, image: &[u8]) -> Result<(), SessionError> {
+        let expected = 4 * self.width * self.height;
+        if image.len() != expected {
+            return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
+        }
+        let mut copy = reserved(expected)?;
+        copy.extend_from_slice(image);
+        self.opening = Opening {
+            image: Some(copy),
+            events: [self.settled.event as u32].into(),
+            // The frames that the stream began with are past.
+            next: self.opening.next.min(1),
+            ..Opening::default()
+        };
+        Ok(())
     }
 
     /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name.

@@ -55,6 +55,9 @@ pub struct SessionOptions {
     pub queue: usize,
     /// Where to compute.
     pub backend: BackendChoice,
+    /// An open GPU to share with other sessions; with `BackendChoice::Gpu`, whose name is then ignored.
+    #[cfg(feature = "gpu")]
+    pub gpu: Option<causeway_ops::gpu::Gpu>,
     /// CPU threads; 0 takes what the machine has. Ignored with `parallel`.
     pub threads: usize,
     /// Compute with plain scalar arithmetic: the same bits on every CPU, slowly.
@@ -78,6 +81,8 @@ impl Default for SessionOptions {
             event: None,
             queue: 2,
             backend: BackendChoice::Auto,
+            #[cfg(feature = "gpu")]
+            gpu: None,
             threads: 0,
             strict: false,
             parallel: None,

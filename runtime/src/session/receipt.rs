@@ -1,6 +1,8 @@
 //! Frames on their way to the host, with receipts.
 
-use alloc::{collections::VecDeque, vec, vec::Vec};
+use alloc::{collections::VecDeque, vec::Vec};
+
+use causeway_ops::memory::{Refused, filled};
 
 /// What a frame is the first to show, and when it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,8 +46,9 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub fn new(capacity: usize, bytes: usize) -> Self {
-        Self { ready: VecDeque::with_capacity(capacity), free: vec![vec![0; bytes]; capacity], bytes }
+    pub fn new(capacity: usize, bytes: usize) -> Result<Self, Refused> {
+        let free = (0..capacity).map(|_| filled(0, bytes)).collect::<Result<_, _>>()?;
+        Ok(Self { ready: VecDeque::with_capacity(capacity), free, bytes })
     }
 
     /// Bytes held.
@@ -90,6 +93,17 @@ impl Queue {
             }
             None => false,
         }
+    }
+
+    /// Exchanges the oldest frame's pixels with those of `buffer` and gives them back.
+    pub fn swap(&mut self, buffer: &mut Vec<u8>) -> Option<Receipt> {
+        if buffer.len() != self.bytes {
+            return None;
+        }
+        let (receipt, mut pixels) = self.ready.pop_front()?;
+        core::mem::swap(&mut pixels, buffer);
+        self.free.push(pixels);
+        Some(receipt)
     }
 
     pub fn clear(&mut self) {

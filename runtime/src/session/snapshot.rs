@@ -2,12 +2,18 @@
 
 use alloc::vec::Vec;
 
+use causeway_ops::memory::filled;
+
 use super::{
     Queued, Receipt, Session, SessionError,
     stage::{Cursor, Stage},
 };
 
 const MAGIC: &[u8; 8] = b"CWSNAP\0\x01";
+/// Numbers that every snapshot holds, but for the action vector and the event in force.
+const FIELDS: usize = 18;
+/// Numbers in a receipt.
+const RECEIPT: usize = 7;
 
 /// A session's whole state as bytes. Valid for a session of the same model, options and backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +38,34 @@ impl Session {
     /// # Errors
     /// [`SessionError::Backend`].
     pub fn snapshot(&mut self) -> Result<Snapshot, SessionError> {
-        let mut w = Vec::with_capacity(1024 + self.backend.arena_bytes());
-        w.extend_from_slice(MAGIC);
+        let mut bytes = filled(0, self.snapshot_bytes())?;
+        self.snapshot_into(&mut bytes)?;
+        Ok(Snapshot(bytes))
+    }
+
+    /// Bytes of a snapshot taken now.
+    pub fn snapshot_bytes(&self) -> usize {
+        let fields = FIELDS + self.action.len() + 3 + 3 * self.events.waiting.len() + RECEIPT * self.queue.len();
+        MAGIC.len() + 8 * fields + self.queue.len() * 4 * self.width * self.height + self.backend.arena_bytes()
+    }
+
+    /// Most bytes that a snapshot can take: with `actions` entries in an action vector, `queue` frames of `frame` bytes held and an arena
+    /// of `arena` bytes.
+    pub fn most_snapshot_bytes(actions: usize, queue: usize, frame: usize, arena: usize) -> usize {
+        let fields = FIELDS + actions + 3 + 3 * super::events::CAPACITY + RECEIPT * queue;
+        MAGIC.len() + 8 * fields + queue * frame + arena
+    }
+
+    /// [`snapshot`](Self::snapshot) into memory of the caller's, of exactly [`snapshot_bytes`](Self::snapshot_bytes).
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`], [`SessionError::Snapshot`] for memory of another size.
+    pub fn snapshot_into(&mut self, bytes: &mut [u8]) -> Result<(), SessionError> {
+        if bytes.len() != self.snapshot_bytes() {
+            return Err(SessionError::Snapshot("the memory for it has another size"));
+        }
+        let mut w = Writer { bytes, at: 0 };
+        w.write(MAGIC);
         put(&mut w, self.fingerprint);
         let (stage, argument) = encode(self.cursor.stage);
         let cursor = &self.cursor;
@@ -55,12 +87,11 @@ impl Session {
         put(&mut w, self.queue.len() as u64);
         for (receipt, pixels) in self.queue.iter() {
             put_receipt(&mut w, &receipt);
-            w.extend_from_slice(pixels);
+            w.write(pixels);
         }
-        let at = w.len();
-        w.resize(at + self.backend.arena_bytes(), 0);
-        self.backend.save(&mut w[at..])?;
-        Ok(Snapshot(w))
+        let at = w.at;
+        self.backend.save(&mut bytes[at..])?;
+        Ok(())
     }
 
     /// Returns to a snapshot. On an error the session is as it was before the call, except for a backend failure.
@@ -68,7 +99,15 @@ impl Session {
     /// # Errors
     /// [`SessionError::Snapshot`], [`SessionError::SnapshotOfAnother`], [`SessionError::Backend`].
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SessionError> {
-        let mut r = Reader(&snapshot.0);
+        self.restore_bytes(&snapshot.0)
+    }
+
+    /// [`restore`](Self::restore) from bytes of a snapshot.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn restore_bytes(&mut self, snapshot: &[u8]) -> Result<(), SessionError> {
+        let mut r = Reader(snapshot);
         if r.take(MAGIC.len())? != MAGIC {
             return Err(SessionError::Snapshot("it does not begin with the snapshot mark of this version"));
         }
@@ -162,15 +201,28 @@ fn decode(stage: u64, argument: u64, s: &Session) -> Result<Stage, SessionError>
     })
 }
 
-fn put(w: &mut Vec<u8>, value: u64) {
-    w.extend_from_slice(&value.to_le_bytes());
+/// Fills memory whose size was worked out before.
+struct Writer<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
 }
 
-fn put_event(w: &mut Vec<u8>, queued: Queued) {
+impl Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.bytes[self.at..][..bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+}
+
+fn put(w: &mut Writer<'_>, value: u64) {
+    w.write(&value.to_le_bytes());
+}
+
+fn put_event(w: &mut Writer<'_>, queued: Queued) {
     [u64::from(queued.event), queued.ticket, queued.from].into_iter().for_each(|value| put(w, value));
 }
 
-fn put_receipt(w: &mut Vec<u8>, r: &Receipt) {
+fn put_receipt(w: &mut Writer<'_>, r: &Receipt) {
     let flags = u64::from(r.first_of_action) | u64::from(r.first_of_event) << 1;
     [r.frame, r.action, flags, u64::from(r.event), r.event_ticket, r.began, r.ready]
         .into_iter()

@@ -1,6 +1,7 @@
 //! The state machine behind [`Session::pump`].
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use causeway_ops::{Params, plan::PassId};
 
@@ -81,6 +82,8 @@ impl Opening {
     }
 }
 
+/// How far a node may reach beyond the budget, microseconds.
+const TOLERANCE_MICROS: u64 = 100;
 /// Longest slice of GPU work handed out at once, microseconds (design.md, idea 3).
 const SLICE_MICROS: u64 = 1_500;
 
@@ -88,6 +91,9 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
     let start = s.clock.micros();
     let mut nodes = 0;
     loop {
+        if nodes > 0 && (s.interrupt.load(Ordering::Relaxed) || overruns(s, budget, start)) {
+            return Ok(Pump::Pending);
+        }
         let slice = match budget {
             Budget::Frame => u64::MAX,
             Budget::Micros(micros) => SLICE_MICROS.min(micros.saturating_sub(s.clock.micros() - start)),
@@ -107,6 +113,14 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
             return Ok(Pump::Pending);
         }
     }
+}
+
+/// Whether the next node alone would exceed the budget, to judge from what it cost before. Such a node waits for the next pump, where
+/// it comes first: a host's frame is better ended a little early than late.
+fn overruns(s: &Session, budget: Budget, start: u64) -> bool {
+    let (Budget::Micros(micros), Some(pass)) = (budget, pass(s, s.cursor.stage)) else { return false };
+    let next = s.backend.node_micros(pass, s.cursor.node).unwrap_or(0.0) as u64;
+    next > TOLERANCE_MICROS && (s.clock.micros() - start) + next > micros + TOLERANCE_MICROS
 }
 
 /// One slice of one pass, or one transition; Some when pumping must return.
