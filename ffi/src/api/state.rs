@@ -1,0 +1,157 @@
+//! Functions of sessions that steer them and save them.
+
+use core::ffi::c_void;
+
+use crate::{
+    enter::enter,
+    error::Error,
+    handle,
+    pointers::{put, required, slice},
+    sized,
+    types::*,
+};
+
+/// Starts a thread that pumps the session, so that the host only sets actions and polls frames. It rests while all frame buffers are full.
+/// Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_start_worker(session: *mut CwSession) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.start_worker()?;
+        Ok(CW_OK)
+    })
+}
+
+/// Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
+/// is in.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_stop_worker(session: *mut CwSession) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.stop_worker();
+        Ok(CW_OK)
+    })
+}
+
+/// Makes pumping do nothing until `cw_session_resume`. A pump that is running returns after its slice. Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_pause(session: *mut CwSession) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.pause(true);
+        Ok(CW_OK)
+    })
+}
+
+/// Ends the pause. Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_resume(session: *mut CwSession) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.pause(false);
+        Ok(CW_OK)
+    })
+}
+
+/// Drops the chunk in flight, unless one of its frames is finished, so that the newest action and events come sooner. A pump that is
+/// running returns after its slice. Nothing of a dropped chunk is left. Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_cancel(session: *mut CwSession) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.cancel();
+        Ok(CW_OK)
+    })
+}
+
+/// Begins the stream anew with this seed, as a new session would; finished frames and waiting events are dropped, tickets count on. One
+/// thread at a time (`CW_ERROR_BUSY`); never waits for a GPU, and for a worker thread at most one slice.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_reset(session: *mut CwSession, seed: u64) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.reset(seed)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Makes the stream start from a picture, RGBA8, sRGB, `bytes` = width * height * 4, rows from the top, from the next `cw_session_reset`
+/// on. `pixels` is copied. Threads and waiting as `cw_session_reset`.
+///
+/// # Safety
+/// `pixels` has `bytes` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_set_start_image(
+    session: *mut CwSession,
+    pixels: *const u8,
+    bytes: usize,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        session.set_start_image(unsafe { slice(pixels, bytes, "start picture") }?)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Saves everything that determines the future to `snapshot`, with the frames that were not polled yet, and writes its bytes to `needed`.
+/// With less than that in `capacity` nothing is saved and the call returns `CW_ERROR_BUFFER_TOO_SMALL`, or `CW_OK` if `snapshot` is
+/// NULL. `CwSessionInfo.snapshot_bytes` is always enough. The caller owns both. One thread at a time (`CW_ERROR_BUSY`); waits for
+/// GPU work that was handed out.
+///
+/// # Safety
+/// `snapshot` has `capacity` writable bytes; `needed` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_snapshot(
+    session: *mut CwSession,
+    snapshot: *mut c_void,
+    capacity: usize,
+    needed: *mut usize,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        let out = required(needed, "needed")?;
+        let target = |bytes| {
+            // SAFETY: not NULL; writable by the caller's contract.
+            unsafe { put(out, bytes) };
+            match (snapshot.is_null(), bytes <= capacity) {
+                (true, _) => Ok(None),
+                (_, true) => Ok(Some(snapshot.cast())),
+                _ => Err(Error::new(
+                    CW_ERROR_BUFFER_TOO_SMALL,
+                    format!("the snapshot has {bytes} bytes, there is room for {capacity}"),
+                )),
+            }
+        };
+        session.snapshot(target)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Returns to a snapshot of `bytes` bytes that was taken from a session of the same model and options on the same kind of device: the same
+/// future, bit for bit. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
+/// wait.
+///
+/// # Safety
+/// `snapshot` has `bytes` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_restore(
+    session: *mut CwSession,
+    snapshot: *const c_void,
+    bytes: usize,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        session.restore(unsafe { slice(snapshot.cast(), bytes, "snapshot") }?)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.
+///
+/// # Safety
+/// `stats` is as long as its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_stats(session: *const CwSession, stats: *mut CwStats) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        unsafe { sized::write(stats, &session.stats()?) }?;
+        Ok(CW_OK)
+    })
+}

@@ -1,0 +1,153 @@
+//! Where sessions compute.
+
+use std::sync::Arc;
+
+use causeway_ops::parallel::{Parallel, Serial, ThreadPool};
+use causeway_runtime::{BackendChoice, SessionOptions};
+
+use crate::{
+    error::Error,
+    host::HostParallel,
+    types::{CW_DEVICE_AUTO, CW_DEVICE_CPU, CW_DEVICE_GPU, CwAdapterInfo, CwDeviceOptions},
+};
+
+/// Threads that sessions share, or an open GPU.
+pub enum Device {
+    Cpu {
+        parallel: Arc<dyn Parallel>,
+        strict: bool,
+    },
+    #[cfg(feature = "gpu")]
+    Gpu(causeway_ops::gpu::Gpu),
+}
+
+/// A session's share in its device's threads.
+struct Shared(Arc<dyn Parallel>);
+
+impl Parallel for Shared {
+    fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
+        self.0.for_each(n, f);
+    }
+
+    fn threads(&self) -> usize {
+        self.0.threads()
+    }
+}
+
+impl Device {
+    pub fn open(options: &CwDeviceOptions, adapter: Option<&str>) -> Result<Self, Error> {
+        match options.kind {
+            CW_DEVICE_CPU => Self::cpu(options),
+            CW_DEVICE_AUTO => match Self::gpu(options, adapter, false) {
+                Ok(gpu) => Ok(gpu),
+                Err(why) => {
+                    log::info!("computing on the CPU: {}", why.text);
+                    Self::cpu(options)
+                }
+            },
+            CW_DEVICE_GPU => Self::gpu(options, adapter, true),
+            kind => {
+                Err(Error::argument(format!("{kind} is no kind of device; there are CW_DEVICE_AUTO, _CPU and _GPU")))
+            }
+        }
+    }
+
+    fn cpu(options: &CwDeviceOptions) -> Result<Self, Error> {
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads @ 1..=1024 => threads as usize,
+            threads => {
+                return Err(Error::argument(format!("{threads} threads were asked for, at most 1024 are possible")));
+            }
+        };
+        let parallel: Arc<dyn Parallel> = match (options.parallel_for, threads) {
+            (Some(call), _) => Arc::new(HostParallel { call, user: options.parallel_user, threads }),
+            (None, 1) => Arc::new(Serial),
+            (None, _) => Arc::new(ThreadPool::new(threads)),
+        };
+        Ok(Device::Cpu { parallel, strict: options.strict != 0 })
+    }
+
+    #[cfg(feature = "gpu")]
+    fn gpu(options: &CwDeviceOptions, adapter: Option<&str>, software: bool) -> Result<Self, Error> {
+        use causeway_ops::gpu::{AdapterChoice, Gpu, GpuOptions};
+        let adapter = match (usize::try_from(options.adapter_index), adapter) {
+            (Ok(index), _) => Some(AdapterChoice::Index(index)),
+            (_, Some(name)) => Some(AdapterChoice::Name(name.into())),
+            _ => None,
+        };
+        Ok(Device::Gpu(Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })?))
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn gpu(_options: &CwDeviceOptions, _adapter: Option<&str>, _software: bool) -> Result<Self, Error> {
+        Err(Error::new(crate::types::CW_ERROR_UNSUPPORTED, "this build has no GPU backend"))
+    }
+
+    /// `CW_DEVICE_CPU` or `CW_DEVICE_GPU`.
+    pub fn kind(&self) -> u32 {
+        match self {
+            Device::Cpu { .. } => CW_DEVICE_CPU,
+            #[cfg(feature = "gpu")]
+            Device::Gpu(_) => CW_DEVICE_GPU,
+        }
+    }
+
+    /// Makes a session of `options` compute here.
+    pub fn apply(&self, options: &mut SessionOptions) {
+        match self {
+            Device::Cpu { parallel, strict } => {
+                options.backend = BackendChoice::Cpu;
+                options.parallel = Some(Box::new(Shared(parallel.clone())));
+                options.strict = *strict;
+            }
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => {
+                options.backend = BackendChoice::Gpu(String::new());
+                options.gpu = Some(gpu.clone());
+            }
+        }
+    }
+}
+
+/// All adapters of this machine; none in a build without a GPU backend.
+#[cfg(not(feature = "gpu"))]
+pub fn adapters() -> Vec<CwAdapterInfo> {
+    Vec::new()
+}
+
+/// All adapters of this machine; none in a build without a GPU backend.
+#[cfg(feature = "gpu")]
+pub fn adapters() -> Vec<CwAdapterInfo> {
+    use crate::types::{
+        CW_ADAPTER_DISCRETE, CW_ADAPTER_INTEGRATED, CW_ADAPTER_OTHER, CW_ADAPTER_SOFTWARE, CW_ADAPTER_VIRTUAL,
+    };
+    let info = |report: &causeway_ops::gpu::AdapterReport| CwAdapterInfo {
+        struct_size: size_of::<CwAdapterInfo>() as u32,
+        kind: match report.kind.as_str() {
+            "DiscreteGpu" => CW_ADAPTER_DISCRETE,
+            "IntegratedGpu" => CW_ADAPTER_INTEGRATED,
+            "VirtualGpu" => CW_ADAPTER_VIRTUAL,
+            "Cpu" => CW_ADAPTER_SOFTWARE,
+            _ => CW_ADAPTER_OTHER,
+        },
+        usable: u32::from(report.unfit.is_none()),
+        reserved: 0,
+        max_buffer_bytes: report.max_buffer_bytes,
+        name: text(&report.name),
+        driver: text(&format!("{} {}", report.backend, report.driver)),
+    };
+    causeway_ops::gpu::adapters().iter().map(info).collect()
+}
+
+/// As much of `text` as fits before a NUL.
+#[cfg(feature = "gpu")]
+fn text<const N: usize>(text: &str) -> [std::ffi::c_char; N] {
+    let mut end = text.len().min(N - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut out = [0; N];
+    out.iter_mut().zip(text[..end].bytes()).for_each(|(to, from)| *to = from as std::ffi::c_char);
+    out
+}

@@ -1,0 +1,153 @@
+//! Handles: numbers in the clothes of pointers. None is ever followed, so any value a host passes is checked, not trusted.
+//!
+//! A handle holds a mark (its lowest bit, which no pointer to an object has), the kind of thing, a place in the table and the
+//! place's generation. A destroyed thing's place moves on to its next generation, which makes all old handles stale. The table is the
+//! only state the process shares, besides the log sink and the allocator.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    error::{Error, ErrorText},
+    memory,
+    types::{CW_ERROR_HANDLE, CwDevice, CwModel, CwSession},
+};
+
+/// A kind of handle.
+pub trait Handle: Sized {
+    /// What the handle stands for.
+    type Thing: Any + Send + Sync;
+    const KIND: usize;
+}
+
+impl Handle for CwDevice {
+    type Thing = crate::device::Device;
+    const KIND: usize = 1;
+}
+
+impl Handle for CwModel {
+    type Thing = crate::model::Model;
+    const KIND: usize = 2;
+}
+
+impl Handle for CwSession {
+    type Thing = crate::stream::Stream;
+    const KIND: usize = 3;
+}
+
+const NAMES: [&str; 4] = ["handle", "device", "model", "session"];
+const KIND_BITS: u32 = 2;
+const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 10 };
+const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { 19 };
+
+struct Place {
+    generation: usize,
+    kind: usize,
+    thing: Option<Arc<dyn Any + Send + Sync>>,
+    error: ErrorText,
+}
+
+static TABLE: Mutex<Vec<Place>> = Mutex::new(Vec::new());
+
+fn table() -> MutexGuard<'static, Vec<Place>> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn number(kind: usize, index: usize, generation: usize) -> usize {
+    1 | kind << 1 | index << (1 + KIND_BITS) | generation << (1 + KIND_BITS + INDEX_BITS)
+}
+
+/// Kind, place and generation, if the number can be a handle.
+fn parts(number: usize) -> Option<(usize, usize, usize)> {
+    let kind = number >> 1 & ((1 << KIND_BITS) - 1);
+    let index = number >> (1 + KIND_BITS) & ((1 << INDEX_BITS) - 1);
+    let generation = number >> (1 + KIND_BITS + INDEX_BITS);
+    (number & 1 == 1 && kind != 0 && generation != 0).then_some((kind, index, generation))
+}
+
+/// Keeps a thing and returns its handle.
+pub fn keep<H: Handle>(thing: H::Thing) -> Result<*mut H, Error> {
+    let thing = Arc::new(thing);
+    let mut table = table();
+    let index = match table.iter().position(|place| place.thing.is_none()) {
+        Some(free) => free,
+        None if table.len() < 1 << INDEX_BITS => {
+            table.push(Place { generation: 0, kind: 0, thing: None, error: ErrorText::EMPTY });
+            table.len() - 1
+        }
+        None => {
+            return Err(Error::new(CW_ERROR_HANDLE, format!("{} handles are in use, there are no more", table.len())));
+        }
+    };
+    // Nothing is kept that the host had no memory for: its handle would be lost with the error.
+    memory::check()?;
+    let place = &mut table[index];
+    // 0 is no generation, so that no handle looks like a small number.
+    place.generation = place.generation % ((1 << GENERATION_BITS) - 1) + 1;
+    place.kind = H::KIND;
+    place.error = ErrorText::EMPTY;
+    place.thing = Some(thing);
+    Ok(core::ptr::without_provenance_mut(number(H::KIND, index, place.generation)))
+}
+
+/// The thing that a handle stands for.
+pub fn get<H: Handle>(handle: *const H) -> Result<Arc<H::Thing>, Error> {
+    find::<H>(&mut table(), handle).and_then(|place| match place.thing.clone().map(Arc::downcast) {
+        Some(Ok(thing)) => Ok(thing),
+        _ => Err(stale(H::KIND)),
+    })
+}
+
+/// Forgets a handle and returns its thing, which lives on in calls that are under way.
+pub fn take<H: Handle>(handle: *const H) -> Result<Arc<H::Thing>, Error> {
+    find::<H>(&mut table(), handle).and_then(|place| match place.thing.take().map(Arc::downcast) {
+        Some(Ok(thing)) => Ok(thing),
+        _ => Err(stale(H::KIND)),
+    })
+}
+
+/// Forgets all handles and returns their things.
+pub fn take_all() -> Vec<Arc<dyn Any + Send + Sync>> {
+    table().iter_mut().filter_map(|place| place.thing.take()).collect()
+}
+
+fn find<H: Handle>(table: &mut [Place], handle: *const H) -> Result<&mut Place, Error> {
+    let (name, error) = (NAMES[H::KIND], |text: String| Error::new(CW_ERROR_HANDLE, text));
+    if handle.is_null() {
+        return Err(error(format!("the {name} is NULL")));
+    }
+    let Some((kind, index, generation)) = parts(handle.addr()).filter(|parts| parts.1 < table.len()) else {
+        return Err(error(format!("{handle:p} is no handle of this library; a {name} was expected")));
+    };
+    if kind != H::KIND {
+        return Err(error(format!("a {} was given where a {name} was expected", NAMES[kind])));
+    }
+    let place = &mut table[index];
+    if place.generation != generation || place.kind != kind || place.thing.is_none() {
+        return Err(stale(kind));
+    }
+    Ok(place)
+}
+
+fn stale(kind: usize) -> Error {
+    Error::new(CW_ERROR_HANDLE, format!("this {} was destroyed", NAMES[kind]))
+}
+
+/// Keeps an error's text with the handle of that number, if it is one.
+pub fn remember(number: usize, text: &str) {
+    with_place(number, |place| place.error.set(text));
+}
+
+/// The last error of the handle of that number; none for a number that is no living handle.
+pub fn last_error(number: usize) -> Option<ErrorText> {
+    with_place(number, |place| place.error)
+}
+
+fn with_place<T>(number: usize, f: impl FnOnce(&mut Place) -> T) -> Option<T> {
+    let (kind, index, generation) = parts(number)?;
+    let mut table = table();
+    let place = table.get_mut(index)?;
+    (place.generation == generation && place.kind == kind && place.thing.is_some()).then(|| f(place))
+}

@@ -1,0 +1,487 @@
+//! A session that several threads may use at once.
+//!
+//! The runtime's session lies behind one lock, held by the thread that pumps. What a game does every frame goes past that lock:
+//! actions and events lie in the inbox until the next pump, finished frames in the outbox until the host fetches them, and both have
+//! locks that are held only for copies. Other calls take the lock or, when another thread is inside, fail at once (`CW_ERROR_BUSY`);
+//! a worker thread of ours is asked to step aside instead, which takes it one slice.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+
+use causeway_ops::memory::filled;
+use causeway_runtime::{Budget, EventTime, Pump, Receipt, Session, SessionError};
+
+use crate::{error::Error, image::Target, types::*, worker::Worker};
+
+/// Most events that wait in the inbox: as many as the session's own queue holds.
+const EVENTS: usize = 64;
+
+/// Actions and events that the session has not seen yet.
+struct Inbox {
+    action: Vec<f32>,
+    /// Whether `action` is newer than the session's.
+    fresh: bool,
+    events: VecDeque<(u32, u64)>,
+    /// Tickets given out.
+    action_ticket: u64,
+    event_ticket: u64,
+}
+
+/// Finished frames, oldest first, and buffers for more.
+struct Outbox {
+    ready: VecDeque<(Receipt, Vec<u8>)>,
+    free: Vec<Vec<u8>>,
+    /// Why the worker thread ended, for the next poll.
+    failure: Option<(CwStatus, String)>,
+}
+
+/// A session of the interface.
+pub struct Stream {
+    inbox: Mutex<Inbox>,
+    outbox: Mutex<Outbox>,
+    session: Mutex<Session>,
+    /// Wakes the worker: a frame was fetched, the pause or the worker's life ended.
+    wake: Condvar,
+    worker: Mutex<Option<Worker>>,
+    has_worker: AtomicBool,
+    /// Makes a running pump return after its slice.
+    interrupt: Arc<AtomicBool>,
+    /// Threads that wait for the worker to step aside.
+    waiting: AtomicUsize,
+    pub stop_worker: AtomicBool,
+    paused: AtomicBool,
+    cancelled: AtomicBool,
+    destroyed: AtomicBool,
+    counters: Counters,
+    size: (usize, usize),
+    actions: usize,
+    events: usize,
+    info: CwSessionInfo,
+}
+
+#[derive(Default)]
+struct Counters {
+    pumps: AtomicU64,
+    micros: AtomicU64,
+    longest: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Stream {
+    /// A session whose outbox holds `queue` frames; `info` is what `cw_session_info` tells.
+    pub fn new(session: Session, queue: usize, info: CwSessionInfo) -> Result<Self, Error> {
+        let (width, height) = session.picture();
+        let frame = 4 * width * height;
+        let buffer = |_| filled(0, frame).map_err(|refused| Error::memory(refused.0));
+        let (actions, events) = (session.actions().len(), session.events().len());
+        let inbox = Inbox {
+            action: vec![0.0; actions],
+            fresh: false,
+            events: VecDeque::with_capacity(EVENTS),
+            action_ticket: 0,
+            event_ticket: 0,
+        };
+        let free = (0..queue).map(buffer).collect::<Result<_, _>>()?;
+        Ok(Self {
+            inbox: Mutex::new(inbox),
+            outbox: Mutex::new(Outbox { ready: VecDeque::with_capacity(queue), free, failure: None }),
+            interrupt: session.interrupt(),
+            session: Mutex::new(session),
+            wake: Condvar::new(),
+            worker: Mutex::new(None),
+            has_worker: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            stop_worker: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            destroyed: AtomicBool::new(false),
+            counters: Counters::default(),
+            size: (width, height),
+            actions,
+            events,
+            info,
+        })
+    }
+
+    pub fn info(&self) -> &CwSessionInfo {
+        &self.info
+    }
+
+    pub fn set_action(&self, action: &[f32]) -> Result<u64, Error> {
+        if action.len() != self.actions {
+            return Err(SessionError::ActionLength { expected: self.actions, found: action.len() }.into());
+        }
+        if let Some(at) = action.iter().position(|x| !x.is_finite()) {
+            return Err(SessionError::ActionValue(at).into());
+        }
+        let mut inbox = lock(&self.inbox);
+        inbox.action.copy_from_slice(action);
+        inbox.fresh = true;
+        inbox.action_ticket += 1;
+        Ok(inbox.action_ticket)
+    }
+
+    pub fn queue_event(&self, event: u32, frame: u64) -> Result<u64, Error> {
+        if event as usize >= self.events {
+            return Err(Error::argument(format!("there is no event {event}; this model has {}", self.events)));
+        }
+        let mut inbox = lock(&self.inbox);
+        if inbox.events.len() >= EVENTS {
+            return Err(SessionError::EventsFull(EVENTS).into());
+        }
+        inbox.events.push_back((event, frame));
+        inbox.event_ticket += 1;
+        Ok(inbox.event_ticket)
+    }
+
+    pub fn pump(&self, micros: u64) -> Result<CwStatus, Error> {
+        if self.has_worker.load(SeqCst) {
+            return Err(Error::state("a worker thread pumps this session; stop it first"));
+        }
+        let mut session = self.enter()?;
+        self.advance(&mut session, micros)
+    }
+
+    /// One round of pumping; `session` is this stream's.
+    pub fn advance(&self, session: &mut Session, micros: u64) -> Result<CwStatus, Error> {
+        if self.paused.load(SeqCst) {
+            return Ok(CW_PAUSED);
+        }
+        let start = Instant::now();
+        // Cleared before the reasons to set it are looked at, so that none is lost.
+        self.interrupt.store(false, SeqCst);
+        self.alive()?;
+        self.cancel_chunk(session);
+        self.feed(session)?;
+        self.deliver(session);
+        let outcome = session.pump(Budget::Micros(micros));
+        self.cancel_chunk(session);
+        self.deliver(session);
+        let spent = start.elapsed().as_micros() as u64;
+        self.counters.pumps.fetch_add(1, SeqCst);
+        self.counters.micros.fetch_add(spent, SeqCst);
+        self.counters.longest.fetch_max(spent, SeqCst);
+        self.alive()?;
+        Ok(match outcome? {
+            Pump::Frame => CW_FRAME,
+            Pump::Pending => CW_PENDING,
+            Pump::Full => CW_FULL,
+        })
+    }
+
+    fn alive(&self) -> Result<(), Error> {
+        if self.destroyed.load(SeqCst) {
+            return Err(Error::new(CW_ERROR_DESTROYED, "the session was destroyed during the call"));
+        }
+        Ok(())
+    }
+
+    fn cancel_chunk(&self, session: &mut Session) {
+        if self.cancelled.swap(false, SeqCst) {
+            session.abort_chunk();
+        }
+    }
+
+    /// Hands actions and events over.
+    fn feed(&self, session: &mut Session) -> Result<(), Error> {
+        let mut inbox = lock(&self.inbox);
+        if inbox.fresh {
+            session.set_action_as(&inbox.action, inbox.action_ticket)?;
+            inbox.fresh = false;
+        }
+        while let Some(&(event, frame)) = inbox.events.front() {
+            let time = if frame == 0 { EventTime::NextChunk } else { EventTime::Frame(frame) };
+            match session.queue_event(event as usize, time) {
+                Ok(_) => inbox.events.pop_front(),
+                // It holds as many as it can; the rest waits here.
+                Err(SessionError::EventsFull(_)) => break,
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Moves finished frames to the outbox as far as there is room.
+    fn deliver(&self, session: &mut Session) {
+        let mut outbox = lock(&self.outbox);
+        while let Some(mut buffer) = outbox.free.pop() {
+            match session.swap_frame(&mut buffer) {
+                Some(receipt) => outbox.ready.push_back((receipt, buffer)),
+                None => {
+                    outbox.free.push(buffer);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes the oldest frame: its receipt, and its pixels to the target that `target` makes for them, if any. The frame stays when
+    /// the target cannot be had.
+    pub fn poll(&self, target: Option<&CwImage>) -> Result<Option<CwReceipt>, Error> {
+        let (width, height) = self.size;
+        let target = target.map(|image| Target::new(image, width, height)).transpose()?;
+        let mut outbox = lock(&self.outbox);
+        let Some((receipt, pixels)) = outbox.ready.pop_front() else {
+            return match outbox.failure.take() {
+                Some((status, text)) => Err(Error::new(status, text)),
+                None => Ok(None),
+            };
+        };
+        if let Some(target) = target {
+            // SAFETY: by the contract of `cw_session_poll_frame` the host's memory is as long as the image says.
+            unsafe { target.write(&pixels) };
+        }
+        outbox.free.push(pixels);
+        drop(outbox);
+        self.wake.notify_all();
+        Ok(Some(CwReceipt {
+            struct_size: size_of::<CwReceipt>() as u32,
+            width: width as u32,
+            height: height as u32,
+            event: receipt.event,
+            frame: receipt.frame,
+            action_ticket: receipt.action,
+            event_ticket: receipt.event_ticket,
+            began: receipt.began,
+            ready: receipt.ready,
+            first_of_action: u32::from(receipt.first_of_action),
+            first_of_event: u32::from(receipt.first_of_event),
+        }))
+    }
+
+    /// The session, if no other thread is inside. Our own worker steps aside for it.
+    fn enter(&self) -> Result<MutexGuard<'_, Session>, Error> {
+        let broken = || Error::new(CW_ERROR_PANIC, "an earlier call met a defect; this session can only be destroyed");
+        if self.has_worker.load(SeqCst) {
+            self.waiting.fetch_add(1, SeqCst);
+            self.interrupt.store(true, SeqCst);
+            let guard = self.session.lock();
+            self.waiting.fetch_sub(1, SeqCst);
+            return guard.map_err(|_| broken());
+        }
+        match self.session.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::WouldBlock) => Err(Error::new(CW_ERROR_BUSY, "another thread is inside this session")),
+            Err(TryLockError::Poisoned(_)) => Err(broken()),
+        }
+    }
+
+    pub fn reset(&self, seed: u64) -> Result<(), Error> {
+        let mut session = self.enter()?;
+        self.feed(&mut session)?;
+        session.restart(seed)?;
+        self.empty();
+        Ok(())
+    }
+
+    /// Drops finished frames.
+    fn empty(&self) {
+        let mut outbox = lock(&self.outbox);
+        while let Some((_, buffer)) = outbox.ready.pop_front() {
+            outbox.free.push(buffer);
+        }
+        drop(outbox);
+        self.wake.notify_all();
+    }
+
+    pub fn set_start_image(&self, pixels: &[u8]) -> Result<(), Error> {
+        Ok(self.enter()?.set_start_image(pixels)?)
+    }
+
+    /// Writes a snapshot and returns its bytes; with too little memory nothing is written.
+    pub fn snapshot(&self, target: impl FnOnce(usize) -> Result<Option<*mut u8>, Error>) -> Result<(), Error> {
+        let mut session = self.enter()?;
+        self.feed(&mut session)?;
+        let outbox = lock(&self.outbox);
+        let frame = 4 * self.size.0 * self.size.1;
+        let head = 8 + outbox.ready.len() * (RECEIPT + frame);
+        let needed = head + session.snapshot_bytes();
+        let Some(at) = target(needed)? else { return Ok(()) };
+        // SAFETY: by the contract of `cw_session_snapshot` the host's memory has the bytes that `target` compared.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(at, needed) };
+        let (mut to, state) = bytes.split_at_mut(head);
+        put(&mut to, &(outbox.ready.len() as u64).to_le_bytes());
+        for (receipt, pixels) in &outbox.ready {
+            pack(receipt).iter().for_each(|value| put(&mut to, &value.to_le_bytes()));
+            put(&mut to, pixels);
+        }
+        Ok(session.snapshot_into(state)?)
+    }
+
+    pub fn restore(&self, bytes: &[u8]) -> Result<(), Error> {
+        let short = || Error::new(CW_ERROR_SNAPSHOT, "the snapshot cannot be read: it ends too early");
+        let mut session = self.enter()?;
+        let mut outbox = lock(&self.outbox);
+        let frame = 4 * self.size.0 * self.size.1;
+        let (count, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).map_err(|_| short())?;
+        if count > outbox.ready.len() + outbox.free.len() {
+            return Err(Error::new(
+                CW_ERROR_SNAPSHOT,
+                "the snapshot cannot be read: it holds more frames than the queue",
+            ));
+        }
+        let (mut frames, state) = rest.split_at_checked(count * (RECEIPT + frame)).ok_or_else(short)?;
+        session.restore_bytes(state)?;
+        while let Some((_, buffer)) = outbox.ready.pop_front() {
+            outbox.free.push(buffer);
+        }
+        for _ in 0..count {
+            let (receipt, rest) = frames.split_at(RECEIPT);
+            let (pixels, rest) = rest.split_at(frame);
+            let Some(mut buffer) = outbox.free.pop() else { break };
+            buffer.copy_from_slice(pixels);
+            outbox.ready.push_back((unpack(receipt), buffer));
+            frames = rest;
+        }
+        let mut inbox = lock(&self.inbox);
+        inbox.fresh = false;
+        inbox.events.clear();
+        (inbox.action_ticket, inbox.event_ticket) = session.tickets();
+        drop((inbox, outbox));
+        self.wake.notify_all();
+        Ok(())
+    }
+
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, SeqCst);
+        self.interrupt.store(true, SeqCst);
+        self.notify();
+    }
+
+    pub fn cancel(&self) {
+        self.cancelled.store(true, SeqCst);
+        self.interrupt.store(true, SeqCst);
+        self.notify();
+    }
+
+    pub fn stats(&self) -> Result<CwStats, Error> {
+        let session = self.enter()?;
+        let (stats, position) = (session.stats(), session.position());
+        drop(session);
+        Ok(CwStats {
+            struct_size: size_of::<CwStats>() as u32,
+            waiting: lock(&self.outbox).ready.len() as u32,
+            frames: stats.frames,
+            nodes: stats.nodes,
+            cancelled: stats.aborted,
+            pumps: self.counters.pumps.load(SeqCst),
+            pump_micros: self.counters.micros.load(SeqCst),
+            longest_pump_micros: self.counters.longest.load(SeqCst),
+            position,
+            worker: u32::from(self.has_worker.load(SeqCst)),
+            paused: u32::from(self.paused.load(SeqCst)),
+        })
+    }
+
+    pub fn start_worker(self: &Arc<Self>) -> Result<(), Error> {
+        let mut worker = lock(&self.worker);
+        self.alive()?;
+        if worker.is_some() {
+            return Err(Error::state("the session has a worker thread already"));
+        }
+        // Whoever pumps now must leave first.
+        drop(self.enter()?);
+        self.stop_worker.store(false, SeqCst);
+        self.has_worker.store(true, SeqCst);
+        match Worker::start(self.clone()) {
+            Ok(started) => *worker = Some(started),
+            Err(error) => {
+                self.has_worker.store(false, SeqCst);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the worker thread, if there is one, and waits for the slice it is in.
+    pub fn stop_worker(&self) {
+        // Held until the thread has ended, so that none is started meanwhile.
+        let mut worker = lock(&self.worker);
+        if let Some(worker) = worker.take() {
+            self.stop_worker.store(true, SeqCst);
+            self.interrupt.store(true, SeqCst);
+            self.notify();
+            worker.join();
+            self.has_worker.store(false, SeqCst);
+        }
+    }
+
+    /// Ends everything under way; the memory goes with the last call that is inside.
+    pub fn destroy(&self) {
+        self.destroyed.store(true, SeqCst);
+        self.interrupt.store(true, SeqCst);
+        self.stop_worker();
+    }
+
+    fn notify(&self) {
+        // Under the lock, so that a worker about to sleep does not miss it.
+        let _outbox = lock(&self.outbox);
+        self.wake.notify_all();
+    }
+
+    /// The session for the worker, which waits its turn.
+    pub fn work(&self, micros: u64) -> Result<CwStatus, Error> {
+        let mut session =
+            self.session.lock().map_err(|_| Error::new(CW_ERROR_PANIC, "an earlier call met a defect"))?;
+        self.advance(&mut session, micros)
+    }
+
+    /// Lets threads in that wait for the worker.
+    pub fn step_aside(&self) {
+        while self.waiting.load(SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sleeps until a frame is fetched, the pause ends or the worker must.
+    pub fn sleep(&self) {
+        let mut outbox = lock(&self.outbox);
+        let idle = |outbox: &Outbox| self.paused.load(SeqCst) || outbox.free.is_empty();
+        while idle(&outbox) && !self.stop_worker.load(SeqCst) && self.waiting.load(SeqCst) == 0 {
+            outbox = self.wake.wait(outbox).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Keeps the worker's error for the host's next poll.
+    pub fn fail(&self, error: Error) {
+        lock(&self.outbox).failure = Some((error.status, error.text.into_owned()));
+    }
+}
+
+/// Most bytes that the outbox takes in a snapshot.
+pub fn most_snapshot_bytes(queue: usize, frame: usize) -> usize {
+    8 + queue * (RECEIPT + frame)
+}
+
+/// Bytes of a receipt in a snapshot.
+const RECEIPT: usize = 8 * 7;
+
+fn pack(r: &Receipt) -> [u64; 7] {
+    let flags = u64::from(r.first_of_action) | u64::from(r.first_of_event) << 1;
+    [r.frame, r.action, flags, u64::from(r.event), r.event_ticket, r.began, r.ready]
+}
+
+/// `bytes` are those of one receipt.
+fn unpack(bytes: &[u8]) -> Receipt {
+    let mut values = [0; 7];
+    values.iter_mut().zip(bytes.as_chunks().0).for_each(|(value, bytes)| *value = u64::from_le_bytes(*bytes));
+    let [frame, action, flags, event, event_ticket, began, ready] = values;
+    let (first_of_action, first_of_event) = (flags & 1 != 0, flags & 2 != 0);
+    Receipt { frame, action, first_of_action, event: event as u32, event_ticket, first_of_event, began, ready }
+}
+
+fn put(to: &mut &mut [u8], bytes: &[u8]) {
+    let (head, tail) = std::mem::take(to).split_at_mut(bytes.len());
+    head.copy_from_slice(bytes);
+    *to = tail;
+}

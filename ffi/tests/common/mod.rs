@@ -1,0 +1,42 @@
+//! Building C and C++ programs against the library and running them.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where cargo put the library of this build, before it built this test.
+pub fn library_folder() -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().to_owned()
+}
+
+/// The demo world.
+pub fn model() -> PathBuf {
+    root().join("models/rooms.safetensors")
+}
+
+/// Runs a command that must succeed and returns what it printed.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    out.into_owned()
+}
+
+/// Compiles `source` (a path from the root) with all warnings as errors against the shared library.
+pub fn compile(compiler: &str, standard: &str, source: &str, name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = library_folder();
+    let mut command = Command::new(compiler);
+    command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-I"]).arg(root().join("include"));
+    command.arg(root().join(source)).arg("-o").arg(&program).arg("-L").arg(&folder);
+    command.args(["-l:libcauseway.so", "-lpthread", "-ldl"]).arg(format!("-Wl,-rpath,{}", folder.display()));
+    run(&mut command);
+    program
+}

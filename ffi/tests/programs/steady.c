@@ -1,0 +1,52 @@
+/* Counts what the library asks the host's allocator for while it plays: nothing, once it has begun.
+ *
+ *     steady MODEL FRAMES */
+#include "causeway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned long requests;
+
+static void *allocate(void *user, size_t bytes, size_t alignment) {
+    void *memory = NULL;
+    (void)user;
+    __atomic_add_fetch(&requests, 1, __ATOMIC_RELAXED);
+    return posix_memalign(&memory, alignment, bytes) ? NULL : memory;
+}
+
+static void release(void *user, void *memory, size_t bytes, size_t alignment) {
+    (void)user, (void)bytes, (void)alignment;
+    free(memory);
+}
+
+int main(int argc, char **argv) {
+    static unsigned char pixels[4 << 20];
+    CwAllocator allocator = {.struct_size = sizeof allocator, .allocate = allocate, .release = release};
+    CwDeviceOptions on = {.struct_size = sizeof on};
+    CwImage image = {.struct_size = sizeof image, .pixels = pixels, .bytes = sizeof pixels};
+    CwReceipt receipt = {.struct_size = sizeof receipt};
+    CwModelInfo info = {.struct_size = sizeof info};
+    CwDevice *device;
+    CwModel *model;
+    CwSession *session;
+    float action[64] = {1};
+    unsigned long before = 0;
+    int n, frames = argc > 2 ? atoi(argv[2]) : 100;
+    if (argc < 2 || cw_set_allocator(&allocator) < 0 || cw_device_options_init(&on) < 0) return 2;
+    on.kind = CW_DEVICE_CPU, on.threads = 2;
+    if (cw_device_create(&on, &device) < 0) return 3;
+    if (cw_model_open_path(argv[1], strlen(argv[1]), &model) < 0 || cw_model_info(model, &info) < 0) return 4;
+    if (cw_session_create(device, model, NULL, &session) < 0) return 5;
+    for (n = -20; n < frames; n++) {
+        if (n == 0) before = requests;
+        action[0] = n % 2 ? 1.0f : 0.0f;
+        if (cw_session_set_action(session, action, info.actions, NULL) < 0) return 6;
+        if (n % 9 == 0 && cw_session_queue_event(session, (unsigned)abs(n) % info.events, 0, NULL) < 0) return 7;
+        while (cw_session_poll_frame(session, &image, &receipt) != CW_OK)
+            if (cw_session_pump(session, 500) < 0) return 8;
+    }
+    printf("%lu\n", requests - before);
+    return 0;
+}

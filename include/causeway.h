@@ -1,0 +1,1021 @@
+/* Causeway: neural worlds inside other programs. Generated from ffi/src by `cargo test -p causeway-ffi`; do not edit.
+ *
+ *     CwDevice *device; CwModel *model; CwSession *session;
+ *     cw_device_create(NULL, &device);
+ *     cw_model_open_path("rooms.safetensors", 17, &model);
+ *     cw_session_create(device, model, NULL, &session);
+ *     for (;;) {                                                // once a frame of the game
+ *         cw_session_set_action(session, action, 5, NULL);
+ *         cw_session_pump(session, 2000);                       // two milliseconds
+ *         if (cw_session_poll_frame(session, &image, &receipt) == CW_OK) show(image.pixels);
+ *     }
+ *
+ * A program one can play with is examples/sdl2, one without a window examples/c; docs/embedding.md goes through it.
+ *
+ * Handles are checked: NULL, a stale or a wrong one is an error, never a crash. Structs begin with `struct_size`, which the caller sets to
+ * sizeof: fields that it does not know keep their defaults. All texts are UTF-8. A status below 0 is an error; cw_last_error has its text. */
+
+#ifndef CAUSEWAY_H
+#define CAUSEWAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
+ */
+#define CW_ABI_VERSION 1
+
+/*
+ `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
+ */
+#define CW_DEVICE_AUTO 0
+
+/*
+ `CwDeviceOptions.kind`: the CPU.
+ */
+#define CW_DEVICE_CPU 1
+
+/*
+ `CwDeviceOptions.kind`: a GPU, also one that a driver emulates on the CPU.
+ */
+#define CW_DEVICE_GPU 2
+
+/*
+ `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
+ */
+#define CW_START_STORED 0
+
+/*
+ `CwSessionOptions.start`: nothing; the first frames are dreamt from noise.
+ */
+#define CW_START_EMPTY 1
+
+/*
+ `CwSessionOptions.start`: the picture in `start_pixels`.
+ */
+#define CW_START_IMAGE 2
+
+/*
+ `CwImage.format`: bytes R, G, B, A.
+ */
+#define CW_FORMAT_RGBA8 0
+
+/*
+ `CwImage.format`: bytes B, G, R, A.
+ */
+#define CW_FORMAT_BGRA8 1
+
+/*
+ `CwImage.format`: bytes R, G, B.
+ */
+#define CW_FORMAT_RGB8 2
+
+/*
+ `CwImage.flags`: the first row in memory is the lowest of the picture, as OpenGL and Unity have it.
+ */
+#define CW_IMAGE_FLIP_Y 1
+
+/*
+ `CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.
+ */
+#define CW_IMAGE_LINEAR 2
+
+/*
+ `cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.
+ */
+#define CW_MEMORY_COPY 1
+
+/*
+ Levels of log messages; a sink gets those up to its level.
+ */
+#define CW_LOG_ERROR 1
+
+/*
+ See `CW_LOG_ERROR`.
+ */
+#define CW_LOG_WARNING 2
+
+/*
+ See `CW_LOG_ERROR`.
+ */
+#define CW_LOG_INFO 3
+
+/*
+ See `CW_LOG_ERROR`.
+ */
+#define CW_LOG_DEBUG 4
+
+/*
+ `CwAdapterInfo.kind`.
+ */
+#define CW_ADAPTER_OTHER 0
+
+/*
+ `CwAdapterInfo.kind`.
+ */
+#define CW_ADAPTER_INTEGRATED 1
+
+/*
+ `CwAdapterInfo.kind`.
+ */
+#define CW_ADAPTER_DISCRETE 2
+
+/*
+ `CwAdapterInfo.kind`.
+ */
+#define CW_ADAPTER_VIRTUAL 3
+
+/*
+ `CwAdapterInfo.kind`: a driver that computes on the CPU.
+ */
+#define CW_ADAPTER_SOFTWARE 4
+
+/*
+ Where sessions compute: threads, or an open GPU. Shared by any number of sessions.
+ */
+typedef struct CwDevice CwDevice;
+
+/*
+ An open model file.
+ */
+typedef struct CwModel CwModel;
+
+/*
+ One stream of a world.
+ */
+typedef struct CwSession CwSession;
+
+/*
+ What a call came to: an outcome (0 or more) or an error (below 0).
+ */
+typedef int32_t CwStatus;
+
+/*
+ Allocates `bytes` bytes aligned to `alignment` (a power of two), or returns NULL. Called by any thread.
+ */
+typedef void *(*CwAllocate)(void *user, size_t bytes, size_t alignment);
+
+/*
+ Gives memory of `CwAllocate` back, with the size and alignment it was asked for. Called by any thread.
+ */
+typedef void (*CwRelease)(void *user, void *memory, size_t bytes, size_t alignment);
+
+/*
+ The host's memory. See `cw_set_allocator`.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwAllocator).
+   */
+  uint32_t struct_size;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   Required.
+   */
+  CwAllocate allocate;
+  /*
+   Required.
+   */
+  CwRelease release;
+  /*
+   Passed to both.
+   */
+  void *user;
+} CwAllocator;
+
+/*
+ Takes a log message of `length` bytes of UTF-8 (no NUL at its end). Called by any thread; it must not call this library.
+ */
+typedef void (*CwLogSink)(void *user, uint32_t level, const char *text, size_t length);
+
+/*
+ A GPU of this machine.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwAdapterInfo).
+   */
+  uint32_t struct_size;
+  /*
+   `CW_ADAPTER_...`.
+   */
+  uint32_t kind;
+  /*
+   1 if it can run models, else 0.
+   */
+  uint32_t usable;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   Most bytes of one buffer.
+   */
+  uint64_t max_buffer_bytes;
+  /*
+   Name given by the driver, UTF-8, ended by NUL.
+   */
+  char name[128];
+  /*
+   Interface (Vulkan, Metal, Dx12, Gl), driver and its version, UTF-8, ended by NUL.
+   */
+  char driver[128];
+} CwAdapterInfo;
+
+/*
+ One piece of work that a host's job system runs. `index` is below the count it was given with.
+ */
+typedef void (*CwTask)(void *context, uint32_t index);
+
+/*
+ The host's parallel-for: calls `task(context, i)` once for every i below `count`, on any threads, and returns when all are done.
+ Called by the thread that pumps.
+ */
+typedef void (*CwParallelFor)(void *user, uint32_t count, CwTask task, void *context);
+
+/*
+ Options of a device. Fill it in with `cw_device_options_init`.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwDeviceOptions) before `cw_device_options_init`.
+   */
+  uint32_t struct_size;
+  /*
+   `CW_DEVICE_...`.
+   */
+  uint32_t kind;
+  /*
+   CPU threads, the pumping one among them; 0 takes what the machine has. With `parallel_for`: how many of its threads may
+   run pieces at once (0: what the machine has).
+   */
+  uint32_t threads;
+  /*
+   1: plain scalar arithmetic, the same bits on every CPU, slowly.
+   */
+  uint32_t strict;
+  /*
+   Number of the GPU (`cw_adapter_info`), or -1 to choose by `adapter`.
+   */
+  int32_t adapter_index;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   Part of the GPU's name, UTF-8, any case; NULL or length 0 for the best one.
+   */
+  const char *adapter;
+  /*
+   Bytes of `adapter`.
+   */
+  size_t adapter_length;
+  /*
+   The host's job system, or NULL for threads of the library's own.
+   */
+  CwParallelFor parallel_for;
+  /*
+   Passed to `parallel_for`.
+   */
+  void *parallel_user;
+} CwDeviceOptions;
+
+/*
+ Reads `bytes` bytes at `offset` into `target`; returns 0 when all of them were read, anything else for a failure.
+ */
+typedef int32_t (*CwRead)(void *user, uint64_t offset, void *target, uint64_t bytes);
+
+/*
+ How a host hands out the bytes of a model file.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwReader).
+   */
+  uint32_t struct_size;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   Bytes of the file.
+   */
+  uint64_t bytes;
+  /*
+   Required.
+   */
+  CwRead read;
+  /*
+   Passed to `read`.
+   */
+  void *user;
+} CwReader;
+
+/*
+ What a model is.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwModelInfo).
+   */
+  uint32_t struct_size;
+  /*
+   Width of a frame in pixels.
+   */
+  uint32_t width;
+  /*
+   Height of a frame in pixels.
+   */
+  uint32_t height;
+  /*
+   Frames a second that the model was trained for.
+   */
+  float fps;
+  /*
+   Entries of the action vector.
+   */
+  uint32_t actions;
+  /*
+   Events.
+   */
+  uint32_t events;
+  /*
+   Frames made together; all take the same action.
+   */
+  uint32_t chunk;
+  /*
+   Frames seen at once, by default.
+   */
+  uint32_t window;
+  /*
+   First frames that stay visible for ever, by default.
+   */
+  uint32_t sink;
+  /*
+   History frames kept for each query, by default; 0 for all.
+   */
+  uint32_t route;
+  /*
+   Denoise steps a chunk, by default.
+   */
+  uint32_t steps;
+  /*
+   Frames that the file stores to start from.
+   */
+  uint32_t start_frames;
+  /*
+   Bytes of the file.
+   */
+  uint64_t file_bytes;
+} CwModelInfo;
+
+/*
+ The host's monotonic clock in microseconds. Called by the thread that pumps.
+ */
+typedef uint64_t (*CwClock)(void *user);
+
+/*
+ Options of a session. Fill it in with `cw_session_options_init`.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwSessionOptions) before `cw_session_options_init`.
+   */
+  uint32_t struct_size;
+  /*
+   `CW_START_...`: what the first frames are.
+   */
+  uint32_t start;
+  /*
+   Noise seed: one seed and the same actions give the same frames.
+   */
+  uint64_t seed;
+  /*
+   Most bytes that the session may hold; 0 for no limit.
+   */
+  uint64_t memory_cap;
+  /*
+   Frames seen at once, sink and chunk among them; -1 for the model's.
+   */
+  int32_t window;
+  /*
+   First frames that stay visible for ever; -1 for the model's.
+   */
+  int32_t sink;
+  /*
+   History frames kept for each query, 0 for all; -1 for the model's.
+   */
+  int32_t route;
+  /*
+   Denoise steps a chunk, one of those the model was trained for; -1 for the model's.
+   */
+  int32_t steps;
+  /*
+   Event in force at the start; -1 for the model's.
+   */
+  int32_t event;
+  /*
+   Finished frames held for the host before pumping pauses.
+   */
+  uint32_t queue;
+  /*
+   RGBA8, sRGB, width * height * 4 bytes, rows from the top; with `CW_START_IMAGE`. Copied by the call.
+   */
+  const uint8_t *start_pixels;
+  /*
+   Bytes of `start_pixels`.
+   */
+  size_t start_bytes;
+  /*
+   The host's clock, or NULL for the system's.
+   */
+  CwClock clock;
+  /*
+   Passed to `clock`.
+   */
+  void *clock_user;
+} CwSessionOptions;
+
+/*
+ What a session holds and makes.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwSessionInfo).
+   */
+  uint32_t struct_size;
+  /*
+   `CW_DEVICE_CPU` or `CW_DEVICE_GPU`.
+   */
+  uint32_t device;
+  /*
+   Width of a frame in pixels.
+   */
+  uint32_t width;
+  /*
+   Height of a frame in pixels.
+   */
+  uint32_t height;
+  /*
+   Bytes of weights in the layout that the device computes with.
+   */
+  uint64_t weight_bytes;
+  /*
+   Bytes of state: the ring of keys and values, the codec's memory.
+   */
+  uint64_t state_bytes;
+  /*
+   Bytes of activations.
+   */
+  uint64_t activation_bytes;
+  /*
+   Bytes of frame buffers, staging, tables and scratch.
+   */
+  uint64_t overhead_bytes;
+  /*
+   Sum of all.
+   */
+  uint64_t total_bytes;
+  /*
+   Bytes that a snapshot takes at most.
+   */
+  uint64_t snapshot_bytes;
+} CwSessionInfo;
+
+/*
+ Where `cw_session_poll_frame` writes a frame.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwImage).
+   */
+  uint32_t struct_size;
+  /*
+   `CW_FORMAT_...`.
+   */
+  uint32_t format;
+  /*
+   `CW_IMAGE_...`, or-ed.
+   */
+  uint32_t flags;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   First byte of the first row in memory.
+   */
+  void *pixels;
+  /*
+   Bytes at `pixels`.
+   */
+  size_t bytes;
+  /*
+   Bytes from one row to the next; 0 for rows without padding.
+   */
+  size_t row_pitch;
+} CwImage;
+
+/*
+ What a frame is the first to show, and when it was made. Tickets come from `cw_session_set_action` and `cw_session_queue_event`.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwReceipt).
+   */
+  uint32_t struct_size;
+  /*
+   Width of the frame in pixels.
+   */
+  uint32_t width;
+  /*
+   Height of the frame in pixels.
+   */
+  uint32_t height;
+  /*
+   Event in force.
+   */
+  uint32_t event;
+  /*
+   Number of the frame in the stream, from 0.
+   */
+  uint64_t frame;
+  /*
+   Ticket of the newest action the frame was made with.
+   */
+  uint64_t action_ticket;
+  /*
+   Ticket of the newest event the frame was made under.
+   */
+  uint64_t event_ticket;
+  /*
+   When the frame's chunk took its action, microseconds on the session's clock.
+   */
+  uint64_t began;
+  /*
+   When its pixels were ready.
+   */
+  uint64_t ready;
+  /*
+   1 if no earlier frame was made with that action.
+   */
+  uint32_t first_of_action;
+  /*
+   1 if no earlier frame was made under that event ticket.
+   */
+  uint32_t first_of_event;
+} CwReceipt;
+
+/*
+ Counters of a session since its creation.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwStats).
+   */
+  uint32_t struct_size;
+  /*
+   Finished frames that wait to be polled.
+   */
+  uint32_t waiting;
+  /*
+   Frames made.
+   */
+  uint64_t frames;
+  /*
+   Operators run.
+   */
+  uint64_t nodes;
+  /*
+   Chunks dropped by `cw_session_cancel`.
+   */
+  uint64_t cancelled;
+  /*
+   Calls of `cw_session_pump`, or rounds of the worker thread.
+   */
+  uint64_t pumps;
+  /*
+   Microseconds spent in them.
+   */
+  uint64_t pump_micros;
+  /*
+   Microseconds of the longest of them.
+   */
+  uint64_t longest_pump_micros;
+  /*
+   Number of the frame in flight.
+   */
+  uint64_t position;
+  /*
+   1 while a worker thread runs.
+   */
+  uint32_t worker;
+  /*
+   1 while paused.
+   */
+  uint32_t paused;
+} CwStats;
+
+/*
+ Done.
+ */
+#define CW_OK 0
+
+/*
+ A frame became ready; fetch it with `cw_session_poll_frame`.
+ */
+#define CW_FRAME 1
+
+/*
+ Nothing is ready: the budget is spent, the GPU is busy, or no frame waits. Not an error; call again.
+ */
+#define CW_PENDING 2
+
+/*
+ All frame buffers hold frames that nobody fetched; poll them.
+ */
+#define CW_FULL 3
+
+/*
+ The session is paused.
+ */
+#define CW_PAUSED 4
+
+/*
+ An argument is NULL or out of its range.
+ */
+#define CW_ERROR_ARGUMENT -1
+
+/*
+ Not a handle of this library, a handle of another kind, or one that was destroyed.
+ */
+#define CW_ERROR_HANDLE -2
+
+/*
+ `struct_size` is not one that any version of this struct had.
+ */
+#define CW_ERROR_STRUCT_SIZE -3
+
+/*
+ Another thread is inside this session.
+ */
+#define CW_ERROR_BUSY -4
+
+/*
+ Not possible now, for example pumping a session that has a worker thread.
+ */
+#define CW_ERROR_STATE -5
+
+/*
+ The host's allocator, or the system, has no memory.
+ */
+#define CW_ERROR_OUT_OF_MEMORY -6
+
+/*
+ The session needs more than `memory_cap`; the error text has the number.
+ */
+#define CW_ERROR_MEMORY_CAP -7
+
+/*
+ The model file is malformed or of an unknown kind.
+ */
+#define CW_ERROR_MODEL -8
+
+/*
+ A file could not be opened or read.
+ */
+#define CW_ERROR_IO -9
+
+/*
+ An option does not fit the model.
+ */
+#define CW_ERROR_OPTION -10
+
+/*
+ Not a snapshot, or a damaged one.
+ */
+#define CW_ERROR_SNAPSHOT -11
+
+/*
+ A snapshot of another model, of other options or of another kind of device.
+ */
+#define CW_ERROR_SNAPSHOT_OF_ANOTHER -12
+
+/*
+ No device fits, or it cannot run this model.
+ */
+#define CW_ERROR_DEVICE -13
+
+/*
+ The GPU was lost. Destroy session and device, create both anew, restore a snapshot.
+ */
+#define CW_ERROR_DEVICE_LOST -14
+
+/*
+ This build or this platform cannot do it.
+ */
+#define CW_ERROR_UNSUPPORTED -15
+
+/*
+ The memory given is too small; `needed` or the error text has the number.
+ */
+#define CW_ERROR_BUFFER_TOO_SMALL -16
+
+/*
+ Too many events wait.
+ */
+#define CW_ERROR_EVENTS_FULL -17
+
+/*
+ The handle was destroyed by another thread during the call.
+ */
+#define CW_ERROR_DESTROYED -18
+
+/*
+ A callback of the host failed.
+ */
+#define CW_ERROR_HOST -19
+
+/*
+ A defect of the library. The session it happened in cannot be used any more; destroy it.
+ */
+#define CW_ERROR_PANIC -20
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.
+ */
+uint32_t cw_abi_version(void);
+
+/*
+ Copies the calling thread's last error text (UTF-8) to `text`, as much as fits in `capacity` bytes with a NUL at its end, and its
+ whole length to `length`. Either may be NULL. The caller owns both. Any thread; never blocks.
+ */
+CwStatus cw_last_error(char *text,
+                       size_t capacity,
+                       size_t *length);
+
+/*
+ As `cw_last_error`, for the last call that failed on this device, model or session, on whatever thread. Any thread; never blocks.
+ */
+CwStatus cw_handle_error(const void *handle,
+                         char *text,
+                         size_t capacity,
+                         size_t *length);
+
+/*
+ Takes the host's allocator for all memory of the library, for the life of the process. Only before any other call
+ (`CW_ERROR_STATE` afterwards; `cw_abi_version` and `cw_last_error` do not count). `allocator` is copied; its functions must stay
+ callable for ever, by any thread, and must not call this library. A refused allocation comes back as `CW_ERROR_OUT_OF_MEMORY`; see
+ docs/embedding.md for what is served by the system in that case, and for memory that does not come from here. Never blocks.
+ */
+CwStatus cw_set_allocator(const CwAllocator *allocator);
+
+/*
+ Sets the sink for log messages up to `level` (`CW_LOG_...`), or removes it (NULL). The sink is called by any thread that works in the
+ library; `user` is passed on. Once the call returns the old sink is called no more. Any thread but from inside a sink; waits for
+ messages that are being delivered.
+ */
+CwStatus cw_set_log(CwLogSink sink,
+                    void *user,
+                    uint32_t level);
+
+/*
+ Destroys everything that still exists, ends all threads and removes the log sink: call it before the library is unloaded. All
+ handles become stale; the library may be used again afterwards. Not while another thread is inside the library, other than
+ pumping. Waits for one slice of each session.
+ */
+CwStatus cw_shutdown(void);
+
+/*
+ How many GPUs this machine has; 0 in a build without a GPU backend. Any thread; asks the drivers, which can take some 100 ms.
+ */
+CwStatus cw_adapter_count(uint32_t *count);
+
+/*
+ Tells about GPU number `index`. The caller owns `info`. Any thread; asks the drivers, which can take some 100 ms.
+ */
+CwStatus cw_adapter_info(uint32_t index, CwAdapterInfo *info);
+
+/*
+ Fills `options` with defaults, as far as its `struct_size` (which must be set) reaches. Any thread; never blocks.
+ */
+CwStatus cw_device_options_init(CwDeviceOptions *options);
+
+/*
+ Opens a device: starts threads, or opens a GPU. `options` may be NULL for defaults; it is copied. The caller owns `*device` and ends it
+ with `cw_device_destroy`. Any thread; a GPU takes up to a second to open, so do it while loading.
+ */
+CwStatus cw_device_create(const CwDeviceOptions *options,
+                          CwDevice **device);
+
+/*
+ Gives a device up; sessions keep what they use of it. NULL does nothing. Any thread; waits for threads to end when no session uses
+ them.
+ */
+CwStatus cw_device_destroy(CwDevice *device);
+
+/*
+ Maps and checks the model file at `path` (UTF-8, `length` bytes). The file must not be changed in place while the model is open;
+ replacing it by renaming is fine. The caller owns `*model` and ends it with `cw_model_destroy`; sessions copy what they need. Any
+ thread; reads the file once, so do it while loading.
+ */
+CwStatus cw_model_open_path(const char *path,
+                            size_t length,
+                            CwModel **model);
+
+/*
+ Opens a model file in memory, which must begin at a multiple of 4 and stay as it is until the model is destroyed; or, with
+ `CW_MEMORY_COPY` in `flags`, in a copy of it. Ownership and threads as `cw_model_open_path`.
+ */
+CwStatus cw_model_open_memory(const uint8_t *bytes,
+                              size_t length,
+                              uint32_t flags,
+                              CwModel **model);
+
+/*
+ Maps a model file that lies in an open file from `offset` on, `bytes` long: an uncompressed Android asset, for example. The
+ descriptor is duplicated and stays the caller's. Unix systems only. Otherwise as `cw_model_open_path`.
+ */
+CwStatus cw_model_open_fd(int32_t fd,
+                          uint64_t offset,
+                          uint64_t bytes,
+                          CwModel **model);
+
+/*
+ Reads a model file through the host's callback into memory. The callback runs on this thread, during this call only, and must not
+ call this library. Otherwise as `cw_model_open_path`.
+ */
+CwStatus cw_model_open_reader(const CwReader *reader,
+                              CwModel **model);
+
+/*
+ Tells what a model is. The caller owns `info`. Any thread; never blocks.
+ */
+CwStatus cw_model_info(const CwModel *model, CwModelInfo *info);
+
+/*
+ Copies the name of entry `index` of the action vector, as `cw_last_error` copies texts. Any thread; never blocks.
+ */
+CwStatus cw_model_action_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+
+/*
+ Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.
+ */
+CwStatus cw_model_event_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+
+/*
+ Closes a model; its sessions go on. NULL does nothing. Any thread; never blocks.
+ */
+CwStatus cw_model_destroy(CwModel *model);
+
+/*
+ Fills `options` with defaults, as far as its `struct_size` (which must be set) reaches. Any thread; never blocks.
+ */
+CwStatus cw_session_options_init(CwSessionOptions *options);
+
+/*
+ Tells the exact bytes that a session of these options will hold, and its frame size, without creating it. `options` may be NULL
+ for defaults. The caller owns `info`. Any thread; takes some milliseconds.
+ */
+CwStatus cw_session_query(const CwDevice *device,
+                          const CwModel *model,
+                          const CwSessionOptions *options,
+                          CwSessionInfo *info);
+
+/*
+ Creates a session of `model` on `device`. `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
+ `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.
+ */
+CwStatus cw_session_create(const CwDevice *device,
+                           const CwModel *model,
+                           const CwSessionOptions *options,
+                           CwSession **session);
+
+/*
+ Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory
+ goes with it. NULL does nothing. Any thread; waits at most for one slice of the session's own worker thread.
+ */
+CwStatus cw_session_destroy(CwSession *session);
+
+/*
+ Tells what a session holds and makes. The caller owns `info`. Any thread; never blocks.
+ */
+CwStatus cw_session_info(const CwSession *session, CwSessionInfo *info);
+
+/*
+ Sets the action, `count` numbers, that the next chunk will take: the latest wins. Writes the action's ticket, which receipts name, to
+ `ticket` unless that is NULL. `action` is copied. Any thread, also while another one pumps; never blocks.
+ */
+CwStatus cw_session_set_action(CwSession *session,
+                               const float *action,
+                               uint32_t count,
+                               uint64_t *ticket);
+
+/*
+ Queues event number `event` for the first chunk that holds or follows frame `frame` of the stream (0: the next chunk). Of several that
+ are due the newest wins. Writes the event's ticket, which receipts name, to `ticket` unless that is NULL. Any thread, also while
+ another one pumps; never blocks.
+ */
+CwStatus cw_session_queue_event(CwSession *session,
+                                uint32_t event,
+                                uint64_t frame,
+                                uint64_t *ticket);
+
+/*
+ Works for about `budget_us` microseconds, at least one operator, on this thread (and the device's), then returns `CW_FRAME`,
+ `CW_PENDING`, `CW_FULL` or `CW_PAUSED`. One thread at a time (`CW_ERROR_BUSY`); never waits for a GPU.
+ */
+CwStatus cw_session_pump(CwSession *session,
+                         uint32_t budget_us);
+
+/*
+ Takes the oldest finished frame: writes its pixels to `image` in the form asked for and its receipt to `receipt`, and returns `CW_OK`;
+ or `CW_PENDING` when none waits. Either may be NULL (with no image the frame is dropped). The caller owns both. An error of a worker
+ thread is returned here, once. Any thread, also while another one pumps; waits for no more than a copy of a frame.
+ */
+CwStatus cw_session_poll_frame(CwSession *session,
+                               const CwImage *image,
+                               CwReceipt *receipt);
+
+/*
+ Starts a thread that pumps the session, so that the host only sets actions and polls frames. It rests while all frame buffers are full.
+ Any thread; never blocks.
+ */
+CwStatus cw_session_start_worker(CwSession *session);
+
+/*
+ Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
+ is in.
+ */
+CwStatus cw_session_stop_worker(CwSession *session);
+
+/*
+ Makes pumping do nothing until `cw_session_resume`. A pump that is running returns after its slice. Any thread; never blocks.
+ */
+CwStatus cw_session_pause(CwSession *session);
+
+/*
+ Ends the pause. Any thread; never blocks.
+ */
+CwStatus cw_session_resume(CwSession *session);
+
+/*
+ Drops the chunk in flight, unless one of its frames is finished, so that the newest action and events come sooner. A pump that is
+ running returns after its slice. Nothing of a dropped chunk is left. Any thread; never blocks.
+ */
+CwStatus cw_session_cancel(CwSession *session);
+
+/*
+ Begins the stream anew with this seed, as a new session would; finished frames and waiting events are dropped, tickets count on. One
+ thread at a time (`CW_ERROR_BUSY`); never waits for a GPU, and for a worker thread at most one slice.
+ */
+CwStatus cw_session_reset(CwSession *session,
+                          uint64_t seed);
+
+/*
+ Makes the stream start from a picture, RGBA8, sRGB, `bytes` = width * height * 4, rows from the top, from the next `cw_session_reset`
+ on. `pixels` is copied. Threads and waiting as `cw_session_reset`.
+ */
+CwStatus cw_session_set_start_image(CwSession *session,
+                                    const uint8_t *pixels,
+                                    size_t bytes);
+
+/*
+ Saves everything that determines the future to `snapshot`, with the frames that were not polled yet, and writes its bytes to `needed`.
+ With less than that in `capacity` nothing is saved and the call returns `CW_ERROR_BUFFER_TOO_SMALL`, or `CW_OK` if `snapshot` is
+ NULL. `CwSessionInfo.snapshot_bytes` is always enough. The caller owns both. One thread at a time (`CW_ERROR_BUSY`); waits for
+ GPU work that was handed out.
+ */
+CwStatus cw_session_snapshot(CwSession *session,
+                             void *snapshot,
+                             size_t capacity,
+                             size_t *needed);
+
+/*
+ Returns to a snapshot of `bytes` bytes that was taken from a session of the same model and options on the same kind of device: the same
+ future, bit for bit. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
+ wait.
+ */
+CwStatus cw_session_restore(CwSession *session,
+                            const void *snapshot,
+                            size_t bytes);
+
+/*
+ Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.
+ */
+CwStatus cw_session_stats(const CwSession *session,
+                          CwStats *stats);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CAUSEWAY_H */

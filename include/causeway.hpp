@@ -1,0 +1,205 @@
+// Causeway for C++17: owners that end what they hold, errors as exceptions of one type. Header only; link the C library.
+//
+//     causeway::Device device;
+//     auto model = causeway::Model::open("rooms.safetensors");
+//     causeway::Session session(device, model);
+//     session.action({1, 0, 0, 0, 0});
+//     session.pump(2000);
+//     if (auto receipt = session.frame(pixels.data(), pixels.size())) show(pixels);
+//
+// Everything here is inline over causeway.h, whose comments say what blocks and which threads may call.
+#ifndef CAUSEWAY_HPP
+#define CAUSEWAY_HPP
+
+#include "causeway.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace causeway {
+
+/// A status below 0 and its text.
+class Error : public std::exception {
+public:
+    explicit Error(CwStatus status) : status_(status) {
+        char text[512];
+        cw_last_error(text, sizeof text, nullptr);
+        text_ = text;
+    }
+    const char *what() const noexcept override { return text_.c_str(); }
+    CwStatus status() const noexcept { return status_; }
+
+private:
+    CwStatus status_;
+    std::string text_;
+};
+
+/// Throws errors, returns outcomes.
+inline CwStatus check(CwStatus status) {
+    if (status < 0) throw Error(status);
+    return status;
+}
+
+/// A struct of the interface with its size set and, where there are any, its defaults.
+template <class T> T make() {
+    T value{};
+    value.struct_size = sizeof(T);
+    return value;
+}
+template <> inline CwDeviceOptions make<CwDeviceOptions>() {
+    CwDeviceOptions value{};
+    value.struct_size = sizeof value;
+    check(cw_device_options_init(&value));
+    return value;
+}
+template <> inline CwSessionOptions make<CwSessionOptions>() {
+    CwSessionOptions value{};
+    value.struct_size = sizeof value;
+    check(cw_session_options_init(&value));
+    return value;
+}
+
+/// Owns one handle. Moves, does not copy.
+template <class Handle, CwStatus (*destroy)(Handle *)> class Owner {
+public:
+    Owner() = default;
+    explicit Owner(Handle *handle) noexcept : handle_(handle) {}
+    Owner(Owner &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    Owner &operator=(Owner &&other) noexcept {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    Owner(const Owner &) = delete;
+    Owner &operator=(const Owner &) = delete;
+    ~Owner() { destroy(handle_); }
+
+    /// The handle, for calls of the C interface; still owned here.
+    Handle *get() const noexcept { return handle_; }
+
+protected:
+    Handle *handle_ = nullptr;
+};
+
+class Device : public Owner<CwDevice, cw_device_destroy> {
+public:
+    explicit Device(const CwDeviceOptions &options = make<CwDeviceOptions>()) {
+        check(cw_device_create(&options, &handle_));
+    }
+    /// The CPU with so many threads (0: what the machine has).
+    static Device cpu(std::uint32_t threads = 0) {
+        auto options = make<CwDeviceOptions>();
+        options.kind = CW_DEVICE_CPU;
+        options.threads = threads;
+        return Device(options);
+    }
+};
+
+class Model : public Owner<CwModel, cw_model_destroy> {
+public:
+    static Model open(std::string_view path) {
+        Model model;
+        check(cw_model_open_path(path.data(), path.size(), &model.handle_));
+        return model;
+    }
+    /// Copies the bytes.
+    static Model copy(const void *bytes, std::size_t length) {
+        Model model;
+        check(cw_model_open_memory(static_cast<const std::uint8_t *>(bytes), length, CW_MEMORY_COPY, &model.handle_));
+        return model;
+    }
+    CwModelInfo info() const {
+        auto info = make<CwModelInfo>();
+        check(cw_model_info(handle_, &info));
+        return info;
+    }
+    std::vector<std::string> actions() const { return names(cw_model_action_name, info().actions); }
+    std::vector<std::string> events() const { return names(cw_model_event_name, info().events); }
+
+private:
+    template <class F> std::vector<std::string> names(F name, std::uint32_t count) const {
+        std::vector<std::string> all;
+        for (std::uint32_t i = 0; i < count; i++) {
+            char text[256];
+            check(name(handle_, i, text, sizeof text, nullptr));
+            all.emplace_back(text);
+        }
+        return all;
+    }
+};
+
+class Session : public Owner<CwSession, cw_session_destroy> {
+public:
+    Session(const Device &device, const Model &model, const CwSessionOptions &options = make<CwSessionOptions>()) {
+        check(cw_session_create(device.get(), model.get(), &options, &handle_));
+    }
+    CwSessionInfo info() const {
+        auto info = make<CwSessionInfo>();
+        check(cw_session_info(handle_, &info));
+        return info;
+    }
+    /// Returns the action's ticket.
+    std::uint64_t action(const float *action, std::size_t count) {
+        std::uint64_t ticket = 0;
+        check(cw_session_set_action(handle_, action, static_cast<std::uint32_t>(count), &ticket));
+        return ticket;
+    }
+    std::uint64_t action(std::initializer_list<float> list) { return action(list.begin(), list.size()); }
+    std::uint64_t action(const std::vector<float> &list) { return action(list.data(), list.size()); }
+    /// Returns the event's ticket. `frame` 0 is the next chunk.
+    std::uint64_t event(std::uint32_t event, std::uint64_t frame = 0) {
+        std::uint64_t ticket = 0;
+        check(cw_session_queue_event(handle_, event, frame, &ticket));
+        return ticket;
+    }
+    /// Returns CW_FRAME, CW_PENDING, CW_FULL or CW_PAUSED.
+    CwStatus pump(std::uint32_t budget_us) { return check(cw_session_pump(handle_, budget_us)); }
+    /// Fetches the oldest frame, if one waits.
+    std::optional<CwReceipt> frame(const CwImage &image) {
+        auto receipt = make<CwReceipt>();
+        if (check(cw_session_poll_frame(handle_, &image, &receipt)) != CW_OK) return std::nullopt;
+        return receipt;
+    }
+    /// As RGBA8 without padding.
+    std::optional<CwReceipt> frame(void *pixels, std::size_t bytes) {
+        auto image = make<CwImage>();
+        image.pixels = pixels;
+        image.bytes = bytes;
+        return frame(image);
+    }
+    void start_worker() { check(cw_session_start_worker(handle_)); }
+    void stop_worker() { check(cw_session_stop_worker(handle_)); }
+    void pause() { check(cw_session_pause(handle_)); }
+    void resume() { check(cw_session_resume(handle_)); }
+    void cancel() { check(cw_session_cancel(handle_)); }
+    void reset(std::uint64_t seed) { check(cw_session_reset(handle_, seed)); }
+    void start_image(const void *rgba, std::size_t bytes) {
+        check(cw_session_set_start_image(handle_, static_cast<const std::uint8_t *>(rgba), bytes));
+    }
+    /// Not while a worker thread runs: a frame more may be finished between asking for the size and saving.
+    std::vector<std::byte> snapshot() {
+        std::size_t needed = 0;
+        check(cw_session_snapshot(handle_, nullptr, 0, &needed));
+        std::vector<std::byte> bytes(needed);
+        check(cw_session_snapshot(handle_, bytes.data(), bytes.size(), &needed));
+        return bytes;
+    }
+    void restore(const std::vector<std::byte> &bytes) {
+        check(cw_session_restore(handle_, bytes.data(), bytes.size()));
+    }
+    CwStats stats() const {
+        auto stats = make<CwStats>();
+        check(cw_session_stats(handle_, &stats));
+        return stats;
+    }
+};
+
+} // namespace causeway
+
+#endif // CAUSEWAY_HPP
