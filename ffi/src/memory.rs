@@ -147,7 +147,8 @@ unsafe impl GlobalAlloc for Hooked {
         // SAFETY: the prefix is at least 16 bytes of the block, whose end is aligned to 16.
         unsafe {
             let data = block.add(prefix(layout));
-            data.sub(8).cast::<u64>().write(owner);
+            // Volatile: where both ends of a block's life are inlined, the compiler takes what is written before `dealloc` for dead.
+            data.sub(8).cast::<u64>().write_volatile(owner);
             data
         }
     }
@@ -160,7 +161,7 @@ unsafe impl GlobalAlloc for Hooked {
         // SAFETY: `data` came from `alloc` with this layout, so the block begins there and its owner is written before `data`.
         unsafe {
             let block = data.sub(prefix(layout));
-            match data.sub(8).cast::<u64>().read() {
+            match data.sub(8).cast::<u64>().read_volatile() {
                 OF_HOST => release(user, block.cast(), whole.size(), whole.align()),
                 _ => System.dealloc(block, whole),
             }
