@@ -8,7 +8,7 @@ use core::{
 };
 
 use super::block::Block;
-use crate::backend::BackendError;
+use crate::{backend::BackendError, memory};
 
 /// Words of scratch an operator needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,11 +50,12 @@ unsafe impl Sync for Scratch {}
 impl Scratch {
     /// Memory for `threads` pieces at a time.
     pub(crate) fn new(need: Need, threads: usize) -> Result<Self, BackendError> {
-        let slot = |_| {
+        // Exactly as many as were promised: collecting results would round up.
+        let mut slots = memory::reserved(threads.max(1))?;
+        for _ in 0..threads.max(1) {
             let block = Block::zeroed(need.piece)?;
-            Ok(Slot { busy: AtomicBool::new(false), block: UnsafeCell::new(block) })
-        };
-        let slots = (0..threads.max(1)).map(slot).collect::<Result<_, BackendError>>()?;
+            slots.push(Slot { busy: AtomicBool::new(false), block: UnsafeCell::new(block) });
+        }
         Ok(Self { shared: UnsafeCell::new(Block::zeroed(need.shared)?), slots })
     }
 
