@@ -1,9 +1,16 @@
-//! Keeps the shared library in its process once it is loaded, where the linker can: a host that unloads it with a worker thread at
+//! Says where there is Vulkan (`cfg(vulkan)`), and keeps the shared library in its process once it is loaded, where the linker can: a host that unloads it with a worker thread at
 //! work, or with handles it still uses, finds everything as it was instead of code that is gone.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let system = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    println!("cargo:rustc-check-cfg=cfg(vulkan)");
+    let gpu = std::env::var_os("CARGO_FEATURE_GPU").is_some();
+    let vendor = std::env::var("CARGO_CFG_TARGET_VENDOR").unwrap_or_default();
+    let family = std::env::var("CARGO_CFG_TARGET_FAMILY").unwrap_or_default();
+    if gpu && vendor != "apple" && family != "wasm" {
+        println!("cargo:rustc-cfg=vulkan");
+    }
     if matches!(system.as_str(), "linux" | "android" | "freebsd") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }

@@ -24,7 +24,7 @@
 /*
  Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
  */
-#define CW_ABI_VERSION 1
+#define CW_ABI_VERSION 2
 
 /*
  `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
@@ -145,6 +145,11 @@ typedef struct CwModel CwModel;
  One stream of a world.
  */
 typedef struct CwSession CwSession;
+
+/*
+ A host's Vulkan instance and the GPU it chose, before or after it makes its device.
+ */
+typedef struct CwVulkan CwVulkan;
 
 /*
  What a call came to: an outcome (0 or more) or an error (below 0).
@@ -621,6 +626,152 @@ typedef struct {
 } CwStats;
 
 /*
+ Any function of Vulkan's; cast it to its type.
+ */
+typedef void (*CwVulkanFunction)(void);
+
+/*
+ `vkGetInstanceProcAddr`, with VkInstance as `void *`.
+ */
+typedef CwVulkanFunction (*CwVulkanGetInstanceProcAddr)(void *instance, const char *name);
+
+/*
+ A host's Vulkan instance and GPU.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwVulkanHost).
+   */
+  uint32_t struct_size;
+  /*
+   `VkApplicationInfo.apiVersion` of the instance, at least VK_API_VERSION_1_3 (the GPU may be older).
+   */
+  uint32_t api_version;
+  /*
+   VkInstance, made with the extension VK_KHR_get_physical_device_properties2.
+   */
+  void *instance;
+  /*
+   VkPhysicalDevice.
+   */
+  void *physical_device;
+  /*
+   The host's `vkGetInstanceProcAddr`, cast; or NULL for that of the system's Vulkan library.
+   */
+  CwVulkanGetInstanceProcAddr get_instance_proc_addr;
+} CwVulkanHost;
+
+/*
+ What a device must be made with.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwVulkanNeeds).
+   */
+  uint32_t struct_size;
+  /*
+   How many extensions.
+   */
+  uint32_t extension_count;
+  /*
+   For `VkDeviceCreateInfo.ppEnabledExtensionNames`, beside the host's own. Lives as long as the CwVulkan.
+   */
+  const char *const *extensions;
+  /*
+   A VkPhysicalDeviceFeatures2 with its chain, for `VkDeviceCreateInfo.pNext`; a host with features of its own enables the union.
+   Lives as long as the CwVulkan.
+   */
+  const void *features;
+} CwVulkanNeeds;
+
+/*
+ Takes or gives back the host's lock of its queue. Called by any thread that works in the library, for as long as one call of Vulkan's
+ takes; it must not call this library.
+ */
+typedef void (*CwQueueLock)(void *user);
+
+/*
+ A host's Vulkan device and queue.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwVulkanDevice).
+   */
+  uint32_t struct_size;
+  /*
+   Family of the queue; it must take compute work.
+   */
+  uint32_t queue_family;
+  /*
+   Number of the queue in its family.
+   */
+  uint32_t queue_index;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   VkDevice, made with all that `cw_vulkan_needs` tells.
+   */
+  void *device;
+  /*
+   Called before the queue is used; NULL if no other thread uses it during a call of this library.
+   */
+  CwQueueLock lock;
+  /*
+   Called afterwards, by the same thread.
+   */
+  CwQueueLock unlock;
+  /*
+   Passed to both.
+   */
+  void *lock_user;
+} CwVulkanDevice;
+
+/*
+ Where `cw_session_poll_image` has a frame written: a part of a 2D image of format R8G8B8A8 (UNORM or SRGB), one sample, usage
+ TRANSFER_DST, mip level 0, in exclusive use by the queue's family.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwVulkanImage).
+   */
+  uint32_t struct_size;
+  /*
+   VkImageLayout that the image is in; VK_IMAGE_LAYOUT_UNDEFINED if nothing of it is needed any more.
+   */
+  uint32_t layout_before;
+  /*
+   VkImageLayout that it shall be left in.
+   */
+  uint32_t layout_after;
+  /*
+   Width of the image in pixels.
+   */
+  uint32_t width;
+  /*
+   Height of the image in pixels.
+   */
+  uint32_t height;
+  /*
+   Column of the frame's left upper corner.
+   */
+  uint32_t x;
+  /*
+   Row of it.
+   */
+  uint32_t y;
+  /*
+   Array layer.
+   */
+  uint32_t layer;
+  /*
+   VkImage, cast.
+   */
+  uint64_t image;
+} CwVulkanImage;
+
+/*
  Done.
  */
 #define CW_OK 0
@@ -1013,6 +1164,43 @@ CwStatus cw_session_restore(CwSession *session,
  */
 CwStatus cw_session_stats(const CwSession *session,
                           CwStats *stats);
+
+/*
+ Looks at a host's Vulkan instance and GPU, which must outlive everything made from them. `host` is copied. The caller owns `*vulkan`
+ and ends it with `cw_vulkan_destroy`. Any thread; takes some milliseconds.
+ */
+CwStatus cw_vulkan_create(const CwVulkanHost *host,
+                          CwVulkan **vulkan);
+
+/*
+ Tells what the host's device must be made with. The caller owns `needs`, the library what it points to. Any thread; never blocks.
+ */
+CwStatus cw_vulkan_needs(const CwVulkan *vulkan,
+                         CwVulkanNeeds *needs);
+
+/*
+ Opens a device that computes on the host's own, as `cw_device_create` opens others. The host's device must outlive `*device` and every
+ session on it. `host` is copied. The caller owns `*device` and ends it with `cw_device_destroy`. Any thread that does not hold the
+ queue's lock, as with every call that works on this device; takes some milliseconds.
+ */
+CwStatus cw_vulkan_device_create(const CwVulkan *vulkan,
+                                 const CwVulkanDevice *host,
+                                 CwDevice **device);
+
+/*
+ Gives a CwVulkan up, and what `cw_vulkan_needs` told; devices made from it stay. NULL does nothing. Any thread; never blocks.
+ */
+CwStatus cw_vulkan_destroy(CwVulkan *vulkan);
+
+/*
+ As `cw_session_poll_frame`, but the frame goes to an image of the host's: the GPU copies it, without a way through the CPU. Work that the
+ host submits to the same queue after this call finds it there, without semaphores; the image must stay until the work is done. Only
+ on a device of `cw_vulkan_device_create` (`CW_ERROR_UNSUPPORTED`). Any thread that does not hold the queue's lock, also while another one
+ pumps; hands one copy to the GPU and does not wait for it.
+ */
+CwStatus cw_session_poll_image(CwSession *session,
+                               const CwVulkanImage *image,
+                               CwReceipt *receipt);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -10,6 +10,7 @@ use crate::{
     pointers::slice,
     stream::{self, Stream},
     types::{CW_START_EMPTY, CW_START_IMAGE, CW_START_STORED, CwSessionInfo, CwSessionOptions},
+    vulkan::Kept,
 };
 
 /// Most frames that a queue may hold.
@@ -21,9 +22,10 @@ const MOST_FRAMES: u32 = 1024;
 /// `start_pixels` has `start_bytes` readable bytes.
 pub unsafe fn create(device: &Device, model: &Model, options: &CwSessionOptions) -> Result<Stream, Error> {
     // SAFETY: the contract.
-    let inner = unsafe { settle(device, model, options) }?;
+    let mut inner = unsafe { settle(device, model, options) }?;
     let info = info(device, model, options, &inner)?;
-    Stream::new(Session::new(&model.0, inner)?, options.queue as usize, info)
+    let kept = Kept::new(device, &mut inner, kept(model, options), model.0.config().picture())?;
+    Stream::new(Session::new(&model.0, inner)?, options.queue as usize, info, kept)
 }
 
 /// What a session of these options would hold.
@@ -61,10 +63,10 @@ unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> 
     if !(1..=MOST_FRAMES).contains(&options.queue) {
         return Err(Error::argument(format!("`queue` is {}; it must be 1 to {MOST_FRAMES}", options.queue)));
     }
-    let outbox = outbox_bytes(model, options);
+    let outbox = outbox_bytes(device, model, options);
     let cap = match options.memory_cap {
         0 => None,
-        // The outbox is ours, not the runtime's.
+        // The outbox and kept frames are ours, not the runtime's.
         cap => Some(usize::try_from(cap).unwrap_or(usize::MAX).saturating_sub(outbox)),
     };
     let mut inner = SessionOptions {
@@ -89,8 +91,14 @@ fn frame_bytes(model: &Model) -> usize {
     4 * width * height
 }
 
-fn outbox_bytes(model: &Model, options: &CwSessionOptions) -> usize {
-    options.queue as usize * frame_bytes(model)
+/// Frames that stay on a host's GPU: as many as can wait for the host, here and in the session's own queue.
+fn kept(model: &Model, options: &CwSessionOptions) -> usize {
+    options.queue as usize + model.0.config().dit.chunk
+}
+
+fn outbox_bytes(device: &Device, model: &Model, options: &CwSessionOptions) -> usize {
+    let kept = if device.keeps_frames() { kept(model, options) } else { 0 };
+    (options.queue as usize + kept) * frame_bytes(model)
 }
 
 fn info(
@@ -100,7 +108,7 @@ fn info(
     inner: &SessionOptions,
 ) -> Result<CwSessionInfo, Error> {
     let mut memory = Session::need(&model.0, inner)?;
-    memory.overhead += outbox_bytes(model, options);
+    memory.overhead += outbox_bytes(device, model, options);
     let config = model.0.config();
     let (width, height) = config.picture();
     let (frame, chunk) = (frame_bytes(model), config.dit.chunk);

@@ -18,7 +18,11 @@ pub enum Device {
         strict: bool,
     },
     #[cfg(feature = "gpu")]
-    Gpu(causeway_ops::gpu::Gpu),
+    Gpu {
+        gpu: causeway_ops::gpu::Gpu,
+        /// Whether it is the host's own, which may take frames from it.
+        hosts: bool,
+    },
 }
 
 /// A session's share in its device's threads.
@@ -76,7 +80,8 @@ impl Device {
             (_, Some(name)) => Some(AdapterChoice::Name(name.into())),
             _ => None,
         };
-        Ok(Device::Gpu(Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })?))
+        let gpu = Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })?;
+        Ok(Device::Gpu { gpu, hosts: false })
     }
 
     #[cfg(not(feature = "gpu"))]
@@ -89,7 +94,16 @@ impl Device {
         match self {
             Device::Cpu { .. } => CW_DEVICE_CPU,
             #[cfg(feature = "gpu")]
-            Device::Gpu(_) => CW_DEVICE_GPU,
+            Device::Gpu { .. } => CW_DEVICE_GPU,
+        }
+    }
+
+    /// Whether sessions leave their frames on the GPU too, for the host.
+    pub fn keeps_frames(&self) -> bool {
+        match self {
+            Device::Cpu { .. } => false,
+            #[cfg(feature = "gpu")]
+            Device::Gpu { hosts, .. } => *hosts,
         }
     }
 
@@ -102,7 +116,7 @@ impl Device {
                 options.strict = *strict;
             }
             #[cfg(feature = "gpu")]
-            Device::Gpu(gpu) => {
+            Device::Gpu { gpu, .. } => {
                 options.backend = BackendChoice::Gpu(String::new());
                 options.gpu = Some(gpu.clone());
             }

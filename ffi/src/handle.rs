@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    api::CwVulkan,
     error::{Error, ErrorText},
     memory,
     types::{CW_ERROR_HANDLE, CwDevice, CwModel, CwSession},
@@ -37,10 +38,15 @@ impl Handle for CwSession {
     const KIND: usize = 3;
 }
 
-const NAMES: [&str; 4] = ["handle", "device", "model", "session"];
-const KIND_BITS: u32 = 2;
+impl Handle for CwVulkan {
+    type Thing = crate::vulkan::Vulkan;
+    const KIND: usize = 4;
+}
+
+const NAMES: [&str; 8] = ["handle", "device", "model", "session", "CwVulkan", "handle", "handle", "handle"];
+const KIND_BITS: u32 = 3;
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 10 };
-const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { 19 };
+const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { 18 };
 
 struct Place {
     generation: usize,

@@ -3,6 +3,7 @@
 use core::mem::offset_of;
 
 use crate::{
+    api::{CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds},
     error::Error,
     types::{
         CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwDeviceOptions, CwImage, CwModelInfo,
@@ -110,6 +111,10 @@ sized!(CwSessionInfo, snapshot_bytes: u64);
 sized!(CwImage, row_pitch: usize);
 sized!(CwReceipt, first_of_event: u32);
 sized!(CwStats, paused: u32);
+sized!(CwVulkanHost, get_instance_proc_addr: *mut u8);
+sized!(CwVulkanNeeds, features: *mut u8);
+sized!(CwVulkanDevice, lock_user: *mut u8);
+sized!(CwVulkanImage, image: u64);
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ use std::{
 use causeway_ops::memory::filled;
 use causeway_runtime::{Budget, EventTime, Pump, Receipt, Session, SessionError};
 
-use crate::{error::Error, image::Target, types::*, worker::Worker};
+use crate::{api::CwVulkanImage, error::Error, image::Target, types::*, vulkan::Kept, worker::Worker};
 
 /// Most events that wait in the inbox: as many as the session's own queue holds.
 const EVENTS: usize = 64;
@@ -63,6 +63,7 @@ pub struct Stream {
     actions: usize,
     events: usize,
     info: CwSessionInfo,
+    kept: Kept,
 }
 
 #[derive(Default)]
@@ -77,8 +78,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Stream {
-    /// A session whose outbox holds `queue` frames; `info` is what `cw_session_info` tells.
-    pub fn new(session: Session, queue: usize, info: CwSessionInfo) -> Result<Self, Error> {
+    /// A session whose outbox holds `queue` frames; `info` is what `cw_session_info` tells, `kept` has its frames on a host's GPU.
+    pub fn new(session: Session, queue: usize, info: CwSessionInfo, kept: Kept) -> Result<Self, Error> {
         let (width, height) = session.picture();
         let frame = 4 * width * height;
         let buffer = |_| filled(0, frame).map_err(|refused| Error::memory(refused.0));
@@ -109,6 +110,7 @@ impl Stream {
             actions,
             events,
             info,
+            kept,
         })
     }
 
@@ -229,6 +231,36 @@ impl Stream {
     pub fn poll(&self, target: Option<&CwImage>) -> Result<Option<CwReceipt>, Error> {
         let (width, height) = self.size;
         let target = target.map(|image| Target::new(image, width, height)).transpose()?;
+        self.take(|_, pixels| {
+            if let Some(target) = target {
+                // SAFETY: by the contract of `cw_session_poll_frame` the host's memory is as long as the image says.
+                unsafe { target.write(pixels) };
+            }
+            Ok(())
+        })
+    }
+
+    /// As [`poll`](Self::poll), into an image on the host's GPU.
+    pub fn poll_image(&self, image: &CwVulkanImage) -> Result<Option<CwReceipt>, Error> {
+        let fits = |at: u32, size: usize, of: u32| at as usize + size <= of as usize && of <= i32::MAX as u32;
+        if !fits(image.x, self.size.0, image.width) || !fits(image.y, self.size.1, image.height) {
+            return Err(Error::argument(format!(
+                "a frame of {:?} at ({}, {}) does not fit in an image of ({}, {})",
+                self.size, image.x, image.y, image.width, image.height
+            )));
+        }
+        // VK_IMAGE_LAYOUT_UNDEFINED and VK_IMAGE_LAYOUT_PREINITIALIZED.
+        if image.image == 0 || [0, 8].contains(&image.layout_after) {
+            return Err(Error::argument("`image` is 0, or `layout_after` is no layout that an image can be left in"));
+        }
+        // SAFETY: by the contract of `cw_session_poll_image` the image is what it says; it was made sure that the frame fits.
+        self.take(|frame, pixels| unsafe { self.kept.write(frame, pixels, image) })
+    }
+
+    /// Takes the oldest frame after `write` has seen its number and pixels; it stays when that fails. Under the outbox's lock: the frame's
+    /// place on the GPU counts as taken only while the frame is here.
+    fn take(&self, write: impl FnOnce(u64, &[u8]) -> Result<(), Error>) -> Result<Option<CwReceipt>, Error> {
+        let (width, height) = self.size;
         let mut outbox = lock(&self.outbox);
         let Some((receipt, pixels)) = outbox.ready.pop_front() else {
             return match outbox.failure.take() {
@@ -236,9 +268,9 @@ impl Stream {
                 None => Ok(None),
             };
         };
-        if let Some(target) = target {
-            // SAFETY: by the contract of `cw_session_poll_frame` the host's memory is as long as the image says.
-            unsafe { target.write(&pixels) };
+        if let Err(error) = write(receipt.frame, &pixels) {
+            outbox.ready.push_front((receipt, pixels));
+            return Err(error);
         }
         outbox.free.push(pixels);
         drop(outbox);
@@ -279,6 +311,7 @@ impl Stream {
         let mut session = self.enter()?;
         self.feed(&mut session)?;
         session.restart(seed)?;
+        self.kept.forget();
         self.empty();
         Ok(())
     }
@@ -332,6 +365,7 @@ impl Stream {
         }
         let (mut frames, state) = rest.split_at_checked(count * (RECEIPT + frame)).ok_or_else(short)?;
         session.restore_bytes(state)?;
+        self.kept.forget();
         while let Some((_, buffer)) = outbox.ready.pop_front() {
             outbox.free.push(buffer);
         }

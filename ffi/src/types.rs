@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 
 /// Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
-pub const CW_ABI_VERSION: u32 = 1;
+pub const CW_ABI_VERSION: u32 = 2;
 
 /// What a call came to: an outcome (0 or more) or an error (below 0).
 pub type CwStatus = i32;

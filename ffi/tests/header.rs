@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 fn generate() -> String {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
-    let mut sources: Vec<_> = ["types", "api/library", "api/model", "api/session", "api/state"].into();
+    let mut sources: Vec<_> = ["types", "api/library", "api/model", "api/session", "api/state", "api/vulkan"].into();
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in sources.drain(..) {
         builder = builder.with_src(here.join("src").join(source).with_extension("rs"));

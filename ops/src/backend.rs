@@ -107,6 +107,13 @@ pub trait Backend: Send {
     /// Delivers the copy started by [`begin_read`](Self::begin_read): true when `bytes` was filled.
     fn poll_read(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError>;
 
+    /// Keeps a copy of `buffer`, which holds frame number `frame`, where the host can take it without a way through the CPU. Does nothing
+    /// where there is no such place. Does not wait.
+    fn keep(&mut self, buffer: BufferId, frame: u64) -> Result<(), BackendError> {
+        let _ = (buffer, frame);
+        Ok(())
+    }
+
     /// Bytes of the arena: what [`save`](Self::save) writes and [`load`](Self::load) takes.
     fn arena_bytes(&self) -> usize;
 

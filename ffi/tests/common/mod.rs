@@ -6,6 +6,9 @@ use std::{
     process::Command,
 };
 
+use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions};
+use causeway_tests::stream::hash;
+
 /// The repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -19,6 +22,27 @@ pub fn library_folder() -> PathBuf {
 /// The demo world.
 pub fn model() -> PathBuf {
     root().join("models/rooms.safetensors")
+}
+
+/// The frames of examples/c/headless.c through the Rust interface.
+pub fn headless_frames(frames: usize) -> Vec<String> {
+    let model = Model::open(model()).unwrap();
+    let options = SessionOptions { seed: 7, backend: BackendChoice::Cpu, ..SessionOptions::default() };
+    let mut session = Session::new(&model, options).unwrap();
+    let (actions, events) = (session.actions().len(), session.events().len());
+    let frame = |n: usize| {
+        let mut action = vec![0.0; actions];
+        action[n / 3 % actions] = 1.0;
+        session.set_action(&action).unwrap();
+        if n % 7 == 4 {
+            session.queue_event(n / 7 % events, EventTime::NextChunk).unwrap();
+        }
+        while session.pump(Budget::Micros(2000)).unwrap() != Pump::Frame {}
+        let line = format!("{n} {:016x}", hash(session.frame().unwrap().pixels));
+        session.release();
+        line
+    };
+    (0..frames).map(frame).collect()
 }
 
 /// Runs a command that must succeed and returns what it printed.
@@ -36,7 +60,9 @@ pub fn compile(compiler: &str, standard: &str, source: &str, name: &str) -> Path
     let mut command = Command::new(compiler);
     command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-I"]).arg(root().join("include"));
     command.arg(root().join(source)).arg("-o").arg(&program).arg("-L").arg(&folder);
-    command.args(["-l:libcauseway.so", "-lpthread", "-ldl"]).arg(format!("-Wl,-rpath,{}", folder.display()));
+    command
+        .args(["-l:libcauseway.so", "-lpthread", "-ldl", "-Wl,--as-needed", "-lvulkan"])
+        .arg(format!("-Wl,-rpath,{}", folder.display()));
     run(&mut command);
     program
 }

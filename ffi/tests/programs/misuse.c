@@ -63,6 +63,35 @@ static void handles(void) {
     if (none != NULL) failures++, fprintf(stderr, "a failed open left a handle\n");
 }
 
+/* What needs a Vulkan device of the host's is refused before it is looked at. */
+static void vulkan(void) {
+    CwVulkanHost host = {.struct_size = sizeof host, .api_version = 0xffffffffu};
+    CwVulkanNeeds needs = {.struct_size = sizeof needs};
+    CwVulkanDevice its = {.struct_size = sizeof its};
+    CwVulkanImage image = {.struct_size = sizeof image, .image = 1, .layout_after = 1, .width = 4096, .height = 4096};
+    CwVulkan *none = (CwVulkan *)1;
+    CwDevice *other = NULL;
+    EXPECT(cw_vulkan_create(&host, NULL), CW_ERROR_ARGUMENT);
+    EXPECT(cw_vulkan_create(NULL, &none), CW_ERROR_ARGUMENT);
+    EXPECT(cw_vulkan_create(&host, &none), CW_ERROR_ARGUMENT);
+    if (none != NULL) failures++, fprintf(stderr, "a failed create left a handle\n");
+    EXPECT(cw_vulkan_needs(NULL, &needs), CW_ERROR_HANDLE);
+    EXPECT(cw_vulkan_needs((CwVulkan *)session, &needs), CW_ERROR_HANDLE);
+    EXPECT(cw_vulkan_device_create((CwVulkan *)device, &its, &other), CW_ERROR_HANDLE);
+    EXPECT(cw_vulkan_destroy(NULL), CW_OK);
+    EXPECT(cw_vulkan_destroy((CwVulkan *)model), CW_ERROR_HANDLE);
+    while (cw_session_pump(session, 100000) != CW_FRAME) {}
+    EXPECT(cw_session_poll_image(session, &image, NULL), CW_ERROR_UNSUPPORTED);
+    image.x = 0xffffffffu;
+    EXPECT(cw_session_poll_image(session, &image, NULL), CW_ERROR_ARGUMENT);
+    image.x = 0, image.layout_after = 0;
+    EXPECT(cw_session_poll_image(session, &image, NULL), CW_ERROR_ARGUMENT);
+    image.struct_size = 8;
+    EXPECT(cw_session_poll_image(session, &image, NULL), CW_ERROR_STRUCT_SIZE);
+    /* None of it cost the frame. */
+    EXPECT(cw_session_poll_frame(session, NULL, NULL), CW_OK);
+}
+
 static void structs(void) {
     CwSessionOptions options = {.struct_size = sizeof options};
     CwDeviceOptions on = {.struct_size = 8};
@@ -222,6 +251,7 @@ int main(int argc, char **argv) {
     handles();
     structs();
     values();
+    vulkan();
     threads();
     /* A worker thread at the end of the program's interest in it. */
     EXPECT(cw_session_start_worker(session), CW_OK);

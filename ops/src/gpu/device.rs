@@ -119,7 +119,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
 
 /// What the portable tier asks for (causeway-shaders). Everything else stays at the least that wgpu offers, but for the sizes
 /// of buffers, which are the adapter's.
-fn needed(adapter: &wgpu::Limits) -> wgpu::Limits {
+pub(super) fn needed(adapter: &wgpu::Limits) -> wgpu::Limits {
     wgpu::Limits {
         max_storage_buffers_per_shader_stage: 8,
         max_compute_workgroup_storage_size: 16 * 1024,
@@ -132,7 +132,13 @@ fn needed(adapter: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
-fn unfit(adapter: &wgpu::Adapter) -> Option<String> {
+/// What is asked of an adapter that has `features`. Passes are timed where that is possible (timing.rs); everything else works without.
+pub(super) fn features(features: wgpu::Features) -> wgpu::Features {
+    features & wgpu::Features::TIMESTAMP_QUERY
+}
+
+/// Why an adapter cannot run plans, if it cannot.
+pub(super) fn unfit(adapter: &wgpu::Adapter) -> Option<String> {
     if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Some("it has no compute shaders".into());
     }
@@ -230,17 +236,20 @@ impl Gpu {
     pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
         let adapter = choose(options)?;
         let name = adapter.get_info().name;
-        // Passes are timed where that is possible (timing.rs); everything else works without features.
-        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("causeway"),
-            required_features: features,
+            required_features: features(adapter.features()),
             required_limits: needed(&adapter.limits()),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
+        Ok(Self::wrap(device, queue, &name, options.checked))
+    }
+
+    /// An open device and its queue.
+    pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool) -> Self {
         log::info!("GPU: {name}");
         let faults = Arc::new(Faults::default());
         let lost = faults.clone();
@@ -252,8 +261,9 @@ impl Gpu {
             log::error!("GPU: {error}");
             failed.raise(BackendError::Unsupported(error.to_string()));
         }));
-        let pipelines = Arc::new(Pipelines::new(&device, options.checked));
-        Ok(Self { device, queue, faults, pipelines, timestamps: !features.is_empty(), name })
+        let pipelines = Arc::new(Pipelines::new(&device, checked));
+        let timestamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        Self { device, queue, faults, pipelines, timestamps, name: name.into() }
     }
 
     /// The adapter's name.

@@ -6,13 +6,18 @@
 
 mod arena;
 mod device;
+mod frames;
 mod lower;
 mod pipelines;
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+mod queue_lock;
 mod readback;
 mod timing;
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+mod vulkan;
 mod weights;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use causeway_shaders::Access;
 
@@ -30,7 +35,15 @@ use crate::{
     quant::WeightSource,
 };
 
-pub use self::device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters};
+pub use self::{
+    device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
+    frames::Frames,
+};
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+pub use self::{
+    queue_lock::QueueLock,
+    vulkan::{GetInstanceProcAddr, VulkanDevice, VulkanHost, VulkanImage},
+};
 
 /// A node, ready to be recorded.
 struct Dispatch {
@@ -59,6 +72,8 @@ pub struct GpuBackend {
     timing: Timing,
     /// The last two submissions, older first.
     recent: [Option<wgpu::SubmissionIndex>; 2],
+    /// Where frames stay for the host.
+    frames: Option<Arc<Frames>>,
 }
 
 /// Uniform ranges begin at multiples of this many bytes.
@@ -156,7 +171,14 @@ impl GpuBackend {
             waiting,
             timing,
             recent: [None, None],
+            frames: None,
         })
+    }
+
+    /// Leaves finished frames ([`Backend::keep`]) in `frames`, which lies on the same device.
+    #[must_use]
+    pub fn keep_frames(self, frames: Arc<Frames>) -> Self {
+        Self { frames: Some(frames), ..self }
     }
 
     /// The device this backend runs on.
@@ -340,6 +362,13 @@ impl Backend for GpuBackend {
             }
             _ => self.reading.take(bytes),
         }
+    }
+
+    fn keep(&mut self, buffer: BufferId, frame: u64) -> Result<(), BackendError> {
+        let Some(frames) = &self.frames else { return Ok(()) };
+        let bytes = 4 * frames.width as usize * frames.height as usize;
+        frames.keep(self.arena.sized(&self.plan, buffer, bytes)?, frame);
+        self.gpu.faults.check()
     }
 
     fn arena_bytes(&self) -> usize {

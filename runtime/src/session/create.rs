@@ -139,7 +139,7 @@ fn backend(
         BackendChoice::Cpu => cpu(model, plan, options, cap),
         #[cfg(feature = "gpu")]
         BackendChoice::Gpu(adapter) => match &options.gpu {
-            Some(open) => on_gpu(open, model, plan, cap),
+            Some(open) => on_gpu(open, options.frames.take(), model, plan, cap),
             None => gpu(model, plan, adapter, true, cap),
         },
         #[cfg(feature = "gpu")]
@@ -257,11 +257,16 @@ fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
 #[cfg(feature = "gpu")]
 fn on_gpu(
     gpu: &causeway_ops::gpu::Gpu,
+    frames: Option<Arc<causeway_ops::gpu::Frames>>,
     model: &Model<'_>,
     plan: &Plan,
     memory_cap: Option<usize>,
 ) -> Result<Box<dyn Backend>, BackendError> {
-    Ok(Box::new(causeway_ops::gpu::GpuBackend::on(gpu, plan.clone(), model, memory_cap)?))
+    let backend = causeway_ops::gpu::GpuBackend::on(gpu, plan.clone(), model, memory_cap)?;
+    Ok(match frames {
+        Some(frames) => Box::new(backend.keep_frames(frames)),
+        None => Box::new(backend),
+    })
 }
 
 /// The adapter a host named, or the best one for an empty name.

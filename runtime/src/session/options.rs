@@ -58,6 +58,9 @@ pub struct SessionOptions {
     /// An open GPU to share with other sessions; with `BackendChoice::Gpu`, whose name is then ignored.
     #[cfg(feature = "gpu")]
     pub gpu: Option<causeway_ops::gpu::Gpu>,
+    /// With `gpu`: where finished frames stay on it, for the host. Their bytes are the host's, not counted against `memory_cap`.
+    #[cfg(feature = "gpu")]
+    pub frames: Option<alloc::sync::Arc<causeway_ops::gpu::Frames>>,
     /// CPU threads; 0 takes what the machine has. Ignored with `parallel`.
     pub threads: usize,
     /// Compute with plain scalar arithmetic: the same bits on every CPU, slowly.
@@ -83,6 +86,8 @@ impl Default for SessionOptions {
             backend: BackendChoice::Auto,
             #[cfg(feature = "gpu")]
             gpu: None,
+            #[cfg(feature = "gpu")]
+            frames: None,
             threads: 0,
             strict: false,
             parallel: None,

@@ -269,6 +269,9 @@ fn begin_chunk(s: &mut Session, frames: usize) -> Result<u32, SessionError> {
 fn read(s: &mut Session, f: u32, wait: bool) -> Result<Option<Pump>, SessionError> {
     let pixels = s.world.pixels;
     let Some(buffer) = s.queue.next_buffer() else { return Ok(Some(Pump::Full)) };
+    if !s.reading {
+        s.backend.keep(pixels, s.frame + u64::from(f))?;
+    }
     if wait && !s.reading {
         s.backend.read(pixels, buffer)?;
     } else {
