@@ -28,10 +28,10 @@ impl<'a> Pass<'a> {
         let z = self.tape.value(latents).clone();
         let count = (z.n * z.h * z.w * z.c) as f32;
         let square =
-            pixels(&z).map(|(i, y, x)| z.pixel(i, y, x).iter().map(|v| v * v).sum::<f32>()).sum::<f32>() / count;
+            z.pixels().map(|(i, y, x)| z.pixel(i, y, x).iter().map(|v| v * v).sum::<f32>()).sum::<f32>() / count;
         let mut shift = Map::zeros(z.n, z.h, z.w, z.c);
         if noise > 0.0 {
-            for (i, y, x) in pixels(&z) {
+            for (i, y, x) in z.pixels() {
                 shift.pixel_mut(i, y, x).iter_mut().for_each(|v| *v = rng.normal() * noise * square.sqrt());
             }
         }
@@ -40,7 +40,7 @@ impl<'a> Pass<'a> {
         let made = shuffle(self.tape.value(out), self.config.patch);
         let (loss, slope) = loss(&made, frames, [n, h, w]);
         let mut pull = Map::zeros(z.n, z.h, z.w, z.c);
-        for (i, y, x) in pixels(&z) {
+        for (i, y, x) in z.pixels() {
             pull.pixel_mut(i, y, x).iter_mut().zip(z.pixel(i, y, x)).for_each(|(p, v)| *p = 2.0 * PULL * v / count);
         }
         let seed = unshuffle(&slope, [n, h, w], self.config.patch);
@@ -117,15 +117,10 @@ impl<'a> Pass<'a> {
 /// Weight of the pull that keeps latents inside the decoder's soft clamp.
 pub const PULL: f32 = 1e-3;
 
-fn pixels(map: &Map) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
-    let (n, h, w) = (map.n, map.h, map.w);
-    (0..n).flat_map(move |n| (0..h).flat_map(move |y| (0..w).map(move |x| (n, y, x))))
-}
-
 /// Planar [n, 3, h, w] as a map of 3*p*p channels in PyTorch's pixel-unshuffle order.
 fn unshuffle(planes: &[f32], [n, h, w]: [usize; 3], p: usize) -> Map {
     let mut out = Map::zeros(n, h / p, w / p, 3 * p * p);
-    for (i, y, x) in pixels(&out) {
+    for (i, y, x) in out.pixels() {
         let pixel = out.pixel_mut(i, y, x);
         for (k, v) in pixel.iter_mut().enumerate() {
             let (c, dy, dx) = (k / (p * p), k / p % p, k % p);
@@ -139,7 +134,7 @@ fn unshuffle(planes: &[f32], [n, h, w]: [usize; 3], p: usize) -> Map {
 fn shuffle(map: &Map, p: usize) -> Vec<f32> {
     let (h, w) = (map.h * p, map.w * p);
     let mut planes = vec![0.0; map.n * 3 * h * w];
-    for (i, y, x) in pixels(map) {
+    for (i, y, x) in map.pixels() {
         for (k, v) in map.pixel(i, y, x).iter().enumerate() {
             let (c, dy, dx) = (k / (p * p), k / p % p, k % p);
             planes[((i * 3 + c) * h + y * p + dy) * w + x * p + dx] = *v;

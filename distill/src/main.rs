@@ -118,6 +118,9 @@ struct TrainArgs {
     /// Frames of a training window.
     #[arg(long, default_value_t = 12)]
     frames: usize,
+    /// History frames every query is routed to, for a last part of `resampling` that learns to do with few; 0 for all.
+    #[arg(long, default_value_t = 0)]
+    route: usize,
     /// A finished run of the same model to start from: its codec and its newest denoiser, not random weights.
     #[arg(long)]
     from: Option<PathBuf>,
@@ -163,7 +166,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Train(args) => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
             let device = args.place.device.device();
-            let options = Options { from: args.from, ..args.place.options(args.inspect, args.frames) };
+            let options =
+                Options { from: args.from, route: args.route, ..args.place.options(args.inspect, args.frames) };
             let mut pipeline = Pipeline::open(&options, &device, &STOP)?;
             for (i, step) in Step::ALL.into_iter().enumerate() {
                 if args.stage.is_some_and(|wanted| wanted != step) {
@@ -219,6 +223,7 @@ impl Place {
             threads: self.threads,
             inspect_every,
             frames,
+            route: 0,
             cpu: matches!(self.device, Where::Flex),
             from: None,
         }

@@ -14,6 +14,12 @@ use crate::rope::Rope;
 /// Score added to hide a key. Not -1e9: exp of that is a denormal-slow path, and -60 is already far below f32 resolution.
 pub const HIDDEN: f32 = -60.0;
 
+/// Zero for the `route` largest scores along the last dimension, [`HIDDEN`] for others.
+pub fn outside_best(scores: Tensor<4>, route: usize) -> Tensor<4> {
+    let least = scores.clone().topk(route, 3).min_dim(3).expand(scores.dims());
+    scores.lower(least).float() * HIDDEN
+}
+
 /// Attention over [clean frames | noisy frames], each `frames` long, positions 0.. in both.
 pub struct Doubled {
     heads: usize,
@@ -47,8 +53,7 @@ impl Doubled {
         let (f, s) = (self.frames, m / self.frames);
         let means = k.detach().reshape([b, h, f, s, d]).mean_dim(3).reshape([b, h, f, d]);
         let scores = q.detach().matmul(means.swap_dims(2, 3)) + self.seen.clone() * 1e4;
-        let least = scores.clone().topk(self.route.min(f), 3).min_dim(3);
-        let hidden = scores.lower(least.expand([b, h, n, f])).float() * HIDDEN;
+        let hidden = outside_best(scores, self.route.min(f));
         hidden.reshape([b, h, n, f, 1]).expand([b, h, n, f, s]).reshape([b, h, n, m])
     }
 }

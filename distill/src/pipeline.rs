@@ -102,6 +102,8 @@ pub struct Options {
     pub inspect_every: f64,
     /// Frames of a training window.
     pub frames: usize,
+    /// History frames a query is routed to; 0 for all.
+    pub route: usize,
     /// Whether the device is the CPU, where hand-written passes are faster than the library's.
     pub cpu: bool,
     /// A finished run of the same model whose weights the first stages start from.
@@ -196,7 +198,7 @@ impl<'a> Pipeline<'a> {
             held: &held,
             batch: self.recipe.windows,
             frames: options.frames,
-            route: self.config.history.route,
+            route: options.route,
             rule,
             cpu: options.cpu,
         };
@@ -221,8 +223,8 @@ impl<'a> Pipeline<'a> {
             }
             Step::Dmd => {
                 let (teacher, start) = (self.latest(Step::Consistency)?.1, self.latest(Step::Dmd)?.1);
-                let pair = DistributionMatching::pair(&start);
-                let mut state = resume(&run, step, pair.clone(), Some(pair))?;
+                let all = DistributionMatching::networks(&self.config.dit, &start);
+                let mut state = resume(&run, step, all.clone(), Some(all))?;
                 let rule = Rule { beta1: 0.0, ema: 0.99, decay: 0.0, ..scale(0.2) };
                 Ok(run.train(&DistributionMatching { world: world(rule), teacher: &teacher }, &mut state)?)
             }
@@ -263,7 +265,7 @@ impl<'a> Pipeline<'a> {
     /// [`PipelineError`].
     pub fn steps(&self, step: Step) -> Result<u64, PipelineError> {
         let fresh = Weights::init(&dit::specs(&self.config.dit), 2);
-        let fresh = if step == Step::Dmd { DistributionMatching::pair(&fresh) } else { fresh };
+        let fresh = if step == Step::Dmd { DistributionMatching::networks(&self.config.dit, &fresh) } else { fresh };
         Ok(load(&self.options.dir, step, fresh)?.step)
     }
 
@@ -368,9 +370,9 @@ fn denoiser_of(dir: &Path, config: &ModelConfig, step: Step) -> Result<Weights, 
     if step != Step::Dmd {
         return Ok(load(dir, step, fresh)?.averaged());
     }
-    let mut pair = load(dir, step, DistributionMatching::pair(&fresh))?.averaged().data;
-    pair.truncate(fresh.data.len());
-    Ok(fresh.with(pair))
+    let mut all = load(dir, step, DistributionMatching::networks(&config.dit, &fresh))?.averaged().data;
+    all.truncate(fresh.data.len());
+    Ok(fresh.with(all))
 }
 
 fn codec_of(dir: &Path, config: &ModelConfig) -> Result<Weights, PipelineError> {

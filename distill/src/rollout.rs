@@ -7,6 +7,7 @@ use causeway_runtime::config::DitConfig;
 use crate::dit::{self, Attend, Frames};
 use crate::fast;
 use crate::fast::attention::Kv;
+use crate::mask;
 use crate::rng::Rng;
 use crate::rope::Rope;
 use crate::weights::{Leaves, Weights, floats};
@@ -26,6 +27,7 @@ pub struct Rollout<'a> {
     config: &'a DitConfig,
     batch: usize,
     window: usize,
+    route: usize,
     history: Vec<Vec<Kv>>,
     previous: Vec<f32>,
 }
@@ -35,7 +37,13 @@ impl<'a> Rollout<'a> {
     /// is the frame before the first (zeros where a stream begins).
     pub fn new(engine: Engine<'a>, config: &'a DitConfig, window: usize, before: Vec<f32>) -> Self {
         let batch = before.len() / config.latent_len();
-        Self { engine, config, batch, window, history: Vec::new(), previous: before }
+        Self { engine, config, batch, window, route: 0, history: Vec::new(), previous: before }
+    }
+
+    /// The same worlds, every query of which sees only its `route` best frames of the history; 0 for all.
+    #[must_use]
+    pub fn routed(self, route: usize) -> Self {
+        Self { route, ..self }
     }
 
     /// v for the next frame at noise levels `sigma` [B]; inputs and result [B, C, H, W], actions [B, A], events [B].
@@ -103,7 +111,7 @@ impl<'a> Rollout<'a> {
                 (floats(dit::forward(net, self.config, &frames, &mut attend)), attend.staged)
             }
             Engine::Fast(weights) => {
-                let mut attend = fast::attention::Cached::new(self.config, &self.history);
+                let mut attend = fast::attention::Cached::new(self.config, &self.history, self.route);
                 let network = fast::network::Network::new(weights, self.config);
                 (network.forward(&frames, &mut attend, false).0, attend.staged)
             }
@@ -116,6 +124,7 @@ struct Cached<'a> {
     history: &'a [Vec<Kv>],
     net: &'a Leaves,
     heads: usize,
+    route: usize,
     all: Rope,
     own: Rope,
     staged: Vec<Kv>,
@@ -129,6 +138,7 @@ impl<'a> Cached<'a> {
             history: &rollout.history,
             net,
             heads: rollout.config.heads,
+            route: rollout.route,
             all: Rope::new(rollout.config, &positions, net.device()),
             own: Rope::new(rollout.config, &positions[n..], net.device()),
             staged: Vec::new(),
@@ -148,7 +158,16 @@ impl Attend for Cached<'_> {
         let values = with_past(&v, |kv| &kv.1);
         let n = keys.dims()[1];
         let q = (self.own.apply(q) * (1.0 / (d as f32).sqrt())).reshape([b, s, h, d]).swap_dims(1, 2);
-        let scores = q.matmul(keys.reshape([b, n, h, d]).permute([0, 2, 3, 1]));
+        let mut scores = q.matmul(keys.reshape([b, n, h, d]).permute([0, 2, 3, 1]));
+        if self.route > 0 && self.route < self.history.len() {
+            // Means of a frame's logits rank it; the frame itself is always seen.
+            let f = self.history.len();
+            let past = scores.clone().slice([0..b, 0..h, 0..s, 0..f * s]);
+            let means = past.reshape([b, h, s, f, s]).mean_dim(4).reshape([b, h, s, f]);
+            let hidden = mask::outside_best(means, self.route).reshape([b, h, s, f, 1]);
+            let hidden = hidden.expand([b, h, s, f, s]).reshape([b, h, s, f * s]);
+            scores = scores + Tensor::cat(vec![hidden, Tensor::zeros([b, h, s, s], self.net.device())], 3);
+        }
         let out = softmax(scores, 3).matmul(values.reshape([b, n, h, d]).swap_dims(1, 2));
         self.staged.push((floats(k), floats(v)));
         out.swap_dims(1, 2).reshape([b, s, dim])

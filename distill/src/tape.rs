@@ -1,4 +1,4 @@
-//! A small reverse-mode tape for the codec on the CPU: 3x3 convolutions as plain matrix products, no im2col.
+//! A small reverse-mode tape for convolutions on the CPU: 3x3 convolutions as plain matrix products, no im2col.
 //!
 //! A map keeps its pixels channels-last with one zero column after each row and one zero row after each image. Three
 //! neighbours of a row are then contiguous, so a convolution is three matrix products over overlapping views (one for each
@@ -69,6 +69,12 @@ impl Map {
         let at = self.at(n, y, 0);
         let len = self.w * self.c;
         &mut self.data[at..at + len]
+    }
+
+    /// (image, y, x) of every pixel.
+    pub fn pixels(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+        let w = self.w;
+        self.lines().flat_map(move |(n, y)| (0..w).map(move |x| (n, y, x)))
     }
 
     /// Calls `f(n, y)` for every row of pixels.
@@ -290,16 +296,22 @@ impl<'a> Tape<'a> {
         self.push(out, Op::Shift { x })
     }
 
-    /// Runs the tape backwards from gradients of some values and adds the parameters' gradients to `grad`.
-    pub fn backward(&self, seeds: Vec<(usize, Map)>, grad: &mut [f32]) {
+    /// Runs the tape backwards from gradients of some values and adds the parameters' gradients to `grad`. Returns those of
+    /// inputs; an input that only convolutions read has none, since codecs want none and it is the largest.
+    pub fn backward(&self, seeds: Vec<(usize, Map)>, grad: &mut [f32]) -> Vec<(usize, Map)> {
         let mut grads: Vec<Option<Map>> = (0..self.values.len()).map(|_| None).collect();
         for (id, seed) in seeds {
             accumulate(&mut grads, id, seed);
         }
+        let mut inputs = Vec::new();
         for id in (0..self.values.len()).rev() {
-            let Some(g) = grads[id].take() else { continue };
-            self.undo(id, g, &mut grads, grad);
+            match (grads[id].take(), &self.ops[id]) {
+                (None, _) => {}
+                (Some(g), Op::Input) => inputs.push((id, g)),
+                (Some(g), _) => self.undo(id, g, &mut grads, grad),
+            }
         }
+        inputs
     }
 
     fn undo(&self, id: usize, mut g: Map, grads: &mut [Option<Map>], grad: &mut [f32]) {

@@ -42,15 +42,15 @@ fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
     let w = windows(&config, 2, 4, &mut rng);
     let sigma: Vec<f32> = (0..8).map(|_| rng.unit()).collect();
     let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
-    let doubled = floats(noisy_velocity(&net, &config, &w.doubled(&w.real, &noisy, &sigma), 0));
-    let doubled = dit::from_tokens(&config.dit, &doubled);
-    for engine in [Engine::Library(&net), Engine::Fast(&weights)] {
-        let mut rollout = Rollout::new(engine, &config.dit, 8, w.before.clone());
+    for (engine, route) in [Engine::Library(&net), Engine::Fast(&weights)].into_iter().flat_map(|e| [(e, 0), (e, 2)]) {
+        let doubled = floats(noisy_velocity(&net, &config, &w.doubled(&w.real, &noisy, &sigma), route));
+        let doubled = dit::from_tokens(&config.dit, &doubled);
+        let mut rollout = Rollout::new(engine, &config.dit, 8, w.before.clone()).routed(route);
         for f in 0..4 {
             let (actions, events) = (w.at(&w.actions, f), w.at(&w.events, f));
             let v = rollout.velocity(&w.at(&noisy, f), &w.at(&sigma, f), &actions, &events);
             let off = worst(&v, &w.at(&doubled, f));
-            assert!(off < 2e-4, "frame {f}: cached and doubled passes differ by {off}");
+            assert!(off < 2e-4, "route {route}, frame {f}: cached and doubled passes differ by {off}");
             rollout.commit(&w.at(&w.real, f), &actions, &events);
         }
     }
@@ -178,25 +178,27 @@ fn the_fast_path_has_the_library_s_answer_and_gradient() {
     let input = w.doubled(&w.real, &noisy, &sigma);
     let slope = rng.normals(2 * w.real.len());
 
-    let net = weights.leaves(&Device::flex().autodiff());
-    let mut doubled = Doubled::new(&config.dit, 3, 0, net.device());
-    let slow = dit::forward(&net, &config.dit, &input, &mut doubled);
-    let dims = slow.dims();
-    let mut grads = (slow.clone() * net.constant(slope.clone(), dims)).sum().backward();
-    let mut slow_grad = vec![0.0; weights.data.len()];
-    weights.gather(&net, &mut grads, &mut slow_grad);
+    for route in [0, 1] {
+        let net = weights.leaves(&Device::flex().autodiff());
+        let mut doubled = Doubled::new(&config.dit, 3, route, net.device());
+        let slow = dit::forward(&net, &config.dit, &input, &mut doubled);
+        let dims = slow.dims();
+        let mut grads = (slow.clone() * net.constant(slope.clone(), dims)).sum().backward();
+        let mut slow_grad = vec![0.0; weights.data.len()];
+        weights.gather(&net, &mut grads, &mut slow_grad);
 
-    let fast = Network::new(&weights, &config.dit);
-    let mut attend = attention::Doubled::new(&config.dit, 2, 3, true);
-    let (out, trace) = fast.forward(&input, &mut attend, true);
-    let off = worst(&out, &floats(slow));
-    assert!(off < 2e-4, "answers differ by {off}");
-    let mut grad = vec![0.0; weights.data.len()];
-    fast.backward(&input, trace.expect("kept"), &mut attend, &slope, &mut grad);
-    for entry in weights.entries() {
-        let at = entry.offset..entry.offset + entry.len();
-        let norm = slow_grad[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
-        let off = grad[at.clone()].iter().zip(&slow_grad[at]).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        assert!(off < 1e-3 * norm + 1e-4, "{}: gradients differ by {off} of {norm}", entry.name);
+        let fast = Network::new(&weights, &config.dit);
+        let mut attend = attention::Doubled::new(&config.dit, 2, 3, route, true);
+        let (out, trace) = fast.forward(&input, &mut attend, true);
+        let off = worst(&out, &floats(slow));
+        assert!(off < 2e-4, "route {route}: answers differ by {off}");
+        let mut grad = vec![0.0; weights.data.len()];
+        fast.backward(&input, trace.expect("kept"), &mut attend, &slope, &mut grad);
+        for entry in weights.entries() {
+            let at = entry.offset..entry.offset + entry.len();
+            let norm = slow_grad[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
+            let off = grad[at.clone()].iter().zip(&slow_grad[at]).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+            assert!(off < 1e-3 * norm + 1e-4, "route {route}, {}: gradients differ by {off} of {norm}", entry.name);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use causeway_runtime::config::DitConfig;
 
-use super::linalg::{View, product, softmax, softmax_back, wide};
+use super::linalg::{View, keep_best, product, softmax, softmax_back, wide};
 use crate::rope;
 
 /// cos and sin of every dimension of a head, for every token.
@@ -58,24 +58,27 @@ struct Saved {
     weights: Vec<f32>,
 }
 
-/// Attention over [clean frames | noisy frames] as `mask::Doubled` without routing.
+/// Attention over [clean frames | noisy frames] as `mask::Doubled`.
 pub struct Doubled {
     batch: usize,
     frames: usize,
     tokens: usize,
     heads: usize,
     dim: usize,
+    route: usize,
     turns: Turns,
     saved: Vec<Option<Saved>>,
     keep: bool,
 }
 
 impl Doubled {
-    /// For `batch` windows of `frames` frames; `keep` saves what [`Self::backward`] needs.
-    pub fn new(c: &DitConfig, batch: usize, frames: usize, keep: bool) -> Self {
+    /// For `batch` windows of `frames` frames, of which a query sees the `route` best (0 for all); `keep` saves what
+    /// [`Self::backward`] needs.
+    pub fn new(c: &DitConfig, batch: usize, frames: usize, route: usize, keep: bool) -> Self {
         let positions: Vec<usize> = (0..frames).chain(0..frames).collect();
         let turns = Turns::new(c, &positions);
-        Self { batch, frames, tokens: c.tokens_per_frame(), heads: c.heads, dim: c.dim, turns, saved: Vec::new(), keep }
+        let (tokens, saved) = (c.tokens_per_frame(), Vec::new());
+        Self { batch, frames, tokens, heads: c.heads, dim: c.dim, route, turns, saved, keep }
     }
 
     fn sizes(&self) -> (usize, usize, usize, usize) {
@@ -140,7 +143,7 @@ impl Doubled {
 impl Attend for Doubled {
     fn forward(&mut self, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
         let (s, half, width, d) = self.sizes();
-        let (dim, frames, one) = (self.dim, self.frames, 2 * half * width);
+        let (dim, frames, route, one) = (self.dim, self.frames, self.route, 2 * half * width);
         self.turns.apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
         self.turns.apply(&mut k, dim, 1.0, false);
         let mut weights = vec![0.0; if self.keep { self.batch * self.heads * one } else { one }];
@@ -160,6 +163,7 @@ impl Attend for Doubled {
                     for (i, row) in p.chunks_exact_mut(width).enumerate() {
                         // Bring what is seen together, so that softmax is one run; then put it back.
                         let past = (i / s) % frames * s;
+                        keep_best(&mut row[..past], s, route);
                         row.copy_within(half..width, past);
                         softmax(&mut row[..past + s]);
                         row.copy_within(past..past + s, half);
@@ -190,22 +194,24 @@ pub struct Cached<'a> {
     heads: usize,
     dim: usize,
     tokens: usize,
+    route: usize,
     turns: Vec<Turns>,
     /// Keys and values of the frame itself, a pair a layer, for a commit.
     pub staged: Vec<Kv>,
 }
 
 impl<'a> Cached<'a> {
-    /// Over `history`, oldest first; each holds one pair a layer.
-    pub fn new(c: &DitConfig, history: &'a [Vec<Kv>]) -> Self {
+    /// Over the `route` best frames (0 for all) of `history`, oldest first; each holds one pair a layer.
+    pub fn new(c: &DitConfig, history: &'a [Vec<Kv>], route: usize) -> Self {
         let turns = (0..=history.len()).map(|p| Turns::new(c, &[p])).collect();
-        Self { history, heads: c.heads, dim: c.dim, tokens: c.tokens_per_frame(), turns, staged: Vec::new() }
+        let tokens = c.tokens_per_frame();
+        Self { history, heads: c.heads, dim: c.dim, tokens, route, turns, staged: Vec::new() }
     }
 }
 
 impl Attend for Cached<'_> {
     fn forward(&mut self, layer: usize, mut q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
-        let (s, dim, n) = (self.tokens, self.dim, self.history.len());
+        let (s, dim, n, route) = (self.tokens, self.dim, self.history.len(), self.route);
         let (d, width) = (dim / self.heads, (n + 1) * s);
         self.turns[n].apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
         let past = self.history.iter().map(|frame| (&frame[layer].0, &frame[layer].1));
@@ -228,7 +234,12 @@ impl Attend for Cached<'_> {
                 }
                 wide(
                     #[inline(always)]
-                    || p.chunks_exact_mut(width).for_each(softmax),
+                    || {
+                        for row in p.chunks_exact_mut(width) {
+                            keep_best(&mut row[..n * s], s, route);
+                            softmax(row);
+                        }
+                    },
                 );
                 for (f, (_, v)) in frames.iter().enumerate() {
                     let weights = View(&p[f * s..], width, 1);

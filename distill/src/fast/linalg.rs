@@ -285,6 +285,23 @@ pub fn softmax(row: &mut [f32]) {
     row.iter_mut().for_each(|x| *x *= inverse);
 }
 
+/// Hides all but the `route` best frames (0 keeps all) from a row of logits, `s` columns a frame: their mean is q . mean(keys
+/// of the frame), which ranks frames (spec 2.10); ties go to the older one.
+#[inline(always)]
+pub fn keep_best(row: &mut [f32], s: usize, route: usize) {
+    let frames = row.len() / s;
+    if route == 0 || frames <= route {
+        return;
+    }
+    let scores: Vec<f32> = row.chunks_exact(s).map(|frame| sum(s, |i| frame[i])).collect();
+    for (f, frame) in row.chunks_exact_mut(s).enumerate() {
+        let better = |g: usize| scores[g] > scores[f] || (scores[g] == scores[f] && g < f);
+        if (0..frames).filter(|&g| better(g)).count() >= route {
+            frame.fill(f32::MIN);
+        }
+    }
+}
+
 /// Turns the gradient `dp` of a softmax's result `p` into that of its input, in place.
 #[inline(always)]
 pub fn softmax_back(p: &[f32], dp: &mut [f32]) {

@@ -39,7 +39,7 @@ impl Consistency<'_> {
         let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
         let mut windows = world.data.windows(job.share, world.frames, rng);
         let leaves = world.leaves(self.teacher, &job.device);
-        let history = resample(world.engine(self.teacher, &leaves), c, &mut windows, rng);
+        let history = resample(world.engine(self.teacher, &leaves), c, world.route, &mut windows, rng);
 
         // A level for each frame; the last pair of levels ends at the data themselves.
         let index: Vec<usize> = (0..windows.batch * windows.frames).map(|_| rng.below(LEVELS)).collect();

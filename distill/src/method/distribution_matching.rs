@@ -5,15 +5,20 @@
 //! student's output as it changes, where generated ones do. The student moves along the difference of the two. Both
 //! are causal and see the student's own history, so that every frame is judged as the continuation of what was really made.
 //!
-//! Student and critic share one [`State`](crate::state::State): student first, critic second.
+//! A teacher's own softness is the limit of that, so a third network, a discriminator (see [`adversary`]), adds what real
+//! frames have to say.
+//!
+//! All three share one [`State`](crate::state::State): student, critic, discriminator.
 
 use std::path::Path;
 
 use burn::tensor::Device;
+use causeway_runtime::config::DitConfig;
 
 use crate::dit;
 use crate::eval::{self, Sampler};
 use crate::latents::{Windows, warp};
+use crate::method::adversary::{self, Pairs};
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::{Part, Rule};
 use crate::rng::Rng;
@@ -27,6 +32,9 @@ pub const RATIO: u64 = 5;
 
 /// Rate of the student beside the critic's.
 const STUDENT: f32 = 0.5;
+
+/// Size of the discriminator's pull beside that of distribution matching.
+const ADVERSARY: f32 = 0.5;
 
 /// Most real frames a roll-out starts from; at least one.
 const GIVEN: usize = 4;
@@ -43,6 +51,8 @@ pub struct DistributionMatching<'a> {
 struct Made {
     /// Actions and events of the stream; its `real` frames are the given ones followed by generated ones.
     windows: Windows,
+    /// What really followed [B, F, C, H, W].
+    truth: Vec<f32>,
     /// Inputs of the last denoising step of each frame [B, F, C, H, W], and its noise level [B, F]; zeros for given frames.
     noisy: Vec<f32>,
     sigma: Vec<f32>,
@@ -50,14 +60,16 @@ struct Made {
 }
 
 impl DistributionMatching<'_> {
-    /// Student and critic, both `start`.
-    pub fn pair(start: &Weights) -> Weights {
-        start.beside(start, "critic.")
+    /// Student and critic, both `start`, and a fresh discriminator.
+    pub fn networks(c: &DitConfig, start: &Weights) -> Weights {
+        start.beside(start, "critic.").beside(&Weights::init(&adversary::specs(c), 3), "")
     }
 
-    fn networks(&self, pair: &Weights) -> [Weights; 2] {
-        let (student, critic) = pair.data.split_at(self.teacher.data.len());
-        [student, critic].map(|data| self.teacher.with(data.to_vec()))
+    fn split(&self, all: &Weights) -> [Weights; 3] {
+        let len = self.teacher.data.len();
+        let [student, critic] = [0..len, len..2 * len].map(|range| self.teacher.with(all.data[range].to_vec()));
+        let adversary = Weights::init(&adversary::specs(&self.world.config.dit), 3);
+        [student, critic, adversary.with(all.data[2 * len..].to_vec())]
     }
 
     fn student_moves(step: u64) -> bool {
@@ -69,6 +81,7 @@ impl DistributionMatching<'_> {
         let (world, rng) = (&self.world, &mut job.rng);
         let (config, c) = (world.config, &world.config.dit);
         let mut windows = world.data.windows(job.share, world.frames, rng);
+        let truth = windows.real.clone();
         let lists: Vec<usize> = config.schedule.steps.keys().copied().collect();
         let mut sigmas = config.schedule.sigmas(lists[rng.below(lists.len())]).unwrap_or_else(|| vec![1.0]);
         sigmas.truncate(1 + rng.below(sigmas.len()));
@@ -76,7 +89,8 @@ impl DistributionMatching<'_> {
         let given = 1 + rng.below(GIVEN.min(windows.frames - 1));
 
         let leaves = world.leaves(student, &job.device);
-        let mut rollout = Rollout::new(world.engine(student, &leaves), c, windows.frames, windows.before.clone());
+        let mut rollout =
+            Rollout::new(world.engine(student, &leaves), c, windows.frames, windows.before.clone()).routed(world.route);
         let (mut noisy, mut sigma) = (vec![0.0; windows.real.len()], vec![0.0; windows.batch * windows.frames]);
         for f in 0..windows.frames {
             let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
@@ -94,7 +108,7 @@ impl DistributionMatching<'_> {
                 sigma[row] = exit;
             }
         }
-        Made { windows, noisy, sigma, given }
+        Made { windows, truth, noisy, sigma, given }
     }
 
     /// Flow matching of generated frames: what the critic learns.
@@ -105,7 +119,7 @@ impl DistributionMatching<'_> {
     }
 
     /// What the student learns: its last step should have ended `gradient` away from where it did.
-    fn student(&self, critic: &Weights, made: &Made, job: &mut Job<'_>) -> Regression {
+    fn student(&self, critic: &Weights, adversary: &Weights, made: &Made, job: &mut Job<'_>) -> Regression {
         let (world, windows) = (&self.world, &made.windows);
         let (x, frame) = (&windows.real, windows.len);
         let level = |rng: &mut Rng| warp(rng.unit(), world.config.schedule.shift).clamp(0.02, 0.98);
@@ -115,17 +129,16 @@ impl DistributionMatching<'_> {
         let [fake, real] = [critic, self.teacher].map(|net| world.velocity(net, &job.device, &input));
         // x_fake - x_real = t (v_real - v_fake), over the mean distance of x from x_real (spec 5.5), sample by sample.
         let row = windows.frames * frame;
-        let mut goal = vec![0.0; x.len()];
+        let mut gradient = vec![0.0; x.len()];
         for b in 0..windows.batch {
             let live = b * row + made.given * frame..(b + 1) * row;
             let away = |i: usize| f64::from((x[i] - (y[i] - t[i / frame] * real[i])).abs());
             let norm = (live.clone().map(away).sum::<f64>() / live.len() as f64).max(1e-6) as f32;
-            for i in live {
-                let gradient = t[i / frame] * (real[i] - fake[i]) / norm;
-                // The step ends at noisy - sigma v; it should end at x - gradient.
-                goal[i] = made.noisy[i] - x[i] + gradient;
-            }
+            live.for_each(|i| gradient[i] = t[i / frame] * (real[i] - fake[i]) / norm);
         }
+        self.add_adversary(adversary, made, &mut gradient);
+        // The step ends at noisy - sigma v; it should end at x - gradient.
+        let goal: Vec<f32> = (0..x.len()).map(|i| made.noisy[i] - x[i] + gradient[i]).collect();
         let mut r = Regression {
             input: windows.doubled(x, &made.noisy, &made.sigma),
             scale: made.sigma.clone(),
@@ -134,9 +147,37 @@ impl DistributionMatching<'_> {
         made.forget_given(&mut r);
         r
     }
+
+    /// Adds the discriminator's gradient to that of distribution matching, in a fixed proportion of sizes.
+    fn add_adversary(&self, weights: &Weights, made: &Made, gradient: &mut [f32]) {
+        let [real, fake] = made.pairs(&self.world.config.dit);
+        let slopes = adversary::pass_for_real(weights, &real, &fake).1;
+        let size = |values: &mut dyn Iterator<Item = &f32>| values.map(|g| f64::from(g.abs())).sum::<f64>();
+        let (own, other) = (size(&mut gradient.iter()), size(&mut slopes.iter().flatten()));
+        let scale = ADVERSARY * (own / other.max(1e-12)) as f32;
+        for (slope, at) in slopes.iter().zip(made.places()) {
+            let frame = &mut gradient[at * made.windows.len..][..slope.len()];
+            frame.iter_mut().zip(slope).for_each(|(g, s)| *g += scale * s);
+        }
+    }
 }
 
 impl Made {
+    /// Indices of the generated frames.
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let (frames, given) = (self.windows.frames, self.given);
+        (0..self.windows.batch * frames).filter(move |row| row % frames >= given)
+    }
+
+    /// Real and generated frames of these places, each with the one before it in its own stream.
+    fn pairs(&self, c: &DitConfig) -> [Pairs; 2] {
+        [&self.truth, &self.windows.real].map(|stream| {
+            let frame = |row: usize| &stream[row * self.windows.len..][..self.windows.len];
+            let pairs: Vec<_> = self.places().map(|row| (frame(row), frame(row - 1))).collect();
+            Pairs::new(c, &pairs)
+        })
+    }
+
     /// Real frames have no part in a loss.
     fn forget_given(&self, r: &mut Regression) {
         let frames = self.windows.frames;
@@ -163,27 +204,35 @@ impl Stage for DistributionMatching<'_> {
     }
 
     fn part(&self, step: u64, len: usize) -> Part {
+        let student = self.teacher.data.len();
         match Self::student_moves(step) {
-            true => Part { range: 0..len / 2, rate: STUDENT },
-            false => Part { range: len / 2..len, rate: 1.0 },
+            true => Part { range: 0..student, rate: STUDENT },
+            false => Part { range: student..len, rate: 1.0 },
         }
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        let [student, critic] = self.networks(&job.state.weights);
+        let [student, critic, adversary] = self.split(&job.state.weights);
         let made = self.roll_out(&student, &mut job);
-        let moving = self.part(job.state.step, flat.len()).range;
-        let (net, r) = match Self::student_moves(job.state.step) {
-            true => (&student, self.student(&critic, &made, &mut job)),
-            false => (&critic, self.critic(&made, &mut job.rng)),
-        };
-        let (loss, found) = self.world.gradient(net, &job.device, &r, &mut flat[moving]);
-        // The other network has none, and is not expected to.
-        (loss, found + job.state.weights.entries().len() / 2)
+        let (len, all) = (self.teacher.data.len(), job.state.weights.entries().len());
+        // Networks that do not move have no gradient, and are not expected to.
+        let one = self.teacher.entries().len();
+        if Self::student_moves(job.state.step) {
+            let r = self.student(&critic, &adversary, &made, &mut job);
+            let (loss, found) = self.world.gradient(&student, &job.device, &r, &mut flat[..len]);
+            return (loss, found + all - one);
+        }
+        let [real, fake] = made.pairs(&self.world.config.dit);
+        adversary::tell_apart(&adversary, &real, &fake, &mut job.rng, &mut flat[2 * len..]);
+        // Keeps its share of the clipped gradient small; the optimizer's own scale makes up for it.
+        flat[2 * len..].iter_mut().for_each(|g| *g *= 0.1);
+        let r = self.critic(&made, &mut job.rng);
+        let (loss, found) = self.world.gradient(&critic, &job.device, &r, &mut flat[len..2 * len]);
+        (loss, found + all - one)
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
-        let [student, _] = self.networks(net);
+        let [student, ..] = self.split(net);
         let mut figures = Vec::new();
         for steps in [4, 2] {
             let sheet = dir.join(format!("dmd-{step}-{steps}.png"));

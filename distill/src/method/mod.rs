@@ -1,5 +1,6 @@
 //! The stages of training, one file each.
 
+pub mod adversary;
 pub mod consistency;
 pub mod distribution_matching;
 pub mod reconstruction;

@@ -28,7 +28,7 @@ const CLEAN: f32 = 0.1;
 
 /// The model's own version of the frames of `windows` [B, F, C, H, W], without gradient; the frame before each window is
 /// perturbed too, since the extra input channels see it.
-pub fn resample(engine: Engine<'_>, c: &DitConfig, windows: &mut Windows, rng: &mut Rng) -> Vec<f32> {
+pub fn resample(engine: Engine<'_>, c: &DitConfig, route: usize, windows: &mut Windows, rng: &mut Rng) -> Vec<f32> {
     // One logit-normal level for each sequence.
     let level = |rng: &mut Rng| {
         let keep = rng.unit() < CLEAN;
@@ -42,7 +42,7 @@ pub fn resample(engine: Engine<'_>, c: &DitConfig, windows: &mut Windows, rng: &
             before.iter_mut().for_each(|x| *x += 0.15 * s * rng.normal());
         }
     }
-    let mut rollout = Rollout::new(engine, c, windows.frames, windows.before.clone());
+    let mut rollout = Rollout::new(engine, c, windows.frames, windows.before.clone()).routed(route);
     let mut out = vec![0.0; windows.real.len()];
     for f in 0..windows.frames {
         let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
@@ -74,7 +74,8 @@ impl ResamplingForcing<'_> {
         let (world, weights) = (&self.0, &job.state.weights);
         let mut windows = world.data.windows(job.share, world.frames, &mut job.rng);
         let leaves = world.leaves(weights, &job.device);
-        let history = resample(world.engine(weights, &leaves), &world.config.dit, &mut windows, &mut job.rng);
+        let history =
+            resample(world.engine(weights, &leaves), &world.config.dit, world.route, &mut windows, &mut job.rng);
         world.flow(&windows, &history, &mut job.rng)
     }
 }

@@ -34,7 +34,7 @@ pub struct World<'a> {
     pub route: usize,
     /// Optimizer settings.
     pub rule: Rule,
-    /// Whether the device is the CPU.
+    /// Whether the device is the CPU, where hand-written passes compute.
     pub cpu: bool,
 }
 
@@ -62,8 +62,8 @@ impl World<'_> {
     /// v for the noisy half of `doubled` as frames [B, F, C, H, W], without gradient.
     pub fn velocity(&self, weights: &Weights, device: &Device, doubled: &dit::Frames) -> Vec<f32> {
         let c = &self.config.dit;
-        let tokens = if self.fast() {
-            let mut attend = attention::Doubled::new(c, doubled.batch, doubled.frames / 2, false);
+        let tokens = if self.cpu {
+            let mut attend = attention::Doubled::new(c, doubled.batch, doubled.frames / 2, self.route, false);
             noisy_rows(&Network::new(weights, c).forward(doubled, &mut attend, false).0, doubled.batch)
         } else {
             floats(noisy_velocity(&weights.leaves(device), self.config, doubled, self.route))
@@ -84,12 +84,12 @@ impl World<'_> {
     /// Adds the gradient of a regression of `weights` to `flat`, by the fast path where it can; its loss, and how many
     /// tensors had a gradient.
     pub fn gradient(&self, weights: &Weights, device: &Device, r: &Regression, flat: &mut [f32]) -> (f32, usize) {
-        if !self.fast() {
+        if !self.cpu {
             return library_gradient(weights, device, flat, |net| self.loss(net, r));
         }
         let c = &self.config.dit;
         let network = Network::new(weights, c);
-        let mut attend = attention::Doubled::new(c, r.input.batch, r.input.frames / 2, true);
+        let mut attend = attention::Doubled::new(c, r.input.batch, r.input.frames / 2, self.route, true);
         let (out, trace) = network.forward(&r.input, &mut attend, true);
         let (rows, row) = (r.goal.len() / r.input.batch, c.tokens_per_frame() * c.head_out());
         let (mut slope, mut loss) = (vec![0.0; out.len()], 0.0f64);
@@ -104,11 +104,6 @@ impl World<'_> {
             network.backward(&r.input, trace, &mut attend, &slope, flat);
         }
         ((loss / r.goal.len() as f64) as f32, weights.entries().len())
-    }
-
-    /// Whether the hand-written CPU path computes this model: on the CPU, without routing.
-    pub fn fast(&self) -> bool {
-        self.cpu && self.route == 0
     }
 
     /// What rolls out `weights`; `leaves` are theirs.

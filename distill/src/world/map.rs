@@ -1,23 +1,26 @@
-//! The building: a grid of colour-coded rooms around a courtyard, with round pillars.
+//! The building: four colour-coded courts under open sky, with a tower in each.
 
 use super::colour::Colour;
 
 /// Cells along x.
-pub const WIDTH: usize = 13;
+pub const WIDTH: usize = 9;
 /// Cells along y (y grows downwards, to the south).
 pub const HEIGHT: usize = 9;
+/// Height of all walls, in cells. Eyes are at half a cell, so towers and sky are seen above a wall from anywhere: every
+/// picture tells where it was taken, and a model that sees one need not guess.
+pub const WALL: f32 = 0.7;
 
-// Every room has its own colour, so that one look tells where one stands.
+// Every court has its own colour, so that one look tells where one stands.
 const PLAN: [&[u8; WIDTH]; HEIGHT] = [
-    b"#############",
-    b"#rrrr###gggg#",
-    b"#rrrrdwdgggg#",
-    b"#rrrr#w#gggg#",
-    b"######d###d##",
-    b"####sssss#tt#",
-    b"####sssssdtt#",
-    b"####sssss#tt#",
-    b"#############",
+    b"#########", //
+    b"#rrr#ggg#",
+    b"#rrrdggg#",
+    b"#rrr#ggg#",
+    b"##d###d##",
+    b"#ttt#sss#",
+    b"#tttdsss#",
+    b"#ttt#sss#",
+    b"#########",
 ];
 
 /// How one kind of room is painted.
@@ -28,29 +31,24 @@ pub struct Room {
     pub accent: Colour,
     /// Floor.
     pub floor: Colour,
-    /// Ceiling; `None` is open sky.
-    pub ceiling: Option<Colour>,
+    /// The disc in the middle of the floor.
+    pub disc: Colour,
 }
 
-const fn room(wall: [f32; 3], accent: [f32; 3], floor: [f32; 3], ceiling: Option<Colour>) -> Room {
-    Room { wall: Colour(wall), accent: Colour(accent), floor: Colour(floor), ceiling }
+const fn room(wall: [f32; 3], accent: [f32; 3], floor: [f32; 3], disc: [f32; 3]) -> Room {
+    Room { wall: Colour(wall), accent: Colour(accent), floor: Colour(floor), disc: Colour(disc) }
 }
 
-const fn indoors(r: f32, g: f32, b: f32) -> Option<Colour> {
-    Some(Colour([r, g, b]))
-}
-
-const KINDS: &[u8] = b"drgtws";
-static ROOMS: [Room; 6] = [
-    room([0.93, 0.90, 0.82], [0.80, 0.74, 0.62], [0.30, 0.28, 0.27], indoors(0.34, 0.32, 0.30)),
-    room([0.82, 0.18, 0.17], [0.97, 0.62, 0.48], [0.46, 0.28, 0.25], indoors(0.60, 0.43, 0.40)),
-    room([0.20, 0.60, 0.26], [0.74, 0.90, 0.42], [0.25, 0.37, 0.24], indoors(0.47, 0.58, 0.44)),
-    room([0.10, 0.58, 0.60], [0.86, 0.97, 0.92], [0.26, 0.42, 0.43], indoors(0.44, 0.60, 0.60)),
-    room([0.80, 0.79, 0.77], [0.42, 0.45, 0.54], [0.36, 0.36, 0.38], indoors(0.60, 0.60, 0.62)),
-    room([0.70, 0.62, 0.50], [0.47, 0.37, 0.31], [0.36, 0.54, 0.24], None),
+const KINDS: &[u8] = b"drgts";
+static ROOMS: [Room; 5] = [
+    room([0.93, 0.90, 0.82], [0.80, 0.74, 0.62], [0.52, 0.48, 0.44], [0.52, 0.48, 0.44]),
+    room([0.84, 0.22, 0.18], [0.98, 0.66, 0.46], [0.50, 0.27, 0.24], [0.80, 0.56, 0.44]),
+    room([0.22, 0.62, 0.26], [0.80, 0.92, 0.42], [0.24, 0.40, 0.22], [0.56, 0.68, 0.36]),
+    room([0.10, 0.56, 0.66], [0.86, 0.97, 0.92], [0.20, 0.36, 0.46], [0.46, 0.68, 0.72]),
+    room([0.74, 0.62, 0.46], [0.44, 0.34, 0.30], [0.58, 0.50, 0.38], [0.86, 0.80, 0.64]),
 ];
 
-/// A round free-standing column. Pillars stand on cell corners, so paths over cell centres are clear.
+/// A round free-standing tower, seen above the walls. It stands on a cell corner, so paths over cell centres are clear.
 pub struct Pillar {
     /// Centre, in cells.
     pub at: [f32; 2],
@@ -67,12 +65,15 @@ const fn pillar(x: f32, y: f32, shaft: [f32; 3], ring: [f32; 3]) -> Pillar {
     Pillar { at: [x, y], shaft: Colour(shaft), ring: Colour(ring) }
 }
 
+/// Top of every pillar, in cells above the floor.
+pub const PILLAR: f32 = 1.3;
+
 /// All pillars, each painted unlike its surroundings.
 pub static PILLARS: [Pillar; 4] = [
-    pillar(3.0, 2.0, [0.95, 0.80, 0.30], [0.99, 0.96, 0.80]),
-    pillar(5.0, 6.0, [0.92, 0.90, 0.86], [0.80, 0.20, 0.18]),
-    pillar(8.0, 7.0, [0.30, 0.27, 0.30], [0.96, 0.76, 0.20]),
-    pillar(10.0, 3.0, [0.90, 0.36, 0.30], [0.98, 0.90, 0.82]),
+    pillar(2.0, 3.0, [0.95, 0.80, 0.28], [0.99, 0.96, 0.80]),
+    pillar(7.0, 2.0, [0.88, 0.30, 0.50], [0.99, 0.86, 0.90]),
+    pillar(3.0, 7.0, [0.95, 0.94, 0.90], [0.85, 0.25, 0.18]),
+    pillar(6.0, 6.0, [0.28, 0.25, 0.42], [0.96, 0.62, 0.20]),
 ];
 
 // The plan as indices into ROOMS, so that the renderer's inner loop is one look-up.
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn cell_centres_are_free_and_pillars_are_not() {
         for (x, y) in open_cells() {
-            assert!(free(x as f32 + 0.5, y as f32 + 0.5, 0.22));
+            assert!(free(x as f32 + 0.5, y as f32 + 0.5, 0.30));
         }
         for p in &PILLARS {
             assert!(!free(p.at[0], p.at[1], 0.05));

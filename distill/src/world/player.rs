@@ -34,7 +34,7 @@ pub const TURN: u16 = 60;
 /// Steps ahead and back in one frame, in cells.
 pub const STEPS: (f32, f32) = (0.14, 0.10);
 /// The body's radius in cells.
-pub const RADIUS: f32 = 0.22;
+pub const RADIUS: f32 = 0.30;
 
 /// Where the player stands and looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn oblique_walls_are_slid_along() {
-        // North-east into the north wall of the green room: y is stopped, x goes on.
-        let start = Pose { x: 8.5, y: 1.25, heading: 3150 };
+        // North-east into the north wall of the green court: y is stopped, x goes on.
+        let start = Pose { x: 5.4, y: 1.4, heading: 3150 };
         let end = (0..10).fold(start, |p, _| p.after(Action { forward: true, ..Action::default() }));
         assert!(end.x > start.x + 0.8 && end.y >= 1.0 + RADIUS - 1e-4, "{end:?}");
     }

@@ -3,7 +3,7 @@
 //! Only exactly rounded operations are used (no library sine or power), so a pose gives the same pixels on every machine.
 
 use super::colour::{Colour, Light, floor, smooth, wave};
-use super::map::{self, PILLAR_RADIUS, PILLARS, Room};
+use super::map::{self, PILLAR, PILLAR_RADIUS, PILLARS, Pillar, Room, WALL};
 use super::player::Pose;
 
 /// Width and height of the picture in pixels.
@@ -16,9 +16,11 @@ pub const FRAME: usize = SIZE * SIZE * 3;
 const ACROSS: usize = 4;
 const DOWN: usize = 2;
 const ROWS: usize = SIZE * DOWN;
-// tan(37.5 degrees): a field of view of 75 degrees.
-const HALF_VIEW: f32 = 0.767_327;
+// tan(45 degrees): a field of view of 90 degrees.
+const HALF_VIEW: f32 = 1.0;
 const FOCAL: f32 = SIZE as f32 / 2.0 / HALF_VIEW;
+// Height of the eyes, in cells.
+const EYE: f32 = 0.5;
 // To the sun: east-north-east, half-way up.
 const SUN: [f32; 3] = [0.776, -0.388, 0.497];
 
@@ -51,10 +53,10 @@ pub fn render_view(view: &View) -> [u8; FRAME] {
         let side = ((column as f32 + 0.5) / (SIZE * ACROSS) as f32 * 2.0 - 1.0) * HALF_VIEW;
         // Right of the way ahead is a quarter turn clockwise: (-ay, ax).
         let ray = Ray::new(view.pose, [ax - ay * side, ay + ax * side]);
-        let hit = ray.cast();
+        let hits = ray.cast();
         for row in 0..ROWS {
             let pixel = &mut sums[row / DOWN * SIZE + column / ACROSS];
-            *pixel = pixel.plus(ray.sample(&hit, &levels[row]));
+            *pixel = pixel.plus(ray.sample(&hits, &levels[row]));
         }
     }
     let ((f0, t0), (f1, t1)) = (view.from.effect(), view.light.effect());
@@ -82,32 +84,35 @@ fn flash(under: Colour, strength: f32, x: usize, y: usize) -> Colour {
     halo.mix(heart, core)
 }
 
-/// What a ray meets at eye level.
+/// An upright surface that a ray meets.
+#[derive(Clone, Copy)]
 struct Hit {
     /// Distance along the way ahead (the ray's parameter).
     distance: f32,
+    /// How far above eye level it ends.
+    top: f32,
     /// Paint of the surface without and with its accent; shaded for distance and side.
     wall: Colour,
     accent: Colour,
-    /// Height and softness of the horizontal accent stripe; a wall with upright bands has none.
-    stripe: Option<(f32, f32)>,
+    /// Half the height of the horizontal accent stripe; a wall with upright bands has none.
+    stripe: Option<f32>,
 }
+
+/// The wall and the pillars that a ray meets, nearest first. What is behind the wall may be seen above it.
+type Hits = [Option<Hit>; PILLARS.len() + 1];
 
 /// What all samples of one row share.
 struct Level {
     /// How far below eye level the row looks at unit distance.
     drop: f32,
-    /// Distance along the way ahead where it meets floor or ceiling.
+    /// Distance along the way ahead where it meets the floor.
     distance: f32,
-    /// How much of the floor's chequer is left there.
-    chequer: f32,
 }
 
 impl Level {
     fn new(row: usize) -> Self {
         let drop = ((row as f32 + 0.5) / DOWN as f32 - SIZE as f32 / 2.0) / FOCAL;
-        let distance = 0.5 / drop.abs();
-        Self { drop, distance, chequer: 1.0 / (1.0 + 0.04 * distance * distance) }
+        Self { drop, distance: EYE / drop.abs() }
     }
 }
 
@@ -132,18 +137,22 @@ impl Ray {
         [self.from[0] + self.along[0] * t, self.from[1] + self.along[1] * t]
     }
 
-    fn cast(&self) -> Hit {
-        let wall = self.wall();
-        let nearest = PILLARS.iter().filter_map(|p| Some((self.pillar(p.at)?, p))).min_by(|a, b| a.0.total_cmp(&b.0));
-        match nearest {
-            Some((t, p)) if t < wall.distance => {
-                let [x, y] = self.at(t);
-                let normal = [(x - p.at[0]) / PILLAR_RADIUS, (y - p.at[1]) / PILLAR_RADIUS];
-                let shade = (0.72 + 0.30 * (normal[0] * SUN[0] + normal[1] * SUN[1])) * dim(t * self.length);
-                Hit { distance: t, wall: p.shaft.scale(shade), accent: p.ring.scale(shade), stripe: Some((0.10, 0.03)) }
-            }
-            _ => wall,
-        }
+    fn cast(&self) -> Hits {
+        let mut hits: Hits = std::array::from_fn(|i| match PILLARS.get(i) {
+            Some(pillar) => self.pillar(pillar.at).map(|t| self.shaft(pillar, t)),
+            None => Some(self.wall()),
+        });
+        let distance = |hit: &Option<Hit>| hit.as_ref().map_or(f32::INFINITY, |h| h.distance);
+        hits.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        hits
+    }
+
+    fn shaft(&self, pillar: &Pillar, t: f32) -> Hit {
+        let [x, y] = self.at(t);
+        let normal = [(x - pillar.at[0]) / PILLAR_RADIUS, (y - pillar.at[1]) / PILLAR_RADIUS];
+        let shade = (0.72 + 0.30 * (normal[0] * SUN[0] + normal[1] * SUN[1])) * dim(t * self.length);
+        let (wall, accent) = (pillar.shaft.scale(shade), pillar.ring.scale(shade));
+        Hit { distance: t, top: PILLAR - EYE, wall, accent, stripe: Some(0.10) }
     }
 
     /// The ray's parameter where it meets a pillar.
@@ -175,7 +184,7 @@ impl Ray {
             if map::solid(cell[0], cell[1]) {
                 // Only a camera inside a wall gets here: it sees black.
                 let black = Colour([0.0; 3]);
-                return Hit { distance: 1e-3, wall: black, accent: black, stripe: None };
+                return Hit { distance: 1e-3, top: WALL - EYE, wall: black, accent: black, stripe: None };
             }
             next[axis] += pace[axis];
         }
@@ -203,49 +212,57 @@ impl Ray {
         }
         let trim = Colour([0.95, 0.92, 0.84]);
         let paint = |c: Colour| c.mix(trim, frame).scale(shade);
+        let top = WALL - EYE;
         if axis == 1 {
-            // North and south walls carry broad upright bands, two in three cells.
-            let band = smooth(0.35, 0.65, wave(place / 1.5));
+            // North and south walls carry one broad upright band in the middle of a court, four cells from the next.
+            let band = smooth(0.60, 0.70, wave((place - 0.5) / 4.0));
             let wall = paint(room.wall.mix(room.accent, band));
-            return Hit { distance: t, wall, accent: wall, stripe: None };
+            return Hit { distance: t, top, wall, accent: wall, stripe: None };
         }
-        // East and west walls carry a wide level stripe and slow swells, so that walking past them shows.
-        let swell = 0.80 + 0.20 * wave(place / 2.0);
+        // East and west walls carry a wide level stripe and a slow swell, so that walking past them shows.
+        let swell = 0.76 + 0.24 * wave((place - 0.5) / 4.0);
         let (wall, accent) = (paint(room.wall.scale(swell)), paint(room.accent.scale(swell)));
-        Hit { distance: t, wall, accent, stripe: Some((0.15, 0.03)) }
+        Hit { distance: t, top, wall, accent, stripe: Some(0.10) }
     }
 
-    /// The colour seen in one row: wall, floor or ceiling.
-    fn sample(&self, hit: &Hit, level: &Level) -> Colour {
-        // Height on the surface from its middle, and the height of one sample there.
-        let v = level.drop * hit.distance;
-        let sample = hit.distance / (FOCAL * DOWN as f32);
-        let cover = ((0.5 - v.abs()) / sample + 0.5).clamp(0.0, 1.0);
-        if cover <= 0.0 {
-            return self.plane(level);
+    /// The colour seen in one row: walls and pillars, before floor or sky.
+    fn sample(&self, hits: &Hits, level: &Level) -> Colour {
+        let (mut seen, mut left) = (Colour([0.0; 3]), 1.0);
+        for hit in hits.iter().flatten() {
+            // Depth on the surface below eye level, and the height of one sample there.
+            let v = level.drop * hit.distance;
+            let sample = hit.distance / (FOCAL * DOWN as f32);
+            let cover = ((EYE - v).min(v + hit.top) / sample + 0.5).clamp(0.0, 1.0);
+            if cover > 0.0 {
+                let stripe = hit.stripe.map_or(0.0, |half| smooth(half + 0.02, half - 0.02, (v - 0.10).abs()));
+                // A plinth below, and a little less light near the floor.
+                let light = (1.03 - 0.40 * v.max(0.0) * v) * (1.0 - 0.35 * smooth(0.40, 0.44, v));
+                seen = seen.plus(hit.wall.mix(hit.accent, stripe).scale(light * cover * left));
+                left *= 1.0 - cover;
+            }
+            if left <= 0.0 {
+                return seen;
+            }
         }
-        let stripe = hit.stripe.map_or(0.0, |(half, soft)| smooth(half + soft, half - soft, v.abs()));
-        // A plinth below, and a little less light near floor and ceiling.
-        let plinth = 1.0 - 0.35 * smooth(0.40, 0.44, v);
-        let wall = hit.wall.mix(hit.accent, stripe).scale((1.04 - 0.55 * v * v) * plinth);
-        if cover < 1.0 { self.plane(level).mix(wall, cover) } else { wall }
+        seen.plus(self.plane(level).scale(left))
     }
 
-    /// Floor or ceiling.
+    /// Floor or sky.
     fn plane(&self, level: &Level) -> Colour {
+        if level.drop < 0.0 {
+            return self.sky(level.drop);
+        }
         let t = level.distance;
         let [x, y] = self.at(t);
         let (cx, cy) = (floor(x), floor(y));
         let Some(room) = map::room_at(cx, cy) else {
             return Colour([0.1; 3]);
         };
-        let light = dim(t * self.length);
-        if level.drop < 0.0 {
-            return room.ceiling.map_or_else(|| self.sky(level.drop), |c| c.scale(light * self.corner(x, y, cx, cy)));
-        }
-        // A soft chequer of whole cells that fades before it could flicker.
-        let chequer = (wave(x / 2.0 + 0.25) - 0.5) * (wave(y / 2.0 + 0.25) - 0.5) * 4.0;
-        room.floor.scale((1.0 + 0.22 * chequer * level.chequer) * light * self.corner(x, y, cx, cy))
+        // The middle of a court is at 2.5 or 6.5.
+        let from_middle = |p: f32| p - if p < 4.5 { 2.5 } else { 6.5 };
+        let (dx, dy) = (from_middle(x), from_middle(y));
+        let disc = smooth(0.98, 0.90, (dx * dx + dy * dy).sqrt());
+        room.floor.mix(room.disc, disc).scale(dim(t * self.length) * self.corner(x, y, cx, cy))
     }
 
     /// Less light where a wall is near.
@@ -260,7 +277,10 @@ impl Ray {
         let up = -drop;
         let size = (self.length * self.length + up * up).sqrt();
         let height = up / size;
-        let blue = Colour([0.80, 0.88, 0.95]).mix(Colour([0.22, 0.46, 0.88]), smooth(-0.05, 0.75, height));
+        // The horizon's colour turns with the heading: pink in the east, green in the west, pale in the south.
+        let (east, south) = (self.along[0] / self.length, self.along[1] / self.length);
+        let horizon = Colour([0.74 + 0.20 * east, 0.78 - 0.12 * east + 0.08 * south, 0.84 + 0.12 * south]);
+        let blue = horizon.mix(Colour([0.20, 0.42, 0.86]), smooth(0.02, 0.85, height));
         let near = ((self.along[0] * SUN[0] + self.along[1] * SUN[1] + up * SUN[2]) / size).max(0.0);
         let glow = near * near * near * near;
         let disc = smooth(0.965, 0.985, near);
