@@ -1,0 +1,648 @@
+// Written by `CAUSEWAY_BLESS=1 cargo test -p causeway-tests --test hosts bindings` from the source of include/causeway.h. Do not edit.
+#pragma warning disable CS0649, CS0169
+using System;
+using System.Runtime.InteropServices;
+
+namespace Causeway
+{
+    /// <summary>The host's memory. See `cw_set_allocator`.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwAllocator
+    {
+        /// <summary>Set to sizeof(CwAllocator).</summary>
+        public uint structSize;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>Required.</summary>
+        public IntPtr allocate;
+        /// <summary>Required.</summary>
+        public IntPtr release;
+        /// <summary>Passed to both.</summary>
+        public void* user;
+    }
+
+    /// <summary>A GPU of this machine.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwAdapterInfo
+    {
+        /// <summary>Set to sizeof(CwAdapterInfo).</summary>
+        public uint structSize;
+        /// <summary>`CW_ADAPTER_...`.</summary>
+        public uint kind;
+        /// <summary>1 if it can run models, else 0.</summary>
+        public uint usable;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>Most bytes of one buffer.</summary>
+        public ulong maxBufferBytes;
+        /// <summary>Name given by the driver, UTF-8, ended by NUL.</summary>
+        public fixed byte name[128];
+        /// <summary>Interface (Vulkan, Metal, Dx12, Gl), driver and its version, UTF-8, ended by NUL.</summary>
+        public fixed byte driver[128];
+    }
+
+    /// <summary>Options of a device. Fill it in with `cw_device_options_init`.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwDeviceOptions
+    {
+        /// <summary>Set to sizeof(CwDeviceOptions) before `cw_device_options_init`.</summary>
+        public uint structSize;
+        /// <summary>`CW_DEVICE_...`.</summary>
+        public uint kind;
+        /// <summary>CPU threads, the pumping one among them; 0 takes what the machine has. With `parallel_for`: how many of its threads may
+        /// run pieces at once (0: what the machine has).</summary>
+        public uint threads;
+        /// <summary>1: plain scalar arithmetic, the same bits on every CPU, slowly.</summary>
+        public uint strict;
+        /// <summary>Number of the GPU (`cw_adapter_info`), or -1 to choose by `adapter`.</summary>
+        public int adapterIndex;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>Part of the GPU's name, UTF-8, any case; NULL or length 0 for the best one.</summary>
+        public byte* adapter;
+        /// <summary>Bytes of `adapter`.</summary>
+        public UIntPtr adapterLength;
+        /// <summary>The host's job system, or NULL for threads of the library's own.</summary>
+        public IntPtr parallelFor;
+        /// <summary>Passed to `parallel_for`.</summary>
+        public void* parallelUser;
+    }
+
+    /// <summary>How a host hands out the bytes of a model file.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwReader
+    {
+        /// <summary>Set to sizeof(CwReader).</summary>
+        public uint structSize;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>Bytes of the file.</summary>
+        public ulong bytes;
+        /// <summary>Required.</summary>
+        public IntPtr read;
+        /// <summary>Passed to `read`.</summary>
+        public void* user;
+    }
+
+    /// <summary>What a model is.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwModelInfo
+    {
+        /// <summary>Set to sizeof(CwModelInfo).</summary>
+        public uint structSize;
+        /// <summary>Width of a frame in pixels.</summary>
+        public uint width;
+        /// <summary>Height of a frame in pixels.</summary>
+        public uint height;
+        /// <summary>Frames a second that the model was trained for.</summary>
+        public float fps;
+        /// <summary>Entries of the action vector.</summary>
+        public uint actions;
+        /// <summary>Events.</summary>
+        public uint events;
+        /// <summary>Frames made together; all take the same action.</summary>
+        public uint chunk;
+        /// <summary>Frames seen at once, by default.</summary>
+        public uint window;
+        /// <summary>First frames that stay visible for ever, by default.</summary>
+        public uint sink;
+        /// <summary>History frames kept for each query, by default; 0 for all.</summary>
+        public uint route;
+        /// <summary>Denoise steps a chunk, by default.</summary>
+        public uint steps;
+        /// <summary>Frames that the file stores to start from.</summary>
+        public uint startFrames;
+        /// <summary>Bytes of the file.</summary>
+        public ulong fileBytes;
+    }
+
+    /// <summary>Options of a session. Fill it in with `cw_session_options_init`.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwSessionOptions
+    {
+        /// <summary>Set to sizeof(CwSessionOptions) before `cw_session_options_init`.</summary>
+        public uint structSize;
+        /// <summary>`CW_START_...`: what the first frames are.</summary>
+        public uint start;
+        /// <summary>Noise seed: one seed and the same actions give the same frames.</summary>
+        public ulong seed;
+        /// <summary>Most bytes that the session may hold; 0 for no limit.</summary>
+        public ulong memoryCap;
+        /// <summary>Frames seen at once, sink and chunk among them; -1 for the model's.</summary>
+        public int window;
+        /// <summary>First frames that stay visible for ever; -1 for the model's.</summary>
+        public int sink;
+        /// <summary>History frames kept for each query, 0 for all; -1 for the model's.</summary>
+        public int route;
+        /// <summary>Denoise steps a chunk, one of those the model was trained for; -1 for the model's.</summary>
+        public int steps;
+        /// <summary>Event in force at the start; -1 for the model's.</summary>
+        public int @event;
+        /// <summary>Finished frames held for the host before pumping pauses.</summary>
+        public uint queue;
+        /// <summary>RGBA8, sRGB, width * height * 4 bytes, rows from the top; with `CW_START_IMAGE`. Copied by the call.</summary>
+        public byte* startPixels;
+        /// <summary>Bytes of `start_pixels`.</summary>
+        public UIntPtr startBytes;
+        /// <summary>The host's clock, or NULL for the system's.</summary>
+        public IntPtr clock;
+        /// <summary>Passed to `clock`.</summary>
+        public void* clockUser;
+    }
+
+    /// <summary>What a session holds and makes.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwSessionInfo
+    {
+        /// <summary>Set to sizeof(CwSessionInfo).</summary>
+        public uint structSize;
+        /// <summary>`CW_DEVICE_CPU` or `CW_DEVICE_GPU`.</summary>
+        public uint device;
+        /// <summary>Width of a frame in pixels.</summary>
+        public uint width;
+        /// <summary>Height of a frame in pixels.</summary>
+        public uint height;
+        /// <summary>Bytes of weights in the layout that the device computes with.</summary>
+        public ulong weightBytes;
+        /// <summary>Bytes of state: the ring of keys and values, the codec's memory.</summary>
+        public ulong stateBytes;
+        /// <summary>Bytes of activations.</summary>
+        public ulong activationBytes;
+        /// <summary>Bytes of frame buffers, staging, tables and scratch.</summary>
+        public ulong overheadBytes;
+        /// <summary>Sum of all.</summary>
+        public ulong totalBytes;
+        /// <summary>Bytes that a snapshot takes at most.</summary>
+        public ulong snapshotBytes;
+    }
+
+    /// <summary>Where `cw_session_poll_frame` writes a frame.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwImage
+    {
+        /// <summary>Set to sizeof(CwImage).</summary>
+        public uint structSize;
+        /// <summary>`CW_FORMAT_...`.</summary>
+        public uint format;
+        /// <summary>`CW_IMAGE_...`, or-ed.</summary>
+        public uint flags;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>First byte of the first row in memory.</summary>
+        public void* pixels;
+        /// <summary>Bytes at `pixels`.</summary>
+        public UIntPtr bytes;
+        /// <summary>Bytes from one row to the next; 0 for rows without padding.</summary>
+        public UIntPtr rowPitch;
+    }
+
+    /// <summary>What a frame is the first to show, and when it was made. Tickets come from `cw_session_set_action` and `cw_session_queue_event`.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwReceipt
+    {
+        /// <summary>Set to sizeof(CwReceipt).</summary>
+        public uint structSize;
+        /// <summary>Width of the frame in pixels.</summary>
+        public uint width;
+        /// <summary>Height of the frame in pixels.</summary>
+        public uint height;
+        /// <summary>Event in force.</summary>
+        public uint @event;
+        /// <summary>Number of the frame in the stream, from 0.</summary>
+        public ulong frame;
+        /// <summary>Ticket of the newest action the frame was made with.</summary>
+        public ulong actionTicket;
+        /// <summary>Ticket of the newest event the frame was made under.</summary>
+        public ulong eventTicket;
+        /// <summary>When the frame's chunk took its action, microseconds on the session's clock.</summary>
+        public ulong began;
+        /// <summary>When its pixels were ready.</summary>
+        public ulong ready;
+        /// <summary>1 if no earlier frame was made with that action.</summary>
+        public uint firstOfAction;
+        /// <summary>1 if no earlier frame was made under that event ticket.</summary>
+        public uint firstOfEvent;
+    }
+
+    /// <summary>Counters of a session since its creation.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwStats
+    {
+        /// <summary>Set to sizeof(CwStats).</summary>
+        public uint structSize;
+        /// <summary>Finished frames that wait to be polled.</summary>
+        public uint waiting;
+        /// <summary>Frames made.</summary>
+        public ulong frames;
+        /// <summary>Operators run.</summary>
+        public ulong nodes;
+        /// <summary>Chunks dropped by `cw_session_cancel`.</summary>
+        public ulong cancelled;
+        /// <summary>Calls of `cw_session_pump`, or rounds of the worker thread.</summary>
+        public ulong pumps;
+        /// <summary>Microseconds spent in them.</summary>
+        public ulong pumpMicros;
+        /// <summary>Microseconds of the longest of them.</summary>
+        public ulong longestPumpMicros;
+        /// <summary>Number of the frame in flight.</summary>
+        public ulong position;
+        /// <summary>1 while a worker thread runs.</summary>
+        public uint worker;
+        /// <summary>1 while paused.</summary>
+        public uint paused;
+    }
+
+    /// <summary>A host's Vulkan instance and GPU.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwVulkanHost
+    {
+        /// <summary>Set to sizeof(CwVulkanHost).</summary>
+        public uint structSize;
+        /// <summary>`VkApplicationInfo.apiVersion` of the instance, at least VK_API_VERSION_1_3 (the GPU may be older).</summary>
+        public uint apiVersion;
+        /// <summary>VkInstance, made with the extension VK_KHR_get_physical_device_properties2.</summary>
+        public void* instance;
+        /// <summary>VkPhysicalDevice.</summary>
+        public void* physicalDevice;
+        /// <summary>The host's `vkGetInstanceProcAddr`, cast; or NULL for that of the system's Vulkan library.</summary>
+        public IntPtr getInstanceProcAddr;
+    }
+
+    /// <summary>What a device must be made with.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwVulkanNeeds
+    {
+        /// <summary>Set to sizeof(CwVulkanNeeds).</summary>
+        public uint structSize;
+        /// <summary>How many extensions.</summary>
+        public uint extensionCount;
+        /// <summary>For `VkDeviceCreateInfo.ppEnabledExtensionNames`, beside the host's own. Lives as long as the CwVulkan.</summary>
+        public byte** extensions;
+        /// <summary>A VkPhysicalDeviceFeatures2 with its chain, for `VkDeviceCreateInfo.pNext`; a host with features of its own enables the union.
+        /// Lives as long as the CwVulkan.</summary>
+        public void* features;
+    }
+
+    /// <summary>A host's Vulkan device and queue.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwVulkanDevice
+    {
+        /// <summary>Set to sizeof(CwVulkanDevice).</summary>
+        public uint structSize;
+        /// <summary>Family of the queue; it must take compute work.</summary>
+        public uint queueFamily;
+        /// <summary>Number of the queue in its family.</summary>
+        public uint queueIndex;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>VkDevice, made with all that `cw_vulkan_needs` tells.</summary>
+        public void* device;
+        /// <summary>Called before the queue is used; NULL if no other thread uses it during a call of this library.</summary>
+        public IntPtr @lock;
+        /// <summary>Called afterwards, by the same thread.</summary>
+        public IntPtr unlock;
+        /// <summary>Passed to both.</summary>
+        public void* lockUser;
+    }
+
+    /// <summary>Where `cw_session_poll_image` has a frame written: a part of a 2D image of format R8G8B8A8 (UNORM or SRGB), one sample, usage
+    /// TRANSFER_DST, mip level 0, in exclusive use by the queue's family.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwVulkanImage
+    {
+        /// <summary>Set to sizeof(CwVulkanImage).</summary>
+        public uint structSize;
+        /// <summary>VkImageLayout that the image is in; VK_IMAGE_LAYOUT_UNDEFINED if nothing of it is needed any more.</summary>
+        public uint layoutBefore;
+        /// <summary>VkImageLayout that it shall be left in.</summary>
+        public uint layoutAfter;
+        /// <summary>Width of the image in pixels.</summary>
+        public uint width;
+        /// <summary>Height of the image in pixels.</summary>
+        public uint height;
+        /// <summary>Column of the frame's left upper corner.</summary>
+        public uint x;
+        /// <summary>Row of it.</summary>
+        public uint y;
+        /// <summary>Array layer.</summary>
+        public uint layer;
+        /// <summary>VkImage, cast.</summary>
+        public ulong image;
+    }
+
+    /// <summary>The C interface, name by name. <see cref="Session"/> and its neighbours are easier to use.</summary>
+    internal static unsafe class Native
+    {
+#if UNITY_IOS && !UNITY_EDITOR
+        const string Library = "__Internal";
+#else
+        const string Library = "causeway";
+#endif
+        /// <summary>Version of this interface. It grows by one when something is added; nothing is ever removed or changed.</summary>
+        internal const uint CW_ABI_VERSION = 2;
+        /// <summary>Done.</summary>
+        internal const int CW_OK = 0;
+        /// <summary>A frame became ready; fetch it with `cw_session_poll_frame`.</summary>
+        internal const int CW_FRAME = 1;
+        /// <summary>Nothing is ready: the budget is spent, the GPU is busy, or no frame waits. Not an error; call again.</summary>
+        internal const int CW_PENDING = 2;
+        /// <summary>All frame buffers hold frames that nobody fetched; poll them.</summary>
+        internal const int CW_FULL = 3;
+        /// <summary>The session is paused.</summary>
+        internal const int CW_PAUSED = 4;
+        /// <summary>An argument is NULL or out of its range.</summary>
+        internal const int CW_ERROR_ARGUMENT = -1;
+        /// <summary>Not a handle of this library, a handle of another kind, or one that was destroyed.</summary>
+        internal const int CW_ERROR_HANDLE = -2;
+        /// <summary>`struct_size` is not one that any version of this struct had.</summary>
+        internal const int CW_ERROR_STRUCT_SIZE = -3;
+        /// <summary>Another thread is inside this session.</summary>
+        internal const int CW_ERROR_BUSY = -4;
+        /// <summary>Not possible now, for example pumping a session that has a worker thread.</summary>
+        internal const int CW_ERROR_STATE = -5;
+        /// <summary>The host's allocator, or the system, has no memory.</summary>
+        internal const int CW_ERROR_OUT_OF_MEMORY = -6;
+        /// <summary>The session needs more than `memory_cap`; the error text has the number.</summary>
+        internal const int CW_ERROR_MEMORY_CAP = -7;
+        /// <summary>The model file is malformed or of an unknown kind.</summary>
+        internal const int CW_ERROR_MODEL = -8;
+        /// <summary>A file could not be opened or read.</summary>
+        internal const int CW_ERROR_IO = -9;
+        /// <summary>An option does not fit the model.</summary>
+        internal const int CW_ERROR_OPTION = -10;
+        /// <summary>Not a snapshot, or a damaged one.</summary>
+        internal const int CW_ERROR_SNAPSHOT = -11;
+        /// <summary>A snapshot of another model, of other options or of another kind of device.</summary>
+        internal const int CW_ERROR_SNAPSHOT_OF_ANOTHER = -12;
+        /// <summary>No device fits, or it cannot run this model.</summary>
+        internal const int CW_ERROR_DEVICE = -13;
+        /// <summary>The GPU was lost. Destroy session and device, create both anew, restore a snapshot.</summary>
+        internal const int CW_ERROR_DEVICE_LOST = -14;
+        /// <summary>This build or this platform cannot do it.</summary>
+        internal const int CW_ERROR_UNSUPPORTED = -15;
+        /// <summary>The memory given is too small; `needed` or the error text has the number.</summary>
+        internal const int CW_ERROR_BUFFER_TOO_SMALL = -16;
+        /// <summary>Too many events wait.</summary>
+        internal const int CW_ERROR_EVENTS_FULL = -17;
+        /// <summary>The handle was destroyed by another thread during the call.</summary>
+        internal const int CW_ERROR_DESTROYED = -18;
+        /// <summary>A callback of the host failed.</summary>
+        internal const int CW_ERROR_HOST = -19;
+        /// <summary>A defect of the library. The session it happened in cannot be used any more; destroy it.</summary>
+        internal const int CW_ERROR_PANIC = -20;
+        /// <summary>`CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.</summary>
+        internal const uint CW_DEVICE_AUTO = 0;
+        /// <summary>`CwDeviceOptions.kind`: the CPU.</summary>
+        internal const uint CW_DEVICE_CPU = 1;
+        /// <summary>`CwDeviceOptions.kind`: a GPU, also one that a driver emulates on the CPU.</summary>
+        internal const uint CW_DEVICE_GPU = 2;
+        /// <summary>`CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.</summary>
+        internal const uint CW_START_STORED = 0;
+        /// <summary>`CwSessionOptions.start`: nothing; the first frames are dreamt from noise.</summary>
+        internal const uint CW_START_EMPTY = 1;
+        /// <summary>`CwSessionOptions.start`: the picture in `start_pixels`.</summary>
+        internal const uint CW_START_IMAGE = 2;
+        /// <summary>`CwImage.format`: bytes R, G, B, A.</summary>
+        internal const uint CW_FORMAT_RGBA8 = 0;
+        /// <summary>`CwImage.format`: bytes B, G, R, A.</summary>
+        internal const uint CW_FORMAT_BGRA8 = 1;
+        /// <summary>`CwImage.format`: bytes R, G, B.</summary>
+        internal const uint CW_FORMAT_RGB8 = 2;
+        /// <summary>`CwImage.flags`: the first row in memory is the lowest of the picture, as OpenGL and Unity have it.</summary>
+        internal const uint CW_IMAGE_FLIP_Y = 1;
+        /// <summary>`CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.</summary>
+        internal const uint CW_IMAGE_LINEAR = 2;
+        /// <summary>`cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.</summary>
+        internal const uint CW_MEMORY_COPY = 1;
+        /// <summary>Levels of log messages; a sink gets those up to its level.</summary>
+        internal const uint CW_LOG_ERROR = 1;
+        /// <summary>See `CW_LOG_ERROR`.</summary>
+        internal const uint CW_LOG_WARNING = 2;
+        /// <summary>See `CW_LOG_ERROR`.</summary>
+        internal const uint CW_LOG_INFO = 3;
+        /// <summary>See `CW_LOG_ERROR`.</summary>
+        internal const uint CW_LOG_DEBUG = 4;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_OTHER = 0;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_INTEGRATED = 1;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_DISCRETE = 2;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_VIRTUAL = 3;
+        /// <summary>`CwAdapterInfo.kind`: a driver that computes on the CPU.</summary>
+        internal const uint CW_ADAPTER_SOFTWARE = 4;
+
+        /// <summary>The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern uint cw_abi_version();
+
+        /// <summary>Copies the calling thread's last error text (UTF-8) to `text`, as much as fits in `capacity` bytes with a NUL at its end, and its
+        /// whole length to `length`. Either may be NULL. The caller owns both. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_last_error(byte* text, UIntPtr capacity, UIntPtr* length);
+
+        /// <summary>As `cw_last_error`, for the last call that failed on this device, model or session, on whatever thread. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_handle_error(void* handle, byte* text, UIntPtr capacity, UIntPtr* length);
+
+        /// <summary>Takes the host's allocator for all memory of the library, for the life of the process. Only before any other call
+        /// (`CW_ERROR_STATE` afterwards; `cw_abi_version` and `cw_last_error` do not count). `allocator` is copied; its functions must stay
+        /// callable for ever, by any thread, and must not call this library. A refused allocation comes back as `CW_ERROR_OUT_OF_MEMORY`; see
+        /// docs/embedding.md for what is served by the system in that case, and for memory that does not come from here. Never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_set_allocator(CwAllocator* allocator);
+
+        /// <summary>Sets the sink for log messages up to `level` (`CW_LOG_...`), or removes it (NULL). The sink is called by any thread that works in the
+        /// library; `user` is passed on. Once the call returns the old sink is called no more. Any thread but from inside a sink; waits for
+        /// messages that are being delivered.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_set_log(IntPtr sink, void* user, uint level);
+
+        /// <summary>Destroys everything that still exists, ends all threads and removes the log sink: call it before the library is unloaded. All
+        /// handles become stale; the library may be used again afterwards. Not while another thread is inside the library, other than
+        /// pumping. Waits for one slice of each session.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_shutdown();
+
+        /// <summary>How many GPUs this machine has; 0 in a build without a GPU backend. Any thread; asks the drivers, which can take some 100 ms.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_adapter_count(uint* count);
+
+        /// <summary>Tells about GPU number `index`. The caller owns `info`. Any thread; asks the drivers, which can take some 100 ms.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_adapter_info(uint index, CwAdapterInfo* info);
+
+        /// <summary>Fills `options` with defaults, as far as its `struct_size` (which must be set) reaches. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_device_options_init(CwDeviceOptions* options);
+
+        /// <summary>Opens a device: starts threads, or opens a GPU. `options` may be NULL for defaults; it is copied. The caller owns `*device` and ends it
+        /// with `cw_device_destroy`. Any thread; a GPU takes up to a second to open, so do it while loading.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_device_create(CwDeviceOptions* options, out IntPtr device);
+
+        /// <summary>Gives a device up; sessions keep what they use of it. NULL does nothing. Any thread; waits for threads to end when no session uses
+        /// them.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_device_destroy(IntPtr device);
+
+        /// <summary>Maps and checks the model file at `path` (UTF-8, `length` bytes). The file must not be changed in place while the model is open;
+        /// replacing it by renaming is fine. The caller owns `*model` and ends it with `cw_model_destroy`; sessions copy what they need. Any
+        /// thread; reads the file once, so do it while loading.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_open_path(byte* path, UIntPtr length, out IntPtr model);
+
+        /// <summary>Opens a model file in memory, which must begin at a multiple of 4 and stay as it is until the model is destroyed; or, with
+        /// `CW_MEMORY_COPY` in `flags`, in a copy of it. Ownership and threads as `cw_model_open_path`.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_open_memory(byte* bytes, UIntPtr length, uint flags, out IntPtr model);
+
+        /// <summary>Maps a model file that lies in an open file from `offset` on, `bytes` long: an uncompressed Android asset, for example. The
+        /// descriptor is duplicated and stays the caller's. Unix systems only. Otherwise as `cw_model_open_path`.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_open_fd(int fd, ulong offset, ulong bytes, out IntPtr model);
+
+        /// <summary>Reads a model file through the host's callback into memory. The callback runs on this thread, during this call only, and must not
+        /// call this library. Otherwise as `cw_model_open_path`.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_open_reader(CwReader* reader, out IntPtr model);
+
+        /// <summary>Tells what a model is. The caller owns `info`. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_info(ModelHandle model, CwModelInfo* info);
+
+        /// <summary>Copies the name of entry `index` of the action vector, as `cw_last_error` copies texts. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_action_name(ModelHandle model, uint index, byte* text, UIntPtr capacity, UIntPtr* length);
+
+        /// <summary>Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_event_name(ModelHandle model, uint index, byte* text, UIntPtr capacity, UIntPtr* length);
+
+        /// <summary>Closes a model; its sessions go on. NULL does nothing. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_destroy(IntPtr model);
+
+        /// <summary>Fills `options` with defaults, as far as its `struct_size` (which must be set) reaches. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_options_init(CwSessionOptions* options);
+
+        /// <summary>Tells the exact bytes that a session of these options will hold, and its frame size, without creating it. `options` may be NULL
+        /// for defaults. The caller owns `info`. Any thread; takes some milliseconds.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_query(DeviceHandle device, ModelHandle model, CwSessionOptions* options, CwSessionInfo* info);
+
+        /// <summary>Creates a session of `model` on `device`. `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
+        /// `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_create(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
+
+        /// <summary>Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory
+        /// goes with it. NULL does nothing. Any thread; waits at most for one slice of the session's own worker thread.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_destroy(IntPtr session);
+
+        /// <summary>Tells what a session holds and makes. The caller owns `info`. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_info(SessionHandle session, CwSessionInfo* info);
+
+        /// <summary>Sets the action, `count` numbers, that the next chunk will take: the latest wins. Writes the action's ticket, which receipts name, to
+        /// `ticket` unless that is NULL. `action` is copied. Any thread, also while another one pumps; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_set_action(SessionHandle session, float* action, uint count, ulong* ticket);
+
+        /// <summary>Queues event number `event` for the first chunk that holds or follows frame `frame` of the stream (0: the next chunk). Of several that
+        /// are due the newest wins. Writes the event's ticket, which receipts name, to `ticket` unless that is NULL. Any thread, also while
+        /// another one pumps; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_queue_event(SessionHandle session, uint @event, ulong frame, ulong* ticket);
+
+        /// <summary>Works for about `budget_us` microseconds, at least one operator, on this thread (and the device's), then returns `CW_FRAME`,
+        /// `CW_PENDING`, `CW_FULL` or `CW_PAUSED`. One thread at a time (`CW_ERROR_BUSY`); never waits for a GPU.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_pump(SessionHandle session, uint budgetUs);
+
+        /// <summary>Takes the oldest finished frame: writes its pixels to `image` in the form asked for and its receipt to `receipt`, and returns `CW_OK`;
+        /// or `CW_PENDING` when none waits. Either may be NULL (with no image the frame is dropped). The caller owns both. An error of a worker
+        /// thread is returned here, once. Any thread, also while another one pumps; waits for no more than a copy of a frame.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_poll_frame(SessionHandle session, CwImage* image, CwReceipt* receipt);
+
+        /// <summary>Starts a thread that pumps the session, so that the host only sets actions and polls frames. It rests while all frame buffers are full.
+        /// Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_start_worker(SessionHandle session);
+
+        /// <summary>Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
+        /// is in.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_stop_worker(SessionHandle session);
+
+        /// <summary>Makes pumping do nothing until `cw_session_resume`. A pump that is running returns after its slice. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_pause(SessionHandle session);
+
+        /// <summary>Ends the pause. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_resume(SessionHandle session);
+
+        /// <summary>Drops the chunk in flight, unless one of its frames is finished, so that the newest action and events come sooner. A pump that is
+        /// running returns after its slice. Nothing of a dropped chunk is left. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_cancel(SessionHandle session);
+
+        /// <summary>Begins the stream anew with this seed, as a new session would; finished frames and waiting events are dropped, tickets count on. One
+        /// thread at a time (`CW_ERROR_BUSY`); never waits for a GPU, and for a worker thread at most one slice.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_reset(SessionHandle session, ulong seed);
+
+        /// <summary>Makes the stream start from a picture, RGBA8, sRGB, `bytes` = width * height * 4, rows from the top, from the next `cw_session_reset`
+        /// on. `pixels` is copied. Threads and waiting as `cw_session_reset`.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_set_start_image(SessionHandle session, byte* pixels, UIntPtr bytes);
+
+        /// <summary>Saves everything that determines the future to `snapshot`, with the frames that were not polled yet, and writes its bytes to `needed`.
+        /// With less than that in `capacity` nothing is saved and the call returns `CW_ERROR_BUFFER_TOO_SMALL`, or `CW_OK` if `snapshot` is
+        /// NULL. `CwSessionInfo.snapshot_bytes` is always enough. The caller owns both. One thread at a time (`CW_ERROR_BUSY`); waits for
+        /// GPU work that was handed out.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_snapshot(SessionHandle session, void* snapshot, UIntPtr capacity, UIntPtr* needed);
+
+        /// <summary>Returns to a snapshot of `bytes` bytes that was taken from a session of the same model and options on the same kind of device: the same
+        /// future, bit for bit. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
+        /// wait.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_restore(SessionHandle session, void* snapshot, UIntPtr bytes);
+
+        /// <summary>Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_stats(SessionHandle session, CwStats* stats);
+
+        /// <summary>Looks at a host's Vulkan instance and GPU, which must outlive everything made from them. `host` is copied. The caller owns `*vulkan`
+        /// and ends it with `cw_vulkan_destroy`. Any thread; takes some milliseconds.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_vulkan_create(CwVulkanHost* host, out IntPtr vulkan);
+
+        /// <summary>Tells what the host's device must be made with. The caller owns `needs`, the library what it points to. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_vulkan_needs(VulkanHandle vulkan, CwVulkanNeeds* needs);
+
+        /// <summary>Opens a device that computes on the host's own, as `cw_device_create` opens others. The host's device must outlive `*device` and every
+        /// session on it. `host` is copied. The caller owns `*device` and ends it with `cw_device_destroy`. Any thread that does not hold the
+        /// queue's lock, as with every call that works on this device; takes some milliseconds.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_vulkan_device_create(VulkanHandle vulkan, CwVulkanDevice* host, out IntPtr device);
+
+        /// <summary>Gives a CwVulkan up, and what `cw_vulkan_needs` told; devices made from it stay. NULL does nothing. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_vulkan_destroy(IntPtr vulkan);
+
+        /// <summary>As `cw_session_poll_frame`, but the frame goes to an image of the host's: the GPU copies it, without a way through the CPU. Work that the
+        /// host submits to the same queue after this call finds it there, without semaphores; the image must stay until the work is done. Only
+        /// on a device of `cw_vulkan_device_create` (`CW_ERROR_UNSUPPORTED`). Any thread that does not hold the queue's lock, also while another one
+        /// pumps; hands one copy to the GPU and does not wait for it.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_poll_image(SessionHandle session, CwVulkanImage* image, CwReceipt* receipt);
+    }
+}

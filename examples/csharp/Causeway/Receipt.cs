@@ -1,0 +1,35 @@
+namespace Causeway
+{
+    /// <summary>What a frame is the first to show, and when it was made.</summary>
+    public struct Receipt
+    {
+        /// <summary>Number of the frame in the stream, from 0.</summary>
+        public long Frame { get; internal set; }
+        /// <summary>Event in force.</summary>
+        public int Event { get; internal set; }
+        /// <summary>Ticket of the newest action the frame was made with.</summary>
+        public long ActionTicket { get; internal set; }
+        /// <summary>Ticket of the newest event the frame was made under.</summary>
+        public long EventTicket { get; internal set; }
+        /// <summary>No earlier frame was made with that action.</summary>
+        public bool FirstOfAction { get; internal set; }
+        /// <summary>No earlier frame was made under that event ticket.</summary>
+        public bool FirstOfEvent { get; internal set; }
+        /// <summary>When the frame's chunk took its action, microseconds on the session's clock.</summary>
+        public long Began { get; internal set; }
+        /// <summary>When its pixels were ready.</summary>
+        public long Ready { get; internal set; }
+
+        internal Receipt(CwReceipt receipt) : this()
+        {
+            Frame = (long)receipt.frame;
+            Event = (int)receipt.@event;
+            ActionTicket = (long)receipt.actionTicket;
+            EventTicket = (long)receipt.eventTicket;
+            FirstOfAction = receipt.firstOfAction != 0;
+            FirstOfEvent = receipt.firstOfEvent != 0;
+            Began = (long)receipt.began;
+            Ready = (long)receipt.ready;
+        }
+    }
+}

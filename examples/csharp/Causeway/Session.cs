@@ -1,0 +1,211 @@
+using System;
+using System.Runtime.InteropServices;
+
+namespace Causeway
+{
+    /// <summary>What a call of <see cref="Session.Pump"/> came to.</summary>
+    public enum Pump
+    {
+        /// <summary>A frame became ready.</summary>
+        Frame = Native.CW_FRAME,
+        /// <summary>The budget is spent, or the GPU is busy; pump again.</summary>
+        Pending = Native.CW_PENDING,
+        /// <summary>All frame buffers hold frames that nobody fetched.</summary>
+        Full = Native.CW_FULL,
+        /// <summary>The session is paused.</summary>
+        Paused = Native.CW_PAUSED,
+    }
+
+    /// <summary>Order of the bytes of a pixel.</summary>
+    public enum PixelFormat : uint
+    {
+        /// <summary>R, G, B, A.</summary>
+        Rgba8 = Native.CW_FORMAT_RGBA8,
+        /// <summary>B, G, R, A.</summary>
+        Bgra8 = Native.CW_FORMAT_BGRA8,
+        /// <summary>R, G, B.</summary>
+        Rgb8 = Native.CW_FORMAT_RGB8,
+    }
+
+    /// <summary>Form of a picture in memory.</summary>
+    [Flags]
+    public enum ImageFlags : uint
+    {
+        /// <summary>Rows from the top, sRGB.</summary>
+        None = 0,
+        /// <summary>Rows from the bottom, as Unity and OpenGL have them.</summary>
+        FlipY = Native.CW_IMAGE_FLIP_Y,
+        /// <summary>Linear light in 8 bits.</summary>
+        Linear = Native.CW_IMAGE_LINEAR,
+    }
+
+    /// <summary>One stream of one world. Actions and events may come from any thread; one thread at a time pumps.</summary>
+    public sealed unsafe class Session : IDisposable
+    {
+        readonly SessionHandle handle;
+        readonly int actions;
+        readonly byte[] pixels;
+
+        /// <summary>Width of a frame in pixels.</summary>
+        public int Width { get; private set; }
+        /// <summary>Height of a frame in pixels.</summary>
+        public int Height { get; private set; }
+        /// <summary>Bytes that the session holds.</summary>
+        public long TotalBytes { get; private set; }
+        /// <summary>Bytes that a snapshot takes at most.</summary>
+        public long SnapshotBytes { get; private set; }
+        /// <summary>It computes on a GPU.</summary>
+        public bool OnGpu { get; private set; }
+
+        /// <summary>Creates a session. It prepares all weights, so do it while loading.</summary>
+        public Session(Device device, Model model, SessionOptions options = null)
+        {
+            options = options ?? new SessionOptions();
+            var native = options.Native();
+            fixed (byte* image = options.StartImage)
+            {
+                native.startPixels = image;
+                native.startBytes = (UIntPtr)(options.StartImage == null ? 0 : options.StartImage.Length);
+                IntPtr created;
+                Call.Check(Native.cw_session_create(device.Handle, model.Handle, &native, out created));
+                handle = new SessionHandle(created);
+            }
+            var info = new CwSessionInfo { structSize = (uint)sizeof(CwSessionInfo) };
+            Call.Check(Native.cw_session_info(handle, &info));
+            Width = (int)info.width;
+            Height = (int)info.height;
+            TotalBytes = (long)info.totalBytes;
+            SnapshotBytes = (long)info.snapshotBytes;
+            OnGpu = info.device == Native.CW_DEVICE_GPU;
+            actions = model.Actions.Count;
+            pixels = new byte[Width * Height * 4];
+        }
+
+        /// <summary>Bytes that a session with these options would hold, without creating it.</summary>
+        public static long Query(Device device, Model model, SessionOptions options = null)
+        {
+            options = options ?? new SessionOptions();
+            var native = options.Native();
+            var info = new CwSessionInfo { structSize = (uint)sizeof(CwSessionInfo) };
+            fixed (byte* image = options.StartImage)
+            {
+                native.startPixels = image;
+                native.startBytes = (UIntPtr)(options.StartImage == null ? 0 : options.StartImage.Length);
+                Call.Check(Native.cw_session_query(device.Handle, model.Handle, &native, &info));
+            }
+            return (long)info.totalBytes;
+        }
+
+        /// <summary>Sets the action that the next chunk takes, one number for each of the model's actions; the latest wins.</summary>
+        /// <returns>The ticket that receipts name.</returns>
+        public long SetAction(ReadOnlySpan<float> action)
+        {
+            if (action.Length != actions)
+            {
+                throw new ArgumentException("the action has " + action.Length + " numbers, the model takes " + actions);
+            }
+            ulong ticket;
+            fixed (float* start = &MemoryMarshal.GetReference(action))
+            {
+                Call.Check(Native.cw_session_set_action(handle, start, (uint)action.Length, &ticket));
+            }
+            return (long)ticket;
+        }
+
+        /// <summary>Queues an event for the first chunk that holds or follows this frame; 0 for the next chunk.</summary>
+        /// <returns>The ticket that receipts name.</returns>
+        public long QueueEvent(int index, long frame = 0)
+        {
+            ulong ticket;
+            Call.Check(Native.cw_session_queue_event(handle, checked((uint)index), checked((ulong)frame), &ticket));
+            return (long)ticket;
+        }
+
+        /// <summary>Works for about this many microseconds on this thread; never waits for a GPU.</summary>
+        public Pump Pump(int microseconds)
+        {
+            return (Pump)Call.Check(Native.cw_session_pump(handle, checked((uint)microseconds)));
+        }
+
+        /// <summary>Pixels of the frame that <see cref="TryGetFrame(out Receipt)"/> fetched last: RGBA8, rows from the top.</summary>
+        public ReadOnlySpan<byte> Pixels { get { return pixels; } }
+
+        /// <summary>Fetches the oldest finished frame into <see cref="Pixels"/>.</summary>
+        /// <returns>False if none waits.</returns>
+        public bool TryGetFrame(out Receipt receipt) { return TryGetFrame(pixels, out receipt); }
+
+        /// <summary>Fetches the oldest finished frame into the caller's memory: a texture's, for example.</summary>
+        /// <returns>False if none waits.</returns>
+        public bool TryGetFrame(Span<byte> target, out Receipt receipt, PixelFormat format = PixelFormat.Rgba8,
+            ImageFlags flags = ImageFlags.None, int rowPitch = 0)
+        {
+            fixed (byte* start = &MemoryMarshal.GetReference(target))
+            {
+                return TryGetFrame((IntPtr)start, target.Length, out receipt, format, flags, rowPitch);
+            }
+        }
+
+        /// <summary>Fetches the oldest finished frame into <paramref name="bytes"/> bytes at <paramref name="target"/>.</summary>
+        /// <returns>False if none waits.</returns>
+        public bool TryGetFrame(IntPtr target, int bytes, out Receipt receipt, PixelFormat format = PixelFormat.Rgba8,
+            ImageFlags flags = ImageFlags.None, int rowPitch = 0)
+        {
+            var image = new CwImage
+            {
+                structSize = (uint)sizeof(CwImage),
+                format = (uint)format,
+                flags = (uint)flags,
+                pixels = (void*)target,
+                bytes = (UIntPtr)bytes,
+                rowPitch = (UIntPtr)rowPitch,
+            };
+            var native = new CwReceipt { structSize = (uint)sizeof(CwReceipt) };
+            var found = Call.Check(Native.cw_session_poll_frame(handle, &image, &native)) == Native.CW_OK;
+            receipt = found ? new Receipt(native) : default(Receipt);
+            return found;
+        }
+
+        /// <summary>Starts a thread that pumps, so that the host only sets actions and fetches frames.</summary>
+        public void StartWorker() { Call.Check(Native.cw_session_start_worker(handle)); }
+
+        /// <summary>Ends that thread.</summary>
+        public void StopWorker() { Call.Check(Native.cw_session_stop_worker(handle)); }
+
+        /// <summary>Makes pumping do nothing until <see cref="Resume"/>.</summary>
+        public void Pause() { Call.Check(Native.cw_session_pause(handle)); }
+
+        /// <summary>Ends the pause.</summary>
+        public void Resume() { Call.Check(Native.cw_session_resume(handle)); }
+
+        /// <summary>Drops the chunk in flight, so that the newest action and events come sooner.</summary>
+        public void Cancel() { Call.Check(Native.cw_session_cancel(handle)); }
+
+        /// <summary>Begins the stream anew with this seed.</summary>
+        public void Reset(ulong seed) { Call.Check(Native.cw_session_reset(handle, seed)); }
+
+        /// <summary>Saves everything that determines the future, with the frames that were not fetched yet.</summary>
+        public byte[] Snapshot()
+        {
+            UIntPtr needed;
+            Call.Check(Native.cw_session_snapshot(handle, null, UIntPtr.Zero, &needed));
+            var snapshot = new byte[(int)needed];
+            fixed (byte* start = snapshot)
+            {
+                Call.Check(Native.cw_session_snapshot(handle, start, (UIntPtr)snapshot.Length, &needed));
+            }
+            return snapshot;
+        }
+
+        /// <summary>Goes back to a snapshot of this session, or of another one of the same model, options and kind of device.</summary>
+        public void Restore(ReadOnlySpan<byte> snapshot)
+        {
+            fixed (byte* start = &MemoryMarshal.GetReference(snapshot))
+            {
+                Call.Check(Native.cw_session_restore(handle, start, (UIntPtr)snapshot.Length));
+            }
+        }
+
+        /// <summary>Ends the session, also while another thread pumps it: that call fails after the slice it is in.</summary>
+        public void Dispose() { handle.Dispose(); }
+    }
+}
