@@ -6,6 +6,7 @@ mod bindings;
 mod csharp;
 mod program;
 mod sdl2;
+mod unity;
 mod walk;
 
 // The library itself is loaded by the hosts; depending on it makes cargo build it first.

@@ -1,0 +1,46 @@
+using System;
+using System.Collections.Generic;
+using UnityEngine;
+using UnityEngine.Events;
+
+namespace Causeway.Unity
+{
+    /// <summary>Keys that hold an action of the model.</summary>
+    [Serializable]
+    public sealed class KeyBinding
+    {
+        /// <summary>Name of the action in the model.</summary>
+        public string action;
+        /// <summary>Any of them holds it.</summary>
+        public KeyCode[] keys;
+        /// <summary>A key held it when keys were read last.</summary>
+        [NonSerialized] internal bool held;
+
+        /// <summary>Arrow keys, WASD and space for the actions that worlds usually have.</summary>
+        internal static List<KeyBinding> Usual()
+        {
+            return new List<KeyBinding>
+            {
+                new KeyBinding { action = "forward", keys = new[] { KeyCode.UpArrow, KeyCode.W } },
+                new KeyBinding { action = "back", keys = new[] { KeyCode.DownArrow, KeyCode.S } },
+                new KeyBinding { action = "left", keys = new[] { KeyCode.LeftArrow, KeyCode.A } },
+                new KeyBinding { action = "right", keys = new[] { KeyCode.RightArrow, KeyCode.D } },
+                new KeyBinding { action = "attack", keys = new[] { KeyCode.Space } },
+            };
+        }
+    }
+
+    /// <summary>A key that queues an event of the model.</summary>
+    [Serializable]
+    public sealed class EventBinding
+    {
+        /// <summary>Name of the event in the model.</summary>
+        public string name;
+        /// <summary>The key.</summary>
+        public KeyCode key;
+    }
+
+    /// <summary>Called with the texture after every new frame.</summary>
+    [Serializable]
+    public sealed class FrameEvent : UnityEvent<Texture> { }
+}
