@@ -7,6 +7,7 @@ mod csharp;
 mod program;
 mod sdl2;
 mod unity;
+mod unreal;
 mod walk;
 
 // The library itself is loaded by the hosts; depending on it makes cargo build it first.

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Puts the Unreal plugin together: the files in Causeway/, the header, the built libraries.
+
+    assemble.py OUT PLATFORM=LIBRARY...        e.g. assemble.py MyGame/Plugins/Causeway Linux=target/embed/libcauseway.so
+
+Platforms are Unreal's: Win64 (causeway.dll and causeway.dll.lib), Linux, Mac.
+"""
+import pathlib
+import shutil
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+
+def main(out, libraries):
+    """Assembles the plugin in `out`, which must not exist."""
+    out = pathlib.Path(out)
+    shutil.copytree(HERE / "Causeway", out)
+    module = out / "Source/ThirdParty/CausewayLibrary"
+    (module / "include").mkdir()
+    shutil.copyfile(ROOT / "include/causeway.h", module / "include/causeway.h")
+    for licence in ("LICENSE-MIT", "LICENSE-APACHE"):
+        shutil.copyfile(ROOT / licence, out / licence)
+    for library in libraries:
+        platform, _, path = library.partition("=")
+        if platform not in ("Win64", "Linux", "Mac"):
+            sys.exit(f"{library}: expected PLATFORM=LIBRARY with a platform of Win64, Linux, Mac")
+        # One for the linker, and one where the plugin's module looks while the editor runs.
+        folders = [module / "lib" / platform] + ([] if path.endswith(".lib") else [out / "Binaries" / platform])
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / pathlib.Path(path).name)
+    print(f"{out}: {sum(path.is_file() for path in out.rglob('*'))} files")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,74 @@
+//! The Unreal plugin: assembled, compiled against declarations of what it uses of Unreal, and its component driven as Unreal would
+//! (examples/unreal/tests). The engine itself is not here.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    program::{below, has_extension, json, library, run, scratch},
+    walk::{assert_same, model, repository, script},
+};
+
+/// The plugin with the library of this build.
+fn assemble(folder: &Path) -> PathBuf {
+    let plugin = folder.join("Causeway");
+    let mut python = Command::new("python3");
+    python.arg(repository("examples/unreal/assemble.py")).arg(&plugin);
+    run(python.arg(format!("Linux={}", library().join("libcauseway.so").display())));
+    plugin
+}
+
+/// A folder where every header that the plugin includes and does not have stands for the one file of declarations.
+fn engine_headers(plugin: &Path, folder: &Path) -> PathBuf {
+    let headers = folder.join("engine");
+    let files = below(&plugin.join("Source"));
+    let sources = files.iter().filter(|path| has_extension(path, "cpp") || has_extension(path, "h"));
+    let names: Vec<_> = files.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    for source in sources {
+        let text = std::fs::read_to_string(source).unwrap();
+        for name in text.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"')) {
+            if !names.contains(&name) {
+                let header = headers.join(name);
+                std::fs::create_dir_all(header.parent().unwrap()).unwrap();
+                std::fs::write(header, "#include \"Unreal.h\"\n").unwrap();
+            }
+        }
+    }
+    headers
+}
+
+#[test]
+fn unreal_component_plays_the_walk_through_a_saved_game() {
+    let folder = scratch("unreal");
+    let plugin = assemble(&folder);
+    let (tests, source) = (repository("examples/unreal/tests"), plugin.join("Source"));
+    let program = folder.join("play");
+    let mut gcc = Command::new("g++");
+    gcc.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-I"]).arg(engine_headers(&plugin, &folder));
+    gcc.arg("-I").arg(&tests).arg("-I").arg(source.join("Causeway/Public"));
+    gcc.arg("-isystem").arg(source.join("ThirdParty/CausewayLibrary/include"));
+    gcc.args(below(&source).iter().filter(|path| has_extension(path, "cpp"))).arg(tests.join("play.cpp"));
+    gcc.arg("-o").arg(&program).arg("-L").arg(plugin.join("Binaries/Linux")).args(["-lcauseway", "-ldl"]);
+    run(&mut gcc);
+    let mut play = Command::new(program);
+    play.env("LD_LIBRARY_PATH", plugin.join("Binaries/Linux")).arg(&plugin).arg(model()).arg(script());
+    assert_same("Unreal", &run(&mut play), 60);
+}
+
+#[test]
+fn unreal_build_rules_name_files_that_are_there() {
+    let folder = scratch("unreal-rules");
+    let plugin = assemble(&folder);
+    let module = json(&plugin.join("Causeway.uplugin"))["Modules"][0]["Name"].as_str().unwrap().to_owned();
+    assert!(plugin.join(format!("Source/{module}/{module}.Build.cs")).exists(), "no rules for the module {module}");
+    let tests = repository("examples/unreal/tests");
+    let sources = [below(&plugin.join("Source")), below(&tests)].concat();
+    let program = folder.join("Rules.exe");
+    let mut mcs = Command::new("mcs");
+    mcs.args(["-warnaserror", "-langversion:7"]).arg(format!("-out:{}", program.display()));
+    run(mcs.args(sources.iter().filter(|path| has_extension(path, "cs"))));
+    let mut mono = Command::new("mono");
+    assert_eq!(run(mono.arg(program).arg(plugin.join("Source/ThirdParty/CausewayLibrary"))).trim(), "2");
+}
