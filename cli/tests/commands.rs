@@ -222,9 +222,16 @@ fn bench_demo_measures_speed_and_memory() {
 fn bench_attention_compares_two_ways() {
     let place = Place::new("bench-attention");
     let json = place.json(&format!("bench attention {CPU} --history 16 --route 2 --json"));
-    assert_eq!(json["ways"][1]["route"], 2);
-    let ratio = json["ways"][1]["attention_ms"].as_f64().unwrap() / json["ways"][0]["attention_ms"].as_f64().unwrap();
-    assert!((ratio - json["attention_ratio"].as_f64().unwrap()).abs() < 1e-9);
+    assert_eq!(json["route"], 2);
+    let shapes = json["shapes"].as_array().unwrap();
+    let tokens: Vec<_> = shapes.iter().map(|shape| shape["tokens"].as_u64().unwrap()).collect();
+    assert_eq!(tokens, [tokens[0], 3 * tokens[0], 12 * tokens[0]]);
+    for shape in shapes {
+        assert!(shape["dense"]["attention_ms"].as_f64() > shape["routed"]["attention_ms"].as_f64(), "{shape}");
+        assert!(shape["attention_faster"].as_f64() > Some(1.0), "{shape}");
+    }
+    let json = place.json(&format!("bench attention {CPU} --history 16 --route 2 --size 32x32 --json"));
+    assert_eq!(json["shapes"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -143,7 +143,9 @@ fn demo(b: &mut Bench) {
     b.conv("conv 32x32 24 > 12", [32, 24, 0, 12], false);
     b.attention("attention 16 tokens x 12 frames, 6 heads of 32", [16, 11, 6, 32, 0]);
     b.attention("attention 64 tokens x 12 frames, 6 heads of 32", [64, 11, 6, 32, 0]);
-    b.attention("attention 64 tokens x 32 frames, 6 heads of 32, 4 routes", [64, 31, 6, 32, 4]);
+    for (tokens, routes) in [16, 48, 192].into_iter().flat_map(|tokens| [(tokens, 0), (tokens, 5)]) {
+        b.attention(&format!("attention {tokens} tokens x 65 frames, {routes} routes"), [tokens, 64, 6, 32, routes]);
+    }
     b.attention("attention 256 tokens x 8 frames, 2 heads of 128", [256, 7, 2, 128, 0]);
     let (q, k, v, y) = (b.buffer(16 * 192), b.buffer(4 * 192), b.buffer(4 * 192), b.buffer(16 * 192));
     b.add("cross_attention 16 x 4", CrossAttention { q, k, v, y, rows: 16, context: 4, heads: 6, head_dim: 32 });

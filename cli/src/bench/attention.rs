@@ -1,23 +1,26 @@
-//! `bench attention`: what routing saves over a long history.
+//! `bench attention`: what routing saves over a long history, for the model's own pictures and for larger ones.
 
-use causeway_ops::plan::PassId;
 use causeway_runtime::{Model, Session};
 use serde_json::{Value, json};
 
-use super::{Common, time_nodes};
+use super::{Common, params, resized, time_nodes};
 use crate::{
     error::Error,
     record::{progress, step},
     stop::Stop,
-    table::Table,
+    table::{Table, median_p95},
     tour::Tour,
 };
 
 /// Frames a query keeps if nobody says.
-const KEEP: usize = 8;
+const KEEP: usize = 5;
 
-/// Batches measured.
-const ROUNDS: usize = 31;
+/// Rounds measured, dense and routed in turn, so that a busy machine disturbs both alike.
+const ROUNDS: usize = 9;
+
+/// Pictures that are measured beside the model's own if nobody names a size: so many times as wide and high. How much queries that
+/// a kernel takes together have in common depends on how many there are.
+const LARGER: [[usize; 2]; 2] = [[1, 3], [3, 4]];
 
 /// Options of `bench attention`.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,14 +32,23 @@ pub struct AttentionArgs {
     history: u64,
 }
 
-/// One way of attending.
+/// One way of attending, in milliseconds a denoise step.
+#[derive(Clone, Copy)]
 struct Way {
-    name: &'static str,
-    route: usize,
-    /// Attention, and routing where there is any, of all layers of one denoise step.
+    /// Attention, and routing where there is any, of all layers.
     attention: f64,
-    /// The whole denoise step.
+    /// The whole step.
     denoise: f64,
+}
+
+/// Dense and routed attention for pictures of one size.
+struct Shape {
+    picture: (usize, usize),
+    tokens: usize,
+    dense: Way,
+    routed: Way,
+    /// Dense by routed: medians of the rounds' ratios.
+    faster: Way,
 }
 
 pub fn run(args: &AttentionArgs, stop: &Stop) -> Result<(), Error> {
@@ -49,37 +61,83 @@ pub fn run(args: &AttentionArgs, stop: &Stop) -> Result<(), Error> {
     if keep == 0 {
         return Err(Error::Usage("--route 0 is dense attention; name the frames that a query keeps".to_owned()));
     }
-    let ways = [measure(args, &model, "dense", 0, stop)?, measure(args, &model, "routed", keep, stop)?];
-    let mut table = Table::new(&["", "frames kept", "attention ms", "denoise step ms"]);
-    for Way { name, route, attention, denoise } in &ways {
-        let kept = if *route == 0 { args.history as usize } else { *route };
-        table.row([(*name).to_owned(), kept.to_string(), format!("{attention:.3}"), format!("{denoise:.3}")]);
+    let mut shapes = vec![measure_both(args, &model, keep, stop)?];
+    if common.size.is_none() {
+        let (width, height) = model.config().picture();
+        for [wide, high] in LARGER {
+            let larger = resized(&model, (wide * width, high * height))?;
+            shapes.push(measure_both(args, &larger, keep, stop)?);
+        }
     }
-    let ratio = |f: fn(&Way) -> f64| f(&ways[1]) / f(&ways[0]);
-    let ratios = (ratio(|way| way.attention), ratio(|way| way.denoise));
-    table.row(["routed / dense".to_owned(), String::new(), format!("{:.3}", ratios.0), format!("{:.3}", ratios.1)]);
-    let text = format!("{}history of {} frames, per denoise step\n\n{table}", common.heading(&model), args.history);
-    let list = ways.iter().map(
-        |way| json!({"name": way.name, "route": way.route, "attention_ms": way.attention, "denoise_ms": way.denoise}),
+    let title = [
+        "picture",
+        "tokens a frame",
+        "attention: dense ms",
+        "routed ms",
+        "faster",
+        "step: dense ms",
+        "routed ms",
+        "faster",
+    ];
+    let mut table = Table::new(&title);
+    let mut list = Vec::new();
+    for shape in &shapes {
+        let Shape { picture: (width, height), tokens, dense, routed, faster } = shape;
+        let ms = |ms: f64| format!("{ms:.3}");
+        table.row([
+            format!("{width}x{height}"),
+            tokens.to_string(),
+            ms(dense.attention),
+            ms(routed.attention),
+            format!("{:.2}x", faster.attention),
+            ms(dense.denoise),
+            ms(routed.denoise),
+            format!("{:.2}x", faster.denoise),
+        ]);
+        let way = |way: &Way| json!({"attention_ms": way.attention, "denoise_ms": way.denoise});
+        list.push(json!({
+            "picture": [width, height],
+            "tokens": tokens,
+            "dense": way(dense),
+            "routed": way(routed),
+            "attention_faster": faster.attention,
+            "denoise_faster": faster.denoise,
+        }));
+    }
+    let text = format!(
+        "{}history of {} frames, of which a query keeps {keep}; attention with routing, and whole denoise steps; larger pictures \
+         with random weights\n\n{table}",
+        common.heading(&model),
+        args.history
     );
-    let value = json!({
-        "machine": common.machine(),
-        "history": args.history,
-        "ways": list.collect::<Vec<Value>>(),
-        "attention_ratio": ratios.0,
-        "denoise_ratio": ratios.1,
-    });
+    let value =
+        json!({"machine": common.machine(), "history": args.history, "route": keep, "shapes": Value::Array(list)});
     common.report(&text, &value)
 }
 
-/// Fills the history by playing, then times the attention nodes of a denoise step.
-fn measure(
-    args: &AttentionArgs,
-    model: &Model<'_>,
-    name: &'static str,
-    route: usize,
-    stop: &Stop,
-) -> Result<Way, Error> {
+fn measure_both(args: &AttentionArgs, model: &Model<'_>, keep: usize, stop: &Stop) -> Result<Shape, Error> {
+    let (mut dense, mut routed) = (session(args, model, 0, stop)?, session(args, model, keep, stop)?);
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        stop.check()?;
+        rounds.push([measure(&mut dense)?, measure(&mut routed)?]);
+    }
+    let median = |of: &dyn Fn([Way; 2]) -> f64| median_p95(&rounds.iter().copied().map(of).collect::<Vec<_>>()).0;
+    let way = |of: &dyn Fn([Way; 2], fn(&Way) -> f64) -> f64| Way {
+        attention: median(&|round| of(round, |way| way.attention)),
+        denoise: median(&|round| of(round, |way| way.denoise)),
+    };
+    Ok(Shape {
+        picture: model.config().picture(),
+        tokens: model.config().dit.tokens_per_frame(),
+        dense: way(&|[dense, _], of| of(&dense)),
+        routed: way(&|[_, routed], of| of(&routed)),
+        faster: way(&|[dense, routed], of| of(&dense) / of(&routed)),
+    })
+}
+
+/// A session that has played until its history was full.
+fn session(args: &AttentionArgs, model: &Model<'_>, route: usize, stop: &Stop) -> Result<Session, Error> {
     let history = args.history as usize;
     let mut options = args.common.session.clone();
     options.window = Some(history + model.config().dit.chunk);
@@ -95,18 +153,22 @@ fn measure(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let pass = session.world().passes.denoise;
-    let nodes = session.plan().pass(pass).nodes.len();
-    let denoise = time_nodes(&mut session, pass, 0..nodes, ROUNDS)?;
-    Ok(Way { name, route, attention: attention(&mut session, pass)?, denoise })
+    Ok(session)
 }
 
-fn attention(session: &mut Session, pass: PassId) -> Result<f64, Error> {
+/// Times a denoise step and its attention nodes.
+fn measure(session: &mut Session) -> Result<Way, Error> {
+    let pass = session.world().passes.denoise;
     let ops = session.plan().pass(pass).nodes.iter().enumerate();
     let nodes: Vec<usize> = ops.filter(|(_, op)| ["attention", "route"].contains(&op.name())).map(|(i, _)| i).collect();
-    let mut total = 0.0;
+    let all = session.plan().pass(pass).nodes.len();
+    let denoise = time_nodes(session, pass, 0..all, 1)?;
+    let mut attention = 0.0;
     for node in nodes {
-        total += time_nodes(session, pass, node..node + 1, ROUNDS)?;
+        // Buffers are shared among nodes, so what this one reads is made anew.
+        let params = params(session);
+        session.backend().run(pass, 0..node, &params)?;
+        attention += time_nodes(session, pass, node..node + 1, 1)?;
     }
-    Ok(total)
+    Ok(Way { attention, denoise })
 }

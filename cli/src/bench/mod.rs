@@ -76,7 +76,7 @@ impl Common {
         let model = self.model.open()?;
         match self.size {
             None => Ok(model),
-            Some(size) => synthetic::model(&synthetic::resized(model.config(), size)?, matrix_type(&model)),
+            Some(size) => resized(&model, size),
         }
     }
 
@@ -112,6 +112,11 @@ impl Common {
     }
 }
 
+/// The same network for pictures of another size, with random weights.
+fn resized(model: &Model<'_>, size: (usize, usize)) -> Result<Model<'static>, Error> {
+    synthetic::model(&synthetic::resized(model.config(), size)?, matrix_type(model))
+}
+
 /// Storage type of the matrices: that of the first block's query projection.
 fn matrix_type(model: &Model<'_>) -> DType {
     let mut matrices = model.tensors().filter(|(name, _)| name.ends_with("blocks.0.self_attn.q.weight"));
@@ -121,6 +126,12 @@ fn matrix_type(model: &Model<'_>) -> DType {
 /// How often a node range is run before its work is waited for; a wait costs a GPU some time.
 const BATCH: u32 = 4;
 
+/// Parameters of a run with a full history.
+fn params(session: &Session) -> Params {
+    let history = session.ring().max_history() as u32;
+    Params { history, timestep: 833.0, sigma: 0.833, next_sigma: 0.625, frame: 1, step: 1, ..Params::default() }
+}
+
 /// Milliseconds of `nodes` of a pass with a full history: the median of `rounds` batches.
 fn time_nodes(
     session: &mut Session,
@@ -128,9 +139,7 @@ fn time_nodes(
     nodes: std::ops::Range<usize>,
     rounds: usize,
 ) -> Result<f64, BackendError> {
-    let history = session.ring().max_history() as u32;
-    let params =
-        Params { history, timestep: 833.0, sigma: 0.833, next_sigma: 0.625, frame: 1, step: 1, ..Params::default() };
+    let params = params(session);
     let (pixels, (width, height)) = (session.world().pixels, session.picture());
     let mut buffer = vec![0; 4 * width * height];
     let backend = session.backend();

@@ -30,7 +30,8 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
     let visible = routes.map_or(history, |(_, k)| history.min(k)) + op.chunk;
     let work = 2 * op.rows() * visible * op.tokens * dim;
     cx.for_each(op.chunk * tiles * op.heads, work, |piece| {
-        let (head, f, tile) = (piece % op.heads, piece / op.heads / tiles, piece / op.heads % tiles);
+        // A head's tiles follow each other, for they read the same keys and values.
+        let (head, f, tile) = (piece / tiles / op.chunk, piece / tiles % op.chunk, piece % tiles);
         let row = f * op.tokens + tile * width;
         let queries = width.min(op.tokens - tile * width);
         let mut loan = scratch.lend();

@@ -17,6 +17,7 @@ pub(crate) mod norm;
 pub(crate) mod route;
 mod scratch;
 mod simd;
+mod single;
 mod softmax;
 mod tile;
 pub(crate) mod weights;

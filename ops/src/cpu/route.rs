@@ -1,14 +1,15 @@
 //! Routing: the history frames each query attends to.
 //!
 //! As in attention a piece of work is a tile of queries of one head, a query a lane. Turning the key means the other way instead of
-//! the queries gives the same products, and one product for all frames.
+//! the queries gives the same products, and one product for all frames. The k best scores of all lanes come out of one sweep that
+//! keeps k sorted vectors; the worst of them is each lane's threshold.
 
 use super::{
     Context,
     context::Split,
     scratch::Need,
-    simd::{Kernel, Level, Simd},
-    tile::{self, Finish, Left},
+    simd::{Kernel, Level, MAX_LANES, Simd, vectors},
+    tile::{self, Finish, Left, VECTORS},
 };
 use crate::op::Route;
 
@@ -16,10 +17,10 @@ fn width(op: &Route, level: Level) -> usize {
     tile::vectors_at(0, op.tokens, level.lanes()) * level.lanes()
 }
 
-/// Transposed queries, turned means, scores.
+/// Transposed queries, the best scores, turned means, scores.
 pub(crate) fn need(op: &Route, level: Level) -> Need {
     let width = width(op, level);
-    Need { shared: 0, piece: width * op.head_dim + op.max_history * (op.head_dim + width) }
+    Need { shared: 0, piece: width * (op.head_dim + op.k) + op.max_history * (op.head_dim + width) }
 }
 
 pub(crate) fn route(op: &Route, cx: &Context<'_>) {
@@ -28,58 +29,200 @@ pub(crate) fn route(op: &Route, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (frames, routes) = unsafe { (cx.read::<u32>(op.frames), cx.write::<u32>(op.routes)) };
     let history = (cx.params.history as usize).min(op.max_history);
-    let (d, dim) = (op.head_dim, op.heads * op.head_dim);
+    let d = op.head_dim;
     let (level, scratch) = (cx.level, cx.scratch);
     let width = width(op, level);
     let tiles = op.tokens.div_ceil(width);
     let routes = Split::new(&mut routes[..op.chunk * op.tokens * op.heads * op.k]);
-    // Choosing costs more than scoring: about k comparisons a frame.
-    let work = op.chunk * op.tokens * op.heads * history * (d + 8 * op.k);
+    // Choosing costs some two operations for each frame kept.
+    let work = op.chunk * op.tokens * op.heads * history * (d + 2 * op.k);
     cx.for_each(op.chunk * tiles * op.heads, work, |piece| {
-        let (head, f, tile) = (piece % op.heads, piece / op.heads / tiles, piece / op.heads % tiles);
+        let (head, f, tile) = (piece / tiles / op.chunk, piece / tiles % op.chunk, piece % tiles);
         let row = f * op.tokens + tile * width;
         let queries = width.min(op.tokens - tile * width);
         let mut loan = scratch.lend();
         let (transposed, rest) = loan.as_mut_slice::<f32>().split_at_mut(d * width);
+        let (best, rest) = rest.split_at_mut(op.k * width);
         let (turned, scores) = rest.split_at_mut(op.max_history * d);
-        for query in 0..width {
-            let row = &q[(row + query.min(queries - 1)) * dim + head * d..][..d];
-            for (x, q) in row.iter().zip(transposed[query..].iter_mut().step_by(width)) {
-                *q = *x;
-            }
-        }
-        let turns = |row: usize| &rotations[row * op.temporal_pairs * 2..][..op.temporal_pairs * 2];
-        for (j, turned) in turned.chunks_exact_mut(d).enumerate().take(history) {
-            let slot = (frames[j] as usize).min(op.slots - 1);
-            turn_back(&means[slot * dim + head * d..][..d], turns(op.max_history + f), turns(j), turned);
-        }
-        level.run(Score { left: Left::rows(turned, history, d, d), transposed, width, scores });
-        for query in 0..queries {
-            // SAFETY: a query's head has one route, which one piece of work makes.
-            let route = unsafe { routes.part(((row + query) * op.heads + head) * op.k, op.k) };
-            choose(op, |j| scores[j * width + query], history, route);
-        }
+        let scores = &mut scores[..op.max_history * width];
+        level.run(Choose {
+            op,
+            q,
+            means,
+            rotations,
+            frames,
+            routes: &routes,
+            head,
+            f,
+            row,
+            queries,
+            history,
+            width,
+            transposed,
+            best,
+            turned,
+            scores,
+        });
     });
 }
 
-/// Turns a mean's leading pairs by own * conj(key), conjugated.
-fn turn_back(mean: &[f32], own: &[f32], key: &[f32], out: &mut [f32]) {
-    out.copy_from_slice(mean);
-    let turns = own.as_chunks::<2>().0.iter().zip(key.as_chunks::<2>().0);
-    for (pair, ([co, so], [ck, sk])) in out.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
-        let (cos, sin) = (ck * co + sk * so, sk * co - ck * so);
-        *pair = [pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos];
+/// The routes of a tile.
+struct Choose<'a> {
+    op: &'a Route,
+    q: &'a [f32],
+    means: &'a [f32],
+    rotations: &'a [f32],
+    frames: &'a [u32],
+    routes: &'a Split<'a, u32>,
+    head: usize,
+    /// Frame of the chunk.
+    f: usize,
+    /// Row of the first query.
+    row: usize,
+    queries: usize,
+    history: usize,
+    /// Lanes of a row of the matrices below.
+    width: usize,
+    /// Queries [head_dim, width].
+    transposed: &'a mut [f32],
+    /// Largest scores so far, falling [k, width].
+    best: &'a mut [f32],
+    /// Means [history, head_dim].
+    turned: &'a mut [f32],
+    /// Scores [history, width].
+    scores: &'a mut [f32],
+}
+
+impl Kernel for Choose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        self.transpose();
+        self.turn(s);
+        let (d, history) = (self.op.head_dim, self.history);
+        let left = Left::rows(self.turned, history, d, d);
+        let mut scores = Scores(self.scores);
+        match self.width / S::LANES {
+            1 => tile::multiply::<S, 1>(s, left, self.transposed, &mut scores),
+            _ => tile::multiply::<S, 2>(s, left, self.transposed, &mut scores),
+        }
+        for j in (0..history).filter(|&j| forced(self.op, history, j)) {
+            self.scores[j * self.width..][..self.width].fill(f32::INFINITY);
+        }
+        self.sort(s);
+        self.collect(s);
     }
 }
 
-/// Keeps the k best rows, in ascending order.
+impl Choose<'_> {
+    /// Lanes without a query repeat the last one; nobody reads them.
+    #[inline(always)]
+    fn transpose(&mut self) {
+        let (op, d, width) = (self.op, self.op.head_dim, self.width);
+        let dim = op.heads * d;
+        let row = |lane: usize| &self.q[(self.row + lane.min(self.queries - 1)) * dim + self.head * d..][..d];
+        for lane in (0..width).step_by(4) {
+            let rows = [row(lane), row(lane + 1), row(lane + 2), row(lane + 3)];
+            for (c, out) in self.transposed.chunks_exact_mut(width).enumerate() {
+                out[lane..lane + 4].copy_from_slice(&[rows[0][c], rows[1][c], rows[2][c], rows[3][c]]);
+            }
+        }
+    }
+
+    /// Turns the leading pairs of each visible mean by key * conj(own).
+    #[inline(always)]
+    fn turn<S: Simd>(&mut self, s: S) {
+        let (op, d) = (self.op, self.op.head_dim);
+        let numbers = 2 * op.temporal_pairs;
+        let turns = |row: usize| &self.rotations[row * numbers..][..numbers];
+        let own = turns(op.max_history + self.f);
+        // Conjugating is a product with this.
+        let mut signs = [1.0; MAX_LANES];
+        signs.as_chunks_mut::<2>().0.fill([1.0, -1.0]);
+        let signs = s.load(&signs[..S::LANES]);
+        for (j, turned) in self.turned.chunks_exact_mut(d).enumerate().take(self.history) {
+            let slot = (self.frames[j] as usize).min(op.slots - 1);
+            let mean = &self.means[(slot * op.heads + self.head) * d..][..d];
+            let key = turns(j);
+            turned.copy_from_slice(mean);
+            vectors(
+                s,
+                numbers,
+                #[inline(always)]
+                |at, n| {
+                    let by = s.turn(s.load(&key[at..at + n]), s.mul(s.load(&own[at..at + n]), signs));
+                    s.store(&mut turned[at..at + n], s.turn(s.load(&mean[at..at + n]), by));
+                },
+            );
+        }
+    }
+
+    /// Keeps the k largest scores of each lane: a larger one takes a place, and what was there moves on to the next.
+    #[inline(always)]
+    fn sort<S: Simd>(&mut self, s: S) {
+        self.best.fill(f32::NEG_INFINITY);
+        for row in self.scores.chunks_exact(self.width).take(self.history) {
+            for lanes in (0..self.width).step_by(S::LANES) {
+                let mut score = s.load(&row[lanes..lanes + S::LANES]);
+                for best in self.best.chunks_exact_mut(self.width) {
+                    let best = &mut best[lanes..lanes + S::LANES];
+                    let here = s.load(best);
+                    s.store(best, s.max(here, score));
+                    score = s.min(here, score);
+                }
+            }
+        }
+    }
+
+    /// Writes down the frames that reach each query's threshold, oldest first.
+    #[inline(always)]
+    fn collect<S: Simd>(&mut self, s: S) {
+        let (op, width) = (self.op, self.width);
+        // SAFETY: a query's head has one route, which one piece of work makes.
+        let route =
+            |query: usize| unsafe { self.routes.part(((self.row + query) * op.heads + self.head) * op.k, op.k) };
+        (0..self.queries).for_each(|query| route(query).fill(u32::MAX));
+        let mut kept = [0; VECTORS * MAX_LANES];
+        let thresholds = &self.best[(op.k - 1) * width..][..width];
+        for (j, row) in self.scores.chunks_exact(width).enumerate().take(self.history) {
+            for first in (0..self.queries).step_by(S::LANES) {
+                let lanes = first..first + S::LANES;
+                let mut reached = s.at_least(s.load(&row[lanes.clone()]), s.load(&thresholds[lanes]));
+                while reached != 0 {
+                    let query = first + reached.trailing_zeros() as usize;
+                    reached &= reached - 1;
+                    if query < self.queries {
+                        if let Some(place) = route(query).get_mut(kept[query]) {
+                            *place = j as u32;
+                        }
+                        kept[query] += 1;
+                    }
+                }
+            }
+        }
+        for (query, kept) in kept.iter().enumerate().take(self.queries) {
+            if *kept != op.k.min(self.history) {
+                // Equal scores at the threshold.
+                choose(op, |j| self.scores[j * width + query], self.history, route(query));
+            }
+        }
+    }
+}
+
+/// Whether a route always keeps a frame.
+fn forced(op: &Route, history: usize, j: usize) -> bool {
+    j < op.force_sink || j + op.force_recent >= history
+}
+
+/// Keeps the k best rows, in ascending order: the definition, for the rare query whose scores do not tell frames apart.
+#[cold]
 fn choose(op: &Route, score: impl Fn(usize) -> f32, history: usize, route: &mut [u32]) {
-    let forced = |j: usize| j < op.force_sink || j + op.force_recent >= history;
     route.fill(u32::MAX);
     // The route so far, best first. Stable insertion: an equal, younger frame never displaces an older one.
     let mut kept = 0;
     for j in 0..history {
-        let better = |other: u32| match (forced(j), forced(other as usize)) {
+        let better = |other: u32| match (forced(op, history, j), forced(op, history, other as usize)) {
             (false, false) => score(j) > score(other as usize),
             (here, there) => here && !there,
         };
@@ -94,27 +237,6 @@ fn choose(op: &Route, score: impl Fn(usize) -> f32, history: usize, route: &mut 
         }
     }
     route[..kept].sort_unstable();
-}
-
-/// Products of all turned means with all queries.
-struct Score<'a> {
-    left: Left<'a>,
-    transposed: &'a [f32],
-    width: usize,
-    scores: &'a mut [f32],
-}
-
-impl Kernel for Score<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut scores = Scores(self.scores);
-        match self.width / S::LANES {
-            1 => tile::multiply::<S, 1>(s, self.left, self.transposed, &mut scores),
-            _ => tile::multiply::<S, 2>(s, self.left, self.transposed, &mut scores),
-        }
-    }
 }
 
 struct Scores<'a>(&'a mut [f32]);

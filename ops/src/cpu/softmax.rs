@@ -9,6 +9,7 @@ use super::{
     context::Split,
     math,
     simd::{Kernel, Level, MAX_LANES, Simd, vectors},
+    single::{Rows, Single},
     tile::{self, Finish, Left, Right, VECTORS},
 };
 
@@ -23,11 +24,16 @@ pub(crate) fn tile_width(queries: usize, level: Level) -> usize {
     tile::vectors_at(0, queries, level.lanes()) * level.lanes()
 }
 
-/// Words of scratch of a tile: transposed queries twice, sums, scores, and a copy of values that are not whole vectors.
+/// A source that at most one in so many of a tile's lanes sees is taken query by query: a score alone costs about twice what it
+/// does in a full tile.
+const FEW: usize = 2;
+
+/// Words of scratch of a tile: transposed queries twice, sums, a query's turn and the query turned, scores, and a copy of values
+/// that are not whole vectors.
 pub(crate) fn tile_words(queries: usize, head_dim: usize, level: Level) -> usize {
     let width = tile_width(queries, level);
     let padded = head_dim.next_multiple_of(level.lanes());
-    width * (2 * head_dim + padded + KEYS) + if padded == head_dim { 0 } else { KEYS * padded }
+    width * (2 * head_dim + padded + KEYS) + 2 * padded + if padded == head_dim { 0 } else { KEYS * padded }
 }
 
 /// Queries of a tile, and where their outputs go.
@@ -81,6 +87,10 @@ impl Attend<'_, '_> {
     fn attend<S: Simd, const V: usize>(self, s: S) {
         let mut state = State::<S, V>::new(s, self.tile);
         for source in self.sources {
+            if source.mask.count_ones() as usize * FEW <= V * S::LANES {
+                state.absorb_singly(source);
+                continue;
+            }
             if let Some((own, key)) = source.turn {
                 state.turn(own, key);
             }
@@ -93,6 +103,8 @@ impl Attend<'_, '_> {
 /// A tile's softmax so far. Matrices of `V` vectors a row have a lane for each query.
 struct State<'a, S: Simd, const V: usize> {
     s: S,
+    /// The tile's queries as they came, `dim` apart.
+    rows: &'a [f32],
     y: &'a Split<'a, f32>,
     at: usize,
     queries: usize,
@@ -106,12 +118,14 @@ struct State<'a, S: Simd, const V: usize> {
     scores: &'a mut [f32],
     /// Sums of values, a row of whole vectors for each query.
     sums: &'a mut [f32],
+    /// 1 / sqrt(head_dim) in all directions: what a query alone is turned by [head_dim / 2, 2]; then the query turned.
+    alone: &'a mut [f32],
     /// Values in whole vectors, where they do not come that way.
     copy: &'a mut [f32],
-    /// Largest score so far.
-    top: [S::F; V],
+    /// Largest score so far of each query.
+    top: [f32; VECTORS * MAX_LANES],
     /// Sum of weights relative to it.
-    total: [S::F; V],
+    total: [f32; VECTORS * MAX_LANES],
 }
 
 impl<'a, S: Simd, const V: usize> State<'a, S, V> {
@@ -121,11 +135,15 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         let (q, rest) = tile.scratch.split_at_mut(d * width);
         let (turned, rest) = rest.split_at_mut(d * width);
         let (scores, rest) = rest.split_at_mut(KEYS * width);
-        let (sums, copy) = rest.split_at_mut(width * d.next_multiple_of(S::LANES));
+        let padded = d.next_multiple_of(S::LANES);
+        let (sums, rest) = rest.split_at_mut(width * padded);
         sums.fill(0.0);
+        let (alone, copy) = rest.split_at_mut(2 * padded);
         // Lanes without a query repeat the last one; nobody reads them.
-        let row = |lane: usize| &tile.q[tile.at + lane.min(tile.queries - 1) * tile.dim..][..d];
+        let rows = &tile.q[tile.at..];
+        let row = |lane: usize| &rows[lane.min(tile.queries - 1) * tile.dim..][..d];
         let scale = 1.0 / s.sqrt(d as f32);
+        alone[..d].as_chunks_mut::<2>().0.fill([scale, 0.0]);
         for lane in (0..width).step_by(4) {
             let rows = [row(lane), row(lane + 1), row(lane + 2), row(lane + 3)];
             for (c, q) in q.chunks_exact_mut(width).enumerate() {
@@ -134,8 +152,8 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         }
         turned.copy_from_slice(q);
         let Tile { y, at, queries, head_dim, dim, .. } = tile;
-        let (top, total) = ([s.splat(f32::MIN); V], [s.splat(0.0); V]);
-        Self { s, y, at, queries, head_dim, dim, q, turned, scores, sums, copy, top, total }
+        let (top, total) = ([f32::MIN; VECTORS * MAX_LANES], [0.0; VECTORS * MAX_LANES]);
+        Self { s, rows, y, at, queries, head_dim, dim, q, turned, scores, sums, alone, copy, top, total }
     }
 
     /// Turns the queries' leading pairs by conj(key) * own.
@@ -166,7 +184,8 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         for first in (0..source.rows).step_by(KEYS) {
             let rows = KEYS.min(source.rows - first);
             let keys = Left::rows(&source.keys[first * dim..], rows, dim, d);
-            let mut scores = Scores { scores: &mut *self.scores, unseen: &unseen, top: self.top };
+            let top = core::array::from_fn(|v| s.load(&self.top[v * S::LANES..]));
+            let mut scores = Scores { scores: &mut *self.scores, unseen: &unseen, top };
             tile::multiply::<S, V>(s, keys, self.turned, &mut scores);
             let top = scores.top;
             let shrink = self.weigh(rows, top);
@@ -199,6 +218,37 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         }
     }
 
+    /// Takes a source into the softmax of each query that sees it, one at a time.
+    #[inline(always)]
+    fn absorb_singly(&mut self, source: Source<'_>) {
+        let (s, d) = (self.s, self.head_dim);
+        let padded = d.next_multiple_of(S::LANES);
+        let (turn, turned) = self.alone.split_at_mut(padded);
+        if let Some((own, key)) = source.turn {
+            let scale = 1.0 / s.sqrt(d as f32);
+            let turns = own.as_chunks::<2>().0.iter().zip(key.as_chunks::<2>().0);
+            for (turn, ([co, so], [ck, sk])) in turn.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
+                *turn = [(ck * co + sk * so) * scale, (ck * so - sk * co) * scale];
+            }
+        }
+        let rows = Rows { keys: source.keys, values: source.values, rows: source.rows, dim: self.dim, head_dim: d };
+        let mut left = source.mask;
+        while left != 0 {
+            let query = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let row = &self.rows[query * self.dim..][..d];
+            vectors(
+                s,
+                d,
+                #[inline(always)]
+                |at, n| s.store(&mut turned[at..at + n], s.turn(s.load(&row[at..at + n]), s.load(&turn[at..at + n]))),
+            );
+            let sums = &mut self.sums[query * padded..][..padded];
+            let mut single = Single { sums, top: &mut self.top[query], total: &mut self.total[query] };
+            single.absorb(s, turned, rows, &mut self.scores[..KEYS]);
+        }
+    }
+
     /// What is added to scores so that queries outside `mask` do not see them.
     #[inline(always)]
     fn unseen(&self, mask: u32) -> [S::F; V] {
@@ -219,18 +269,19 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         let s = self.s;
         let mut shrink = [0.0; VECTORS * MAX_LANES];
         for v in 0..V {
-            let factor = math::exp(s, s.sub(self.top[v], top[v]));
-            s.store(&mut shrink[v * S::LANES..(v + 1) * S::LANES], factor);
-            let mut total = s.mul(self.total[v], factor);
+            let lanes = v * S::LANES..(v + 1) * S::LANES;
+            let factor = math::exp(s, s.sub(s.load(&self.top[lanes.clone()]), top[v]));
+            s.store(&mut shrink[lanes.clone()], factor);
+            let mut total = s.mul(s.load(&self.total[lanes.clone()]), factor);
             for row in self.scores.chunks_exact_mut(V * S::LANES).take(rows) {
                 let scores = &mut row[v * S::LANES..(v + 1) * S::LANES];
                 let weight = math::exp(s, s.sub(s.load(scores), top[v]));
                 total = s.add(total, weight);
                 s.store(scores, weight);
             }
-            self.total[v] = total;
+            s.store(&mut self.total[lanes.clone()], total);
+            s.store(&mut self.top[lanes], top[v]);
         }
-        self.top = top;
         shrink
     }
 
@@ -238,11 +289,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
     #[inline(always)]
     fn finish(self) {
         let (s, d) = (self.s, self.head_dim);
-        let mut totals = [0.0; VECTORS * MAX_LANES];
-        for v in 0..V {
-            s.store(&mut totals[v * S::LANES..(v + 1) * S::LANES], self.total[v]);
-        }
-        let rows = self.sums.chunks_exact(d.next_multiple_of(S::LANES)).zip(totals).take(self.queries);
+        let rows = self.sums.chunks_exact(d.next_multiple_of(S::LANES)).zip(self.total).take(self.queries);
         for (query, (sums, total)) in rows.enumerate() {
             // SAFETY: a query's head belongs to one tile.
             let y = unsafe { self.y.part(self.at + query * self.dim, d) };

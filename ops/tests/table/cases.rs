@@ -265,6 +265,12 @@ fn attention(m: &mut Maker) {
     attention_case(m, Window { tokens: 1, heads: 1, head_dim: 2, pairs: 0, history: 0, ..base });
     attention_case(m, Window { tokens: 40, head_dim: 24, pairs: 0, ..base });
     attention_case(m, Window { tokens: 33, head_dim: 128, pairs: 22, history: 3, route: 1, ..base });
+    // Routes that few queries share, with whole and partial vectors of channels; and a frame that nearly all keep.
+    for head_dim in [6, 32, 40, 64] {
+        let few = Window { chunk: 2, slots: 22, max_history: 20, history: 19, route: 2, ..base };
+        attention_case(m, Window { tokens: 37, head_dim, pairs: 2, ..few });
+        attention_case(m, Window { tokens: 19, head_dim, pairs: 3, history: 3, ..few });
+    }
     // More keys a frame than one tile of keys, and enough work to be spread over threads.
     attention_case(m, Window { tokens: 150, slots: 3, max_history: 2, history: 2, ..base });
     attention_case(m, Window { tokens: 64, slots: 9, max_history: 8, history: 8, route: 2, ..base });

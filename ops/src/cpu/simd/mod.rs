@@ -81,6 +81,11 @@ pub(crate) trait Simd: Copy {
     /// Integers below 2^24 in magnitude as numbers.
     fn to_f(self, x: Self::I) -> Self::F;
 
+    /// In lane i the sum of all lanes of vector i; vectors from `LANES` on do not count.
+    fn sums(self, v: [Self::F; MAX_LANES]) -> Self::F;
+    /// A bit for each lane, whether a >= b.
+    fn at_least(self, a: Self::F, b: Self::F) -> u32;
+
     /// Starts to bring the cache line at `x` nearer; any address will do.
     #[inline(always)]
     fn prefetch<T>(self, x: *const T) {
@@ -110,6 +115,21 @@ pub(crate) trait Simd: Copy {
         while width > 0 {
             for i in 0..width {
                 lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+
+    /// The largest lane.
+    #[inline(always)]
+    fn top(self, v: Self::F) -> f32 {
+        let mut lanes = [0.0f32; MAX_LANES];
+        self.store(&mut lanes[..Self::LANES], v);
+        let mut width = Self::LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = if lanes[i] > lanes[i + width] { lanes[i] } else { lanes[i + width] };
             }
             width /= 2;
         }

@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::{Kernel, Simd};
+use super::{Kernel, MAX_LANES, Simd};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;
@@ -173,5 +173,28 @@ impl Simd for Neon {
     #[inline(always)]
     fn to_f(self, x: Self::I) -> Self::F {
         both!(vcvtq_f32_s32, x)
+    }
+
+    #[inline(always)]
+    fn sums(self, v: [Self::F; MAX_LANES]) -> Self::F {
+        let four = |v: &[Self::F]| {
+            // SAFETY: NEON is part of the target's baseline.
+            unsafe {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|i: usize| vaddq_f32(v[i].0, v[i].1));
+                vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))
+            }
+        };
+        (four(&v[..4]), four(&v[4..8]))
+    }
+
+    #[inline(always)]
+    fn at_least(self, a: Self::F, b: Self::F) -> u32 {
+        let bits = both!(vcgeq_f32, a, b);
+        let weights = [1u32, 2, 4, 8];
+        // SAFETY: `weights` has four elements; NEON is part of the target's baseline.
+        unsafe {
+            let weights = vld1q_u32(weights.as_ptr());
+            vaddvq_u32(vandq_u32(bits.0, weights)) | vaddvq_u32(vandq_u32(bits.1, weights)) << 4
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Lanes in plain Rust: eight, whatever the machine has, and no fused multiply-add, so that every machine computes the same bits.
 
-use super::Simd;
+use super::{MAX_LANES, Simd};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -134,5 +134,19 @@ impl Simd for Portable {
     #[inline(always)]
     fn to_f(self, x: Self::I) -> Self::F {
         x.map(|x| x as f32)
+    }
+
+    /// Neighbours first, like the others.
+    #[inline(always)]
+    fn sums(self, v: [Self::F; MAX_LANES]) -> Self::F {
+        core::array::from_fn(|i| {
+            let v = v[i];
+            ((v[0] + v[2]) + (v[1] + v[3])) + ((v[4] + v[6]) + (v[5] + v[7]))
+        })
+    }
+
+    #[inline(always)]
+    fn at_least(self, a: Self::F, b: Self::F) -> u32 {
+        (0..LANES).fold(0, |mask, i| mask | u32::from(a[i] >= b[i]) << i)
     }
 }

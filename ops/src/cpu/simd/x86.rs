@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Kernel, MAX_LANES, Simd};
 
 /// Proof that AVX2, FMA and F16C are there, and AVX-VNNI where it says so.
 #[derive(Clone, Copy)]
@@ -176,6 +176,29 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     fn to_f(self, x: __m256i) -> __m256 {
         proven!(_mm256_cvtepi32_ps(x))
     }
+
+    #[inline(always)]
+    fn sums(self, v: [__m256; MAX_LANES]) -> __m256 {
+        macro_rules! pair {
+            ($a:expr, $b:expr) => {
+                _mm256_castps_pd(_mm256_add_ps(_mm256_unpacklo_ps($a, $b), _mm256_unpackhi_ps($a, $b)))
+            };
+        }
+        macro_rules! four {
+            ($i:literal) => {{
+                let (low, high) = (pair!(v[$i], v[$i + 1]), pair!(v[$i + 2], v[$i + 3]));
+                let (even, odd) = (_mm256_unpacklo_pd(low, high), _mm256_unpackhi_pd(low, high));
+                _mm256_add_ps(_mm256_castpd_ps(even), _mm256_castpd_ps(odd))
+            }};
+        }
+        let (a, b) = proven!((four!(0), four!(4)));
+        proven!(_mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b)))
+    }
+
+    #[inline(always)]
+    fn at_least(self, a: __m256, b: __m256) -> u32 {
+        proven!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(a, b))) as u32
+    }
 }
 
 impl<const VNNI: bool> Simd for Avx512<VNNI> {
@@ -298,5 +321,39 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     #[inline(always)]
     fn to_f(self, x: __m512i) -> __m512 {
         proven!(_mm512_cvtepi32_ps(x))
+    }
+
+    #[inline(always)]
+    fn sums(self, v: [__m512; MAX_LANES]) -> __m512 {
+        macro_rules! pair {
+            ($a:expr, $b:expr) => {
+                _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps($a, $b), _mm512_unpackhi_ps($a, $b)))
+            };
+        }
+        macro_rules! four {
+            ($i:literal) => {{
+                let (low, high) = (pair!(v[$i], v[$i + 1]), pair!(v[$i + 2], v[$i + 3]));
+                let (even, odd) = (_mm512_unpacklo_pd(low, high), _mm512_unpackhi_pd(low, high));
+                _mm512_add_ps(_mm512_castpd_ps(even), _mm512_castpd_ps(odd))
+            }};
+        }
+        // Quarters of a vector: even and odd ones of two vectors, twice.
+        macro_rules! halve {
+            ($a:expr, $b:expr) => {{
+                let (a, b) = ($a, $b);
+                _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b))
+            }};
+        }
+        proven!(halve!(halve!(four!(0), four!(4)), halve!(four!(8), four!(12))))
+    }
+
+    #[inline(always)]
+    fn at_least(self, a: __m512, b: __m512) -> u32 {
+        u32::from(proven!(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b)))
+    }
+
+    #[inline(always)]
+    fn top(self, v: __m512) -> f32 {
+        proven!(_mm512_reduce_max_ps(v))
     }
 }
