@@ -122,18 +122,21 @@ fn measure_both(args: &AttentionArgs, model: &Model<'_>, keep: usize, stop: &Sto
         stop.check()?;
         rounds.push([measure(&mut dense)?, measure(&mut routed)?]);
     }
-    let median = |of: &dyn Fn([Way; 2]) -> f64| median_p95(&rounds.iter().copied().map(of).collect::<Vec<_>>()).0;
-    let way = |of: &dyn Fn([Way; 2], fn(&Way) -> f64) -> f64| Way {
-        attention: median(&|round| of(round, |way| way.attention)),
-        denoise: median(&|round| of(round, |way| way.denoise)),
-    };
     Ok(Shape {
         picture: model.config().picture(),
         tokens: model.config().dit.tokens_per_frame(),
-        dense: way(&|[dense, _], of| of(&dense)),
-        routed: way(&|[_, routed], of| of(&routed)),
-        faster: way(&|[dense, routed], of| of(&dense) / of(&routed)),
+        dense: medians(rounds.iter().map(|[dense, _]| *dense)),
+        routed: medians(rounds.iter().map(|[_, routed]| *routed)),
+        faster: medians(rounds.iter().map(|[dense, routed]| Way {
+            attention: dense.attention / routed.attention,
+            denoise: dense.denoise / routed.denoise,
+        })),
     })
+}
+
+fn medians(ways: impl Iterator<Item = Way>) -> Way {
+    let (attention, denoise): (Vec<f64>, Vec<f64>) = ways.map(|way| (way.attention, way.denoise)).unzip();
+    Way { attention: median_p95(&attention).0, denoise: median_p95(&denoise).0 }
 }
 
 /// A session that has played until its history was full.
