@@ -60,6 +60,7 @@ impl Preset {
             actions: info.actions.clone(),
             events: info.events.clone(),
             event_tokens: 4,
+            text: None,
             latent_mean: vec![0.0; channels],
             latent_std: vec![1.0; channels],
         };

@@ -148,7 +148,10 @@ fn demo(b: &mut Bench) {
     }
     b.attention("attention 256 tokens x 8 frames, 2 heads of 128", [256, 7, 2, 128, 0]);
     let (q, k, v, y) = (b.buffer(16 * 192), b.buffer(4 * 192), b.buffer(4 * 192), b.buffer(16 * 192));
-    b.add("cross_attention 16 x 4", CrossAttention { q, k, v, y, rows: 16, context: 4, heads: 6, head_dim: 32 });
+    b.add(
+        "cross_attention 16 x 4",
+        CrossAttention { q, k, v, offsets: None, y, rows: 16, context: 4, heads: 6, head_dim: 32 },
+    );
     let (x, y, modulation) = (b.buffer(16 * 192), b.buffer(16 * 192), b.buffer(6 * 192));
     let scale = Scale::Modulation { modulation, vectors: 6, shift: 0, scale: 1 };
     b.add("layer_norm 16 x 192", LayerNorm { x, y, rows: 16, dim: 192, rows_per_frame: 16, eps: 1e-6, scale });

@@ -51,6 +51,8 @@ pub enum ConfigError {
 pub enum Family {
     /// A small causal Wan-type DiT with action and event conditions, and a TAEHV codec.
     World,
+    /// A causal Wan 2.1 text-to-video DiT. `codec` tells the size of its pictures; its weights are not in the file.
+    Wan,
 }
 
 /// Everything the `causeway` JSON holds.
@@ -119,10 +121,23 @@ pub struct DitConfig {
     pub events: Vec<String>,
     /// Context rows for each event.
     pub event_tokens: usize,
+    /// Text condition, which takes the place of actions and events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextConfig>,
     /// Per-channel mean of the codec's latents.
     pub latent_mean: Vec<f32>,
     /// Per-channel standard deviation of the codec's latents.
     pub latent_std: Vec<f32>,
+}
+
+/// The text condition (spec 1.4, step 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextConfig {
+    /// Features of a text embedding.
+    pub dim: usize,
+    /// Rows that a prompt is padded to with zeros.
+    pub length: usize,
 }
 
 /// Shape of one latent frame.
@@ -281,6 +296,10 @@ impl ModelConfig {
         }
         text("name", &self.name)?;
         self.dit.validate()?;
+        let (family, has_text) = (self.family, self.dit.text.is_some());
+        check("family", format!("{family:?}"), has_text == (family == Family::Wan), || {
+            "Wan with `dit.text`, World without".to_owned()
+        })?;
         self.codec.validate()?;
         let channels = self.dit.latent.channels;
         check("codec.channels", self.codec.channels, self.codec.channels == channels, || {
@@ -289,6 +308,7 @@ impl ModelConfig {
         self.schedule.validate()?;
         self.history.validate(self.dit.chunk)?;
         if let Some(start) = &self.start {
+            check("start", "given", family == Family::World, || "none in this family".to_owned())?;
             start.validate(self.dit.events.len())?;
         }
         positive("fps", self.fps, 1000.0)
@@ -356,6 +376,13 @@ impl DitConfig {
         self.validate_latents()?;
         within("dit.chunk", self.chunk, 1, 64)?;
         number("dit.rope_theta", self.rope_theta, self.rope_theta >= 1.0 && self.rope_theta <= 1e9, "from 1 to 1e9")?;
+        if let Some(text) = &self.text {
+            within("dit.text.dim", text.dim, 1, 65_536)?;
+            within("dit.text.length", text.length, 1, 4096)?;
+            within("the number of dit.actions", self.actions.len(), 0, 0)?;
+            within("the number of dit.events", self.events.len(), 0, 0)?;
+            return within("dit.event_tokens", self.event_tokens, 0, 0);
+        }
         names("dit.actions", &self.actions)?;
         names("dit.events", &self.events)?;
         within("dit.event_tokens", self.event_tokens, 1, 512)

@@ -18,7 +18,7 @@
 //! * `gpu`: sessions on wgpu.
 //!
 //! # Limits
-//! One family (`world`); codecs that keep the frame rate; activations and the KV ring in `f32`.
+//! Sessions of one family (`world`), [`Rollout`] for `wan`; codecs that keep the frame rate; activations and the KV ring in `f32`.
 //!
 //! # Safety
 //! `unsafe` appears only where a file is mapped; the mapped bytes are checked before use and must not be changed by others while
@@ -29,11 +29,15 @@ extern crate alloc;
 pub mod clock;
 pub mod config;
 pub mod file;
+#[cfg(feature = "std")]
+pub mod import;
 pub mod model;
+pub mod rollout;
 pub mod session;
 
 pub use config::ModelConfig;
 pub use file::{FileError, Model};
+pub use rollout::{Rollout, RolloutError, RolloutOptions};
 pub use session::{
     BackendChoice, Budget, EventTime, Frame, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start,
 };

@@ -84,6 +84,10 @@ fn fetch_query(query: u32, column: u32) -> vec4<f32> {
     return vec4<f32>(turn(row, column * 2u, value.xy), turn(row, column * 2u + 1u, value.zw));
 }
 
+fn offset(key: u32) -> f32 {
+    return 0.0;
+}
+
 fn visible(query: u32) -> bool {
     return own || (chosen[query * 8u + frame_row / 32u] >> (frame_row % 32u) & 1u) == 1u;
 }

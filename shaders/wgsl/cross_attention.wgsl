@@ -14,13 +14,15 @@ struct Node {
     head_dim: u32,
     /// 1 / sqrt(head_dim).
     scale: f32,
+    has_offsets: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
 @group(1) @binding(1) var<storage, read> q: array<vec2<f32>>;
 @group(1) @binding(2) var<storage, read> k: array<vec2<f32>>;
 @group(1) @binding(3) var<storage, read> v: array<vec2<f32>>;
-@group(1) @binding(4) var<storage, read_write> y: array<vec2<f32>>;
+@group(1) @binding(4) var<storage, read> offsets: array<f32>;
+@group(1) @binding(5) var<storage, read_write> y: array<vec2<f32>>;
 
 fn fetch_query(query: u32, column: u32) -> vec4<f32> {
     return fetch_plain_query(query, column);
@@ -34,6 +36,13 @@ fn fetch_key(key: u32, column: u32) -> vec4<f32> {
 fn fetch_value(key: u32, column: u32) -> vec4<f32> {
     let at = pairs(key, column);
     return trim(column, v[at.x], v[at.y]);
+}
+
+fn offset(key: u32) -> f32 {
+    if node.has_offsets == 0u {
+        return 0.0;
+    }
+    return offsets[key];
 }
 
 fn visible(query: u32) -> bool {

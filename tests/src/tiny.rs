@@ -33,6 +33,7 @@ pub fn tiny_config() -> ModelConfig {
             actions: names(&["forward", "back", "left", "right", "attack"]),
             events: names(&["daylight", "amber", "night"]),
             event_tokens: 4,
+            text: None,
             latent_mean: vec![0.1, -0.2, 0.0, 0.3],
             latent_std: vec![1.0, 0.8, 1.2, 0.9],
         },

@@ -46,6 +46,7 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
                 values: &values[from..],
                 rows: op.tokens,
                 turn: Some((turns(op.max_history + f), turns(visible))),
+                offsets: None,
                 mask,
             }
         };
@@ -89,6 +90,8 @@ pub(crate) fn cross_attention(op: &CrossAttention, cx: &Context<'_>) {
     let [q, k, v] = [op.q, op.k, op.v].map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared access.
     let y = unsafe { cx.write::<f32>(op.y) };
+    // SAFETY: declared access.
+    let offsets = op.offsets.map(|id| unsafe { cx.read::<f32>(id) });
     let dim = op.heads * op.head_dim;
     let (level, scratch) = (cx.level, cx.scratch);
     let y = Split::new(&mut y[..op.rows * dim]);
@@ -106,7 +109,8 @@ pub(crate) fn cross_attention(op: &CrossAttention, cx: &Context<'_>) {
             dim,
             scratch: loan.as_mut_slice(),
         };
-        let source = Source { keys: &k[from..], values: &v[from..], rows: op.context, turn: None, mask: u32::MAX };
+        let (keys, values) = (&k[from..], &v[from..]);
+        let source = Source { keys, values, rows: op.context, turn: None, offsets, mask: u32::MAX };
         level.run(Attend { tile, sources: &mut core::iter::once(source) });
     });
 }

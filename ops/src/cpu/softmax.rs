@@ -60,6 +60,8 @@ pub(crate) struct Source<'a> {
     pub(crate) rows: usize,
     /// Rotations (cos, sin) of the queries' and of the keys' frame.
     pub(crate) turn: Option<(&'a [f32], &'a [f32])>,
+    /// Added to the scores of each row.
+    pub(crate) offsets: Option<&'a [f32]>,
     /// The queries that see them, a bit each.
     pub(crate) mask: u32,
 }
@@ -87,7 +89,8 @@ impl Attend<'_, '_> {
     fn attend<S: Simd, const V: usize>(self, s: S) {
         let mut state = State::<S, V>::new(s, self.tile);
         for source in self.sources {
-            if source.mask.count_ones() as usize * FEW <= V * S::LANES {
+            // A row's offset is added to whole tiles only.
+            if source.offsets.is_none() && source.mask.count_ones() as usize * FEW <= V * S::LANES {
                 state.absorb_singly(source);
                 continue;
             }
@@ -187,7 +190,10 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
             let top = core::array::from_fn(|v| s.load(&self.top[v * S::LANES..]));
             let mut scores = Scores { scores: &mut *self.scores, unseen: &unseen, top };
             tile::multiply::<S, V>(s, keys, self.turned, &mut scores);
-            let top = scores.top;
+            let mut top = scores.top;
+            if let Some(offsets) = source.offsets {
+                top = self.offset(&offsets[first..first + rows]);
+            }
             let shrink = self.weigh(rows, top);
             let values = &source.values[first * dim..];
             let values = if padded == d {
@@ -247,6 +253,22 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
             let mut single = Single { sums, top: &mut self.top[query], total: &mut self.total[query] };
             single.absorb(s, turned, rows, &mut self.scores[..KEYS]);
         }
+    }
+
+    /// Adds one offset to each row of scores; returns the new largest ones.
+    #[inline(always)]
+    fn offset(&mut self, offsets: &[f32]) -> [S::F; V] {
+        let s = self.s;
+        let mut top: [S::F; V] = core::array::from_fn(|v| s.load(&self.top[v * S::LANES..]));
+        for (row, &offset) in self.scores.chunks_exact_mut(V * S::LANES).zip(offsets) {
+            for v in 0..V {
+                let score = &mut row[v * S::LANES..(v + 1) * S::LANES];
+                let sum = s.add(s.load(score), s.splat(offset));
+                top[v] = s.max(top[v], sum);
+                s.store(score, sum);
+            }
+        }
+        top
     }
 
     /// What is added to scores so that queries outside `mask` do not see them.

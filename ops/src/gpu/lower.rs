@@ -380,6 +380,7 @@ fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
         .buffer("q", op.q)
         .buffer("k", op.k)
         .buffer("v", op.v)
+        .maybe("offsets", "has_offsets", op.offsets.map(Source::Buffer))
         .buffer("y", op.y)
         .set("rows", op.rows)
         .set("context", op.context)

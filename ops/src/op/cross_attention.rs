@@ -3,7 +3,9 @@
 use super::{Access, Check, Operator};
 use crate::plan::{BufferId, Cost, PlanError};
 
-/// Softmax(q.k / sqrt(d)) v over `context` rows shared by all tokens.
+/// Softmax(q.k / sqrt(d) + offset) v over `context` rows shared by all tokens.
+///
+/// Offsets let one row stand for n equal ones (ln n: padded text, spec 1.4) or for none (-1e30).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossAttention {
     /// Queries [rows, dim].
@@ -12,6 +14,8 @@ pub struct CrossAttention {
     pub k: BufferId,
     /// Context values [context, dim].
     pub v: BufferId,
+    /// Added to the scores of each context row [context].
+    pub offsets: Option<BufferId>,
     /// Output [rows, dim].
     pub y: BufferId,
     /// Query rows.
@@ -30,7 +34,7 @@ impl Operator for CrossAttention {
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
-        for id in [self.q, self.k, self.v] {
+        for id in [self.q, self.k, self.v].into_iter().chain(self.offsets) {
             visit(id, Access::Read);
         }
         visit(self.y, Access::Write);
@@ -42,6 +46,9 @@ impl Operator for CrossAttention {
         check.buffer(self.q, self.rows * dim)?;
         check.buffer(self.k, self.context * dim)?;
         check.buffer(self.v, self.context * dim)?;
+        if let Some(offsets) = self.offsets {
+            check.buffer(offsets, self.context)?;
+        }
         check.buffer(self.y, self.rows * dim)
     }
 

@@ -199,7 +199,8 @@ impl<'a> Machine<'a> {
             let at = row * dim + head * op.head_dim;
             let span = |j: usize| j * dim + head * op.head_dim..j * dim + (head + 1) * op.head_dim;
             let q = &self.f(op.q)[at..at + op.head_dim];
-            let score = |j| dot(q, &self.f(op.k)[span(j)]) / (op.head_dim as f64).sqrt();
+            let offset = |j: usize| op.offsets.map_or(0.0, |offsets| self.f(offsets)[j]);
+            let score = |j| dot(q, &self.f(op.k)[span(j)]) / (op.head_dim as f64).sqrt() + offset(j);
             let scores: Vec<f64> = (0..op.context).map(score).collect();
             let values: Vec<&[f64]> = (0..op.context).map(|j| &self.f(op.v)[span(j)]).collect();
             mix(&scores, &values, &mut y[at..at + op.head_dim]);

@@ -333,17 +333,24 @@ fn cross_attention(m: &mut Maker) {
         [[1, 1, 1, 2], [16, 4, 2, 32], [5, 7, 3, 6], [33, 40, 2, 24], [17, 300, 1, 128], [64, 64, 6, 32]]
     {
         let dim = heads * head_dim;
-        let op = CrossAttention {
-            q: m.random("q", rows * dim, 3.0),
-            k: m.random("k", context * dim, 1.5),
-            v: m.random("v", context * dim, 1.0),
-            y: m.random("y", rows * dim, 1.0),
-            rows,
-            context,
-            heads,
-            head_dim,
-        };
-        m.case(op, Params::default(), 1e-5);
+        for with_offsets in [false, true] {
+            // Rows that stand for several, and the last one (of more than one) for none.
+            let none = |row| row > 0 && row + 1 == context;
+            let offset = |row: usize| if none(row) { -1e30 } else { (1.0 + row as f32).ln() };
+            let offsets: Vec<f32> = (0..context).map(offset).collect();
+            let op = CrossAttention {
+                q: m.random("q", rows * dim, 3.0),
+                k: m.random("k", context * dim, 1.5),
+                v: m.random("v", context * dim, 1.0),
+                offsets: with_offsets.then(|| m.numbers("offsets", &offsets)),
+                y: m.random("y", rows * dim, 1.0),
+                rows,
+                context,
+                heads,
+                head_dim,
+            };
+            m.case(op, Params::default(), 1e-5);
+        }
     }
 }
 
@@ -501,7 +508,8 @@ fn by_size(m: &mut Maker) {
     convolution(m, DType::F16, Conv { size: [32, 34], upsample: true, channels: [4, 0], ..conv });
     let (q, k, v) = (m.random("q", 9 * 48, 3.0), m.random("k", 20 * 48, 1.5), m.random("v", 20 * 48, 1.0));
     let y = m.random("y", 9 * 48, 1.0);
-    m.case(CrossAttention { q, k, v, y, rows: 9, context: 20, heads: 1, head_dim: 48 }, Params::default(), 1e-5);
+    let op = CrossAttention { q, k, v, offsets: None, y, rows: 9, context: 20, heads: 1, head_dim: 48 };
+    m.case(op, Params::default(), 1e-5);
     attention_case(
         m,
         Window {

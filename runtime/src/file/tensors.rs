@@ -15,6 +15,7 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
             dit(&mut list, &config.dit);
             taehv(&mut list, &config.codec);
         }
+        Family::Wan => dit(&mut list, &config.dit),
     }
     if let Some(start) = &config.start {
         let latent = config.dit.latent;
@@ -50,12 +51,18 @@ impl List {
 fn dit(list: &mut List, c: &DitConfig) {
     let dim = c.dim;
     list.layer("dit.patch_embedding", &[dim, c.in_channels(), c.patch[0], c.patch[1], c.patch[2]]);
-    for (name, inputs) in [("time_embedding", c.freq_dim), ("action_embedding", c.actions.len())] {
+    let condition = match &c.text {
+        Some(text) => ("text_embedding", text.dim),
+        None => ("action_embedding", c.actions.len()),
+    };
+    for (name, inputs) in [("time_embedding", c.freq_dim), condition] {
         list.layer(&format!("dit.{name}.0"), &[dim, inputs]);
         list.layer(&format!("dit.{name}.2"), &[dim, dim]);
     }
     list.layer("dit.time_projection.1", &[6 * dim, dim]);
-    list.add("dit.event_embedding", &[c.events.len(), c.event_tokens, dim]);
+    if c.text.is_none() {
+        list.add("dit.event_embedding", &[c.events.len(), c.event_tokens, dim]);
+    }
     for block in 0..c.layers {
         let block = format!("dit.blocks.{block}");
         list.add(format!("{block}.modulation"), &[1, 6, dim]);

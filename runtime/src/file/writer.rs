@@ -76,8 +76,37 @@ impl<W: Write> Writer<W> {
     /// `WriteOrder` if `name` is not next or the count is wrong, `NotFinite`, `TooLargeForF16`, `Io`.
     pub fn put(&mut self, name: &str, values: &[f32]) -> Result<(), FileError> {
         let spec = self.expect(name, values.len())?;
-        let (data, scales) = encode(spec, values)?;
+        let (data, scales) = encode(spec, 0, values)?;
         self.put_bytes(&data, &scales)
+    }
+
+    /// As [`Writer::put`], for a tensor that need not be in memory as a whole: `fill(start, values)` gives the values from
+    /// `start` on, up to 2^18 (a multiple of every block size) at a time.
+    ///
+    /// # Errors
+    /// As [`Writer::put`], and those of `fill`.
+    pub fn put_with<E: From<FileError>>(
+        &mut self,
+        name: &str,
+        mut fill: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        const SLAB: usize = 1 << 18;
+        let count = self.next().map_or(0, |spec| spec.shape.iter().product());
+        let spec = self.expect(name, count)?.clone();
+        let (mut values, mut scales, mut length) = (vec![0.0; SLAB.min(count)], Vec::new(), 0);
+        for start in (0..count).step_by(SLAB) {
+            let values = &mut values[..SLAB.min(count - start)];
+            fill(start, values)?;
+            let (data, own) = encode(&spec, start, values)?;
+            write(&mut self.sink, &data)?;
+            length += data.len();
+            scales.extend(own);
+        }
+        pad(&mut self.sink, length)?;
+        write(&mut self.sink, &scales)?;
+        pad(&mut self.sink, scales.len())?;
+        self.written += 1;
+        Ok(())
     }
 
     /// Stores a tensor of another model: as it is where it has the announced type, converted otherwise.
@@ -121,7 +150,7 @@ impl<W: Write> Writer<W> {
     fn put_bytes(&mut self, data: &[u8], scales: &[u8]) -> Result<(), FileError> {
         for part in [data, scales] {
             write(&mut self.sink, part)?;
-            write(&mut self.sink, &[0; ALIGN][..padding(part.len())])?;
+            pad(&mut self.sink, part.len())?;
         }
         self.written += 1;
         Ok(())
@@ -285,10 +314,11 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Data and scales of `values` in the type of `spec`.
-fn encode(spec: &TensorSpec, values: &[f32]) -> Result<(Vec<u8>, Vec<u8>), FileError> {
+/// Data and scales of `values`, which begin at value `start`, in the type of `spec`.
+fn encode(spec: &TensorSpec, start: usize, values: &[f32]) -> Result<(Vec<u8>, Vec<u8>), FileError> {
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-        return Err(FileError::NotFinite { name: spec.name.clone(), index, value: values[index] });
+        let name = spec.name.clone();
+        return Err(FileError::NotFinite { name, index: start + index, value: values[index] });
     }
     let (mut data, mut scales) = (Vec::new(), Vec::new());
     match spec.dtype {
@@ -296,7 +326,8 @@ fn encode(spec: &TensorSpec, values: &[f32]) -> Result<(Vec<u8>, Vec<u8>), FileE
         DType::F16 => {
             let halves: Vec<f16> = HalfFloatVecExt::from_f32_slice(values);
             if let Some(index) = halves.iter().position(|half| half.is_infinite()) {
-                return Err(FileError::TooLargeForF16 { name: spec.name.clone(), index, value: values[index] });
+                let name = spec.name.clone();
+                return Err(FileError::TooLargeForF16 { name, index: start + index, value: values[index] });
             }
             data.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
         }
@@ -304,6 +335,11 @@ fn encode(spec: &TensorSpec, values: &[f32]) -> Result<(Vec<u8>, Vec<u8>), FileE
         DType::Q4 => quantise_q4(values, &mut data, &mut scales),
     }
     Ok((data, scales))
+}
+
+/// Fills up to the next multiple of 64 after `length` bytes.
+fn pad(sink: &mut impl Write, length: usize) -> Result<(), FileError> {
+    write(sink, &[0; ALIGN][..padding(length)])
 }
 
 fn write(sink: &mut impl Write, bytes: &[u8]) -> Result<(), FileError> {

@@ -35,12 +35,33 @@ pub struct Dit<'a> {
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, pairs, 2].
     pub rotations: BufferId,
-    /// Action vectors [chunk, actions].
-    pub actions: BufferId,
-    /// Event mixing weights [events].
-    pub events: BufferId,
+    /// What the stream is conditioned on.
+    pub condition: Condition,
     /// Last committed latent frame, where the model reads it.
     pub previous: Option<BufferId>,
+}
+
+/// What a stream is conditioned on, beside its own past: inputs that the host writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A small world's.
+    World {
+        /// Action vectors [chunk, actions].
+        actions: BufferId,
+        /// Event mixing weights [events].
+        events: BufferId,
+    },
+    /// A text-to-video model's. Its timesteps may differ from frame to frame.
+    Text {
+        /// Text embeddings and, after them, rows of zeros [rows, text dim].
+        text: BufferId,
+        /// Logarithm of how many rows each of them stands for [rows]: padding is one row (spec 1.4).
+        offsets: BufferId,
+        /// Timestep sinusoids [chunk, freq_dim].
+        sinusoids: BufferId,
+        /// Rows of both.
+        rows: usize,
+    },
 }
 
 /// What a forward pass is for.
@@ -54,11 +75,11 @@ enum Purpose {
 
 impl<'a> Dit<'a> {
     /// Declares the stream's state: a ring of `max_history` visible frames and room for the chunk in flight; `route` frames
-    /// kept a query, 0 for all.
-    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, max_history: usize, route: usize) -> Self {
+    /// kept a query, 0 for all; `text_rows` rows of text, where the model reads text.
+    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, max_history: usize, route: usize, text_rows: usize) -> Self {
         let slots = max_history + config.chunk;
         let row = config.tokens_per_frame() * config.dim;
-        let context = config.event_tokens * config.dim;
+        let context = if config.text.is_some() { text_rows } else { config.event_tokens } * config.dim;
         let layers = (0..config.layers)
             .map(|n| Layer {
                 ring_k: b.state(format!("ring_k.{n}"), slots * row),
@@ -69,6 +90,19 @@ impl<'a> Dit<'a> {
             })
             .collect();
         let visible = max_history + config.chunk;
+        let mut input = |name: &str, len| b.buffer(name, Element::F32, len, BufferKind::Input);
+        let condition = match &config.text {
+            Some(text) => Condition::Text {
+                text: input("text", text_rows * text.dim),
+                offsets: input("text_offsets", text_rows),
+                sinusoids: input("sinusoids", config.chunk * config.freq_dim),
+                rows: text_rows,
+            },
+            None => Condition::World {
+                actions: input("actions", config.chunk * config.actions.len()),
+                events: input("events", config.events.len()),
+            },
+        };
         Self {
             layers,
             slots,
@@ -78,25 +112,41 @@ impl<'a> Dit<'a> {
             grid: b.constant("rope_grid", spatial_rotations(config)),
             frames: b.buffer("frames", Element::U32, visible, BufferKind::Input),
             rotations: b.buffer("rotations", Element::F32, visible * config.rope_dims()[0], BufferKind::Input),
-            actions: b.buffer("actions", Element::F32, config.chunk * config.actions.len(), BufferKind::Input),
-            events: b.buffer("events", Element::F32, config.events.len(), BufferKind::Input),
+            condition,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
             config,
         }
     }
 
-    /// Emits the cross-attention keys and values of the event mix in force, for all layers.
+    /// Emits the cross-attention keys and values of the event mix or text in force, for all layers.
     pub fn condition(&self, b: &mut PlanBuilder) {
-        let c = self.config;
-        let (rows, dim) = (c.event_tokens, c.dim);
-        let table = b.weight("dit.event_embedding", &[c.events.len(), rows, dim], WeightRole::Vector);
-        let context = b.scratch("context", rows * dim);
-        b.push(Embed { mix: self.events, weight: table, y: context, entries: c.events.len(), len: rows * dim });
+        let dim = self.config.dim;
+        let (context, rows) = self.context(b);
         for (n, layer) in self.layers.iter().enumerate() {
             let at = format!("dit.blocks.{n}.cross_attn");
             dense(&format!("{at}.k"), rows, dim, dim).write(b, context, layer.cross_k);
             self.norm(b, &format!("{at}.norm_k"), layer.cross_k, rows, None);
             dense(&format!("{at}.v"), rows, dim, dim).write(b, context, layer.cross_v);
+        }
+    }
+
+    /// The rows that cross-attention reads, and their number.
+    fn context(&self, b: &mut PlanBuilder) -> (BufferId, usize) {
+        let (c, dim) = (self.config, self.config.dim);
+        match self.condition {
+            Condition::World { events: mix, .. } => {
+                let (entries, rows) = (c.events.len(), c.event_tokens);
+                let weight = b.weight("dit.event_embedding", &[entries, rows, dim], WeightRole::Vector);
+                let y = b.scratch("context", rows * dim);
+                b.push(Embed { mix, weight, y, entries, len: rows * dim });
+                (y, rows)
+            }
+            Condition::Text { text, rows, .. } => {
+                let inputs = c.text.map_or(0, |text| text.dim);
+                let up = dense("dit.text_embedding.0", rows, inputs, dim);
+                let hidden = Dense { activation: Activation::Gelu, ..up }.scratch(b, text, "text_hidden");
+                (dense("dit.text_embedding.2", rows, dim, dim).scratch(b, hidden, "context"), rows)
+            }
         }
     }
 
@@ -166,18 +216,22 @@ impl<'a> Dit<'a> {
     fn time_embedding(&self, b: &mut PlanBuilder, frames: usize) -> (BufferId, BufferId) {
         let c = self.config;
         let silu = Activation::Silu;
-        let sinusoid = b.scratch("sinusoid", frames * c.freq_dim);
-        b.push(Timestep { y: sinusoid, frames, features: c.freq_dim });
+        let sinusoid = match self.condition {
+            Condition::Text { sinusoids, .. } => sinusoids,
+            Condition::World { .. } => {
+                let y = b.scratch("sinusoid", frames * c.freq_dim);
+                b.push(Timestep { y, frames, features: c.freq_dim });
+                y
+            }
+        };
         let t = Dense { activation: silu, ..dense("dit.time_embedding.0", frames, c.freq_dim, c.dim) }
             .scratch(b, sinusoid, "time");
         let e = dense("dit.time_embedding.2", frames, c.dim, c.dim).scratch(b, t, "e");
-        let actions = c.actions.len();
-        let a = Dense { activation: silu, ..dense("dit.action_embedding.0", frames, actions, c.dim) }.scratch(
-            b,
-            self.actions,
-            "action",
-        );
-        dense("dit.action_embedding.2", frames, c.dim, c.dim).add(b, a, e, None);
+        if let Condition::World { actions, .. } = self.condition {
+            let up = dense("dit.action_embedding.0", frames, c.actions.len(), c.dim);
+            let a = Dense { activation: silu, ..up }.scratch(b, actions, "action");
+            dense("dit.action_embedding.2", frames, c.dim, c.dim).add(b, a, e, None);
+        }
         let activated = b.scratch("e_silu", frames * c.dim);
         b.push(Activate { x: e, y: activated, len: frames * c.dim, activation: silu, affine: None });
         let e0 = dense("dit.time_projection.1", frames, c.dim, 6 * c.dim).scratch(b, activated, "e0");
@@ -292,13 +346,18 @@ impl<'a> Dit<'a> {
         let q = dense(&format!("{at}.cross_attn.q"), rows, dim, dim).scratch(b, y, "cross_q");
         self.norm(b, &format!("{at}.cross_attn.norm_q"), q, rows, None);
         let out = b.scratch("crossed", rows * dim);
+        let (context, offsets) = match self.condition {
+            Condition::World { .. } => (c.event_tokens, None),
+            Condition::Text { rows, offsets, .. } => (rows, Some(offsets)),
+        };
         b.push(CrossAttention {
             q,
             k: layer.cross_k,
             v: layer.cross_v,
+            offsets,
             y: out,
             rows,
-            context: c.event_tokens,
+            context,
             heads: c.heads,
             head_dim: c.head_dim(),
         });

@@ -2,11 +2,13 @@
 
 mod dit;
 mod taehv;
+mod wan;
 mod world;
 
-pub use dit::Dit;
 pub(crate) use dit::rotations;
+pub use dit::{Condition, Dit};
 pub use taehv::Taehv;
+pub use wan::{WanPasses, WanPlan, WanShape};
 pub use world::{WorldPasses, WorldPlan};
 
 use alloc::string::String;

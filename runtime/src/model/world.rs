@@ -8,7 +8,7 @@ use causeway_ops::{
     plan::PassId,
 };
 
-use super::{Dit, ModelError, Taehv};
+use super::{Condition, Dit, ModelError, Taehv};
 use crate::config::ModelConfig;
 
 /// The passes of a world, in the order a session runs them.
@@ -70,7 +70,10 @@ impl WorldPlan {
             )));
         }
         let latents = b.state("latents", chunk * len);
-        let dit = Dit::new(&mut b, dit_config, window - chunk, route);
+        let dit = Dit::new(&mut b, dit_config, window - chunk, route, 0);
+        let Condition::World { actions, events } = dit.condition else {
+            return Err(ModelError::Unsupported("a text-to-video model has no actions and events; see Rollout".into()));
+        };
         let codec = Taehv::new(&mut b, &config.codec, dit_config.latent)?;
 
         let condition = b.pass("condition");
@@ -86,7 +89,7 @@ impl WorldPlan {
         let encode = encode_pass(&mut b, config, &codec, latents);
 
         let passes = WorldPasses { condition, noise, denoise, decode, commit, commit_one, encode };
-        let (frames, rotations, actions, events) = (dit.frames, dit.rotations, dit.actions, dit.events);
+        let (frames, rotations) = (dit.frames, dit.rotations);
         let (pixels, image) = (codec.pixels, codec.image);
         Ok(Self { plan: b.build()?, passes, latents, frames, rotations, actions, events, pixels, image })
     }

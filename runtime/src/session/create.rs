@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{DitConfig, ModelConfig},
+    config::{DitConfig, Family, ModelConfig},
     file::Model,
-    model::WorldPlan,
+    model::{ModelError, WorldPlan},
 };
 
 impl Session {
@@ -29,6 +29,10 @@ impl Session {
     /// Options that do not fit the model, a memory cap that is too small (with the exact need), no adapter.
     pub fn new(model: &Model<'_>, mut options: SessionOptions) -> Result<Self, SessionError> {
         let config = model.config();
+        if config.family != Family::World {
+            let what = "it has no decoder in its file; `Rollout` and `causeway rollout` run it".into();
+            return Err(ModelError::Unsupported(what).into());
+        }
         let settled = options.settle(config)?;
         let mut world = WorldPlan::new(config, settled.ring.window, settled.route)?;
         let plan = core::mem::take(&mut world.plan);
@@ -128,7 +132,7 @@ fn default_clock() -> Box<dyn Clock> {
 }
 
 /// Loads the plan on the chosen backend; `own` bytes of the cap are the session's.
-fn backend(
+pub(crate) fn backend(
     model: &Model<'_>,
     plan: &Plan,
     options: &mut SessionOptions,
@@ -234,14 +238,9 @@ fn opening(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, Se
 
 /// Latents [count, C, H, W] as one channels-last frame each, padded with zeros to a chunk.
 fn channels_last(dit: &DitConfig, latents: &[f32]) -> Vec<Vec<f32>> {
-    let (channels, area) = (dit.latent.channels, dit.latent.height * dit.latent.width);
     let frame = |planar: &[f32]| {
         let mut out = vec![0.0; dit.chunk * planar.len()];
-        for (c, plane) in planar.chunks(area).enumerate() {
-            for (i, &value) in plane.iter().enumerate() {
-                out[i * channels + c] = value;
-            }
-        }
+        interleave(planar, dit.latent.channels, &mut out);
         out
     };
     latents.chunks(dit.latent_len()).map(frame).collect()
@@ -297,5 +296,25 @@ fn gpu_if_real(
             None
         }
         result => Some(result),
+    }
+}
+
+/// A frame [C, H, W] as [H, W, C].
+pub(crate) fn interleave(planar: &[f32], channels: usize, out: &mut [f32]) {
+    let area = planar.len() / channels;
+    for (c, plane) in planar.chunks(area).enumerate() {
+        for (i, &value) in plane.iter().enumerate() {
+            out[i * channels + c] = value;
+        }
+    }
+}
+
+/// A frame [H, W, C] as [C, H, W].
+pub(crate) fn planar(interleaved: &[f32], channels: usize, out: &mut [f32]) {
+    let area = interleaved.len() / channels;
+    for (i, pixel) in interleaved.chunks(channels).enumerate() {
+        for (c, &value) in pixel.iter().enumerate() {
+            out[c * area + i] = value;
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! become pixels, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
 //! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
 
-mod create;
+pub(crate) mod create;
 mod events;
+pub(crate) mod frame_table;
 mod options;
 mod receipt;
 mod ring;

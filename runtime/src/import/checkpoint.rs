@@ -1,0 +1,186 @@
+//! A checkpoint of any format: a list of names, shapes, encodings and places.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::encoding::Encoding;
+use super::{ImportError, gguf, safetensors, torch};
+
+/// Most tensors of a checkpoint.
+pub(super) const MAX_TENSORS: usize = 1 << 16;
+/// Longest tensor name, bytes.
+pub(super) const MAX_NAME: usize = 1024;
+
+/// A tensor in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name there; keys of nested dicts are joined with dots.
+    pub name: String,
+    /// Dimensions, outermost first; their product does not overflow.
+    pub shape: Vec<usize>,
+    /// How its values are stored.
+    pub encoding: Encoding,
+    /// Which file holds it.
+    pub(super) file: usize,
+    /// First byte there.
+    pub(super) offset: u64,
+}
+
+impl Entry {
+    /// Values of the tensor.
+    pub fn values(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// An opened checkpoint. Tensor data stay on the disk until they are read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    files: Vec<(File, PathBuf)>,
+    entries: Vec<Entry>,
+}
+
+impl Checkpoint {
+    /// Opens a `.pt`/`.pth`, `.safetensors`, `*.index.json` or `.gguf` file, recognised by its contents, or the folder of one.
+    ///
+    /// # Errors
+    /// Any [`ImportError`] about containers and pickles, `Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ImportError> {
+        let path = &find(path.as_ref())?;
+        if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")) {
+            return Self::open_shards(path);
+        }
+        let file = open(path)?;
+        let entries = read_entries(&file, path)?;
+        Self::new(vec![(file, path.clone())], entries)
+    }
+
+    fn open_shards(index: &Path) -> Result<Self, ImportError> {
+        let folder = index.parent().unwrap_or(Path::new(""));
+        let shards = safetensors::shards(&open(index)?, index)?;
+        let (mut files, mut entries) = (Vec::new(), Vec::new());
+        for (name, expected) in shards {
+            let path = folder.join(name);
+            let file = open(&path)?;
+            let mut found = read_entries(&file, &path)?;
+            found.retain(|entry| expected.contains(&entry.name));
+            if let Some(missing) = expected.iter().find(|name| !found.iter().any(|entry| entry.name == **name)) {
+                let what = format!("the index places {missing} in {}, which does not hold it", path.display());
+                return Err(ImportError::container("safetensors index", what));
+            }
+            found.iter_mut().for_each(|entry| entry.file = files.len());
+            entries.extend(found);
+            files.push((file, path));
+        }
+        Self::new(files, entries)
+    }
+
+    fn new(files: Vec<(File, PathBuf)>, mut entries: Vec<Entry>) -> Result<Self, ImportError> {
+        if entries.len() > MAX_TENSORS {
+            let what = format!("it lists {} tensors, expected at most {MAX_TENSORS}", entries.len());
+            return Err(ImportError::container("checkpoint", what));
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(ImportError::container("checkpoint", format!("it names {} twice", pair[0].name)));
+        }
+        Ok(Self { files, entries })
+    }
+
+    /// Its tensors, sorted by name.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Decodes values `start..start + out.len()` of a tensor; both ends are whole blocks of its encoding.
+    ///
+    /// # Errors
+    /// `Tensor` for an encoding that cannot be read, `Io`.
+    pub fn read(&self, entry: &Entry, start: usize, out: &mut [f32]) -> Result<(), ImportError> {
+        let (block, bytes) = readable(entry)?;
+        let refuse = |what: String| ImportError::Tensor { name: entry.name.clone(), what };
+        if !start.is_multiple_of(block) || !out.len().is_multiple_of(block) || start + out.len() > entry.values() {
+            return Err(refuse(format!("has {} values in blocks of {block}", entry.values())));
+        }
+        let (file, path) = &self.files[entry.file];
+        let mut raw = vec![0; out.len() / block * bytes];
+        let mut file: &File = file;
+        file.seek(SeekFrom::Start(entry.offset + (start / block * bytes) as u64))
+            .map_err(ImportError::io("read", path))?;
+        file.read_exact(&mut raw).map_err(ImportError::io("read", path))?;
+        entry.encoding.decode(&raw, out);
+        Ok(())
+    }
+
+    /// A whole tensor.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_all(&self, entry: &Entry) -> Result<Vec<f32>, ImportError> {
+        // What cannot be read has not been compared with the file's size either.
+        readable(entry)?;
+        let mut out = vec![0.0; entry.values()];
+        self.read(entry, 0, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// Values and bytes of a block of the tensor's encoding.
+fn readable(entry: &Entry) -> Result<(usize, usize), ImportError> {
+    let what = || format!("is stored as {}, which cannot be converted", entry.encoding);
+    entry.encoding.block().ok_or_else(|| ImportError::Tensor { name: entry.name.clone(), what: what() })
+}
+
+/// The checkpoint in a folder, or the file itself.
+fn find(path: &Path) -> Result<PathBuf, ImportError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let listed = std::fs::read_dir(path).map_err(ImportError::io("read", path))?;
+    let mut files: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let index = files.iter().find(|file| file.to_string_lossy().ends_with(".index.json"));
+    let kinds = ["safetensors", "pt", "pth", "gguf"];
+    let weights = |file: &&PathBuf| file.extension().is_some_and(|ext| kinds.iter().any(|kind| ext == *kind));
+    match (index, files.iter().filter(weights).collect::<Vec<_>>().as_slice()) {
+        (Some(index), _) => Ok(index.clone()),
+        (None, [one]) => Ok((*one).clone()),
+        (None, found) => {
+            let what = format!("the folder {} holds {} checkpoints; name one file", path.display(), found.len());
+            Err(ImportError::Unrecognised(what))
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, ImportError> {
+    File::open(path).map_err(ImportError::io("open", path))
+}
+
+/// Recognises the format by its first bytes.
+fn read_entries(file: &File, path: &Path) -> Result<Vec<Entry>, ImportError> {
+    let io = |error| ImportError::io("read", path)(error);
+    let size = file.metadata().map_err(io)?.len();
+    let mut head = Vec::new();
+    file.take(9).read_to_end(&mut head).map_err(ImportError::io("read", path))?;
+    match head.as_slice() {
+        [b'P', b'K', 3, 4, ..] => torch::entries(file, path, size),
+        [b'G', b'G', b'U', b'F', ..] => gguf::entries(file, path, size),
+        [_, _, _, _, _, _, _, _, b'{'] => safetensors::entries(file, path, size),
+        [0x80, ..] => Err(ImportError::Unrecognised(
+            "a pickle outside a zip archive: the PyTorch format before 1.6, which is not read; load and save it again"
+                .to_owned(),
+        )),
+        _ => Err(ImportError::Unrecognised(
+            "neither a PyTorch zip archive, nor safetensors, nor GGUF by its first bytes".to_owned(),
+        )),
+    }
+}
+
+/// `length` bytes at `start`, of a file that is known to have them.
+pub(super) fn bytes_at(mut file: &File, path: &Path, start: u64, length: usize) -> Result<Vec<u8>, ImportError> {
+    let mut bytes = vec![0; length];
+    file.seek(SeekFrom::Start(start)).map_err(ImportError::io("read", path))?;
+    file.read_exact(&mut bytes).map_err(ImportError::io("read", path))?;
+    Ok(bytes)
+}

@@ -1,0 +1,304 @@
+//! Finds a Wan 2.1 network in a checkpoint: its size from shapes, and what is missing, misshapen or unknown.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::lora::{Lora, LoraOptions};
+use super::{Checkpoint, Entry, ImportError, names};
+use crate::config::{
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Provenance,
+    ScheduleConfig, TextConfig,
+};
+use crate::file::expected_tensors;
+
+/// Features of a head in every published Wan 2.1 model.
+const HEAD_DIM: usize = 128;
+/// Most names that an error lists of a kind.
+const LISTED: usize = 12;
+
+/// What to look for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Part of the checkpoint to take; the best wrapper that is there if `None` (spec 1.3).
+    pub key: Option<String>,
+    /// Attention heads, which no tensor tells; as many as make heads of 128 if `None`.
+    pub heads: Option<usize>,
+}
+
+/// What a checkpoint does not say about its model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Short name.
+    pub name: String,
+    /// Latent frames denoised together.
+    pub chunk: usize,
+    /// Step lists, unwarped timesteps; the first is the default.
+    pub steps: Vec<Vec<f32>>,
+    /// Timestep shift.
+    pub shift: f32,
+    /// Timestep of the commit pass.
+    pub context_noise: f32,
+    /// Latent frames attention sees, including sink and chunk.
+    pub window: usize,
+    /// First frames that stay.
+    pub sink: usize,
+    /// Numbering of frames.
+    pub positions: Positions,
+    /// Height and width of a latent frame.
+    pub latent: (usize, usize),
+    /// Rows a prompt is padded to.
+    pub text_length: usize,
+    /// Pixel frames a second.
+    pub fps: f32,
+    /// Licence of the weights.
+    pub license: String,
+    /// Whom to credit.
+    pub credits: String,
+    /// The command that converts.
+    pub command: String,
+}
+
+/// What Self Forcing and Causal Forcing models use (spec 2.1 to 2.3).
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "wan".to_owned(),
+            chunk: 3,
+            steps: vec![vec![1000.0, 750.0, 500.0, 250.0], vec![1000.0, 500.0], vec![1000.0]],
+            shift: 5.0,
+            context_noise: 0.0,
+            window: 21,
+            sink: 0,
+            positions: Positions::Absolute,
+            latent: (60, 104),
+            text_length: 512,
+            fps: 16.0,
+            license: String::new(),
+            credits: String::new(),
+            command: String::new(),
+        }
+    }
+}
+
+/// A Wan network found in a checkpoint.
+#[derive(Debug)]
+pub struct Import {
+    pub(super) checkpoint: Checkpoint,
+    /// Index of each tensor by its original name.
+    pub(super) found: BTreeMap<String, usize>,
+    pub(super) loras: Vec<Lora>,
+    sizes: Sizes,
+    unknown: Vec<String>,
+}
+
+/// What shapes tell.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    dim: usize,
+    heads: usize,
+    layers: usize,
+    ffn_dim: usize,
+    freq_dim: usize,
+    text_dim: usize,
+    channels: usize,
+    patch: [usize; 3],
+}
+
+impl Import {
+    /// Opens a checkpoint and finds the network in it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; `Network` listing missing and misshapen tensors by name.
+    pub fn open(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, ImportError> {
+        let checkpoint = Checkpoint::open(path)?;
+        let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
+        let found = names::original(&all, options.key.as_deref())?;
+        let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads)?;
+        let mut import = Self { checkpoint, found, loras: Vec::new(), sizes, unknown: Vec::new() };
+        let config = import.config(&Settings::default())?;
+        import.compare(&config)?;
+        Ok(import)
+    }
+
+    /// Adds a LoRA to merge; returns how many weights it updates.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; `Lora` where it does not fit.
+    pub fn add_lora(&mut self, path: impl AsRef<Path>, options: &LoraOptions) -> Result<usize, ImportError> {
+        let shapes =
+            self.found.iter().map(|(name, &index)| (name.clone(), self.checkpoint.entries()[index].shape.clone()));
+        let lora = Lora::new(Checkpoint::open(path)?, options, &shapes.collect())?;
+        let count = lora.len();
+        self.loras.push(lora);
+        Ok(count)
+    }
+
+    /// Tensors of the chosen part that the network does not use.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The configuration of the network with these settings.
+    ///
+    /// # Errors
+    /// `Config` where a size is out of range.
+    pub fn config(&self, settings: &Settings) -> Result<ModelConfig, ImportError> {
+        let config = configuration(&self.sizes, settings);
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn compare(&mut self, config: &ModelConfig) -> Result<(), ImportError> {
+        let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+        let mut unknown = self.found.clone();
+        for (name, shape) in expected_tensors(config) {
+            let name = name.trim_start_matches("dit.");
+            match unknown.remove(name).map(|index| &self.checkpoint.entries()[index].shape) {
+                Some(found) if squeezed(found).eq(squeezed(&shape)) => {}
+                Some(found) => misshapen.push(format!("{name} is {found:?}, expected {shape:?}")),
+                None => missing.push(name.to_owned()),
+            }
+        }
+        self.unknown = unknown.into_keys().collect();
+        if missing.is_empty() && misshapen.is_empty() {
+            return Ok(());
+        }
+        let lists = [("missing", missing), ("misshapen", misshapen), ("unknown", self.unknown.clone())];
+        let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
+        Err(ImportError::Network(lists.collect::<Vec<_>>().join("; ")))
+    }
+}
+
+/// Dimensions other than 1: formats differ in how they store them.
+fn squeezed(shape: &[usize]) -> impl Iterator<Item = &usize> {
+    shape.iter().filter(|&&dim| dim != 1)
+}
+
+fn listed(kind: &str, list: &[String]) -> String {
+    let more = if list.len() > LISTED { format!(" and {} more", list.len() - LISTED) } else { String::new() };
+    format!("{kind}: {}{more}", list[..list.len().min(LISTED)].join(", "))
+}
+
+impl Sizes {
+    fn infer(found: &BTreeMap<String, usize>, entries: &[Entry], heads: Option<usize>) -> Result<Self, ImportError> {
+        let missing = |name: &str| {
+            let first: Vec<String> = found.keys().take(LISTED).cloned().collect();
+            let what = format!("missing: {name}; {}", listed("found", &first));
+            ImportError::Network(what)
+        };
+        let shape = |name: &str| found.get(name).map(|&index| &entries[index].shape).ok_or_else(|| missing(name));
+        let misshapen = |name: &str, shape: &[usize]| ImportError::Network(format!("misshapen: {name} is {shape:?}"));
+        let matrix = |name: &str| match shape(name)?.as_slice() {
+            &[outputs, inputs] if outputs > 0 && inputs > 0 => Ok([outputs, inputs]),
+            other => Err(misshapen(name, other)),
+        };
+        let name = "patch_embedding.weight";
+        let (dim, inputs, patch) = match shape(name)?.as_slice() {
+            &[dim, inputs, t, h, w] => (dim, inputs, [t, h, w]),
+            // Four dimensions are all that some formats hold.
+            &[dim, inputs, h, w] => (dim, inputs, [1, h, w]),
+            other => return Err(misshapen(name, other)),
+        };
+        let [head, _] = matrix("head.head.weight")?;
+        let area = patch.iter().try_fold(1usize, |product, &side| product.checked_mul(side)).filter(|&area| area > 0);
+        let channels = area.and_then(|area| head.is_multiple_of(area).then(|| head / area));
+        let Some(channels) = channels else { return Err(misshapen("head.head.weight", &[head])) };
+        if channels != inputs {
+            let what =
+                format!("it reads {inputs} channels and writes {channels}: an image-to-video or control checkpoint");
+            return Err(ImportError::Network(what));
+        }
+        let blocks =
+            found.keys().filter_map(|name| name.strip_prefix("blocks.")?.split_once('.')?.0.parse::<usize>().ok());
+        let layers = blocks.max().map_or(0, |last| last.saturating_add(1));
+        if heads.is_none() && !dim.is_multiple_of(HEAD_DIM) {
+            let what =
+                format!("a width of {dim} is no multiple of {HEAD_DIM}, the usual head; give the number of heads");
+            return Err(ImportError::Network(what));
+        }
+        let heads = heads.unwrap_or(dim / HEAD_DIM);
+        let [ffn_dim, _] = matrix("blocks.0.ffn.0.weight")?;
+        let [_, freq_dim] = matrix("time_embedding.0.weight")?;
+        let [_, text_dim] = matrix("text_embedding.0.weight")?;
+        Ok(Self { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch })
+    }
+}
+
+/// The published Wan 2.1 text-to-video model of 1.3 billion parameters (spec 1.1).
+pub fn wan_1_3b(settings: &Settings) -> ModelConfig {
+    let sizes = Sizes {
+        dim: 1536,
+        heads: 12,
+        layers: 30,
+        ffn_dim: 8960,
+        freq_dim: 256,
+        text_dim: 4096,
+        channels: 16,
+        patch: [1, 2, 2],
+    };
+    configuration(&sizes, settings)
+}
+
+fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
+    let &Sizes { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch } = sizes;
+    let (mean, std) = latent_statistics(channels);
+    ModelConfig {
+        format: FORMAT,
+        family: Family::Wan,
+        name: s.name.clone(),
+        dit: DitConfig {
+            dim,
+            heads,
+            layers,
+            ffn_dim,
+            freq_dim,
+            eps: 1e-6,
+            patch,
+            latent: LatentConfig { channels, height: s.latent.0, width: s.latent.1 },
+            chunk: s.chunk,
+            prev_frame: false,
+            rope_theta: 10_000.0,
+            actions: Vec::new(),
+            events: Vec::new(),
+            event_tokens: 0,
+            text: Some(TextConfig { dim: text_dim, length: s.text_length }),
+            latent_mean: mean,
+            latent_std: std,
+        },
+        // The public small decoder of these latents, taew2_1 (spec 3.2).
+        codec: CodecConfig {
+            kind: CodecKind::Taehv,
+            channels,
+            patch: 1,
+            widths: [256, 128, 64, 64],
+            blocks: 3,
+            space_up: [true, true, true],
+            time_up: [1, 2, 2],
+        },
+        schedule: ScheduleConfig {
+            shift: s.shift,
+            steps: s.steps.iter().map(|list| (list.len(), list.clone())).collect(),
+            default_steps: s.steps.first().map_or(0, Vec::len),
+            context_noise: s.context_noise,
+        },
+        history: HistoryConfig { window: s.window, sink: s.sink, route: 0, positions: s.positions },
+        start: None,
+        fps: s.fps,
+        license: s.license.clone(),
+        credits: s.credits.clone(),
+        provenance: Provenance { command: s.command.clone(), ..Provenance::default() },
+    }
+}
+
+/// Mean and standard deviation of the Wan 2.1 VAE's latents (spec 3.1); other latents are taken as they are.
+fn latent_statistics(channels: usize) -> (Vec<f32>, Vec<f32>) {
+    const MEAN: [f32; 16] = [
+        -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,
+        -0.9497, 0.2503, -0.2921,
+    ];
+    const STD: [f32; 16] = [
+        2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253,
+        2.8251, 1.9160,
+    ];
+    if channels == MEAN.len() { (MEAN.to_vec(), STD.to_vec()) } else { (vec![0.0; channels], vec![1.0; channels]) }
+}

@@ -1,0 +1,63 @@
+//! Which ring slots a chunk sees and writes, and how its temporal positions turn. Allocated once.
+
+use alloc::{vec, vec::Vec};
+
+use causeway_ops::{Backend, BackendError, BufferId};
+
+use super::ring::{Ring, Visible};
+use crate::model::rotations;
+
+pub(crate) struct FrameTable {
+    visible: Vec<Visible>,
+    frames: Vec<u32>,
+    rotations: Vec<f32>,
+    angles: Vec<f32>,
+}
+
+impl FrameTable {
+    /// For a ring and `temporal` rotated dimensions a head.
+    pub fn new(ring: &Ring, temporal: usize) -> Self {
+        let rows = ring.max_history() + ring.chunk;
+        Self {
+            visible: Vec::with_capacity(rows),
+            frames: vec![0; rows],
+            rotations: vec![0.0; rows * temporal],
+            angles: Vec::with_capacity(temporal),
+        }
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        self.visible.capacity() * size_of::<Visible>()
+            + 4 * (self.frames.len() + self.rotations.len() + self.angles.capacity())
+    }
+
+    /// Writes the table and the rotations (to the two buffers) of a chunk of `frames` frames at `start`; returns the visible
+    /// history.
+    ///
+    /// Positions are taken relative to the chunk's first frame: attention needs differences only, and small angles stay exact
+    /// however long the stream is.
+    pub fn place(
+        &mut self,
+        backend: &mut dyn Backend,
+        (table, turns): (BufferId, BufferId),
+        ring: &Ring,
+        (temporal, theta): (usize, f32),
+        start: u64,
+        frames: usize,
+    ) -> Result<u32, BackendError> {
+        ring.visible(start, frames, &mut self.visible);
+        let history = self.visible.len() - frames;
+        let base = self.visible[history].position;
+        for (index, visible) in self.visible.iter().enumerate() {
+            let row = if index < history { index } else { ring.max_history() + index - history };
+            self.frames[row] = visible.slot;
+            self.angles.clear();
+            rotations(&mut self.angles, visible.position as f64 - base as f64, temporal, theta);
+            self.rotations[row * temporal..][..temporal].copy_from_slice(&self.angles);
+        }
+        backend.write(table, bytemuck::cast_slice(&self.frames))?;
+        backend.write(turns, bytemuck::cast_slice(&self.rotations))?;
+        Ok(history as u32)
+    }
+}
