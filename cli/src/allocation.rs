@@ -59,8 +59,17 @@ unsafe impl GlobalAlloc for Counting {
 
 /// Resident memory of the process in bytes, where the system tells (Linux).
 pub fn resident_bytes() -> Option<usize> {
-    let statm = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = statm.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    status("VmRSS:")
+}
+
+/// The most it has been so far.
+pub fn peak_bytes() -> Option<usize> {
+    status("VmHWM:")
+}
+
+fn status(field: &str) -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(1024 * kib)
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use causeway_runtime::{FileError, SessionError, config::ConfigError, model::ModelError};
+use causeway_runtime::{
+    FileError, RolloutError, SessionError, config::ConfigError, import::ImportError, model::ModelError,
+};
 
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,17 @@ pub enum Error {
         /// What is wrong with it.
         source: FileError,
     },
+    /// A checkpoint was refused or could not be converted.
+    #[error("{path}: {source}")]
+    Import {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: ImportError,
+    },
+    /// The rollout refused or failed.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
     /// The session refused or failed.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -44,6 +57,7 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
+            Error::Rollout(RolloutError::Option(_) | RolloutError::Size { .. } | RolloutError::NotFinite { .. }) => 2,
             Error::Session(
                 SessionError::Option(_)
                 | SessionError::UnknownEvent { .. }
@@ -60,6 +74,15 @@ impl Error {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.display().to_string();
         move |source| Error::Io { action, path, source }
+    }
+
+    /// Wraps an import error; those of the system name the path already.
+    pub fn import(path: &Path) -> impl FnOnce(ImportError) -> Self {
+        let path = path.display().to_string();
+        move |source| match source {
+            ImportError::Io { action, path, source } => Error::Io { action, path, source },
+            source => Error::Import { path, source },
+        }
     }
 
     /// Wraps a file error; those of the system name the path already.

@@ -5,6 +5,7 @@
 
 mod allocation;
 mod bench;
+mod convert;
 mod doctor;
 mod error;
 mod info;
@@ -16,11 +17,13 @@ mod plan;
 mod play;
 mod quantize;
 mod record;
+mod rollout;
 mod screen;
 mod selftest;
 mod stop;
 mod synthetic;
 mod table;
+mod temporary;
 mod terminal;
 mod tour;
 #[cfg(feature = "window")]
@@ -58,6 +61,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Convert a model file's weights
     Quantize(quantize::QuantizeArgs),
+    /// Make a model file of a published checkpoint
+    Convert(convert::ConvertArgs),
+    /// Denoise given latents exactly, without a decoder
+    Rollout(rollout::RolloutArgs),
     /// Measure speed and memory
     Bench(bench::BenchArgs),
     /// Look at this machine and test every kernel on it
@@ -87,6 +94,8 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Info(args) => info::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Quantize(args) => quantize::run(&args, &stop),
+        Command::Convert(args) => convert::run(&args, &stop),
+        Command::Rollout(args) => rollout::run(&args, &stop),
         Command::Bench(args) => bench::run(&args, &stop),
         Command::Doctor(args) => doctor::run(&args, &stop),
     }

@@ -52,9 +52,11 @@ pub struct QuantizeArgs {
 }
 
 /// A file being written that stops growing after Ctrl-C, and so is never named.
-struct Stoppable<'a> {
-    file: PartialFile,
-    stop: &'a Stop,
+pub struct Stoppable<'a> {
+    /// The file.
+    pub file: PartialFile,
+    /// What ends it.
+    pub stop: &'a Stop,
 }
 
 impl Write for Stoppable<'_> {
