@@ -1,6 +1,6 @@
 //! `causeway plan`: what a session computes and holds.
 
-use causeway_ops::{Plan, plan::Cost, plan::PassId};
+use causeway_ops::{Plan, backend::Memory, plan::Cost, plan::PassId};
 use causeway_runtime::Session;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Error> {
         gflop * f64::from(config.fps),
         config.fps
     );
-    text += &memory(&session);
+    text += &memory_table(session.memory());
     print(&text)
 }
 
@@ -92,8 +92,7 @@ fn cost_cells(cost: Cost) -> [String; 3] {
 }
 
 /// Bytes by purpose, as a table.
-pub fn memory(session: &Session) -> String {
-    let memory = session.memory();
+pub fn memory_table(memory: Memory) -> String {
     let mut table = Table::new(&["memory", "bytes", ""]);
     for (name, bytes) in [
         ("weights", memory.weights),
@@ -108,8 +107,7 @@ pub fn memory(session: &Session) -> String {
 }
 
 /// Bytes by purpose, as JSON.
-pub fn memory_json(session: &Session) -> Value {
-    let memory = session.memory();
+pub fn memory_json(memory: Memory) -> Value {
     json!({
         "weights": memory.weights,
         "state": memory.state,
@@ -134,5 +132,5 @@ fn to_json(session: &Session, steps: usize, frame: Cost, nodes: bool) -> Value {
         }
         value
     });
-    json!({"passes": passes.collect::<Vec<Value>>(), "steps": steps, "frame": cost(frame), "memory": memory_json(session)})
+    json!({"passes": passes.collect::<Vec<Value>>(), "steps": steps, "frame": cost(frame), "memory": memory_json(session.memory())})
 }

@@ -1,6 +1,6 @@
 //! Models of any size with random weights, for measuring speed and testing kernels without a trained file of that size.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
@@ -9,10 +9,10 @@ use causeway_runtime::{
         CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions,
         Provenance, ScheduleConfig,
     },
-    file::write_model_to,
+    file::{FileError, PartialFile, TensorSpec, Writer, expected_tensors, may_quantise, write_model_to},
 };
 
-use crate::error::Error;
+use crate::{error::Error, stop::Stop};
 
 /// A model of this configuration with random weights, in memory.
 ///
@@ -23,6 +23,31 @@ pub fn model(config: &ModelConfig, dtype: DType) -> Result<Model<'static>, Error
     let mut random = Random(1);
     let bytes = write_model_to(Vec::new(), config, dtype, |name, shape| random.weights(name, shape)).map_err(failed)?;
     Model::from_shared(bytes.into()).map_err(failed)
+}
+
+/// Writes a model file of this configuration with random weights, never a whole tensor in memory; `matrices` is the type of what
+/// may be quantised, all else is f16 (or f32 beside f32).
+///
+/// # Errors
+/// The configuration is not valid, the file cannot be written, or Ctrl-C.
+pub fn write(path: &Path, config: &ModelConfig, matrices: DType, stop: &Stop) -> Result<(), Error> {
+    let failed = |error: FileError| Error::file(path)(error);
+    let plain = if matrices == DType::F32 { DType::F32 } else { DType::F16 };
+    let dtype = |name: &str, shape: &[usize]| if may_quantise(name, shape) { matrices } else { plain };
+    let specs = expected_tensors(config).into_iter();
+    let specs = specs.map(|(name, shape)| TensorSpec { dtype: dtype(&name, &shape), name, shape }).collect::<Vec<_>>();
+    let file = PartialFile::create(path).map_err(failed)?;
+    let mut writer = Writer::new(file, config, specs.clone()).map_err(failed)?;
+    let mut random = Random(1);
+    for TensorSpec { name, shape, .. } in &specs {
+        stop.check()?;
+        let fill = |_, values: &mut [f32]| {
+            random.fill(name, shape, values);
+            Ok::<(), FileError>(())
+        };
+        writer.put_with(name, fill).map_err(failed)?;
+    }
+    writer.finish().and_then(PartialFile::commit).map_err(failed)
 }
 
 /// The same network for pictures of another size; without stored start latents, which would not fit.
@@ -69,6 +94,7 @@ pub fn small(chunk: usize, prev_frame: bool, latent: (usize, usize)) -> ModelCon
             actions: names(&["forward", "left", "right"]),
             events: names(&["day", "night"]),
             event_tokens: 3,
+            text: None,
             latent_mean: vec![0.1, -0.2, 0.0, 0.3],
             latent_std: vec![1.0, 0.8, 1.2, 0.9],
         },
@@ -118,6 +144,13 @@ impl Random {
 
     /// Weights with which activations keep their size.
     fn weights(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
+        let mut values = vec![0.0; shape.iter().product()];
+        self.fill(name, shape, &mut values);
+        values
+    }
+
+    /// Some of the weights of a tensor.
+    fn fill(&mut self, name: &str, shape: &[usize], values: &mut [f32]) {
         let fan_in = shape[1..].iter().product::<usize>().max(1) as f32;
         let (mean, spread) = match name {
             _ if name.ends_with(".bias") => (0.0, 0.05),
@@ -128,6 +161,6 @@ impl Random {
             _ if name.starts_with("taehv.") => (0.0, (2.0 / fan_in).sqrt()),
             _ => (0.0, fan_in.sqrt().recip()),
         };
-        (0..shape.iter().product()).map(|_| mean + spread * self.unit()).collect()
+        values.iter_mut().for_each(|value| *value = mean + spread * self.unit());
     }
 }

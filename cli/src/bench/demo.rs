@@ -62,7 +62,7 @@ pub fn run(args: &DemoArgs, stop: &Stop) -> Result<(), Error> {
         times.len()
     );
     text += &pass_table(&passes);
-    text += &format!("\n{}", plan::memory(&session));
+    text += &format!("\n{}", plan::memory_table(session.memory()));
     text += &format!(
         "allocated for the session: {allocated} bytes, {:.4} of the plan\n",
         allocated as f64 / planned as f64
@@ -84,7 +84,7 @@ pub fn run(args: &DemoArgs, stop: &Stop) -> Result<(), Error> {
         "frame_ms_p95": p95,
         "frame_ms_best": best,
         "passes": passes,
-        "memory": plan::memory_json(&session),
+        "memory": plan::memory_json(session.memory()),
         "allocated_bytes": allocated,
         "resident_bytes": resident,
         "steady_allocations": allocations,

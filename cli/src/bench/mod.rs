@@ -3,6 +3,8 @@
 mod attention;
 mod demo;
 mod frame_cost;
+mod rates;
+mod wan;
 
 use std::time::Instant;
 
@@ -35,6 +37,9 @@ enum Bench {
     Attention(attention::AttentionArgs),
     /// A late frame against an early one: cost and memory
     FrameCost(frame_cost::FrameCostArgs),
+    /// The published 1.3B Wan model's shapes: plan, floor, real chunks
+    #[command(name = "wan-1.3b")]
+    Wan(wan::WanArgs),
 }
 
 /// Runs a benchmark.
@@ -46,6 +51,7 @@ pub fn run(args: &BenchArgs, stop: &Stop) -> Result<(), Error> {
         Bench::Demo(args) => demo::run(args, stop),
         Bench::Attention(args) => attention::run(args, stop),
         Bench::FrameCost(args) => frame_cost::run(args, stop),
+        Bench::Wan(args) => wan::run(args, stop),
     }
 }
 
