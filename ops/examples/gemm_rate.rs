@@ -1,6 +1,6 @@
 //! How fast linear layers run: ours with f32, f16 and q8 weights, and the crate `gemm` on the same shapes.
 //!
-//! `cargo run --release -p causeway-ops --example gemm_rate [threads]`. Rounds of all contenders are interleaved, and medians
+//! `cargo run --release -p causeway-ops --features yardstick --example gemm_rate [threads]`. Rounds of all contenders are interleaved, and medians
 //! reported, so that a busy machine disturbs all of them alike. GMAC/s counts multiply-adds.
 
 use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
