@@ -1,0 +1,74 @@
+//! Godot plays the walk that all hosts play, in a window, and shows its last frame. Not run by a bare `cargo test`: `examples/godot/check.sh`
+//! gets the engine and then asks for this test.
+
+#[allow(dead_code, reason = "other hosts need more of it")]
+#[path = "hosts/program.rs"]
+mod program;
+#[allow(dead_code, reason = "other hosts print hashes")]
+#[path = "hosts/walk.rs"]
+mod walk;
+
+use std::{fs, path::Path, process::Command};
+
+// The extension links the library; depending on it makes cargo build it first.
+use causeway as _;
+
+const FRAMES: usize = 60;
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn godot_shows_the_frames_of_the_rust_interface_in_its_window() {
+    let engine = std::env::var_os("GODOT").expect("GODOT names the engine's program");
+    let at = program::scratch("godot");
+    for folder in ["examples/godot/src", "examples/godot/project", "include"] {
+        copy(&walk::repository(folder), &at.join(folder));
+    }
+    let (build, project) = (at.join("examples/godot/build.sh"), at.join("examples/godot/project"));
+    fs::copy(walk::repository("examples/godot/build.sh"), &build).unwrap();
+    program::run(Command::new(build).arg(&engine).arg(program::library()));
+    fs::copy(walk::model(), project.join("rooms.safetensors")).unwrap();
+
+    let out = at.join("out");
+    let mut play = Command::new("xvfb-run");
+    play.args(["-a", "-s", "-screen 0 640x480x24"]).arg(&engine).arg("--path").arg(&project);
+    play.args(["--rendering-driver", "opengl3", "--audio-driver", "Dummy", "--", "--walk"]);
+    print!("{}", program::run(play.arg(walk::script()).arg(FRAMES.to_string()).arg(&out)));
+    let frames = fs::read(out.with_extension("rgba")).unwrap();
+    let expected = walk::frames();
+    assert_eq!(frames.len(), FRAMES * expected[0].len());
+    for (n, (found, expected)) in frames.chunks(expected[0].len()).zip(expected).enumerate() {
+        assert!(found == expected, "frame {n} differs");
+    }
+    shown(&out.with_extension("png"), &expected[FRAMES - 1]);
+}
+
+/// The window shows `frame`, as large as fits, every pixel a square.
+fn shown(picture: &Path, frame: &[u8]) {
+    let file = std::io::BufReader::new(fs::File::open(picture).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let (width, height, channels) = (info.width as usize, info.height as usize, info.color_type.samples());
+    // The demo world's pictures are square, the window is wider than high.
+    let side = (frame.len() / 4).isqrt();
+    let scale = height as f32 / side as f32;
+    let left = (width - height) / 2;
+    for (at, pixel) in frame.as_chunks::<4>().0.iter().enumerate() {
+        let middle = |n: usize| ((n as f32 + 0.5) * scale) as usize;
+        let (x, y) = (left + middle(at % side), middle(at / side));
+        let found = &pixels[channels * (y * width + x)..][..3];
+        assert_eq!(found, &pixel[..3], "pixel {x}, {y} of the window");
+    }
+}
