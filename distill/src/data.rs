@@ -32,6 +32,11 @@ impl Episodes {
         (0..self.depth.len()).find(|&i| self.depth[i] + 1 >= len).map(|i| i + 1 - len)
     }
 
+    /// Frames of the longest episode.
+    pub fn longest(&self) -> usize {
+        self.depth.iter().max().map_or(0, |depth| depth + 1)
+    }
+
     /// The episodes as ranges of frames.
     pub fn ranges(&self) -> Vec<std::ops::Range<usize>> {
         let starts: Vec<usize> = (0..self.depth.len()).filter(|&i| self.depth[i] == 0).collect();

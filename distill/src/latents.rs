@@ -216,6 +216,27 @@ impl Windows {
         }
     }
 
+    /// The `frames` frames from `first` on.
+    pub fn part(&self, first: usize, frames: usize) -> Self {
+        let cut = |values: &[f32]| self.cut(values, first, frames);
+        let before = if first == 0 { self.before.clone() } else { self.at(&self.real, first - 1) };
+        let events = self.cut(&self.events, first, frames);
+        Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, ..*self }
+    }
+
+    fn cut<T: Copy>(&self, values: &[T], first: usize, frames: usize) -> Vec<T> {
+        let row = values.len() / self.batch;
+        let one = row / self.frames;
+        values.chunks_exact(row).flat_map(|row| &row[first * one..(first + frames) * one]).copied().collect()
+    }
+
+    /// Replaces frame `f` of every window by `made` [B, C, H, W].
+    pub fn put(&mut self, f: usize, made: &[f32]) {
+        for (b, frame) in made.chunks_exact(self.len).enumerate() {
+            self.real[(b * self.frames + f) * self.len..][..self.len].copy_from_slice(frame);
+        }
+    }
+
     /// Rows `f` of an array [B, F, ...].
     pub fn at<T: Copy>(&self, values: &[T], f: usize) -> Vec<T> {
         let n = values.len() / (self.batch * self.frames);

@@ -110,7 +110,7 @@ struct TrainArgs {
     #[arg(long, value_enum)]
     stage: Option<Step>,
     /// Minutes for each stage (codec, teacher, resampling, consistency, dmd, polish), or one figure for the chosen stage.
-    #[arg(long, value_delimiter = ',', default_value = "12,30,20,12,12,6")]
+    #[arg(long, value_delimiter = ',', default_value = "15,30,25,5,25,6")]
     minutes: Vec<f64>,
     /// Seconds between looks at the averaged weights.
     #[arg(long, default_value_t = 120.0)]

@@ -36,8 +36,12 @@ const STUDENT: f32 = 0.5;
 /// Size of the discriminator's pull beside that of distribution matching.
 const ADVERSARY: f32 = 0.5;
 
-/// Most real frames a roll-out starts from; at least one.
+/// Most frames a roll-out starts from; at least one.
 const GIVEN: usize = 4;
+
+/// Most frames that are made before the window that is judged, so that long roll-outs are seen too (streaming long tuning,
+/// spec 5.6). Half of all windows begin with real frames.
+const AHEAD: usize = 36;
 
 /// Distillation on self roll-outs.
 pub struct DistributionMatching<'a> {
@@ -49,7 +53,8 @@ pub struct DistributionMatching<'a> {
 
 /// Something the student made from a few real frames.
 struct Made {
-    /// Actions and events of the stream; its `real` frames are the given ones followed by generated ones.
+    /// Actions and events of the stream; its `real` frames are the given ones (real, or generated before)
+    /// followed by generated ones.
     windows: Windows,
     /// What really followed [B, F, C, H, W].
     truth: Vec<f32>,
@@ -76,21 +81,38 @@ impl DistributionMatching<'_> {
         step % RATIO == RATIO - 1
     }
 
-    /// A roll-out that stops at a random step of a random list, the same for all its frames.
+    /// A roll-out that stops at a random step of a random list, the same for all its frames, after real or generated ones.
     fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> Made {
         let (world, rng) = (&self.world, &mut job.rng);
         let (config, c) = (world.config, &world.config.dit);
-        let mut windows = world.data.windows(job.share, world.frames, rng);
-        let truth = windows.real.clone();
         let lists: Vec<usize> = config.schedule.steps.keys().copied().collect();
-        let mut sigmas = config.schedule.sigmas(lists[rng.below(lists.len())]).unwrap_or_else(|| vec![1.0]);
-        sigmas.truncate(1 + rng.below(sigmas.len()));
-        let exit = sigmas[sigmas.len() - 1];
-        let given = 1 + rng.below(GIVEN.min(windows.frames - 1));
-
+        let all = config.schedule.sigmas(lists[rng.below(lists.len())]).unwrap_or_else(|| vec![1.0]);
+        let given = 1 + rng.below(GIVEN.min(world.frames - 1));
+        // A window also wants the frame before it.
+        let room = world.data.episodes.longest().saturating_sub(world.frames + 1).min(AHEAD);
+        let ahead = if rng.below(2) == 0 { 0 } else { rng.below(room + 1) };
         let leaves = world.leaves(student, &job.device);
-        let mut rollout =
-            Rollout::new(world.engine(student, &leaves), c, windows.frames, windows.before.clone()).routed(world.route);
+        let engine = world.engine(student, &leaves);
+
+        let mut stream = world.data.windows(job.share, ahead + world.frames, rng);
+        let truth = stream.part(ahead, world.frames).real;
+        if ahead > 0 {
+            let mut rollout = Rollout::new(engine, c, world.frames, stream.before.clone()).routed(world.route);
+            for f in 0..ahead + given {
+                let (actions, events) = (stream.at(&stream.actions, f), stream.at(&stream.events, f));
+                if f < given {
+                    rollout.commit(&stream.at(&stream.real, f), &actions, &events);
+                } else {
+                    let made = rollout.generate(&all, &actions, &events, rng);
+                    stream.put(f, &made);
+                }
+            }
+        }
+        let mut windows = stream.part(ahead, world.frames);
+
+        let sigmas = &all[..1 + rng.below(all.len())];
+        let exit = sigmas[sigmas.len() - 1];
+        let mut rollout = Rollout::new(engine, c, windows.frames, windows.before.clone()).routed(world.route);
         let (mut noisy, mut sigma) = (vec![0.0; windows.real.len()], vec![0.0; windows.batch * windows.frames]);
         for f in 0..windows.frames {
             let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
@@ -98,13 +120,12 @@ impl DistributionMatching<'_> {
                 rollout.commit(&windows.at(&windows.real, f), &actions, &events);
                 continue;
             }
-            let (x, made) = rollout.denoise(&sigmas, &actions, &events, rng);
+            let (x, made) = rollout.denoise(sigmas, &actions, &events, rng);
             rollout.commit(&made, &actions, &events);
+            windows.put(f, &made);
             for b in 0..windows.batch {
                 let row = b * windows.frames + f;
-                let (to, from) = (row * windows.len..(row + 1) * windows.len, b * windows.len..(b + 1) * windows.len);
-                windows.real[to.clone()].copy_from_slice(&made[from.clone()]);
-                noisy[to].copy_from_slice(&x[from]);
+                noisy[row * windows.len..][..windows.len].copy_from_slice(&x[b * windows.len..][..windows.len]);
                 sigma[row] = exit;
             }
         }
