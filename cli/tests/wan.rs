@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use causeway_runtime::{
     BackendChoice, Model, Rollout, RolloutOptions,
     config::{LatentConfig, ScheduleConfig},
-    import::Checkpoint,
+    file::expected_tensors,
+    import::{Checkpoint, Settings, wan_1_3b},
 };
 use common::{Place, text};
 
@@ -244,4 +245,72 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
         assert_eq!(folder.list(), before, "{file}");
     }
     assert_eq!(folder.read("out.safetensors"), b"from before");
+}
+
+/// Peak signal to noise ratio in dB; the peak is the largest expected value.
+fn psnr(found: &[f32], expected: &[f32]) -> f64 {
+    let peak = expected.iter().fold(0.0f32, |top, x| top.max(x.abs()));
+    let squares = found.iter().zip(expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+    20.0 * (f64::from(peak) / (squares / found.len() as f64).sqrt()).log10()
+}
+
+#[test]
+fn quantised_weights_stay_close() {
+    let folder = Place::new("wan-quantised");
+    let all = tensors(golden("parity.safetensors"));
+    for (weights, least) in [("f16", 60.0), ("q8", 35.0), ("q4", 25.0)] {
+        inputs(&folder, &all, "chunks");
+        let model = shown("tiny.pt");
+        folder.good(&format!("rollout --model {model} {TINY} {} --weights {weights}", CASES[0].1));
+        let found = tensors(folder.path("out.safetensors")).remove("latents").unwrap().1;
+        let psnr = psnr(&found, &all["chunks.latents"].1);
+        println!("{weights}: {psnr:.1} dB");
+        assert!(psnr >= least, "{weights}: {psnr} dB");
+    }
+}
+
+#[test]
+fn the_benchmark_has_the_published_shapes() {
+    let config = wan_1_3b(&Settings::default());
+    let shapes: Vec<usize> = expected_tensors(&config).iter().map(|(_, shape)| shape.iter().product()).collect();
+    assert_eq!((shapes.len(), shapes.iter().sum()), (825, 1_418_996_800usize));
+}
+
+/// Whatever the bytes, a reader answers: values or one error, without a panic or memory beyond the file's size.
+#[test]
+fn broken_bytes_end_in_an_answer() {
+    let folder = Place::new("wan-fuzz");
+    let path = folder.path("broken");
+    let mut state = 0x9e37_79b9_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for name in ["formats.pt", "formats.safetensors", "quants.gguf"] {
+        let whole = fs::read(golden(name)).unwrap();
+        // Everything that is parsed: headers lie in front, a zip's directory at the end.
+        let parsed = if name == "formats.pt" { whole.len() } else { 1200.min(whole.len()) };
+        let (mut good, mut bad) = (0, 0);
+        for _ in 0..1500 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(parsed);
+                bytes[at] = [random(256) as u8, 0, 0x7f, 0xff, b'0' + random(10) as u8][random(5)];
+            }
+            bytes.truncate(if random(10) == 0 { random(bytes.len()) } else { bytes.len() });
+            fs::write(&path, &bytes).unwrap();
+            match Checkpoint::open(&path) {
+                Ok(file) => {
+                    good += 1;
+                    file.entries().iter().for_each(|entry| _ = file.read_all(entry));
+                }
+                Err(error) => {
+                    bad += 1;
+                    assert_eq!(error.to_string().lines().count(), 1, "{name}: {error}");
+                }
+            }
+        }
+        println!("{name}: {good} read, {bad} refused");
+        assert!(good > 0 && bad > 0, "{name}: {good} read, {bad} refused");
+    }
 }
