@@ -214,7 +214,7 @@ impl Trial<'_> {
     fn drift(&self) -> Result<Row, SessionError> {
         let nearest = Nearest::new((0..self.held.len()).map(|i| self.real(i)).collect(), self.held.info.width);
         let (mut early, mut late, mut count) = (0.0, 0.0, 0.0);
-        for first in self.windows(6, START + 300, START) {
+        for first in self.windows(24, START + 300, START) {
             let made = self.replay(first, START, START + 300, 4)?;
             let mean = |from: usize| (0..=10).map(|t| nearest.psnr(&made[START - 1 + from + t])).sum::<f64>() / 11.0;
             early += mean(20);

@@ -1,4 +1,4 @@
-//! A small building seen in first person: the source of training data, and the ground truth to compare a model with.
+//! A small place seen in first person: the source of training data, and the ground truth to compare a model with.
 //!
 //! Everything follows from (seed, shard, episode), and the renderer uses only exactly rounded operations: a recording is the
 //! same on every machine.
