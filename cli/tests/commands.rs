@@ -246,6 +246,18 @@ fn bench_frame_cost_compares_two_frames() {
     assert!((heap(1) - heap(0)).abs() < 4096.0, "memory grows: {json}");
 }
 
+#[test]
+fn bench_pump_counts_every_pump() {
+    let place = Place::new("bench-pump");
+    // With so large a budget every pump ends with a frame.
+    let json = place.json(&format!("bench pump {CPU} --frames 90 --load 1 --rate 200 --budget 1000000 --json"));
+    let counts = json["histogram"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap());
+    assert_eq!((counts.sum::<u64>(), &json["pumps"]), (90, &90.into()));
+    assert_eq!(json["delivered"], 90);
+    let out = place.good(&format!("bench pump {CPU} --frames 1 --load 0"));
+    assert!(out.contains("within 2.50 ms: ") && out.contains("without the world"), "{out}");
+}
+
 /// The self-test passes on this machine, for every instruction set and GPU it has.
 #[test]
 fn doctor_finds_nothing_wrong() {

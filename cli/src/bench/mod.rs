@@ -3,6 +3,7 @@
 mod attention;
 mod demo;
 mod frame_cost;
+mod pump;
 mod rates;
 mod wan;
 
@@ -40,6 +41,8 @@ enum Bench {
     /// The published 1.3B Wan model's shapes: plan, floor, real chunks
     #[command(name = "wan-1.3b")]
     Wan(wan::WanArgs),
+    /// What a game with its own load sees: times of pump, its frames with and without the world
+    Pump(pump::PumpArgs),
 }
 
 /// Runs a benchmark.
@@ -52,6 +55,7 @@ pub fn run(args: &BenchArgs, stop: &Stop) -> Result<(), Error> {
         Bench::Attention(args) => attention::run(args, stop),
         Bench::FrameCost(args) => frame_cost::run(args, stop),
         Bench::Wan(args) => wan::run(args, stop),
+        Bench::Pump(args) => pump::run(args, stop),
     }
 }
 
