@@ -272,7 +272,13 @@ fn each_kind_of_bad_file_gets_its_own_error() {
             |e| matches!(e, FileError::Config(ConfigError::Version { found: 2 })),
             "version 2",
         ),
-        ("unknown family", f32s().config(|c| c["family"] = json!("wan")), json_error, "`wan`"),
+        ("unknown family", f32s().config(|c| c["family"] = json!("cosmos")), json_error, "`cosmos`"),
+        (
+            "a family without its text",
+            f32s().config(|c| c["family"] = json!("wan")),
+            |e| matches!(e, FileError::Config(ConfigError::Field { .. })),
+            "Wan with `dit.text`",
+        ),
         ("config not JSON", f32s().header(|h| h["__metadata__"]["causeway"] = json!("{")), json_error, "EOF"),
         (
             "config nested",
