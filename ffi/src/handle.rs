@@ -13,7 +13,8 @@ use crate::{
     api::CwVulkan,
     error::{Error, ErrorText},
     memory,
-    types::{CW_ERROR_HANDLE, CwDevice, CwModel, CwSession},
+    pointers::{put, required},
+    types::{CW_ERROR_HANDLE, CW_OK, CwDevice, CwModel, CwSession, CwStatus},
 };
 
 /// A kind of handle.
@@ -96,6 +97,32 @@ pub fn keep<H: Handle>(thing: H::Thing) -> Result<*mut H, Error> {
     place.error = ErrorText::EMPTY;
     place.thing = Some(thing);
     Ok(core::ptr::without_provenance_mut(number(H::KIND, index, place.generation)))
+}
+
+/// Gives the host at `to` the handle of what `make` makes; NULL if that fails.
+///
+/// # Safety
+/// `to` is NULL, which is an error, or writable.
+pub unsafe fn give<H: Handle>(
+    to: *mut *mut H,
+    what: &str,
+    make: impl FnOnce() -> Result<H::Thing, Error>,
+) -> Result<CwStatus, Error> {
+    let to = required(to, what)?;
+    // SAFETY: not NULL; writable by the contract.
+    unsafe {
+        put(to, core::ptr::null_mut());
+        put(to, keep(make()?)?);
+    }
+    Ok(CW_OK)
+}
+
+/// Takes a handle that the host gives up, and ends its thing. NULL does nothing.
+pub fn end<H: Handle>(handle: *mut H, end: impl FnOnce(Arc<H::Thing>)) -> Result<CwStatus, Error> {
+    if !handle.is_null() {
+        end(take(handle)?);
+    }
+    Ok(CW_OK)
 }
 
 /// The thing that a handle stands for.

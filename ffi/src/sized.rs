@@ -40,6 +40,15 @@ pub unsafe fn read<T: Struct>(from: *const T) -> Result<T, Error> {
     Ok(value)
 }
 
+/// As [`read`]; NULL means all defaults.
+///
+/// # Safety
+/// As [`read`].
+pub unsafe fn read_or_defaults<T: Struct>(from: *const T) -> Result<T, Error> {
+    // SAFETY: the caller's contract.
+    if from.is_null() { Ok(T::defaults()) } else { unsafe { read(from) } }
+}
+
 /// Whether [`write`] would succeed.
 ///
 /// # Safety

@@ -148,16 +148,14 @@ pub unsafe extern "C" fn cw_device_options_init(options: *mut CwDeviceOptions) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cw_device_create(options: *const CwDeviceOptions, device: *mut *mut CwDevice) -> CwStatus {
     enter(0, || {
-        let out = required(device, "device")?;
         // SAFETY: the caller's contract, for all three.
         unsafe {
-            put(out, core::ptr::null_mut());
-            let options = if options.is_null() { sized::Struct::defaults() } else { sized::read(options)? };
-            let adapter = text(options.adapter, options.adapter_length, "adapter name")?;
-            let device = Device::open(&options, Some(adapter).filter(|name| !name.is_empty()))?;
-            put(out, handle::keep::<CwDevice>(device)?);
+            handle::give(device, "device", || {
+                let options = sized::read_or_defaults(options)?;
+                let adapter = text(options.adapter, options.adapter_length, "adapter name")?;
+                Device::open(&options, Some(adapter).filter(|name| !name.is_empty()))
+            })
         }
-        Ok(CW_OK)
     })
 }
 
@@ -165,10 +163,5 @@ pub unsafe extern "C" fn cw_device_create(options: *const CwDeviceOptions, devic
 /// them.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_device_destroy(device: *mut CwDevice) -> CwStatus {
-    enter(0, || {
-        if !device.is_null() {
-            drop(handle::take(device)?);
-        }
-        Ok(CW_OK)
-    })
+    enter(0, || handle::end(device, drop))
 }

@@ -2,12 +2,14 @@
 
 use core::ffi::c_char;
 
+use causeway_runtime::config::DitConfig;
+
 use crate::{
     enter::enter,
     error::Error,
     handle,
     model::Model,
-    pointers::{copy_text, put, required, slice, text},
+    pointers::{copy_text, slice, text},
     sized,
     types::*,
 };
@@ -17,15 +19,8 @@ use crate::{
 /// # Safety
 /// `model` is NULL or writable.
 unsafe fn open(model: *mut *mut CwModel, open: impl FnOnce() -> Result<Model, Error>) -> CwStatus {
-    enter(0, || {
-        let out = required(model, "model")?;
-        // SAFETY: not NULL; writable by the contract.
-        unsafe {
-            put(out, core::ptr::null_mut());
-            put(out, handle::keep::<CwModel>(open()?)?);
-        }
-        Ok(CW_OK)
-    })
+    // SAFETY: the contract.
+    enter(0, || unsafe { handle::give(model, "model", open) })
 }
 
 /// Maps and checks the model file at `path` (UTF-8, `length` bytes). The file must not be changed in place while the model is open;
@@ -113,11 +108,8 @@ pub unsafe extern "C" fn cw_model_action_name(
     capacity: usize,
     length: *mut usize,
 ) -> CwStatus {
-    enter(model.addr(), || {
-        let model = handle::get(model)?;
-        // SAFETY: the caller's contract.
-        unsafe { name(&model.0.config().dit.actions, index, "action", text, capacity, length) }
-    })
+    // SAFETY: the caller's contract.
+    unsafe { name(model, |dit| &dit.actions, index, "action", text, capacity, length) }
 }
 
 /// Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.
@@ -132,38 +124,37 @@ pub unsafe extern "C" fn cw_model_event_name(
     capacity: usize,
     length: *mut usize,
 ) -> CwStatus {
-    enter(model.addr(), || {
-        let model = handle::get(model)?;
-        // SAFETY: the caller's contract.
-        unsafe { name(&model.0.config().dit.events, index, "event", text, capacity, length) }
-    })
+    // SAFETY: the caller's contract.
+    unsafe { name(model, |dit| &dit.events, index, "event", text, capacity, length) }
 }
 
+/// Copies name `index` of the list that `names` picks.
+///
 /// # Safety
 /// As `cw_last_error`.
 unsafe fn name(
-    names: &[String],
+    model: *const CwModel,
+    names: fn(&DitConfig) -> &[String],
     index: u32,
     what: &str,
     text: *mut c_char,
     capacity: usize,
     length: *mut usize,
-) -> Result<CwStatus, Error> {
-    let name = names.get(index as usize);
-    let name =
-        name.ok_or_else(|| Error::argument(format!("there is no {what} {index}; this model has {}", names.len())))?;
-    // SAFETY: the contract.
-    unsafe { copy_text(name.as_bytes(), text, capacity, length) };
-    Ok(CW_OK)
+) -> CwStatus {
+    enter(model.addr(), || {
+        let model = handle::get(model)?;
+        let names = names(&model.0.config().dit);
+        let name = names.get(index as usize);
+        let name =
+            name.ok_or_else(|| Error::argument(format!("there is no {what} {index}; this model has {}", names.len())))?;
+        // SAFETY: the contract.
+        unsafe { copy_text(name.as_bytes(), text, capacity, length) };
+        Ok(CW_OK)
+    })
 }
 
 /// Closes a model; its sessions go on. NULL does nothing. Any thread; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_model_destroy(model: *mut CwModel) -> CwStatus {
-    enter(0, || {
-        if !model.is_null() {
-            drop(handle::take(model)?);
-        }
-        Ok(CW_OK)
-    })
+    enter(0, || handle::end(model, drop))
 }

@@ -3,8 +3,9 @@
 use crate::{
     create,
     enter::enter,
+    error::Error,
     handle,
-    pointers::{put, required, slice},
+    pointers::{put, slice},
     sized,
     types::*,
 };
@@ -38,7 +39,7 @@ pub unsafe extern "C" fn cw_session_query(
         let (device, model) = (handle::get(device)?, handle::get(model)?);
         // SAFETY: the caller's contract.
         unsafe {
-            let options = if options.is_null() { sized::Struct::defaults() } else { sized::read(options)? };
+            let options = sized::read_or_defaults(options)?;
             sized::write(info, &create::query(&device, &model, &options)?)?;
         }
         Ok(CW_OK)
@@ -58,15 +59,13 @@ pub unsafe extern "C" fn cw_session_create(
     session: *mut *mut CwSession,
 ) -> CwStatus {
     enter(model.addr(), || {
-        let out = required(session, "session")?;
         // SAFETY: the caller's contract.
         unsafe {
-            put(out, core::ptr::null_mut());
-            let (device, model) = (handle::get(device)?, handle::get(model)?);
-            let options = if options.is_null() { sized::Struct::defaults() } else { sized::read(options)? };
-            put(out, handle::keep::<CwSession>(create::create(&device, &model, &options)?)?);
+            handle::give(session, "session", || {
+                let (device, model) = (handle::get(device)?, handle::get(model)?);
+                create::create(&device, &model, &sized::read_or_defaults(options)?)
+            })
         }
-        Ok(CW_OK)
     })
 }
 
@@ -74,12 +73,7 @@ pub unsafe extern "C" fn cw_session_create(
 /// goes with it. NULL does nothing. Any thread; waits at most for one slice of the session's own worker thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_destroy(session: *mut CwSession) -> CwStatus {
-    enter(0, || {
-        if !session.is_null() {
-            handle::take(session)?.destroy();
-        }
-        Ok(CW_OK)
-    })
+    enter(0, || handle::end(session, |session| session.destroy()))
 }
 
 /// Tells what a session holds and makes. The caller owns `info`. Any thread; never blocks.
@@ -161,15 +155,28 @@ pub unsafe extern "C" fn cw_session_poll_frame(
         // SAFETY: the caller's contract.
         unsafe {
             let image = if image.is_null() { None } else { Some(sized::read(image)?) };
-            // A receipt of a wrong size must not cost a frame.
-            if !receipt.is_null() {
-                sized::check(receipt)?;
-            }
-            let Some(found) = session.poll(image.as_ref())? else { return Ok(CW_PENDING) };
-            if !receipt.is_null() {
-                sized::write(receipt, &found)?;
-            }
+            deliver(receipt, || session.poll(image.as_ref()))
         }
-        Ok(CW_OK)
     })
+}
+
+/// Takes a frame by `poll` and writes its receipt, if one is asked for.
+///
+/// # Safety
+/// `receipt` is NULL or as long as its `struct_size`.
+pub(super) unsafe fn deliver(
+    receipt: *mut CwReceipt,
+    poll: impl FnOnce() -> Result<Option<CwReceipt>, Error>,
+) -> Result<CwStatus, Error> {
+    if !receipt.is_null() {
+        // A receipt of a wrong size must not cost a frame.
+        // SAFETY: the contract.
+        unsafe { sized::check(receipt) }?;
+    }
+    let Some(found) = poll()? else { return Ok(CW_PENDING) };
+    if !receipt.is_null() {
+        // SAFETY: as above.
+        unsafe { sized::write(receipt, &found) }?;
+    }
+    Ok(CW_OK)
 }

@@ -2,15 +2,8 @@
 
 use core::ffi::{c_char, c_void};
 
-use crate::{
-    device::Device,
-    enter::enter,
-    handle,
-    pointers::{put, required},
-    sized,
-    types::*,
-    vulkan::Vulkan,
-};
+use super::session::deliver;
+use crate::{enter::enter, handle, sized, types::*, vulkan::Vulkan};
 
 /// A host's Vulkan instance and the GPU it chose, before or after it makes its device.
 pub struct CwVulkan {
@@ -114,13 +107,8 @@ pub struct CwVulkanImage {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cw_vulkan_create(host: *const CwVulkanHost, vulkan: *mut *mut CwVulkan) -> CwStatus {
     enter(0, || {
-        let out = required(vulkan, "vulkan")?;
         // SAFETY: the caller's contract.
-        unsafe {
-            put(out, core::ptr::null_mut());
-            put(out, handle::keep::<CwVulkan>(Vulkan::new(&sized::read(host)?)?)?);
-        }
-        Ok(CW_OK)
+        unsafe { handle::give(vulkan, "vulkan", || Vulkan::new(&sized::read(host)?)) }
     })
 }
 
@@ -151,26 +139,15 @@ pub unsafe extern "C" fn cw_vulkan_device_create(
     device: *mut *mut CwDevice,
 ) -> CwStatus {
     enter(vulkan.addr(), || {
-        let out = required(device, "device")?;
         // SAFETY: the caller's contract.
-        unsafe {
-            put(out, core::ptr::null_mut());
-            let opened: Device = handle::get(vulkan)?.open(&sized::read(host)?)?;
-            put(out, handle::keep::<CwDevice>(opened)?);
-        }
-        Ok(CW_OK)
+        unsafe { handle::give(device, "device", || handle::get(vulkan)?.open(&sized::read(host)?)) }
     })
 }
 
 /// Gives a CwVulkan up, and what `cw_vulkan_needs` told; devices made from it stay. NULL does nothing. Any thread; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_vulkan_destroy(vulkan: *mut CwVulkan) -> CwStatus {
-    enter(0, || {
-        if !vulkan.is_null() {
-            drop(handle::take(vulkan)?);
-        }
-        Ok(CW_OK)
-    })
+    enter(0, || handle::end(vulkan, drop))
 }
 
 /// As `cw_session_poll_frame`, but the frame goes to an image of the host's: the GPU copies it, without a way through the CPU. Work that the
@@ -191,14 +168,7 @@ pub unsafe extern "C" fn cw_session_poll_image(
         // SAFETY: the caller's contract.
         unsafe {
             let image = sized::read(image)?;
-            if !receipt.is_null() {
-                sized::check(receipt)?;
-            }
-            let Some(found) = session.poll_image(&image)? else { return Ok(CW_PENDING) };
-            if !receipt.is_null() {
-                sized::write(receipt, &found)?;
-            }
+            deliver(receipt, || session.poll_image(&image))
         }
-        Ok(CW_OK)
     })
 }
