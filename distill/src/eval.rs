@@ -160,6 +160,28 @@ pub fn roll(
     Ok(likeness.chain([("sharpness".to_owned(), made / real)]).collect())
 }
 
+/// [`roll`] with few steps, for each list of steps a world is shipped with: figures `name@steps`, sheets `stage-step-steps.png` in
+/// `dir`.
+///
+/// # Errors
+/// As [`roll`].
+pub fn roll_few(
+    held: &Held<'_>,
+    config: &ModelConfig,
+    net: &Weights,
+    device: &Device,
+    dir: &Path,
+    (stage, step): (&str, u64),
+) -> Result<Vec<(String, f64)>, StateError> {
+    let mut figures = Vec::new();
+    for steps in [4, 2] {
+        let sheet = dir.join(format!("{stage}-{step}-{steps}.png"));
+        let found = roll(held, config, net, device, Sampler::Few(steps), &sheet)?;
+        figures.extend(found.into_iter().map(|(k, v)| (format!("{k}@{steps}"), v)));
+    }
+    Ok(figures)
+}
+
 /// A Markdown table of how well each of `samplers` predicts, for `docs/demo.md`.
 pub fn table(held: &Held<'_>, config: &ModelConfig, net: &Weights, device: &Device, samplers: &[Sampler]) -> String {
     let spans: Vec<_> = SPANS.into_iter().filter(|span| span.1 <= held.frames).collect();

@@ -224,6 +224,7 @@ impl Windows {
         Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, ..*self }
     }
 
+    /// `frames` frames from `first` on of an array [B, F, ...].
     fn cut<T: Copy>(&self, values: &[T], first: usize, frames: usize) -> Vec<T> {
         let row = values.len() / self.batch;
         let one = row / self.frames;
@@ -239,8 +240,7 @@ impl Windows {
 
     /// Rows `f` of an array [B, F, ...].
     pub fn at<T: Copy>(&self, values: &[T], f: usize) -> Vec<T> {
-        let n = values.len() / (self.batch * self.frames);
-        (0..self.batch).flat_map(|b| values[(b * self.frames + f) * n..][..n].iter().copied()).collect()
+        self.cut(values, f, 1)
     }
 
     /// (1 - sigma) x + sigma noise with one sigma for each frame of [B, F, C, H, W].

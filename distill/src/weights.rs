@@ -116,6 +116,17 @@ impl Weights {
         out
     }
 
+    /// The tensors after the first `entries`, by themselves.
+    pub fn behind(&self, entries: usize) -> Self {
+        let start = self.entries.get(entries).map_or(self.data.len(), |entry| entry.offset);
+        let mut out = Self { entries: Vec::new(), index: HashMap::new(), data: self.data[start..].to_vec() };
+        for entry in &self.entries[entries..] {
+            out.index.insert(entry.name.clone(), out.entries.len());
+            out.entries.push(Entry { offset: entry.offset - start, ..entry.clone() });
+        }
+        out
+    }
+
     /// The entries in flat order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

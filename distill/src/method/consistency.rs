@@ -9,7 +9,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::dit;
-use crate::eval::{self, Sampler};
+use crate::eval;
 use crate::latents::warp;
 use crate::method::resampling_forcing::resample;
 use crate::method::teacher_forcing::{Regression, World};
@@ -80,12 +80,6 @@ impl Stage for Consistency<'_> {
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
-        let mut figures = Vec::new();
-        for steps in [4, 2] {
-            let sheet = dir.join(format!("consistency-{step}-{steps}.png"));
-            let found = eval::roll(self.world.held, self.world.config, net, device, Sampler::Few(steps), &sheet)?;
-            figures.extend(found.into_iter().map(|(k, v)| (format!("{k}@{steps}"), v)));
-        }
-        Ok(figures)
+        eval::roll_few(self.world.held, self.world.config, net, device, dir, (self.name(), step))
     }
 }

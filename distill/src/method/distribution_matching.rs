@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use causeway_runtime::config::DitConfig;
 
 use crate::dit;
-use crate::eval::{self, Sampler};
+use crate::eval;
 use crate::latents::{Windows, warp};
 use crate::method::adversary::{self, Pairs};
 use crate::method::teacher_forcing::{Regression, World};
@@ -71,10 +71,9 @@ impl DistributionMatching<'_> {
     }
 
     fn split(&self, all: &Weights) -> [Weights; 3] {
-        let len = self.teacher.data.len();
+        let (one, len) = (self.teacher.entries().len(), self.teacher.data.len());
         let [student, critic] = [0..len, len..2 * len].map(|range| self.teacher.with(all.data[range].to_vec()));
-        let adversary = Weights::init(&adversary::specs(&self.world.config.dit), 3);
-        [student, critic, adversary.with(all.data[2 * len..].to_vec())]
+        [student, critic, all.behind(2 * one)]
     }
 
     fn student_moves(step: u64) -> bool {
@@ -254,12 +253,6 @@ impl Stage for DistributionMatching<'_> {
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
         let [student, ..] = self.split(net);
-        let mut figures = Vec::new();
-        for steps in [4, 2] {
-            let sheet = dir.join(format!("dmd-{step}-{steps}.png"));
-            let found = eval::roll(self.world.held, self.world.config, &student, device, Sampler::Few(steps), &sheet)?;
-            figures.extend(found.into_iter().map(|(k, v)| (format!("{k}@{steps}"), v)));
-        }
-        Ok(figures)
+        eval::roll_few(self.world.held, self.world.config, &student, device, dir, (self.name(), step))
     }
 }
