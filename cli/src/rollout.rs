@@ -145,10 +145,13 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let latent = LatentConfig { channels, height, width };
     let mut rollout = Rollout::new(model, latent, options)?;
     rollout.set_text(&inputs.text)?;
-    let first = rollout.frames().min(frames) * channels * height * width;
-    let first_flow = rollout.flow(&inputs.noise[..first], &vec![1000.0 * sigmas[0]; rollout.frames()])?;
-    stop.check()?;
-    let latents = rollout.run(&inputs.noise, &inputs.renoise, &sigmas)?;
+    let mut first_flow = Vec::new();
+    let latents = rollout.run_watched(&inputs.noise, &inputs.renoise, &sigmas, |flow| {
+        if first_flow.is_empty() {
+            first_flow.extend_from_slice(flow);
+        }
+        stop.check()
+    })?;
     stop.check()?;
     let shape = |frames| vec![frames, channels, height, width];
     let flow_frames = first_flow.len() / (channels * height * width);

@@ -246,10 +246,24 @@ impl Rollout {
     /// # Errors
     /// [`RolloutError::Size`] where F is not whole chunks, [`RolloutError::NotFinite`], a backend that fails.
     pub fn run(&mut self, noise: &[f32], renoise: &[f32], sigmas: &[f32]) -> Result<Vec<f32>, RolloutError> {
+        self.run_watched(noise, renoise, sigmas, |_| Ok(()))
+    }
+
+    /// As [`Self::run`]; `watch` sees every raw output of the network [frames of the chunk, C, H, W] and may end it with an error.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and those of `watch`.
+    pub fn run_watched<E: From<RolloutError>>(
+        &mut self,
+        noise: &[f32],
+        renoise: &[f32],
+        sigmas: &[f32],
+        mut watch: impl FnMut(&[f32]) -> Result<(), E>,
+    ) -> Result<Vec<f32>, E> {
         let len = self.config.latent_len();
         let expected = format!("{} for {} noise levels", sigmas.len().max(1) - 1, sigmas.len());
         if sigmas.is_empty() || renoise.len() != (sigmas.len() - 1) * noise.len() {
-            return Err(RolloutError::Size { what: "renoise", found: renoise.len(), expected });
+            return Err(RolloutError::Size { what: "renoise", found: renoise.len(), expected }.into());
         }
         finite("noise", noise)?;
         finite("renoise", renoise)?;
@@ -258,11 +272,14 @@ impl Rollout {
             let (from, size) = (latents.len(), self.frames() * len);
             let Some(x) = noise.get(from..from + size) else {
                 let expected = format!("whole chunks of {} frames, {size} values", self.frames());
-                return Err(RolloutError::Size { what: "the rest of noise", found: noise.len() - from, expected });
+                return Err(
+                    RolloutError::Size { what: "the rest of noise", found: noise.len() - from, expected }.into()
+                );
             };
             let mut x = x.to_vec();
             for (step, &sigma) in sigmas.iter().enumerate() {
                 let flow = self.flow(&x, &vec![1000.0 * sigma; self.frames()])?;
+                watch(&flow)?;
                 let next = f64::from(sigmas.get(step + 1).copied().unwrap_or(0.0));
                 let fresh = renoise.get(step * noise.len() + from..).unwrap_or(&[]);
                 for (i, (x, v)) in x.iter_mut().zip(&flow).enumerate() {

@@ -6,29 +6,19 @@
 //!
 //! A checkpoint is untrusted input: every offset, count and shape is checked before it is used, and no bytes make this panic.
 
-#[forbid(unsafe_code)]
+#![forbid(unsafe_code)]
+
 mod checkpoint;
-#[forbid(unsafe_code)]
 mod encoding;
-#[forbid(unsafe_code)]
 mod error;
-#[forbid(unsafe_code)]
 mod gguf;
-#[forbid(unsafe_code)]
 mod lora;
-#[forbid(unsafe_code)]
 mod names;
-#[forbid(unsafe_code)]
 mod pickle;
-#[forbid(unsafe_code)]
 mod safetensors;
-#[forbid(unsafe_code)]
 mod torch;
-#[forbid(unsafe_code)]
 mod wan;
-#[forbid(unsafe_code)]
 mod write;
-#[forbid(unsafe_code)]
 mod zip;
 
 pub use checkpoint::{Checkpoint, Entry};

@@ -6,7 +6,6 @@ use causeway_ops::{
     Backend, BackendError, Plan,
     backend::Memory,
     cpu::{CpuBackend, CpuOptions, Isa},
-    memory::reserved,
     parallel::{Parallel, Serial},
     quant::WeightSource,
 };
@@ -206,16 +205,7 @@ fn opening(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, Se
     let len = dit.latent_len();
     match start {
         Start::Empty => Ok(Opening::default()),
-        Start::Image(image) => {
-            let (width, height) = config.picture();
-            let expected = 4 * width * height;
-            if image.len() != expected {
-                return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
-            }
-            let mut copy = reserved(expected)?;
-            copy.extend_from_slice(image);
-            Ok(Opening { image: Some(copy), events: vec![event as u32], ..Opening::default() })
-        }
+        Start::Image(image) => Opening::picture(image, config.picture(), event),
         Start::Latents(latents) => {
             if latents.is_empty() || latents.len() % len != 0 {
                 return Err(SessionError::StartSize { what: "latents", expected: len, found: latents.len() });

@@ -23,11 +23,7 @@ pub use snapshot::Snapshot;
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::AtomicBool;
 
-use causeway_ops::{
-    Backend, BackendError, Plan,
-    backend::Memory,
-    memory::{Refused, reserved},
-};
+use causeway_ops::{Backend, BackendError, Plan, backend::Memory, memory::Refused};
 
 use crate::{
     clock::Clock,
@@ -262,19 +258,9 @@ impl Session {
     /// # Errors
     /// [`SessionError::StartSize`], [`SessionError::OutOfMemory`].
     pub fn set_start_image(&mut self, image: &[u8]) -> Result<(), SessionError> {
-        let expected = 4 * self.width * self.height;
-        if image.len() != expected {
-            return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
-        }
-        let mut copy = reserved(expected)?;
-        copy.extend_from_slice(image);
-        self.opening = Opening {
-            image: Some(copy),
-            events: [self.settled.event as u32].into(),
-            // The frames that the stream began with are past.
-            next: self.opening.next.min(1),
-            ..Opening::default()
-        };
+        let picture = Opening::picture(image, (self.width, self.height), self.settled.event)?;
+        // The frames that the stream began with are past.
+        self.opening = Opening { next: self.opening.next.min(1), ..picture };
         Ok(())
     }
 

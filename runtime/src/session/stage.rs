@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use causeway_ops::{Params, plan::PassId};
+use causeway_ops::{Params, memory::reserved, plan::PassId};
 
 use super::{Budget, Pump, Receipt, Session, SessionError};
 
@@ -71,6 +71,17 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    /// A picture (RGBA8) of the model's size, under `event`.
+    pub fn picture(image: &[u8], (width, height): (usize, usize), event: usize) -> Result<Self, SessionError> {
+        let expected = 4 * width * height;
+        if image.len() != expected {
+            return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
+        }
+        let mut copy = reserved(expected)?;
+        copy.extend_from_slice(image);
+        Ok(Self { image: Some(copy), events: [event as u32].into(), ..Self::default() })
+    }
+
     /// Bytes held.
     pub fn memory(&self) -> usize {
         let floats: usize = self.latents.iter().map(Vec::len).sum();
