@@ -1,6 +1,8 @@
 //! Godot plays the walk that all hosts play, in a window, and shows its last frame. Not run by a bare `cargo test`: `examples/godot/check.sh`
 //! gets the engine and then asks for this test.
 
+#[path = "hosts/picture.rs"]
+mod picture;
 #[allow(dead_code, reason = "other hosts need more of it")]
 #[path = "hosts/program.rs"]
 mod program;
@@ -51,24 +53,5 @@ fn godot_shows_the_frames_of_the_rust_interface_in_its_window() {
     for (n, (found, expected)) in frames.chunks(expected[0].len()).zip(expected).enumerate() {
         assert!(found == expected, "frame {n} differs");
     }
-    shown(&out.with_extension("png"), &expected[FRAMES - 1]);
-}
-
-/// The window shows `frame`, as large as fits, every pixel a square.
-fn shown(picture: &Path, frame: &[u8]) {
-    let file = std::io::BufReader::new(fs::File::open(picture).unwrap());
-    let mut reader = png::Decoder::new(file).read_info().unwrap();
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut pixels).unwrap();
-    let (width, height, channels) = (info.width as usize, info.height as usize, info.color_type.samples());
-    // The demo world's pictures are square, the window is wider than high.
-    let side = (frame.len() / 4).isqrt();
-    let scale = height as f32 / side as f32;
-    let left = (width - height) / 2;
-    for (at, pixel) in frame.as_chunks::<4>().0.iter().enumerate() {
-        let middle = |n: usize| ((n as f32 + 0.5) * scale) as usize;
-        let (x, y) = (left + middle(at % side), middle(at / side));
-        let found = &pixels[channels * (y * width + x)..][..3];
-        assert_eq!(found, &pixel[..3], "pixel {x}, {y} of the window");
-    }
+    picture::shown(&out.with_extension("png"), &expected[FRAMES - 1]);
 }
