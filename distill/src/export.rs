@@ -12,9 +12,10 @@ use crate::codec::{self, Past};
 use crate::data::planes;
 use crate::dit;
 use crate::eval::START;
+use crate::folder::FolderError;
 use crate::latents::{self, Latents, Windows};
 use crate::method::teacher_forcing::noisy_velocity;
-use crate::pipeline::{Pipeline, PipelineError, Step};
+use crate::pipeline::{Pipeline, PipelineError};
 use crate::recording::{self, Recording, RecordingError};
 use crate::rng::Rng;
 use crate::sight::sharpness;
@@ -27,6 +28,9 @@ pub enum ExportError {
     /// The run folder is not complete.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// The run folder lacks a stage.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The model file was refused or could not be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -44,14 +48,14 @@ pub enum ExportError {
 /// [`ExportError`].
 pub fn export(p: &mut Pipeline<'_>, device: &Device, to: &Path, golden_to: Option<&Path>) -> Result<(), ExportError> {
     let (_, held) = p.latents()?;
-    let (step, denoiser) = p.newest()?;
-    let (codec, mut config) = (p.codec()?, p.config().clone());
+    let (folder, mut config) = (p.folder(), p.config().clone());
+    let ((stage, denoiser), codec) = (folder.newest()?, folder.codec()?);
     let first = start_frame(&held, p.held());
     let events = (first..first + START).map(|i| usize::from(held.events[i])).collect();
     config.start = Some(StartConfig { latents: "start.latents".into(), events, count: START });
-    config.provenance.command = format!("causeway-distill train, stage {}", step.name());
-    config.provenance.steps = p.steps(step)?;
-    config.provenance.data_sha256 = recording::sha256(&p.data())?;
+    config.provenance.command = format!("causeway-distill train, stage {}", stage.name);
+    config.provenance.steps = folder.state(stage)?.map_or(0, |state| state.step);
+    config.provenance.data_sha256 = recording::sha256(&folder.recipe.data().join("train"))?;
     let start = held.data[first * held.len..(first + START) * held.len].to_vec();
     write_model(to, &config, DType::F32, |name, _| {
         let found = [&denoiser, &codec].iter().find_map(|w| w.tensor(name).map(|t| t.1.to_vec()));
@@ -140,14 +144,4 @@ fn golden(
         views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(fail)?));
     }
     write_whole(path, &safetensors::serialize(views, None).map_err(fail)?)
-}
-
-impl Pipeline<'_> {
-    /// The newest denoiser there is.
-    ///
-    /// # Errors
-    /// [`PipelineError::Missing`] when there is none.
-    pub fn newest(&self) -> Result<(Step, Weights), PipelineError> {
-        self.latest(Step::Polish)
-    }
 }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use causeway_distill::pipeline::{Options, Pipeline, Step};
-use causeway_distill::preset::Preset;
+use causeway_distill::folder::Folder;
+use causeway_distill::pipeline::Pipeline;
+use causeway_distill::recipe::{BUILT_IN, Data, Recipe};
 use causeway_distill::recording::Recording;
 use causeway_distill::sheet::Sheet;
+use causeway_distill::trainer::Span;
 use causeway_distill::{export, latents, quality, world};
 use causeway_runtime::Model;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -43,7 +45,7 @@ enum Command {
         #[arg(long, default_value_t = 1000)]
         shard: usize,
     },
-    /// Train one stage or all of them; Ctrl-C saves and stops, the same command goes on.
+    /// Train what a recipe says; Ctrl-C saves and stops, the same command goes on.
     Train(TrainArgs),
     /// Measure a finished model file on held-out episodes, as the runtime plays it, and print a table.
     Eval {
@@ -83,47 +85,48 @@ enum Command {
     },
 }
 
+/// A run to look at.
 #[derive(clap::Args)]
 struct Place {
-    /// Size of the model.
-    #[arg(long, value_enum, default_value = "cpu")]
-    preset: Preset,
-    /// Folder with the recordings `train` and `held`.
-    #[arg(long)]
-    data: PathBuf,
     /// The run folder.
     #[arg(long)]
     out: PathBuf,
+    /// Folder with the recordings `train` and `held`; the run's own by default.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "flex")]
     device: Where,
-    /// Data-parallel workers.
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    #[command(flatten)]
-    place: Place,
-    /// The stage to train; all of them by default.
-    #[arg(long, value_enum)]
-    stage: Option<Step>,
-    /// Minutes for each stage (codec, teacher, resampling, consistency, dmd, polish), or one figure for the chosen stage.
-    #[arg(long, value_delimiter = ',', default_value = "15,30,25,5,25,6")]
+    /// The recipe; see docs/training.md.
+    recipe: Option<PathBuf>,
+    /// A recipe that comes with the trainer: `cpu`, which made the demo world, or `gpu`.
+    #[arg(long, conflicts_with = "recipe", default_value = "cpu", value_parser = BUILT_IN.map(|(name, _)| name))]
+    preset: String,
+    /// Folder with the recordings `train` and `held`, in place of the recipe's footage.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The run folder, in place of the recipe's.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// The one stage to train; all of them by default.
+    #[arg(long)]
+    stage: Option<String>,
+    /// Minutes for each stage of the recipe, or one figure for all, in place of the recipe's budgets.
+    #[arg(long, value_delimiter = ',')]
     minutes: Vec<f64>,
-    /// Seconds between looks at the averaged weights.
-    #[arg(long, default_value_t = 120.0)]
-    inspect: f64,
-    /// Frames of a training window.
-    #[arg(long, default_value_t = 12)]
-    frames: usize,
-    /// History frames every query is routed to, for a last part of `resampling` that learns to do with few; 0 for all.
-    #[arg(long, default_value_t = 0)]
-    route: usize,
     /// A finished run of the same model to start from: its codec and its newest denoiser, not random weights.
     #[arg(long)]
     from: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "flex")]
+    device: Where,
+    /// Data-parallel workers, in place of the recipe's.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -148,6 +151,10 @@ impl Where {
             Self::Cuda => Device::cuda(0),
         }
     }
+
+    fn is_cpu(self) -> bool {
+        matches!(self, Self::Flex)
+    }
 }
 
 fn main() -> ExitCode {
@@ -165,34 +172,23 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Record { out, seed, frames, shard } => Ok(world::record(&out, seed, frames, shard)?),
         Command::Train(args) => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
-            let device = args.place.device.device();
-            let options =
-                Options { from: args.from, route: args.route, ..args.place.options(args.inspect, args.frames) };
-            let mut pipeline = Pipeline::open(&options, &device, &STOP)?;
-            for (i, step) in Step::ALL.into_iter().enumerate() {
-                if args.stage.is_some_and(|wanted| wanted != step) {
-                    continue;
-                }
-                let minutes = args.minutes.get(i).or(args.minutes.last()).copied().unwrap_or(10.0);
-                let minutes = if args.minutes.len() == 1 { args.minutes[0] } else { minutes };
-                if !pipeline.train(step, minutes)? {
-                    eprintln!("stopped in stage {}; the same command goes on", step.name());
-                    break;
-                }
+            let device = args.device.device();
+            let mut pipeline = Pipeline::open(&args.recipe()?, &device, args.device.is_cpu(), &STOP)?;
+            if let Some(stage) = pipeline.run(args.stage.as_deref())? {
+                eprintln!("stopped in stage {stage}; the same command goes on");
             }
             Ok(())
         }
         Command::Eval { model, data, sheet } => eval(&model, &data, sheet.as_deref()),
         Command::Compare { place, worlds, frames } => {
             let device = place.device.device();
-            let options = place.options(1e9, 12);
-            println!("{}", Pipeline::open(&options, &device, &STOP)?.evaluate(worlds, frames)?);
+            let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
+            println!("{}", pipeline.evaluate(worlds, frames)?);
             Ok(())
         }
         Command::Export { place, to, golden } => {
             let device = place.device.device();
-            let options = place.options(1e9, 12);
-            let mut pipeline = Pipeline::open(&options, &device, &STOP)?;
+            let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
             Ok(export::export(&mut pipeline, &device, &to, golden.as_deref())?)
         }
     }
@@ -215,17 +211,44 @@ fn eval(model: &Path, data: &Path, to: Option<&Path>) -> Result<(), Box<dyn std:
 }
 
 impl Place {
-    fn options(&self, inspect_every: f64, frames: usize) -> Options {
-        Options {
-            data: self.data.clone(),
-            dir: self.out.clone(),
-            preset: self.preset,
-            threads: self.threads,
-            inspect_every,
-            frames,
-            route: 0,
-            cpu: matches!(self.device, Where::Flex),
-            from: None,
+    fn recipe(&self) -> Result<Recipe, Box<dyn std::error::Error>> {
+        let mut recipe = Folder::recipe(&self.out)?;
+        if let Some(folder) = &self.data {
+            recipe.data = Data::Folder(folder.clone());
         }
+        Ok(recipe)
+    }
+}
+
+impl TrainArgs {
+    /// The recipe with what the command line says otherwise.
+    fn recipe(&self) -> Result<Recipe, Box<dyn std::error::Error>> {
+        let mut recipe = match &self.recipe {
+            Some(path) => Recipe::read(path)?,
+            None => {
+                let text = BUILT_IN.iter().find(|(name, _)| *name == self.preset).map_or("", |(_, text)| text);
+                Recipe::parse(text, Path::new(&self.preset))?
+            }
+        };
+        if let Some(folder) = &self.data {
+            recipe.data = Data::Folder(folder.clone());
+        }
+        recipe.out = self.out.clone().unwrap_or(recipe.out);
+        recipe.from = self.from.clone().or(recipe.from);
+        if ![0, 1, recipe.stages.len()].contains(&self.minutes.len()) {
+            return Err(format!(
+                "--minutes has {} figures, the recipe {} stages",
+                self.minutes.len(),
+                recipe.stages.len()
+            )
+            .into());
+        }
+        for (i, stage) in recipe.stages.iter_mut().enumerate() {
+            if let Some(&minutes) = self.minutes.get(i).or(self.minutes.first()) {
+                stage.budget = Span::Minutes(minutes);
+            }
+            stage.threads = self.threads.map_or(stage.threads, usize::from);
+        }
+        Ok(recipe)
     }
 }

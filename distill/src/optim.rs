@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::state::State;
 
 /// How a stage steps.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Rule {
     /// Peak learning rate.
     pub rate: f32,
@@ -46,16 +46,17 @@ impl Rule {
         self.rate * warm * (0.05 + 0.95 * cosine)
     }
 
-    /// Takes one step of `part` along `grad` (same order as the weights) and returns its norm before clipping.
+    /// Takes one step of `part` along `grad` (same order as the weights) and returns its norm before clipping. A gradient that is
+    /// not finite uses up its step, whose batch would only fail again, and moves nothing.
     pub fn step(&self, state: &mut State, grad: &[f32], part: &Part, rate: f32) -> f32 {
         let (range, rate) = (part.range.clone(), rate * part.rate);
         let grad = &grad[range.clone()];
         let norm = grad.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt() as f32;
+        state.step += 1;
         if !norm.is_finite() {
-            return norm; // A step along NaN would end the run; the caller reports it.
+            return norm;
         }
         let scale = if norm > self.clip { self.clip / norm } else { 1.0 };
-        state.step += 1;
         let t = state.step as i32;
         let (c1, c2) = (1.0 - self.beta1.powi(t), 1.0 - self.beta2.powi(t));
         // Early on the average follows quickly, or it would still hold the random start.

@@ -1,4 +1,4 @@
-//! A run folder: which stage follows which, what each starts from, and what is on disk.
+//! Runs a recipe: which stage follows which, and what each starts from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,274 +9,112 @@ use causeway_runtime::config::ModelConfig;
 
 use crate::data::Episodes;
 use crate::eval::{self, Held, START, Sampler};
+use crate::folder::{Folder, FolderError};
 use crate::latents::{self, Latents};
 use crate::method::consistency::Consistency;
 use crate::method::distribution_matching::DistributionMatching;
 use crate::method::reconstruction::Reconstruction;
 use crate::method::resampling_forcing::ResamplingForcing;
 use crate::method::teacher_forcing::{TeacherForcing, World};
-use crate::optim::Rule;
-use crate::preset::{Preset, Recipe};
+use crate::recipe::{Data, Method, Recipe, RecipeError, Stage};
 use crate::recording::{Recording, RecordingError};
-use crate::state::{State, StateError, write_whole};
+use crate::state::{State, StateError};
 use crate::trainer::{Run, TrainError};
 use crate::weights::Weights;
-use crate::{codec, dit};
+use crate::world::{self, RecordError};
 
-/// A stage of training, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Step {
-    /// The autoencoder.
-    Codec,
-    /// Teacher forcing.
-    Teacher,
-    /// Resampling Forcing.
-    Resampling,
-    /// Consistency distillation.
-    Consistency,
-    /// Distribution matching distillation.
-    Dmd,
-    /// The decoder once more, latents unchanged.
-    Polish,
-}
-
-impl Step {
-    /// All stages in order.
-    pub const ALL: [Self; 6] =
-        [Self::Codec, Self::Teacher, Self::Resampling, Self::Consistency, Self::Dmd, Self::Polish];
-
-    /// Name in file names and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Codec => "codec",
-            Self::Teacher => "teacher",
-            Self::Resampling => "resampling",
-            Self::Consistency => "consistency",
-            Self::Dmd => "dmd",
-            Self::Polish => "polish",
-        }
-    }
-}
+/// Frames a shard of the built-in world's recording.
+const SHARD: usize = 1000;
 
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
+    /// The recipe cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
     /// The recording cannot be read.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// The built-in world could not be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// Training stopped.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A file of the run folder cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A stage needs the one before it.
-    #[error("{dir} has no checkpoint of stage {stage}; train it first")]
-    Missing {
-        /// The run folder.
-        dir: PathBuf,
-        /// The stage that is missing.
-        stage: &'static str,
-    },
-    /// `config.json` is missing or damaged.
-    #[error("{path}: {reason}")]
-    Config {
-        /// The file.
+    /// A recording is too short for the recipe.
+    #[error("{path}: the longest episode has {found} frames, the recipe needs {expected}")]
+    Short {
+        /// The recording.
         path: PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// Frames of its longest episode.
+        found: usize,
+        /// Frames that are needed.
+        expected: usize,
+    },
+    /// The run folder holds another recording of the built-in world.
+    #[error("{path}: a recording of other frames or another seed; delete it or train in another folder")]
+    OtherRecording {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// No stage of the recipe is called that.
+    #[error("the recipe has no stage {name}; it has {known}")]
+    NoStage {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
     },
 }
 
-/// How to train.
-pub struct Options {
-    /// Recording folders `train` and `held` lie here.
-    pub data: PathBuf,
-    /// The run folder.
-    pub dir: PathBuf,
-    /// Size.
-    pub preset: Preset,
-    /// Data-parallel workers.
-    pub threads: usize,
-    /// Seconds between looks at the averaged weights.
-    pub inspect_every: f64,
-    /// Frames of a training window.
-    pub frames: usize,
-    /// History frames a query is routed to; 0 for all.
-    pub route: usize,
-    /// Whether the device is the CPU, where hand-written passes are faster than the library's.
-    pub cpu: bool,
-    /// A finished run of the same model whose weights the first stages start from.
-    pub from: Option<PathBuf>,
-}
-
-/// An opened run: recordings and configuration.
+/// An opened run: recordings and folder.
 pub struct Pipeline<'a> {
-    options: &'a Options,
     device: &'a Device,
+    cpu: bool,
     stop: &'a AtomicBool,
     train: Recording,
     held: Recording,
-    config: ModelConfig,
-    recipe: Recipe,
+    folder: Folder,
 }
 
 impl<'a> Pipeline<'a> {
-    /// Opens the recordings and makes (or re-reads) the run folder.
+    /// Opens the recordings and makes (or goes on with) the run folder; `cpu` tells whether `device` is the CPU, where
+    /// hand-written passes compute.
     ///
     /// # Errors
     /// [`PipelineError`].
-    pub fn open(options: &'a Options, device: &'a Device, stop: &'a AtomicBool) -> Result<Self, PipelineError> {
-        let train = Recording::open(&options.data.join("train"))?;
-        let held = Recording::open(&options.data.join("held"))?;
-        fs::create_dir_all(&options.dir).map_err(|source| StateError::Io { path: options.dir.clone(), source })?;
-        let config = match read_config(&options.dir) {
-            Ok(config) => config,
-            Err(_) => options.preset.model(&train.info),
-        };
-        let pipeline = Self { options, device, stop, train, held, config, recipe: options.preset.recipe() };
-        pipeline.write_config()?;
-        Ok(pipeline)
+    pub fn open(recipe: &Recipe, device: &'a Device, cpu: bool, stop: &'a AtomicBool) -> Result<Self, PipelineError> {
+        fs::create_dir_all(&recipe.out).map_err(|source| StateError::Io { path: recipe.out.clone(), source })?;
+        record(recipe)?;
+        let (train, held) =
+            (Recording::open(&recipe.data().join("train"))?, Recording::open(&recipe.data().join("held"))?);
+        let most = |of: fn(&Stage) -> usize| recipe.stages.iter().map(of).max().unwrap_or(0);
+        // A window also wants the frame before it, and so does a look, which begins with real frames.
+        let (window, look) = (most(|s| s.frames) + 1, most(|s| s.horizon) + START + 1);
+        for (name, recording, expected) in [("train", &train, window), ("held", &held, look.max(32))] {
+            let found = Episodes::new(&recording.episode_starts).longest();
+            if found < expected {
+                return Err(PipelineError::Short { path: recipe.data().join(name), found, expected });
+            }
+        }
+        let model = recipe.model.model(&train.info).map_err(FolderError::Model)?;
+        Ok(Self { device, cpu, stop, train, held, folder: Folder::create(recipe, model)? })
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// The model as known so far.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
-    }
-
-    /// Trains one stage for `minutes` in all (resuming what is there); returns whether it ran to its end.
-    ///
-    /// # Errors
-    /// [`PipelineError`].
-    pub fn train(&mut self, step: Step, minutes: f64) -> Result<bool, PipelineError> {
-        let options = self.options;
-        let run = Run {
-            dir: &options.dir,
-            minutes,
-            threads: options.threads,
-            device: self.device,
-            stop: self.stop,
-            inspect_every: options.inspect_every,
-            max_steps: u64::MAX,
-            seed: 1 + step as u64,
-        };
-        if matches!(step, Step::Codec | Step::Polish) {
-            let polish = step == Step::Polish;
-            // The frozen encoder must not decay either.
-            let rule = if polish {
-                Rule { rate: self.recipe.codec.rate * 0.5, decay: 0.0, ..self.recipe.codec }
-            } else {
-                self.recipe.codec
-            };
-            let stage = Reconstruction {
-                config: &self.config.codec,
-                train: &self.train,
-                held: &self.held,
-                episodes: Episodes::new(&self.train.episode_starts),
-                batch: self.recipe.clips,
-                rule,
-                fast: options.cpu,
-                polish,
-            };
-            let fresh = Weights::init(&codec::specs(&self.config.codec), 1);
-            let start = if polish {
-                Some(self.codec()?)
-            } else {
-                self.parent().map(|run| codec_of(run, &self.config)).transpose()?
-            };
-            let mut state = resume(&run, step, fresh, start)?;
-            return Ok(run.train(&stage, &mut state)?);
-        }
-        let (train, held) = self.latents()?;
-        let codec = self.codec()?;
-        let held =
-            Held { recording: &self.held, latents: &held, codec: &codec, worlds: 10, frames: 32, cpu: options.cpu };
-        let scale = |share: f32| Rule { rate: self.recipe.flow.rate * share, ..self.recipe.flow };
-        let world = |rule: Rule| World {
-            config: &self.config,
-            data: &train,
-            held: &held,
-            batch: self.recipe.windows,
-            frames: options.frames,
-            route: options.route,
-            rule,
-            cpu: options.cpu,
-        };
-        let fresh = || Weights::init(&dit::specs(&self.config.dit), 2);
-        match step {
-            Step::Codec | Step::Polish => Ok(true),
-            Step::Teacher => {
-                let start = self.parent().map(|run| newest_of(run, &self.config, Step::Polish)).transpose()?;
-                let mut state = resume(&run, step, fresh(), start.map(|found| found.1))?;
-                Ok(run.train(&TeacherForcing(world(scale(1.0))), &mut state)?)
-            }
-            Step::Resampling => {
-                let before = self.denoiser(Step::Teacher)?;
-                let mut state = resume(&run, step, fresh(), Some(before))?;
-                Ok(run.train(&ResamplingForcing(world(scale(0.7))), &mut state)?)
-            }
-            Step::Consistency => {
-                let teacher = self.latest(Step::Consistency)?.1;
-                let mut state = resume(&run, step, fresh(), Some(teacher.clone()))?;
-                let rule = Rule { beta1: 0.5, ema: 0.98, ..scale(0.25) };
-                Ok(run.train(&Consistency { world: world(rule), teacher: &teacher }, &mut state)?)
-            }
-            Step::Dmd => {
-                let (teacher, start) = (self.latest(Step::Consistency)?.1, self.latest(Step::Dmd)?.1);
-                let all = DistributionMatching::networks(&self.config.dit, &start);
-                let mut state = resume(&run, step, all.clone(), Some(all))?;
-                let rule = Rule { beta1: 0.0, ema: 0.99, decay: 0.0, ..scale(0.2) };
-                Ok(run.train(&DistributionMatching { world: world(rule), teacher: &teacher }, &mut state)?)
-            }
-        }
-    }
-
-    /// The averaged weights of the newest denoiser stage before `limit`, and which stage that is.
-    ///
-    /// # Errors
-    /// [`PipelineError::Missing`] when there is none.
-    pub fn latest(&self, limit: Step) -> Result<(Step, Weights), PipelineError> {
-        newest_of(&self.options.dir, &self.config, limit)
-    }
-
-    /// The averaged weights of one denoiser stage.
-    ///
-    /// # Errors
-    /// [`PipelineError`].
-    pub fn denoiser(&self, step: Step) -> Result<Weights, PipelineError> {
-        denoiser_of(&self.options.dir, &self.config, step)
-    }
-
-    /// The averaged weights of the codec, with the polished decoder if there is one.
-    ///
-    /// # Errors
-    /// [`PipelineError`].
-    pub fn codec(&self) -> Result<Weights, PipelineError> {
-        codec_of(&self.options.dir, &self.config)
-    }
-
-    fn parent(&self) -> Option<&Path> {
-        self.options.from.as_deref()
-    }
-
-    /// Optimizer steps that a denoiser stage has taken.
-    ///
-    /// # Errors
-    /// [`PipelineError`].
-    pub fn steps(&self, step: Step) -> Result<u64, PipelineError> {
-        let fresh = Weights::init(&dit::specs(&self.config.dit), 2);
-        let fresh = if step == Step::Dmd { DistributionMatching::networks(&self.config.dit, &fresh) } else { fresh };
-        Ok(load(&self.options.dir, step, fresh)?.step)
-    }
-
-    /// Where the checkpoint of a stage lies.
-    pub fn checkpoint(&self, step: Step) -> PathBuf {
-        self.options.dir.join(format!("{}.state.safetensors", step.name()))
-    }
-
-    /// Folder of the training recording.
-    pub fn data(&self) -> PathBuf {
-        self.options.data.join("train")
+        &self.folder.config
     }
 
     /// The held-out recording.
@@ -284,37 +122,158 @@ impl<'a> Pipeline<'a> {
         &self.held
     }
 
+    /// Trains all stages, or the one called `only`, resuming what is there; returns the stage that a stop was asked for in.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn run(&mut self, only: Option<&str>) -> Result<Option<String>, PipelineError> {
+        let stages = self.folder.recipe.stages.clone();
+        if let Some(name) = only.filter(|name| stages.iter().all(|s| s.name != *name)) {
+            let known: Vec<&str> = stages.iter().map(|s| s.name.as_str()).collect();
+            return Err(PipelineError::NoStage { name: name.into(), known: known.join(", ") });
+        }
+        for (i, stage) in stages.iter().enumerate() {
+            if only.is_none_or(|name| name == stage.name) && !self.train(i, stage)? {
+                return Ok(Some(stage.name.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Trains stage number `i`; returns whether it ran to its end.
+    fn train(&mut self, i: usize, stage: &Stage) -> Result<bool, PipelineError> {
+        let (recipe, saved) = (self.folder.recipe.clone(), self.folder.state(stage)?);
+        let run = Run {
+            dir: &recipe.out,
+            name: &stage.name,
+            budget: stage.budget,
+            threads: stage.threads,
+            accumulate: stage.accumulate,
+            device: self.device,
+            stop: self.stop,
+            save_every: stage.checkpoint,
+            inspect_every: stage.inspect,
+            seed: stage.seed,
+        };
+        let parent = recipe.from.as_deref().map(Folder::open).transpose()?;
+        if stage.method.is_codec() {
+            let polish = stage.method == Method::Polish;
+            let mut state = match (saved, &parent) {
+                (Some(state), _) => state,
+                (None, _) if polish => State::new(self.folder.codec()?),
+                (None, Some(parent)) => State::new(parent.codec()?),
+                (None, None) => State::new(self.folder.fresh_codec()),
+            };
+            if !polish && run.budget.share(state.step, state.seconds) < 1.0 {
+                // Latents of an encoder that moves on are of no use.
+                self.forget_latents()?;
+            }
+            let method = Reconstruction {
+                config: &self.folder.config.codec,
+                train: &self.train,
+                held: &self.held,
+                episodes: Episodes::new(&self.train.episode_starts),
+                batch: stage.batch,
+                rule: stage.rule,
+                fast: self.cpu,
+                polish,
+            };
+            return Ok(run.train(&method, &mut state)?);
+        }
+
+        let (train, held) = self.latents()?;
+        let (folder, codec) = (&self.folder, self.folder.codec()?);
+        let held = Held {
+            recording: &self.held,
+            latents: &held,
+            codec: &codec,
+            worlds: stage.worlds,
+            frames: stage.horizon,
+            cpu: self.cpu,
+        };
+        let world = World {
+            config: &folder.config,
+            data: &train,
+            held: &held,
+            batch: stage.batch,
+            frames: stage.frames,
+            route: stage.route,
+            rule: stage.rule,
+            cpu: self.cpu,
+        };
+        let start = || -> Result<Weights, FolderError> {
+            let before = match &stage.start {
+                Some(name) => folder.named(name),
+                None => folder.denoiser(i, |_| true).map(|found| found.1),
+            };
+            match (before, &parent) {
+                (Err(FolderError::Missing { .. }), Some(parent)) => Ok(parent.newest()?.1),
+                (Err(FolderError::Missing { .. }), None) if stage.method == Method::Teacher => {
+                    Ok(folder.fresh_denoiser())
+                }
+                (before, _) => before,
+            }
+        };
+        let mut state = match saved {
+            Some(state) => state,
+            None => State::new(folder.networks(stage, start()?)),
+        };
+        let teacher = || match &stage.teacher {
+            Some(name) => folder.named(name),
+            None => folder.denoiser(i, Method::is_flow).map(|found| found.1),
+        };
+        Ok(match stage.method {
+            Method::Codec | Method::Polish => true,
+            Method::Teacher => run.train(&TeacherForcing(world), &mut state)?,
+            Method::Resampling => run.train(&ResamplingForcing(world), &mut state)?,
+            Method::Consistency => run.train(&Consistency { world, teacher: &teacher()? }, &mut state)?,
+            Method::Dmd => run.train(&DistributionMatching { world, teacher: &teacher()? }, &mut state)?,
+        })
+    }
+
     /// Normalised latents of both recordings; encodes and measures them once, and notes the moments in `config.json`.
     ///
     /// # Errors
     /// [`PipelineError`].
     pub fn latents(&mut self) -> Result<(Latents, Latents), PipelineError> {
-        let codec = self.codec()?;
-        let area = latents::area(&self.config.dit);
+        let codec = self.folder.codec()?;
+        let threads = self.folder.recipe.stages.iter().map(|s| s.threads).max().unwrap_or(1);
+        let (area, len) = (latents::area(&self.config().dit), self.config().dit.latent_len());
         let mut both = Vec::new();
         for (name, recording) in [("train", &self.train), ("held", &self.held)] {
-            let path = self.options.dir.join(format!("latents-{name}.safetensors"));
-            let data = match latents::load(&path)? {
+            let path = latents_path(self.folder.dir(), name);
+            let known = latents::load(&path)?.filter(|data| data.len() == recording.len() * len);
+            both.push(match known {
                 Some(data) => data,
                 None => {
                     eprintln!("encoding the {name} recording");
-                    let data =
-                        latents::encode(recording, &codec, &self.config.codec, self.device, self.options.threads);
+                    let data = latents::encode(recording, &codec, &self.config().codec, self.device, threads);
                     latents::save(&path, &data)?;
                     data
                 }
-            };
-            both.push(data);
+            });
         }
-        let (mean, std) = latents::moments(&both[0], self.config.dit.latent.channels, area);
-        (self.config.dit.latent_mean, self.config.dit.latent_std) = (mean, std);
-        self.write_config()?;
+        let dit = &mut self.folder.config.dit;
+        (dit.latent_mean, dit.latent_std) = latents::moments(&both[0], dit.latent.channels, area);
+        self.folder.write_config()?;
         for data in &mut both {
-            latents::normalise(data, area, &self.config.dit.latent_mean, &self.config.dit.latent_std);
+            latents::normalise(data, area, &self.config().dit.latent_mean, &self.config().dit.latent_std);
         }
         let held = Latents::new(both.pop().unwrap_or_default(), &self.held);
         let train = Latents::new(both.pop().unwrap_or_default(), &self.train);
         Ok((train, held))
+    }
+
+    fn forget_latents(&self) -> Result<(), StateError> {
+        for path in ["train", "held"].map(|name| latents_path(self.folder.dir(), name)) {
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StateError::Io { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The table of `eval::table` for the newest denoiser, over `worlds` roll-outs of `frames` frames; the sheet of the first
@@ -324,75 +283,37 @@ impl<'a> Pipeline<'a> {
     /// [`PipelineError`].
     pub fn evaluate(&mut self, worlds: usize, frames: usize) -> Result<String, PipelineError> {
         let (_, held) = self.latents()?;
-        let (codec, (step, denoiser)) = (self.codec()?, self.newest()?);
-        let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds, frames, cpu: self.options.cpu };
-        let samplers = match step {
-            Step::Consistency | Step::Dmd => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
-            _ => vec![Sampler::Flow(8), Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1)],
+        let (codec, (stage, denoiser)) = (self.folder.codec()?, self.folder.newest()?);
+        let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds, frames, cpu: self.cpu };
+        let samplers = match stage.method.is_flow() {
+            true => vec![Sampler::Flow(8), Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1)],
+            false => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
         };
-        eval::roll(&held, &self.config, &denoiser, self.device, samplers[0], &self.options.dir.join("eval.png"))?;
-        let table = eval::table(&held, &self.config, &denoiser, self.device, &samplers);
-        Ok(format!("Stage {}, {worlds} held-out worlds, {START} real start frames.\n\n{table}", step.name()))
-    }
-
-    fn write_config(&self) -> Result<(), PipelineError> {
-        let path = self.options.dir.join("config.json");
-        let json = serde_json::json!({ "model": self.config, "recipe": self.recipe });
-        let text = serde_json::to_string_pretty(&json)
-            .map_err(|e| PipelineError::Config { path: path.clone(), reason: e.to_string() })?;
-        Ok(write_whole(&path, text.as_bytes())?)
+        let sheet = self.folder.dir().join("eval.png");
+        eval::roll(&held, self.config(), &denoiser, self.device, samplers[0], &sheet)?;
+        let table = eval::table(&held, self.config(), &denoiser, self.device, &samplers);
+        Ok(format!("Stage {}, {worlds} held-out worlds, {START} real start frames.\n\n{table}", stage.name))
     }
 }
 
-/// The model of a run folder.
-///
-/// # Errors
-/// [`PipelineError::Config`].
-pub fn read_config(dir: &Path) -> Result<ModelConfig, PipelineError> {
-    let path = dir.join("config.json");
-    let fail = |reason: String| PipelineError::Config { path: path.clone(), reason };
-    let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
-    let mut json: serde_json::Value = serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?;
-    serde_json::from_value(json["model"].take()).map_err(|e| fail(e.to_string()))
+fn latents_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("latents-{name}.safetensors"))
 }
 
-fn newest_of(dir: &Path, config: &ModelConfig, limit: Step) -> Result<(Step, Weights), PipelineError> {
-    for step in [Step::Dmd, Step::Consistency, Step::Resampling, Step::Teacher] {
-        if step < limit && dir.join(format!("{}.state.safetensors", step.name())).exists() {
-            return Ok((step, denoiser_of(dir, config, step)?));
+/// Records the built-in world where the recipe asks for it, unless that is done.
+fn record(recipe: &Recipe) -> Result<(), PipelineError> {
+    let Data::World(data) = &recipe.data else { return Ok(()) };
+    for (name, seed, frames) in [("train", data.seed, data.frames), ("held", data.seed + 1000, data.held)] {
+        let (path, shard) = (recipe.data().join(name), frames.min(SHARD));
+        let shards = frames.div_ceil(shard);
+        // Shards are written in order, each at once or not at all.
+        if !path.join(format!("{:05}.safetensors", shards - 1)).exists() {
+            world::record(&path, seed, frames, shard)?;
+        }
+        let found = Recording::open(&path)?;
+        if (found.info.seed, found.len()) != (seed, shards * shard) {
+            return Err(PipelineError::OtherRecording { path });
         }
     }
-    Err(PipelineError::Missing { dir: dir.into(), stage: Step::Teacher.name() })
-}
-
-fn denoiser_of(dir: &Path, config: &ModelConfig, step: Step) -> Result<Weights, PipelineError> {
-    let fresh = Weights::init(&dit::specs(&config.dit), 2);
-    if step != Step::Dmd {
-        return Ok(load(dir, step, fresh)?.averaged());
-    }
-    let mut all = load(dir, step, DistributionMatching::networks(&config.dit, &fresh))?.averaged().data;
-    all.truncate(fresh.data.len());
-    Ok(fresh.with(all))
-}
-
-fn codec_of(dir: &Path, config: &ModelConfig) -> Result<Weights, PipelineError> {
-    let fresh = || Weights::init(&codec::specs(&config.codec), 1);
-    let state = match load(dir, Step::Polish, fresh()) {
-        Err(PipelineError::Missing { .. }) => load(dir, Step::Codec, fresh())?,
-        found => found?,
-    };
-    Ok(state.averaged())
-}
-
-fn load(dir: &Path, step: Step, fresh: Weights) -> Result<State, PipelineError> {
-    let path = dir.join(format!("{}.state.safetensors", step.name()));
-    if !path.exists() {
-        return Err(PipelineError::Missing { dir: dir.into(), stage: step.name() });
-    }
-    Ok(State::load(fresh, &path)?)
-}
-
-fn resume(run: &Run<'_>, step: Step, fresh: Weights, start: Option<Weights>) -> Result<State, StateError> {
-    let path = run.checkpoint(step.name());
-    if path.exists() { State::load(fresh, &path) } else { Ok(State::new(start.unwrap_or(fresh))) }
+    Ok(())
 }

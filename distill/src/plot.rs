@@ -8,6 +8,7 @@ use crate::state::StateError;
 const WIDTH: usize = 900;
 const HEIGHT: usize = 420;
 const MARGIN: usize = 20;
+const POINTS: usize = 150;
 const COLOURS: [[u8; 3]; 4] = [[90, 160, 250], [250, 160, 60], [120, 210, 110], [230, 100, 160]];
 
 /// Points of one stage: (seconds, loss).
@@ -68,7 +69,18 @@ fn curves(text: &str) -> Vec<Curve> {
             None => out.push((stage.to_owned(), vec![(seconds, loss)])),
         }
     }
+    out.iter_mut().for_each(|curve| curve.1 = smooth(&curve.1));
     out
+}
+
+/// At most [`POINTS`] points: means of neighbouring steps, whose losses are noisy one by one.
+fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let run = points.len().div_ceil(POINTS).max(1);
+    let mean = |part: &[(f64, f64)]| {
+        let n = part.len() as f64;
+        (part.iter().map(|p| p.0).sum::<f64>() / n, part.iter().map(|p| p.1).sum::<f64>() / n)
+    };
+    points.chunks(run).map(mean).collect()
 }
 
 struct Canvas {

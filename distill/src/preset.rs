@@ -1,35 +1,93 @@
-//! The two sizes of world this crate trains.
+//! Sizes of the worlds this crate trains.
 
 use std::collections::BTreeMap;
 
 use causeway_runtime::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Provenance,
-    ScheduleConfig, StartConfig,
+    CodecConfig, CodecKind, ConfigError, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig,
+    Positions, Provenance, ScheduleConfig, StartConfig,
 };
 
-use crate::optim::Rule;
+use serde::{Deserialize, Serialize};
+
 use crate::recording::RecordingInfo;
 
 /// Which size to train.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// 64x64 rooms on two CPU cores in about an hour.
+    /// 64x64 pictures on a CPU.
+    #[default]
     Cpu,
-    /// 128x96 game footage on a GPU.
+    /// 128x96 pictures on a GPU.
     Gpu,
 }
 
-/// Batches and optimizer settings of a preset.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Recipe {
-    /// Clips a codec step.
-    pub clips: usize,
-    /// Windows a denoiser step.
-    pub windows: usize,
-    /// Codec optimizer.
-    pub codec: Rule,
-    /// Optimizer of the flow stages; `resampling` takes 0.7 of its rate, `consistency` a quarter.
-    pub flow: Rule,
+/// Sizes of the networks: a preset, and what is to be otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    /// Where all that is not named here comes from.
+    #[serde(default)]
+    pub preset: Preset,
+    /// Short name in the model file.
+    pub name: Option<String>,
+    /// Width of the denoiser.
+    pub dim: Option<usize>,
+    /// Its attention heads.
+    pub heads: Option<usize>,
+    /// Its blocks.
+    pub layers: Option<usize>,
+    /// Width inside its feed-forward layers.
+    pub ffn_dim: Option<usize>,
+    /// Width of the noise level's sinusoids.
+    pub freq_dim: Option<usize>,
+    /// Tokens that stand for an event.
+    pub event_tokens: Option<usize>,
+    /// Frames that attention sees, the one being made included.
+    pub window: Option<usize>,
+    /// Channels of a latent.
+    pub channels: Option<usize>,
+    /// Widths of the codec's levels, the smallest picture first.
+    pub widths: Option<[usize; 4]>,
+}
+
+impl Sizes {
+    /// The model of these sizes on recordings of `info`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when no such model can be run.
+    pub fn model(&self, info: &RecordingInfo) -> Result<ModelConfig, ConfigError> {
+        let mut model = self.preset.model(info);
+        let ModelConfig { dit, codec, history, name, .. } = &mut model;
+        let channels = self.channels.unwrap_or(codec.channels);
+        (codec.channels, dit.latent.channels) = (channels, channels);
+        (dit.latent_mean, dit.latent_std) = (vec![0.0; channels], vec![1.0; channels]);
+        codec.widths = self.widths.unwrap_or(codec.widths);
+        for (size, wanted) in [
+            (&mut dit.dim, self.dim),
+            (&mut dit.heads, self.heads),
+            (&mut dit.layers, self.layers),
+            (&mut dit.ffn_dim, self.ffn_dim),
+            (&mut dit.freq_dim, self.freq_dim),
+            (&mut dit.event_tokens, self.event_tokens),
+            (&mut history.window, self.window),
+        ] {
+            *size = wanted.unwrap_or(*size);
+        }
+        *name = self.name.clone().unwrap_or_else(|| name.clone());
+        model.validate()?;
+        let (found, wanted) = (model.picture(), (info.width, info.height));
+        if found != wanted {
+            let (width, height) = found;
+            let expected = format!("pictures that the codec halves evenly, such as {width}x{height}");
+            return Err(ConfigError::Field {
+                field: "recording".into(),
+                found: format!("{}x{}", info.width, info.height),
+                expected,
+            });
+        }
+        Ok(model)
+    }
 }
 
 impl Preset {
@@ -78,17 +136,6 @@ impl Preset {
             license: info.license.clone(),
             credits: info.credits.clone(),
             provenance: Provenance::default(),
-        }
-    }
-
-    /// Batches and optimizer settings.
-    pub fn recipe(self) -> Recipe {
-        let codec = Rule { rate: 2e-3, ..Rule::default() };
-        match self {
-            Self::Cpu => Recipe { clips: 4, windows: 4, codec, flow: Rule { rate: 1.5e-3, ..Rule::default() } },
-            Self::Gpu => {
-                Recipe { clips: 16, windows: 32, codec, flow: Rule { rate: 8e-4, warmup: 500, ..Rule::default() } }
-            }
         }
     }
 }

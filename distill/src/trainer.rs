@@ -1,16 +1,19 @@
-//! The loop every stage shares: data-parallel workers, time budget, metrics, progress, checkpoints.
+//! The loop every stage shares: data-parallel workers, budget, metrics, progress, checkpoints.
+//!
+//! A run by steps is a function of its settings alone: batches and noise are keyed by step and part, so that one which was
+//! killed goes on from its checkpoint to the same numbers, bit for bit.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::{Deserialize, Serialize};
 
+use crate::metrics::Metrics;
 use crate::optim::{Part, Rule};
 use crate::plot;
+use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::state::{State, StateError};
 use crate::weights::{Leaves, Weights, floats};
@@ -21,11 +24,11 @@ pub enum TrainError {
     /// A file could not be written or read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The gradient is not finite three steps in a row.
+    /// The gradient was not finite three steps in a row.
     #[error("stage {stage}: the gradient is not finite at step {step}; lower the learning rate")]
     Diverged {
         /// The stage.
-        stage: &'static str,
+        stage: String,
         /// Steps taken.
         step: u64,
     },
@@ -33,7 +36,7 @@ pub enum TrainError {
     #[error("stage {stage}: only {found} of {expected} tensors have a gradient")]
     Gradients {
         /// The stage.
-        stage: &'static str,
+        stage: String,
         /// Tensors with a gradient.
         found: usize,
         /// Tensors of the network.
@@ -92,145 +95,163 @@ pub fn library_gradient(
     (floats(loss)[0], found)
 }
 
+/// How long a stage goes on, or how often something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Span {
+    /// Optimizer steps.
+    Steps(u64),
+    /// Minutes of wall clock.
+    Minutes(f64),
+}
+
+impl Span {
+    /// What share of the span `steps` or `seconds` are; 1 and more when it is over.
+    pub fn share(self, steps: u64, seconds: f64) -> f64 {
+        match self {
+            Self::Steps(n) => steps as f64 / n.max(1) as f64,
+            Self::Minutes(minutes) => seconds / (60.0 * minutes).max(1e-9),
+        }
+    }
+
+    /// Whether something that happens this often is due at `step`, when it happened last at `last`.
+    fn due(self, step: u64, last: Instant) -> bool {
+        match self {
+            Self::Steps(n) => step.is_multiple_of(n.max(1)),
+            Self::Minutes(_) => self.share(0, last.elapsed().as_secs_f64()) >= 1.0,
+        }
+    }
+}
+
 /// How to run a stage.
 pub struct Run<'a> {
     /// Folder of the run.
     pub dir: &'a Path,
-    /// Wall-clock budget, counted over all resumed parts.
-    pub minutes: f64,
+    /// What the stage is called in the run's files.
+    pub name: &'a str,
+    /// When the stage is over, counted over all resumed parts.
+    pub budget: Span,
     /// Data-parallel workers.
     pub threads: usize,
+    /// Parts in which each worker takes its share of a batch, one after the other: less memory, the same step.
+    pub accumulate: usize,
     /// Device without autodiff.
     pub device: &'a Device,
     /// Set from outside (Ctrl-C) to save and stop.
     pub stop: &'a AtomicBool,
-    /// Seconds between looks at the averaged weights.
-    pub inspect_every: f64,
-    /// Steps after which to stop even with time left.
-    pub max_steps: u64,
+    /// How often to save.
+    pub save_every: Span,
+    /// How often to look at the averaged weights.
+    pub inspect_every: Span,
     /// Seed of batches and noise.
     pub seed: u64,
 }
 
 impl Run<'_> {
-    /// Where the checkpoint of a stage lies.
-    pub fn checkpoint(&self, stage: &str) -> PathBuf {
-        self.dir.join(format!("{stage}.state.safetensors"))
+    /// Where the checkpoint lies.
+    pub fn checkpoint(&self) -> PathBuf {
+        checkpoint(self.dir, self.name)
     }
 
-    /// Trains until the budget is spent or a stop is asked for; returns whether the stage is complete.
+    /// Trains until the budget is spent or a stop is asked for; returns whether the stage is complete. A complete stage whose
+    /// last look is noted has nothing left to do.
     ///
     /// # Errors
     /// Any [`TrainError`].
     pub fn train(&self, stage: &dyn Stage, state: &mut State) -> Result<bool, TrainError> {
-        let (name, rule) = (stage.name(), stage.rule());
-        let budget = self.minutes * 60.0;
-        let bar = bar(name, state.seconds, budget);
-        let (mut saved, mut looked, mut noted) = (Instant::now(), Instant::now(), Instant::now());
-        let (mut sum, mut count, mut bad) = (0.0f64, 0u32, 0);
-        while state.seconds < budget && state.step < self.max_steps && !self.stop.load(Ordering::Relaxed) {
+        let (rule, path) = (stage.rule(), self.checkpoint());
+        let mut metrics = Metrics::open(self.dir, self.name, state.step)?;
+        let done = |state: &State| self.budget.share(state.step, state.seconds);
+        if done(state) >= 1.0 && metrics.looked {
+            return Ok(true);
+        }
+        let mut progress = Progress::new(self.name, done(state));
+        let (mut saved, mut looked, mut bad) = (Instant::now(), Instant::now(), 0);
+        while done(state) < 1.0 && !self.stop.load(Ordering::Relaxed) {
             let started = Instant::now();
-            let done = (state.seconds / budget).max(state.step as f64 / self.max_steps as f64);
-            let (loss, grad) = self.gradient(stage, state, done)?;
-            let rate = rule.rate_at(state.step, done);
+            let before = done(state);
+            let (loss, grad) = self.gradient(stage, state, before)?;
+            let rate = rule.rate_at(state.step, before);
             let part = stage.part(state.step, grad.len());
             let norm = rule.step(state, &grad, &part, rate);
+            state.seconds += started.elapsed().as_secs_f64();
+            metrics.note(state, &[("loss", loss.into()), ("norm", norm.into()), ("rate", rate.into())])?;
             bad = if norm.is_finite() { 0 } else { bad + 1 };
             if bad == 3 {
-                return Err(TrainError::Diverged { stage: name, step: state.step });
+                return Err(TrainError::Diverged { stage: self.name.into(), step: state.step });
             }
-            (sum, count) = (sum + f64::from(loss), count + 1);
-            state.seconds += started.elapsed().as_secs_f64();
-            bar.set_position(state.seconds as u64);
-            if noted.elapsed().as_secs_f64() >= 10.0 || count == 100 {
-                let speed = f64::from(count) * stage.batch() as f64 / noted.elapsed().as_secs_f64();
-                let mean = sum / f64::from(count);
-                bar.set_message(format!("step {} loss {mean:.4} {speed:.1}/s", state.step));
-                if bar.is_hidden() {
-                    eprintln!(
-                        "{name} {:.0}s step {} loss {mean:.4} norm {norm:.2} {speed:.1}/s",
-                        state.seconds, state.step
-                    );
-                }
-                self.note(
-                    name,
-                    state,
-                    &[("loss", mean), ("norm", norm.into()), ("rate", rate.into()), ("speed", speed)],
-                )?;
-                (noted, sum, count) = (Instant::now(), 0.0, 0);
+            progress.step(state.step, loss, stage.batch(), done(state));
+            if self.inspect_every.due(state.step, looked) && done(state) < 1.0 {
+                self.look(stage, state, &mut metrics)?;
+                progress.pause();
+                looked = Instant::now();
             }
-            if looked.elapsed().as_secs_f64() >= self.inspect_every {
-                self.look(stage, state)?;
-                (looked, noted, sum, count) = (Instant::now(), Instant::now(), 0.0, 0);
-            }
-            if saved.elapsed().as_secs_f64() >= 60.0 {
-                state.save(&self.checkpoint(name))?;
+            // Nor is a bad step a place to go on from: the count of them is not saved.
+            if self.save_every.due(state.step, saved) && bad == 0 {
+                metrics.sync()?;
+                state.save(&path)?;
                 saved = Instant::now();
             }
         }
-        bar.finish_and_clear();
-        state.save(&self.checkpoint(name))?;
-        self.look(stage, state)?;
-        Ok(!self.stop.load(Ordering::Relaxed))
+        drop(progress);
+        metrics.sync()?;
+        state.save(&path)?;
+        let complete = done(state) >= 1.0;
+        if complete {
+            self.look(stage, state, &mut metrics)?;
+        }
+        Ok(complete)
     }
 
-    /// Mean loss and gradient over the workers, summed in worker order so that a run is reproducible.
+    /// Mean loss and gradient over the batch. Its parts are summed in order, so that a run is reproducible, and so that a batch
+    /// in two rounds of two workers is one of four.
     fn gradient(&self, stage: &dyn Stage, state: &State, done: f64) -> Result<(f32, Vec<f32>), TrainError> {
-        let workers = self.threads.clamp(1, stage.batch());
-        let one = |worker: usize| {
-            let (from, to) = (stage.batch() * worker / workers, stage.batch() * (worker + 1) / workers);
-            let device = self.device.clone();
-            let rng = Rng::keyed(self.seed, state.step, worker as u64);
-            let job = Job { state, rng, share: to - from, device, done };
+        let batch = stage.batch();
+        let workers = self.threads.clamp(1, batch);
+        let parts = (workers * self.accumulate.max(1)).min(batch);
+        let share = |part: usize| batch * (part + 1) / parts - batch * part / parts;
+        let one = |part: usize| {
+            let rng = Rng::keyed(self.seed, state.step, part as u64);
+            let job = Job { state, rng, share: share(part), device: self.device.clone(), done };
             let mut flat = vec![0.0; state.weights.data.len()];
             let (loss, found) = stage.gradient(job, &mut flat);
             (loss, flat, found)
         };
-        let mut parts = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|w| scope.spawn(move || one(w))).collect();
-            let mut parts = vec![one(0)];
-            parts.extend(others.into_iter().map(|o| o.join().unwrap_or_else(|e| std::panic::resume_unwind(e))));
-            parts
-        });
         let expected = state.weights.entries().len();
-        if let Some(part) = parts.iter().find(|p| p.2 != expected) {
-            return Err(TrainError::Gradients { stage: stage.name(), found: part.2, expected });
+        let (mut loss, mut grad) = (0.0, vec![0.0; state.weights.data.len()]);
+        for first in (0..parts).step_by(workers) {
+            let round = std::thread::scope(|scope| {
+                let last = (first + workers).min(parts);
+                let others: Vec<_> = (first + 1..last).map(|p| scope.spawn(move || one(p))).collect();
+                let mut round = vec![one(first)];
+                round.extend(others.into_iter().map(|o| o.join().unwrap_or_else(|e| std::panic::resume_unwind(e))));
+                round
+            });
+            for (part, (l, g, found)) in (first..).zip(round) {
+                if found != expected {
+                    return Err(TrainError::Gradients { stage: self.name.into(), found, expected });
+                }
+                let weight = share(part) as f32 / batch as f32;
+                loss += weight * l;
+                grad.iter_mut().zip(g).for_each(|(a, b)| *a += weight * b);
+            }
         }
-        let (mut loss, mut grad, _) = parts.remove(0);
-        for (l, g, _) in parts {
-            loss += l;
-            grad.iter_mut().zip(g).for_each(|(a, b)| *a += b);
-        }
-        let scale = 1.0 / workers as f32;
-        grad.iter_mut().for_each(|g| *g *= scale);
-        Ok((loss * scale, grad))
+        Ok((loss, grad))
     }
 
-    fn look(&self, stage: &dyn Stage, state: &State) -> Result<(), TrainError> {
-        let figures = stage.inspect(&state.averaged(), self.device, self.dir, state.step)?;
+    /// Pictures go to a folder of the stage's own.
+    fn look(&self, stage: &dyn Stage, state: &State, metrics: &mut Metrics) -> Result<(), TrainError> {
+        let sheets = self.dir.join(self.name);
+        std::fs::create_dir_all(&sheets).map_err(|source| StateError::Io { path: sheets.clone(), source })?;
+        let figures = stage.inspect(&state.averaged(), self.device, &sheets, state.step)?;
         let pairs: Vec<(&str, f64)> = figures.iter().map(|(k, v)| (k.as_str(), *v)).collect();
-        eprintln!("{} step {}: {pairs:?}", stage.name(), state.step);
-        self.note(stage.name(), state, &pairs)?;
+        eprintln!("{} step {}: {pairs:?}", self.name, state.step);
+        metrics.note(state, &pairs)?;
         Ok(plot::loss(self.dir)?)
-    }
-
-    fn note(&self, stage: &str, state: &State, figures: &[(&str, f64)]) -> Result<(), StateError> {
-        let path = self.dir.join("metrics.jsonl");
-        let mut line = serde_json::json!({ "stage": stage, "step": state.step, "seconds": state.seconds });
-        for (key, value) in figures {
-            line[*key] = (*value).into();
-        }
-        let append = || writeln!(OpenOptions::new().create(true).append(true).open(&path)?, "{line}");
-        append().map_err(|source| StateError::Io { path: path.clone(), source })
     }
 }
 
-fn bar(name: &'static str, seconds: f64, budget: f64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(budget as u64), ProgressDrawTarget::stderr_with_hz(2));
-    let style = ProgressStyle::with_template("{prefix:12} [{bar:30}] {elapsed_precise} eta {eta_precise} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-    bar.set_prefix(name);
-    bar.set_position(seconds as u64);
-    bar.reset_eta();
-    bar
+/// Where the checkpoint of the stage called `name` lies in the run folder `dir`.
+pub fn checkpoint(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.state.safetensors"))
 }

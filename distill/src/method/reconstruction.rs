@@ -115,7 +115,7 @@ impl Reconstruction<'_> {
         let net = net.leaves(device);
         let (w, h) = (self.held.info.width, self.held.info.height);
         let (mut error, mut count, mut sheet) = (0.0, 0, Sheet::new(w, h));
-        let rows = self.held.frames.len() / (w * h * 3) / 400;
+        let rows = (self.held.len() / 400).max(1);
         let (mut real_row, mut made_row) = (Vec::new(), Vec::new());
         for k in 0..rows.min(10) {
             let range = k * 400 + 20..k * 400 + 32;

@@ -1,0 +1,210 @@
+//! A run folder: the model it trains, and the weights of each stage so far.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use causeway_runtime::config::{ConfigError, ModelConfig};
+
+use crate::method::distribution_matching::DistributionMatching;
+use crate::recipe::{Method, Recipe, RecipeError, Stage};
+use crate::state::{State, StateError, write_whole};
+use crate::trainer::checkpoint;
+use crate::weights::Weights;
+use crate::{codec, dit};
+
+/// Why a run folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The folder's recipe cannot be read.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A file of the folder cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The recipe's sizes make no model.
+    #[error("the recipe's model: {0}")]
+    Model(#[from] ConfigError),
+    /// A stage needs one before it.
+    #[error("{dir} has no checkpoint of stage {stage}; train it first")]
+    Missing {
+        /// The run folder.
+        dir: PathBuf,
+        /// The stage that is missing.
+        stage: String,
+    },
+    /// A file of the folder is missing, damaged, or of another run.
+    #[error("{path}: {reason}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// An opened run folder.
+pub struct Folder {
+    /// What is trained in it.
+    pub recipe: Recipe,
+    /// The model as known so far.
+    pub config: ModelConfig,
+}
+
+impl Folder {
+    /// Opens the finished or unfinished run in `dir`.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn open(dir: &Path) -> Result<Self, FolderError> {
+        let recipe = Self::recipe(dir)?;
+        let Some(config) = read_config(dir)? else {
+            return Err(content(dir.join("config.json"), "missing"));
+        };
+        Ok(Self { recipe, config })
+    }
+
+    /// The recipe of the run in `dir`, wherever the folder has been moved to.
+    ///
+    /// # Errors
+    /// [`FolderError::Recipe`].
+    pub fn recipe(dir: &Path) -> Result<Recipe, FolderError> {
+        Ok(Recipe { out: dir.into(), ..Recipe::read(&dir.join("recipe.toml"))? })
+    }
+
+    /// Makes the folder of `recipe`, which trains `model`, or goes on with the one that is there; writes the recipe into it.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn create(recipe: &Recipe, model: ModelConfig) -> Result<Self, FolderError> {
+        let mut config = model;
+        if let Some(found) = read_config(&recipe.out)? {
+            // Measured when the codec is ready; a fresh configuration cannot have them.
+            (config.dit.latent_mean, config.dit.latent_std) =
+                (found.dit.latent_mean.clone(), found.dit.latent_std.clone());
+            if config != found {
+                return Err(content(recipe.out.join("config.json"), "another model; train this one in another folder"));
+            }
+        }
+        let path = recipe.out.join("recipe.toml");
+        let text = recipe.write().map_err(|reason| content(path.clone(), &reason))?;
+        write_whole(&path, text.as_bytes())?;
+        let folder = Self { recipe: recipe.clone(), config };
+        folder.write_config()?;
+        Ok(folder)
+    }
+
+    /// Notes the model as known so far.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn write_config(&self) -> Result<(), FolderError> {
+        let path = self.dir().join("config.json");
+        let text = serde_json::to_string_pretty(&serde_json::json!({ "model": self.config }))
+            .map_err(|e| content(path.clone(), &e.to_string()))?;
+        Ok(write_whole(&path, text.as_bytes())?)
+    }
+
+    /// Where it lies.
+    pub fn dir(&self) -> &Path {
+        &self.recipe.out
+    }
+
+    /// The autoencoder before training.
+    pub fn fresh_codec(&self) -> Weights {
+        Weights::init(&codec::specs(&self.config.codec), self.recipe.seed)
+    }
+
+    /// The denoiser before training.
+    pub fn fresh_denoiser(&self) -> Weights {
+        Weights::init(&dit::specs(&self.config.dit), self.recipe.seed + 1)
+    }
+
+    /// All networks that `stage` trains, the denoiser among them being `start`.
+    pub fn networks(&self, stage: &Stage, start: Weights) -> Weights {
+        match stage.method {
+            Method::Dmd => DistributionMatching::networks(&self.config.dit, &start),
+            _ => start,
+        }
+    }
+
+    /// The checkpoint of `stage`, `None` before its first.
+    ///
+    /// # Errors
+    /// [`StateError`] when it is damaged or of another network.
+    pub fn state(&self, stage: &Stage) -> Result<Option<State>, StateError> {
+        let path = checkpoint(self.dir(), &stage.name);
+        let start = || if stage.method.is_codec() { self.fresh_codec() } else { self.fresh_denoiser() };
+        path.exists().then(|| State::load(self.networks(stage, start()), &path)).transpose()
+    }
+
+    /// The averaged weights of the autoencoder, with the polished decoder if there is one.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn codec(&self) -> Result<Weights, FolderError> {
+        for stage in self.recipe.stages.iter().rev().filter(|s| s.method.is_codec()) {
+            if let Some(state) = self.state(stage)? {
+                return Ok(state.averaged());
+            }
+        }
+        Err(self.missing(Method::Codec.name()))
+    }
+
+    /// The averaged weights of the denoiser after the newest of the first `limit` stages whose method `fits`.
+    ///
+    /// # Errors
+    /// [`FolderError::Missing`] when none was trained.
+    pub fn denoiser(&self, limit: usize, fits: fn(Method) -> bool) -> Result<(&Stage, Weights), FolderError> {
+        for stage in self.recipe.stages[..limit].iter().rev().filter(|s| !s.method.is_codec() && fits(s.method)) {
+            if let Some(state) = self.state(stage)? {
+                let fresh = self.fresh_denoiser();
+                // Of several networks the denoiser is the first.
+                let mut all = state.ema;
+                all.truncate(fresh.data.len());
+                return Ok((stage, fresh.with(all)));
+            }
+        }
+        Err(self.missing(Method::Teacher.name()))
+    }
+
+    /// The newest denoiser there is.
+    ///
+    /// # Errors
+    /// As [`Self::denoiser`].
+    pub fn newest(&self) -> Result<(&Stage, Weights), FolderError> {
+        self.denoiser(self.recipe.stages.len(), |_| true)
+    }
+
+    /// The denoiser of the stage called `name`.
+    ///
+    /// # Errors
+    /// As [`Self::denoiser`].
+    pub fn named(&self, name: &str) -> Result<Weights, FolderError> {
+        let at = self.recipe.stages.iter().position(|s| s.name == name);
+        match at.map(|at| self.denoiser(at + 1, |_| true)).transpose()? {
+            Some((stage, weights)) if stage.name == name => Ok(weights),
+            _ => Err(self.missing(name)),
+        }
+    }
+
+    fn missing(&self, stage: &str) -> FolderError {
+        FolderError::Missing { dir: self.dir().into(), stage: stage.into() }
+    }
+}
+
+fn content(path: PathBuf, reason: &str) -> FolderError {
+    FolderError::Content { path, reason: reason.into() }
+}
+
+fn read_config(dir: &Path) -> Result<Option<ModelConfig>, FolderError> {
+    let path = dir.join("config.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let parse = || -> Result<ModelConfig, String> {
+        let text = fs::read_to_string(&path).map_err(|e| e.to_string())?;
+        let mut json: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        serde_json::from_value(json["model"].take()).map_err(|e| e.to_string())
+    };
+    parse().map(Some).map_err(|reason| content(path.clone(), &reason))
+}

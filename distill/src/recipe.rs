@@ -1,0 +1,411 @@
+//! A recipe: one TOML file that says what to train from which data, stage by stage (docs/training.md).
+//!
+//! What a recipe leaves out is filled in when it is read, and the run folder keeps the filled-in one.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::optim::Rule;
+use crate::preset::Sizes;
+use crate::trainer::Span;
+
+/// The recipes that come with the trainer, by name.
+pub const BUILT_IN: [(&str, &str); 2] =
+    [("cpu", include_str!("../recipes/demo.toml")), ("gpu", include_str!("../recipes/gpu.toml"))];
+
+/// Why a recipe could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The file could not be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Not TOML, or a field that no recipe has, or a value of the wrong type. The reason shows the line.
+    #[error("{path}: {reason}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A value that cannot be trained with.
+    #[error("{path}, line {line}: {place}: expected {expected}, found {found}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the table with the value begins.
+        line: usize,
+        /// The field.
+        place: String,
+        /// What would do.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+/// A way to train, one stage of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// The autoencoder.
+    Codec,
+    /// Teacher forcing.
+    Teacher,
+    /// Resampling Forcing.
+    Resampling,
+    /// Consistency distillation.
+    Consistency,
+    /// Distribution matching distillation.
+    Dmd,
+    /// The decoder once more, latents unchanged.
+    Polish,
+}
+
+impl Method {
+    /// Name in recipes and, unless a stage has another, in the run's files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Codec => "codec",
+            Self::Teacher => "teacher",
+            Self::Resampling => "resampling",
+            Self::Consistency => "consistency",
+            Self::Dmd => "dmd",
+            Self::Polish => "polish",
+        }
+    }
+
+    /// Whether it trains the autoencoder, not the denoiser.
+    pub fn is_codec(self) -> bool {
+        matches!(self, Self::Codec | Self::Polish)
+    }
+
+    /// Whether the denoiser comes out as a flow for many small steps, from which others can be distilled.
+    pub fn is_flow(self) -> bool {
+        matches!(self, Self::Teacher | Self::Resampling)
+    }
+
+    /// Optimizer settings that suit the small world.
+    fn rule(self) -> Rule {
+        let all = Rule::default();
+        match self {
+            Self::Codec => Rule { rate: 2e-3, ..all },
+            // The frozen encoder must not decay either.
+            Self::Polish => Rule { rate: 1e-3, decay: 0.0, ..all },
+            Self::Teacher => Rule { rate: 1.5e-3, ..all },
+            Self::Resampling => Rule { rate: 1.05e-3, ..all },
+            Self::Consistency => Rule { rate: 3.75e-4, beta1: 0.5, ema: 0.98, ..all },
+            Self::Dmd => Rule { rate: 3e-4, beta1: 0.0, ema: 0.99, decay: 0.0, ..all },
+        }
+    }
+}
+
+/// Where footage comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// A folder with the recordings `train` and `held`.
+    Folder(PathBuf),
+    /// The built-in world of rooms, recorded into the run folder.
+    World(WorldData),
+}
+
+/// What to record of the built-in world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorldData {
+    /// Seed of the walk; the held-out walk has another.
+    pub seed: u64,
+    /// Frames to train on.
+    pub frames: usize,
+    /// Frames held out.
+    pub held: usize,
+}
+
+/// A stage with everything filled in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stage {
+    /// What it does.
+    pub method: Method,
+    /// What it is called in the run's files.
+    pub name: String,
+    /// The denoiser stage whose averaged weights it starts from; the one before by default.
+    pub start: Option<String>,
+    /// The flow it is distilled from; the last one before by default.
+    pub teacher: Option<String>,
+    /// Samples a step: clips of three frames for the codec, windows for the denoiser.
+    pub batch: usize,
+    /// Frames of a window.
+    pub frames: usize,
+    /// History frames every query is routed to; 0 for all.
+    pub route: usize,
+    /// Parts in which each worker takes its share of a batch.
+    pub accumulate: usize,
+    /// Data-parallel workers.
+    pub threads: usize,
+    /// Seed of batches and noise.
+    pub seed: u64,
+    /// Held-out worlds rolled out in a look.
+    pub worlds: usize,
+    /// Frames of such a roll-out.
+    pub horizon: usize,
+    /// Optimizer settings.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// When the stage is over.
+    pub budget: Span,
+    /// How often to save.
+    pub checkpoint: Span,
+    /// How often to look at the averaged weights.
+    pub inspect: Span,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recipe {
+    /// The run folder.
+    pub out: PathBuf,
+    /// Seed of the first weights; stage number n takes batches from this plus n, unless it has a seed of its own.
+    pub seed: u64,
+    /// A finished run of the same model whose codec and newest denoiser the first stages start from.
+    pub from: Option<PathBuf>,
+    /// Footage.
+    pub data: Data,
+    /// Sizes of the networks.
+    pub model: Sizes,
+    /// What to do, in order.
+    #[serde(rename = "stage")]
+    pub stages: Vec<Stage>,
+}
+
+/// A recipe as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    out: PathBuf,
+    #[serde(default = "one")]
+    seed: u64,
+    from: Option<PathBuf>,
+    data: Spanned<Data>,
+    #[serde(default)]
+    model: Sizes,
+    defaults: Option<Spanned<Settings>>,
+    #[serde(default)]
+    stage: Vec<Spanned<Settings>>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// A stage as written, or what all stages share.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    method: Option<Method>,
+    name: Option<String>,
+    start: Option<String>,
+    teacher: Option<String>,
+    budget: Option<Span>,
+    batch: Option<usize>,
+    frames: Option<usize>,
+    route: Option<usize>,
+    accumulate: Option<usize>,
+    threads: Option<usize>,
+    seed: Option<u64>,
+    worlds: Option<usize>,
+    horizon: Option<usize>,
+    rate: Option<f32>,
+    warmup: Option<u64>,
+    beta1: Option<f32>,
+    beta2: Option<f32>,
+    decay: Option<f32>,
+    clip: Option<f32>,
+    ema: Option<f32>,
+    checkpoint: Option<Span>,
+    inspect: Option<Span>,
+}
+
+impl Recipe {
+    /// Reads and checks the recipe in the file `path`.
+    ///
+    /// # Errors
+    /// Any [`RecipeError`].
+    pub fn read(path: &Path) -> Result<Self, RecipeError> {
+        let fail = |source| RecipeError::Io { path: path.into(), source };
+        Self::parse(&std::fs::read_to_string(path).map_err(fail)?, path)
+    }
+
+    /// Checks the recipe `text`; `path` is for complaints.
+    ///
+    /// # Errors
+    /// [`RecipeError::Syntax`] and [`RecipeError::Value`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let syntax = |e: toml::de::Error| RecipeError::Syntax { path: path.into(), reason: e.to_string() };
+        let written: Written = toml::from_str(text).map_err(syntax)?;
+        let check = |place: &str, at: Range<usize>| Check {
+            path,
+            line: text[..at.start].matches('\n').count() + 1,
+            place: place.into(),
+        };
+        if let Data::World(world) = written.data.get_ref() {
+            let check = check("data", written.data.span());
+            check.that("frames", world.frames > 0, "at least 1", world.frames)?;
+            check.that("held", world.held > 0, "at least 1", world.held)?;
+        }
+        let defaults = match &written.defaults {
+            Some(found) => {
+                let (check, d) = (check("defaults", found.span()), found.get_ref());
+                let own = d.method.map(Method::name).or(d.name.as_deref()).or(d.start.as_deref());
+                let own = own.or(d.teacher.as_deref()).unwrap_or_default();
+                check.that("method, name, start, teacher", own.is_empty(), "none of them", own)?;
+                d.clone()
+            }
+            None => Settings::default(),
+        };
+        check("stage", 0..0).that("count", !written.stage.is_empty(), "at least one [[stage]]", 0)?;
+        let mut stages: Vec<Stage> = Vec::new();
+        for (i, settings) in written.stage.iter().enumerate() {
+            let check = check(&format!("stage {}", i + 1), settings.span());
+            let stage = settings.get_ref().fill(&defaults, written.seed + i as u64, &check)?;
+            stage.check(&stages, written.from.is_some(), &check)?;
+            stages.push(stage);
+        }
+        let Written { out, seed, from, data, model, .. } = written;
+        Ok(Self { out, seed, from, data: data.into_inner(), model, stages })
+    }
+
+    /// The recipe with everything filled in, as TOML that [`Self::parse`] takes.
+    ///
+    /// # Errors
+    /// The reason, should a value have no place in TOML.
+    pub fn write(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|e| e.to_string())
+    }
+
+    /// The stage called `name`.
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// Where the recordings `train` and `held` lie.
+    pub fn data(&self) -> PathBuf {
+        match &self.data {
+            Data::Folder(folder) => folder.clone(),
+            Data::World(_) => self.out.join("data"),
+        }
+    }
+}
+
+impl Settings {
+    fn fill(&self, d: &Self, seed: u64, check: &Check<'_>) -> Result<Stage, RecipeError> {
+        let Some(method) = self.method else {
+            return Err(check.fail("method", "one", "none"));
+        };
+        let Some(budget) = self.budget.or(d.budget) else {
+            return Err(check.fail("budget", "{ steps = N } or { minutes = N }", "none"));
+        };
+        let rule = method.rule();
+        Ok(Stage {
+            method,
+            name: self.name.clone().unwrap_or_else(|| method.name().into()),
+            start: self.start.clone(),
+            teacher: self.teacher.clone(),
+            batch: self.batch.or(d.batch).unwrap_or(4),
+            frames: self.frames.or(d.frames).unwrap_or(12),
+            route: self.route.or(d.route).unwrap_or(0),
+            accumulate: self.accumulate.or(d.accumulate).unwrap_or(1),
+            threads: self.threads.or(d.threads).unwrap_or(2),
+            seed: self.seed.or(d.seed).unwrap_or(seed),
+            worlds: self.worlds.or(d.worlds).unwrap_or(10),
+            horizon: self.horizon.or(d.horizon).unwrap_or(32),
+            rule: Rule {
+                rate: self.rate.or(d.rate).unwrap_or(rule.rate),
+                warmup: self.warmup.or(d.warmup).unwrap_or(rule.warmup),
+                beta1: self.beta1.or(d.beta1).unwrap_or(rule.beta1),
+                beta2: self.beta2.or(d.beta2).unwrap_or(rule.beta2),
+                decay: self.decay.or(d.decay).unwrap_or(rule.decay),
+                clip: self.clip.or(d.clip).unwrap_or(rule.clip),
+                ema: self.ema.or(d.ema).unwrap_or(rule.ema),
+            },
+            budget,
+            checkpoint: self.checkpoint.or(d.checkpoint).unwrap_or(Span::Minutes(1.0)),
+            inspect: self.inspect.or(d.inspect).unwrap_or(Span::Minutes(2.0)),
+        })
+    }
+}
+
+impl Stage {
+    /// Checks the stage alone and against those `before` it; `from` tells whether another run's weights are there to start from.
+    fn check(&self, before: &[Self], from: bool, check: &Check<'_>) -> Result<(), RecipeError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let fits = !self.name.is_empty() && self.name.chars().all(plain) && self.name != "data";
+        check.that("name", fits, "letters, digits, - and _, and not `data`", &self.name)?;
+        check.that("name", before.iter().all(|s| s.name != self.name), "a name no other stage has", &self.name)?;
+        for (field, value) in
+            [("batch", self.batch), ("accumulate", self.accumulate), ("threads", self.threads), ("worlds", self.worlds)]
+        {
+            check.that(field, value >= 1, "at least 1", value)?;
+        }
+        check.that("frames", self.frames >= 2, "at least 2", self.frames)?;
+        // A contact sheet shows twelve pictures of a roll-out.
+        check.that("horizon", self.horizon >= 11, "at least 11", self.horizon)?;
+        for (field, span) in [("budget", self.budget), ("checkpoint", self.checkpoint), ("inspect", self.inspect)] {
+            let fits = match span {
+                Span::Steps(steps) => steps >= 1,
+                Span::Minutes(minutes) => minutes > 0.0,
+            };
+            check.that(field, fits, "more than nothing", format!("{span:?}"))?;
+        }
+        let r = &self.rule;
+        check.that("rate", r.rate > 0.0 && r.rate.is_finite(), "a positive number", r.rate)?;
+        check.that("clip", r.clip > 0.0, "a positive number", r.clip)?;
+        check.that("decay", r.decay >= 0.0 && r.decay.is_finite(), "a number from 0 up", r.decay)?;
+        for (field, value) in [("beta1", r.beta1), ("beta2", r.beta2), ("ema", r.ema)] {
+            check.that(field, (0.0..1.0).contains(&value), "a number from 0 up and below 1", value)?;
+        }
+
+        let named = |name: &Option<String>, fits: fn(Method) -> bool| {
+            name.as_ref().is_none_or(|n| before.iter().any(|s| s.name == *n && fits(s.method)))
+        };
+        let found = self.start.as_deref().unwrap_or_default();
+        check.that("start", named(&self.start, |m| !m.is_codec()), "an earlier stage of the denoiser", found)?;
+        let found = self.teacher.as_deref().unwrap_or_default();
+        check.that("teacher", named(&self.teacher, Method::is_flow), "an earlier stage that learns a flow", found)?;
+        let has = |fits: fn(Method) -> bool| before.iter().any(|s| fits(s.method));
+        let (fits, expected) = match self.method {
+            Method::Codec => (true, ""),
+            Method::Polish => (has(|m| m == Method::Codec), "stage `codec` before it"),
+            Method::Teacher => (has(|m| m == Method::Codec), "stage `codec` before it"),
+            Method::Resampling => (has(Method::is_flow) || from && has(Method::is_codec), "stage `teacher` before it"),
+            Method::Consistency | Method::Dmd => (has(Method::is_flow), "a stage that learns a flow before it"),
+        };
+        check.that("method", fits, expected, self.method.name())
+    }
+}
+
+/// Says in which table of which file a value is wrong.
+struct Check<'a> {
+    path: &'a Path,
+    line: usize,
+    place: String,
+}
+
+impl Check<'_> {
+    fn that(&self, field: &str, ok: bool, expected: &str, found: impl ToString) -> Result<(), RecipeError> {
+        if ok { Ok(()) } else { Err(self.fail(field, expected, found)) }
+    }
+
+    fn fail(&self, field: &str, expected: &str, found: impl ToString) -> RecipeError {
+        let place = format!("{}, `{field}`", self.place);
+        let (expected, found) = (expected.into(), found.to_string());
+        RecipeError::Value { path: self.path.into(), line: self.line, place, expected, found }
+    }
+}

@@ -1,0 +1,101 @@
+//! Recipes: the committed ones are good, and a bad one is told where it is bad.
+
+use std::path::{Path, PathBuf};
+
+use causeway_distill::recipe::{BUILT_IN, Data, Method, Recipe};
+use causeway_distill::trainer::Span;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")
+}
+
+fn complaint(text: &str) -> String {
+    Recipe::parse(text, Path::new("r.toml")).expect_err("a bad recipe was accepted").to_string()
+}
+
+#[test]
+fn committed_recipes_are_read_and_come_back_from_the_run_folder() {
+    let mut names: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(folder()).expect("recipes") {
+        let path = entry.expect("a file").path();
+        let recipe = Recipe::read(&path).expect("a good recipe");
+        let text = recipe.write().expect("TOML");
+        assert_eq!(Recipe::parse(&text, &path).expect("what was written"), recipe, "{text}");
+        names.extend(path.file_name().and_then(|n| n.to_str()).map(String::from));
+    }
+    names.sort();
+    assert_eq!(names, ["demo.toml", "gpu.toml", "tiny.toml"]);
+    for (name, text) in BUILT_IN {
+        Recipe::parse(text, Path::new(name)).expect("a built-in recipe");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_filled_in() {
+    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9 }\n\
+        [[stage]]\nmethod = 'codec'\n[[stage]]\nmethod = 'teacher'\nema = 0\nseed = 77\nbudget = { steps = 9 }\n";
+    let recipe = Recipe::parse(text, Path::new("r.toml")).expect("a recipe");
+    let [codec, teacher] = &recipe.stages[..] else { panic!("{} stages", recipe.stages.len()) };
+    assert_eq!((codec.name.as_str(), codec.budget, codec.rule.ema, codec.seed), ("codec", Span::Minutes(3.0), 0.9, 5));
+    assert_eq!(
+        (teacher.method, teacher.budget, teacher.rule.ema, teacher.seed),
+        (Method::Teacher, Span::Steps(9), 0.0, 77)
+    );
+    assert_eq!((teacher.rule.rate, teacher.accumulate), (1.5e-3, 1));
+    assert_eq!(recipe.data, Data::Folder("d".into()));
+}
+
+#[test]
+fn faults_name_the_place() {
+    let head = "out = 'o'\ndata.folder = 'd'\n";
+    let codec = "[[stage]]\nmethod = 'codec'\nbudget = { steps = 1 }\n";
+    let teacher = "[[stage]]\nmethod = 'teacher'\nbudget = { steps = 1 }\n";
+    for (text, wanted) in [
+        (format!("{head}sede = 3\n{codec}"), "line 3, column 1"),
+        (format!("{head}sede = 3\n{codec}"), "unknown field `sede`"),
+        (format!("{head}{codec}rat = 1.0\n"), "unknown field `rat`"),
+        (format!("{head}{codec}rate = 'fast'\n"), "line 6, column 8"),
+        (format!("{head}[model]\nwidth = 3\n{codec}"), "unknown field `width`"),
+        (format!("{head}[model]\nlayers = -3\n{codec}"), "line 4, column 10"),
+        (format!("{head}[[stage]]\nmethod = 'magic'\n"), "unknown variant `magic`"),
+        (format!("{head}[[stage]]\nmethod = 'codec'\nbudget = {{ hours = 2 }}\n"), "unknown variant `hours`"),
+        ("out = 'o'\ndata.world = { seed = 1, frames = 9 }\n".into(), "missing field `held`"),
+        (
+            "out = 'o'\ndata.world = { seed = 1, frames = 0, held = 9 }\n".into(),
+            "r.toml, line 2: data, `frames`: expected at least 1, found 0",
+        ),
+        (head.into(), "expected at least one [[stage]], found 0"),
+        (
+            format!("{head}defaults.name = 'x'\n{codec}"),
+            "defaults, `method, name, start, teacher`: expected none of them, found x",
+        ),
+        (
+            format!("{head}[[stage]]\nbudget = {{ steps = 1 }}\n"),
+            "r.toml, line 3: stage 1, `method`: expected one, found none",
+        ),
+        (
+            format!("{head}[[stage]]\nmethod = 'codec'\n"),
+            "stage 1, `budget`: expected { steps = N } or { minutes = N }, found none",
+        ),
+        (format!("{head}{codec}\n{codec}"), "line 7: stage 2, `name`: expected a name no other stage has, found codec"),
+        (format!("{head}{codec}name = '../x'\n"), "stage 1, `name`: expected letters"),
+        (format!("{head}{codec}batch = 0\n"), "line 3: stage 1, `batch`: expected at least 1, found 0"),
+        (format!("{head}{codec}ema = 1.0\n"), "`ema`: expected a number from 0 up and below 1, found 1"),
+        (format!("{head}{codec}rate = nan\n"), "`rate`: expected a positive number, found NaN"),
+        (format!("{head}{codec}checkpoint = {{ minutes = 0 }}\n"), "`checkpoint`: expected more than nothing"),
+        (format!("{head}{teacher}"), "stage 1, `method`: expected stage `codec` before it, found teacher"),
+        (
+            format!("{head}{codec}{teacher}start = 'codec'\n"),
+            "`start`: expected an earlier stage of the denoiser, found codec",
+        ),
+        (
+            format!("{head}{codec}{}", teacher.replace("teacher", "dmd")),
+            "expected a stage that learns a flow before it, found dmd",
+        ),
+    ] {
+        let found = complaint(&text);
+        assert!(found.contains(wanted), "{found}\n  does not say: {wanted}");
+    }
+    let missing = Recipe::read(Path::new("no/such.toml")).expect_err("no file").to_string();
+    assert!(missing.contains("no/such.toml"), "{missing}");
+}
