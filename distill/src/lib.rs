@@ -25,8 +25,13 @@ pub mod rollout;
 pub mod rope;
 pub mod sheet;
 pub mod sight;
+pub mod slope;
 pub mod state;
 pub mod tape;
 pub mod trainer;
 pub mod weights;
 pub mod world;
+
+// Fixtures of `tests/` name the crate as users do.
+#[cfg(test)]
+extern crate self as causeway_distill;

@@ -35,18 +35,23 @@ impl Doubled {
     pub fn new(c: &DitConfig, frames: usize, route: usize, device: &Device) -> Self {
         let s = c.tokens_per_frame();
         let positions: Vec<usize> = (0..frames).chain(0..frames).collect();
-        let hide = |later: bool| if later { HIDDEN } else { 0.0 };
-        let table = |columns: usize, per_frame: usize| {
+        let table = |columns: usize, per_frame: usize, newest: f32| {
+            let value = move |frame: usize, of: usize| match of {
+                of if of >= frame => HIDDEN,
+                of if of + 1 == frame => newest,
+                _ => 0.0,
+            };
             let values =
-                (0..2 * frames * s).flat_map(|i| (0..columns).map(move |j| hide(j / per_frame >= (i / s) % frames)));
+                (0..2 * frames * s).flat_map(|i| (0..columns).map(move |j| value((i / s) % frames, j / per_frame)));
             Tensor::from_data(TensorData::new(values.collect(), [1, 1, 2 * frames * s, columns]), device)
         };
         let rope = Rope::new(c, &positions, device);
-        Self { heads: c.heads, frames, route, rope, past: table(frames * s, s), seen: table(frames, 1) }
+        let (past, seen) = (table(frames * s, s, 0.0), table(frames, 1, -HIDDEN));
+        Self { heads: c.heads, frames, route, rope, past, seen }
     }
 
     /// Zero for keys of the `route` best history frames of each query, [`HIDDEN`] for others. Scores are q . mean(keys of
-    /// the frame) after rotation, hence means of the true logits.
+    /// the frame) after rotation, hence means of the true logits. The newest is always one of them, as in the runtime.
     fn routed(&self, q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
         let [b, h, n, _] = q.dims();
         let [_, _, m, d] = k.dims();

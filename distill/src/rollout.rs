@@ -160,11 +160,12 @@ impl Attend for Cached<'_> {
         let q = (self.own.apply(q) * (1.0 / (d as f32).sqrt())).reshape([b, s, h, d]).swap_dims(1, 2);
         let mut scores = q.matmul(keys.reshape([b, n, h, d]).permute([0, 2, 3, 1]));
         if self.route > 0 && self.route < self.history.len() {
-            // Means of a frame's logits rank it; the frame itself is always seen.
+            // Means of a frame's logits rank it; the newest frame of the history and the frame itself are always seen.
             let f = self.history.len();
             let past = scores.clone().slice([0..b, 0..h, 0..s, 0..f * s]);
             let means = past.reshape([b, h, s, f, s]).mean_dim(4).reshape([b, h, s, f]);
-            let hidden = mask::outside_best(means, self.route).reshape([b, h, s, f, 1]);
+            let newest = self.net.constant((1..=f).map(|n| if n == f { 1e6 } else { 0.0 }).collect(), [1, 1, 1, f]);
+            let hidden = mask::outside_best(means + newest, self.route).reshape([b, h, s, f, 1]);
             let hidden = hidden.expand([b, h, s, f, s]).reshape([b, h, s, f * s]);
             scores = scores + Tensor::cat(vec![hidden, Tensor::zeros([b, h, s, s], self.net.device())], 3);
         }

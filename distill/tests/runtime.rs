@@ -8,8 +8,10 @@ use causeway_distill::method::teacher_forcing::noisy_velocity;
 use causeway_distill::preset::Preset;
 use causeway_distill::recording::RecordingInfo;
 use causeway_distill::rng::Rng;
+use causeway_distill::rollout::{Engine, Rollout};
 use causeway_distill::weights::{Weights, floats};
 use causeway_ops::cpu::{CpuBackend, CpuOptions};
+use causeway_ops::philox::normal4;
 use causeway_ops::plan::PassId;
 use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, Params};
@@ -17,7 +19,7 @@ use causeway_runtime::config::{ModelConfig, Positions};
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::model::WorldPlan;
 use causeway_runtime::session::Ring;
-use causeway_runtime::{BackendChoice, Budget, Model, Pump, Session, SessionOptions, Start};
+use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
 
 const FRAMES: usize = 4;
 
@@ -225,5 +227,64 @@ fn predicted_flow_is_equal() {
         assert!(error < 1e-3, "frame {n}: {error}");
         bench.write(bench.world.latents, &channels_last(&windows.real[n * len..][..len], c.latent.channels));
         bench.run(bench.world.passes.commit, Params { history: n as u32, ..Params::default() });
+    }
+}
+
+/// A session's frames are those of the trainer's roll-out from the same noise, over more frames than its window holds.
+#[test]
+fn a_roll_out_is_equal() {
+    const REAL: usize = 2;
+    const MADE: usize = 8;
+    const SEED: u64 = 0x1234_5678_9abc;
+    let both = Both::new();
+    let (model, c) = (both.model(), &both.config.dit);
+    let (len, channels) = (c.latent_len(), c.latent.channels);
+    let real = Rng::new(5).normals(REAL * len);
+    let sigmas = both.config.schedule.sigmas(4).unwrap();
+    for (window, route) in [(5, 0), (5, 2)] {
+        let options = SessionOptions {
+            seed: SEED,
+            start: Start::Latents(real.clone()),
+            backend: BackendChoice::Cpu,
+            steps: Some(4),
+            window: Some(window),
+            route: Some(route),
+            event: Some(0),
+            ..Default::default()
+        };
+        let mut session = Session::new(&model, options).unwrap();
+        let latents = session.world().latents;
+        let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]).routed(route);
+        for n in 0..REAL + MADE {
+            let action = if n < REAL { [0.0, 0.0] } else { [1.0, (n % 2) as f32] };
+            let event = u8::from(n >= 6);
+            session.set_action(&action).unwrap();
+            if n == 6 {
+                session.queue_event(1, EventTime::NextChunk).unwrap();
+            }
+            while session.pump(Budget::Frame).unwrap() != Pump::Frame {}
+            let mut found = vec![0f32; len];
+            session.backend().read(latents, bytemuck::cast_slice_mut(&mut found)).unwrap();
+            session.release();
+
+            // Noise is drawn in the runtime's order, channels last.
+            let noise = |step: u32| -> Vec<f32> {
+                let seed = [SEED as u32, (SEED >> 32) as u32];
+                let last: Vec<f32> = (0..len as u32 / 4).flat_map(|q| normal4(seed, n as u32, step, q)).collect();
+                (0..len).map(|i| last[i % (len / channels) * channels + i / (len / channels)]).collect()
+            };
+            let mut x = if n < REAL { real[n * len..][..len].to_vec() } else { noise(0) };
+            for (i, &sigma) in sigmas.iter().enumerate().filter(|_| n >= REAL) {
+                let v = rollout.velocity(&x, &[sigma], &action, &[event]);
+                let clean = x.iter().zip(v).map(|(x, v)| x - sigma * v);
+                x = match sigmas.get(i + 1) {
+                    Some(next) => clean.zip(noise(i as u32 + 1)).map(|(x, e)| (1.0 - next) * x + next * e).collect(),
+                    None => clean.collect(),
+                };
+            }
+            rollout.commit(&x, &action, &[event]);
+            let error = error(&channels_last(&x, channels), &found);
+            assert!(error < 1e-3, "route {route}, frame {n}: {error}");
+        }
     }
 }

@@ -286,14 +286,15 @@ pub fn softmax(row: &mut [f32]) {
 }
 
 /// Hides all but the `route` best frames (0 keeps all) from a row of logits, `s` columns a frame: their mean is q . mean(keys
-/// of the frame), which ranks frames (spec 2.10); ties go to the older one.
+/// of the frame), which ranks frames (spec 2.10); ties go to the older one. The newest is always kept, as the runtime does.
 #[inline(always)]
 pub fn keep_best(row: &mut [f32], s: usize, route: usize) {
     let frames = row.len() / s;
     if route == 0 || frames <= route {
         return;
     }
-    let scores: Vec<f32> = row.chunks_exact(s).map(|frame| sum(s, |i| frame[i])).collect();
+    let mut scores: Vec<f32> = row.chunks_exact(s).map(|frame| sum(s, |i| frame[i])).collect();
+    scores[frames - 1] = f32::INFINITY;
     for (f, frame) in row.chunks_exact_mut(s).enumerate() {
         let better = |g: usize| scores[g] > scores[f] || (scores[g] == scores[f] && g < f);
         if (0..frames).filter(|&g| better(g)).count() >= route {

@@ -256,3 +256,6 @@ impl Stage for DistributionMatching<'_> {
         eval::roll_few(self.world.held, self.world.config, &student, device, dir, (self.name(), step))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,16 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use causeway_distill::codec;
 use causeway_distill::dit;
+use causeway_distill::eval::Held;
+use causeway_distill::latents::Latents;
+use causeway_distill::method::teacher_forcing::World;
+use causeway_distill::optim::Rule;
 use causeway_distill::preset::Preset;
-use causeway_distill::recording::RecordingInfo;
+use causeway_distill::recording::{Recording, RecordingInfo};
 use causeway_distill::rng::Rng;
+use causeway_distill::slope::Slope;
 use causeway_distill::weights::Weights;
 use causeway_runtime::config::ModelConfig;
 
@@ -38,4 +44,46 @@ pub fn weights(config: &ModelConfig) -> Weights {
     let mut rng = Rng::new(10);
     weights.data.iter_mut().for_each(|w| *w += 0.05 * rng.normal());
     weights
+}
+
+/// Frames of [`recording`].
+pub const FRAMES: usize = 40;
+
+/// One episode of waves, with random actions and events.
+pub fn recording() -> Recording {
+    let mut rng = Rng::new(3);
+    let wave = |at: usize| {
+        let [channel, x, y, t] = [at % 3, at / 3 % 32, at / 96 % 32, at / 3072].map(|i| i as f32);
+        (120.0 + 100.0 * (0.3 * x + 0.2 * (1.0 + channel) * y + t).sin()) as u8
+    };
+    Recording {
+        frames: (0..FRAMES * 32 * 32 * 3).map(wave).collect(),
+        actions: (0..FRAMES * 2).map(|_| rng.below(2) as f32).collect(),
+        events: (0..FRAMES).map(|_| rng.below(2) as u8).collect(),
+        poses: Vec::new(),
+        episode_starts: (0..FRAMES).map(|i| u8::from(i == 0)).collect(),
+        info: info(),
+    }
+}
+
+/// Data and settings of a denoiser stage on windows of `frames` random latents, passed to `f`.
+pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnOnce(World<'_>) -> T) -> T {
+    let recording = recording();
+    let data = Rng::new(4).normals(FRAMES * config.dit.latent_len());
+    let latents = Latents::new(data, &recording);
+    let codec = Weights::init(&codec::specs(&config.codec), 1);
+    let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
+    f(World { config, data: &latents, held: &held, batch: 2, frames, route: 0, rule: Rule::default(), cpu })
+}
+
+/// How far a denoiser's tensors are moved for their slopes.
+pub const REACH: f32 = 0.02;
+
+/// Holds slopes against gradients; most of them must be clear enough to tell.
+pub fn assert_slopes(what: &str, slopes: &[Slope], tolerance: f64) {
+    for slope in slopes {
+        assert!(slope.agrees(tolerance), "{what}: {slope:?}");
+    }
+    let clear = slopes.iter().filter(|s| s.is_clear()).count();
+    assert!(4 * clear >= 3 * slopes.len(), "{what}: only {clear} of {} gradients are clear", slopes.len());
 }

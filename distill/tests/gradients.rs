@@ -1,0 +1,124 @@
+//! Every stage's gradient is the slope of its loss; distribution matching has its own test beside it, the discriminator one in
+//! `distillation.rs`. Routes jump as weights move, so that routed attention is compared with automatic differentiation
+//! (`denoiser.rs`) instead.
+
+mod tiny;
+
+use burn::tensor::Device;
+use causeway_distill::codec;
+use causeway_distill::data::Episodes;
+use causeway_distill::method::consistency::Consistency;
+use causeway_distill::method::reconstruction::Reconstruction;
+use causeway_distill::method::resampling_forcing::{ResamplingForcing, resample};
+use causeway_distill::method::teacher_forcing::TeacherForcing;
+use causeway_distill::optim::Rule;
+use causeway_distill::rng::Rng;
+use causeway_distill::rollout::Engine;
+use causeway_distill::slope::slopes;
+use causeway_distill::state::State;
+use causeway_distill::trainer::{Job, Stage};
+use causeway_distill::weights::Weights;
+use causeway_runtime::config::{CodecConfig, ModelConfig};
+
+use self::tiny::{REACH, assert_slopes, recording, tiny, weights, with_world};
+
+/// As small as it gets, since each tensor costs four passes.
+fn config() -> ModelConfig {
+    let mut config = tiny();
+    let dit = &mut config.dit;
+    (dit.dim, dit.layers, dit.ffn_dim) = (24, 1, 48);
+    config
+}
+
+/// Loss and gradient of `stage` at `weights`, whose average is `ema`, on always the same samples.
+fn take(stage: &dyn Stage, weights: &Weights, ema: &Weights, done: f64) -> (f32, Vec<f32>) {
+    let state = State { ema: ema.data.clone(), ..State::new(weights.clone()) };
+    let mut flat = vec![0.0; weights.data.len()];
+    let job = Job { state: &state, rng: Rng::new(5), share: 2, device: Device::flex(), done };
+    let (loss, found) = stage.gradient(job, &mut flat);
+    assert_eq!(found, weights.entries().len());
+    (loss, flat)
+}
+
+#[test]
+fn teacher_forcing() {
+    let config = config();
+    let base = weights(&config);
+    with_world(&config, true, 3, |world| {
+        let stage = TeacherForcing(world);
+        let (_, flat) = take(&stage, &base, &base, 0.0);
+        let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &base, 0.0).0);
+        assert_slopes("teacher", &found, 0.02);
+    });
+}
+
+#[test]
+fn resampling_forcing_with_its_history_held_fixed() {
+    let config = config();
+    let base = weights(&config);
+    with_world(&config, true, 3, |world| {
+        // What the stage does, with the history taken out of the loss: no gradient flows through it (spec 5.3).
+        let mut rng = Rng::new(5);
+        let mut windows = world.data.windows(2, world.frames, &mut rng);
+        let history = resample(Engine::Fast(&base), &config.dit, 0, &mut windows, &mut rng);
+        assert_ne!(history, windows.real, "nothing was resampled");
+        let regression = world.flow(&windows, &history, &mut rng);
+        let at = |moved: &Weights| {
+            let mut flat = vec![0.0; base.data.len()];
+            (world.gradient(moved, &Device::flex(), &regression, &mut flat).0, flat)
+        };
+        let (loss, flat) = at(&base);
+        assert_slopes("resampling", &slopes(&base, &flat, REACH, |moved| at(moved).0), 0.02);
+        assert_eq!((loss, flat), take(&ResamplingForcing(world), &base, &base, 0.0), "the stage does something else");
+    });
+}
+
+#[test]
+fn consistency_with_its_target_held_fixed() {
+    let config = config();
+    let base = weights(&config);
+    let other = |factor: f32| base.with(base.data.iter().map(|w| factor * w).collect());
+    let (teacher, average) = (other(1.1), other(0.9));
+    with_world(&config, true, 3, |world| {
+        let stage = Consistency { world, teacher: &teacher };
+        let (_, flat) = take(&stage, &base, &average, 0.0);
+        let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &average, 0.0).0);
+        assert_slopes("consistency", &found, 0.02);
+    });
+}
+
+#[test]
+fn reconstruction() {
+    let config = CodecConfig { channels: 4, widths: [10, 8, 6, 5], ..tiny().codec };
+    let recording = recording();
+    let mut base = Weights::init(&codec::specs(&config), 3);
+    let mut rng = Rng::new(4);
+    base.data.iter_mut().for_each(|w| *w += 0.02 * rng.normal());
+    // Units that open or close within a step make a slope that single precision cannot follow, so here all are open;
+    // tests/codec.rs holds the gradient of closed ones against automatic differentiation.
+    for entry in base.entries().to_vec().iter().filter(|e| e.name.ends_with(".bias")) {
+        base.data[entry.offset..entry.offset + entry.len()].iter_mut().for_each(|b| *b += 1.0);
+    }
+    for polish in [false, true] {
+        let stage = Reconstruction {
+            config: &config,
+            train: &recording,
+            held: &recording,
+            episodes: Episodes::new(&recording.episode_starts),
+            batch: 2,
+            rule: Rule::default(),
+            fast: true,
+            polish,
+        };
+        let (_, flat) = take(&stage, &base, &base, 0.0);
+        let mut found = slopes(&base, &flat, 0.002, |moved| take(&stage, moved, &base, 0.0).0);
+        if polish {
+            // The encoder is frozen: it has no gradient, whatever its slope.
+            let [encoder, decoder]: [Vec<_>; 2] = [true, false]
+                .map(|side| found.iter().filter(|s| s.name.starts_with("taehv.encoder.") == side).cloned().collect());
+            assert!(encoder.iter().all(|s| s.expected == 0.0) && !encoder.is_empty());
+            found = decoder;
+        }
+        assert_slopes(&format!("reconstruction, polish {polish}"), &found, 0.02);
+    }
+}
