@@ -150,7 +150,7 @@ fn demo(b: &mut Bench) {
     let (q, k, v, y) = (b.buffer(16 * 192), b.buffer(4 * 192), b.buffer(4 * 192), b.buffer(16 * 192));
     b.add(
         "cross_attention 16 x 4",
-        CrossAttention { q, k, v, offsets: None, y, rows: 16, context: 4, heads: 6, head_dim: 32 },
+        CrossAttention { q, k, v, offsets: None, scaled: true, y, rows: 16, context: 4, heads: 6, head_dim: 32 },
     );
     let (x, y, modulation) = (b.buffer(16 * 192), b.buffer(16 * 192), b.buffer(6 * 192));
     let scale = Scale::Modulation { modulation, vectors: 6, shift: 0, scale: 1 };

@@ -84,7 +84,7 @@ fn fetch_query(query: u32, column: u32) -> vec4<f32> {
     return vec4<f32>(turn(row, column * 2u, value.xy), turn(row, column * 2u + 1u, value.zw));
 }
 
-fn offset(key: u32) -> f32 {
+fn offset(query: u32, key: u32) -> f32 {
     return 0.0;
 }
 

@@ -1,4 +1,4 @@
-// Attention of every token over a short context, without positions or mask. One workgroup takes 16 queries of one head.
+// Attention of every token over one run of context rows. One workgroup takes 16 queries of one head.
 
 //!kernel cross_attention_32 HEAD32
 //!kernel cross_attention_64 HEAD64
@@ -12,9 +12,12 @@ struct Node {
     context: u32,
     heads: u32,
     head_dim: u32,
-    /// 1 / sqrt(head_dim).
+    /// Multiplies scores.
     scale: f32,
-    has_offsets: u32,
+    /// 1: an offset for each context row.
+    row_offsets: u32,
+    /// 1: one for each head and distance [heads, rows + context - 1].
+    distance_offsets: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -38,11 +41,15 @@ fn fetch_value(key: u32, column: u32) -> vec4<f32> {
     return trim(column, v[at.x], v[at.y]);
 }
 
-fn offset(key: u32) -> f32 {
-    if node.has_offsets == 0u {
-        return 0.0;
+fn offset(query: u32, key: u32) -> f32 {
+    if node.row_offsets == 1u {
+        return offsets[key];
     }
-    return offsets[key];
+    if node.distance_offsets == 1u {
+        let row = min(first_row + query, node.rows - 1u);
+        return offsets[head * (node.rows + node.context - 1u) + row + node.context - 1u - key];
+    }
+    return 0.0;
 }
 
 fn visible(query: u32) -> bool {

@@ -5,9 +5,9 @@ use super::{
     context::Split,
     scratch::Need,
     simd::Level,
-    softmax::{Attend, Source, Tile, tile_width, tile_words},
+    softmax::{Added, Attend, Source, Tile, tile_width, tile_words},
 };
-use crate::op::{Attention, CrossAttention};
+use crate::op::{Attention, CrossAttention, Offsets};
 
 /// Scratch of a tile, and its routes as one mask of queries for each history frame.
 pub(crate) fn need(op: &Attention, level: Level) -> Need {
@@ -46,7 +46,7 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
                 values: &values[from..],
                 rows: op.tokens,
                 turn: Some((turns(op.max_history + f), turns(visible))),
-                offsets: None,
+                added: None,
                 mask,
             }
         };
@@ -61,6 +61,7 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
             queries,
             head_dim: op.head_dim,
             dim,
+            scale: inverse_root(op.head_dim),
             scratch: bytemuck::cast_slice_mut(scratch),
         };
         level.run(Attend { tile, sources: &mut own.chain(past) });
@@ -81,6 +82,10 @@ fn fill_masks(masks: &mut [u32], routes: Option<(&[u32], usize)>, queries: usize
     }
 }
 
+fn inverse_root(head_dim: usize) -> f32 {
+    libm::sqrtf(head_dim as f32).recip()
+}
+
 pub(crate) fn cross_need(op: &CrossAttention, level: Level) -> Need {
     Need { shared: 0, piece: tile_words(op.rows, op.head_dim, level) }
 }
@@ -91,7 +96,8 @@ pub(crate) fn cross_attention(op: &CrossAttention, cx: &Context<'_>) {
     // SAFETY: declared access.
     let y = unsafe { cx.write::<f32>(op.y) };
     // SAFETY: declared access.
-    let offsets = op.offsets.map(|id| unsafe { cx.read::<f32>(id) });
+    let offsets = op.offsets.map(|offsets| (offsets, unsafe { cx.read::<f32>(offsets.buffer()) }));
+    let distances = op.rows + op.context - 1;
     let dim = op.heads * op.head_dim;
     let (level, scratch) = (cx.level, cx.scratch);
     let y = Split::new(&mut y[..op.rows * dim]);
@@ -107,10 +113,18 @@ pub(crate) fn cross_attention(op: &CrossAttention, cx: &Context<'_>) {
             queries: width.min(op.rows - row),
             head_dim: op.head_dim,
             dim,
+            scale: if op.scaled { inverse_root(op.head_dim) } else { 1.0 },
             scratch: loan.as_mut_slice(),
         };
         let (keys, values) = (&k[from..], &v[from..]);
-        let source = Source { keys, values, rows: op.context, turn: None, offsets, mask: u32::MAX };
+        let added = match offsets {
+            Some((Offsets::Rows(_), numbers)) => Some(Added::Rows(numbers)),
+            Some((Offsets::Distances(_), numbers)) => {
+                Some(Added::Distances(&numbers[head * distances + row..(head + 1) * distances]))
+            }
+            None => None,
+        };
+        let source = Source { keys, values, rows: op.context, turn: None, added, mask: u32::MAX };
         level.run(Attend { tile, sources: &mut core::iter::once(source) });
     });
 }

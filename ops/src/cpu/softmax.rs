@@ -5,6 +5,8 @@
 //! (Milakov and Gimelshein, 2018): sums so far shrink whenever a larger score turns up, so scratch does not grow with the
 //! history.
 
+use core::ops::Range;
+
 use super::{
     context::Split,
     math,
@@ -48,6 +50,8 @@ pub(crate) struct Tile<'a> {
     pub(crate) queries: usize,
     pub(crate) head_dim: usize,
     pub(crate) dim: usize,
+    /// Multiplies scores.
+    pub(crate) scale: f32,
     /// [`tile_words`] words.
     pub(crate) scratch: &'a mut [f32],
 }
@@ -60,10 +64,19 @@ pub(crate) struct Source<'a> {
     pub(crate) rows: usize,
     /// Rotations (cos, sin) of the queries' and of the keys' frame.
     pub(crate) turn: Option<(&'a [f32], &'a [f32])>,
-    /// Added to the scores of each row.
-    pub(crate) offsets: Option<&'a [f32]>,
+    /// Added to the scores.
+    pub(crate) added: Option<Added<'a>>,
     /// The queries that see them, a bit each.
     pub(crate) mask: u32,
+}
+
+/// Numbers added to scores.
+#[derive(Clone, Copy)]
+pub(crate) enum Added<'a> {
+    /// One a key.
+    Rows(&'a [f32]),
+    /// By distance: entry `query + keys - 1 - key`, queries counted within the tile.
+    Distances(&'a [f32]),
 }
 
 /// A tile's attention. Every query must see the first source.
@@ -89,8 +102,8 @@ impl Attend<'_, '_> {
     fn attend<S: Simd, const V: usize>(self, s: S) {
         let mut state = State::<S, V>::new(s, self.tile);
         for source in self.sources {
-            // A row's offset is added to whole tiles only.
-            if source.offsets.is_none() && source.mask.count_ones() as usize * FEW <= V * S::LANES {
+            // Numbers are added to whole tiles only.
+            if source.added.is_none() && source.mask.count_ones() as usize * FEW <= V * S::LANES {
                 state.absorb_singly(source);
                 continue;
             }
@@ -113,7 +126,8 @@ struct State<'a, S: Simd, const V: usize> {
     queries: usize,
     head_dim: usize,
     dim: usize,
-    /// Queries divided by sqrt(head_dim) [head_dim, V].
+    scale: f32,
+    /// Queries times `scale` [head_dim, V].
     q: &'a mut [f32],
     /// The same, turned for the source at hand.
     turned: &'a mut [f32],
@@ -121,7 +135,7 @@ struct State<'a, S: Simd, const V: usize> {
     scores: &'a mut [f32],
     /// Sums of values, a row of whole vectors for each query.
     sums: &'a mut [f32],
-    /// 1 / sqrt(head_dim) in all directions: what a query alone is turned by [head_dim / 2, 2]; then the query turned.
+    /// The scale in all directions: what a query alone is turned by [head_dim / 2, 2]; then the query turned.
     alone: &'a mut [f32],
     /// Values in whole vectors, where they do not come that way.
     copy: &'a mut [f32],
@@ -145,7 +159,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         // Lanes without a query repeat the last one; nobody reads them.
         let rows = &tile.q[tile.at..];
         let row = |lane: usize| &rows[lane.min(tile.queries - 1) * tile.dim..][..d];
-        let scale = 1.0 / s.sqrt(d as f32);
+        let scale = tile.scale;
         alone[..d].as_chunks_mut::<2>().0.fill([scale, 0.0]);
         for lane in (0..width).step_by(4) {
             let rows = [row(lane), row(lane + 1), row(lane + 2), row(lane + 3)];
@@ -156,7 +170,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         turned.copy_from_slice(q);
         let Tile { y, at, queries, head_dim, dim, .. } = tile;
         let (top, total) = ([f32::MIN; VECTORS * MAX_LANES], [0.0; VECTORS * MAX_LANES]);
-        Self { s, rows, y, at, queries, head_dim, dim, q, turned, scores, sums, alone, copy, top, total }
+        Self { s, rows, y, at, queries, head_dim, dim, scale, q, turned, scores, sums, alone, copy, top, total }
     }
 
     /// Turns the queries' leading pairs by conj(key) * own.
@@ -191,8 +205,8 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
             let mut scores = Scores { scores: &mut *self.scores, unseen: &unseen, top };
             tile::multiply::<S, V>(s, keys, self.turned, &mut scores);
             let mut top = scores.top;
-            if let Some(offsets) = source.offsets {
-                top = self.offset(&offsets[first..first + rows]);
+            if let Some(added) = source.added {
+                top = self.add(added, first..first + rows, source.rows);
             }
             let shrink = self.weigh(rows, top);
             let values = &source.values[first * dim..];
@@ -231,7 +245,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         let padded = d.next_multiple_of(S::LANES);
         let (turn, turned) = self.alone.split_at_mut(padded);
         if let Some((own, key)) = source.turn {
-            let scale = 1.0 / s.sqrt(d as f32);
+            let scale = self.scale;
             let turns = own.as_chunks::<2>().0.iter().zip(key.as_chunks::<2>().0);
             for (turn, ([co, so], [ck, sk])) in turn.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
                 *turn = [(ck * co + sk * so) * scale, (ck * so - sk * co) * scale];
@@ -255,15 +269,19 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         }
     }
 
-    /// Adds one offset to each row of scores; returns the new largest ones.
+    /// Adds to the scores of some of `count` keys; returns the new largest ones.
     #[inline(always)]
-    fn offset(&mut self, offsets: &[f32]) -> [S::F; V] {
+    fn add(&mut self, added: Added<'_>, keys: Range<usize>, count: usize) -> [S::F; V] {
         let s = self.s;
         let mut top: [S::F; V] = core::array::from_fn(|v| s.load(&self.top[v * S::LANES..]));
-        for (row, &offset) in self.scores.chunks_exact_mut(V * S::LANES).zip(offsets) {
+        for (row, key) in self.scores.chunks_exact_mut(V * S::LANES).zip(keys) {
             for v in 0..V {
                 let score = &mut row[v * S::LANES..(v + 1) * S::LANES];
-                let sum = s.add(s.load(score), s.splat(offset));
+                let number = match added {
+                    Added::Rows(numbers) => s.splat(numbers[key]),
+                    Added::Distances(numbers) => s.load(&numbers[count - 1 - key + v * S::LANES..]),
+                };
+                let sum = s.add(s.load(score), number);
                 top[v] = s.max(top[v], sum);
                 s.store(score, sum);
             }

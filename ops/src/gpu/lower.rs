@@ -6,8 +6,8 @@ use super::{arena::MOST_FRAMES, weights::GpuWeight};
 use crate::{
     backend::BackendError,
     op::{
-        Activate, Activation, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Op, RmsNormRope, Route,
-        Scale,
+        Activate, Activation, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope,
+        Route, Scale,
     },
     plan::{BufferId, WeightId},
     quant::DType,
@@ -376,17 +376,22 @@ fn attention(op: &Attention) -> Result<Job, BackendError> {
 fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
     let kernels = [&shaders::CROSS_ATTENTION_32, &shaders::CROSS_ATTENTION_64, &shaders::CROSS_ATTENTION_128];
     let kernel = fit_head("cross_attention", kernels, op.head_dim)?;
-    Ok(Job::new(kernel, [op.rows.div_ceil(QUERIES), op.heads, 1])
+    let job = Job::new(kernel, [op.rows.div_ceil(QUERIES), op.heads, 1]);
+    let job = match op.offsets {
+        Some(Offsets::Rows(id)) => job.buffer("offsets", id).set("row_offsets", true),
+        Some(Offsets::Distances(id)) => job.buffer("offsets", id).set("distance_offsets", true),
+        None => job,
+    };
+    Ok(job
         .buffer("q", op.q)
         .buffer("k", op.k)
         .buffer("v", op.v)
-        .maybe("offsets", "has_offsets", op.offsets.map(Source::Buffer))
         .buffer("y", op.y)
         .set("rows", op.rows)
         .set("context", op.context)
         .set("heads", op.heads)
         .set("head_dim", op.head_dim)
-        .set("scale", inverse_root(op.head_dim)))
+        .set("scale", if op.scaled { inverse_root(op.head_dim) } else { 1.0 }))
 }
 
 fn route(op: &Route) -> Result<Job, BackendError> {

@@ -1,11 +1,27 @@
-//! Attention of every token over a short context (text or event rows), without positions or mask.
+//! Attention of every token over one run of context rows (text or events) that all tokens see.
 
 use super::{Access, Check, Operator};
 use crate::plan::{BufferId, Cost, PlanError};
 
+/// What is added to scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offsets {
+    /// One number for each context row [context]: lets it stand for n equal ones (ln n: padded text, spec 1.4) or for none (-1e30).
+    Rows(BufferId),
+    /// One for each head and distance [heads, rows + context - 1]; entry `query + context - 1 - key` (spec 4: relative positions).
+    Distances(BufferId),
+}
+
+impl Offsets {
+    /// The buffer of numbers.
+    pub fn buffer(self) -> BufferId {
+        match self {
+            Offsets::Rows(id) | Offsets::Distances(id) => id,
+        }
+    }
+}
+
 /// Softmax(q.k / sqrt(d) + offset) v over `context` rows shared by all tokens.
-///
-/// Offsets let one row stand for n equal ones (ln n: padded text, spec 1.4) or for none (-1e30).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossAttention {
     /// Queries [rows, dim].
@@ -14,8 +30,10 @@ pub struct CrossAttention {
     pub k: BufferId,
     /// Context values [context, dim].
     pub v: BufferId,
-    /// Added to the scores of each context row [context].
-    pub offsets: Option<BufferId>,
+    /// Added to the scores.
+    pub offsets: Option<Offsets>,
+    /// Whether q.k is divided by sqrt(d).
+    pub scaled: bool,
     /// Output [rows, dim].
     pub y: BufferId,
     /// Query rows.
@@ -34,7 +52,7 @@ impl Operator for CrossAttention {
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
-        for id in [self.q, self.k, self.v].into_iter().chain(self.offsets) {
+        for id in [self.q, self.k, self.v].into_iter().chain(self.offsets.map(Offsets::buffer)) {
             visit(id, Access::Read);
         }
         visit(self.y, Access::Write);
@@ -46,8 +64,10 @@ impl Operator for CrossAttention {
         check.buffer(self.q, self.rows * dim)?;
         check.buffer(self.k, self.context * dim)?;
         check.buffer(self.v, self.context * dim)?;
-        if let Some(offsets) = self.offsets {
-            check.buffer(offsets, self.context)?;
+        match self.offsets {
+            Some(Offsets::Rows(id)) => check.buffer(id, self.context)?,
+            Some(Offsets::Distances(id)) => check.buffer(id, self.heads * (self.rows + self.context - 1))?,
+            None => {}
         }
         check.buffer(self.y, self.rows * dim)
     }

@@ -1,9 +1,9 @@
-//! `y = act(x W^T + b)`, or `y += gate * (x W^T + b)`.
+//! `y = [y +] gate * act(x W^T + b)`.
 
 use super::{Access, Activation, Check, Operator};
 use crate::plan::{BufferId, Cost, PlanError, WeightId};
 
-/// A gated residual: row r of the result is multiplied by row `index` of the modulation of r's frame.
+/// A gate: row r of the result is multiplied by row `index` of the modulation of r's frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gate {
     /// Modulation vectors [frames, vectors, outputs].
@@ -38,7 +38,7 @@ pub struct Linear {
     pub activation: Activation,
     /// Adds the result to `y` instead of overwriting it.
     pub residual: bool,
-    /// Multiplies the result before the residual; needs `residual`.
+    /// Multiplies the result before the residual. With a row for each row of x it is the other half of a gated layer.
     pub gate: Option<Gate>,
 }
 
@@ -57,7 +57,6 @@ impl Operator for Linear {
 
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
         check.rule(self.rows * self.inputs * self.outputs > 0, "rows, inputs and outputs must be positive")?;
-        check.rule(self.gate.is_none() || self.residual, "a gate needs a residual")?;
         check.buffer(self.x, self.rows * self.inputs)?;
         check.buffer(self.y, self.rows * self.outputs)?;
         check.weight(self.weight, self.outputs * self.inputs)?;

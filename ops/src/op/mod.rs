@@ -26,7 +26,7 @@ pub use attention::Attention;
 pub use commit::Commit;
 pub use conv2d::Conv2d;
 pub use copy::{Copy, Embed};
-pub use cross_attention::CrossAttention;
+pub use cross_attention::{CrossAttention, Offsets};
 pub use denoise::Denoise;
 pub use layer_norm::{LayerNorm, Scale};
 pub use linear::{Gate, Linear};

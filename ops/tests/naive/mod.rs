@@ -199,8 +199,15 @@ impl<'a> Machine<'a> {
             let at = row * dim + head * op.head_dim;
             let span = |j: usize| j * dim + head * op.head_dim..j * dim + (head + 1) * op.head_dim;
             let q = &self.f(op.q)[at..at + op.head_dim];
-            let offset = |j: usize| op.offsets.map_or(0.0, |offsets| self.f(offsets)[j]);
-            let score = |j| dot(q, &self.f(op.k)[span(j)]) / (op.head_dim as f64).sqrt() + offset(j);
+            let offset = |j: usize| match op.offsets {
+                Some(Offsets::Rows(id)) => self.f(id)[j],
+                Some(Offsets::Distances(id)) => {
+                    self.f(id)[head * (op.rows + op.context - 1) + row + op.context - 1 - j]
+                }
+                None => 0.0,
+            };
+            let scale = if op.scaled { (op.head_dim as f64).sqrt() } else { 1.0 };
+            let score = |j| dot(q, &self.f(op.k)[span(j)]) / scale + offset(j);
             let scores: Vec<f64> = (0..op.context).map(score).collect();
             let values: Vec<&[f64]> = (0..op.context).map(|j| &self.f(op.v)[span(j)]).collect();
             mix(&scores, &values, &mut y[at..at + op.head_dim]);

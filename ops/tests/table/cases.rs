@@ -37,10 +37,11 @@ fn linear_case(
     epilogue: u32,
 ) {
     let weight = m.weight(&[outputs, inputs], WeightRole::Matrix, dtype, 1.7 / (inputs as f32).sqrt());
-    let residual = epilogue >= 2;
-    let rows_per_frame = rows.div_ceil(2);
-    let gate = (epilogue == 3).then(|| Gate {
-        modulation: m.random("gate", 2 * 3 * outputs, 1.0),
+    let residual = epilogue == 2 || epilogue == 3;
+    // Two frames, or a gate for each row.
+    let rows_per_frame = if epilogue == 4 { 1 } else { rows.div_ceil(2) };
+    let gate = (epilogue >= 3).then(|| Gate {
+        modulation: m.random("gate", rows.div_ceil(rows_per_frame) * 3 * outputs, 1.0),
         vectors: 3,
         index: 1,
         rows_per_frame,
@@ -83,6 +84,9 @@ fn linear(m: &mut Maker) {
     }
     for (i, activation) in ACTIVATIONS.into_iter().enumerate() {
         linear_case(m, DType::F32, [11, 24, 37], activation, i as u32 % 4);
+    }
+    for dtype in [DType::F32, DType::F16, DType::Q8, DType::Q4] {
+        linear_case(m, dtype, [13, 64, 100], Activation::None, 4);
     }
     // Enough work to be spread over threads.
     linear_case(m, DType::F32, [64, 192, 192], Activation::Gelu, 1);
@@ -333,16 +337,23 @@ fn cross_attention(m: &mut Maker) {
         [[1, 1, 1, 2], [16, 4, 2, 32], [5, 7, 3, 6], [33, 40, 2, 24], [17, 300, 1, 128], [64, 64, 6, 32]]
     {
         let dim = heads * head_dim;
-        for with_offsets in [false, true] {
+        for kind in 0..3 {
             // Rows that stand for several, and the last one (of more than one) for none.
             let none = |row| row > 0 && row + 1 == context;
             let offset = |row: usize| if none(row) { -1e30 } else { (1.0 + row as f32).ln() };
             let offsets: Vec<f32> = (0..context).map(offset).collect();
+            let offsets = match kind {
+                0 => None,
+                1 => Some(Offsets::Rows(m.numbers("offsets", &offsets))),
+                _ => Some(Offsets::Distances(m.random("distances", heads * (rows + context - 1), 3.0))),
+            };
+            let scaled = kind < 2;
             let op = CrossAttention {
-                q: m.random("q", rows * dim, 3.0),
+                q: m.random("q", rows * dim, if scaled { 3.0 } else { 3.0 / (head_dim as f32).sqrt() }),
                 k: m.random("k", context * dim, 1.5),
                 v: m.random("v", context * dim, 1.0),
-                offsets: with_offsets.then(|| m.numbers("offsets", &offsets)),
+                offsets,
+                scaled,
                 y: m.random("y", rows * dim, 1.0),
                 rows,
                 context,
@@ -508,7 +519,7 @@ fn by_size(m: &mut Maker) {
     convolution(m, DType::F16, Conv { size: [32, 34], upsample: true, channels: [4, 0], ..conv });
     let (q, k, v) = (m.random("q", 9 * 48, 3.0), m.random("k", 20 * 48, 1.5), m.random("v", 20 * 48, 1.0));
     let y = m.random("y", 9 * 48, 1.0);
-    let op = CrossAttention { q, k, v, offsets: None, y, rows: 9, context: 20, heads: 1, head_dim: 48 };
+    let op = CrossAttention { q, k, v, offsets: None, scaled: true, y, rows: 9, context: 20, heads: 1, head_dim: 48 };
     m.case(op, Params::default(), 1e-5);
     attention_case(
         m,

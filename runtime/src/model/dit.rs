@@ -5,8 +5,8 @@ use alloc::{format, vec::Vec};
 use causeway_ops::{
     BufferId, PlanBuilder,
     op::{
-        Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Modulation, Patchify,
-        RmsNormRope, Route, Scale, Timestep, Unpatchify,
+        Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Modulation, Offsets,
+        Patchify, RmsNormRope, Route, Scale, Timestep, Unpatchify,
     },
     plan::{BufferKind, Element, WeightRole},
 };
@@ -348,13 +348,14 @@ impl<'a> Dit<'a> {
         let out = b.scratch("crossed", rows * dim);
         let (context, offsets) = match self.condition {
             Condition::World { .. } => (c.event_tokens, None),
-            Condition::Text { rows, offsets, .. } => (rows, Some(offsets)),
+            Condition::Text { rows, offsets, .. } => (rows, Some(Offsets::Rows(offsets))),
         };
         b.push(CrossAttention {
             q,
             k: layer.cross_k,
             v: layer.cross_v,
             offsets,
+            scaled: true,
             y: out,
             rows,
             context,

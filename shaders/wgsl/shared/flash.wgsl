@@ -2,10 +2,10 @@
 // and weighted values are kept (Milakov and Gimelshein, 2018; Dao et al., 2022).
 //
 // An importing kernel defines
-//   fetch_query(query, column): a vec4 column of a query of this tile, scaled by 1/sqrt(d), zero beyond the head;
+//   fetch_query(query, column): a vec4 column of a query of this tile, scaled, zero beyond the head;
 //   fetch_key(key, column), fetch_value(key, column): of the keys being visited, zero beyond the head;
 //   visible(query): whether this query sees the keys being visited;
-//   offset(key): added to the scores of this key;
+//   offset(query, key): added to this score;
 //   store(query, column, value).
 // and calls start_flash, then stage_queries and absorb as it likes, then finish_flash.
 //
@@ -91,9 +91,9 @@ fn absorb(lane: u32, first: u32, end: u32) {
         workgroupBarrier();
     }
     let seen = vec4<bool>(visible(q), visible(q), visible(q + 8u), visible(q + 8u));
-    let near = offset(min(first + k, end - 1u));
-    let far = offset(min(first + k + 8u, end - 1u));
-    dots += vec4<f32>(near, far, near, far);
+    let near = min(first + k, end - 1u);
+    let far = min(first + k + 8u, end - 1u);
+    dots += vec4<f32>(offset(q, near), offset(q, far), offset(q + 8u, near), offset(q + 8u, far));
     let there = vec4<bool>(first + k < end, first + k + 8u < end, first + k < end, first + k + 8u < end);
     dots = select(vec4<f32>(HIDDEN), dots, seen & there);
     scores[q * (KEYS + 1u) + k] = dots.x;
