@@ -48,6 +48,22 @@ fn broken(dir: &Path, rng: &mut Rng, kills: &mut usize) {
     }
 }
 
+/// Trains in `dir` until some steps are noted, then asks for an end as Ctrl-C does.
+fn interrupt(dir: &Path) {
+    let mut child = spawn(dir);
+    while notes(dir) < 5 && child.try_wait().expect("its state").is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let asked = Command::new("kill").arg("-INT").arg(child.id().to_string()).status().expect("kill");
+    assert!(asked.success() && child.wait().expect("its end").success(), "the trainer did not stop by itself");
+    // Everything that was noted is saved.
+    let last = curve(dir).last().cloned().unwrap_or_default();
+    let stage = last["stage"].as_str().expect("a stage");
+    let counters = arrays(&dir.join(format!("{stage}.state.safetensors"))).remove(0).1;
+    let saved = f64::from_le_bytes(counters.try_into().expect("the step alone"));
+    assert_eq!(Some(saved), last["step"].as_f64(), "in stage {stage}");
+}
+
 /// All notes but for the clock.
 fn curve(dir: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(dir.join("metrics.jsonl")).expect("metrics");
@@ -79,7 +95,7 @@ fn twenty_kills_change_nothing() {
             .filter(|line| line["stage"] == stage && line["loss"].is_f64())
             .filter_map(|line| line["step"].as_u64())
             .collect();
-        let last = if stage == "dmd" { 12 } else { 20 };
+        let last = if stage == "dmd" { 10 } else { 15 };
         assert_eq!(steps, (1..=last).collect::<Vec<_>>(), "{stage} lacks the loss of a step");
         assert!(whole.join(stage).is_dir(), "{stage} drew nothing");
     }
@@ -88,6 +104,9 @@ fn twenty_kills_change_nothing() {
     // A run may end before its turn to be killed comes; then another begins.
     while kills < KILLS {
         let dir = root.join(format!("broken-{}", folders.len()));
+        if folders.is_empty() {
+            interrupt(&dir);
+        }
         broken(&dir, &mut rng, &mut kills);
         folders.push(dir);
     }
