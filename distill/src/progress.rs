@@ -53,6 +53,11 @@ impl Progress {
         (self.said, self.sum, self.count) = (Instant::now(), 0.0, 0);
     }
 
+    /// Says something beside the bar.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
     /// Begins anew after other work, which is no part of the throughput.
     pub fn pause(&mut self) {
         (self.said, self.sum, self.count) = (Instant::now(), 0.0, 0);

@@ -182,7 +182,7 @@ impl Run<'_> {
             }
             progress.step(state.step, loss, stage.batch(), done(state));
             if self.inspect_every.due(state.step, looked) && done(state) < 1.0 {
-                self.look(stage, state, &mut metrics)?;
+                self.look(stage, state, &mut metrics, &progress)?;
                 progress.pause();
                 looked = Instant::now();
             }
@@ -193,12 +193,11 @@ impl Run<'_> {
                 saved = Instant::now();
             }
         }
-        drop(progress);
         metrics.sync()?;
         state.save(&path)?;
         let complete = done(state) >= 1.0;
         if complete {
-            self.look(stage, state, &mut metrics)?;
+            self.look(stage, state, &mut metrics, &progress)?;
         }
         Ok(complete)
     }
@@ -240,12 +239,19 @@ impl Run<'_> {
     }
 
     /// Pictures go to a folder of the stage's own.
-    fn look(&self, stage: &dyn Stage, state: &State, metrics: &mut Metrics) -> Result<(), TrainError> {
+    fn look(
+        &self,
+        stage: &dyn Stage,
+        state: &State,
+        metrics: &mut Metrics,
+        progress: &Progress,
+    ) -> Result<(), TrainError> {
         let sheets = self.dir.join(self.name);
         std::fs::create_dir_all(&sheets).map_err(|source| StateError::Io { path: sheets.clone(), source })?;
         let figures = stage.inspect(&state.averaged(), self.device, &sheets, state.step)?;
         let pairs: Vec<(&str, f64)> = figures.iter().map(|(k, v)| (k.as_str(), *v)).collect();
-        eprintln!("{} step {}: {pairs:?}", self.name, state.step);
+        let shown: Vec<String> = pairs.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+        progress.say(&format!("{} step {}: {}", self.name, state.step, shown.join(", ")));
         metrics.note(state, &pairs)?;
         Ok(plot::loss(self.dir)?)
     }
