@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Model, ModelConfig,
+    DecoderFile, Model, ModelConfig,
     config::Positions,
     file::{PartialFile, may_quantise},
-    import::{Import, ImportError, ImportOptions, LoraOptions, Settings},
+    import::{DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings},
 };
 use serde_json::json;
 
@@ -172,8 +172,18 @@ pub fn write(
     stop: &Stop,
     choose: impl FnMut(&str, &[usize]) -> DType,
 ) -> Result<(), Error> {
+    named(input, output, stop, |sink| import.write(sink, config, choose))
+}
+
+/// Gives what `write` writes the name `output`, unless it fails or Ctrl-C is pressed.
+fn named<'a>(
+    input: &Path,
+    output: &Path,
+    stop: &'a Stop,
+    write: impl FnOnce(Stoppable<'a>) -> Result<Stoppable<'a>, ImportError>,
+) -> Result<(), Error> {
     let file = PartialFile::create(output).map_err(Error::file(output))?;
-    let written = import.write(Stoppable { file, stop }, config, choose);
+    let written = write(Stoppable { file, stop });
     stop.check()?;
     let written = written.map_err(|error| match error {
         ImportError::File(causeway_runtime::FileError::Io { source, .. }) => Error::io("write", output)(source),
@@ -221,6 +231,10 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     if plain.is_quantised() {
         return Err(Error::Usage("--plain must be f16 or f32".to_owned()));
     }
+    let found = DecoderImport::find(&args.input, args.source.key.as_deref()).map_err(Error::import(&args.input))?;
+    if let Some(import) = found {
+        return decoder(args, &import, plain, stop);
+    }
     let import = args.source.open(&args.input)?;
     let config = import.config(&args.settings()).map_err(|error| Error::Usage(error.to_string()))?;
     write(&import, &config, (&args.input, &args.output), stop, |name, shape| {
@@ -231,6 +245,25 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     let peak = allocation::peak_bytes();
     let model = Model::open(&args.output).map_err(Error::file(&args.output))?;
     report(args, &import, &model, peak)
+}
+
+/// Writes a decoder, all of whose tensors are plain.
+fn decoder(args: &ConvertArgs, import: &DecoderImport, plain: DType, stop: &Stop) -> Result<(), Error> {
+    let settings = args.settings();
+    let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
+    named(&args.input, &args.output, stop, |sink| import.write(sink, &config, plain))?;
+    let file = DecoderFile::open(&args.output).map_err(Error::file(&args.output))?;
+    let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
+    let (network, unused) = (import.network(), import.unknown());
+    if args.json {
+        return print_json(&json!({
+            "codec": network, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unused,
+        }));
+    }
+    let (output, side, frames) = (args.output.display(), network.space_factor(), network.time_factor());
+    let of = format!("{} channels to {side} x {side} pixels and {frames} frames", network.channels());
+    let size = bytes(file.file_bytes());
+    print(&format!("{output}\ndecoder: {of}, {values} parameters, {size}; {} tensors left out\n", unused.len()))
 }
 
 fn report(args: &ConvertArgs, import: &Import, model: &Model<'_>, peak: Option<usize>) -> Result<(), Error> {

@@ -10,50 +10,7 @@ use causeway_runtime::{
     file::expected_tensors,
     import::{Checkpoint, Settings, wan_1_3b},
 };
-use common::{Place, text};
-
-/// Shape and values.
-type Tensor = (Vec<usize>, Vec<f32>);
-type Tensors = BTreeMap<String, Tensor>;
-
-fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/parity/golden").join(name)
-}
-
-fn shown(name: &str) -> String {
-    golden(name).display().to_string()
-}
-
-fn tensors(path: PathBuf) -> Tensors {
-    let file = Checkpoint::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let read = |entry: &causeway_runtime::import::Entry| {
-        (entry.name.clone(), (entry.shape.clone(), file.read_all(entry).unwrap()))
-    };
-    file.entries().iter().filter(|entry| entry.encoding.block().is_some()).map(read).collect()
-}
-
-/// Largest difference relative to the largest expected value.
-fn error(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    assert!(found.iter().all(|x| x.is_finite()));
-    let scale = expected.iter().fold(0.0f32, |top, x| top.max(x.abs()));
-    found.iter().zip(expected).fold(0.0f32, |top, (x, y)| top.max((x - y).abs())) / scale
-}
-
-/// A safetensors file of some tensors.
-fn save(path: PathBuf, tensors: &[(&str, &Tensor)]) {
-    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
-    for (name, (shape, values)) in tensors {
-        let start = data.len();
-        data.extend(values.iter().flat_map(|x| x.to_le_bytes()));
-        header.insert(
-            (*name).into(),
-            serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}),
-        );
-    }
-    let header = serde_json::Value::from(header).to_string();
-    fs::write(path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()).unwrap();
-}
+use common::{Place, Tensors, error, golden, save, shown, tensors, text};
 
 /// Inputs of a recorded rollout as a file `in.safetensors`.
 fn inputs(folder: &Place, all: &Tensors, case: &str) {

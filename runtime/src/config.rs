@@ -9,8 +9,14 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::Display;
-use serde::{Deserialize, Serialize};
+use check::{check, names, number, per_channel, positive, text, unique_steps, within};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+mod check;
+mod decoder;
+
+pub(crate) use check::printable;
+pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
 
 /// The one format version this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -32,6 +38,14 @@ pub enum ConfigError {
     Version {
         /// The version the file names.
         found: u32,
+    },
+    /// A file of another kind.
+    #[error("the file holds a model of family {found:?}, expected {expected}")]
+    Family {
+        /// The family the file names.
+        found: String,
+        /// The families that would have been accepted.
+        expected: String,
     },
     /// A field holds a value that cannot be right.
     #[error("config: {field} is {found}, expected {expected}")]
@@ -248,42 +262,99 @@ pub struct Provenance {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
-/// Reads just the version, so that a file of a later format is refused for that and not for its new fields.
+/// What a file of one kind says about itself. Each kind has families of its own, named in the JSON.
+pub trait FileConfig: Serialize + DeserializeOwned {
+    /// Families of this kind, as the JSON names them.
+    const FAMILIES: &'static [&'static str];
+
+    /// Short name of the model.
+    fn name(&self) -> &str;
+
+    /// Checks every field, alone and against the others.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as [`ConfigError::Field`] or [`ConfigError::Version`].
+    fn validate(&self) -> Result<(), ConfigError>;
+
+    /// Names and shapes of all tensors of a valid configuration, in the order they are written.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
+}
+
+/// Reads just the version and the family, so that a file of a later format or of another kind is refused for that and not for
+/// its fields.
 #[derive(Deserialize)]
-struct VersionOnly {
+struct Kind {
     format: u32,
+    family: String,
+}
+
+/// Parses and validates the `causeway` JSON of a file.
+///
+/// # Errors
+/// Any [`ConfigError`].
+pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
+    if text.len() > MAX_JSON {
+        return Err(ConfigError::TooLong(text.len()));
+    }
+    let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
+    let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
+    check_version(format)?;
+    if !C::FAMILIES.contains(&family.as_str()) {
+        return Err(ConfigError::Family { found: printable(&family), expected: C::FAMILIES.join(" or ") });
+    }
+    let config: C = serde_json::from_str(text).map_err(json)?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// The JSON that [`from_json`] reads, on one line.
+///
+/// # Errors
+/// What [`FileConfig::validate`] finds; a file is never written with a configuration that could not be read back.
+pub fn to_json<C: FileConfig>(config: &C) -> Result<String, ConfigError> {
+    config.validate()?;
+    let text = serde_json::to_string(config).map_err(|error| ConfigError::Json(printable(&error.to_string())))?;
+    if text.len() > MAX_JSON {
+        return Err(ConfigError::TooLong(text.len()));
+    }
+    Ok(text)
+}
+
+fn check_version(found: u32) -> Result<(), ConfigError> {
+    if found == FORMAT { Ok(()) } else { Err(ConfigError::Version { found }) }
+}
+
+impl FileConfig for ModelConfig {
+    const FAMILIES: &'static [&'static str] = &["world", "wan"];
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        Self::validate(self)
+    }
+
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        crate::file::expected_tensors(self)
+    }
 }
 
 impl ModelConfig {
-    /// Parses and validates the `causeway` JSON.
+    /// [`from_json`].
     ///
     /// # Errors
     /// Any [`ConfigError`].
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        if text.len() > MAX_JSON {
-            return Err(ConfigError::TooLong(text.len()));
-        }
-        let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
-        let VersionOnly { format } = serde_json::from_str(text).map_err(json)?;
-        if format != FORMAT {
-            return Err(ConfigError::Version { found: format });
-        }
-        let config: Self = serde_json::from_str(text).map_err(json)?;
-        config.validate()?;
-        Ok(config)
+        from_json(text)
     }
 
-    /// The JSON that [`Self::from_json`] reads, on one line.
+    /// [`to_json`].
     ///
     /// # Errors
-    /// What [`Self::validate`] finds; a file is never written with a configuration that could not be read back.
+    /// What [`Self::validate`] finds.
     pub fn to_json(&self) -> Result<String, ConfigError> {
-        self.validate()?;
-        let text = serde_json::to_string(self).map_err(|error| ConfigError::Json(printable(&error.to_string())))?;
-        if text.len() > MAX_JSON {
-            return Err(ConfigError::TooLong(text.len()));
-        }
-        Ok(text)
+        to_json(self)
     }
 
     /// Checks every field, alone and against the others.
@@ -291,9 +362,7 @@ impl ModelConfig {
     /// # Errors
     /// The first thing that is wrong, as [`ConfigError::Field`] or [`ConfigError::Version`].
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.format != FORMAT {
-            return Err(ConfigError::Version { found: self.format });
-        }
+        check_version(self.format)?;
         text("name", &self.name)?;
         self.dit.validate()?;
         let (family, has_text) = (self.family, self.dit.text.is_some());
@@ -496,92 +565,4 @@ impl StartConfig {
         }
         Ok(())
     }
-}
-
-fn check(field: &str, found: impl Display, right: bool, expected: impl FnOnce() -> String) -> Result<(), ConfigError> {
-    if right {
-        return Ok(());
-    }
-    Err(ConfigError::Field { field: field.to_owned(), found: found.to_string(), expected: expected() })
-}
-
-fn within(field: &str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
-    check(field, value, (low..=high).contains(&value), || {
-        if low == high { low.to_string() } else { format!("from {low} to {high}") }
-    })
-}
-
-/// A finite number for which `right` holds; comparisons are false for NaN, infinities are caught here.
-fn number(field: &str, value: f32, right: bool, expected: &str) -> Result<(), ConfigError> {
-    check(field, value, value.is_finite() && right, || format!("a number {expected}"))
-}
-
-fn positive(field: &str, value: f32, high: f32) -> Result<(), ConfigError> {
-    number(field, value, value > 0.0 && value <= high, &format!("above 0 and at most {high}"))
-}
-
-fn per_channel(
-    field: &str,
-    values: &[f32],
-    channels: usize,
-    right: impl Fn(&str, f32) -> Result<(), ConfigError>,
-) -> Result<(), ConfigError> {
-    let count = values.len();
-    check(field, format!("a list of {count}"), count == channels, || format!("one for each of {channels} channels"))?;
-    values.iter().enumerate().try_for_each(|(i, &value)| right(&format!("{field}[{i}]"), value))
-}
-
-fn text(field: &str, value: &str) -> Result<(), ConfigError> {
-    let length = value.len();
-    check(field, format!("a text of {length} bytes"), (1..=256).contains(&length), || "1 to 256 bytes".to_owned())?;
-    check(field, format!("{value:?}"), !value.contains(char::is_control), || {
-        "a text without control characters".to_owned()
-    })
-}
-
-fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
-    let count = list.len();
-    check(field, format!("a list of {count}"), (1..=256).contains(&count), || "1 to 256 names".to_owned())?;
-    for (i, name) in list.iter().enumerate() {
-        let field = format!("{field}[{i}]");
-        text(&field, name)?;
-        check(&field, format!("{name:?}"), !list[..i].contains(name), || {
-            "a name not used before in the list".to_owned()
-        })?;
-    }
-    Ok(())
-}
-
-/// Text of an untrusted file as it may be shown: on one line, without control characters, not too long.
-pub(crate) fn printable(text: &str) -> String {
-    const LONGEST: usize = 240;
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let mut shown: String = text.chars().take(LONGEST).map(clean).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
-/// A map that refuses repeated keys, which a plain map would silently resolve to the last one.
-fn unique_steps<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<usize, Vec<f32>>, D::Error> {
-    struct Steps;
-    impl<'de> serde::de::Visitor<'de> for Steps {
-        type Value = BTreeMap<usize, Vec<f32>>;
-
-        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            f.write_str("a map from step counts to lists of timesteps")
-        }
-
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut steps = BTreeMap::new();
-            while let Some((count, list)) = map.next_entry()? {
-                if steps.insert(count, list).is_some() {
-                    return Err(serde::de::Error::custom(format!("schedule.steps names {count} twice")));
-                }
-            }
-            Ok(steps)
-        }
-    }
-    deserializer.deserialize_map(Steps)
 }

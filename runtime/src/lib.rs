@@ -28,6 +28,7 @@ extern crate alloc;
 
 pub mod clock;
 pub mod config;
+pub mod decoder;
 pub mod file;
 #[cfg(feature = "std")]
 pub mod import;
@@ -36,6 +37,7 @@ pub mod rollout;
 pub mod session;
 
 pub use config::ModelConfig;
+pub use decoder::{Decoder, DecoderFile, DecoderOptions};
 pub use file::{FileError, Model};
 pub use rollout::{Rollout, RolloutError, RolloutOptions};
 pub use session::{

@@ -358,7 +358,7 @@ fn sinusoid(t: f32, row: &mut [f32]) {
     }
 }
 
-fn finite(what: &'static str, values: &[f32]) -> Result<(), RolloutError> {
+pub(crate) fn finite(what: &'static str, values: &[f32]) -> Result<(), RolloutError> {
     match values.iter().position(|value| !value.is_finite()) {
         Some(index) => Err(RolloutError::NotFinite { what, index }),
         None => Ok(()),

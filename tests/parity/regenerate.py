@@ -13,6 +13,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
+import decoders
 import reference
 
 OUT = Path(sys.argv[1])
@@ -197,6 +198,8 @@ def main():
     save_file({k: v.half().contiguous() for k, v in original(wide).items()}, OUT / "wide.safetensors")
     parity(tiny, wide)
     formats()
+    decoders.taehv(OUT)
+    decoders.vae(OUT)
 
 
 main()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the golden files anew from PyPI and compares them with the committed ones; with --bless replaces those.
-# Needs Python 3.11, and where PyTorch's CUDA libraries cannot be had, an interpreter with a working torch in $PYTHON.
+# Needs Python 3.11, and where PyTorch's CUDA libraries cannot be had, an interpreter with a working torch and these packages in $PYTHON.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -9,6 +9,7 @@ if [ -z "${PYTHON:-}" ]; then
     python3 -m venv "$work/venv"
     PYTHON="$work/venv/bin/python"
     "$PYTHON" -m pip install -q torch diffusers transformers safetensors gguf numpy ftfy
+    "$PYTHON" -m pip install -q --no-deps flashdreams==0.1.0
 fi
 HF_HUB_OFFLINE=1 "$PYTHON" regenerate.py "$work/golden"
 if [ "${1:-}" = --bless ]; then

@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "not every test file uses everything")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
 use causeway_ops::quant::DType;
+use causeway_runtime::import::{Checkpoint, Entry};
 use causeway_tests::tiny::{model_bytes, quantisable_config, tiny_model_bytes};
 
 /// A folder with `tiny.safetensors` in it.
@@ -87,4 +89,45 @@ pub fn text(bytes: &[u8]) -> String {
 /// A model whose matrices can be quantised.
 pub fn quantisable(dtype: DType) -> Vec<u8> {
     model_bytes(&quantisable_config(), dtype, 2)
+}
+
+/// Shape and values.
+pub type Tensor = (Vec<usize>, Vec<f32>);
+pub type Tensors = BTreeMap<String, Tensor>;
+
+pub fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/parity/golden").join(name)
+}
+
+pub fn shown(name: &str) -> String {
+    golden(name).display().to_string()
+}
+
+pub fn tensors(path: PathBuf) -> Tensors {
+    let file = Checkpoint::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let read = |entry: &Entry| (entry.name.clone(), (entry.shape.clone(), file.read_all(entry).unwrap()));
+    file.entries().iter().filter(|entry| entry.encoding.block().is_some()).map(read).collect()
+}
+
+/// Largest difference relative to the largest expected value.
+pub fn error(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|x| x.is_finite()));
+    let scale = expected.iter().fold(0.0f32, |top, x| top.max(x.abs()));
+    found.iter().zip(expected).fold(0.0f32, |top, (x, y)| top.max((x - y).abs())) / scale
+}
+
+/// A safetensors file of some tensors.
+pub fn save(path: PathBuf, tensors: &[(&str, &Tensor)]) {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, (shape, values)) in tensors {
+        let start = data.len();
+        data.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+        header.insert(
+            (*name).into(),
+            serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}),
+        );
+    }
+    let header = serde_json::Value::from(header).to_string();
+    fs::write(path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()).unwrap();
 }

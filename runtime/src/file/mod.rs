@@ -1,6 +1,7 @@
 //! The model file: one safetensors file holding configuration and weights (`docs/model-file.md`).
 //!
-//! * [`Model`] opens a file (or bytes) in place and checks all of it; it is a [`WeightSource`] for backends.
+//! * [`ModelFile`] opens a file (or bytes) in place and checks all of it; it is a [`WeightSource`] for backends. Its configuration
+//!   tells what the file holds; [`Model`] is the one with a denoiser.
 //! * [`expected_tensors`] lists what a configuration implies.
 //! * [`Info`] summarises a model for people.
 //! * [`Writer`], [`quantize()`] (feature `std`) make files.
@@ -33,7 +34,8 @@ pub use error::{FileError, TensorMismatch};
 pub use info::{Info, Share};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
-pub use reader::Model;
+pub use reader::{Model, ModelFile};
+pub(crate) use tensors::{decoder_tensors, grown};
 pub use tensors::{expected_tensors, may_quantise};
 #[cfg(feature = "std")]
 pub use writer::{PartialFile, TensorSpec, Writer, write_model, write_model_to};

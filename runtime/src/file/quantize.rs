@@ -1,7 +1,8 @@
 //! Converts a model to another weight type.
 
 use super::writer::specs;
-use super::{FileError, Model, PartialFile, Writer};
+use super::{FileError, ModelFile, PartialFile, Writer};
+use crate::config::FileConfig;
 use causeway_ops::quant::{DType, WeightSource};
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +12,11 @@ use std::path::Path;
 ///
 /// # Errors
 /// `TooLargeForF16` where a plain tensor does not fit, `Io`.
-pub fn quantize(model: &Model<'_>, target: DType, path: impl AsRef<Path>) -> Result<(), FileError> {
+pub fn quantize<C: FileConfig>(
+    model: &ModelFile<'_, C>,
+    target: DType,
+    path: impl AsRef<Path>,
+) -> Result<(), FileError> {
     quantize_to(model, target, PartialFile::create(path)?)?.commit()
 }
 
@@ -19,7 +24,7 @@ pub fn quantize(model: &Model<'_>, target: DType, path: impl AsRef<Path>) -> Res
 ///
 /// # Errors
 /// As [`quantize`].
-pub fn quantize_to<W: Write>(model: &Model<'_>, target: DType, sink: W) -> Result<W, FileError> {
+pub fn quantize_to<W: Write, C: FileConfig>(model: &ModelFile<'_, C>, target: DType, sink: W) -> Result<W, FileError> {
     let specs = specs(model.config(), target)?;
     let mut writer = Writer::new(sink, model.config(), specs.clone())?;
     for spec in &specs {

@@ -1,9 +1,9 @@
 //! Opens model files in place, trusting nothing.
 
 use super::header::{self, Entry, RawType};
-use super::tensors::{expected_tensors, may_quantise};
+use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
-use crate::config::ModelConfig;
+use crate::config::{FileConfig, ModelConfig, from_json};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -20,12 +20,15 @@ use core::ops::Range;
 /// Opening checks everything: the header, every offset, that the tensors are exactly those the configuration implies,
 /// and that no weight or scale is NaN or infinite. It reads each weight once (about as fast as memory allows) and
 /// copies none.
-pub struct Model<'a> {
-    config: ModelConfig,
+pub struct ModelFile<'a, C> {
+    config: C,
     tensors: Vec<Tensor>,
     data_start: usize,
     storage: Storage<'a>,
 }
+
+/// A file that holds a denoiser: families `world` and `wan`.
+pub type Model<'a> = ModelFile<'a, ModelConfig>;
 
 /// One tensor; ranges are bytes of the file.
 struct Tensor {
@@ -61,9 +64,9 @@ impl Storage<'_> {
     }
 }
 
-impl<'a> Model<'a> {
+impl<'a, C: FileConfig> ModelFile<'a, C> {
     /// Opens a model in borrowed bytes, whose address must be a multiple of 4 (that of a `Vec<u8>` is on common
-    /// allocators; for `include_bytes!` use [`Model::from_shared`], or wrap the bytes in an aligned type).
+    /// allocators; for `include_bytes!` use [`ModelFile::from_shared`], or wrap the bytes in an aligned type).
     ///
     /// # Errors
     /// Any [`FileError`] but `Io`.
@@ -77,7 +80,7 @@ impl<'a> Model<'a> {
             return Err(FileError::UnalignedBuffer);
         }
         let header = header::parse(bytes)?;
-        let config = ModelConfig::from_json(&header.config)?;
+        let config: C = from_json(&header.config)?;
         let tensors = join_scales(header.entries)?;
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
         check_finite(&tensors, bytes)?;
@@ -85,7 +88,7 @@ impl<'a> Model<'a> {
     }
 
     /// The configuration.
-    pub fn config(&self) -> &ModelConfig {
+    pub fn config(&self) -> &C {
         &self.config
     }
 
@@ -115,7 +118,7 @@ impl<'a> Model<'a> {
     }
 }
 
-impl Model<'static> {
+impl<C: FileConfig> ModelFile<'static, C> {
     /// Opens a model in shared bytes, without copying them.
     ///
     /// # Errors
@@ -139,7 +142,7 @@ impl Model<'static> {
     }
 
     /// Maps and opens the part of a file that begins at `offset` and is `bytes` long: an asset inside an archive. A part that does not
-    /// begin at a multiple of 4 is read into memory instead. The conditions of [`Model::open`] hold.
+    /// begin at a multiple of 4 is read into memory instead. The conditions of [`ModelFile::open`] hold.
     ///
     /// # Errors
     /// Any [`FileError`].
@@ -158,7 +161,7 @@ impl Model<'static> {
     /// Maps and opens the model file at `path`.
     ///
     /// The file must not be changed in place while the model lives (replacing it by rename, as [`Writer`] does, is
-    /// fine). Where that cannot be relied upon use [`Model::read`].
+    /// fine). Where that cannot be relied upon use [`ModelFile::read`].
     ///
     /// [`Writer`]: super::Writer
     ///
@@ -183,16 +186,16 @@ impl Model<'static> {
     }
 }
 
-impl WeightSource for Model<'_> {
+impl<C: FileConfig> WeightSource for ModelFile<'_, C> {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
         Some(self.view(&self.tensors[index]))
     }
 }
 
-impl fmt::Debug for Model<'_> {
+impl<C: FileConfig> fmt::Debug for ModelFile<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Model({}, {} tensors, {} bytes)", self.config.name, self.tensors.len(), self.file_bytes())
+        write!(f, "Model({}, {} tensors, {} bytes)", self.config.name(), self.tensors.len(), self.file_bytes())
     }
 }
 
@@ -248,12 +251,12 @@ fn tensor(entry: Entry<'_>, scales: &mut BTreeMap<String, Entry<'_>>) -> Result<
 }
 
 /// Compares names and shapes with those `config` implies.
-pub(super) fn compare_with_config<'t>(
-    config: &ModelConfig,
+pub(super) fn compare_with_config<'t, C: FileConfig>(
+    config: &C,
     tensors: impl Iterator<Item = (&'t str, &'t [usize])>,
 ) -> Result<(), TensorMismatch> {
     let mut mismatch = TensorMismatch::default();
-    let mut expected: BTreeMap<String, Vec<usize>> = expected_tensors(config).into_iter().collect();
+    let mut expected: BTreeMap<String, Vec<usize>> = config.tensors().into_iter().collect();
     for (name, shape) in tensors {
         match expected.remove(name) {
             Some(right) if right == shape => {}

@@ -1,6 +1,6 @@
 //! Which tensors a configuration implies, and which of them may be quantised (`docs/model-file.md`).
 
-use crate::config::{CodecConfig, DitConfig, Family, ModelConfig};
+use crate::config::{CodecConfig, DecoderConfig, DecoderNetwork, DitConfig, Family, ModelConfig};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -13,13 +13,23 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     match config.family {
         Family::World => {
             dit(&mut list, &config.dit);
-            taehv(&mut list, &config.codec);
+            taehv_decoder(&mut list, &config.codec);
+            taehv_encoder(&mut list, &config.codec);
         }
         Family::Wan => dit(&mut list, &config.dit),
     }
     if let Some(start) = &config.start {
         let latent = config.dit.latent;
         list.0.push((start.latents.clone(), vec![start.count, latent.channels, latent.height, latent.width]));
+    }
+    list.0
+}
+
+/// Names and shapes of all tensors of a decoder's valid configuration, in the order they are written.
+pub(crate) fn decoder_tensors(config: &DecoderConfig) -> Vec<(String, Vec<usize>)> {
+    let mut list = List(Vec::new());
+    match &config.codec {
+        DecoderNetwork::Taehv(codec) => taehv_decoder(&mut list, codec),
     }
     list.0
 }
@@ -86,7 +96,7 @@ fn attention(list: &mut List, name: &str, dim: usize) {
 }
 
 /// TAEHV numbers all elements of a sequence, those without weights included.
-fn taehv(list: &mut List, c: &CodecConfig) {
+fn taehv_decoder(list: &mut List, c: &CodecConfig) {
     let (widths, pixels) = (&c.widths, 3 * c.patch * c.patch);
     let mut indices = 0..;
     let mut next = || format!("taehv.decoder.{}", indices.next().unwrap_or_default());
@@ -99,12 +109,24 @@ fn taehv(list: &mut List, c: &CodecConfig) {
             mem_block(list, &next(), width);
         }
         next(); // upsampling, or nothing
-        list.add(format!("{}.conv.weight", next()), &[width * c.time_up[stage], width, 1, 1]);
+        let grow = next();
+        for frame in 0..c.time_up[stage] {
+            list.add(format!("{grow}.{}", grown(frame, c.time_up[stage])), &[width, width, 1, 1]);
+        }
         list.add(format!("{}.weight", next()), &[widths[stage + 1], width, 3, 3]);
     }
     next(); // ReLU
     list.layer(&next(), &[pixels, widths[3], 3, 3]);
+}
 
+/// Name of the weight of a TGrow that makes frame `frame` of `frames`. Each frame has a tensor of its own, so that a plan can make
+/// one after the other.
+pub(crate) fn grown(frame: usize, frames: usize) -> String {
+    if frames == 1 { "conv.weight".into() } else { format!("conv.{frame}.weight") }
+}
+
+fn taehv_encoder(list: &mut List, c: &CodecConfig) {
+    let (widths, pixels) = (&c.widths, 3 * c.patch * c.patch);
     let mut indices = 0..;
     let mut next = || format!("taehv.encoder.{}", indices.next().unwrap_or_default());
     list.layer(&next(), &[widths[3], pixels, 3, 3]);

@@ -2,9 +2,9 @@
 
 use super::header::{MAX_HEADER, RawType};
 use super::reader::compare_with_config;
-use super::tensors::{expected_tensors, may_quantise};
+use super::tensors::may_quantise;
 use super::{ALIGN, FileError, PAD};
-use crate::config::ModelConfig;
+use crate::config::{FileConfig, to_json};
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
 use half::f16;
 use half::vec::HalfFloatVecExt;
@@ -50,8 +50,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// `Config`, `Tensors` (the specs must be exactly what the configuration implies, in any order),
     /// `NotQuantisable`, `Io`.
-    pub fn new(mut sink: W, config: &ModelConfig, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
-        let json = config.to_json()?;
+    pub fn new<C: FileConfig>(mut sink: W, config: &C, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
+        let json = to_json(config)?;
         compare_with_config(config, specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())))?;
         if let Some(bad) = specs.iter().find(|s| s.dtype.is_quantised() && !may_quantise(&s.name, &s.shape)) {
             return Err(FileError::NotQuantisable(bad.name.clone()));
@@ -158,13 +158,13 @@ impl<W: Write> Writer<W> {
 }
 
 /// Writes a whole model to `sink`: matrices of blocks as `dtype`, all else as `F16` (as `F32` if `dtype` is).
-/// `values` is asked for each tensor by name and shape, in the order of [`expected_tensors`].
+/// `values` is asked for each tensor by name and shape, in the order of [`FileConfig::tensors`].
 ///
 /// # Errors
 /// As [`Writer::new`] and [`Writer::put`].
-pub fn write_model_to<W: Write>(
+pub fn write_model_to<W: Write, C: FileConfig>(
     sink: W,
-    config: &ModelConfig,
+    config: &C,
     dtype: DType,
     mut values: impl FnMut(&str, &[usize]) -> Vec<f32>,
 ) -> Result<W, FileError> {
@@ -180,9 +180,9 @@ pub fn write_model_to<W: Write>(
 ///
 /// # Errors
 /// As [`write_model_to`] and [`PartialFile`].
-pub fn write_model(
+pub fn write_model<C: FileConfig>(
     path: impl AsRef<Path>,
-    config: &ModelConfig,
+    config: &C,
     dtype: DType,
     values: impl FnMut(&str, &[usize]) -> Vec<f32>,
 ) -> Result<(), FileError> {
@@ -190,14 +190,14 @@ pub fn write_model(
 }
 
 /// The tensors of `config` when matrices of blocks are stored as `dtype`.
-pub(super) fn specs(config: &ModelConfig, dtype: DType) -> Result<Vec<TensorSpec>, FileError> {
+pub(super) fn specs<C: FileConfig>(config: &C, dtype: DType) -> Result<Vec<TensorSpec>, FileError> {
     config.validate()?;
     let plain = if dtype.is_quantised() { DType::F16 } else { dtype };
     let spec = |(name, shape): (String, Vec<usize>)| {
         let dtype = if may_quantise(&name, &shape) { dtype } else { plain };
         TensorSpec { name, dtype, shape }
     };
-    Ok(expected_tensors(config).into_iter().map(spec).collect())
+    Ok(config.tensors().into_iter().map(spec).collect())
 }
 
 /// A file being written beside its final name, which it takes by [`PartialFile::commit`]. Dropped before that it

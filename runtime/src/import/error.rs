@@ -54,6 +54,9 @@ pub enum ImportError {
     /// The tensors do not make up a network that can be run.
     #[error("not a Wan 2.1 text-to-video network that can be run: {0}")]
     Network(String),
+    /// The tensors do not make up a decoder that can be run.
+    #[error("not a decoder that can be run: {0}")]
+    Decoder(String),
     /// The LoRA does not fit.
     #[error("the LoRA does not fit: {0}")]
     Lora(String),

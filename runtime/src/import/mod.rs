@@ -2,6 +2,7 @@
 //!
 //! * [`Checkpoint`] is a list of tensors, wherever and however they are stored; it executes nothing.
 //! * [`Import`] finds the Wan network among them: names, shapes, configuration, LoRA.
+//! * [`DecoderImport`] finds a decoder among them.
 //! * [`Import::write`] streams it into a model file, a slab of values at a time.
 //!
 //! A checkpoint is untrusted input: every offset, count and shape is checked before it is used, and no bytes make this panic.
@@ -9,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod decoder;
 mod encoding;
 mod error;
 mod gguf;
@@ -16,12 +18,14 @@ mod lora;
 mod names;
 mod pickle;
 mod safetensors;
+mod taehv;
 mod torch;
 mod wan;
 mod write;
 mod zip;
 
 pub use checkpoint::{Checkpoint, Entry};
+pub use decoder::DecoderImport;
 pub use encoding::Encoding;
 pub use error::ImportError;
 pub use lora::LoraOptions;

@@ -174,7 +174,7 @@ fn squeezed(shape: &[usize]) -> impl Iterator<Item = &usize> {
     shape.iter().filter(|&&dim| dim != 1)
 }
 
-fn listed(kind: &str, list: &[String]) -> String {
+pub(super) fn listed(kind: &str, list: &[String]) -> String {
     let more = if list.len() > LISTED { format!(" and {} more", list.len() - LISTED) } else { String::new() };
     format!("{kind}: {}{more}", list[..list.len().min(LISTED)].join(", "))
 }

@@ -1,12 +1,16 @@
 //! Model families: code that knows a network's shape and emits a [`causeway_ops::Plan`] for it. It knows no backend.
 
+mod decoder;
 mod dit;
+mod maps;
 mod taehv;
 mod wan;
 mod world;
 
+pub use decoder::{DecoderPass, DecoderPlan};
 pub(crate) use dit::rotations;
 pub use dit::{Condition, Dit};
+pub use maps::Map;
 pub use taehv::Taehv;
 pub use wan::{WanPasses, WanPlan, WanShape};
 pub use world::{WorldPasses, WorldPlan};

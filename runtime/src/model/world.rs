@@ -4,11 +4,11 @@ use alloc::{format, vec::Vec};
 
 use causeway_ops::{
     BufferId, Plan, PlanBuilder,
-    op::{Activate, Activation, Copy, Denoise, Noise},
-    plan::PassId,
+    op::{Activate, Activation, Copy, Denoise, Noise, ToPixels},
+    plan::{BufferKind, Element, PassId},
 };
 
-use super::{Condition, Dit, ModelError, Taehv};
+use super::{Condition, Dit, ModelError, Taehv, maps::Map};
 use crate::config::ModelConfig;
 
 /// The passes of a world, in the order a session runs them.
@@ -74,7 +74,16 @@ impl WorldPlan {
         let Condition::World { actions, events } = dit.condition else {
             return Err(ModelError::Unsupported("a text-to-video model has no actions and events; see Rollout".into()));
         };
-        let codec = Taehv::new(&mut b, &config.codec, dit_config.latent)?;
+        if config.codec.time_factor() != 1 {
+            return Err(ModelError::Unsupported(format!(
+                "codec.time_up is {:?}; a world's codec keeps the frame rate",
+                config.codec.time_up
+            )));
+        }
+        let (width, height) = config.picture();
+        let codec = Taehv::new(&mut b, &config.codec, dit_config.latent);
+        let pixels = b.buffer("pixels", Element::U32, width * height, BufferKind::Output);
+        let image = b.buffer("image", Element::U32, width * height, BufferKind::Input);
 
         let condition = b.pass("condition");
         dit.condition(&mut b);
@@ -83,14 +92,13 @@ impl WorldPlan {
         let denoise = b.pass("denoise");
         let flow = dit.denoise(&mut b, latents, chunk);
         b.push(Denoise { x: latents, v: flow, frames: chunk, len });
-        let decode = decode_passes(&mut b, config, &codec, latents);
+        let decode = decode_passes(&mut b, config, &codec, latents, pixels);
         let commit = commit_pass(&mut b, &dit, "commit", latents, chunk, len);
         let commit_one = if chunk == 1 { commit } else { commit_pass(&mut b, &dit, "commit_one", latents, 1, len) };
-        let encode = encode_pass(&mut b, config, &codec, latents);
+        let encode = encode_pass(&mut b, config, &codec, image, latents);
 
         let passes = WorldPasses { condition, noise, denoise, decode, commit, commit_one, encode };
         let (frames, rotations) = (dit.frames, dit.rotations);
-        let (pixels, image) = (codec.pixels, codec.image);
         Ok(Self { plan: b.build()?, passes, latents, frames, rotations, actions, events, pixels, image })
     }
 }
@@ -104,7 +112,13 @@ fn commit_pass(b: &mut PlanBuilder, dit: &Dit<'_>, name: &str, x: BufferId, fram
     pass
 }
 
-fn decode_passes(b: &mut PlanBuilder, config: &ModelConfig, codec: &Taehv<'_>, latents: BufferId) -> Vec<PassId> {
+fn decode_passes(
+    b: &mut PlanBuilder,
+    config: &ModelConfig,
+    codec: &Taehv<'_>,
+    latents: BufferId,
+    pixels: BufferId,
+) -> Vec<PassId> {
     let dit = &config.dit;
     let len = dit.latent_len();
     // z * std + mean.
@@ -115,13 +129,21 @@ fn decode_passes(b: &mut PlanBuilder, config: &ModelConfig, codec: &Taehv<'_>, l
         b.push(Copy { x: latents, x_offset: frame * len, y: one, y_offset: 0, len });
         let affine = Some((table, dit.latent.channels));
         b.push(Activate { x: one, y: raw, len, activation: Activation::None, affine });
-        codec.decode(b, raw);
+        codec.decode(b, raw, &mut |b, Map { buffer, height, width, .. }| {
+            b.push(ToPixels { x: buffer, y: pixels, height, width, patch: config.codec.patch });
+        });
         pass
     };
     (0..dit.chunk).map(&mut decode).collect()
 }
 
-fn encode_pass(b: &mut PlanBuilder, config: &ModelConfig, codec: &Taehv<'_>, latents: BufferId) -> PassId {
+fn encode_pass(
+    b: &mut PlanBuilder,
+    config: &ModelConfig,
+    codec: &Taehv<'_>,
+    image: BufferId,
+    latents: BufferId,
+) -> PassId {
     let dit = &config.dit;
     let len = dit.latent_len();
     // (z - mean) / std as z * scale + shift.
@@ -129,7 +151,7 @@ fn encode_pass(b: &mut PlanBuilder, config: &ModelConfig, codec: &Taehv<'_>, lat
     let shift = dit.latent_mean.iter().zip(&dit.latent_std).map(|(mean, std)| -mean / std);
     let table = b.constant("normalise", scale.chain(shift).collect());
     let pass = b.pass("encode");
-    let raw = codec.encode(b);
+    let raw = codec.encode(b, image);
     let one = b.scratch("latent", len);
     b.push(Activate { x: raw, y: one, len, activation: Activation::None, affine: Some((table, dit.latent.channels)) });
     b.push(Copy { x: one, x_offset: 0, y: latents, y_offset: 0, len });

@@ -132,28 +132,28 @@ fn default_clock() -> Box<dyn Clock> {
 
 /// Loads the plan on the chosen backend; `own` bytes of the cap are the session's.
 pub(crate) fn backend(
-    model: &Model<'_>,
+    weights: &dyn WeightSource,
     plan: &Plan,
     options: &mut SessionOptions,
     own: usize,
 ) -> Result<Box<dyn Backend>, SessionError> {
     let cap = options.memory_cap.map(|cap| cap.saturating_sub(own));
     let result = match &options.backend {
-        BackendChoice::Cpu => cpu(model, plan, options, cap),
+        BackendChoice::Cpu => cpu(weights, plan, options, cap),
         #[cfg(feature = "gpu")]
         BackendChoice::Gpu(adapter) => match &options.gpu {
-            Some(open) => on_gpu(open, options.frames.take(), model, plan, cap),
-            None => gpu(model, plan, adapter, true, cap),
+            Some(open) => on_gpu(open, options.frames.take(), weights, plan, cap),
+            None => gpu(weights, plan, adapter, true, cap),
         },
         #[cfg(feature = "gpu")]
-        BackendChoice::Auto => match gpu_if_real(model, plan, cap) {
+        BackendChoice::Auto => match gpu_if_real(weights, plan, cap) {
             Some(result) => result,
-            None => cpu(model, plan, options, cap),
+            None => cpu(weights, plan, options, cap),
         },
         #[cfg(not(feature = "gpu"))]
         BackendChoice::Gpu(_) => Err(BackendError::NoAdapter("this build has no GPU backend".into())),
         #[cfg(not(feature = "gpu"))]
-        BackendChoice::Auto => cpu(model, plan, options, cap),
+        BackendChoice::Auto => cpu(weights, plan, options, cap),
     };
     result.map_err(|error| match (error, options.memory_cap) {
         (BackendError::MemoryCap { needed, .. }, Some(cap)) => SessionError::MemoryCap { needed: needed + own, cap },
@@ -162,7 +162,7 @@ pub(crate) fn backend(
 }
 
 fn cpu(
-    model: &Model<'_>,
+    weights: &dyn WeightSource,
     plan: &Plan,
     options: &mut SessionOptions,
     memory_cap: Option<usize>,
@@ -172,7 +172,7 @@ fn cpu(
         None => threads(options.threads),
     };
     let isa = options.strict.then_some(Isa::Portable);
-    Ok(Box::new(CpuBackend::new(plan.clone(), model, CpuOptions { isa, parallel, memory_cap })?))
+    Ok(Box::new(CpuBackend::new(plan.clone(), weights, CpuOptions { isa, parallel, memory_cap })?))
 }
 
 #[cfg(feature = "std")]
@@ -247,11 +247,11 @@ fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
 fn on_gpu(
     gpu: &causeway_ops::gpu::Gpu,
     frames: Option<Arc<causeway_ops::gpu::Frames>>,
-    model: &Model<'_>,
+    weights: &dyn WeightSource,
     plan: &Plan,
     memory_cap: Option<usize>,
 ) -> Result<Box<dyn Backend>, BackendError> {
-    let backend = causeway_ops::gpu::GpuBackend::on(gpu, plan.clone(), model, memory_cap)?;
+    let backend = causeway_ops::gpu::GpuBackend::on(gpu, plan.clone(), weights, memory_cap)?;
     Ok(match frames {
         Some(frames) => Box::new(backend.keep_frames(frames)),
         None => Box::new(backend),
@@ -261,7 +261,7 @@ fn on_gpu(
 /// The adapter a host named, or the best one for an empty name.
 #[cfg(feature = "gpu")]
 fn gpu(
-    model: &Model<'_>,
+    weights: &dyn WeightSource,
     plan: &Plan,
     adapter: &str,
     software: bool,
@@ -270,17 +270,17 @@ fn gpu(
     use causeway_ops::gpu::{GpuBackend, GpuOptions};
     let adapter = if adapter.is_empty() { None } else { adapter.parse().ok() };
     let options = GpuOptions { adapter, software, memory_cap, ..GpuOptions::default() };
-    Ok(Box::new(GpuBackend::new(plan.clone(), model, options)?))
+    Ok(Box::new(GpuBackend::new(plan.clone(), weights, options)?))
 }
 
 /// A hardware GPU, if there is one: a software adapter is slower than the CPU backend.
 #[cfg(feature = "gpu")]
 fn gpu_if_real(
-    model: &Model<'_>,
+    weights: &dyn WeightSource,
     plan: &Plan,
     memory_cap: Option<usize>,
 ) -> Option<Result<Box<dyn Backend>, BackendError>> {
-    match gpu(model, plan, "", false, memory_cap) {
+    match gpu(weights, plan, "", false, memory_cap) {
         Err(BackendError::NoAdapter(why) | BackendError::Unsupported(why)) => {
             log::info!("computing on the CPU, for no GPU can be used: {why}");
             None

@@ -1,0 +1,107 @@
+//! Checks of single fields, with errors that name the field, what it holds and what was expected.
+
+use alloc::{
+    borrow::ToOwned,
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt::Display;
+
+use super::ConfigError;
+
+pub(super) fn check(
+    field: &str,
+    found: impl Display,
+    right: bool,
+    expected: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    if right {
+        return Ok(());
+    }
+    Err(ConfigError::Field { field: field.to_owned(), found: found.to_string(), expected: expected() })
+}
+
+pub(super) fn within(field: &str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
+    check(field, value, (low..=high).contains(&value), || {
+        if low == high { low.to_string() } else { format!("from {low} to {high}") }
+    })
+}
+
+/// A finite number for which `right` holds; comparisons are false for NaN, infinities are caught here.
+pub(super) fn number(field: &str, value: f32, right: bool, expected: &str) -> Result<(), ConfigError> {
+    check(field, value, value.is_finite() && right, || format!("a number {expected}"))
+}
+
+pub(super) fn positive(field: &str, value: f32, high: f32) -> Result<(), ConfigError> {
+    number(field, value, value > 0.0 && value <= high, &format!("above 0 and at most {high}"))
+}
+
+pub(super) fn per_channel(
+    field: &str,
+    values: &[f32],
+    channels: usize,
+    right: impl Fn(&str, f32) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    let count = values.len();
+    check(field, format!("a list of {count}"), count == channels, || format!("one for each of {channels} channels"))?;
+    values.iter().enumerate().try_for_each(|(i, &value)| right(&format!("{field}[{i}]"), value))
+}
+
+pub(super) fn text(field: &str, value: &str) -> Result<(), ConfigError> {
+    let length = value.len();
+    check(field, format!("a text of {length} bytes"), (1..=256).contains(&length), || "1 to 256 bytes".to_owned())?;
+    check(field, format!("{value:?}"), !value.contains(char::is_control), || {
+        "a text without control characters".to_owned()
+    })
+}
+
+pub(super) fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
+    let count = list.len();
+    check(field, format!("a list of {count}"), (1..=256).contains(&count), || "1 to 256 names".to_owned())?;
+    for (i, name) in list.iter().enumerate() {
+        let field = format!("{field}[{i}]");
+        text(&field, name)?;
+        check(&field, format!("{name:?}"), !list[..i].contains(name), || {
+            "a name not used before in the list".to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+/// Text of an untrusted file as it may be shown: on one line, without control characters, not too long.
+pub(crate) fn printable(text: &str) -> String {
+    const LONGEST: usize = 240;
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = text.chars().take(LONGEST).map(clean).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// A map that refuses repeated keys, which a plain map would silently resolve to the last one.
+pub(super) fn unique_steps<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<usize, Vec<f32>>, D::Error> {
+    struct Steps;
+    impl<'de> serde::de::Visitor<'de> for Steps {
+        type Value = BTreeMap<usize, Vec<f32>>;
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("a map from step counts to lists of timesteps")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut steps = BTreeMap::new();
+            while let Some((count, list)) = map.next_entry()? {
+                if steps.insert(count, list).is_some() {
+                    return Err(serde::de::Error::custom(format!("schedule.steps names {count} twice")));
+                }
+            }
+            Ok(steps)
+        }
+    }
+    deserializer.deserialize_map(Steps)
+}

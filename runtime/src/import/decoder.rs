@@ -1,0 +1,144 @@
+//! Finds a decoder in a checkpoint and writes it as a model file.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::Range;
+use std::path::Path;
+
+use causeway_ops::quant::DType;
+
+use super::wan::listed;
+use super::{Checkpoint, Entry, ImportError, names, taehv};
+use crate::config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance};
+use crate::file::{TensorSpec, Writer};
+
+/// Where a tensor of ours comes from: some rows (indices of the first dimension) of a published tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub name: String,
+    pub rows: Range<usize>,
+}
+
+/// The published tensors, as a network's shapes are read off them.
+pub(super) struct Found<'a> {
+    pub names: &'a BTreeMap<String, usize>,
+    pub entries: &'a [Entry],
+}
+
+impl Found<'_> {
+    /// The shape of a tensor, if it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.names.get(name).map(|&index| self.entries[index].shape.as_slice())
+    }
+
+    /// The first dimension of a tensor.
+    ///
+    /// # Errors
+    /// There is no such tensor, or it has no dimensions.
+    pub fn rows(&self, name: &str) -> Result<usize, ImportError> {
+        let missing = || ImportError::Decoder(format!("missing: {name}"));
+        self.shape(name).and_then(|shape| shape.first().copied()).ok_or_else(missing)
+    }
+}
+
+/// A decoder found in a checkpoint.
+#[derive(Debug)]
+pub struct DecoderImport {
+    checkpoint: Checkpoint,
+    names: BTreeMap<String, usize>,
+    network: DecoderNetwork,
+    sources: BTreeMap<String, Source>,
+    unknown: Vec<String>,
+}
+
+impl DecoderImport {
+    /// Opens a checkpoint and finds the decoder in the part under `key` (or the best wrapper), if it holds one at all.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; `Decoder` listing missing and misshapen tensors by name.
+    pub fn find(path: impl AsRef<Path>, key: Option<&str>) -> Result<Option<Self>, ImportError> {
+        let checkpoint = Checkpoint::open(path)?;
+        let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
+        let names = names::original(&all, key)?;
+        let found = Found { names: &names, entries: checkpoint.entries() };
+        let Some(network) = taehv::infer(&found)? else { return Ok(None) };
+        let mut import = Self { network, sources: BTreeMap::new(), unknown: Vec::new(), names, checkpoint };
+        import.compare()?;
+        Ok(Some(import))
+    }
+
+    /// The network.
+    pub fn network(&self) -> &DecoderNetwork {
+        &self.network
+    }
+
+    /// Tensors of the chosen part that the decoder does not use.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The configuration of a file of the decoder.
+    pub fn config(&self, name: &str, license: &str, credits: &str, command: &str) -> DecoderConfig {
+        DecoderConfig {
+            format: FORMAT,
+            family: DecoderFamily::Decoder,
+            name: name.to_owned(),
+            codec: self.network.clone(),
+            license: license.to_owned(),
+            credits: credits.to_owned(),
+            provenance: Provenance { command: command.to_owned(), ..Provenance::default() },
+        }
+    }
+
+    /// Writes the model file of `config` (one of [`Self::config`]) to `sink`, all tensors as `dtype`.
+    ///
+    /// # Errors
+    /// `File` for values that are not finite or do not fit; `Tensor` and `Io` where the checkpoint cannot be read.
+    pub fn write<W: Write>(&self, sink: W, config: &DecoderConfig, dtype: DType) -> Result<W, ImportError> {
+        let specs = config.tensors().into_iter().map(|(name, shape)| TensorSpec { name, dtype, shape });
+        let specs: Vec<TensorSpec> = specs.collect();
+        let mut writer = Writer::new(sink, config, specs.clone())?;
+        for spec in &specs {
+            writer.put(&spec.name, &self.values(&self.sources[&spec.name])?)?;
+        }
+        Ok(writer.finish()?)
+    }
+
+    fn values(&self, source: &Source) -> Result<Vec<f32>, ImportError> {
+        let entry = &self.checkpoint.entries()[self.names[&source.name]];
+        let row = entry.shape[1..].iter().product::<usize>();
+        let mut values = vec![0.0; source.rows.len() * row];
+        self.checkpoint.read(entry, source.rows.start * row, &mut values)?;
+        Ok(values)
+    }
+
+    /// Finds the source of every tensor.
+    fn compare(&mut self) -> Result<(), ImportError> {
+        let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+        let mut unknown: BTreeMap<&String, &usize> = self.names.iter().collect();
+        let found = Found { names: &self.names, entries: self.checkpoint.entries() };
+        for (name, shape) in self.config("decoder", "", "", "").tensors() {
+            let source = match &self.network {
+                DecoderNetwork::Taehv(codec) => taehv::source(codec, &name, &shape, &found),
+            };
+            let Some(at) = found.shape(&source.name) else {
+                missing.push(source.name);
+                continue;
+            };
+            let fits = at.first().is_some_and(|&rows| source.rows.end <= rows) && source.rows.len() == shape[0];
+            if !fits || at[1..].iter().product::<usize>() != shape[1..].iter().product::<usize>() {
+                misshapen.push(format!("{} is {at:?}, expected {shape:?}", source.name));
+            }
+            unknown.remove(&source.name);
+            self.sources.insert(name, source);
+        }
+        let unknown = unknown.into_keys().cloned().collect();
+        if !missing.is_empty() || !misshapen.is_empty() {
+            let lists = [("missing", missing), ("misshapen", misshapen)];
+            let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
+            return Err(ImportError::Decoder(lists.collect::<Vec<_>>().join("; ")));
+        }
+        self.unknown = unknown;
+        Ok(())
+    }
+}

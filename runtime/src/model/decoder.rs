@@ -1,0 +1,108 @@
+//! A decoder's plan: one latent frame in, the pixel frames that it makes out.
+
+use alloc::format;
+
+use causeway_ops::{
+    BufferId, Plan, PlanBuilder,
+    op::Copy,
+    plan::{BufferKind, Element, PassId},
+};
+
+use super::{Map, ModelError, Taehv};
+use crate::config::{DecoderConfig, DecoderNetwork, LatentConfig};
+
+/// One pass and what it leaves in [`DecoderPlan::frames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecoderPass {
+    /// The pass.
+    pub id: PassId,
+    /// Frames that it makes.
+    pub frames: usize,
+    /// How many of them, from the first on, are not shown.
+    pub skipped: usize,
+}
+
+/// A decoder's plan and the buffers a host touches.
+#[derive(Clone, Debug)]
+pub struct DecoderPlan {
+    /// The plan.
+    pub plan: Plan,
+    /// For the first latent of a stream.
+    pub first: DecoderPass,
+    /// For all others.
+    pub next: DecoderPass,
+    /// Normalised latent [height, width, channels].
+    pub latent: BufferId,
+    /// Frames [most frames, height, width, 3 * patch^2], before the pixel shuffle.
+    pub frames: BufferId,
+    /// Height and width of `frames`.
+    pub size: [usize; 2],
+    /// Side of the pixel shuffle's block.
+    pub patch: usize,
+    /// The value that is black; 1 is white.
+    pub black: f32,
+}
+
+impl DecoderPlan {
+    /// Emits the plan of `config` for latents of this size.
+    ///
+    /// # Errors
+    /// [`ModelError`] for a size without pixels or beyond 1024.
+    pub fn new(config: &DecoderConfig, (height, width): (usize, usize)) -> Result<Self, ModelError> {
+        if !(1..=1024).contains(&height) || !(1..=1024).contains(&width) {
+            let what = format!("latents of {height} x {width}; sides are from 1 to 1024");
+            return Err(ModelError::Unsupported(what));
+        }
+        let mut b = PlanBuilder::new();
+        let latent = LatentConfig { channels: config.codec.channels(), height, width };
+        let input = b.buffer("latent", Element::F32, latent.channels * height * width, BufferKind::Input);
+        match &config.codec {
+            DecoderNetwork::Taehv(codec) => {
+                let network = Taehv::new(&mut b, codec, latent);
+                let pass = b.pass("decode");
+                let (mut frames, skipped) = (Frames::new(codec.time_factor()), codec.time_factor() - 1);
+                network.decode(&mut b, input, &mut |b, frame| frames.take(b, frame));
+                let pass = DecoderPass { id: pass, frames: frames.taken, skipped };
+                let next = DecoderPass { skipped: 0, ..pass };
+                frames.finish(b, [pass, next], input, codec.patch, 0.0)
+            }
+        }
+    }
+}
+
+/// Gathers the frames of a pass in the output.
+struct Frames {
+    most: usize,
+    taken: usize,
+    output: Option<(BufferId, [usize; 2])>,
+}
+
+impl Frames {
+    fn new(most: usize) -> Self {
+        Self { most, taken: 0, output: None }
+    }
+
+    fn take(&mut self, b: &mut PlanBuilder, frame: Map) {
+        let (output, _) = *self.output.get_or_insert_with(|| {
+            let output = b.buffer("frames", Element::F32, self.most * frame.values(), BufferKind::Output);
+            (output, [frame.height, frame.width])
+        });
+        let len = frame.values();
+        b.push(Copy { x: frame.buffer, x_offset: 0, y: output, y_offset: self.taken * len, len });
+        self.taken += 1;
+    }
+
+    fn finish(
+        self,
+        b: PlanBuilder,
+        [first, next]: [DecoderPass; 2],
+        latent: BufferId,
+        patch: usize,
+        black: f32,
+    ) -> Result<DecoderPlan, ModelError> {
+        let Some((frames, size)) = self.output else {
+            return Err(ModelError::Unsupported("a decoder without frames".into()));
+        };
+        Ok(DecoderPlan { plan: b.build()?, first, next, latent, frames, size, patch, black })
+    }
+}
