@@ -5,9 +5,14 @@
 
 mod allocation;
 mod bench;
+mod compute;
 mod convert;
+mod decode;
 mod doctor;
+mod encode;
 mod error;
+mod frames;
+mod generate;
 mod info;
 mod keys;
 mod live;
@@ -63,8 +68,14 @@ enum Command {
     Quantize(quantize::QuantizeArgs),
     /// Make a model file of a published checkpoint
     Convert(convert::ConvertArgs),
-    /// Denoise given latents exactly, without a decoder
+    /// Denoise given latents exactly
     Rollout(rollout::RolloutArgs),
+    /// Make a video of a prompt
+    Generate(generate::GenerateArgs),
+    /// Make pictures of latents
+    Decode(decode::DecodeArgs),
+    /// Make latents of pictures
+    Encode(encode::EncodeArgs),
     /// Measure speed and memory
     Bench(bench::BenchArgs),
     /// Look at this machine and test every kernel on it
@@ -96,6 +107,9 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Quantize(args) => quantize::run(&args, &stop),
         Command::Convert(args) => convert::run(&args, &stop),
         Command::Rollout(args) => rollout::run(&args, &stop),
+        Command::Generate(args) => generate::run(&args, &stop),
+        Command::Decode(args) => decode::run(&args, &stop),
+        Command::Encode(args) => encode::run(&args, &stop),
         Command::Bench(args) => bench::run(&args, &stop),
         Command::Doctor(args) => doctor::run(&args, &stop),
     }

@@ -255,7 +255,10 @@ impl Inputs {
 }
 
 /// Writes tensors as a safetensors file of f32.
-fn write(path: &Path, tensors: &[(&str, Vec<usize>, &[f32])]) -> Result<(), Error> {
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(path: &Path, tensors: &[(&str, Vec<usize>, &[f32])]) -> Result<(), Error> {
     let (mut header, mut at) = (serde_json::Map::new(), 0);
     for (name, shape, values) in tensors {
         let end = at + 4 * values.len();

@@ -66,7 +66,11 @@ pub struct SessionArgs {
     pub event: Option<String>,
 }
 
-fn threads(text: &str) -> Result<usize, String> {
+/// A number of threads.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n <= 1024).ok_or_else(|| "expected a number from 0 to 1024".to_owned())
 }
 
@@ -120,7 +124,7 @@ impl SessionArgs {
             event: self.event.as_deref().map(|event| find_event(event, &config.dit.events)).transpose()?,
             // No frame is made before the one ahead of it has been shown: more would only add latency.
             queue: config.dit.chunk,
-            backend: self.choice()?,
+            backend: choice(self.backend, self.adapter.as_deref())?,
             threads: self.threads,
             ..SessionOptions::default()
         })
@@ -140,18 +144,22 @@ impl SessionArgs {
         }
         Ok(session)
     }
+}
 
-    fn choice(&self) -> Result<BackendChoice, Error> {
-        Ok(match (self.backend, &self.adapter) {
-            (Backend::Cpu, Some(_)) => {
-                return Err(Error::Usage("--adapter names a GPU, but --backend is cpu".to_owned()));
-            }
-            (Backend::Cpu, None) => BackendChoice::Cpu,
-            (Backend::Auto, None) => BackendChoice::Auto,
-            (Backend::Gpu, None) => BackendChoice::Gpu(String::new()),
-            (_, Some(name)) => BackendChoice::Gpu(name.clone()),
-        })
-    }
+/// What `--backend` and `--adapter` mean together.
+///
+/// # Errors
+/// They exclude each other.
+pub fn choice(backend: Backend, adapter: Option<&str>) -> Result<BackendChoice, Error> {
+    Ok(match (backend, adapter) {
+        (Backend::Cpu, Some(_)) => {
+            return Err(Error::Usage("--adapter names a GPU, but --backend is cpu".to_owned()));
+        }
+        (Backend::Cpu, None) => BackendChoice::Cpu,
+        (Backend::Auto, None) => BackendChoice::Auto,
+        (Backend::Gpu, None) => BackendChoice::Gpu(String::new()),
+        (_, Some(name)) => BackendChoice::Gpu(name.to_owned()),
+    })
 }
 
 /// The index of an event given by name or by number from 1, as on the keyboard.

@@ -2,7 +2,11 @@
 
 mod common;
 
-use causeway_runtime::{BackendChoice, Decoder, DecoderFile, DecoderOptions, RolloutError, SessionError};
+use causeway_ops::philox;
+use causeway_runtime::{
+    BackendChoice, Decoder, DecoderFile, DecoderOptions, Encoder, Model, Rollout, RolloutError, RolloutOptions,
+    SessionError, decoder::VideoDecoder,
+};
 use common::{Place, Tensor, error, golden, save, shown, tensors, text};
 
 fn backends() -> [BackendChoice; 2] {
@@ -43,6 +47,196 @@ fn taehv_streams_as_the_reference_decodes() {
         // A new stream remembers nothing of the old one.
         decoder.restart().unwrap();
         assert!(decode(&mut decoder, &all["latents"]).0 == frames);
+    }
+}
+
+#[test]
+fn the_vae_decodes_and_encodes_as_diffusers_does() {
+    let folder = Place::new("decoders-vae");
+    let all = tensors(golden("vae-parity.safetensors"));
+    for (case, name) in [("vae", "vae.pth"), ("vae-diffusers", "vae-diffusers.safetensors")] {
+        folder.good(&format!("convert {} v.safetensors --to f32", shown(name)));
+        let file = DecoderFile::open(folder.path("v.safetensors")).unwrap();
+        let part = |name: &str| &all[&format!("{case}.{name}")];
+        let latents = part("latents");
+        for backend in backends() {
+            let mut decoder = decoder(&file, latents, backend.clone());
+            let (frames, counts) = decode(&mut decoder, latents);
+            assert_eq!(counts, [1, 4, 4, 4]);
+            let decoded = error(&frames, &part("frames").1);
+
+            let options = DecoderOptions { backend: backend.clone(), threads: 1, ..DecoderOptions::default() };
+            let mut encoder = Encoder::new(&file, (latents.0[2], latents.0[3]), &options).unwrap();
+            let (video, len) = (&part("video").1, 3 * encoder.picture().0 * encoder.picture().1);
+            let mut rest = video.as_slice();
+            let mut encoded = Vec::new();
+            while !rest.is_empty() {
+                let (next, after) = rest.split_at(encoder.frames() * len);
+                encoded.extend(encoder.encode(next).unwrap());
+                rest = after;
+            }
+            let encoded = error(&encoded, &part("encoded").1);
+            println!("{backend:?} {case}: decoded {decoded:.1e}, encoded {encoded:.1e}");
+            assert!(decoded <= 1e-3 && encoded <= 1e-3, "{backend:?} {case}: {decoded:e} {encoded:e}");
+            // New streams remember nothing of the old ones.
+            decoder.restart().unwrap();
+            assert!(decode(&mut decoder, latents).0 == frames);
+            encoder.restart().unwrap();
+            assert_eq!(encoder.frames(), 1);
+        }
+    }
+}
+
+/// The published VAE's small twin as a decoder file of ours; its attention's last projection times `attention`.
+fn vae(folder: &Place, attention: f32) -> DecoderFile<'static> {
+    let mut all = tensors(golden("vae.pth"));
+    for part in ["weight", "bias"] {
+        let proj = &mut all.get_mut(&format!("decoder.middle.1.proj.{part}")).unwrap().1;
+        proj.iter_mut().for_each(|value| *value *= attention);
+    }
+    let list: Vec<_> = all.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    save(folder.path("vae.safetensors"), &list);
+    folder.good("convert vae.safetensors v.safetensors --to f32");
+    DecoderFile::open(folder.path("v.safetensors")).unwrap()
+}
+
+/// Latents [F, C, H, W] that change smoothly in space, as those of pictures do.
+fn smooth([frames, channels, height, width]: [usize; 4]) -> Tensor {
+    let value = |at: usize| {
+        let (x, y, plane) = (at % width, at / width % height, at / width / height);
+        let (x, y, plane) = (x as f32 / 5.0, y as f32 / 6.0, plane as f32);
+        1.5 * (x + 2.3 * plane).sin() * (y + 1.7 * plane).cos() + 0.5 * (2.9 * x - 1.9 * y + plane).sin()
+    };
+    (vec![frames, channels, height, width], (0..frames * channels * height * width).map(value).collect())
+}
+
+#[test]
+fn tiles_fit_the_memory_cap_and_their_seams_do_not_show() {
+    let folder = Place::new("decoders-tiles");
+    let latents = smooth([3, 4, 28, 44]);
+    // Attention over the whole frame sees less in a tile. In training its projection starts from zero and stays small.
+    for (attention, least) in [(0.0, 45.0), (0.1, 45.0), (1.0, 20.0)] {
+        let file = vae(&folder, attention);
+        let options = |memory_cap| DecoderOptions { backend: BackendChoice::Cpu, threads: 2, memory_cap };
+        let mut whole = VideoDecoder::new(&file, (28, 44), &options(None)).unwrap();
+        assert_eq!((whole.tiles(), whole.picture()), ((1, 1), (352, 224)));
+        let expected = whole.decode::<RolloutError>(&latents.1, || Ok(())).unwrap();
+        assert_eq!(expected.len(), 9 * 3 * 352 * 224);
+        let need = whole.decoder().memory().total();
+        for (cap, tiles) in [(need, (1, 1)), (need - 1, (1, 2)), (need / 2, (2, 3))] {
+            let mut tiled = VideoDecoder::new(&file, (28, 44), &options(Some(cap))).unwrap();
+            assert!(tiled.decoder().memory().total() <= cap);
+            assert_eq!((tiled.tiles(), tiled.picture()), (tiles, (352, 224)));
+            let found = tiled.decode::<RolloutError>(&latents.1, || Ok(())).unwrap();
+            let squares = found.iter().zip(&expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+            let psnr = -10.0 * (squares / found.len() as f64).log10();
+            println!("attention x {attention}, {tiles:?} tiles: {psnr:.1} dB");
+            assert!(found.len() == expected.len() && psnr >= least, "attention x {attention}, {tiles:?}: {psnr} dB");
+        }
+        let refused = VideoDecoder::new(&file, (28, 44), &options(Some(need / 20))).map(|_| ()).unwrap_err();
+        let RolloutError::Session(SessionError::MemoryCap { needed, cap }) = refused else { panic!("{refused}") };
+        assert!(cap == need / 20 && needed > cap && needed < need);
+    }
+}
+
+#[test]
+fn decode_and_encode_give_what_diffusers_gives() {
+    let folder = Place::new("decoders-commands");
+    let all = tensors(golden("vae-parity.safetensors"));
+    folder.good(&format!("convert {} v.safetensors --to f32", shown("vae.pth")));
+    save(folder.path("latents.safetensors"), &[("latents", &all["vae.latents"])]);
+    let decode = "decode --model v.safetensors --in latents.safetensors --backend cpu";
+    folder.good(&format!("{decode} --out frames.safetensors"));
+    let frames = tensors(folder.path("frames.safetensors")).remove("frames").unwrap();
+    assert_eq!(frames.0, all["vae.frames"].0);
+    let clamped: Vec<f32> = all["vae.frames"].1.iter().map(|value| value.clamp(0.0, 1.0)).collect();
+    assert!(error(&frames.1, &clamped) <= 1e-3);
+    for output in ["film.mp4", "film.gif", "sheet.png", "folder"] {
+        folder.good(&format!("{decode} --out {output}"));
+    }
+    assert_eq!(std::fs::read_dir(folder.path("folder")).unwrap().count(), 13);
+
+    save(folder.path("video.safetensors"), &[("frames", &all["vae.video"])]);
+    folder.good("encode --model v.safetensors --in video.safetensors --out encoded.safetensors --backend cpu");
+    let encoded = tensors(folder.path("encoded.safetensors")).remove("latents").unwrap();
+    assert_eq!(encoded.0, all["vae.encoded"].0);
+    assert!(error(&encoded.1, &all["vae.encoded"].1) <= 1e-3);
+    // A picture is a stream of one frame.
+    folder.good("encode --model v.safetensors --in folder/000000.png --size 32x32 --out one.safetensors");
+    assert_eq!(tensors(folder.path("one.safetensors"))["latents"].0, [1, 4, 4, 4]);
+
+    let list = folder.list();
+    save(folder.path("odd.safetensors"), &[("latents", &(vec![1, 3, 1, 1], vec![0.0; 3]))]);
+    for (arguments, expected) in [
+        ("decode --model v.safetensors --in odd.safetensors --out x", "3 channels, the decoder takes 4"),
+        ("decode --model v.safetensors --in video.safetensors --out x", "no tensor `latents`"),
+        ("decode --model v.safetensors --in latents.safetensors --out x.avi", "cannot record as `.avi`"),
+        ("decode --model v.safetensors --in latents.safetensors --out x --memory-cap 100KB", "memory cap is 100000"),
+        (
+            "encode --model v.safetensors --in folder --size 32x32 --out x.safetensors --threads 1 --backend gpu --adapter x",
+            "no GPU adapter",
+        ),
+        (
+            "encode --model v.safetensors --in video.safetensors --out x.safetensors --backend cpu --adapter x",
+            "--backend is cpu",
+        ),
+    ] {
+        let output = folder.run(arguments);
+        let err = text(&output.stderr);
+        let one = err.trim().lines().count() == 1;
+        assert!(!output.status.success() && err.contains(expected) && one, "{arguments}: {err}");
+    }
+    std::fs::remove_file(folder.path("odd.safetensors")).unwrap();
+    assert_eq!(folder.list(), list);
+}
+
+#[test]
+fn a_prompt_becomes_a_video() {
+    let folder = Place::new("decoders-generate");
+    folder.good(&format!(
+        "convert {} m.safetensors --heads 2 --text-len 16 --size 64x64 --to f32 --chunk 2",
+        shown("tiny.pt")
+    ));
+    folder.good(&format!("convert {} d.safetensors --to f32", shown("taehv.pth")));
+    let all = tensors(golden("parity.safetensors"));
+    save(folder.path("prompt.safetensors"), &[("context", &all["chunks.context"])]);
+    let generate =
+        "generate --model m.safetensors --decoder d.safetensors --prompt prompt.safetensors --steps 2 --backend cpu";
+    folder.good(&format!("{generate} --frames 11 --record a"));
+    folder.good(&format!("{generate} --frames 11 --record b"));
+    folder.good(&format!("{generate} --frames 11 --record c --seed 1"));
+    let frame = |folder_name: &str, index: usize| folder.read(&format!("{folder_name}/{index:06}.png"));
+    assert!((0..11).all(|index| frame("a", index) == frame("b", index)));
+    assert!((0..11).all(|index| frame("a", index) != frame("c", index)));
+    assert_eq!(std::fs::read_dir(folder.path("a")).unwrap().count(), 11);
+
+    // The same by hand: noise, rollout, decoder.
+    let model = Model::open(folder.path("m.safetensors")).unwrap();
+    let latent = model.config().dit.latent;
+    let (area, channels) = (latent.height * latent.width, latent.channels);
+    let draw = |frame: u32, step: u32, at: usize| {
+        let element = at % area * channels + at / area;
+        philox::normal4([0, 0], frame, step, element as u32 / 4)[element % 4]
+    };
+    let noise =
+        |step| (0..4).flat_map(move |f| (0..channels * area).map(move |at| draw(f, step, at))).collect::<Vec<f32>>();
+    let options = RolloutOptions { backend: BackendChoice::Cpu, ..RolloutOptions::default() };
+    let mut rollout = Rollout::new(&model, latent, options).unwrap();
+    rollout.set_text(&all["chunks.context"].1).unwrap();
+    let sigmas = model.config().schedule.sigmas(2).unwrap();
+    let latents = rollout.run(&noise(0), &noise(1), &sigmas).unwrap();
+    let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
+    let latents = (vec![4, channels, latent.height, latent.width], latents);
+    let (frames, _) = decode(&mut decoder(&file, &latents, BackendChoice::Cpu), &latents);
+    for (index, expected) in frames.chunks_exact(3 * 64 * 64).take(11).enumerate() {
+        let png = png::Decoder::new(std::io::Cursor::new(frame("a", index)));
+        let mut reader = png.read_info().unwrap();
+        let mut found = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut found).unwrap();
+        for (at, &byte) in found.iter().enumerate() {
+            let expected = expected[at % 3 * 64 * 64 + at / 3] * 255.0;
+            assert!((f32::from(byte) - expected).abs() <= 0.51, "frame {index}, {at}: {byte} {expected}");
+        }
     }
 }
 

@@ -77,6 +77,7 @@ impl Bench {
             outputs,
             kernel: 3,
             stride: 1,
+            pad_after: false,
             upsample,
             activation: Activation::Relu,
         };

@@ -9,14 +9,14 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use check::{check, names, number, per_channel, positive, text, unique_steps, within};
+use check::{check, latents, names, number, positive, text, unique_steps, within};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 mod check;
 mod decoder;
 
 pub(crate) use check::printable;
-pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
+pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork, VaeConfig};
 
 /// The one format version this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -285,7 +285,7 @@ pub trait FileConfig: Serialize + DeserializeOwned {
 #[derive(Deserialize)]
 struct Kind {
     format: u32,
-    family: String,
+    family: Option<String>,
 }
 
 /// Parses and validates the `causeway` JSON of a file.
@@ -299,7 +299,7 @@ pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
     let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
     let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
     check_version(format)?;
-    if !C::FAMILIES.contains(&family.as_str()) {
+    if let Some(family) = family.filter(|family| !C::FAMILIES.contains(&family.as_str())) {
         return Err(ConfigError::Family { found: printable(&family), expected: C::FAMILIES.join(" or ") });
     }
     let config: C = serde_json::from_str(text).map_err(json)?;
@@ -469,10 +469,7 @@ impl DitConfig {
             check(&field, patch, side.is_multiple_of(patch), || format!("a divisor of the latent's side, {side}"))?;
         }
         within("tokens per latent frame", self.tokens_per_frame(), 1, 65_536)?;
-        per_channel("dit.latent_mean", &self.latent_mean, latent.channels, |field, mean| {
-            number(field, mean, mean.abs() <= 1e6, "from -1e6 to 1e6")
-        })?;
-        per_channel("dit.latent_std", &self.latent_std, latent.channels, |field, std| positive(field, std, 1e6))
+        latents("dit.latent", latent.channels, &self.latent_mean, &self.latent_std)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A stream of latents to a stream of pictures, and back.
+//! A stream of latents to a stream of pictures.
 //!
 //! ```no_run
 //! # fn f(latents: Vec<f32>) -> Result<(), Box<dyn std::error::Error>> {
@@ -11,9 +11,11 @@
 //! # Ok(()) }
 //! ```
 
+mod video;
+
 use alloc::{boxed::Box, format, vec, vec::Vec};
 
-use causeway_ops::{Backend, Params, Plan, backend::Memory, quant::WeightSource};
+use causeway_ops::{Backend, Params, Plan, backend::Memory, plan::PassId, quant::WeightSource};
 
 use crate::{
     config::DecoderConfig,
@@ -25,6 +27,8 @@ use crate::{
         create::{self, interleave},
     },
 };
+
+pub use video::VideoDecoder;
 
 /// A file of family `decoder`.
 pub type DecoderFile<'a> = ModelFile<'a, DecoderConfig>;
@@ -51,6 +55,12 @@ impl DecoderOptions {
         };
         create::backend(weights, plan, &mut session, plan.bytes())
     }
+}
+
+/// Runs a whole pass.
+pub(crate) fn run_pass(backend: &mut dyn Backend, pass: PassId) -> Result<(), RolloutError> {
+    let nodes = backend.plan().pass(pass).nodes.len();
+    Ok(backend.run(pass, 0..nodes, &Params::default())?)
 }
 
 /// Decodes one stream.
@@ -92,8 +102,7 @@ impl Decoder {
         interleave(latent, self.channels, &mut interleaved);
         self.backend.write(self.plan.latent, bytemuck::cast_slice(&interleaved))?;
         let DecoderPass { id, frames, skipped } = if self.begun { self.plan.next } else { self.plan.first };
-        let nodes = self.backend.plan().pass(id).nodes.len();
-        self.backend.run(id, 0..nodes, &Params::default())?;
+        run_pass(self.backend.as_mut(), id)?;
         let mut raw = vec![0.0f32; self.backend.plan().buffer(self.plan.frames).len];
         self.backend.read(self.plan.frames, bytemuck::cast_slice_mut(&mut raw))?;
         self.begun = true;

@@ -29,6 +29,7 @@ extern crate alloc;
 pub mod clock;
 pub mod config;
 pub mod decoder;
+pub mod encoder;
 pub mod file;
 #[cfg(feature = "std")]
 pub mod import;
@@ -38,6 +39,7 @@ pub mod session;
 
 pub use config::ModelConfig;
 pub use decoder::{Decoder, DecoderFile, DecoderOptions};
+pub use encoder::Encoder;
 pub use file::{FileError, Model};
 pub use rollout::{Rollout, RolloutError, RolloutOptions};
 pub use session::{

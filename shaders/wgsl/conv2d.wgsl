@@ -22,6 +22,8 @@ struct Node {
     outputs: u32,
     kernel: u32,
     stride: u32,
+    /// Zeros before the first row and the first column.
+    padding: u32,
     /// 1 doubles the input first.
     upsample: u32,
     activation: u32,
@@ -48,9 +50,8 @@ fn depth() -> u32 {
 
 /// An input pixel's index under tap `tap` of output pixel `row`, or -1 in the padding.
 fn source(row: u32, tap: u32) -> i32 {
-    let padding = i32(node.kernel / 2u);
-    let i = i32(row / node.out_width * node.stride + tap / node.kernel) - padding;
-    let j = i32(row % node.out_width * node.stride + tap % node.kernel) - padding;
+    let i = i32(row / node.out_width * node.stride + tap / node.kernel) - i32(node.padding);
+    let j = i32(row % node.out_width * node.stride + tap % node.kernel) - i32(node.padding);
     if i < 0 || j < 0 || i >= i32(node.height << node.upsample) || j >= i32(node.width << node.upsample) {
         return -1;
     }

@@ -49,7 +49,10 @@ pub trait Sink {
 }
 
 /// A sink for the kind of file that the path asks for.
-fn sink(recording: &Recording) -> Result<Box<dyn Sink>, Error> {
+///
+/// # Errors
+/// The path asks for a kind of file that is not written, or nothing can be written there.
+pub fn sink(recording: &Recording) -> Result<Box<dyn Sink>, Error> {
     let path = &recording.path;
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -103,6 +106,17 @@ pub fn step(session: &mut Session, tour: &Tour) -> Result<(), Error> {
     }
     while session.pump(Budget::Frame)? != Pump::Frame {}
     Ok(())
+}
+
+/// Frames a second of a film.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn fps(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|fps| (1.0..=1000.0).contains(fps))
+        .ok_or_else(|| "expected a number from 1 to 1000".to_owned())
 }
 
 /// A progress bar on standard error (none if that is no terminal).

@@ -78,7 +78,7 @@ pub(crate) fn conv2d(op: &Conv2d, cx: &Context<'_>) {
 /// Fills one slab row with row `row` of the padded input.
 fn fill(op: &Conv2d, x: &[f32], x2: Option<&[f32]>, row: usize, slab: &mut [f32]) {
     let up = if op.upsample { 2 } else { 1 };
-    let pad = (op.kernel - 1) / 2;
+    let pad = op.padding();
     let inputs = op.inputs();
     if row < pad || row - pad >= op.height * up {
         return slab.fill(0.0);

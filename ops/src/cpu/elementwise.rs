@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     op::{
-        Activate, Activation, Copy, Denoise, Embed, FromPixels, Modulation, Noise, Patchify, Timestep, ToPixels,
-        Unpatchify,
+        Activate, Activation, Copy, Denoise, Embed, FromPixels, Modulation, Noise, Patchify, Remember, Timestep,
+        ToPixels, Unpatchify,
     },
     philox,
 };
@@ -195,6 +195,18 @@ pub(crate) fn copy(op: &Copy, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<u32>(op.x), cx.write::<u32>(op.y)) };
     y[op.y_offset..][..op.len].copy_from_slice(&x[op.x_offset..][..op.len]);
+}
+
+pub(crate) fn remember(op: &Remember, cx: &Context<'_>) {
+    // SAFETY: declared accesses.
+    let (x, y) = unsafe { (cx.read::<u32>(op.x), cx.write::<u32>(op.y)) };
+    let memory = op.depth * op.channels;
+    cx.for_rows(&mut y[..op.rows * memory], memory, memory, |first, y| {
+        for (x, y) in x[first * op.channels..].chunks_exact(op.channels).zip(y.chunks_exact_mut(memory)) {
+            y.copy_within(op.channels.., 0);
+            y[memory - op.channels..].copy_from_slice(x);
+        }
+    });
 }
 
 pub(crate) fn embed(op: &Embed, cx: &Context<'_>) {

@@ -149,6 +149,13 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
     let job = match op {
         Op::Activate(op) => activate(op),
         Op::Attention(op) => attention(op)?,
+        Op::ChannelNorm(op) => Job::new(&shaders::CHANNEL_NORM, rows(op.rows))
+            .buffer("x", op.x)
+            .weight("weight", op.weight)
+            .buffer("y", op.y)
+            .set("rows", op.rows)
+            .set("dim", op.dim)
+            .set("activation", op.activation),
         Op::Commit(op) => commit(op)?,
         Op::Conv2d(op) => conv2d(op),
         Op::Copy(op) => Job::items(&shaders::COPY, op.len)
@@ -202,6 +209,12 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
         .set("channels", op.channels)
         .set("patch_height", op.patch[0])
         .set("patch_width", op.patch[1]),
+        Op::Remember(op) => Job::items(&shaders::REMEMBER, op.rows * op.channels)
+            .buffer("x", op.x)
+            .buffer("y", op.y)
+            .set("len", op.rows * op.channels)
+            .set("channels", op.channels)
+            .set("depth", op.depth),
         Op::RmsNormRope(op) => rms_norm_rope(op),
         Op::Route(op) => route(op)?,
         Op::Timestep(op) => Job::items(&shaders::TIMESTEP, op.frames * op.features)
@@ -316,6 +329,7 @@ fn conv2d(op: &Conv2d) -> Job {
         .set("outputs", op.outputs)
         .set("kernel", op.kernel)
         .set("stride", op.stride)
+        .set("padding", op.padding())
         .set("upsample", op.upsample)
         .set("activation", op.activation)
 }
@@ -375,8 +389,13 @@ fn attention(op: &Attention) -> Result<Job, BackendError> {
 
 fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
     let kernels = [&shaders::CROSS_ATTENTION_32, &shaders::CROSS_ATTENTION_64, &shaders::CROSS_ATTENTION_128];
-    let kernel = fit_head("cross_attention", kernels, op.head_dim)?;
-    let job = Job::new(kernel, [op.rows.div_ceil(QUERIES), op.heads, 1]);
+    // Larger heads have a kernel of their own, with tiles of 4 queries.
+    let (kernel, queries) = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
+        (&shaders::CROSS_ATTENTION_BROAD, 4)
+    } else {
+        (fit_head("cross_attention", kernels, op.head_dim)?, QUERIES)
+    };
+    let job = Job::new(kernel, [op.rows.div_ceil(queries), op.heads, 1]);
     let job = match op.offsets {
         Some(Offsets::Rows(id)) => job.buffer("offsets", id).set("row_offsets", true),
         Some(Offsets::Distances(id)) => job.buffer("offsets", id).set("distance_offsets", true),

@@ -3,7 +3,7 @@
 use super::{Access, Activation, Check, Operator};
 use crate::plan::{BufferId, Cost, PlanError, WeightId};
 
-/// `y = act(conv(upsample(cat[x, x2])) + bias + residual)`, channels-last, zero padding (kernel-1)/2.
+/// `y = act(conv(upsample(cat[x, x2])) + bias + residual)`, channels-last, zero padding (kernel-1)/2 on all sides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv2d {
     /// Input [height, width, channels].
@@ -30,6 +30,8 @@ pub struct Conv2d {
     pub kernel: usize,
     /// Stride: 1 or 2.
     pub stride: usize,
+    /// All padding lies at the right and the bottom; for windows of 3 with stride 2 over even sides.
+    pub pad_after: bool,
     /// Doubles the input (nearest) before the convolution.
     pub upsample: bool,
     /// Applied last.
@@ -41,6 +43,11 @@ impl Conv2d {
     pub fn out_size(&self) -> [usize; 2] {
         let up = if self.upsample { 2 } else { 1 };
         [(self.height * up).div_ceil(self.stride), (self.width * up).div_ceil(self.stride)]
+    }
+
+    /// Zeros before the first row and the first column.
+    pub fn padding(&self) -> usize {
+        if self.pad_after { 0 } else { (self.kernel - 1) / 2 }
     }
 
     /// Channels of both inputs.
@@ -71,6 +78,11 @@ impl Operator for Conv2d {
         check.rule(pixels * self.channels * self.outputs > 0, "all dimensions must be positive")?;
         check.rule(self.kernel == 1 || self.kernel == 3, "kernel must be 1 or 3")?;
         check.rule(self.stride == 1 || self.stride == 2, "stride must be 1 or 2")?;
+        let even = self.height.is_multiple_of(2) && self.width.is_multiple_of(2);
+        check.rule(
+            !self.pad_after || (self.kernel == 3 && self.stride == 2 && even),
+            "padding after the input needs a window of 3, stride 2 and even sides",
+        )?;
         check.buffer(self.x, pixels * self.channels)?;
         if let Some((x2, channels)) = self.x2 {
             check.buffer(x2, pixels * channels)?;

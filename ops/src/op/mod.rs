@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod channel_norm;
 mod commit;
 mod conv2d;
 mod copy;
@@ -17,12 +18,14 @@ mod modulation;
 mod noise;
 mod patch;
 mod pixels;
+mod remember;
 mod rms_norm_rope;
 mod route;
 mod timestep;
 
 pub use activation::{Activate, Activation};
 pub use attention::Attention;
+pub use channel_norm::ChannelNorm;
 pub use commit::Commit;
 pub use conv2d::Conv2d;
 pub use copy::{Copy, Embed};
@@ -34,6 +37,7 @@ pub use modulation::Modulation;
 pub use noise::Noise;
 pub use patch::{Patchify, Unpatchify};
 pub use pixels::{FromPixels, ToPixels};
+pub use remember::Remember;
 pub use rms_norm_rope::{Grid, RmsNormRope};
 pub use route::Route;
 pub use timestep::Timestep;
@@ -158,6 +162,7 @@ macro_rules! operators {
 operators!(
     Activate,
     Attention,
+    ChannelNorm,
     Commit,
     Conv2d,
     Copy,
@@ -170,6 +175,7 @@ operators!(
     Modulation,
     Noise,
     Patchify,
+    Remember,
     RmsNormRope,
     Route,
     Timestep,

@@ -43,6 +43,7 @@ impl<'a> Machine<'a> {
         match op {
             Op::Activate(op) => self.activate(op),
             Op::Attention(op) => self.attention(op, params),
+            Op::ChannelNorm(op) => self.channel_norm(op),
             Op::Commit(op) => self.commit(op),
             Op::Conv2d(op) => self.conv2d(op),
             Op::Copy(op) => self.copy(op),
@@ -55,6 +56,7 @@ impl<'a> Machine<'a> {
             Op::Modulation(op) => self.modulation(op),
             Op::Noise(op) => self.noise(op, params),
             Op::Patchify(op) => self.patchify(op),
+            Op::Remember(op) => self.remember(op),
             Op::RmsNormRope(op) => self.rms_norm_rope(op),
             Op::Route(op) => self.route(op, params),
             Op::Timestep(op) => self.timestep(op, params),
@@ -160,7 +162,7 @@ impl<'a> Machine<'a> {
         let bias = op.bias.map(|id| self.weight(id));
         let [oh, ow] = op.out_size();
         let up = if op.upsample { 2 } else { 1 };
-        let pad = (op.kernel as isize - 1) / 2;
+        let pad = if op.pad_after { 0 } else { (op.kernel as isize - 1) / 2 };
         let mut y = Vec::new();
         for (i, j, n) in
             (0..oh * ow * op.outputs).map(|at| (at / op.outputs / ow, at / op.outputs % ow, at % op.outputs))
@@ -184,6 +186,28 @@ impl<'a> Machine<'a> {
             y.push(apply(op.activation, sum));
         }
         self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
+    fn channel_norm(&mut self, op: &ChannelNorm) {
+        let weight = self.weight(op.weight);
+        for row in 0..op.rows {
+            let x: Vec<f64> = self.f(op.x)[row * op.dim..][..op.dim].to_vec();
+            let length = dot(&x, &x).sqrt().max(1e-12);
+            let root = (op.dim as f64).sqrt();
+            let y: Vec<f64> = x.iter().zip(&weight).map(|(x, w)| apply(op.activation, x / length * root * w)).collect();
+            self.f_mut(op.y)[row * op.dim..][..op.dim].copy_from_slice(&y);
+        }
+    }
+
+    fn remember(&mut self, op: &Remember) {
+        for (row, frame, c) in (0..op.rows)
+            .flat_map(|row| (0..op.depth).flat_map(move |frame| (0..op.channels).map(move |c| (row, frame, c))))
+        {
+            let at = |frame: usize| (row * op.depth + frame) * op.channels + c;
+            let newer =
+                if frame + 1 < op.depth { self.f(op.y)[at(frame + 1)] } else { self.f(op.x)[row * op.channels + c] };
+            self.f_mut(op.y)[at(frame)] = newer;
+        }
     }
 
     fn copy(&mut self, op: &Copy) {

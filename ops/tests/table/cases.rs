@@ -120,6 +120,7 @@ struct Conv {
     outputs: usize,
     kernel: usize,
     stride: usize,
+    pad_after: bool,
     upsample: bool,
     bias: bool,
     residual: bool,
@@ -143,6 +144,7 @@ fn convolution(m: &mut Maker, dtype: DType, conv: Conv) {
         outputs,
         kernel,
         stride: conv.stride,
+        pad_after: conv.pad_after,
         upsample: conv.upsample,
         activation: conv.activation,
     };
@@ -159,6 +161,7 @@ fn convolutions(m: &mut Maker) {
         outputs: 24,
         kernel: 3,
         stride: 1,
+        pad_after: false,
         upsample: false,
         bias: true,
         residual: false,
@@ -168,6 +171,8 @@ fn convolutions(m: &mut Maker) {
     convolution(m, DType::F16, Conv { size: [1, 1], channels: [3, 0], outputs: 5, ..base });
     convolution(m, DType::F32, Conv { size: [5, 7], channels: [3, 0], outputs: 12, stride: 2, bias: false, ..base });
     convolution(m, DType::F32, Conv { size: [6, 4], channels: [8, 0], outputs: 33, stride: 2, ..base });
+    convolution(m, DType::F32, Conv { size: [6, 4], channels: [8, 0], stride: 2, pad_after: true, ..base });
+    convolution(m, DType::F32, Conv { size: [2, 8], channels: [3, 2], stride: 2, pad_after: true, ..base });
     convolution(m, DType::F16, Conv { size: [3, 5], channels: [4, 0], outputs: 7, upsample: true, ..base });
     convolution(m, DType::F32, Conv { size: [2, 3], channels: [4, 5], outputs: 9, upsample: true, stride: 2, ..base });
     convolution(m, DType::F32, Conv { size: [9, 1], channels: [2, 0], outputs: 2, ..base });
@@ -333,9 +338,17 @@ fn route_case(m: &mut Maker, row: [usize; 10], ties: bool) {
 }
 
 fn cross_attention(m: &mut Maker) {
-    for [rows, context, heads, head_dim] in
-        [[1, 1, 1, 2], [16, 4, 2, 32], [5, 7, 3, 6], [33, 40, 2, 24], [17, 300, 1, 128], [64, 64, 6, 32]]
-    {
+    for [rows, context, heads, head_dim] in [
+        [1, 1, 1, 2],
+        [16, 4, 2, 32],
+        [5, 7, 3, 6],
+        [33, 40, 2, 24],
+        [17, 300, 1, 128],
+        [64, 64, 6, 32],
+        [7, 70, 2, 132],
+        [5, 64, 1, 384],
+        [1, 130, 1, 512],
+    ] {
         let dim = heads * head_dim;
         for kind in 0..3 {
             // Rows that stand for several, and the last one (of more than one) for none.
@@ -406,6 +419,10 @@ fn norms(m: &mut Maker) {
         rms_norm(m, rows, dim, Some(Grid { table, tokens, heads, temporal_pairs }));
     }
     rms_norm(m, 3, 7, None);
+    for ([rows, dim], activation) in [[1, 1], [3, 7], [16, 96], [5, 130], [700, 64]].into_iter().zip(ACTIVATIONS) {
+        let (x, weight, y) = (m.random("x", rows * dim, 2.0), m.vector(&[dim]), m.random("y", rows * dim, 1.0));
+        m.case(ChannelNorm { x, weight, y, rows, dim, activation }, Params::default(), 2e-6);
+    }
 }
 
 fn layer_norm(m: &mut Maker, rows: usize, dim: usize, rows_per_frame: usize, scale: Scale) {
@@ -481,6 +498,10 @@ fn small(m: &mut Maker) {
         let (x, y) = (m.random("x", len + x_offset + 2, 1.0), m.random("y", len + y_offset + 5, 1.0));
         m.case(Copy { x, x_offset, y, y_offset, len }, Params::default(), 0.0);
     }
+    for [rows, channels, depth] in [[1, 1, 1], [7, 5, 2], [30, 16, 3]] {
+        let (x, y) = (m.random("x", rows * channels, 1.0), m.random("y", rows * depth * channels, 1.0));
+        m.case(Remember { x, y, rows, channels, depth }, Params::default(), 0.0);
+    }
     for [entries, len] in [[1, 1], [4, 100], [3, 33]] {
         let (mix, weight) = (m.random("mix", entries, 1.0), m.vector(&[entries, len]));
         let y = m.random("y", len, 1.0);
@@ -510,6 +531,7 @@ fn by_size(m: &mut Maker) {
         outputs: 20,
         kernel: 3,
         stride: 1,
+        pad_after: false,
         upsample: false,
         bias: true,
         residual: true,

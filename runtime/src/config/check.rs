@@ -38,7 +38,7 @@ pub(super) fn positive(field: &str, value: f32, high: f32) -> Result<(), ConfigE
     number(field, value, value > 0.0 && value <= high, &format!("above 0 and at most {high}"))
 }
 
-pub(super) fn per_channel(
+fn per_channel(
     field: &str,
     values: &[f32],
     channels: usize,
@@ -47,6 +47,14 @@ pub(super) fn per_channel(
     let count = values.len();
     check(field, format!("a list of {count}"), count == channels, || format!("one for each of {channels} channels"))?;
     values.iter().enumerate().try_for_each(|(i, &value)| right(&format!("{field}[{i}]"), value))
+}
+
+/// Mean and standard deviation of latents: `FIELD_mean` and `FIELD_std`.
+pub(super) fn latents(field: &str, channels: usize, mean: &[f32], std: &[f32]) -> Result<(), ConfigError> {
+    per_channel(&format!("{field}_mean"), mean, channels, |field, mean| {
+        number(field, mean, mean.abs() <= 1e6, "from -1e6 to 1e6")
+    })?;
+    per_channel(&format!("{field}_std"), std, channels, |field, std| positive(field, std, 1e6))
 }
 
 pub(super) fn text(field: &str, value: &str) -> Result<(), ConfigError> {

@@ -1,9 +1,13 @@
 //! Files of family `decoder`: what turns a Wan model's latents into pictures.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use super::{CodecConfig, ConfigError, FileConfig, Provenance, check::text, check_version};
+use super::{
+    CodecConfig, ConfigError, FileConfig, Provenance,
+    check::{check, latents, text, within},
+    check_version,
+};
 
 /// The family of these files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,52 @@ pub struct DecoderConfig {
 pub enum DecoderNetwork {
     /// TAEHV (spec 3.2), the decoder alone.
     Taehv(CodecConfig),
+    /// The Wan 2.1 VAE (spec 3.1), both ways.
+    Vae(VaeConfig),
+}
+
+/// Sizes of the VAE. Level 0 is the one next to the pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaeConfig {
+    /// Latent channels.
+    pub channels: usize,
+    /// Channels of each level.
+    pub widths: Vec<usize>,
+    /// Residual blocks of a level of the encoder; one of the decoder has one more.
+    pub blocks: usize,
+    /// For each step from a level to the next, which halves height and width: whether it also halves the frames.
+    pub time_down: Vec<bool>,
+    /// Per-channel mean of latents; the denoiser works on (z - mean) / std.
+    pub latent_mean: Vec<f32>,
+    /// Per-channel standard deviation of latents.
+    pub latent_std: Vec<f32>,
+}
+
+impl VaeConfig {
+    /// Pixels along one side for each latent.
+    pub fn space_factor(&self) -> usize {
+        1 << self.time_down.len()
+    }
+
+    /// Pixel frames for each latent frame but the first.
+    pub fn time_factor(&self) -> usize {
+        1 << self.time_down.iter().filter(|halves| **halves).count()
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        within("codec.vae.channels", self.channels, 1, 256)?;
+        let levels = self.widths.len();
+        within("the number of codec.vae.widths", levels, 2, 5)?;
+        within("the number of codec.vae.time_down", self.time_down.len(), levels - 1, levels - 1)?;
+        for (level, &width) in self.widths.iter().enumerate() {
+            let field = format!("codec.vae.widths[{level}]");
+            within(&field, width, 2, 2048)?;
+            check(&field, width, width.is_multiple_of(2), || "an even number".to_owned())?;
+        }
+        within("codec.vae.blocks", self.blocks, 1, 8)?;
+        latents("codec.vae.latent", self.channels, &self.latent_mean, &self.latent_std)
+    }
 }
 
 impl DecoderNetwork {
@@ -49,6 +99,7 @@ impl DecoderNetwork {
     pub fn channels(&self) -> usize {
         match self {
             Self::Taehv(codec) => codec.channels,
+            Self::Vae(vae) => vae.channels,
         }
     }
 
@@ -56,6 +107,7 @@ impl DecoderNetwork {
     pub fn space_factor(&self) -> usize {
         match self {
             Self::Taehv(codec) => codec.space_factor(),
+            Self::Vae(vae) => vae.space_factor(),
         }
     }
 
@@ -63,6 +115,7 @@ impl DecoderNetwork {
     pub fn time_factor(&self) -> usize {
         match self {
             Self::Taehv(codec) => codec.time_factor(),
+            Self::Vae(vae) => vae.time_factor(),
         }
     }
 }
@@ -79,6 +132,7 @@ impl FileConfig for DecoderConfig {
         text("name", &self.name)?;
         match &self.codec {
             DecoderNetwork::Taehv(codec) => codec.validate(),
+            DecoderNetwork::Vae(vae) => vae.validate(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which tensors a configuration implies, and which of them may be quantised (`docs/model-file.md`).
 
 use crate::config::{CodecConfig, DecoderConfig, DecoderNetwork, DitConfig, Family, ModelConfig};
+use crate::model::decoder_weights;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -30,6 +31,7 @@ pub(crate) fn decoder_tensors(config: &DecoderConfig) -> Vec<(String, Vec<usize>
     let mut list = List(Vec::new());
     match &config.codec {
         DecoderNetwork::Taehv(codec) => taehv_decoder(&mut list, codec),
+        DecoderNetwork::Vae(_) => return decoder_weights(config),
     }
     list.0
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use causeway_ops::quant::DType;
 
 use super::wan::listed;
-use super::{Checkpoint, Entry, ImportError, names, taehv};
+use super::{Checkpoint, Entry, ImportError, names, taehv, vae};
 use crate::config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance};
 use crate::file::{TensorSpec, Writer};
 
@@ -59,10 +59,15 @@ impl DecoderImport {
     pub fn find(path: impl AsRef<Path>, key: Option<&str>) -> Result<Option<Self>, ImportError> {
         let checkpoint = Checkpoint::open(path)?;
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let names = names::original(&all, key)?;
+        let names = vae::original(names::original(&all, key)?);
         let found = Found { names: &names, entries: checkpoint.entries() };
-        let Some(network) = taehv::infer(&found)? else { return Ok(None) };
+        let network = match taehv::infer(&found)? {
+            None => vae::infer(&found)?,
+            found => found,
+        };
+        let Some(network) = network else { return Ok(None) };
         let mut import = Self { network, sources: BTreeMap::new(), unknown: Vec::new(), names, checkpoint };
+        import.config("decoder", "", "", "").validate()?;
         import.compare()?;
         Ok(Some(import))
     }
@@ -109,7 +114,10 @@ impl DecoderImport {
         let row = entry.shape[1..].iter().product::<usize>();
         let mut values = vec![0.0; source.rows.len() * row];
         self.checkpoint.read(entry, source.rows.start * row, &mut values)?;
-        Ok(values)
+        Ok(match entry.shape[..] {
+            [_, inputs, 3, height, width] => vae::flatten_time(&values, inputs, height * width),
+            _ => values,
+        })
     }
 
     /// Finds the source of every tensor.
@@ -120,6 +128,7 @@ impl DecoderImport {
         for (name, shape) in self.config("decoder", "", "", "").tensors() {
             let source = match &self.network {
                 DecoderNetwork::Taehv(codec) => taehv::source(codec, &name, &shape, &found),
+                DecoderNetwork::Vae(_) => vae::source(&name, &shape),
             };
             let Some(at) = found.shape(&source.name) else {
                 missing.push(source.name);

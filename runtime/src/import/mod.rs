@@ -20,6 +20,7 @@ mod pickle;
 mod safetensors;
 mod taehv;
 mod torch;
+mod vae;
 mod wan;
 mod write;
 mod zip;

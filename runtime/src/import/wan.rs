@@ -291,7 +291,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
 }
 
 /// Mean and standard deviation of the Wan 2.1 VAE's latents (spec 3.1); other latents are taken as they are.
-fn latent_statistics(channels: usize) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn latent_statistics(channels: usize) -> (Vec<f32>, Vec<f32>) {
     const MEAN: [f32; 16] = [
         -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,
         -0.9497, 0.2503, -0.2921,

@@ -1,6 +1,6 @@
 //! A decoder's plan: one latent frame in, the pixel frames that it makes out.
 
-use alloc::format;
+use alloc::{format, string::String, vec::Vec};
 
 use causeway_ops::{
     BufferId, Plan, PlanBuilder,
@@ -8,7 +8,7 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{Map, ModelError, Taehv};
+use super::{EncoderPlan, Map, ModelError, Taehv, vae::Vae};
 use crate::config::{DecoderConfig, DecoderNetwork, LatentConfig};
 
 /// One pass and what it leaves in [`DecoderPlan::frames`].
@@ -49,10 +49,7 @@ impl DecoderPlan {
     /// # Errors
     /// [`ModelError`] for a size without pixels or beyond 1024.
     pub fn new(config: &DecoderConfig, (height, width): (usize, usize)) -> Result<Self, ModelError> {
-        if !(1..=1024).contains(&height) || !(1..=1024).contains(&width) {
-            let what = format!("latents of {height} x {width}; sides are from 1 to 1024");
-            return Err(ModelError::Unsupported(what));
-        }
+        check_size((height, width))?;
         let mut b = PlanBuilder::new();
         let latent = LatentConfig { channels: config.codec.channels(), height, width };
         let input = b.buffer("latent", Element::F32, latent.channels * height * width, BufferKind::Input);
@@ -66,8 +63,37 @@ impl DecoderPlan {
                 let next = DecoderPass { skipped: 0, ..pass };
                 frames.finish(b, [pass, next], input, codec.patch, 0.0)
             }
+            DecoderNetwork::Vae(vae) => {
+                let mut network = Vae::new(vae);
+                let mut frames = Frames::new(vae.time_factor());
+                let latent = Map { buffer: input, height, width, channels: vae.channels };
+                let mut pass = |name: &str, first: bool| {
+                    let id = b.pass(name);
+                    frames.taken = 0;
+                    network.decode(&mut b, latent, first, &mut |b, frame| frames.take(b, frame));
+                    DecoderPass { id, frames: frames.taken, skipped: 0 }
+                };
+                let passes = [pass("decode.first", true), pass("decode", false)];
+                frames.finish(b, passes, input, 1, -1.0)
+            }
         }
     }
+}
+
+/// Latents of a size that plans are made for.
+pub(super) fn check_size((height, width): (usize, usize)) -> Result<(), ModelError> {
+    if (1..=1024).contains(&height) && (1..=1024).contains(&width) {
+        return Ok(());
+    }
+    Err(ModelError::Unsupported(format!("latents of {height} x {width}; sides are from 1 to 1024")))
+}
+
+/// Names and shapes of the tensors that a valid configuration's plans read, whatever their size.
+pub(crate) fn weights(config: &DecoderConfig) -> Vec<(String, Vec<usize>)> {
+    let decoder = DecoderPlan::new(config, (1, 1)).map(|plan| plan.plan.weights);
+    let encoder = EncoderPlan::new(config, (1, 1)).map(|plan| plan.plan.weights);
+    let all = decoder.into_iter().chain(encoder).flatten();
+    all.map(|weight| (weight.name, weight.shape)).collect()
 }
 
 /// Gathers the frames of a pass in the output.

@@ -36,6 +36,7 @@ pub(super) struct Extra {
     pub residual: Option<BufferId>,
     pub pointwise: bool,
     pub halve: bool,
+    pub pad_after: bool,
     pub double: bool,
     pub no_bias: bool,
     pub relu: bool,
@@ -74,6 +75,7 @@ pub(super) fn named(
         outputs,
         kernel,
         stride: if extra.halve { 2 } else { 1 },
+        pad_after: extra.pad_after,
         upsample: extra.double,
         activation: if extra.relu { Activation::Relu } else { Activation::None },
     };

@@ -2,14 +2,18 @@
 
 mod decoder;
 mod dit;
+mod encoder;
 mod maps;
 mod taehv;
+mod vae;
 mod wan;
 mod world;
 
+pub(crate) use decoder::weights as decoder_weights;
 pub use decoder::{DecoderPass, DecoderPlan};
 pub(crate) use dit::rotations;
 pub use dit::{Condition, Dit};
+pub use encoder::EncoderPlan;
 pub use maps::Map;
 pub use taehv::Taehv;
 pub use wan::{WanPasses, WanPlan, WanShape};

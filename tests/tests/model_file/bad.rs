@@ -272,7 +272,12 @@ fn each_kind_of_bad_file_gets_its_own_error() {
             |e| matches!(e, FileError::Config(ConfigError::Version { found: 2 })),
             "version 2",
         ),
-        ("unknown family", f32s().config(|c| c["family"] = json!("cosmos")), json_error, "`cosmos`"),
+        (
+            "another kind of file",
+            f32s().config(|c| c["family"] = json!("cosmos")),
+            |e| matches!(e, FileError::Config(ConfigError::Family { .. })),
+            "\"cosmos\", expected world or wan",
+        ),
         (
             "a family without its text",
             f32s().config(|c| c["family"] = json!("wan")),

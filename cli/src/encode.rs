@@ -1,0 +1,128 @@
+//! `causeway encode`: pictures to latents.
+
+use std::path::{Path, PathBuf};
+
+use causeway_runtime::{DecoderFile, Encoder};
+
+use crate::{
+    compute::ComputeArgs,
+    convert::latent_size,
+    error::Error,
+    frames::{planar, tensor},
+    output::print,
+    picture, record, rollout,
+    stop::Stop,
+};
+
+/// Options of `encode`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EncodeArgs {
+    /// File of a VAE, made by `convert`
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Input: a PNG, a folder of PNGs in the order of their names, or a .safetensors file with frames [N,3,H,W] in 0 to 1
+    #[arg(long = "in", value_name = "PATH")]
+    input: PathBuf,
+    /// Output: latents [F,C,H,W]
+    #[arg(long = "out", value_name = "FILE.safetensors")]
+    output: PathBuf,
+    /// Size that PNGs are cut and scaled to, multiples of 16
+    #[arg(long, default_value = "832x480", value_name = "WxH", value_parser = latent_size)]
+    size: (usize, usize),
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+/// Encodes the pictures.
+///
+/// # Errors
+/// Files that cannot be read, a number of frames that makes no whole latents, Ctrl-C.
+pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
+    let file = DecoderFile::open(&args.model).map_err(Error::file(&args.model))?;
+    let codec = &file.config().codec;
+    let (side, group) = (codec.space_factor(), codec.time_factor());
+    let source = Source::open(&args.input)?;
+    let (height, width) = source.size().unwrap_or((args.size.0 * 8, args.size.1 * 8));
+    if !height.is_multiple_of(side) || !width.is_multiple_of(side) {
+        return Err(Error::Usage(format!("frames of {width} x {height}: sides must be multiples of {side}")));
+    }
+    let count = source.count();
+    if count % group != 1 % group {
+        return Err(Error::Usage(format!("{count} frames; expected 1, or 1 and a multiple of {group} more")));
+    }
+    let (channels, size) = (codec.channels(), (height / side, width / side));
+    let mut encoder = Encoder::new(&file, size, &args.compute.decoder()?)?;
+    let (mut latents, mut next) = (Vec::new(), 0);
+    let bar = record::progress(count as u64, "frames");
+    while next < count {
+        stop.check()?;
+        let last = next + encoder.frames();
+        let mut frames = Vec::new();
+        for index in next..last {
+            frames.extend(source.frame(index, (width, height))?);
+        }
+        latents.extend(encoder.encode(&frames)?);
+        bar.inc((last - next) as u64);
+        next = last;
+    }
+    bar.finish_and_clear();
+    let shape = vec![latents.len() / (channels * size.0 * size.1), channels, size.0, size.1];
+    let made = shape[0];
+    rollout::write(&args.output, &[("latents", shape, &latents)])?;
+    print(&format!("{}: {made} latents of {count} frames\n", args.output.display()))
+}
+
+/// Where frames come from.
+enum Source {
+    Pictures(Vec<PathBuf>),
+    Tensor(Vec<usize>, Vec<f32>),
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            let listed = std::fs::read_dir(path).map_err(Error::io("read", path))?;
+            let mut files: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            files.retain(|file| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")));
+            files.sort();
+            if files.is_empty() {
+                return Err(Error::Usage(format!("{}: there are no PNGs in this folder", path.display())));
+            }
+            return Ok(Self::Pictures(files));
+        }
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+            return Ok(Self::Pictures(vec![path.to_owned()]));
+        }
+        let (shape, values) = tensor(path, "frames", 4)?;
+        if shape[1] != 3 {
+            let what = format!("{}: `frames` is {shape:?}, expected [N, 3, H, W]", path.display());
+            return Err(Error::Usage(what));
+        }
+        Ok(Self::Tensor(shape, values))
+    }
+
+    /// Height and width, where the frames have one.
+    fn size(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Pictures(_) => None,
+            Self::Tensor(shape, _) => Some((shape[2], shape[3])),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Pictures(files) => files.len(),
+            Self::Tensor(shape, _) => shape[0],
+        }
+    }
+
+    fn frame(&self, index: usize, size: (usize, usize)) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Pictures(files) => Ok(planar(&picture::load(&files[index], size)?)),
+            Self::Tensor(shape, values) => {
+                let len = shape[1..].iter().product::<usize>();
+                Ok(values[index * len..][..len].to_vec())
+            }
+        }
+    }
+}

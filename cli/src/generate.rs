@@ -1,0 +1,136 @@
+//! `causeway generate`: a prompt to a video, chunk by chunk: few-step denoising, then the streaming decoder.
+
+use std::path::PathBuf;
+
+use causeway_ops::philox;
+use causeway_runtime::{
+    Decoder, DecoderFile, Model, Rollout, RolloutOptions,
+    config::{Family, LatentConfig},
+};
+
+use crate::{
+    compute::ComputeArgs,
+    convert::latent_size,
+    error::Error,
+    frames::{rgba, tensor},
+    output::print,
+    record::{self, Recording},
+    stop::Stop,
+};
+
+/// Options of `generate`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GenerateArgs {
+    /// Model file of a text-to-video network, made by `convert`
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Decoder file, made by `convert`
+    #[arg(long, value_name = "FILE")]
+    decoder: PathBuf,
+    /// Prompt: context [n,text_dim]
+    #[arg(long, value_name = "FILE.safetensors")]
+    prompt: PathBuf,
+    /// Frames of the video
+    #[arg(long, default_value_t = 81, value_name = "N", value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    frames: u64,
+    /// Video: .mp4, .gif, .png (contact sheet), or a folder of PNGs
+    #[arg(long, value_name = "PATH")]
+    record: PathBuf,
+    /// Noise seed
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Denoise steps a chunk [default: the model's]
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Size of a picture, multiples of 16 [default: the model's]
+    #[arg(long, value_name = "WxH", value_parser = latent_size)]
+    size: Option<(usize, usize)>,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+/// Makes the video.
+///
+/// # Errors
+/// Files that cannot be read or do not fit each other, a backend that fails, Ctrl-C; then there is no video.
+pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
+    let model = Model::open(&args.model).map_err(Error::file(&args.model))?;
+    let file = DecoderFile::open(&args.decoder).map_err(Error::file(&args.decoder))?;
+    let config = model.config();
+    if config.family != Family::Wan {
+        return Err(Error::Usage(format!("{} is a world: `causeway play` runs it", config.name)));
+    }
+    let codec = &file.config().codec;
+    let latent = config.dit.latent;
+    let (height, width) = args.size.unwrap_or((latent.height, latent.width));
+    let latent = LatentConfig { height, width, ..latent };
+    if codec.channels() != latent.channels {
+        let (ours, theirs) = (latent.channels, codec.channels());
+        return Err(Error::Usage(format!("the model makes latents of {ours} channels, the decoder takes {theirs}")));
+    }
+    let steps = args.steps.unwrap_or(config.schedule.default_steps);
+    let known = || config.schedule.steps.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let sigmas = config.schedule.sigmas(steps);
+    let sigmas =
+        sigmas.ok_or_else(|| Error::Usage(format!("--steps is {steps}; the model has lists for {}", known())))?;
+    let (shape, text) = tensor(&args.prompt, "context", 2)?;
+    let text_dim = config.dit.text.map_or(0, |text| text.dim);
+    if shape[1] != text_dim {
+        let what = format!("the prompt has rows of {}, the model takes {text_dim}", shape[1]);
+        return Err(Error::Usage(what));
+    }
+    let options = RolloutOptions {
+        text_rows: Some(shape[0]),
+        backend: args.compute.choice()?,
+        threads: args.compute.threads,
+        memory_cap: args.compute.memory_cap,
+        ..RolloutOptions::default()
+    };
+    let mut rollout = Rollout::new(&model, latent, options)?;
+    rollout.set_text(&text)?;
+    // What the denoiser leaves of the cap is the decoder's.
+    let mut options = args.compute.decoder()?;
+    options.memory_cap = options.memory_cap.map(|cap| cap.saturating_sub(rollout.memory().total()));
+    let mut decoder = Decoder::new(&file, (height, width), &options)?;
+    let (width, height) = decoder.picture();
+    let recording =
+        Recording { path: args.record.clone(), width, height, scale: 1, fps: config.fps, frames: args.frames };
+    let mut sink = record::sink(&recording)?;
+    let bar = record::progress(args.frames, "frames");
+    bar.tick();
+    let len = latent.channels * latent.height * latent.width;
+    let mut made = 0;
+    while made < args.frames {
+        let noise = |step| noise(args.seed, rollout.position(), rollout.frames(), step, latent);
+        let first = noise(0);
+        let renoise: Vec<f32> = (1..steps as u32).flat_map(noise).collect();
+        let chunk = rollout.run_watched(&first, &renoise, &sigmas, |_| stop.check())?;
+        for latent in chunk.chunks_exact(len) {
+            stop.check()?;
+            for frame in decoder.decode(latent)?.chunks_exact(3 * width * height) {
+                if made < args.frames {
+                    sink.frame(&rgba(frame))?;
+                    made += 1;
+                }
+            }
+            bar.set_position(made);
+        }
+    }
+    bar.finish_and_clear();
+    stop.check()?;
+    sink.finish()?;
+    print(&format!("{}: {made} frames of {width} x {height}\n", args.record.display()))
+}
+
+/// Noise of step `step` for frames from `position` on, [frames, C, H, W]. Elements are numbered channels-last, as in a session.
+fn noise(seed: u64, position: u64, frames: usize, step: u32, latent: LatentConfig) -> Vec<f32> {
+    let LatentConfig { channels, height, width } = latent;
+    let (area, seed) = (height * width, [seed as u32, (seed >> 32) as u32]);
+    let frame = |frame: usize| {
+        let number = (position as u32).wrapping_add(frame as u32);
+        let count = (channels * area).div_ceil(4) as u32;
+        let drawn: Vec<f32> = (0..count).flat_map(|quad| philox::normal4(seed, number, step, quad)).collect();
+        (0..channels * area).map(move |at| drawn[at % area * channels + at / area]).collect::<Vec<_>>()
+    };
+    (0..frames).flat_map(frame).collect()
+}
