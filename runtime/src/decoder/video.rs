@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Latents that neighbouring tiles share, at least.
-const OVERLAP: usize = 8;
+const OVERLAP: usize = 12;
 
 /// Decodes videos of one size.
 pub struct VideoDecoder {
@@ -51,8 +51,8 @@ impl Axis {
     /// Weights of the pixels of each tile, `scale` a latent. Those of all tiles sum to 1 at every pixel.
     fn weights(&self, scale: usize) -> Vec<Vec<f32>> {
         let ramp = |distance: usize, shared: usize| {
-            // The outer quarters of what two tiles share belong to one of them alone: there the other one lacks most.
-            let (shared, margin) = ((shared * scale) as f32, (shared * scale) as f32 / 4.0);
+            // The outer parts of what two tiles share belong to one of them alone: there the other one lacks most.
+            let (shared, margin) = ((shared * scale) as f32, (shared * scale) as f32 * 0.4);
             ((distance as f32 + 0.5 - margin) / (shared - 2.0 * margin)).clamp(0.0, 1.0)
         };
         let shared = |first: usize| self.starts[first] + self.tile - self.starts[first + 1];
