@@ -18,7 +18,8 @@
 //! * `gpu`: sessions on wgpu.
 //!
 //! # Limits
-//! Sessions of one family (`world`), [`Rollout`] for `wan`; codecs that keep the frame rate; activations and the KV ring in `f32`.
+//! Sessions of one family (`world`), whose codecs keep the frame rate; [`Rollout`] and [`Decoder`] for `wan`; activations and the KV
+//! ring in `f32`.
 //!
 //! # Safety
 //! `unsafe` appears only where a file is mapped; the mapped bytes are checked before use and must not be changed by others while
