@@ -21,7 +21,7 @@ def tensors(path):
         return dict(flat(load_file(path)))
     if path.suffix == ".gguf":
         return {t.name: torch.tensor(t.data.copy()).double() for t in gguf.GGUFReader(path).tensors}
-    if path.suffix == ".pt" and path.name != "hostile.pt":  # that one is never loaded
+    if path.suffix in (".pt", ".pth") and path.name != "hostile.pt":  # that one is never loaded
         return dict(flat(torch.load(path, weights_only=True)))
     return {}
 
