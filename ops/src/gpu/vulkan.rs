@@ -26,10 +26,11 @@ pub struct VulkanHost {
     needs: Needs,
 }
 
-/// Extensions of a device. wgpu always lists the one for windows, which would ask the host's instance for another; nothing is shown here.
+/// Extensions of a device. wgpu also lists those for windows, which would ask the host's instance for another; nothing is shown here.
 fn extensions(adapter: &hal::Adapter, wanted: wgpu::Features) -> Vec<&'static CStr> {
+    let windows = [ash::khr::swapchain::NAME, ash::khr::swapchain_mutable_format::NAME];
     let all = adapter.required_device_extensions(wanted);
-    all.into_iter().filter(|&name| name != ash::khr::swapchain::NAME).collect()
+    all.into_iter().filter(|name| !windows.contains(name)).collect()
 }
 
 /// What [`VulkanHost::needs`] points into.
