@@ -8,4 +8,5 @@ bevy=$(cd "$bevy" && pwd)
 cargo fmt --manifest-path examples/bevy/Cargo.toml --check
 # Linted as it is compiled: a `cargo clippy` would go through the whole engine a second time.
 RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo test --locked --manifest-path examples/bevy/Cargo.toml --target-dir "$bevy"
-BEVY=$bevy/debug/examples/play cargo test -p causeway-tests --test bevy
+# Of the whole workspace, so that what its tests were built with is not built again with fewer features.
+BEVY=$bevy/debug/examples/play cargo test --workspace --test bevy

@@ -23,4 +23,5 @@ exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$libraries/pul
 END
     chmod +x "$root/run"
 fi
-GODOT=$root/run cargo test -p causeway-tests --test godot -- --nocapture
+# Of the whole workspace, so that what its tests were built with is not built again with fewer features.
+GODOT=$root/run cargo test --workspace --test godot -- --nocapture

@@ -1,6 +1,6 @@
 //! Plays a world on a quad: arrow keys or WASD walk, space attacks, 1 to 9 switch events, backspace begins anew, escape ends.
 //!
-//!     cargo run --release --example play [MODEL [SCRIPT PICTURE.png]]
+//!     cargo run --example play [MODEL [SCRIPT PICTURE.png]]
 //!
 //! With a script (tests/data/walk.txt) the keys come from there and there is no window: it prints number and hash of every frame and saves
 //! what the camera sees at the end.
