@@ -64,6 +64,11 @@ static void handles(void) {
 }
 
 /* What needs a Vulkan device of the host's is refused before it is looked at. */
+#ifdef WITHOUT_VULKAN
+#define NO_INSTANCE CW_ERROR_UNSUPPORTED
+#else
+#define NO_INSTANCE CW_ERROR_ARGUMENT
+#endif
 static void vulkan(void) {
     CwVulkanHost host = {.struct_size = sizeof host, .api_version = 0xffffffffu};
     CwVulkanNeeds needs = {.struct_size = sizeof needs};
@@ -73,13 +78,15 @@ static void vulkan(void) {
     CwDevice *other = NULL;
     EXPECT(cw_vulkan_create(&host, NULL), CW_ERROR_ARGUMENT);
     EXPECT(cw_vulkan_create(NULL, &none), CW_ERROR_ARGUMENT);
-    EXPECT(cw_vulkan_create(&host, &none), CW_ERROR_ARGUMENT);
+    EXPECT(cw_vulkan_create(&host, &none), NO_INSTANCE);
     if (none != NULL) failures++, fprintf(stderr, "a failed create left a handle\n");
     EXPECT(cw_vulkan_needs(NULL, &needs), CW_ERROR_HANDLE);
     EXPECT(cw_vulkan_needs((CwVulkan *)session, &needs), CW_ERROR_HANDLE);
     EXPECT(cw_vulkan_device_create((CwVulkan *)device, &its, &other), CW_ERROR_HANDLE);
     EXPECT(cw_vulkan_destroy(NULL), CW_OK);
     EXPECT(cw_vulkan_destroy((CwVulkan *)model), CW_ERROR_HANDLE);
+    /* The worker before may have filled the queue, and then pumping makes no frame. */
+    while (cw_session_poll_frame(session, NULL, NULL) == CW_OK) {}
     while (cw_session_pump(session, 100000) != CW_FRAME) {}
     EXPECT(cw_session_poll_image(session, &image, NULL), CW_ERROR_UNSUPPORTED);
     image.x = 0xffffffffu;
