@@ -24,7 +24,7 @@
 /*
  Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
  */
-#define CW_ABI_VERSION 2
+#define CW_ABI_VERSION 3
 
 /*
  `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
@@ -55,6 +55,21 @@
  `CwSessionOptions.start`: the picture in `start_pixels`.
  */
 #define CW_START_IMAGE 2
+
+/*
+ `CwSessionOptions.kv`: 32-bit floats.
+ */
+#define CW_KV_F32 0
+
+/*
+ `CwSessionOptions.kv`: 16-bit floats; half the memory.
+ */
+#define CW_KV_F16 1
+
+/*
+ `CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.
+ */
+#define CW_KV_Q8 2
 
 /*
  `CwImage.format`: bytes R, G, B, A.
@@ -443,6 +458,14 @@ typedef struct {
    Passed to `clock`.
    */
   void *clock_user;
+  /*
+   `CW_KV_...`: how the ring stores keys and values.
+   */
+  uint32_t kv;
+  /*
+   0.
+   */
+  uint32_t reserved;
 } CwSessionOptions;
 
 /*

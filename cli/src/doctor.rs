@@ -8,7 +8,10 @@ use causeway_ops::{
     parallel::ThreadPool,
     quant::DType,
 };
-use causeway_runtime::{Model, ModelConfig, model::WorldPlan};
+use causeway_runtime::{
+    Kv, Model, ModelConfig,
+    model::{Past, WorldPlan},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,6 +36,7 @@ struct Subject {
     config: ModelConfig,
     dtype: DType,
     route: usize,
+    kv: Kv,
     /// Largest error relative to the largest value.
     tolerance: f32,
 }
@@ -42,10 +46,10 @@ fn subjects() -> [Subject; 4] {
     let routed = synthetic::small(3, false, (6, 10));
     // Where weights have 8 or 4 bits the CPU computes with 8-bit activations too; the GPU does not.
     [
-        Subject { config: plain.clone(), dtype: DType::F32, route: 0, tolerance: 1e-3 },
-        Subject { config: routed, dtype: DType::F16, route: 2, tolerance: 1e-3 },
-        Subject { config: plain.clone(), dtype: DType::Q8, route: 0, tolerance: 3e-2 },
-        Subject { config: plain, dtype: DType::Q4, route: 0, tolerance: 3e-2 },
+        Subject { config: plain.clone(), dtype: DType::F32, route: 0, kv: Kv::F32, tolerance: 1e-3 },
+        Subject { config: routed, dtype: DType::F16, route: 2, kv: Kv::F16, tolerance: 1e-3 },
+        Subject { config: plain.clone(), dtype: DType::Q8, route: 0, kv: Kv::Q8, tolerance: 3e-2 },
+        Subject { config: plain, dtype: DType::Q4, route: 0, kv: Kv::F32, tolerance: 3e-2 },
     ]
 }
 
@@ -85,11 +89,11 @@ impl Candidate {
     /// Runs every subject against the plain scalar kernels.
     fn test(&self, stop: &Stop) -> Result<Verdicts, Error> {
         let mut all = Verdicts::new();
-        for Subject { config, dtype, route, tolerance } in subjects() {
+        for Subject { config, dtype, route, kv, tolerance } in subjects() {
             stop.check()?;
             let model = synthetic::model(&config, dtype)?;
             let window = config.history.window;
-            let world = WorldPlan::new(&config, window, route)?;
+            let world = WorldPlan::new(&config, Past { kv, ..Past::new(window, route) })?;
             let plain = CpuOptions { isa: Some(Isa::Portable), ..CpuOptions::default() };
             let mut reference = CpuBackend::new(world.plan.clone(), &model, plain)?;
             let mut candidate = self.backend(&world, &model)?;

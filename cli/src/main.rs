@@ -15,6 +15,7 @@ mod frames;
 mod generate;
 mod info;
 mod keys;
+mod kv;
 mod live;
 mod output;
 mod picture;

@@ -16,23 +16,13 @@ use causeway_runtime::{
 use crate::{
     convert::{self, SourceArgs, Steps},
     error::Error,
+    kv::Kv,
     output::print,
     quantize::Weights,
     stop::Stop,
     temporary::Temporary,
     world::Backend,
 };
-
-/// Storage of the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kv {
-    /// 32-bit floats.
-    F32,
-    /// 16-bit floats.
-    F16,
-    /// 8-bit integers.
-    Q8,
-}
 
 /// Options of `rollout`.
 #[derive(Clone, Debug, clap::Args)]
@@ -78,8 +68,8 @@ pub struct RolloutArgs {
     /// Rows that the context is padded to [default: the model's]
     #[arg(long, value_name = "N")]
     text_len: Option<usize>,
-    /// Type of the ring
-    #[arg(long, value_enum, default_value_t = Kv::F32)]
+    /// Type of the ring of keys and values
+    #[arg(long, value_enum, default_value_t)]
     kv: Kv,
     /// Type of the weights [default: the model file's; f32 for a checkpoint]
     #[arg(long, value_enum)]
@@ -103,9 +93,6 @@ struct Opened {
 /// # Errors
 /// Inputs, model or options that do not fit each other, a backend that fails, Ctrl-C.
 pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
-    if args.kv != Kv::F32 {
-        return Err(Error::Usage("--kv: this build keeps the ring in f32 only".to_owned()));
-    }
     let inputs = Inputs::read(&args.input)?;
     let opened = open(args, stop)?;
     let model = &opened.model;
@@ -130,6 +117,7 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         chunk: args.chunk,
         first: args.first_chunk,
         route: args.route,
+        kv: args.kv.into(),
         positions: args.compact.then_some(Positions::Compact),
         context_noise: args.context_noise,
         text_length: args.text_len,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use causeway_runtime::{BackendChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start};
 
-use crate::{error::Error, picture, table::parse_bytes};
+use crate::{error::Error, kv::Kv, picture, table::parse_bytes};
 
 /// The model that comes with the program.
 const SHIPPED: &str = "models/rooms.safetensors";
@@ -46,6 +46,9 @@ pub struct SessionArgs {
     /// History frames a query attends to; 0 for all [default: the model's]
     #[arg(long, value_name = "N")]
     pub route: Option<usize>,
+    /// Type of the ring of keys and values
+    #[arg(long, value_enum, default_value_t)]
+    pub kv: Kv,
     /// Latent frames that attention sees, sink and chunk included [default: the model's]
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
@@ -118,6 +121,7 @@ impl SessionArgs {
             window: self.window,
             sink: self.sink,
             route: self.route,
+            kv: self.kv.into(),
             steps: self.steps,
             memory_cap: self.memory_cap,
             start,

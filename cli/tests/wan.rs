@@ -10,16 +10,7 @@ use causeway_runtime::{
     file::expected_tensors,
     import::{Checkpoint, Settings, wan_1_3b},
 };
-use common::{Place, Tensors, error, golden, save, shown, tensors, text};
-
-/// Inputs of a recorded rollout as a file `in.safetensors`.
-fn inputs(folder: &Place, all: &Tensors, case: &str) {
-    let part = |name: &str| &all[&format!("{case}.{name}")];
-    let list = [("noise", part("noise")), ("renoise", part("renoise")), ("context", part("context"))];
-    save(folder.path("in.safetensors"), &list);
-}
-
-const TINY: &str = "--in in.safetensors --out out.safetensors --heads 2 --text-len 16";
+use common::{Place, TINY, error, golden, inputs, psnr, shown, tensors, text};
 
 /// Name, options, tolerance: chunks and windows as in `regenerate.py`.
 const CASES: [(&str, &str); 7] = [
@@ -202,13 +193,6 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
         assert_eq!(folder.list(), before, "{file}");
     }
     assert_eq!(folder.read("out.safetensors"), b"from before");
-}
-
-/// Peak signal to noise ratio in dB; the peak is the largest expected value.
-fn psnr(found: &[f32], expected: &[f32]) -> f64 {
-    let peak = expected.iter().fold(0.0f32, |top, x| top.max(x.abs()));
-    let squares = found.iter().zip(expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
-    20.0 * (f64::from(peak) / (squares / found.len() as f64).sqrt()).log10()
 }
 
 #[test]

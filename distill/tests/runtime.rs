@@ -17,7 +17,7 @@ use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, Params};
 use causeway_runtime::config::{ModelConfig, Positions};
 use causeway_runtime::file::write_model_to;
-use causeway_runtime::model::WorldPlan;
+use causeway_runtime::model::{Past, WorldPlan};
 use causeway_runtime::session::Ring;
 use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
 
@@ -127,7 +127,7 @@ struct Bench {
 impl Bench {
     fn new(model: &Model<'_>) -> Self {
         let window = model.config().history.window;
-        let world = WorldPlan::new(model.config(), window, 0).unwrap();
+        let world = WorldPlan::new(model.config(), Past::new(window, 0)).unwrap();
         let backend = CpuBackend::new(world.plan.clone(), model, CpuOptions::default()).unwrap();
         let ring = Ring { window, sink: 0, chunk: 1, positions: Positions::Compact };
         Self { backend, world, ring }

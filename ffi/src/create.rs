@@ -1,6 +1,6 @@
 //! From a caller's options to a session.
 
-use causeway_runtime::{Session, SessionOptions, Start};
+use causeway_runtime::{Kv, Session, SessionOptions, Start};
 
 use crate::{
     device::Device,
@@ -9,7 +9,10 @@ use crate::{
     model::Model,
     pointers::slice,
     stream::{self, Stream},
-    types::{CW_START_EMPTY, CW_START_IMAGE, CW_START_STORED, CwSessionInfo, CwSessionOptions},
+    types::{
+        CW_KV_F16, CW_KV_F32, CW_KV_Q8, CW_START_EMPTY, CW_START_IMAGE, CW_START_STORED, CwSessionInfo,
+        CwSessionOptions,
+    },
     vulkan::Kept,
 };
 
@@ -60,6 +63,12 @@ unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> 
             return Err(Error::argument(format!("{start} is no start; there are CW_START_STORED, _EMPTY and _IMAGE")));
         }
     };
+    let kv = match options.kv {
+        CW_KV_F32 => Kv::F32,
+        CW_KV_F16 => Kv::F16,
+        CW_KV_Q8 => Kv::Q8,
+        kv => return Err(Error::argument(format!("{kv} is no type of ring; there are CW_KV_F32, _F16 and _Q8"))),
+    };
     if !(1..=MOST_FRAMES).contains(&options.queue) {
         return Err(Error::argument(format!("`queue` is {}; it must be 1 to {MOST_FRAMES}", options.queue)));
     }
@@ -74,6 +83,7 @@ unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> 
         window: value(options.window, "window")?,
         sink: value(options.sink, "sink")?,
         route: value(options.route, "route")?,
+        kv,
         steps: value(options.steps, "steps")?,
         event: value(options.event, "event")?,
         memory_cap: cap,

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 
 /// Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
-pub const CW_ABI_VERSION: u32 = 2;
+pub const CW_ABI_VERSION: u32 = 3;
 
 /// What a call came to: an outcome (0 or more) or an error (below 0).
 pub type CwStatus = i32;
@@ -73,6 +73,13 @@ pub const CW_START_STORED: u32 = 0;
 pub const CW_START_EMPTY: u32 = 1;
 /// `CwSessionOptions.start`: the picture in `start_pixels`.
 pub const CW_START_IMAGE: u32 = 2;
+
+/// `CwSessionOptions.kv`: 32-bit floats.
+pub const CW_KV_F32: u32 = 0;
+/// `CwSessionOptions.kv`: 16-bit floats; half the memory.
+pub const CW_KV_F16: u32 = 1;
+/// `CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.
+pub const CW_KV_Q8: u32 = 2;
 
 /// `CwImage.format`: bytes R, G, B, A.
 pub const CW_FORMAT_RGBA8: u32 = 0;
@@ -291,6 +298,10 @@ pub struct CwSessionOptions {
     pub clock: CwClock,
     /// Passed to `clock`.
     pub clock_user: *mut c_void,
+    /// `CW_KV_...`: how the ring stores keys and values.
+    pub kv: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a session holds and makes.

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use causeway_ops::{
-    Backend, BufferId, Op, Params, PlanBuilder,
+    Backend, BufferId, Kv, Op, Params, PlanBuilder,
     cpu::{CpuBackend, CpuOptions, Isa},
     op::*,
     parallel::ThreadPool,
@@ -118,6 +118,7 @@ impl Bench {
             v: self.buffer(tokens * dim),
             ring_k: self.buffer((history + 1) * tokens * dim),
             ring_v: self.buffer((history + 1) * tokens * dim),
+            kv: Kv::F32,
             frames,
             rotations,
             routes: routes.map(|id| (id, route)),

@@ -20,6 +20,7 @@ pub mod backend;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod kv;
 pub mod memory;
 pub mod op;
 pub mod parallel;
@@ -30,6 +31,7 @@ pub mod planner;
 pub mod quant;
 
 pub use backend::{Backend, BackendError};
+pub use kv::Kv;
 pub use op::Op;
 pub use params::Params;
 pub use plan::{BufferId, Plan, PlanBuilder, PlanError, WeightId};

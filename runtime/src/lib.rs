@@ -18,8 +18,8 @@
 //! * `gpu`: sessions on wgpu.
 //!
 //! # Limits
-//! Sessions of one family (`world`), whose codecs keep the frame rate; [`Rollout`] and [`Decoder`] for `wan`; activations and the KV
-//! ring in `f32`.
+//! Sessions of one family (`world`), whose codecs keep the frame rate; [`Rollout`] and [`Decoder`] for `wan`; activations in
+//! `f32`.
 //!
 //! # Safety
 //! `unsafe` appears only where a file is mapped; the mapped bytes are checked before use and must not be changed by others while
@@ -38,6 +38,7 @@ pub mod model;
 pub mod rollout;
 pub mod session;
 
+pub use causeway_ops::Kv;
 pub use config::ModelConfig;
 pub use decoder::{Decoder, DecoderFile, DecoderOptions};
 pub use encoder::Encoder;

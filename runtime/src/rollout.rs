@@ -12,12 +12,12 @@
 
 use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
-use causeway_ops::{Backend, BackendError, Params, Plan, backend::Memory, plan::PassId};
+use causeway_ops::{Backend, BackendError, Kv, Params, Plan, backend::Memory, plan::PassId};
 
 use crate::{
     config::{DitConfig, Family, LatentConfig, Positions},
     file::Model,
-    model::{ModelError, WanPlan, WanShape},
+    model::{ModelError, Past, WanPlan, WanShape},
     session::{
         BackendChoice, Ring, SessionError, SessionOptions,
         create::{self, interleave, planar},
@@ -76,6 +76,8 @@ pub struct RolloutOptions {
     pub first: Option<usize>,
     /// History frames kept a query; 0 for all.
     pub route: Option<usize>,
+    /// How the ring stores keys and values.
+    pub kv: Kv,
     /// Numbering of frames.
     pub positions: Option<Positions>,
     /// Timestep at which the commit pass sees clean frames.
@@ -145,7 +147,8 @@ impl Rollout {
         }
         // The row after the last one stands for the padding.
         let text_rows = text_rows + 1;
-        let shape = WanShape { first, window, route: config.history.route, text_rows };
+        let past = Past { kv: options.kv, ..Past::new(window, config.history.route) };
+        let shape = WanShape { first, past, text_rows };
         let mut wan = WanPlan::new(&config.dit, shape)?;
         let plan = core::mem::take(&mut wan.plan);
         let positions = options.positions.unwrap_or(config.history.positions);

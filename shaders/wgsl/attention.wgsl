@@ -5,13 +5,20 @@
 // beside a frame's keys. With routes a workgroup visits the union of its queries' routes and hides a frame from the queries
 // that did not choose it; without routes every frame is visible to all.
 
-//!kernel attention_32 HEAD32
-//!kernel attention_64 HEAD64
-//!kernel attention_128 HEAD128
+//!kernel attention_32 HEAD32 RING32
+//!kernel attention_64 HEAD64 RING32
+//!kernel attention_128 HEAD128 RING32
+//!kernel attention_32_f16 HEAD32 RING16
+//!kernel attention_64_f16 HEAD64 RING16
+//!kernel attention_128_f16 HEAD128 RING16
+//!kernel attention_32_q8 HEAD32 RING8
+//!kernel attention_64_q8 HEAD64 RING8
+//!kernel attention_128_q8 HEAD128 RING8
 
 //!import shared/params
 //!import shared/flash
 //!import shared/heads
+//!import shared/ring
 
 struct Node {
     /// Query rows, chunk * tokens.
@@ -37,8 +44,7 @@ struct Node {
 @group(1) @binding(4) var<storage, read> q: array<vec2<f32>>;
 @group(1) @binding(5) var<storage, read> k: array<vec2<f32>>;
 @group(1) @binding(6) var<storage, read> v: array<vec2<f32>>;
-@group(1) @binding(7) var<storage, read> ring_k: array<vec2<f32>>;
-@group(1) @binding(8) var<storage, read> ring_v: array<vec2<f32>>;
+// Bindings 7 and 8 are the ring.
 @group(1) @binding(9) var<storage, read_write> y: array<vec2<f32>>;
 
 /// The frame being visited: its row in the tables, whether it is the chunk's, its first token in `k` or in the ring.
@@ -51,19 +57,19 @@ var<workgroup> chosen: array<u32, 128>;
 var<workgroup> united: array<u32, 8>;
 
 fn fetch_key(key: u32, column: u32) -> vec4<f32> {
-    let at = pairs(frame_token + key, column);
     if own {
+        let at = pairs(frame_token + key, column);
         return trim(column, k[at.x], k[at.y]);
     }
-    return trim(column, ring_k[at.x], ring_k[at.y]);
+    return ring_key(frame_token + key, column);
 }
 
 fn fetch_value(key: u32, column: u32) -> vec4<f32> {
-    let at = pairs(frame_token + key, column);
     if own {
+        let at = pairs(frame_token + key, column);
         return trim(column, v[at.x], v[at.y]);
     }
-    return trim(column, ring_v[at.x], ring_v[at.y]);
+    return ring_value(frame_token + key, column);
 }
 
 /// `pair` turned by conj(rotation of the visited frame) * (rotation of the query's own frame), if it is a temporal pair.

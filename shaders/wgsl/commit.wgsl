@@ -1,10 +1,18 @@
-// Commits a chunk's clean keys and values to the ring, with each frame's key mean. An invocation takes one feature of a frame.
+// Commits a chunk's clean keys and values to the ring, with each frame's key mean. One workgroup a head of a frame; how a row
+// is stored is told in ops/src/kv.rs.
 
-//!kernel commit
+//!kernel commit RING32
+//!kernel commit_f16 RING16
+//!kernel commit_q8 RING8
+
+//!if RING16
+//!import shared/half
+//!end
 
 struct Node {
     tokens: u32,
-    dim: u32,
+    heads: u32,
+    head_dim: u32,
     slots: u32,
     max_history: u32,
 }
@@ -13,26 +21,93 @@ struct Node {
 @group(1) @binding(1) var<uniform> frames: array<vec4<u32>, 64>;
 @group(1) @binding(2) var<storage, read> k: array<f32>;
 @group(1) @binding(3) var<storage, read> v: array<f32>;
-@group(1) @binding(4) var<storage, read_write> ring_k: array<f32>;
-@group(1) @binding(5) var<storage, read_write> ring_v: array<f32>;
+@group(1) @binding(4) var<storage, read_write> ring_k: array<u32>;
+@group(1) @binding(5) var<storage, read_write> ring_v: array<u32>;
 @group(1) @binding(6) var<storage, read_write> means: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let feature = id.x;
-    let frame = id.y;
-    if feature >= node.dim {
-        return;
+const LANES = 64u;
+
+/// A row's first feature in `k` and `v`.
+fn here(frame: u32, token: u32, head: u32) -> u32 {
+    return ((frame * node.tokens + token) * node.heads + head) * node.head_dim;
+}
+
+//!if RING32
+fn store(lane: u32, frame: u32, slot: u32, head: u32) {
+    for (var i = lane; i < node.tokens * node.head_dim; i += LANES) {
+        let at = here(frame, i / node.head_dim, head) + i % node.head_dim;
+        let to = here(slot, i / node.head_dim, head) + i % node.head_dim;
+        ring_k[to] = bitcast<u32>(k[at]);
+        ring_v[to] = bitcast<u32>(v[at]);
     }
+}
+//!end
+//!if RING16
+fn store(lane: u32, frame: u32, slot: u32, head: u32) {
+    let words = (node.head_dim + 1u) / 2u;
+    for (var i = lane; i < node.tokens * words; i += LANES) {
+        let token = i / words;
+        let column = i % words * 2u;
+        let at = here(frame, token, head) + column;
+        // The last word of an odd row is half empty.
+        let whole = column + 1u < node.head_dim;
+        let next = select(at, at + 1u, whole);
+        let key = floats_to_halves(vec2<f32>(k[at], select(0.0, k[next], whole)));
+        let value = floats_to_halves(vec2<f32>(v[at], select(0.0, v[next], whole)));
+        let to = ((slot * node.tokens + token) * node.heads + head) * words + i % words;
+        ring_k[to] = key.x | key.y << 16u;
+        ring_v[to] = value.x | value.y << 16u;
+    }
+}
+//!end
+//!if RING8
+/// The nearest codes of four features.
+fn codes(x: vec4<f32>, inverse: f32) -> u32 {
+    let codes = vec4<u32>(vec4<i32>(round(x * inverse))) & vec4<u32>(255u);
+    return codes.x | codes.y << 8u | codes.z << 16u | codes.w << 24u;
+}
+
+fn inverse(top: f32) -> f32 {
+    return select(0.0, 127.0 / top, top > 0.0);
+}
+
+fn store(lane: u32, frame: u32, slot: u32, head: u32) {
+    let words = (node.head_dim + 3u) / 4u;
+    for (var token = lane; token < node.tokens; token += LANES) {
+        let at = here(frame, token, head);
+        var top = vec2<f32>();
+        for (var column = 0u; column < node.head_dim; column++) {
+            top = max(top, abs(vec2<f32>(k[at + column], v[at + column])));
+        }
+        let to = ((slot * node.tokens + token) * node.heads + head) * (words + 1u);
+        for (var word = 0u; word < words; word++) {
+            var key = vec4<f32>();
+            var value = vec4<f32>();
+            for (var i = 0u; i < 4u && word * 4u + i < node.head_dim; i++) {
+                key[i] = k[at + word * 4u + i];
+                value[i] = v[at + word * 4u + i];
+            }
+            ring_k[to + word] = codes(key, inverse(top.x));
+            ring_v[to + word] = codes(value, inverse(top.y));
+        }
+        ring_k[to + words] = bitcast<u32>(top.x / 127.0);
+        ring_v[to + words] = bitcast<u32>(top.y / 127.0);
+    }
+}
+//!end
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let head = group.x;
+    let frame = group.y;
     let row = node.max_history + frame;
     let slot = min(frames[row / 4u][row % 4u], node.slots - 1u);
-    var sum = 0.0;
-    for (var token = 0u; token < node.tokens; token++) {
-        let here = (frame * node.tokens + token) * node.dim + feature;
-        let there = (slot * node.tokens + token) * node.dim + feature;
-        sum += k[here];
-        ring_k[there] = k[here];
-        ring_v[there] = v[here];
+    store(lane, frame, slot, head);
+    for (var feature = lane; feature < node.head_dim; feature += LANES) {
+        var sum = 0.0;
+        for (var token = 0u; token < node.tokens; token++) {
+            sum += k[here(frame, token, head) + feature];
+        }
+        means[(slot * node.heads + head) * node.head_dim + feature] = sum / f32(node.tokens);
     }
-    means[slot * node.dim + feature] = sum / f32(node.tokens);
 }

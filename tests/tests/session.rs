@@ -2,7 +2,8 @@
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    BackendChoice, Budget, EventTime, Pump, Session, SessionError, SessionOptions, Snapshot, Start, config::Positions,
+    BackendChoice, Budget, EventTime, Kv, Pump, Session, SessionError, SessionOptions, Snapshot, Start,
+    config::Positions,
 };
 use causeway_tests::{
     naive::{Naive, Settings},
@@ -328,4 +329,26 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     let mut other = Session::new(&model, SessionOptions { window: Some(5), ..cpu(3) }).unwrap();
     assert_eq!(other.restore(&good), Err(SessionError::SnapshotOfAnother));
     assert_eq!(whole[3], scripted(&mut session, Budget::Frame));
+}
+
+/// A session with a packed ring holds less, stays close to the f32 one, and keeps its snapshots to itself.
+#[test]
+fn packed_rings_stay_close() {
+    let bytes = tiny_model_bytes();
+    let model = open(&bytes);
+    let run = |kv| {
+        let mut session = Session::new(&model, SessionOptions { kv, ..cpu(5) }).unwrap();
+        let frames = (0..12).flat_map(|_| next_frame(&mut session, Budget::Frame)).collect::<Vec<u8>>();
+        (frames, session.memory().state, session.snapshot().unwrap())
+    };
+    let (expected, state, snapshot) = run(Kv::F32);
+    for (kv, least) in [(Kv::F16, 45.0), (Kv::Q8, 35.0)] {
+        let (found, packed, _) = run(kv);
+        let squares = found.iter().zip(&expected).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>();
+        let psnr = 20.0 * (255.0 / (squares / found.len() as f64).sqrt()).log10();
+        println!("{kv}: {psnr:.1} dB, {packed} bytes of state instead of {state}");
+        assert!(packed < state && psnr >= least, "{kv}: {psnr} dB, {packed} bytes of {state}");
+        let mut other = Session::new(&model, SessionOptions { kv, ..cpu(5) }).unwrap();
+        assert_eq!(other.restore(&snapshot), Err(SessionError::SnapshotOfAnother), "{kv}");
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
     convert::{self, Steps},
     doctor,
     error::Error,
+    kv::Kv,
     output::{print, print_json},
     plan::{memory_json, memory_table},
     quantize::Weights,
@@ -52,6 +53,9 @@ pub struct WanArgs {
     /// History frames a query attends to; 0 for all
     #[arg(long, default_value_t = 0, value_name = "K")]
     route: usize,
+    /// Type of the ring of keys and values
+    #[arg(long, value_enum, default_value_t)]
+    kv: Kv,
     /// Rows of text, none of them padding
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     text: u16,
@@ -109,6 +113,7 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         window: Some(args.window),
         sink: Some(args.sink),
         route: Some(args.route),
+        kv: args.kv.into(),
         text_rows: Some(usize::from(args.text)),
         backend: if gpu { BackendChoice::Gpu(String::new()) } else { BackendChoice::Cpu },
         threads,
@@ -129,10 +134,11 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     let memory = rollout.memory();
     let machine = machine(gpu, threads);
     let heading = format!(
-        "wan-1.3b, latents {}x{}, {} tokens a frame, {dtype} weights (random); {machine}\n\n",
+        "wan-1.3b, latents {}x{}, {} tokens a frame, {dtype} weights (random), {} ring; {machine}\n\n",
         config.dit.latent.width,
         config.dit.latent.height,
-        config.dit.tokens_per_frame()
+        config.dit.tokens_per_frame(),
+        causeway_runtime::Kv::from(args.kv)
     );
     if !args.json {
         print(&(heading + &memory_table(memory) + "\n" + &share_table(&shares, rates)))?;

@@ -131,3 +131,20 @@ pub fn save(path: PathBuf, tensors: &[(&str, &Tensor)]) {
     let header = serde_json::Value::from(header).to_string();
     fs::write(path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()).unwrap();
 }
+
+/// The inputs and outputs of a rollout, and what the tiny checkpoints do not say about themselves.
+pub const TINY: &str = "--in in.safetensors --out out.safetensors --heads 2 --text-len 16";
+
+/// Inputs of a recorded rollout as a file `in.safetensors`.
+pub fn inputs(folder: &Place, all: &Tensors, case: &str) {
+    let part = |name: &str| &all[&format!("{case}.{name}")];
+    let list = [("noise", part("noise")), ("renoise", part("renoise")), ("context", part("context"))];
+    save(folder.path("in.safetensors"), &list);
+}
+
+/// Peak signal to noise ratio in dB; the peak is the largest expected value.
+pub fn psnr(found: &[f32], expected: &[f32]) -> f64 {
+    let peak = expected.iter().fold(0.0f32, |top, x| top.max(x.abs()));
+    let squares = found.iter().zip(expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+    20.0 * (f64::from(peak) / (squares / found.len() as f64).sqrt()).log10()
+}

@@ -148,6 +148,10 @@ namespace Causeway
         public IntPtr clock;
         /// <summary>Passed to `clock`.</summary>
         public void* clockUser;
+        /// <summary>`CW_KV_...`: how the ring stores keys and values.</summary>
+        public uint kv;
+        /// <summary>0.</summary>
+        public uint reserved;
     }
 
     /// <summary>What a session holds and makes.</summary>
@@ -339,7 +343,7 @@ namespace Causeway
         const string Library = "causeway";
 #endif
         /// <summary>Version of this interface. It grows by one when something is added; nothing is ever removed or changed.</summary>
-        internal const uint CW_ABI_VERSION = 2;
+        internal const uint CW_ABI_VERSION = 3;
         /// <summary>Done.</summary>
         internal const int CW_OK = 0;
         /// <summary>A frame became ready; fetch it with `cw_session_poll_frame`.</summary>
@@ -402,6 +406,12 @@ namespace Causeway
         internal const uint CW_START_EMPTY = 1;
         /// <summary>`CwSessionOptions.start`: the picture in `start_pixels`.</summary>
         internal const uint CW_START_IMAGE = 2;
+        /// <summary>`CwSessionOptions.kv`: 32-bit floats.</summary>
+        internal const uint CW_KV_F32 = 0;
+        /// <summary>`CwSessionOptions.kv`: 16-bit floats; half the memory.</summary>
+        internal const uint CW_KV_F16 = 1;
+        /// <summary>`CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.</summary>
+        internal const uint CW_KV_Q8 = 2;
         /// <summary>`CwImage.format`: bytes R, G, B, A.</summary>
         internal const uint CW_FORMAT_RGBA8 = 0;
         /// <summary>`CwImage.format`: bytes B, G, R, A.</summary>

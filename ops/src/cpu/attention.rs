@@ -5,13 +5,17 @@ use super::{
     context::Split,
     scratch::Need,
     simd::Level,
-    softmax::{Added, Attend, Source, Tile, tile_width, tile_words},
+    softmax::{Added, Attend, Source, Tile, tile_width, tile_words, unpacked_words},
 };
-use crate::op::{Attention, CrossAttention, Offsets};
+use crate::{
+    kv::Kv,
+    op::{Attention, CrossAttention, Offsets},
+};
 
-/// Scratch of a tile, and its routes as one mask of queries for each history frame.
+/// Scratch of a tile, its routes as one mask of queries for each history frame, and unpacked keys and values.
 pub(crate) fn need(op: &Attention, level: Level) -> Need {
-    Need { shared: 0, piece: op.max_history + tile_words(op.tokens, op.head_dim, level) }
+    let tile = tile_words(op.tokens, op.head_dim, level);
+    Need { shared: 0, piece: op.max_history + unpacked_words(op.kv, op.head_dim) + tile }
 }
 
 pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
@@ -37,13 +41,17 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
         let mut loan = scratch.lend();
         let (masks, scratch) = loan.as_mut_slice::<u32>().split_at_mut(op.max_history);
         let masks = &mut masks[..history];
+        let (unpacked, scratch) = scratch.split_at_mut(unpacked_words(op.kv, op.head_dim));
         fill_masks(masks, routes.map(|(routes, k)| (&routes[(row * op.heads + head) * k..], k)), queries, op.heads);
         let turns = |row: usize| &rotations[row * op.temporal_pairs * 2..][..op.temporal_pairs * 2];
-        let source = |[keys, values]: [&'a [f32]; 2], frame: usize, visible: usize, mask: u32| {
-            let from = frame * op.tokens * dim + head * op.head_dim;
+        let source = |kv: Kv, [keys, values]: [&'a [f32]; 2], frame: usize, visible: usize, mask: u32| {
+            let row = kv.row_words(op.head_dim);
+            let from = (frame * op.tokens * op.heads + head) * row;
             Source {
                 keys: &keys[from..],
                 values: &values[from..],
+                kv,
+                step: op.heads * row,
                 rows: op.tokens,
                 turn: Some((turns(op.max_history + f), turns(visible))),
                 added: None,
@@ -51,9 +59,10 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
             }
         };
         // The chunk's own frames come first, so that every query has seen a key before it meets one it does not see.
-        let own = (0..op.chunk).map(|own| source([k, v], own, op.max_history + own, u32::MAX));
+        let own = (0..op.chunk).map(|own| source(Kv::F32, [k, v], own, op.max_history + own, u32::MAX));
         let seen = masks.iter().enumerate().filter(|(_, mask)| **mask != 0);
-        let past = seen.map(|(j, mask)| source([ring_k, ring_v], (frames[j] as usize).min(op.slots - 1), j, *mask));
+        let past =
+            seen.map(|(j, mask)| source(op.kv, [ring_k, ring_v], (frames[j] as usize).min(op.slots - 1), j, *mask));
         let tile = Tile {
             q,
             y: &y,
@@ -62,6 +71,7 @@ pub(crate) fn attention<'a>(op: &Attention, cx: &Context<'a>) {
             head_dim: op.head_dim,
             dim,
             scale: inverse_root(op.head_dim),
+            unpacked: bytemuck::cast_slice_mut(unpacked),
             scratch: bytemuck::cast_slice_mut(scratch),
         };
         level.run(Attend { tile, sources: &mut own.chain(past) });
@@ -114,6 +124,7 @@ pub(crate) fn cross_attention(op: &CrossAttention, cx: &Context<'_>) {
             head_dim: op.head_dim,
             dim,
             scale: if op.scaled { inverse_root(op.head_dim) } else { 1.0 },
+            unpacked: &mut [],
             scratch: loan.as_mut_slice(),
         };
         let (keys, values) = (&k[from..], &v[from..]);
@@ -124,7 +135,8 @@ pub(crate) fn cross_attention(op: &CrossAttention, cx: &Context<'_>) {
             }
             None => None,
         };
-        let source = Source { keys, values, rows: op.context, turn: None, added, mask: u32::MAX };
+        let (kv, step) = (Kv::F32, dim);
+        let source = Source { keys, values, kv, step, rows: op.context, turn: None, added, mask: u32::MAX };
         level.run(Attend { tile, sources: &mut core::iter::once(source) });
     });
 }

@@ -1,33 +1,32 @@
-//! Committing a chunk's keys and values to the ring.
+//! Committing a chunk's keys and values to the ring. A piece of work is one head of one frame.
 
 use super::{Context, context::Split};
 use crate::op::Commit;
-
-/// Features that one piece of work copies and averages.
-const FEATURES: usize = 64;
 
 pub(crate) fn commit(op: &Commit, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (k, v, frames) = unsafe { (cx.read::<f32>(op.k), cx.read::<f32>(op.v), cx.read::<u32>(op.frames)) };
     // SAFETY: declared accesses.
-    let [ring_k, ring_v, means] = [op.ring_k, op.ring_v, op.means].map(|id| Split::new(unsafe { cx.write::<f32>(id) }));
-    let pieces = op.dim.div_ceil(FEATURES);
+    let [ring_k, ring_v] = [op.ring_k, op.ring_v].map(|id| Split::new(unsafe { cx.write::<u32>(id) }));
+    // SAFETY: declared access.
+    let means = Split::new(unsafe { cx.write::<f32>(op.means) });
+    let (dim, words) = (op.dim(), op.kv.row_words(op.head_dim));
+    // One frame after the other: two of them may share a slot in a table that is wrong.
     for f in 0..op.chunk {
         let slot = (frames[op.max_history + f] as usize).min(op.slots - 1);
-        cx.for_each(pieces, op.tokens * op.dim, |piece| {
-            let first = piece * FEATURES;
-            let n = FEATURES.min(op.dim - first);
-            // SAFETY: features are split between pieces.
-            let mean = unsafe { means.part(slot * op.dim + first, n) };
+        cx.for_each(op.heads, 2 * op.tokens * dim, |head| {
+            // SAFETY: heads are split between pieces.
+            let mean = unsafe { means.part(slot * dim + head * op.head_dim, op.head_dim) };
             mean.fill(0.0);
             for token in 0..op.tokens {
-                let (from, to) =
-                    ((f * op.tokens + token) * op.dim + first, (slot * op.tokens + token) * op.dim + first);
+                let from = (f * op.tokens + token) * dim + head * op.head_dim;
+                let to = ((slot * op.tokens + token) * op.heads + head) * words;
+                let key = &k[from..from + op.head_dim];
                 // SAFETY: as above.
-                let (key, value) = unsafe { (ring_k.part(to, n), ring_v.part(to, n)) };
-                key.copy_from_slice(&k[from..from + n]);
-                value.copy_from_slice(&v[from..from + n]);
-                mean.iter_mut().zip(&*key).for_each(|(mean, key)| *mean += key);
+                let (stored_key, stored_value) = unsafe { (ring_k.part(to, words), ring_v.part(to, words)) };
+                op.kv.pack(key, stored_key);
+                op.kv.pack(&v[from..from + op.head_dim], stored_value);
+                mean.iter_mut().zip(key).for_each(|(mean, key)| *mean += key);
             }
             mean.iter_mut().for_each(|mean| *mean /= op.tokens as f32);
         });

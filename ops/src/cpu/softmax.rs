@@ -14,6 +14,7 @@ use super::{
     single::{Rows, Single},
     tile::{self, Finish, Left, Right, VECTORS},
 };
+use crate::kv::Kv;
 
 /// Keys whose scores are held at a time.
 const KEYS: usize = 128;
@@ -38,6 +39,11 @@ pub(crate) fn tile_words(queries: usize, head_dim: usize, level: Level) -> usize
     width * (2 * head_dim + padded + KEYS) + 2 * padded + if padded == head_dim { 0 } else { KEYS * padded }
 }
 
+/// Words for as many unpacked keys and values of a ring as are taken at a time; none where the ring can be read as it is.
+pub(crate) fn unpacked_words(kv: Kv, head_dim: usize) -> usize {
+    if kv == Kv::F32 { 0 } else { 2 * KEYS * head_dim }
+}
+
 /// Queries of a tile, and where their outputs go.
 pub(crate) struct Tile<'a> {
     /// All queries.
@@ -52,15 +58,21 @@ pub(crate) struct Tile<'a> {
     pub(crate) dim: usize,
     /// Multiplies scores.
     pub(crate) scale: f32,
+    /// [`unpacked_words`] words.
+    pub(crate) unpacked: &'a mut [f32],
     /// [`tile_words`] words.
     pub(crate) scratch: &'a mut [f32],
 }
 
 /// Keys and values that a tile attends to.
+#[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// From the head's first feature of the first key on; rows are `dim` apart.
+    /// From the head's first word of the first key on; rows are `step` words apart.
     pub(crate) keys: &'a [f32],
     pub(crate) values: &'a [f32],
+    /// What these words hold.
+    pub(crate) kv: Kv,
+    pub(crate) step: usize,
     pub(crate) rows: usize,
     /// Rotations (cos, sin) of the queries' and of the keys' frame.
     pub(crate) turn: Option<(&'a [f32], &'a [f32])>,
@@ -100,19 +112,43 @@ impl Kernel for Attend<'_, '_> {
 impl Attend<'_, '_> {
     #[inline(always)]
     fn attend<S: Simd, const V: usize>(self, s: S) {
-        let mut state = State::<S, V>::new(s, self.tile);
+        let mut tile = self.tile;
+        let unpacked = core::mem::take(&mut tile.unpacked);
+        let d = tile.head_dim;
+        let mut state = State::<S, V>::new(s, tile);
         for source in self.sources {
-            // Numbers are added to whole tiles only.
-            if source.added.is_none() && source.mask.count_ones() as usize * FEW <= V * S::LANES {
-                state.absorb_singly(source);
-                continue;
+            let most = if source.kv == Kv::F32 { source.rows.max(1) } else { KEYS };
+            for first in (0..source.rows).step_by(most) {
+                let source = if source.kv == Kv::F32 { source } else { source.unpack(first, d, unpacked) };
+                // Numbers are added to whole tiles only.
+                if source.added.is_none() && source.mask.count_ones() as usize * FEW <= V * S::LANES {
+                    state.absorb_singly(source);
+                    continue;
+                }
+                if let Some((own, key)) = source.turn {
+                    state.turn(own, key);
+                }
+                state.absorb(source);
             }
-            if let Some((own, key)) = source.turn {
-                state.turn(own, key);
-            }
-            state.absorb(source);
         }
         state.finish();
+    }
+}
+
+impl Source<'_> {
+    /// Up to `KEYS` rows from row `first` on, with nothing added, as plain numbers in `out`.
+    #[inline(always)]
+    fn unpack<'a>(&'a self, first: usize, head_dim: usize, out: &'a mut [f32]) -> Source<'a> {
+        let rows = KEYS.min(self.rows - first);
+        let (keys, values) = out.split_at_mut(KEYS * head_dim);
+        let words = self.kv.row_words(head_dim);
+        for (from, to) in [(self.keys, &mut *keys), (self.values, &mut *values)] {
+            for (row, out) in to.chunks_exact_mut(head_dim).enumerate().take(rows) {
+                let row = &from[(first + row) * self.step..][..words];
+                self.kv.unpack(bytemuck::cast_slice(row), out);
+            }
+        }
+        Source { keys, values, kv: Kv::F32, step: head_dim, rows, ..*self }
     }
 }
 
@@ -195,7 +231,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
     /// Takes a source into the softmax.
     #[inline(always)]
     fn absorb(&mut self, source: Source<'_>) {
-        let (s, dim, d, width) = (self.s, self.dim, self.head_dim, V * S::LANES);
+        let (s, dim, d, width) = (self.s, source.step, self.head_dim, V * S::LANES);
         let padded = d.next_multiple_of(S::LANES);
         let unseen = self.unseen(source.mask);
         for first in (0..source.rows).step_by(KEYS) {
@@ -251,7 +287,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
                 *turn = [(ck * co + sk * so) * scale, (ck * so - sk * co) * scale];
             }
         }
-        let rows = Rows { keys: source.keys, values: source.values, rows: source.rows, dim: self.dim, head_dim: d };
+        let rows = Rows { keys: source.keys, values: source.values, rows: source.rows, dim: source.step, head_dim: d };
         let mut left = source.mask;
         while left != 0 {
             let query = left.trailing_zeros() as usize;

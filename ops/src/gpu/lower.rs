@@ -5,6 +5,7 @@ use causeway_shaders::{self as shaders, Kernel};
 use super::{arena::MOST_FRAMES, weights::GpuWeight};
 use crate::{
     backend::BackendError,
+    kv::Kv,
     op::{
         Activate, Activation, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope,
         Route, Scale,
@@ -360,7 +361,11 @@ fn inverse_root(head_dim: usize) -> f32 {
 const QUERIES: usize = 16;
 
 fn attention(op: &Attention) -> Result<Job, BackendError> {
-    let kernels = [&shaders::ATTENTION_32, &shaders::ATTENTION_64, &shaders::ATTENTION_128];
+    let kernels = match op.kv {
+        Kv::F32 => [&shaders::ATTENTION_32, &shaders::ATTENTION_64, &shaders::ATTENTION_128],
+        Kv::F16 => [&shaders::ATTENTION_32_F16, &shaders::ATTENTION_64_F16, &shaders::ATTENTION_128_F16],
+        Kv::Q8 => [&shaders::ATTENTION_32_Q8, &shaders::ATTENTION_64_Q8, &shaders::ATTENTION_128_Q8],
+    };
     let kernel = fit_head("attention", kernels, op.head_dim)?;
     fit_frames("attention", op.max_history + op.chunk)?;
     let job = Job::new(kernel, [op.rows().div_ceil(QUERIES), op.heads, 1])
@@ -434,8 +439,12 @@ fn route(op: &Route) -> Result<Job, BackendError> {
 
 fn commit(op: &Commit) -> Result<Job, BackendError> {
     fit_frames("commit", op.max_history + op.chunk)?;
-    let width = shaders::COMMIT.workgroup_size[0] as usize;
-    Ok(Job::new(&shaders::COMMIT, [op.dim.div_ceil(width), op.chunk, 1])
+    let kernel = match op.kv {
+        Kv::F32 => &shaders::COMMIT,
+        Kv::F16 => &shaders::COMMIT_F16,
+        Kv::Q8 => &shaders::COMMIT_Q8,
+    };
+    Ok(Job::new(kernel, [op.heads, op.chunk, 1])
         .buffer("k", op.k)
         .buffer("v", op.v)
         .buffer("frames", op.frames)
@@ -443,7 +452,8 @@ fn commit(op: &Commit) -> Result<Job, BackendError> {
         .buffer("ring_v", op.ring_v)
         .buffer("means", op.means)
         .set("tokens", op.tokens)
-        .set("dim", op.dim)
+        .set("heads", op.heads)
+        .set("head_dim", op.head_dim)
         .set("slots", op.slots)
         .set("max_history", op.max_history))
 }

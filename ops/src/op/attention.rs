@@ -1,7 +1,10 @@
 //! Self-attention of a chunk over the visible history in the ring and over itself, with one softmax.
 
 use super::{Access, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::{
+    kv::Kv,
+    plan::{BufferId, Cost, PlanError},
+};
 
 /// Attention of the chunk's queries over ring slots and the chunk's own keys.
 ///
@@ -17,10 +20,12 @@ pub struct Attention {
     pub k: BufferId,
     /// The chunk's own values [chunk * tokens, dim].
     pub v: BufferId,
-    /// Ring of keys [slots, tokens, dim].
+    /// Ring of keys [slots, tokens, heads], rows of type `kv`.
     pub ring_k: BufferId,
-    /// Ring of values [slots, tokens, dim].
+    /// Ring of values, as that of keys.
     pub ring_v: BufferId,
+    /// How the ring stores a row. The chunk's own keys and values are f32.
+    pub kv: Kv,
     /// Frame table u32 [max_history + chunk].
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, temporal_pairs, 2].
@@ -84,7 +89,7 @@ impl Operator for Attention {
             check.buffer(id, rows * dim)?;
         }
         for id in [self.ring_k, self.ring_v] {
-            check.buffer(id, self.slots * self.tokens * dim)?;
+            check.buffer(id, self.slots * self.tokens * self.heads * self.kv.row_words(self.head_dim))?;
         }
         check.buffer(self.frames, self.max_history + self.chunk)?;
         check.buffer(self.rotations, (self.max_history + self.chunk) * self.temporal_pairs * 2)?;
@@ -96,11 +101,11 @@ impl Operator for Attention {
     }
 
     fn cost(&self) -> Cost {
-        let visible = self.routes.map_or(self.max_history, |(_, k)| k) + self.chunk;
-        let keys = visible * self.tokens;
+        let past = self.routes.map_or(self.max_history, |(_, k)| k) * self.tokens;
+        let keys = past + self.rows();
         Cost {
             flops: 4 * (self.rows() * keys * self.dim()) as u64,
-            bytes: 4 * (2 * (self.rows() + keys) * self.dim()) as u64,
+            bytes: 8 * (2 * self.rows() * self.dim() + past * self.heads * self.kv.row_words(self.head_dim)) as u64,
             weights: 0,
         }
     }

@@ -1,7 +1,10 @@
 //! Commits a chunk's clean keys and values to the ring, with each frame's key mean.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::{
+    kv::Kv,
+    plan::{BufferId, Cost, PlanError},
+};
 
 /// Copies own frame f to ring slot `frames[max_history + f]` and stores mean(keys) there. Only the clean-context pass runs it
 /// (design.md, idea 4). The slot is not yet visible, so an aborted commit leaves no trace.
@@ -13,22 +16,33 @@ pub struct Commit {
     pub v: BufferId,
     /// Frame table u32 [max_history + chunk].
     pub frames: BufferId,
-    /// Ring of keys [slots, tokens, dim].
+    /// Ring of keys [slots, tokens, heads], rows of type `kv`.
     pub ring_k: BufferId,
-    /// Ring of values [slots, tokens, dim].
+    /// Ring of values, as that of keys.
     pub ring_v: BufferId,
-    /// Key means [slots, dim].
+    /// How the ring stores a row.
+    pub kv: Kv,
+    /// Key means [slots, dim], of the keys as they came.
     pub means: BufferId,
     /// Frames of the chunk.
     pub chunk: usize,
     /// Tokens a frame.
     pub tokens: usize,
-    /// Features.
-    pub dim: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Features a head.
+    pub head_dim: usize,
     /// Slots of the ring.
     pub slots: usize,
     /// Rows of history before the chunk's rows in the frame table.
     pub max_history: usize,
+}
+
+impl Commit {
+    /// Features of a token.
+    pub fn dim(&self) -> usize {
+        self.heads * self.head_dim
+    }
 }
 
 impl Operator for Commit {
@@ -46,20 +60,21 @@ impl Operator for Commit {
     }
 
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
-        let row = self.tokens * self.dim;
-        check.rule(self.chunk * row > 0, "chunk, tokens and dim must be positive")?;
+        let row = self.tokens * self.dim();
+        check.rule(self.chunk * row > 0, "chunk, tokens, heads and head_dim must be positive")?;
         check.rule(self.slots >= self.max_history + self.chunk, "the ring has no free slots for the chunk")?;
         check.buffer(self.k, self.chunk * row)?;
         check.buffer(self.v, self.chunk * row)?;
         check.buffer(self.frames, self.max_history + self.chunk)?;
-        check.buffer(self.ring_k, self.slots * row)?;
-        check.buffer(self.ring_v, self.slots * row)?;
-        check.buffer(self.means, self.slots * self.dim)
+        let stored = self.tokens * self.heads * self.kv.row_words(self.head_dim);
+        check.buffer(self.ring_k, self.slots * stored)?;
+        check.buffer(self.ring_v, self.slots * stored)?;
+        check.buffer(self.means, self.slots * self.dim())
     }
 
     fn cost(&self) -> Cost {
-        let elements = self.chunk * self.tokens * self.dim;
-        streamed(elements, 4 * elements)
+        let rows = self.chunk * self.tokens * self.heads;
+        streamed(rows * self.head_dim, 2 * rows * (self.head_dim + self.kv.row_words(self.head_dim)))
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {

@@ -1,12 +1,13 @@
 //! A plain f64 interpreter of plans: each operator exactly as its documentation defines it, and nothing else.
 
 use causeway_ops::{
-    Op, Params, Plan,
+    Kv, Op, Params, Plan,
     op::*,
     philox,
     plan::{BufferId, BufferKind, Element, WeightId},
     quant::{BLOCK, WeightSource},
 };
+use half::f16;
 
 /// A buffer's contents.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,14 +124,16 @@ impl<'a> Machine<'a> {
                     let own = op.max_history + row / op.tokens;
                     let q = turn(q, self.f(op.rotations), op.temporal_pairs, own, j);
                     for token in 0..op.tokens {
-                        let (k, v, frame) = if j < op.max_history {
-                            (self.f(op.ring_k), self.f(op.ring_v), self.u(op.frames)[j] as usize)
+                        let (k, v) = if j < op.max_history {
+                            let slot = self.u(op.frames)[j] as usize;
+                            let row = (slot * op.tokens + token) * op.heads + head;
+                            [op.ring_k, op.ring_v].map(|ring| self.ring_row(ring, op.kv, row, op.head_dim)).into()
                         } else {
-                            (self.f(op.k), self.f(op.v), j - op.max_history)
+                            let at = ((j - op.max_history) * op.tokens + token) * dim + head * op.head_dim;
+                            [op.k, op.v].map(|id| self.f(id)[at..at + op.head_dim].to_vec()).into()
                         };
-                        let at = (frame * op.tokens + token) * dim + head * op.head_dim;
-                        scores.push(dot(&q, &k[at..]) / (op.head_dim as f64).sqrt());
-                        values.push(&v[at..at + op.head_dim]);
+                        scores.push(dot(&q, &k) / (op.head_dim as f64).sqrt());
+                        values.push(v);
                     }
                 }
                 mix(&scores, &values, &mut y[at..at + op.head_dim]);
@@ -139,20 +142,33 @@ impl<'a> Machine<'a> {
         self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
     }
 
+    /// Row `row` (a head of a token) of a ring.
+    fn ring_row(&self, ring: BufferId, kv: Kv, row: usize, head_dim: usize) -> Vec<f64> {
+        match kv {
+            Kv::F32 => self.f(ring)[row * head_dim..][..head_dim].to_vec(),
+            _ => stored(&self.u(ring)[row * kv.row_words(head_dim)..], kv, head_dim),
+        }
+    }
+
     fn commit(&mut self, op: &Commit) {
         for f in 0..op.chunk {
             let slot = self.u(op.frames)[op.max_history + f] as usize;
-            for c in 0..op.dim {
-                let mut mean = 0.0;
-                for token in 0..op.tokens {
-                    let from = (f * op.tokens + token) * op.dim + c;
-                    let to = (slot * op.tokens + token) * op.dim + c;
-                    let (k, v) = (self.f(op.k)[from], self.f(op.v)[from]);
-                    self.f_mut(op.ring_k)[to] = k;
-                    self.f_mut(op.ring_v)[to] = v;
-                    mean += k / op.tokens as f64;
+            let dim = op.dim();
+            for c in 0..dim {
+                let key = |token| self.f(op.k)[(f * op.tokens + token) * dim + c] / op.tokens as f64;
+                let mean = (0..op.tokens).map(key).sum();
+                self.f_mut(op.means)[slot * dim + c] = mean;
+            }
+            for row in 0..op.tokens * op.heads {
+                let (from, to) = (f * op.tokens * op.heads + row, slot * op.tokens * op.heads + row);
+                for (id, ring) in [(op.k, op.ring_k), (op.v, op.ring_v)] {
+                    let values = self.f(id)[from * op.head_dim..][..op.head_dim].to_vec();
+                    let words = op.kv.row_words(op.head_dim);
+                    match &mut self.buffers[ring.0 as usize] {
+                        Data::F(data) => data[to * words..][..words].copy_from_slice(&values),
+                        Data::U(data) => data[to * words..][..words].copy_from_slice(&packed(&values, op.kv)),
+                    }
                 }
-                self.f_mut(op.means)[slot * op.dim + c] = mean;
             }
         }
     }
@@ -443,13 +459,43 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// A row of a ring as words.
+pub fn packed(values: &[f64], kv: Kv) -> Vec<u32> {
+    match kv {
+        Kv::F32 => values.iter().map(|&x| (x as f32).to_bits()).collect(),
+        Kv::F16 => {
+            let half = |x: Option<&f64>| u32::from(f16::from_f64(x.copied().unwrap_or(0.0)).to_bits());
+            values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect()
+        }
+        Kv::Q8 => {
+            let top = values.iter().fold(0.0f64, |top, x| top.max(x.abs()));
+            let code = |x: &f64| if top > 0.0 { (x * 127.0 / top).round_ties_even() as i8 as u8 } else { 0 };
+            let word = |four: &[f64]| four.iter().rev().fold(0, |word, x| word << 8 | u32::from(code(x)));
+            values.chunks(4).map(word).chain([(top as f32 / 127.0).to_bits()]).collect()
+        }
+    }
+}
+
+/// What the words of a row stand for.
+pub fn stored(words: &[u32], kv: Kv, head_dim: usize) -> Vec<f64> {
+    let value = |i: usize| match kv {
+        Kv::F32 => f64::from(f32::from_bits(words[i])),
+        Kv::F16 => f64::from(f16::from_bits((words[i / 2] >> (i % 2 * 16)) as u16)),
+        Kv::Q8 => {
+            let scale = f32::from_bits(words[kv.row_words(head_dim) - 1]);
+            f64::from((words[i / 4] >> (i % 4 * 8)) as i8) * f64::from(scale)
+        }
+    };
+    (0..head_dim).map(value).collect()
+}
+
 /// Softmax of `scores`, then the mean of `values` weighted by it.
-fn mix(scores: &[f64], values: &[&[f64]], y: &mut [f64]) {
+fn mix(scores: &[f64], values: &[impl AsRef<[f64]>], y: &mut [f64]) {
     let top = scores.iter().copied().fold(f64::MIN, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
     let sum: f64 = weights.iter().sum();
     for (c, y) in y.iter_mut().enumerate() {
-        *y = weights.iter().zip(values).map(|(weight, value)| weight * value[c]).sum::<f64>() / sum;
+        *y = weights.iter().zip(values).map(|(weight, value)| weight * value.as_ref()[c]).sum::<f64>() / sum;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rows of the table.
 
 use causeway_ops::{
-    Params,
+    Kv, Params,
     op::*,
     plan::{BufferId, WeightRole},
     quant::DType,
@@ -215,10 +215,11 @@ struct Window {
     max_history: usize,
     history: usize,
     route: usize,
+    kv: Kv,
 }
 
 fn attention_case(m: &mut Maker, w: Window) {
-    let Window { chunk, tokens, heads, head_dim, pairs, slots, max_history, history, route } = w;
+    let Window { chunk, tokens, heads, head_dim, pairs, slots, max_history, history, route, kv } = w;
     let (rows, dim) = (chunk * tokens, heads * head_dim);
     let (frames, rotations, params) = window(m, [chunk, slots, max_history, history, pairs]);
     let mut table = Vec::new();
@@ -235,8 +236,9 @@ fn attention_case(m: &mut Maker, w: Window) {
         q: m.random("q", rows * dim, 3.0),
         k: m.random("k", rows * dim, 1.5),
         v: m.random("v", rows * dim, 1.0),
-        ring_k: m.random("ring_k", slots * tokens * dim, 1.5),
-        ring_v: m.random("ring_v", slots * tokens * dim, 1.0),
+        ring_k: m.ring("ring_k", kv, slots * tokens * heads, head_dim, 1.5),
+        ring_v: m.ring("ring_v", kv, slots * tokens * heads, head_dim, 1.0),
+        kv,
         frames,
         rotations,
         routes: (route > 0).then(|| (m.integers("routes", table), route)),
@@ -263,6 +265,7 @@ fn attention(m: &mut Maker) {
         max_history: 6,
         history: 6,
         route: 0,
+        kv: Kv::F32,
     };
     for history in [0, 1, 5, 6] {
         attention_case(m, Window { history, ..base });
@@ -283,6 +286,19 @@ fn attention(m: &mut Maker) {
     // More keys a frame than one tile of keys, and enough work to be spread over threads.
     attention_case(m, Window { tokens: 150, slots: 3, max_history: 2, history: 2, ..base });
     attention_case(m, Window { tokens: 64, slots: 9, max_history: 8, history: 8, route: 2, ..base });
+    for kv in [Kv::F16, Kv::Q8] {
+        attention_case(m, Window { kv, ..base });
+        for route in [0, 2] {
+            let odd = Window { chunk: 3, slots: 9, tokens: 7, heads: 3, pairs: 2, route, kv, ..base };
+            attention_case(m, Window { head_dim: 6, ..odd });
+            attention_case(m, Window { head_dim: 10, ..odd });
+            // Several runs of keys a frame, and routes that few queries share.
+            attention_case(m, Window { tokens: 150, slots: 3, max_history: 2, history: 2, route, kv, ..base });
+            let few = Window { tokens: 37, slots: 22, max_history: 20, history: 19, route, kv, ..base };
+            attention_case(m, Window { head_dim: 64, ..few });
+            attention_case(m, Window { head_dim: 128, heads: 1, pairs: 22, ..few });
+        }
+    }
 }
 
 fn routes(m: &mut Maker) {
@@ -379,18 +395,24 @@ fn cross_attention(m: &mut Maker) {
 }
 
 fn commit(m: &mut Maker) {
-    for [chunk, tokens, dim, slots, max_history] in [[1, 16, 48, 4, 3], [3, 5, 7, 9, 6], [2, 1, 1, 2, 0]] {
+    let sizes = [[1, 16, 2, 24, 4, 3], [3, 5, 1, 7, 9, 6], [2, 1, 1, 1, 2, 0], [2, 70, 3, 128, 5, 3]];
+    for ([chunk, tokens, heads, head_dim, slots, max_history], kv) in
+        sizes.into_iter().flat_map(|size| Kv::ALL.map(|kv| (size, kv)))
+    {
+        let (dim, rows) = (heads * head_dim, slots * tokens * heads);
         let (frames, _, params) = window(m, [chunk, slots, max_history, max_history, 1]);
         let op = Commit {
             k: m.random("k", chunk * tokens * dim, 1.0),
             v: m.random("v", chunk * tokens * dim, 1.0),
             frames,
-            ring_k: m.random("ring_k", slots * tokens * dim, 1.0),
-            ring_v: m.random("ring_v", slots * tokens * dim, 1.0),
+            ring_k: m.ring("ring_k", kv, rows, head_dim, 1.0),
+            ring_v: m.ring("ring_v", kv, rows, head_dim, 1.0),
+            kv,
             means: m.random("means", slots * dim, 1.0),
             chunk,
             tokens,
-            dim,
+            heads,
+            head_dim,
             slots,
             max_history,
         };
@@ -555,6 +577,7 @@ fn by_size(m: &mut Maker) {
             max_history: 4,
             history: 3,
             route: 2,
+            kv: Kv::F32,
         },
     );
 }

@@ -1,9 +1,9 @@
 //! The causal Wan 2.1 block (spec 1.4) at any size, with the action embedding of small worlds.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use causeway_ops::{
-    BufferId, PlanBuilder,
+    BufferId, Kv, PlanBuilder,
     op::{
         Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Modulation, Offsets,
         Patchify, RmsNormRope, Route, Scale, Timestep, Unpatchify,
@@ -23,12 +23,33 @@ struct Layer {
     cross_v: BufferId,
 }
 
+/// What a stream keeps of its past, and what of it a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Latent frames attention sees, including the chunk.
+    pub window: usize,
+    /// History frames kept a query; 0 for all.
+    pub route: usize,
+    /// Of these, oldest visible frames that are always kept.
+    pub route_sink: usize,
+    /// Newest frames that are always kept.
+    pub route_recent: usize,
+    /// How the ring stores keys and values.
+    pub kv: Kv,
+}
+
+impl Past {
+    /// An f32 ring; routes keep the newest frame.
+    pub fn new(window: usize, route: usize) -> Self {
+        Self { window, route, route_sink: 0, route_recent: 1, kv: Kv::F32 }
+    }
+}
+
 /// Buffers of one DiT stream, shared by the passes it emits.
 pub struct Dit<'a> {
     config: &'a DitConfig,
-    slots: usize,
+    past: Past,
     max_history: usize,
-    route: usize,
     layers: Vec<Layer>,
     grid: BufferId,
     /// Frame table u32 [max_history + chunk]: ring slots of the visible frames, then those the chunk will be committed to.
@@ -74,16 +95,18 @@ enum Purpose {
 }
 
 impl<'a> Dit<'a> {
-    /// Declares the stream's state: a ring of `max_history` visible frames and room for the chunk in flight; `route` frames
-    /// kept a query, 0 for all; `text_rows` rows of text, where the model reads text.
-    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, max_history: usize, route: usize, text_rows: usize) -> Self {
-        let slots = max_history + config.chunk;
-        let row = config.tokens_per_frame() * config.dim;
+    /// Declares the stream's state: a ring of `past.window` frames, at least a chunk, and `text_rows` rows of text, where the model
+    /// reads text.
+    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, past: Past, text_rows: usize) -> Self {
+        let (slots, max_history) = (past.window, past.window - config.chunk);
+        let row = config.tokens_per_frame() * config.heads * past.kv.row_words(config.head_dim());
+        let element = if past.kv == Kv::F32 { Element::F32 } else { Element::U32 };
+        let ring = |b: &mut PlanBuilder, name: String| b.buffer(name, element, slots * row, BufferKind::State);
         let context = if config.text.is_some() { text_rows } else { config.event_tokens } * config.dim;
         let layers = (0..config.layers)
             .map(|n| Layer {
-                ring_k: b.state(format!("ring_k.{n}"), slots * row),
-                ring_v: b.state(format!("ring_v.{n}"), slots * row),
+                ring_k: ring(b, format!("ring_k.{n}")),
+                ring_v: ring(b, format!("ring_v.{n}")),
                 means: b.state(format!("means.{n}"), slots * config.dim),
                 cross_k: b.state(format!("cross_k.{n}"), context),
                 cross_v: b.state(format!("cross_v.{n}"), context),
@@ -105,10 +128,9 @@ impl<'a> Dit<'a> {
         };
         Self {
             layers,
-            slots,
-            max_history,
             // Keeping every frame is the same as dense attention, which is cheaper to run.
-            route: if route >= max_history { 0 } else { route },
+            past: Past { route: if past.route >= max_history { 0 } else { past.route }, ..past },
+            max_history,
             grid: b.constant("rope_grid", spatial_rotations(config)),
             frames: b.buffer("frames", Element::U32, visible, BufferKind::Input),
             rotations: b.buffer("rotations", Element::F32, visible * config.rope_dims()[0], BufferKind::Input),
@@ -275,8 +297,10 @@ impl<'a> Dit<'a> {
             means: layer.means,
             chunk: frames,
             tokens: self.config.tokens_per_frame(),
-            dim: self.config.dim,
-            slots: self.slots,
+            kv: self.past.kv,
+            heads: self.config.heads,
+            head_dim: self.config.head_dim(),
+            slots: self.past.window,
             max_history: self.max_history,
         });
     }
@@ -291,26 +315,26 @@ impl<'a> Dit<'a> {
         let (tokens, heads, head_dim) = (c.tokens_per_frame(), c.heads, c.head_dim());
         let temporal_pairs = c.rope_dims()[0] / 2;
         let rows = self.rows(frames);
-        let routes = (self.route > 0).then(|| {
-            let routes = b.buffer("routes", Element::U32, rows * heads * self.route, BufferKind::Scratch);
+        let routes = (self.past.route > 0).then(|| {
+            let routes = b.buffer("routes", Element::U32, rows * heads * self.past.route, BufferKind::Scratch);
             b.push(Route {
                 q,
                 means: layer.means,
                 frames: self.frames,
                 rotations: self.rotations,
                 routes,
-                k: self.route,
-                force_sink: 0,
-                force_recent: 1,
+                k: self.past.route,
+                force_sink: self.past.route_sink,
+                force_recent: self.past.route_recent,
                 chunk: frames,
                 tokens,
                 heads,
                 head_dim,
                 temporal_pairs,
-                slots: self.slots,
+                slots: self.past.window,
                 max_history: self.max_history,
             });
-            (routes, self.route)
+            (routes, self.past.route)
         });
         let y = b.scratch("attended", rows * c.dim);
         b.push(Attention {
@@ -319,6 +343,7 @@ impl<'a> Dit<'a> {
             v,
             ring_k: layer.ring_k,
             ring_v: layer.ring_v,
+            kv: self.past.kv,
             frames: self.frames,
             rotations: self.rotations,
             routes,
@@ -328,7 +353,7 @@ impl<'a> Dit<'a> {
             heads,
             head_dim,
             temporal_pairs,
-            slots: self.slots,
+            slots: self.past.window,
             max_history: self.max_history,
         });
         y

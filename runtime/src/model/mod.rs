@@ -12,7 +12,7 @@ mod world;
 pub(crate) use decoder::weights as decoder_weights;
 pub use decoder::{DecoderPass, DecoderPlan};
 pub(crate) use dit::rotations;
-pub use dit::{Condition, Dit};
+pub use dit::{Condition, Dit, Past};
 pub use encoder::EncoderPlan;
 pub use maps::Map;
 pub use taehv::Taehv;

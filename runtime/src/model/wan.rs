@@ -9,7 +9,7 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{Condition, Dit, ModelError};
+use super::{Condition, Dit, ModelError, Past};
 use crate::config::DitConfig;
 
 /// Sizes of a stream that the plan depends on.
@@ -17,10 +17,8 @@ use crate::config::DitConfig;
 pub struct WanShape {
     /// Frames of the first chunk, at most `dit.chunk`.
     pub first: usize,
-    /// Latent frames attention sees, including the chunk.
-    pub window: usize,
-    /// History frames kept a query; 0 for all.
-    pub route: usize,
+    /// What the stream keeps of its past.
+    pub past: Past,
     /// Rows of text, the one that stands for padding included.
     pub text_rows: usize,
 }
@@ -68,13 +66,13 @@ impl WanPlan {
     /// [`ModelError`] where the model reads no text or the window does not hold a chunk.
     pub fn new(config: &DitConfig, shape: WanShape) -> Result<Self, ModelError> {
         let (chunk, len) = (config.chunk, config.latent_len());
-        if shape.window < chunk || !(1..=chunk).contains(&shape.first) || shape.text_rows == 0 {
+        if shape.past.window < chunk || !(1..=chunk).contains(&shape.first) || shape.text_rows == 0 {
             return Err(ModelError::Unsupported(format!("chunks of {chunk} frames with {shape:?}")));
         }
         let mut b = PlanBuilder::new();
         let latents = b.buffer("latents", Element::F32, chunk * len, BufferKind::Input);
         let out = b.buffer("flow_out", Element::F32, chunk * len, BufferKind::Output);
-        let dit = Dit::new(&mut b, config, shape.window - chunk, shape.route, shape.text_rows);
+        let dit = Dit::new(&mut b, config, shape.past, shape.text_rows);
         let Condition::Text { text, offsets, sinusoids, .. } = dit.condition else {
             return Err(ModelError::Unsupported("a model that reads no text; see Session".into()));
         };

@@ -8,7 +8,7 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{Condition, Dit, ModelError, Taehv, maps::Map};
+use super::{Condition, Dit, ModelError, Past, Taehv, maps::Map};
 use crate::config::ModelConfig;
 
 /// The passes of a world, in the order a session runs them.
@@ -54,12 +54,11 @@ pub struct WorldPlan {
 }
 
 impl WorldPlan {
-    /// Emits the plan of `config` for a window of `window` latent frames (including the chunk) and a route of `route` history
-    /// frames a query (0: all).
+    /// Emits the plan of `config`.
     ///
     /// # Errors
     /// [`ModelError`] where the configuration asks for what this build cannot run.
-    pub fn new(config: &ModelConfig, window: usize, route: usize) -> Result<Self, ModelError> {
+    pub fn new(config: &ModelConfig, past: Past) -> Result<Self, ModelError> {
         let mut b = PlanBuilder::new();
         let dit_config = &config.dit;
         let chunk = dit_config.chunk;
@@ -70,7 +69,7 @@ impl WorldPlan {
             )));
         }
         let latents = b.state("latents", chunk * len);
-        let dit = Dit::new(&mut b, dit_config, window - chunk, route, 0);
+        let dit = Dit::new(&mut b, dit_config, past, 0);
         let Condition::World { actions, events } = dit.condition else {
             return Err(ModelError::Unsupported("a text-to-video model has no actions and events; see Rollout".into()));
         };

@@ -33,7 +33,7 @@ impl Session {
             return Err(ModelError::Unsupported(what).into());
         }
         let settled = options.settle(config)?;
-        let mut world = WorldPlan::new(config, settled.ring.window, settled.route)?;
+        let mut world = WorldPlan::new(config, settled.past)?;
         let plan = core::mem::take(&mut world.plan);
         let opening = opening(model, &options.start, settled.event)?;
         let (width, height) = config.picture();
@@ -86,7 +86,7 @@ impl Session {
     pub fn need(model: &Model<'_>, options: &SessionOptions) -> Result<Memory, SessionError> {
         let config = model.config();
         let settled = options.settle(config)?;
-        let plan = WorldPlan::new(config, settled.ring.window, settled.route)?.plan;
+        let plan = WorldPlan::new(config, settled.past)?.plan;
         let (width, height) = config.picture();
         let dit = &config.dit;
         let tables = Tables::new(&settled.ring, dit.rope_dims()[0], dit.actions.len(), dit.events.len());

@@ -2,10 +2,10 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
-use causeway_ops::parallel::Parallel;
+use causeway_ops::{Kv, parallel::Parallel};
 
 use super::{SessionError, ring::Ring};
-use crate::{clock::Clock, config::ModelConfig};
+use crate::{clock::Clock, config::ModelConfig, model::Past};
 
 /// Where a session computes.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -43,6 +43,8 @@ pub struct SessionOptions {
     pub sink: Option<usize>,
     /// History frames kept a query; 0 for all.
     pub route: Option<usize>,
+    /// How the ring stores keys and values.
+    pub kv: Kv,
     /// Denoise steps a chunk: one of the model's step lists.
     pub steps: Option<usize>,
     /// Most bytes the session may hold.
@@ -78,6 +80,7 @@ impl Default for SessionOptions {
             window: None,
             sink: None,
             route: None,
+            kv: Kv::F32,
             steps: None,
             memory_cap: None,
             start: Start::Stored,
@@ -100,7 +103,7 @@ impl Default for SessionOptions {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Settled {
     pub ring: Ring,
-    pub route: usize,
+    pub past: Past,
     pub sigmas: Vec<f32>,
     pub event: usize,
 }
@@ -138,6 +141,7 @@ impl SessionOptions {
         if self.queue < chunk {
             return invalid(format!("queue is {}; it must hold a chunk of {chunk} frames", self.queue));
         }
-        Ok(Settled { ring: Ring { window, sink, chunk, positions: config.history.positions }, route, sigmas, event })
+        let ring = Ring { window, sink, chunk, positions: config.history.positions };
+        Ok(Settled { ring, past: Past { kv: self.kv, ..Past::new(window, route) }, sigmas, event })
     }
 }

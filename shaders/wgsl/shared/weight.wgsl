@@ -1,6 +1,8 @@
 // Four consecutive weights of a row of a matrix [outputs, stride], stride a multiple of 4, in any of the file's encodings
 // (docs/model-file.md). Weights stay packed in memory and are decoded here, on their way into a tile.
 
+//!import shared/half
+
 //!if F32
 @group(1) @binding(1) var<storage, read> weight: array<vec4<f32>>;
 
@@ -40,13 +42,3 @@ fn scale(block: u32) -> f32 {
     return halves_to_floats(vec4<u32>(scales[block / 2u] >> (block % 2u * 16u))).x;
 }
 //!end
-
-/// Finite f16 numbers from the low halves of words. unpack2x16float would do, but Vulkan drivers without f16 arithmetic may
-/// lack it. Moving the bits up leaves an exponent that is 112 too small; subnormal numbers go by their integer value, because
-/// GPUs may flush the f32 they would pass through.
-fn halves_to_floats(bits: vec4<u32>) -> vec4<f32> {
-    let normal = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffu)) << vec4<u32>(13u)) * 5.192296858534828e33;
-    let subnormal = vec4<f32>(bits & vec4<u32>(0x3ffu)) * 5.960464477539063e-8;
-    let size = select(normal, subnormal, (bits & vec4<u32>(0x7c00u)) == vec4<u32>());
-    return select(size, -size, (bits & vec4<u32>(0x8000u)) != vec4<u32>());
-}

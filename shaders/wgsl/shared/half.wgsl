@@ -1,0 +1,23 @@
+// Half precision as bits, without asking the device for it.
+
+/// Finite f16 numbers from the low halves of words. unpack2x16float would do, but Vulkan drivers without f16 arithmetic may
+/// lack it. Moving the bits up leaves an exponent that is 112 too small; subnormal numbers go by their integer value, because
+/// GPUs may flush the f32 they would pass through.
+fn halves_to_floats(bits: vec4<u32>) -> vec4<f32> {
+    let normal = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffu)) << vec4<u32>(13u)) * 5.192296858534828e33;
+    let subnormal = vec4<f32>(bits & vec4<u32>(0x3ffu)) * 5.960464477539063e-8;
+    let size = select(normal, subnormal, (bits & vec4<u32>(0x7c00u)) == vec4<u32>());
+    return select(size, -size, (bits & vec4<u32>(0x8000u)) != vec4<u32>());
+}
+
+/// The nearest f16 numbers, ties to even; magnitudes beyond them become the largest.
+fn floats_to_halves(x: vec2<f32>) -> vec2<u32> {
+    let size = min(abs(x), vec2<f32>(65504.0));
+    let bits = bitcast<vec2<u32>>(size);
+    // Half of the last place kept, less one where that place is even; then the exponent's offset goes from 127 to 15.
+    let rounded = bits + vec2<u32>(0xfffu) + ((bits >> vec2<u32>(13u)) & vec2<u32>(1u));
+    let normal = (rounded - vec2<u32>(0x38000000u)) >> vec2<u32>(13u);
+    let subnormal = vec2<u32>(round(size * 16777216.0));
+    let halves = select(normal, subnormal, size < vec2<f32>(6.103515625e-5));
+    return halves | select(vec2<u32>(), vec2<u32>(0x8000u), x < vec2<f32>());
+}
