@@ -6,6 +6,7 @@ use causeway_ops::philox;
 use causeway_runtime::{
     Decoder, DecoderFile, Model, Rollout, RolloutOptions,
     config::{Family, LatentConfig},
+    rollout::Sampling,
 };
 
 use crate::{
@@ -73,6 +74,7 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     let sigmas = config.schedule.sigmas(steps);
     let sigmas =
         sigmas.ok_or_else(|| Error::Usage(format!("--steps is {steps}; the model has lists for {}", known())))?;
+    let sampling = Sampling::few(&sigmas);
     let (shape, text) = tensor(&args.prompt, "context", 2)?;
     let text_dim = config.dit.text.map_or(0, |text| text.dim);
     if shape[1] != text_dim {
@@ -104,7 +106,7 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
         let noise = |step| noise(args.seed, rollout.position(), rollout.frames(), step, latent);
         let first = noise(0);
         let renoise: Vec<f32> = (1..steps as u32).flat_map(noise).collect();
-        let chunk = rollout.run_watched(&first, &renoise, &sigmas, |_| stop.check())?;
+        let chunk = rollout.run_watched(&first, &renoise, &sampling, |_, _| stop.check())?;
         for latent in chunk.chunks_exact(len) {
             stop.check()?;
             for frame in decoder.decode(latent)?.chunks_exact(3 * width * height) {

@@ -5,7 +5,7 @@ mod common;
 use causeway_ops::philox;
 use causeway_runtime::{
     BackendChoice, Decoder, DecoderFile, DecoderOptions, Encoder, Model, Rollout, RolloutError, RolloutOptions,
-    SessionError, decoder::VideoDecoder,
+    SessionError, decoder::VideoDecoder, rollout::Sampling,
 };
 use common::{Place, Tensor, error, golden, save, shown, tensors, text};
 
@@ -226,7 +226,7 @@ fn a_prompt_becomes_a_video() {
     let mut rollout = Rollout::new(&model, latent, options).unwrap();
     rollout.set_text(&all["chunks.context"].1).unwrap();
     let sigmas = model.config().schedule.sigmas(2).unwrap();
-    let latents = rollout.run(&noise(0), &noise(1), &sigmas).unwrap();
+    let latents = rollout.run(&noise(0), &noise(1), &Sampling::few(&sigmas)).unwrap();
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
     let latents = (vec![4, channels, latent.height, latent.width], latents);
     let (frames, _) = decode(&mut decoder(&file, &latents, BackendChoice::Cpu), &latents);

@@ -1,9 +1,14 @@
-//! Streams of Wan models: types of the ring.
+//! Streams of Wan models against `tests/parity/streams.py`: samplers, changes of prompt, routes, types of the ring, length.
 
 mod common;
 
-use causeway_runtime::{BackendChoice, Kv, Model, Rollout, RolloutOptions, config::LatentConfig};
-use common::{Place, TINY, golden, inputs, psnr, shown, tensors};
+use causeway_runtime::{
+    BackendChoice, Kv, Model, Rollout, RolloutError, RolloutOptions,
+    config::{LatentConfig, Positions},
+    rollout::{Sampling, Switch},
+    sampler::Schedule,
+};
+use common::{Place, TINY, Tensors, error, golden, inputs, psnr, save, shown, tensors, text};
 
 /// Latents of the small references: channels, height, width.
 const LATENT: LatentConfig = LatentConfig { channels: 4, height: 8, width: 8 };
@@ -53,4 +58,192 @@ fn packed_rings_take_exactly_as_much_less() {
             assert_eq!(whole - state(kv, backend.clone()), 4 * rows * (32 - words), "{kv} on {backend:?}");
         }
     }
+}
+
+/// A recorded case of `streams.safetensors`.
+struct Recorded {
+    all: Tensors,
+    cases: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Recorded {
+    fn open() -> Self {
+        let path = golden("streams.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        let cases = serde_json::from_str(header["__metadata__"]["cases"].as_str().unwrap()).unwrap();
+        Self { all: tensors(path), cases }
+    }
+
+    /// Names of cases and their options, those that `wanted` picks by their options.
+    fn cases(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&str, String)> {
+        let cases = self.cases.iter().map(|(name, options)| (name.as_str(), options.as_str().unwrap()));
+        cases.filter(|(_, options)| wanted(options)).map(|(name, options)| (name, options.to_owned())).collect()
+    }
+
+    fn values(&self, name: &str) -> &[f32] {
+        &self.all[name].1
+    }
+
+    /// Writes the inputs of a case, rolls it out, and returns what came out.
+    fn roll(&self, folder: &Place, case: &str, options: &str) -> Tensors {
+        let start = format!("{case}.");
+        let inputs = self.all.iter().filter_map(|(name, tensor)| {
+            let name = name.strip_prefix(&start).filter(|name| !["latents", "first_flow"].contains(name))?;
+            Some((name, tensor)).filter(|(_, tensor)| !tensor.1.is_empty())
+        });
+        save(folder.path("in.safetensors"), &inputs.collect::<Vec<_>>());
+        folder.good(&format!("rollout --model {} {TINY} {options}", shown("tiny.pt")));
+        tensors(folder.path("out.safetensors"))
+    }
+
+    /// Compares a case on both backends.
+    fn check(&self, folder: &Place, case: &str, options: &str) {
+        for backend in ["cpu", "gpu"] {
+            let out = self.roll(folder, case, &format!("{options} --backend {backend}"));
+            for (name, most) in [("first_flow", 2e-4), ("latents", 5e-4)] {
+                let error = error(&out[name].1, self.values(&format!("{case}.{name}")));
+                println!("{backend} {case} {name}: {error:.1e}");
+                assert!(error <= most, "{backend} {case} {name}: {error:e}");
+            }
+        }
+    }
+}
+
+/// The ring of the recorded streams.
+const RING: &str = "--chunk 3 --window 9 --sink 3";
+
+#[test]
+fn schedules_match_diffusers() {
+    let recorded = Recorded::open();
+    for (name, schedule) in [
+        ("euler.32", Schedule::euler(32, 5.0)),
+        ("euler.8", Schedule::euler(8, 5.0)),
+        ("unipc.50", Schedule::unipc(50, 5.0)),
+        ("unipc.8", Schedule::unipc(8, 5.0)),
+        ("unipc.20_shift3", Schedule::unipc(20, 3.0)),
+    ] {
+        for (part, found) in [("sigmas", &schedule.sigmas), ("timesteps", &schedule.timesteps)] {
+            let expected = recorded.values(&format!("{name}.{part}"));
+            assert_eq!(found.len(), expected.len());
+            // Timesteps reach 1000, and f32 knows no more of them than 3e-5.
+            let most = if part == "sigmas" { 1e-6 } else { 1e-4 };
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() <= most, "{name} {part}: {found}, expected {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn samplers_match_diffusers() {
+    let (folder, recorded) = (Place::new("streams-samplers"), Recorded::open());
+    let cases = recorded.cases(|options| !options.contains("--switch") && !options.contains("--route"));
+    assert_eq!(cases.len(), 7);
+    for (case, options) in cases {
+        recorded.check(&folder, case, &options);
+    }
+}
+
+#[test]
+fn changes_of_prompt_match_the_whole_history() {
+    let (folder, recorded) = (Place::new("streams-switch"), Recorded::open());
+    let cases = recorded.cases(|options| options.contains("--switch"));
+    assert_eq!(cases.len(), 10);
+    for (case, options) in cases {
+        recorded.check(&folder, case, &options);
+    }
+}
+
+#[test]
+fn routes_match_their_definition() {
+    let (folder, recorded) = (Place::new("streams-route"), Recorded::open());
+    let cases = recorded.cases(|options| options.contains("--route"));
+    assert_eq!(cases.len(), 4);
+    for (case, options) in cases {
+        recorded.check(&folder, case, &options);
+        // A packed ring keeps its key means in f32; queries still differ a little from layer to layer.
+        for (kv, least) in [("f16", 40.0), ("q8", 30.0)] {
+            let out = recorded.roll(&folder, case, &format!("{options} --kv {kv}"));
+            let psnr = psnr(&out["latents"].1, recorded.values(&format!("{case}.latents")));
+            println!("{case}, {kv} ring: {psnr:.1} dB");
+            assert!(psnr >= least, "{case}, {kv} ring: {psnr} dB");
+        }
+    }
+    // A route that keeps all there is to see is dense.
+    let dense = recorded.roll(&folder, "dense", &format!("{RING} --steps 1000,500 --route 0"));
+    let all = recorded.roll(&folder, "dense", &format!("{RING} --steps 1000,500 --route 9"));
+    assert_eq!(dense["latents"], all["latents"]);
+}
+
+/// More frames than the network was ever given positions for: with compact positions a long stream is a short one.
+#[test]
+fn long_streams_are_as_short_ones() {
+    let folder = Place::new("streams-long");
+    let model = tiny(&folder);
+    let (len, chunk, frames) = (4 * 8 * 8, 3, 1101);
+    let options = RolloutOptions {
+        window: Some(9),
+        sink: Some(3),
+        chunk: Some(chunk),
+        positions: Some(Positions::Compact),
+        backend: BackendChoice::Cpu,
+        threads: 1,
+        ..RolloutOptions::default()
+    };
+    let mut state = 1u64;
+    let mut random = |count: usize| -> Vec<f32> {
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+        };
+        (0..count).map(|_| 3.4 * unit()).collect()
+    };
+    let (text, noise) = (random(5 * 24), random(frames * len));
+    let mut long = Rollout::new(&model, LATENT, options.clone()).unwrap();
+    long.set_text(&text).unwrap();
+    let latents = long.run(&noise, &[], &Sampling::few(&[1.0])).unwrap();
+    assert_eq!((long.position(), latents.len()), (frames as u64, frames * len));
+    assert!(latents.iter().all(|x| x.is_finite()));
+    // What a chunk depends on: the sink, and through two layers the 6 frames before each of the 6 visible ones. A fresh stream that is
+    // given these has the same window.
+    let recent = latents.len() - 18 * len;
+    let mut fresh = Rollout::new(&model, LATENT, options).unwrap();
+    fresh.set_text(&text).unwrap();
+    fresh.start(&[&latents[..3 * len], &latents[recent..]].concat()).unwrap();
+    let chunk = random(chunk * len);
+    let flows = [&mut long, &mut fresh].map(|stream| stream.flow(&chunk, &[500.0; 3]).unwrap());
+    let error = error(&flows[1], &flows[0]);
+    println!("after {frames} frames: {error:.1e}");
+    assert!(error <= 1e-5, "after {frames} frames the window differs by {error:e}");
+}
+
+#[test]
+fn streams_refuse_what_they_cannot_do() {
+    let folder = Place::new("streams-refusals");
+    let recorded = Recorded::open();
+    recorded.roll(&folder, "one_step_only", &format!("{RING} --steps 1000"));
+    let run = |options: &str| {
+        let output = folder.run(&format!("rollout --model {} {TINY} {RING} {options}", shown("tiny.pt")));
+        assert!(!output.status.success(), "{options}");
+        text(&output.stderr)
+    };
+    for (options, expected) in [
+        ("--guidance 3 --sampler euler", "negative"),
+        ("--switch 3:recache", "prompts"),
+        ("--switch 3:sometimes", "recache, keep or reset"),
+        ("--route 2 --route-sink 2", "does not hold"),
+        ("--steps 1000,500", "renoise"),
+        ("--sampler heun", "few"),
+    ] {
+        let err = run(options);
+        assert!(err.contains(expected), "{options}: {err}");
+    }
+    let model = tiny(&folder);
+    let mut stream = Rollout::new(&model, LATENT, RolloutOptions { threads: 1, ..RolloutOptions::default() }).unwrap();
+    let prompt = [0.5; 24];
+    assert!(matches!(stream.switch(&prompt, Switch::Recache, 1), Err(RolloutError::Option(_))));
+    assert!(matches!(stream.set_negative(&prompt), Err(RolloutError::Option(_))));
+    assert!(matches!(stream.start(&[0.0; 4 * 8 * 8]), Err(RolloutError::Size { .. })));
 }

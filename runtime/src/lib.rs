@@ -36,6 +36,7 @@ pub mod file;
 pub mod import;
 pub mod model;
 pub mod rollout;
+pub mod sampler;
 pub mod session;
 
 pub use causeway_ops::Kv;

@@ -1,5 +1,6 @@
 """Makes every file of golden/ anew from implementations nobody here wrote: PyTorch, diffusers, safetensors, gguf."""
 
+import copy
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 
 import decoders
 import reference
+import streams
 
 OUT = Path(sys.argv[1])
 LENGTH = 16
@@ -57,8 +59,8 @@ def checkpoints(net):
     torch.save({"generator": other, "generator_ema": wrapped, "critic": other, "step": 600, "lr": 1e-5}, OUT / "tiny.pt")
 
     folder = OUT / "tiny-diffusers"
-    net.half().save_pretrained(folder, max_shard_size="100KB")
-    net.float()
+    # A copy, because f16 and back is not the same for the tables of rotations.
+    copy.deepcopy(net).half().save_pretrained(folder, max_shard_size="100KB")
     (folder / "config.json").unlink()
 
     writer = gguf.GGUFWriter(OUT / "tiny.gguf", "wan")
@@ -197,6 +199,7 @@ def main():
     checkpoints(tiny)
     save_file({k: v.half().contiguous() for k, v in original(wide).items()}, OUT / "wide.safetensors")
     parity(tiny, wide)
+    streams.make(tiny, OUT)
     formats()
     decoders.taehv(OUT)
     decoders.vae(OUT)

@@ -334,7 +334,7 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
 /// A session with a packed ring holds less, stays close to the f32 one, and keeps its snapshots to itself.
 #[test]
 fn packed_rings_stay_close() {
-    let bytes = tiny_model_bytes();
+    let bytes = tiny_model_bytes(3);
     let model = open(&bytes);
     let run = |kv| {
         let mut session = Session::new(&model, SessionOptions { kv, ..cpu(5) }).unwrap();

@@ -6,6 +6,7 @@ use causeway_ops::{Plan, backend::Memory, plan::Cost, plan::PassId, quant::DType
 use causeway_runtime::{
     BackendChoice, Model, Rollout, RolloutOptions,
     import::{Settings, wan_1_3b},
+    rollout::Sampling,
 };
 use serde_json::json;
 
@@ -128,9 +129,10 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     rollout.set_text(&text)?;
 
     let steps = config.schedule.default_steps;
-    let sigmas = config.schedule.sigmas(steps).unwrap_or_default();
+    let sampling = Sampling::few(&config.schedule.sigmas(steps).unwrap_or_default());
     let plan = rollout.plan();
-    let shares = shares(plan, rollout.wan().chunk.denoise, rollout.wan().chunk.commit, steps, dtype, rates);
+    let shares =
+        shares(plan, rollout.wan().positive.chunk.denoise, rollout.wan().positive.chunk.commit, steps, dtype, rates);
     let memory = rollout.memory();
     let machine = machine(gpu, threads);
     let heading = format!(
@@ -150,7 +152,7 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         stop.check()?;
         let (noise, renoise) = (noise(len), noise((steps - 1) * len));
         let start = Instant::now();
-        let latents = rollout.run(&noise, &renoise, &sigmas)?;
+        let latents = rollout.run(&noise, &renoise, &sampling)?;
         seconds.push(start.elapsed().as_secs_f64());
         if !latents.iter().all(|x| x.is_finite()) {
             return Err(Error::Failed("the latents are not finite".to_owned()));

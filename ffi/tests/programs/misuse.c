@@ -107,6 +107,7 @@ static void structs(void) {
     CwReceipt receipt = {.struct_size = sizeof receipt};
     CwReader reader = {.struct_size = sizeof reader};
     CwSessionInfo what = {.struct_size = sizeof what};
+    uint64_t whole;
     CwDevice *other = NULL;
     CwModel *read = NULL;
     CwSession *none = NULL;
@@ -128,7 +129,14 @@ static void structs(void) {
     EXPECT(cw_session_query(device, model, &options, &what), CW_ERROR_ARGUMENT);
     options.queue = 2, options.memory_cap = 1000;
     EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_MEMORY_CAP);
-    options.memory_cap = 0, options.start = 99;
+    options.memory_cap = 0, options.kv = 3;
+    EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_ARGUMENT);
+    options.kv = CW_KV_F32;
+    EXPECT(cw_session_query(device, model, &options, &what), CW_OK);
+    options.kv = CW_KV_Q8, whole = what.state_bytes;
+    EXPECT(cw_session_query(device, model, &options, &what), CW_OK);
+    EXPECT(what.state_bytes < whole, 1);
+    options.kv = CW_KV_F32, options.start = 99;
     EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_ARGUMENT);
     options.start = CW_START_IMAGE;
     EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_ARGUMENT);

@@ -15,6 +15,7 @@ use super::Dense;
 use crate::config::DitConfig;
 
 /// State of one layer: its ring and the keys and values of the context in force.
+#[derive(Clone, Copy)]
 struct Layer {
     ring_k: BufferId,
     ring_v: BufferId,
@@ -46,6 +47,7 @@ impl Past {
 }
 
 /// Buffers of one DiT stream, shared by the passes it emits.
+#[derive(Clone)]
 pub struct Dit<'a> {
     config: &'a DitConfig,
     past: Past,
@@ -85,6 +87,22 @@ pub enum Condition {
     },
 }
 
+/// Declares the state of all layers.
+fn layers(b: &mut PlanBuilder, config: &DitConfig, past: Past, text_rows: usize, name: &str) -> Vec<Layer> {
+    let row = config.tokens_per_frame() * config.heads * past.kv.row_words(config.head_dim());
+    let element = if past.kv == Kv::F32 { Element::F32 } else { Element::U32 };
+    let ring = |b: &mut PlanBuilder, name: String| b.buffer(name, element, past.window * row, BufferKind::State);
+    let context = if config.text.is_some() { text_rows } else { config.event_tokens } * config.dim;
+    let layer = |n| Layer {
+        ring_k: ring(b, format!("ring_k{name}.{n}")),
+        ring_v: ring(b, format!("ring_v{name}.{n}")),
+        means: b.state(format!("means{name}.{n}"), past.window * config.dim),
+        cross_k: b.state(format!("cross_k{name}.{n}"), context),
+        cross_v: b.state(format!("cross_v{name}.{n}"), context),
+    };
+    (0..config.layers).map(layer).collect()
+}
+
 /// What a forward pass is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -96,29 +114,16 @@ enum Purpose {
 
 impl<'a> Dit<'a> {
     /// Declares the stream's state: a ring of `past.window` frames, at least a chunk, and `text_rows` rows of text, where the model
-    /// reads text.
-    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, past: Past, text_rows: usize) -> Self {
-        let (slots, max_history) = (past.window, past.window - config.chunk);
-        let row = config.tokens_per_frame() * config.heads * past.kv.row_words(config.head_dim());
-        let element = if past.kv == Kv::F32 { Element::F32 } else { Element::U32 };
-        let ring = |b: &mut PlanBuilder, name: String| b.buffer(name, element, slots * row, BufferKind::State);
-        let context = if config.text.is_some() { text_rows } else { config.event_tokens } * config.dim;
-        let layers = (0..config.layers)
-            .map(|n| Layer {
-                ring_k: ring(b, format!("ring_k.{n}")),
-                ring_v: ring(b, format!("ring_v.{n}")),
-                means: b.state(format!("means.{n}"), slots * config.dim),
-                cross_k: b.state(format!("cross_k.{n}"), context),
-                cross_v: b.state(format!("cross_v.{n}"), context),
-            })
-            .collect();
-        let visible = max_history + config.chunk;
+    /// reads text. A pass has at most `most` frames.
+    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, past: Past, text_rows: usize, most: usize) -> Self {
+        let (visible, max_history) = (past.window, past.window - config.chunk);
+        let layers = layers(b, config, past, text_rows, "");
         let mut input = |name: &str, len| b.buffer(name, Element::F32, len, BufferKind::Input);
         let condition = match &config.text {
             Some(text) => Condition::Text {
                 text: input("text", text_rows * text.dim),
                 offsets: input("text_offsets", text_rows),
-                sinusoids: input("sinusoids", config.chunk * config.freq_dim),
+                sinusoids: input("sinusoids", most * config.freq_dim),
                 rows: text_rows,
             },
             None => Condition::World {
@@ -128,8 +133,7 @@ impl<'a> Dit<'a> {
         };
         Self {
             layers,
-            // Keeping every frame is the same as dense attention, which is cheaper to run.
-            past: Past { route: if past.route >= max_history { 0 } else { past.route }, ..past },
+            past,
             max_history,
             grid: b.constant("rope_grid", spatial_rotations(config)),
             frames: b.buffer("frames", Element::U32, visible, BufferKind::Input),
@@ -138,6 +142,34 @@ impl<'a> Dit<'a> {
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
             config,
         }
+    }
+
+    /// Frames of a chunk and values of a frame's latents.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.config.chunk, self.config.latent_len())
+    }
+
+    /// A stream of the same latents under another text, called `name`: ring, context and offsets are its own.
+    pub fn beside(&self, b: &mut PlanBuilder, name: &str) -> Self {
+        let mut this = self.clone();
+        let mut text_rows = 0;
+        if let Condition::Text { offsets, rows, .. } = &mut this.condition {
+            // Unlike the text itself, which becomes keys and values at once, they are read by every pass.
+            *offsets = b.buffer(format!("text_offsets{name}"), Element::F32, *rows, BufferKind::Input);
+            text_rows = *rows;
+        }
+        this.layers = layers(b, self.config, self.past, text_rows, name);
+        this
+    }
+
+    /// The same stream for passes that see at most so much history; their own rows in the tables begin behind it.
+    pub fn seeing(&self, max_history: usize) -> Self {
+        Self { max_history, ..self.clone() }
+    }
+
+    /// History frames kept a query; 0 for all. Keeping every frame is the same as dense attention, which is cheaper to run.
+    fn route(&self) -> usize {
+        if self.past.route >= self.max_history { 0 } else { self.past.route }
     }
 
     /// Emits the cross-attention keys and values of the event mix or text in force, for all layers.
@@ -315,15 +347,15 @@ impl<'a> Dit<'a> {
         let (tokens, heads, head_dim) = (c.tokens_per_frame(), c.heads, c.head_dim());
         let temporal_pairs = c.rope_dims()[0] / 2;
         let rows = self.rows(frames);
-        let routes = (self.past.route > 0).then(|| {
-            let routes = b.buffer("routes", Element::U32, rows * heads * self.past.route, BufferKind::Scratch);
+        let routes = (self.route() > 0).then(|| {
+            let routes = b.buffer("routes", Element::U32, rows * heads * self.route(), BufferKind::Scratch);
             b.push(Route {
                 q,
                 means: layer.means,
                 frames: self.frames,
                 rotations: self.rotations,
                 routes,
-                k: self.past.route,
+                k: self.route(),
                 force_sink: self.past.route_sink,
                 force_recent: self.past.route_recent,
                 chunk: frames,
@@ -334,7 +366,7 @@ impl<'a> Dit<'a> {
                 slots: self.past.window,
                 max_history: self.max_history,
             });
-            (routes, self.past.route)
+            (routes, self.route())
         });
         let y = b.scratch("attended", rows * c.dim);
         b.push(Attention {

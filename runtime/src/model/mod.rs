@@ -16,7 +16,7 @@ pub use dit::{Condition, Dit, Past};
 pub use encoder::EncoderPlan;
 pub use maps::Map;
 pub use taehv::Taehv;
-pub use wan::{WanPasses, WanPlan, WanShape};
+pub use wan::{Recache, WanBranch, WanPasses, WanPlan, WanShape};
 pub use world::{WorldPasses, WorldPlan};
 
 use alloc::string::String;

@@ -69,7 +69,7 @@ impl WorldPlan {
             )));
         }
         let latents = b.state("latents", chunk * len);
-        let dit = Dit::new(&mut b, dit_config, past, 0);
+        let dit = Dit::new(&mut b, dit_config, past, 0, chunk);
         let Condition::World { actions, events } = dit.condition else {
             return Err(ModelError::Unsupported("a text-to-video model has no actions and events; see Rollout".into()));
         };

@@ -47,10 +47,36 @@ impl FrameTable {
         frames: usize,
     ) -> Result<u32, BackendError> {
         ring.visible(start, frames, &mut self.visible);
+        self.write(backend, (table, turns), (temporal, theta), frames, ring.max_history())
+    }
+
+    /// The same for the last `frames` frames before frame `end`, to be computed anew behind `history` frames of the sink.
+    pub fn recache(
+        &mut self,
+        backend: &mut dyn Backend,
+        buffers: (BufferId, BufferId),
+        ring: &Ring,
+        rope: (usize, f32),
+        end: u64,
+        (history, frames): (usize, usize),
+    ) -> Result<u32, BackendError> {
+        ring.recached(end, history, frames, &mut self.visible);
+        self.write(backend, buffers, rope, frames, history)
+    }
+
+    /// Writes what is visible, the last `frames` of it from row `own` on.
+    fn write(
+        &mut self,
+        backend: &mut dyn Backend,
+        (table, turns): (BufferId, BufferId),
+        (temporal, theta): (usize, f32),
+        frames: usize,
+        own: usize,
+    ) -> Result<u32, BackendError> {
         let history = self.visible.len() - frames;
         let base = self.visible[history].position;
         for (index, visible) in self.visible.iter().enumerate() {
-            let row = if index < history { index } else { ring.max_history() + index - history };
+            let row = if index < history { index } else { own + index - history };
             self.frames[row] = visible.slot;
             self.angles.clear();
             rotations(&mut self.angles, visible.position as f64 - base as f64, temporal, theta);

@@ -54,11 +54,20 @@ impl Ring {
 
     /// Writes the visible history of a chunk starting at frame `start`, oldest first, and then the chunk's own `frames`.
     pub fn visible(&self, start: u64, frames: usize, out: &mut Vec<Visible>) {
-        out.clear();
         let history = self.history(start);
         let sink = self.sink.min(history);
         let recent = (history - sink) as u64;
-        let chronological = (0..sink as u64).chain(start - recent..start + frames as u64);
+        self.list((0..sink as u64).chain(start - recent..start + frames as u64), out);
+    }
+
+    /// Writes what is visible when the last `frames` frames before frame `end` are computed anew: `history` frames of the sink, and
+    /// themselves.
+    pub fn recached(&self, end: u64, history: usize, frames: usize, out: &mut Vec<Visible>) {
+        self.list((0..history as u64).chain(end - frames as u64..end), out);
+    }
+
+    fn list(&self, chronological: impl Iterator<Item = u64>, out: &mut Vec<Visible>) {
+        out.clear();
         for (index, frame) in chronological.enumerate() {
             let position = match self.positions {
                 Positions::Compact => index as u64,

@@ -1,0 +1,91 @@
+//! The tensors that a rollout reads and writes.
+
+use std::{io::Write, path::Path};
+
+use causeway_runtime::{file::PartialFile, import::Checkpoint};
+
+use crate::error::Error;
+
+/// The tensors of `--in`.
+pub(super) struct Inputs {
+    /// F, C, H, W.
+    pub shape: [usize; 4],
+    pub noise: Vec<f32>,
+    pub renoise: Vec<f32>,
+    /// Clean latents that the video begins with.
+    pub initial: Vec<f32>,
+    /// Text embeddings: `context`, then `context2` and so on.
+    pub texts: Vec<Vec<f32>>,
+    pub negative: Option<Vec<f32>>,
+    pub text_dim: usize,
+}
+
+impl Inputs {
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let file = Checkpoint::open(path).map_err(Error::import(path))?;
+        let tensor = |name: &str| match file.entries().iter().find(|entry| entry.name == name) {
+            Some(entry) => Ok(Some((entry.shape.clone(), file.read_all(entry).map_err(Error::import(path))?))),
+            None => Ok::<_, Error>(None),
+        };
+        let wrong = |what: &str, found: &[usize]| {
+            Error::Usage(format!("{}: {what}, but the tensor is {found:?}", path.display()))
+        };
+        let missing = |name| Error::Usage(format!("{}: there is no tensor `{name}`", path.display()));
+        let (shape, noise) = tensor("noise")?.ok_or_else(|| missing("noise"))?;
+        let Ok([f, c, h, w]) = <[usize; 4]>::try_from(shape.as_slice()) else {
+            return Err(wrong("noise must be [F, C, H, W]", &shape));
+        };
+        if noise.is_empty() {
+            return Err(wrong("noise must not be empty", &shape));
+        }
+        let (context, text) = tensor("context")?.ok_or_else(|| missing("context"))?;
+        let &[_, text_dim] = context.as_slice() else {
+            return Err(wrong("context must be [n, text_dim]", &context));
+        };
+        let another = |name: &str| match tensor(name)? {
+            Some((shape, values)) if shape.len() == 2 && shape[1] == text_dim => Ok(Some(values)),
+            Some((shape, _)) => Err(wrong(&format!("{name} must be [n, {text_dim}]"), &shape)),
+            None => Ok(None),
+        };
+        let mut texts = vec![text];
+        while let Some(text) = another(&format!("context{}", texts.len() + 1))? {
+            texts.push(text);
+        }
+        let negative = another("negative")?;
+        let initial = match tensor("initial")? {
+            Some((shape, values)) if shape.len() == 4 && shape[1..] == [c, h, w] => values,
+            Some((shape, _)) => return Err(wrong("initial must be [n, C, H, W]", &shape)),
+            None => Vec::new(),
+        };
+        let renoise = match tensor("renoise")? {
+            Some((shape, values)) if shape.len() == 5 && (shape[0] == 0 || shape[1..] == [f, c, h, w]) => values,
+            Some((shape, _)) => return Err(wrong("renoise must be [steps - 1, F, C, H, W]", &shape)),
+            None => Vec::new(),
+        };
+        Ok(Self { shape: [f, c, h, w], noise, renoise, initial, texts, negative, text_dim })
+    }
+}
+
+/// Writes tensors as a safetensors file of f32.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(path: &Path, tensors: &[(&str, Vec<usize>, &[f32])]) -> Result<(), Error> {
+    let (mut header, mut at) = (serde_json::Map::new(), 0);
+    for (name, shape, values) in tensors {
+        let end = at + 4 * values.len();
+        header
+            .insert((*name).to_owned(), serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [at, end]}));
+        at = end;
+    }
+    let mut header = serde_json::Value::from(header).to_string();
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    let mut file = PartialFile::create(path).map_err(Error::file(path))?;
+    let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(Error::io("write", path));
+    put(&(header.len() as u64).to_le_bytes())?;
+    put(header.as_bytes())?;
+    for (_, _, values) in tensors {
+        put(bytemuck::cast_slice(values))?;
+    }
+    file.commit().map_err(Error::file(path))
+}
