@@ -6,8 +6,8 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Model, ModelConfig,
     config::Positions,
-    file::{PartialFile, may_quantise},
-    import::{DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings},
+    file::{PartialFile, Umt5File, may_quantise},
+    import::{DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings, Umt5Import},
 };
 use serde_json::json;
 
@@ -198,6 +198,12 @@ pub fn usual(name: &str, shape: &[usize], matrices: DType, plain: DType) -> DTyp
 }
 
 impl ConvertArgs {
+    /// The type of a tensor: as named, or the usual one.
+    fn dtype(&self, name: &str, shape: &[usize], matrices: DType, plain: DType) -> DType {
+        let named = self.tensor.iter().rev().find(|(part, _)| name.contains(part.as_str()));
+        named.map_or_else(|| usual(name, shape, matrices, plain), |(_, dtype)| *dtype)
+    }
+
     fn settings(&self) -> Settings {
         let stem = self.input.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let usual = Settings::default();
@@ -231,20 +237,53 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     if plain.is_quantised() {
         return Err(Error::Usage("--plain must be f16 or f32".to_owned()));
     }
-    let found = DecoderImport::find(&args.input, args.source.key.as_deref()).map_err(Error::import(&args.input))?;
+    let key = args.source.key.as_deref();
+    if let Some(import) = Umt5Import::find(&args.input, key).map_err(Error::import(&args.input))? {
+        return text_encoder(args, &import, (matrices, plain), stop);
+    }
+    let found = DecoderImport::find(&args.input, key).map_err(Error::import(&args.input))?;
     if let Some(import) = found {
         return decoder(args, &import, plain, stop);
     }
     let import = args.source.open(&args.input)?;
     let config = import.config(&args.settings()).map_err(|error| Error::Usage(error.to_string()))?;
-    write(&import, &config, (&args.input, &args.output), stop, |name, shape| {
-        let named = args.tensor.iter().rev().find(|(part, _)| name.contains(part.as_str()));
-        named.map_or_else(|| usual(name, shape, matrices, plain), |(_, dtype)| *dtype)
-    })?;
+    write(&import, &config, (&args.input, &args.output), stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
     // Before the result is mapped, whose pages would count too.
     let peak = allocation::peak_bytes();
     let model = Model::open(&args.output).map_err(Error::file(&args.output))?;
     report(args, &import, &model, peak)
+}
+
+/// Writes a text encoder.
+fn text_encoder(
+    args: &ConvertArgs,
+    import: &Umt5Import,
+    (matrices, plain): (DType, DType),
+    stop: &Stop,
+) -> Result<(), Error> {
+    if !args.source.lora.is_empty() || args.source.heads.is_some() {
+        return Err(Error::Usage("--lora and --heads do not belong to a text encoder".to_owned()));
+    }
+    let settings = args.settings();
+    let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
+    named(&args.input, &args.output, stop, |sink| {
+        import.write(sink, &config, |name, shape| args.dtype(name, shape, matrices, plain))
+    })?;
+    let peak = allocation::peak_bytes();
+    let file = Umt5File::open(&args.output).map_err(Error::file(&args.output))?;
+    let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
+    let (c, unknown) = (&config.encoder, import.unknown());
+    if args.json {
+        return print_json(&json!({
+            "encoder": c, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unknown, "peak_bytes": peak,
+        }));
+    }
+    let output = args.output.display();
+    let sizes =
+        format!("dim {}, heads {}, layers {}, ffn {}, {} tokens", c.dim, c.heads, c.layers, c.ffn_dim, c.vocabulary);
+    let (size, left) = (bytes(file.file_bytes()), unknown.len());
+    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    print(&format!("{output}\ntext encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
 }
 
 /// Writes a decoder, all of whose tensors are plain.

@@ -10,9 +10,9 @@ use crate::{
     frames::{rgba, tensor},
     output::print,
     record::{self, Recording},
-    rollout,
     stop::Stop,
     table::bytes,
+    tensors,
 };
 
 /// Options of `decode`.
@@ -58,7 +58,7 @@ pub fn run(args: &DecodeArgs, stop: &Stop) -> Result<(), Error> {
     let (width, height) = decoder.picture();
     let count = frames.len() / (3 * width * height);
     if args.output.extension().is_some_and(|extension| extension == "safetensors") {
-        rollout::write(&args.output, &[("frames", vec![count, 3, height, width], &frames)])?;
+        tensors::write(&args.output, &[("frames", vec![count, 3, height, width], &frames)])?;
     } else {
         let path = args.output.clone();
         let recording = Recording { path, width, height, scale: 1, fps: args.fps, frames: count as u64 };

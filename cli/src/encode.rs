@@ -10,8 +10,9 @@ use crate::{
     error::Error,
     frames::{planar, tensor},
     output::print,
-    picture, record, rollout,
+    picture, record,
     stop::Stop,
+    tensors,
 };
 
 /// Options of `encode`.
@@ -68,7 +69,7 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     bar.finish_and_clear();
     let shape = vec![latents.len() / (channels * size.0 * size.1), channels, size.0, size.1];
     let made = shape[0];
-    rollout::write(&args.output, &[("latents", shape, &latents)])?;
+    tensors::write(&args.output, &[("latents", shape, &latents)])?;
     print(&format!("{}: {made} latents of {count} frames\n", args.output.display()))
 }
 

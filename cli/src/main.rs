@@ -9,6 +9,8 @@ mod compute;
 mod convert;
 mod decode;
 mod doctor;
+#[cfg(feature = "text")]
+mod embed;
 mod encode;
 mod error;
 mod frames;
@@ -30,7 +32,10 @@ mod stop;
 mod synthetic;
 mod table;
 mod temporary;
+mod tensors;
 mod terminal;
+#[cfg(feature = "text")]
+mod tokenizer;
 mod tour;
 #[cfg(feature = "window")]
 mod window;
@@ -69,6 +74,9 @@ enum Command {
     Quantize(quantize::QuantizeArgs),
     /// Make a model file of a published checkpoint
     Convert(convert::ConvertArgs),
+    /// Make text embeddings of prompts
+    #[cfg(feature = "text")]
+    Embed(embed::EmbedArgs),
     /// Denoise given latents exactly
     Rollout(rollout::RolloutArgs),
     /// Make a video of a prompt
@@ -107,6 +115,8 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Plan(args) => plan::run(&args),
         Command::Quantize(args) => quantize::run(&args, &stop),
         Command::Convert(args) => convert::run(&args, &stop),
+        #[cfg(feature = "text")]
+        Command::Embed(args) => embed::run(&args, &stop),
         Command::Rollout(args) => rollout::run(&args, &stop),
         Command::Generate(args) => generate::run(&args, &stop),
         Command::Decode(args) => decode::run(&args, &stop),

@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 mod check;
 mod decoder;
+mod umt5;
 
 pub(crate) use check::printable;
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork, VaeConfig};
+pub use umt5::{Umt5Config, Umt5Family, Umt5Sizes};
 
 /// The one format version this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -266,6 +268,8 @@ pub struct Provenance {
 pub trait FileConfig: Serialize + DeserializeOwned {
     /// Families of this kind, as the JSON names them.
     const FAMILIES: &'static [&'static str];
+    /// Whether such files are used a part at a time, so that pages of a mapped one need not stay in memory.
+    const STREAMED: bool = false;
 
     /// Short name of the model.
     fn name(&self) -> &str;

@@ -31,6 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod decoder;
 pub mod encoder;
+pub mod encoding;
 pub mod file;
 #[cfg(feature = "std")]
 pub mod import;
@@ -43,6 +44,7 @@ pub use causeway_ops::Kv;
 pub use config::ModelConfig;
 pub use decoder::{Decoder, DecoderFile, DecoderOptions};
 pub use encoder::Encoder;
+pub use encoding::{EncodeError, EncodeOptions, TextEncoding};
 pub use file::{FileError, Model};
 pub use rollout::{Rollout, RolloutError, RolloutOptions};
 pub use session::{

@@ -1,5 +1,6 @@
 """Compares two folders of golden files: the same names, and tensors within 1e-5 of each file's scale."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -31,6 +32,10 @@ names = [sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()
 assert names[0] == names[1], set(names[0]) ^ set(names[1])
 compared = 0
 for name in names[0]:
+    if name.endswith(".json"):
+        a, b = (json.loads((root / name).read_text()) for root in (old, new))
+        assert a == b, f"{name} differs"
+        continue
     a, b = tensors(old / name), tensors(new / name)
     assert a.keys() == b.keys(), name
     for key in a:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 import decoders
 import reference
 import streams
+import umt5
 
 OUT = Path(sys.argv[1])
 LENGTH = 16
@@ -203,6 +204,7 @@ def main():
     formats()
     decoders.taehv(OUT)
     decoders.vae(OUT)
+    umt5.write(OUT)
 
 
 main()

@@ -17,7 +17,6 @@ use causeway_runtime::{
     sampler::{Sampler, Schedule},
 };
 use tensors::Inputs;
-pub use tensors::write;
 
 use crate::{
     convert::{self, SourceArgs, Steps},
@@ -200,7 +199,10 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let latents = [inputs.initial, latents].concat();
     let shape = |frames| vec![frames, channels, height, width];
     let first = first_flow.len() / len;
-    write(&args.output, &[("first_flow", shape(first), &first_flow), ("latents", shape(frames), &latents)])?;
+    crate::tensors::write(
+        &args.output,
+        &[("first_flow", shape(first), &first_flow), ("latents", shape(frames), &latents)],
+    )?;
     print(&format!("{}: {frames} latent frames\n", args.output.display()))
 }
 

@@ -1,8 +1,8 @@
-//! The tensors that a rollout reads and writes.
+//! The tensors that a rollout reads.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
-use causeway_runtime::{file::PartialFile, import::Checkpoint};
+use causeway_runtime::import::Checkpoint;
 
 use crate::error::Error;
 
@@ -64,28 +64,4 @@ impl Inputs {
         };
         Ok(Self { shape: [f, c, h, w], noise, renoise, initial, texts, negative, text_dim })
     }
-}
-
-/// Writes tensors as a safetensors file of f32.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(path: &Path, tensors: &[(&str, Vec<usize>, &[f32])]) -> Result<(), Error> {
-    let (mut header, mut at) = (serde_json::Map::new(), 0);
-    for (name, shape, values) in tensors {
-        let end = at + 4 * values.len();
-        header
-            .insert((*name).to_owned(), serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [at, end]}));
-        at = end;
-    }
-    let mut header = serde_json::Value::from(header).to_string();
-    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-    let mut file = PartialFile::create(path).map_err(Error::file(path))?;
-    let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(Error::io("write", path));
-    put(&(header.len() as u64).to_le_bytes())?;
-    put(header.as_bytes())?;
-    for (_, _, values) in tensors {
-        put(bytemuck::cast_slice(values))?;
-    }
-    file.commit().map_err(Error::file(path))
 }

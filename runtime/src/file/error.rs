@@ -148,7 +148,9 @@ pub enum FileError {
         found: String,
     },
     /// A quantised tensor that the format keeps plain.
-    #[error("tensor {0} is quantised, expected F16 or F32: only the matrices of blocks may be, in rows of 32")]
+    #[error(
+        "tensor {0} is quantised, expected F16 or F32: only the matrices of blocks and token embeddings may be, in rows of 32"
+    )]
     NotQuantisable(String),
     /// Missing, unknown or misshapen tensors.
     #[error(transparent)]

@@ -17,6 +17,18 @@ pub fn map_part(file: &File, offset: u64, bytes: usize) -> Result<Mmap, FileErro
     unsafe { MmapOptions::new().offset(offset).len(bytes).map(file) }.map_err(io("map"))
 }
 
+/// Lets the system take back the pages that hold a range of a map.
+pub fn release(map: &Mmap, range: core::ops::Range<usize>) {
+    #[cfg(unix)]
+    if !range.is_empty() {
+        // SAFETY: the map is a private, read-only one of a file and was never written, so pages that were dropped come back with the
+        // same bytes when they are touched. Failing to drop them costs memory only.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+    }
+    #[cfg(not(unix))]
+    let _ = (map, range);
+}
+
 /// A read-only map of the file at `path`.
 pub fn map(path: &Path) -> Result<Mmap, FileError> {
     let io = |action| move |source| FileError::Io { action, path: path.display().to_string(), source };

@@ -34,7 +34,7 @@ pub use error::{FileError, TensorMismatch};
 pub use info::{Info, Share};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
-pub use reader::{Model, ModelFile};
+pub use reader::{Model, ModelFile, Umt5File};
 pub(crate) use tensors::{decoder_tensors, grown};
 pub use tensors::{expected_tensors, may_quantise};
 #[cfg(feature = "std")]

@@ -3,7 +3,7 @@
 use super::header::{self, Entry, RawType};
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
-use crate::config::{FileConfig, ModelConfig, from_json};
+use crate::config::{FileConfig, ModelConfig, Umt5Config, from_json};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -29,6 +29,9 @@ pub struct ModelFile<'a, C> {
 
 /// A file that holds a denoiser: families `world` and `wan`.
 pub type Model<'a> = ModelFile<'a, ModelConfig>;
+
+/// A file that holds a text encoder: family `umt5`.
+pub type Umt5File<'a> = ModelFile<'a, Umt5Config>;
 
 /// One tensor; ranges are bytes of the file.
 struct Tensor {
@@ -62,6 +65,16 @@ impl Storage<'_> {
             Storage::Mapped(map) => map,
         }
     }
+
+    /// Lets the system take back the memory of a range, where it can bring it back.
+    fn release(&self, range: Range<usize>) {
+        #[cfg(feature = "std")]
+        if let Storage::Mapped(map) = self {
+            super::map::release(map, range);
+        }
+        #[cfg(not(feature = "std"))]
+        let _ = range;
+    }
 }
 
 impl<'a, C: FileConfig> ModelFile<'a, C> {
@@ -83,7 +96,12 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
         let config: C = from_json(&header.config)?;
         let tensors = join_scales(header.entries)?;
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
-        check_finite(&tensors, bytes)?;
+        for tensor in &tensors {
+            check_finite(tensor, bytes)?;
+            if C::STREAMED {
+                storage.release(tensor.data.clone());
+            }
+        }
         Ok(Self { config, tensors, data_start: header.data_start, storage })
     }
 
@@ -95,6 +113,19 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
     /// All tensors by name, sorted; scales are part of their tensor, padding is left out.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, TensorView<'_>)> {
         self.tensors.iter().map(|tensor| (tensor.name.as_str(), self.view(tensor)))
+    }
+
+    /// Lets the system take back the pages that hold a tensor of a mapped file. Using the tensor again reads them again.
+    pub fn release(&self, name: &str) {
+        if let Some(tensor) = self.find(name) {
+            self.storage.release(tensor.data.clone());
+            tensor.scales.iter().for_each(|range| self.storage.release(range.clone()));
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Tensor> {
+        let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
+        Some(&self.tensors[index])
     }
 
     /// Bytes of the whole file.
@@ -188,8 +219,7 @@ impl<C: FileConfig> ModelFile<'static, C> {
 
 impl<C: FileConfig> WeightSource for ModelFile<'_, C> {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
-        Some(self.view(&self.tensors[index]))
+        self.find(name).map(|tensor| self.view(tensor))
     }
 }
 
@@ -268,20 +298,18 @@ pub(super) fn compare_with_config<'t, C: FileConfig>(
     if mismatch.is_empty() { Ok(()) } else { Err(mismatch) }
 }
 
-fn check_finite(tensors: &[Tensor], bytes: &[u8]) -> Result<(), FileError> {
-    for tensor in tensors {
-        let found = match tensor.dtype {
-            DType::F32 => first_infinite_f32(&bytes[tensor.data.clone()]),
-            DType::F16 => first_infinite_f16(&bytes[tensor.data.clone()]),
-            DType::Q8 | DType::Q4 => None,
-        };
-        let scale = tensor.scales.clone().and_then(|range| first_infinite_f16(&bytes[range]));
-        if let Some((index, value)) = found {
-            return Err(FileError::NotFinite { name: tensor.name.clone(), index, value });
-        }
-        if let Some((index, value)) = scale {
-            return Err(FileError::NotFinite { name: format!("{}.scale", tensor.name), index, value });
-        }
+fn check_finite(tensor: &Tensor, bytes: &[u8]) -> Result<(), FileError> {
+    let found = match tensor.dtype {
+        DType::F32 => first_infinite_f32(&bytes[tensor.data.clone()]),
+        DType::F16 => first_infinite_f16(&bytes[tensor.data.clone()]),
+        DType::Q8 | DType::Q4 => None,
+    };
+    let scale = tensor.scales.clone().and_then(|range| first_infinite_f16(&bytes[range]));
+    if let Some((index, value)) = found {
+        return Err(FileError::NotFinite { name: tensor.name.clone(), index, value });
+    }
+    if let Some((index, value)) = scale {
+        return Err(FileError::NotFinite { name: format!("{}.scale", tensor.name), index, value });
     }
     Ok(())
 }

@@ -39,11 +39,11 @@ pub(crate) fn decoder_tensors(config: &DecoderConfig) -> Vec<(String, Vec<usize>
 /// Whether the format lets a tensor be quantised: the matrices of transformer blocks, where rows are whole blocks of
 /// 32.
 ///
-/// They are nearly all of a model's bytes. The layers around them (embeddings, modulation, head) are small, and shape
+/// They are nearly all of a model's bytes, in a text encoder together with its token embedding. The layers around them (embeddings, modulation, head) are small, and shape
 /// every token of every step.
 pub fn may_quantise(name: &str, shape: &[usize]) -> bool {
-    let matrix = name.starts_with("dit.blocks.") && name.ends_with(".weight") && shape.len() == 2;
-    matrix && shape[1].is_multiple_of(BLOCK)
+    let matrix = name.starts_with("dit.blocks.") || (name.starts_with("umt5.") && !name.contains(".pos_embedding."));
+    matrix && name.ends_with(".weight") && shape.len() == 2 && shape[1].is_multiple_of(BLOCK)
 }
 
 struct List(Vec<(String, Vec<usize>)>);

@@ -57,6 +57,9 @@ pub enum ImportError {
     /// The tensors do not make up a decoder that can be run.
     #[error("not a decoder that can be run: {0}")]
     Decoder(String),
+    /// The tensors do not make up a text encoder that can be run.
+    #[error("not a text encoder that can be run: {0}")]
+    Encoder(String),
     /// The LoRA does not fit.
     #[error("the LoRA does not fit: {0}")]
     Lora(String),

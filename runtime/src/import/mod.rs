@@ -3,6 +3,7 @@
 //! * [`Checkpoint`] is a list of tensors, wherever and however they are stored; it executes nothing.
 //! * [`Import`] finds the Wan network among them: names, shapes, configuration, LoRA.
 //! * [`DecoderImport`] finds a decoder among them.
+//! * [`Umt5Import`] finds a text encoder among them.
 //! * [`Import::write`] streams it into a model file, a slab of values at a time.
 //!
 //! A checkpoint is untrusted input: every offset, count and shape is checked before it is used, and no bytes make this panic.
@@ -20,6 +21,7 @@ mod pickle;
 mod safetensors;
 mod taehv;
 mod torch;
+mod umt5;
 mod vae;
 mod wan;
 mod write;
@@ -30,4 +32,5 @@ pub use decoder::DecoderImport;
 pub use encoding::Encoding;
 pub use error::ImportError;
 pub use lora::LoraOptions;
+pub use umt5::Umt5Import;
 pub use wan::{Import, ImportOptions, Settings, wan_1_3b};

@@ -34,11 +34,23 @@ fn part<'a>(names: &[&'a str], key: Option<&str>) -> Result<Vec<(usize, &'a str)
     Ok(found.unwrap_or_else(|| names.iter().copied().enumerate().collect()))
 }
 
-/// Original names of a checkpoint's tensors, with their indices.
+/// Original names of a Wan checkpoint's tensors, with their indices.
+///
+/// # Errors
+/// As [`find`].
+pub fn original(names: &[&str], key: Option<&str>) -> Result<BTreeMap<String, usize>, ImportError> {
+    find(names, key, from_diffusers)
+}
+
+/// Names of a checkpoint's tensors without wrappers and as `rename` makes them, with their indices. Empty names are left out.
 ///
 /// # Errors
 /// `Duplicate` if two come to the same name, `Network` for a key that is not there.
-pub fn original(names: &[&str], key: Option<&str>) -> Result<BTreeMap<String, usize>, ImportError> {
+pub fn find(
+    names: &[&str],
+    key: Option<&str>,
+    rename: impl Fn(&str) -> String,
+) -> Result<BTreeMap<String, usize>, ImportError> {
     let mut part = part(names, key)?;
     // A wrapper within a wrapper: `state_dict.generator_ema.`
     if key.is_none() {
@@ -54,8 +66,8 @@ pub fn original(names: &[&str], key: Option<&str>) -> Result<BTreeMap<String, us
         }
     }
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
-    for (at, name) in part {
-        let name = one(name);
+    for (at, name) in part.into_iter().filter(|(_, name)| !name.is_empty()) {
+        let name = rename(&stripped(name));
         if let Some(&first) = found.get(&name) {
             let (first, second) = (names[first].to_owned(), names[at].to_owned());
             return Err(ImportError::Duplicate { name, first, second });
@@ -65,13 +77,18 @@ pub fn original(names: &[&str], key: Option<&str>) -> Result<BTreeMap<String, us
     Ok(found)
 }
 
-/// The original name of a tensor.
-pub fn one(name: &str) -> String {
+/// A tensor's name without what wrappers add.
+fn stripped(name: &str) -> String {
     let mut name = INFIXES.iter().fold(name.to_owned(), |name, infix| name.replace(infix, ""));
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
         name = rest.to_owned();
     }
-    from_diffusers(&name)
+    name
+}
+
+/// `name` with the first prefix of `table` that fits replaced.
+pub fn renamed(name: &str, table: &[(&str, &str)]) -> Option<String> {
+    table.iter().find_map(|(from, to)| name.strip_prefix(from).map(|rest| format!("{to}{rest}")))
 }
 
 /// Renames what diffusers calls differently; other names stay as they are.
@@ -99,21 +116,18 @@ fn from_diffusers(name: &str) -> String {
         ("ffn.net.0.proj.", "ffn.0."),
         ("ffn.net.2.", "ffn.2."),
     ];
-    let swap = |name: &str, table: &[(&str, &str)]| {
-        table.iter().find_map(|(from, to)| name.strip_prefix(from).map(|rest| format!("{to}{rest}")))
-    };
     if name == "scale_shift_table" {
         return "head.modulation".to_owned();
     }
     let block = name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.'));
     let Some((number, inner)) = block else {
-        return swap(name, &OUTER).unwrap_or_else(|| name.to_owned());
+        return renamed(name, &OUTER).unwrap_or_else(|| name.to_owned());
     };
     let inner = match inner {
         "scale_shift_table" => "modulation".to_owned(),
         // Diffusers numbers norms in the order of use; of all three only this one has weights (spec, trap 3).
         "norm2.weight" | "norm2.bias" => inner.replace("norm2", "norm3"),
-        _ => swap(inner, &INNER).unwrap_or_else(|| inner.to_owned()),
+        _ => renamed(inner, &INNER).unwrap_or_else(|| inner.to_owned()),
     };
     format!("blocks.{number}.{inner}")
 }
@@ -121,6 +135,10 @@ fn from_diffusers(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn one(name: &str) -> String {
+        from_diffusers(&stripped(name))
+    }
 
     #[test]
     fn every_wrapping_comes_to_the_original_name() {

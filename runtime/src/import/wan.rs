@@ -116,7 +116,8 @@ impl Import {
         let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads)?;
         let mut import = Self { checkpoint, found, loras: Vec::new(), sizes, unknown: Vec::new() };
         let config = import.config(&Settings::default())?;
-        import.compare(&config)?;
+        let compared = compare(&import.found, import.checkpoint.entries(), expected_tensors(&config), "dit.");
+        import.unknown = compared.map_err(ImportError::Network)?;
         Ok(import)
     }
 
@@ -147,26 +148,35 @@ impl Import {
         config.validate()?;
         Ok(config)
     }
+}
 
-    fn compare(&mut self, config: &ModelConfig) -> Result<(), ImportError> {
-        let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
-        let mut unknown = self.found.clone();
-        for (name, shape) in expected_tensors(config) {
-            let name = name.trim_start_matches("dit.");
-            match unknown.remove(name).map(|index| &self.checkpoint.entries()[index].shape) {
-                Some(found) if squeezed(found).eq(squeezed(&shape)) => {}
-                Some(found) => misshapen.push(format!("{name} is {found:?}, expected {shape:?}")),
-                None => missing.push(name.to_owned()),
-            }
+/// Compares the tensors found with the `expected` ones, whose names begin with `prefix`; returns the names of those not expected.
+///
+/// # Errors
+/// Missing and misshapen tensors, listed.
+pub(super) fn compare(
+    found: &BTreeMap<String, usize>,
+    entries: &[Entry],
+    expected: Vec<(String, Vec<usize>)>,
+    prefix: &str,
+) -> Result<Vec<String>, String> {
+    let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+    let mut unknown = found.clone();
+    for (name, shape) in expected {
+        let name = name.trim_start_matches(prefix);
+        match unknown.remove(name).map(|index| &entries[index].shape) {
+            Some(found) if squeezed(found).eq(squeezed(&shape)) => {}
+            Some(found) => misshapen.push(format!("{name} is {found:?}, expected {shape:?}")),
+            None => missing.push(name.to_owned()),
         }
-        self.unknown = unknown.into_keys().collect();
-        if missing.is_empty() && misshapen.is_empty() {
-            return Ok(());
-        }
-        let lists = [("missing", missing), ("misshapen", misshapen), ("unknown", self.unknown.clone())];
-        let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
-        Err(ImportError::Network(lists.collect::<Vec<_>>().join("; ")))
     }
+    let unknown: Vec<String> = unknown.into_keys().collect();
+    if missing.is_empty() && misshapen.is_empty() {
+        return Ok(unknown);
+    }
+    let lists = [("missing", missing), ("misshapen", misshapen), ("unknown", unknown)];
+    let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
+    Err(lists.collect::<Vec<_>>().join("; "))
 }
 
 /// Dimensions other than 1: formats differ in how they store them.

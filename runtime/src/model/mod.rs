@@ -5,6 +5,7 @@ mod dit;
 mod encoder;
 mod maps;
 mod taehv;
+mod umt5;
 mod vae;
 mod wan;
 mod world;
@@ -16,6 +17,7 @@ pub use dit::{Condition, Dit, Past};
 pub use encoder::EncoderPlan;
 pub use maps::Map;
 pub use taehv::Taehv;
+pub use umt5::{LayerWeights, Umt5Passes, Umt5Plan};
 pub use wan::{Recache, WanBranch, WanPasses, WanPlan, WanShape};
 pub use world::{WorldPasses, WorldPlan};
 

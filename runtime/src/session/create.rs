@@ -176,7 +176,7 @@ fn cpu(
 }
 
 #[cfg(feature = "std")]
-fn threads(wanted: usize) -> Arc<dyn Parallel> {
+pub(crate) fn threads(wanted: usize) -> Arc<dyn Parallel> {
     match if wanted == 0 { available() } else { wanted } {
         1 => Arc::new(Serial),
         n => Arc::new(causeway_ops::parallel::ThreadPool::new(n)),
@@ -194,7 +194,7 @@ fn available() -> usize {
 }
 
 #[cfg(not(feature = "std"))]
-fn threads(_wanted: usize) -> Arc<dyn Parallel> {
+pub(crate) fn threads(_wanted: usize) -> Arc<dyn Parallel> {
     Arc::new(Serial)
 }
 
@@ -267,10 +267,15 @@ fn gpu(
     software: bool,
     memory_cap: Option<usize>,
 ) -> Result<Box<dyn Backend>, BackendError> {
-    use causeway_ops::gpu::{GpuBackend, GpuOptions};
+    on_gpu(&open_gpu(adapter, software)?, None, weights, plan, memory_cap)
+}
+
+/// Opens the adapter named, or the best one for an empty name.
+#[cfg(feature = "gpu")]
+pub(crate) fn open_gpu(adapter: &str, software: bool) -> Result<causeway_ops::gpu::Gpu, BackendError> {
+    use causeway_ops::gpu::{Gpu, GpuOptions};
     let adapter = if adapter.is_empty() { None } else { adapter.parse().ok() };
-    let options = GpuOptions { adapter, software, memory_cap, ..GpuOptions::default() };
-    Ok(Box::new(GpuBackend::new(plan.clone(), weights, options)?))
+    Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })
 }
 
 /// A hardware GPU, if there is one: a software adapter is slower than the CPU backend.

@@ -1,0 +1,129 @@
+//! `causeway embed`: prompts become text embeddings.
+
+use std::path::PathBuf;
+
+use causeway_runtime::{EncodeError, EncodeOptions, TextEncoding, file::Umt5File};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    allocation,
+    compute::ComputeArgs,
+    error::Error,
+    output::{print, print_json},
+    plan::{memory_json, memory_table},
+    record::progress,
+    stop::Stop,
+    table::bytes,
+    tensors,
+    tokenizer::TextTokenizer,
+};
+
+/// Longest prompt in bytes: many times what fits into an encoder.
+const MOST_BYTES: usize = 1 << 16;
+
+/// Options of `embed`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EmbedArgs {
+    /// Text encoder, made by `convert`
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The encoder's tokenizer.json
+    #[arg(long, value_name = "FILE")]
+    tokenizer: PathBuf,
+    /// Prompt; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    prompt: Vec<String>,
+    /// File with a prompt on each line, after those of --prompt
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Embeddings to write: `context` [tokens,dim] of the first prompt, then `context2`, ...
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Encodes the prompts.
+///
+/// # Errors
+/// Prompts, tokenizer or encoder that do not fit each other, a backend that fails, Ctrl-C; then there is no new output.
+pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
+    let prompts = prompts(args)?;
+    let tokenizer = TextTokenizer::open(&args.tokenizer)?;
+    let model = Umt5File::open(&args.model).map_err(Error::file(&args.model))?;
+    let sizes = model.config().encoder;
+    let mut tokens = Vec::new();
+    for (n, prompt) in prompts.iter().enumerate() {
+        let (kept, whole) = tokenizer.tokens(prompt, sizes.length)?;
+        if whole > kept.len() {
+            eprintln!("prompt {} has {whole} tokens; the first {} are used", n + 1, kept.len() - 1);
+        }
+        tokens.push(kept);
+    }
+    let (backend, threads, memory_cap) = (args.compute.choice()?, args.compute.threads, args.compute.memory_cap);
+    let options = EncodeOptions { backend, threads, memory_cap };
+    let mut encoding = TextEncoding::new(&model, &tokens, &options)?;
+    let memory = encoding.memory();
+    let bar = progress(encoding.layers() as u64, "layers");
+    while encoding.layer() < encoding.layers() {
+        stop.check()?;
+        encoding.step()?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    stop.check()?;
+    let embeddings = encoding.finish();
+
+    let names: Vec<String> = (1..=prompts.len()).map(name).collect();
+    let list: Vec<_> = names
+        .iter()
+        .zip(&embeddings)
+        .map(|(name, values)| (name.as_str(), vec![values.len() / sizes.dim, sizes.dim], values.as_slice()))
+        .collect();
+    let notes: Map<String, Value> =
+        names.iter().zip(&prompts).map(|(name, prompt)| (name.clone(), prompt.as_str().into())).collect();
+    tensors::write_noted(&args.out, &list, notes)?;
+    let peak = allocation::peak_bytes();
+    if args.json {
+        return print_json(&json!({
+            "tokens": tokens, "dim": sizes.dim, "memory": memory_json(memory), "peak_bytes": peak,
+        }));
+    }
+    let counts = tokens.iter().map(|tokens| tokens.len().to_string()).collect::<Vec<_>>().join(", ");
+    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    print(&format!("{}: {counts} tokens of {}\n{}{peak}", args.out.display(), sizes.dim, memory_table(memory)))
+}
+
+/// Name of prompt `n`'s tensor, counted from 1.
+fn name(n: usize) -> String {
+    if n == 1 { "context".to_owned() } else { format!("context{n}") }
+}
+
+fn prompts(args: &EmbedArgs) -> Result<Vec<String>, Error> {
+    let mut prompts = args.prompt.clone();
+    if let Some(path) = &args.file {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        prompts.extend(text.lines().filter(|line| !line.trim().is_empty()).map(ToOwned::to_owned));
+    }
+    if prompts.is_empty() {
+        return Err(Error::Usage("there is nothing to embed; give --prompt or --file".to_owned()));
+    }
+    for (n, prompt) in prompts.iter().enumerate().filter(|(_, prompt)| prompt.len() > MOST_BYTES) {
+        let found = prompt.len();
+        return Err(Error::Usage(format!("prompt {} has {found} bytes, expected at most {MOST_BYTES}", n + 1)));
+    }
+    Ok(prompts)
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Backend(error) => error.into(),
+            error @ (EncodeError::Length { .. } | EncodeError::MemoryCap { .. }) => Error::Usage(error.to_string()),
+            error => Error::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Text to tokens, as the Wan project's pipeline does it (spec 4).
+
+use std::path::Path;
+
+use tokenizers::Tokenizer;
+
+use crate::error::Error;
+
+/// Largest file that is read; that of umT5 has 17 MB.
+const MOST_BYTES: u64 = 256 << 20;
+/// The token that ends a prompt.
+const END: &str = "</s>";
+
+/// A tokenizer of an encoder's vocabulary.
+pub struct TextTokenizer {
+    tokenizer: Tokenizer,
+    end: u32,
+}
+
+impl TextTokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no tokenizer with an end token.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |what: &str| Error::Failed(format!("{}: {what}", path.display()));
+        let size = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
+        if size > MOST_BYTES {
+            return Err(failed(&format!("it has {size} bytes; no tokenizer.json has more than {MOST_BYTES}")));
+        }
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(failed("not a tokenizer.json; a SentencePiece file (spiece.model) has one beside it"));
+        }
+        let mut tokenizer = Tokenizer::from_bytes(&bytes)
+            .map_err(|error| failed(&format!("not a tokenizer.json that can be used: {}", one_line(&error))))?;
+        // Prompts are cut here and never padded.
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| failed(&one_line(&error)))?;
+        let end = tokenizer.token_to_id(END).ok_or_else(|| failed(&format!("it has no token {END}")))?;
+        Ok(Self { tokenizer, end })
+    }
+
+    /// Tokens of a text, the end token last; those beyond `most` are cut off. Also how many the whole text has.
+    ///
+    /// # Errors
+    /// The text cannot be told apart into tokens.
+    pub fn tokens(&self, text: &str, most: usize) -> Result<(Vec<u32>, usize), Error> {
+        let encoding = self.tokenizer.encode(clean(text), true);
+        let encoding = encoding.map_err(|error| Error::Failed(format!("tokenizer: {}", one_line(&error))))?;
+        let mut tokens = encoding.get_ids().to_vec();
+        if tokens.last() != Some(&self.end) {
+            tokens.push(self.end);
+        }
+        let whole = tokens.len();
+        if whole > most {
+            tokens.truncate(most.saturating_sub(1));
+            tokens.push(self.end);
+        }
+        Ok((tokens, whole))
+    }
+}
+
+fn one_line(error: &impl ToString) -> String {
+    let text = error.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(240).collect()
+}
+
+/// Cleans a prompt: straight quotes, no control characters, HTML entities resolved twice, single spaces. Of what ftfy does for the
+/// reference, text that was decoded in a wrong encoding stays as it is; the tokenizer normalises the rest.
+pub fn clean(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| !is_control(*c)).map(straight).collect();
+    let plain = htmlize::unescape(htmlize::unescape(plain).as_ref()).into_owned();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn straight(c: char) -> char {
+    match c {
+        '\u{2bc}' | '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' => '"',
+        _ => c,
+    }
+}
+
+/// Characters that are no text: control characters that break no line, marks of byte order, deprecated format characters.
+fn is_control(c: char) -> bool {
+    matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{fff9}'..='\u{fffc}')
+}

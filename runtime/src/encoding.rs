@@ -1,0 +1,289 @@
+//! Text to embeddings, a layer at a time.
+//!
+//! All prompts pass a layer before the next one is loaded, so the encoder's weights are read once, and memory holds one layer of
+//! them whatever the encoder's size.
+//!
+//! ```no_run
+//! use causeway_runtime::{EncodeOptions, TextEncoding, file::Umt5File};
+//!
+//! # fn f(tokens: Vec<u32>) -> Result<(), Box<dyn std::error::Error>> {
+//! let model = Umt5File::open("umt5.safetensors")?;
+//! let mut encoding = TextEncoding::new(&model, &[tokens], &EncodeOptions::default())?;
+//! while encoding.layer() < encoding.layers() {
+//!     encoding.step()?;
+//! }
+//! let embeddings = encoding.finish(); // of each prompt [tokens, dim], what `Rollout::set_text` takes
+//! # Ok(()) }
+//! ```
+
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+
+use causeway_ops::{
+    Backend, BackendError, Params,
+    backend::Memory,
+    cpu::{CpuBackend, CpuOptions},
+    parallel::Parallel,
+    plan::PassId,
+    quant::WeightSource,
+};
+
+use crate::{
+    config::Umt5Sizes,
+    file::Umt5File,
+    model::{LayerWeights, ModelError, Umt5Passes, Umt5Plan},
+    session::{BackendChoice, create},
+};
+
+/// Why text was not encoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// There is nothing to encode.
+    #[error("there are no prompts")]
+    NoPrompts,
+    /// A prompt of no tokens, or of too many.
+    #[error("prompt {prompt} has {found} tokens, expected 1 to {most}")]
+    Length {
+        /// Which prompt, counted from 0.
+        prompt: usize,
+        /// Its tokens.
+        found: usize,
+        /// Most tokens of a prompt.
+        most: usize,
+    },
+    /// A token that the encoder does not know: the tokenizer belongs to another encoder.
+    #[error("token {at} of prompt {prompt} is {found}, the encoder knows {known} tokens: another encoder's tokenizer?")]
+    Token {
+        /// Which prompt, counted from 0.
+        prompt: usize,
+        /// Which token of it.
+        at: usize,
+        /// Its number.
+        found: u32,
+        /// Tokens of the encoder.
+        known: usize,
+    },
+    /// The cap is too small.
+    #[error("encoding needs {needed} bytes, the memory cap is {cap}")]
+    MemoryCap {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes granted.
+        cap: usize,
+    },
+    /// The encoder cannot be run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The backend refused or failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// How text is encoded.
+#[derive(Clone, Debug, Default)]
+pub struct EncodeOptions {
+    /// Where to compute.
+    pub backend: BackendChoice,
+    /// CPU threads; 0 takes what the machine has.
+    pub threads: usize,
+    /// Most bytes to hold, mapped pages of the file apart.
+    pub memory_cap: Option<usize>,
+}
+
+/// Prompts on their way through an encoder.
+pub struct TextEncoding<'m> {
+    model: &'m Umt5File<'m>,
+    plan: Umt5Plan,
+    device: Device,
+    prompts: Vec<Prompt>,
+    layer: usize,
+    memory: Memory,
+}
+
+struct Prompt {
+    passes: Umt5Passes,
+    /// The residual stream, as large as the plan's buffer.
+    x: Vec<f32>,
+}
+
+/// What outlives the layers.
+enum Device {
+    Cpu(Arc<dyn Parallel>),
+    #[cfg(feature = "gpu")]
+    Gpu(causeway_ops::gpu::Gpu),
+}
+
+impl<'m> TextEncoding<'m> {
+    /// Looks the tokens up, each prompt with its end token and without padding.
+    ///
+    /// # Errors
+    /// Prompts that the encoder cannot take, a memory cap that is too small, no adapter.
+    pub fn new(model: &'m Umt5File<'m>, prompts: &[Vec<u32>], options: &EncodeOptions) -> Result<Self, EncodeError> {
+        let sizes = &model.config().encoder;
+        check(prompts, sizes)?;
+        let mut lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let plan = Umt5Plan::new(sizes, &lengths)?;
+        let device = Device::open(options)?;
+        let mut this = Self { model, plan, device, prompts: Vec::new(), layer: 0, memory: Memory::default() };
+        this.memory = this.need(prompts.len())?;
+        if let Some(cap) = options.memory_cap.filter(|&cap| cap < this.memory.total()) {
+            return Err(EncodeError::MemoryCap { needed: this.memory.total(), cap });
+        }
+        this.prompts = prompts.iter().filter_map(|tokens| this.look_up(tokens)).collect();
+        Ok(this)
+    }
+
+    /// Layers done.
+    pub fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// Layers in all.
+    pub fn layers(&self) -> usize {
+        self.model.config().encoder.layers
+    }
+
+    /// Bytes held at most: the heaviest layer's weights, activations, all prompts. Pages of a mapped file that are being read come on
+    /// top, at most one layer of the file.
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// Takes all prompts through the next layer.
+    ///
+    /// # Errors
+    /// A backend that fails.
+    pub fn step(&mut self) -> Result<(), EncodeError> {
+        if self.layer == self.layers() {
+            return Ok(());
+        }
+        let sizes = self.model.config().encoder;
+        let weights = LayerWeights { model: self.model, layer: self.layer };
+        let mut backend = self.device.backend(&self.plan, &weights)?;
+        let table = weights.name(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS });
+        let bias = self.model.tensor(&table).map(|view| view.to_f32()).unwrap_or_default();
+        for weight in &self.plan.plan.weights {
+            self.model.release(&weights.name(&weight.name));
+        }
+        let last = self.layer + 1 == sizes.layers;
+        for prompt in &mut self.prompts {
+            let Umt5Passes { rows, layer, norm } = prompt.passes;
+            let bias = self.plan.bias(&sizes, &bias, rows);
+            backend.write(self.plan.bias, bytemuck::cast_slice(&bias))?;
+            backend.write(self.plan.x, bytemuck::cast_slice(&prompt.x))?;
+            run(backend.as_mut(), layer)?;
+            if last {
+                run(backend.as_mut(), norm)?;
+            }
+            backend.read(self.plan.x, bytemuck::cast_slice_mut(&mut prompt.x))?;
+        }
+        self.layer += 1;
+        Ok(())
+    }
+
+    /// The embeddings of each prompt [tokens, dim]; complete once all layers are done.
+    pub fn finish(self) -> Vec<Vec<f32>> {
+        let dim = self.model.config().encoder.dim;
+        let embedding = |mut prompt: Prompt| {
+            prompt.x.truncate(prompt.passes.rows * dim);
+            prompt.x
+        };
+        self.prompts.into_iter().map(embedding).collect()
+    }
+
+    fn look_up(&self, tokens: &[u32]) -> Option<Prompt> {
+        let passes = *self.plan.passes.iter().find(|passes| passes.rows == tokens.len())?;
+        let table = self.model.tensor(EMBEDDING)?;
+        let mut x = vec![0.0; self.plan.plan.buffer(self.plan.x).len];
+        for (row, &token) in x.chunks_exact_mut(table.cols()).zip(tokens) {
+            table.row(token as usize, row);
+        }
+        self.model.release(EMBEDDING);
+        Some(Prompt { passes, x })
+    }
+
+    /// Bytes of the heaviest layer.
+    fn need(&self, prompts: usize) -> Result<Memory, EncodeError> {
+        let mut most = Memory::default();
+        for layer in 0..self.layers() {
+            let memory = self.device.memory(&self.plan, &LayerWeights { model: self.model, layer })?;
+            if memory.total() > most.total() {
+                most = memory;
+            }
+        }
+        let [x, bias] = [self.plan.x, self.plan.bias].map(|id| 4 * self.plan.plan.buffer(id).len);
+        // A backend keeps its own copy of the plan.
+        most.overhead += prompts * x + bias + 2 * self.plan.plan.bytes();
+        Ok(most)
+    }
+}
+
+const EMBEDDING: &str = "umt5.token_embedding.weight";
+const SHARED_BIAS: &str = "umt5.pos_embedding.embedding.weight";
+const OWN_BIAS: &str = "layer.pos_embedding.embedding.weight";
+
+fn run(backend: &mut dyn Backend, pass: PassId) -> Result<(), BackendError> {
+    let nodes = backend.plan().pass(pass).nodes.len();
+    backend.run(pass, 0..nodes, &Params::default())
+}
+
+fn check(prompts: &[Vec<u32>], sizes: &Umt5Sizes) -> Result<(), EncodeError> {
+    if prompts.is_empty() {
+        return Err(EncodeError::NoPrompts);
+    }
+    for (prompt, tokens) in prompts.iter().enumerate() {
+        let (found, most, known) = (tokens.len(), sizes.length, sizes.vocabulary);
+        if !(1..=most).contains(&found) {
+            return Err(EncodeError::Length { prompt, found, most });
+        }
+        if let Some(at) = tokens.iter().position(|&token| token as usize >= known) {
+            return Err(EncodeError::Token { prompt, at, found: tokens[at], known });
+        }
+    }
+    Ok(())
+}
+
+impl Device {
+    fn open(options: &EncodeOptions) -> Result<Self, BackendError> {
+        let cpu = || Ok(Device::Cpu(create::threads(options.threads)));
+        match &options.backend {
+            BackendChoice::Cpu => cpu(),
+            #[cfg(feature = "gpu")]
+            BackendChoice::Gpu(adapter) => create::open_gpu(adapter, true).map(Device::Gpu),
+            #[cfg(feature = "gpu")]
+            BackendChoice::Auto => match create::open_gpu("", false) {
+                Ok(gpu) => Ok(Device::Gpu(gpu)),
+                Err(why) => {
+                    log::info!("computing on the CPU, for no GPU can be used: {why}");
+                    cpu()
+                }
+            },
+            #[cfg(not(feature = "gpu"))]
+            BackendChoice::Gpu(_) => Err(BackendError::NoAdapter("this build has no GPU backend".into())),
+            #[cfg(not(feature = "gpu"))]
+            BackendChoice::Auto => cpu(),
+        }
+    }
+
+    fn options(parallel: &Arc<dyn Parallel>) -> CpuOptions {
+        CpuOptions { parallel: Arc::clone(parallel), ..CpuOptions::default() }
+    }
+
+    fn memory(&self, plan: &Umt5Plan, weights: &dyn WeightSource) -> Result<Memory, BackendError> {
+        match self {
+            Device::Cpu(parallel) => causeway_ops::cpu::memory(&plan.plan, weights, &Self::options(parallel)),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(_) => causeway_ops::gpu::memory(&plan.plan, weights),
+        }
+    }
+
+    fn backend(&self, plan: &Umt5Plan, weights: &dyn WeightSource) -> Result<Box<dyn Backend>, BackendError> {
+        let plan = plan.plan.clone();
+        Ok(match self {
+            Device::Cpu(parallel) => Box::new(CpuBackend::new(plan, weights, Self::options(parallel))?),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => Box::new(causeway_ops::gpu::GpuBackend::on(gpu, plan, weights, None)?),
+        })
+    }
+}
