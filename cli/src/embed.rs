@@ -111,7 +111,7 @@ fn prompts(args: &EmbedArgs) -> Result<Vec<String>, Error> {
     if prompts.is_empty() {
         return Err(Error::Usage("there is nothing to embed; give --prompt or --file".to_owned()));
     }
-    for (n, prompt) in prompts.iter().enumerate().filter(|(_, prompt)| prompt.len() > MOST_BYTES) {
+    if let Some((n, prompt)) = prompts.iter().enumerate().find(|(_, prompt)| prompt.len() > MOST_BYTES) {
         let found = prompt.len();
         return Err(Error::Usage(format!("prompt {} has {found} bytes, expected at most {MOST_BYTES}", n + 1)));
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tokenizers::Tokenizer;
+use tokenizers::{NormalizedString, Tokenizer};
 
 use crate::error::Error;
 
@@ -66,10 +66,18 @@ fn one_line(error: &impl ToString) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(240).collect()
 }
 
-/// Cleans a prompt: straight quotes, no control characters, HTML entities resolved twice, single spaces. Of what ftfy does for the
-/// reference, text that was decoded in a wrong encoding stays as it is; the tokenizer normalises the rest.
+/// Cleans a prompt: characters of usual width, straight quotes, no control characters, composed accents, HTML entities resolved twice,
+/// single spaces. Of what ftfy does for the reference, text that was decoded in a wrong encoding stays as it is, and ligatures are left to
+/// the tokenizer, which resolves them.
 pub fn clean(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| !is_control(*c)).map(straight).collect();
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !is_control(*c)) {
+        match c {
+            '\u{ff01}'..='\u{ffef}' => plain.push_str(NormalizedString::from(c.to_string()).nfkc().get()),
+            c => plain.push(straight(c)),
+        }
+    }
+    let plain = NormalizedString::from(plain).nfc().get().to_owned();
     let plain = htmlize::unescape(htmlize::unescape(plain).as_ref()).into_owned();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }

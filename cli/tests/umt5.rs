@@ -36,6 +36,13 @@ fn worst(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
     found.iter().zip(expected).map(|(found, expected)| error(found, expected)).fold(0.0, f32::max)
 }
 
+/// Root of the mean square of errors, relative to that of the values.
+fn relative(found: &[f32], expected: &[f32]) -> f64 {
+    let square = |list: &mut dyn Iterator<Item = f32>| list.map(|x| f64::from(x).powi(2)).sum::<f64>();
+    let errors = square(&mut found.iter().zip(expected).map(|(x, y)| x - y));
+    (errors / square(&mut expected.iter().copied())).sqrt()
+}
+
 #[test]
 fn embeddings_match_transformers() {
     let folder = Place::new("umt5-parity");
@@ -57,12 +64,12 @@ fn quantised_weights_stay_close() {
     let folder = Place::new("umt5-quantised");
     let all = tensors(golden("umt5-parity.safetensors"));
     let (tokens, expected) = prompts(&all, "umt5");
-    for (weights, most) in [("f16", 2e-3), ("q8", 0.06), ("q4", 0.6)] {
+    for (weights, most) in [("f16", 1e-5), ("q8", 0.1), ("q4", 0.9)] {
         folder.good(&format!("convert {} m.safetensors --to {weights}", shown("umt5.pth")));
         let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
         let found = encode(&model, &tokens, BackendChoice::Cpu);
-        let error = worst(&found, &expected);
-        println!("{weights}: {error:.1e}, {} bytes", model.file_bytes());
+        let error = relative(&found.concat(), &expected.concat());
+        println!("{weights}: {error:.1e}, at most {:.1e}; {} bytes", worst(&found, &expected), model.file_bytes());
         assert!(error <= most, "{weights}: {error:e}");
     }
 }
@@ -149,6 +156,7 @@ fn tokens_are_those_of_the_reference() {
     folder.good(&format!("convert {} m.safetensors --to q8", shown("umt5-hf")));
     let rows: serde_json::Value = serde_json::from_slice(&fs::read(golden("umt5-tokens.json")).unwrap()).unwrap();
     let rows = rows.as_array().unwrap();
+    let mut wrong = Vec::new();
     for row in rows {
         let prompt = row["text"].as_str().unwrap();
         let mut command = folder.command("embed --model m.safetensors --backend cpu --out e.safetensors --json");
@@ -156,13 +164,15 @@ fn tokens_are_those_of_the_reference() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{prompt:?}: {}", text(&output.stderr));
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(found["tokens"][0], row["ids"], "{prompt:?}");
+        if found["tokens"][0] != row["ids"] {
+            wrong.push(format!("{prompt:?}: {} instead of {}", found["tokens"][0], row["ids"]));
+        }
         assert_eq!(
             text(&output.stderr).contains("the first 511 are used"),
             row["ids"].as_array().unwrap().len() == 512
         );
     }
-    assert!(rows.len() >= 20);
+    assert!(wrong.is_empty() && rows.len() >= 20, "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -276,7 +286,7 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
         (format!("--model m.safetensors --tokenizer foreign.json {prompt}"), "another encoder's tokenizer?"),
         (format!("--model m.safetensors --tokenizer none.json {prompt}"), "cannot open none.json"),
         (format!("--model tiny.safetensors --tokenizer {tokenizer} {prompt}"), "family \"world\", expected umt5"),
-        (format!("--model {shared} --tokenizer {tokenizer} {prompt}"), "not a Causeway model"),
+        (format!("--model {shared} --tokenizer {tokenizer} {prompt}"), "write the file anew with causeway"),
         (format!("--model m.safetensors --tokenizer {tokenizer} --file long.txt"), "prompt 1 has 80000 bytes"),
         (format!("--model m.safetensors --tokenizer {tokenizer} --file binary.txt"), "cannot read binary.txt"),
         (format!("--model m.safetensors --tokenizer {tokenizer} --file none.txt"), "nothing to embed"),
