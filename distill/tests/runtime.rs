@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use causeway_distill::codec::{self, Past};
 use causeway_distill::dit;
 use causeway_distill::latents::Windows;
-use causeway_distill::method::teacher_forcing::noisy_velocity;
+use causeway_distill::mask::Mask;
+use causeway_distill::method::teacher_forcing::judged_velocity;
 use causeway_distill::preset::Preset;
 use causeway_distill::recording::RecordingInfo;
 use causeway_distill::rng::Rng;
@@ -17,7 +18,7 @@ use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, Params};
 use causeway_runtime::config::{ModelConfig, Positions};
 use causeway_runtime::file::write_model_to;
-use causeway_runtime::model::{Past, WorldPlan};
+use causeway_runtime::model::{self, WorldPlan};
 use causeway_runtime::session::Ring;
 use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
 
@@ -127,7 +128,7 @@ struct Bench {
 impl Bench {
     fn new(model: &Model<'_>) -> Self {
         let window = model.config().history.window;
-        let world = WorldPlan::new(model.config(), Past::new(window, 0)).unwrap();
+        let world = WorldPlan::new(model.config(), model::Past::new(window, 0)).unwrap();
         let backend = CpuBackend::new(world.plan.clone(), model, CpuOptions::default()).unwrap();
         let ring = Ring { window, sink: 0, chunk: 1, positions: Positions::Compact };
         Self { backend, world, ring }
@@ -206,7 +207,12 @@ fn predicted_flow_is_equal() {
     let sigma = [1.0, 0.9, 0.75, 0.5];
     let noisy = windows.mix(&windows.real, &rng.normals(FRAMES * len), &sigma);
     let net = both.denoiser.leaves(&Device::flex());
-    let flow = noisy_velocity(&net, &both.config, &windows.doubled(&windows.real, &noisy, &sigma), 0);
+    let flow = judged_velocity(
+        &net,
+        &both.config,
+        Mask::TeacherForcing { route: 0 },
+        &windows.doubled(&windows.real, &noisy, &sigma),
+    );
     let flow = dit::from_tokens(c, &floats(flow));
 
     let mut bench = Bench::new(&model);
