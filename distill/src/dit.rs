@@ -234,6 +234,20 @@ pub fn embed_rows(c: &DitConfig, x: &Frames) -> Vec<f32> {
     out
 }
 
+/// The gradient of latents [n, C, H, W] from that of their [`embed_rows`]; what the previous frame's channels say is left out.
+pub fn embed_back(c: &DitConfig, rows: &[f32]) -> Vec<f32> {
+    let (area, row) = (c.latent.height * c.latent.width, c.in_channels() * c.patch[1] * c.patch[2]);
+    let mut out = vec![0.0; rows.len() / row / c.tokens_per_frame() * c.latent_len()];
+    for (i, row) in rows.chunks_exact(row).enumerate() {
+        let frame = &mut out[i / c.tokens_per_frame() * c.latent_len()..][..c.latent_len()];
+        let mut values = row.iter();
+        for plane in frame.chunks_exact_mut(area) {
+            patch(c, i % c.tokens_per_frame(), |at| plane[at] = *values.next().unwrap_or(&0.0));
+        }
+    }
+    out
+}
+
 /// Frames [n, C, H, W] as the rows the head writes: [n * S, ph*pw*C], channel fastest.
 pub fn to_tokens(c: &DitConfig, frames: &[f32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(frames.len());

@@ -14,7 +14,8 @@ use crate::dit;
 use crate::eval::START;
 use crate::folder::FolderError;
 use crate::latents::{self, Latents, Windows};
-use crate::method::teacher_forcing::noisy_velocity;
+use crate::mask::Mask;
+use crate::method::teacher_forcing::judged_velocity;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::recording::{self, Recording, RecordingError};
 use crate::rng::Rng;
@@ -120,7 +121,7 @@ fn golden(
     };
     let noisy = windows.mix(&clean, &rng.normals(clean.len()), &sigma);
     let net = denoiser.leaves(device);
-    let v = noisy_velocity(&net, config, &windows.doubled(&clean, &noisy, &sigma), 0);
+    let v = judged_velocity(&net, config, Mask::TeacherForcing { route: 0 }, &windows.doubled(&clean, &noisy, &sigma));
     let v = dit::from_tokens(c, &floats(v));
 
     let t: Vec<f32> = sigma.iter().map(|s| s * 1000.0).collect();

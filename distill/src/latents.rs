@@ -11,6 +11,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::codec::{self, Past};
 use crate::data::{Episodes, planes};
 use crate::dit::Frames;
+use crate::mask::Mask;
 use crate::recording::Recording;
 use crate::rng::Rng;
 use crate::state::{StateError, bytes_of, floats_in, write_whole};
@@ -150,6 +151,19 @@ impl Latents {
         &self.actions[i * a..(i + 1) * a]
     }
 
+    /// The first `frames` frames of every episode, with nothing before them.
+    pub fn starts(&self, frames: usize) -> Windows {
+        let ranges = self.episodes.ranges();
+        let mut out = Windows { batch: ranges.len(), frames, len: self.len, ..Windows::default() };
+        for range in ranges {
+            out.before.extend(std::iter::repeat_n(0.0, self.len));
+            for i in range.start..(range.start + frames).min(range.end) {
+                out.add(self, i);
+            }
+        }
+        out
+    }
+
     /// Draws `batch` windows of `frames` frames. One in eight begins as a stream does, with nothing before it.
     pub fn windows(&self, batch: usize, frames: usize, rng: &mut Rng) -> Windows {
         let mut out = Windows { batch, frames, len: self.len, ..Windows::default() };
@@ -160,11 +174,7 @@ impl Latents {
             } else {
                 out.before.extend_from_slice(self.frame(first - 1));
             }
-            for i in first..first + frames {
-                out.real.extend_from_slice(self.frame(i));
-                out.actions.extend_from_slice(self.action(i));
-                out.events.push(self.events[i]);
-            }
+            (first..first + frames).for_each(|i| out.add(self, i));
         }
         out
     }
@@ -190,6 +200,13 @@ pub struct Windows {
 }
 
 impl Windows {
+    /// Appends frame `i` of `from` to the last window.
+    fn add(&mut self, from: &Latents, i: usize) {
+        self.real.extend_from_slice(from.frame(i));
+        self.actions.extend_from_slice(from.action(i));
+        self.events.push(from.events[i]);
+    }
+
     /// `history` [B, F, C, H, W] moved on by one frame, beginning with the frame before the window.
     fn previous(&self, history: &[f32]) -> Vec<f32> {
         let (row, mut out) = (self.frames * self.len, Vec::with_capacity(history.len()));
@@ -216,12 +233,50 @@ impl Windows {
         }
     }
 
+    /// One sequence of `latents` [B, F, C, H, W] at noise levels `sigma` [B, F].
+    pub fn sequence(&self, latents: &[f32], sigma: &[f32]) -> Frames {
+        Frames {
+            batch: self.batch,
+            frames: self.frames,
+            latents: latents.to_vec(),
+            previous: self.previous(latents),
+            sigma: sigma.to_vec(),
+            actions: self.actions.clone(),
+            events: self.events.clone(),
+        }
+    }
+
+    /// What a network sees of `noisy` at `sigma` under `mask`, in teacher forcing behind `history`.
+    pub fn arranged(&self, mask: Mask, history: &[f32], noisy: &[f32], sigma: &[f32]) -> Frames {
+        match mask {
+            Mask::TeacherForcing { .. } => self.doubled(history, noisy, sigma),
+            Mask::Causal | Mask::Full => self.sequence(noisy, sigma),
+        }
+    }
+
     /// The `frames` frames from `first` on.
     pub fn part(&self, first: usize, frames: usize) -> Self {
         let cut = |values: &[f32]| self.cut(values, first, frames);
         let before = if first == 0 { self.before.clone() } else { self.at(&self.real, first - 1) };
         let events = self.cut(&self.events, first, frames);
         Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, ..*self }
+    }
+
+    /// The `batch` windows from `first` on.
+    pub fn worlds(&self, first: usize, batch: usize) -> Self {
+        fn rows<T: Copy>(values: &[T], of: usize, first: usize, batch: usize) -> Vec<T> {
+            let row = values.len() / of;
+            values[first * row..(first + batch) * row].to_vec()
+        }
+        let of = self.batch;
+        Self {
+            batch,
+            real: rows(&self.real, of, first, batch),
+            before: rows(&self.before, of, first, batch),
+            actions: rows(&self.actions, of, first, batch),
+            events: rows(&self.events, of, first, batch),
+            ..*self
+        }
     }
 
     /// `frames` frames from `first` on of an array [B, F, ...].

@@ -1,8 +1,9 @@
-//! Teacher forcing: attention over a clean and a noisy copy of the same window at once (spec 1.7), with optional routing.
+//! Which frames see which while training (spec 1.7), chunk 1: [`Mask`] names the arrangements, [`Doubled`] and [`Sequence`] are
+//! their attention by the tensor library; `fast::attention` has the twins.
 //!
-//! Both copies see the same thing: the clean tokens of strictly earlier frames, and all tokens of their own frame in their
-//! own copy (chunk 1). So one block of scores over history and one small block for the own frame replace the doubled
-//! square mask, which is four fifths empty.
+//! Teacher forcing attends over a clean and a noisy copy of the same window at once. Both copies see the same thing: the
+//! clean tokens of strictly earlier frames, and all tokens of their own frame in their own copy. So one block of scores over
+//! history and one small block for the own frame replace the doubled square mask, which is four fifths empty.
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,6 +11,37 @@ use causeway_runtime::config::DitConfig;
 
 use crate::dit::Attend;
 use crate::rope::Rope;
+
+/// How the frames of an input are arranged, and which see which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// [clean frames | noisy frames]: teacher forcing. Only the noisy half has a loss. Each query sees its own frame and the
+    /// `route` best clean frames before it; 0 for all.
+    TeacherForcing {
+        /// History frames kept.
+        route: usize,
+    },
+    /// One sequence, each frame sees itself and earlier ones: diffusion forcing.
+    Causal,
+    /// One sequence, each frame sees all: a bidirectional model.
+    Full,
+}
+
+impl Mask {
+    /// Frames of a window whose input has `frames`.
+    pub fn window(self, frames: usize) -> usize {
+        if matches!(self, Self::TeacherForcing { .. }) { frames / 2 } else { frames }
+    }
+
+    /// Attention by the tensor library over inputs of `frames` frames.
+    pub fn library(self, c: &DitConfig, frames: usize, device: &Device) -> Box<dyn Attend> {
+        match self {
+            Self::TeacherForcing { route } => Box::new(Doubled::new(c, self.window(frames), route, device)),
+            Self::Causal => Box::new(Sequence::new(c, frames, true, device)),
+            Self::Full => Box::new(Sequence::new(c, frames, false, device)),
+        }
+    }
+}
 
 /// Score added to hide a key. Not -1e9: exp of that is a denormal-slow path, and -60 is already far below f32 resolution.
 pub const HIDDEN: f32 = -60.0;
@@ -84,5 +116,34 @@ impl Attend for Doubled {
         let past = weights.clone().slice([0..b, 0..h, 0..n, 0..half]).matmul(v_past);
         let own = weights.slice([0..b, 0..h, 0..n, half..half + s]).reshape([b, h, 2 * f, s, s]).matmul(by_frame(v));
         (past + own.reshape([b, h, n, d])).swap_dims(1, 2).reshape([b, n, dim])
+    }
+}
+
+/// Attention within one sequence of `frames` frames, positions 0.. .
+pub struct Sequence {
+    heads: usize,
+    rope: Rope,
+    hidden: Tensor<4>,
+}
+
+impl Sequence {
+    /// Later frames are hidden if `causal`.
+    pub fn new(c: &DitConfig, frames: usize, causal: bool, device: &Device) -> Self {
+        let s = c.tokens_per_frame();
+        let n = frames * s;
+        let hide = |i: usize| if causal && i % n / s > i / n / s { HIDDEN } else { 0.0 };
+        let hidden = Tensor::from_data(TensorData::new((0..n * n).map(hide).collect(), [1, 1, n, n]), device);
+        Self { heads: c.heads, rope: Rope::new(c, &(0..frames).collect::<Vec<_>>(), device), hidden }
+    }
+}
+
+impl Attend for Sequence {
+    fn attend(&mut self, _: usize, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
+        let [b, n, dim] = q.dims();
+        let (h, d) = (self.heads, dim / self.heads);
+        let split = |t: Tensor<3>| t.reshape([b, n, h, d]).swap_dims(1, 2);
+        let q = split(self.rope.apply(q) * (1.0 / (d as f32).sqrt()));
+        let scores = q.matmul(split(self.rope.apply(k)).swap_dims(2, 3)) + self.hidden.clone();
+        softmax(scores, 3).matmul(split(v)).swap_dims(1, 2).reshape([b, n, dim])
     }
 }

@@ -14,7 +14,7 @@ use crate::latents::{self, Latents};
 use crate::method::consistency::Consistency;
 use crate::method::distribution_matching::DistributionMatching;
 use crate::method::reconstruction::Reconstruction;
-use crate::method::resampling_forcing::ResamplingForcing;
+use crate::method::resampling_forcing::{Resampling, ResamplingForcing};
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::recipe::{Data, Method, Recipe, RecipeError, Stage};
 use crate::recording::{Recording, RecordingError};
@@ -194,7 +194,7 @@ impl<'a> Pipeline<'a> {
         let world = World {
             config: &folder.config,
             data: &train,
-            held: &held,
+            held: Some(&held),
             batch: stage.batch,
             frames: stage.frames,
             route: stage.route,
@@ -222,11 +222,15 @@ impl<'a> Pipeline<'a> {
             Some(name) => folder.named(name),
             None => folder.denoiser(i, Method::is_flow).map(|found| found.1),
         };
+        let resampling = Resampling::default();
         Ok(match stage.method {
             Method::Codec | Method::Polish => true,
             Method::Teacher => run.train(&TeacherForcing(world), &mut state)?,
-            Method::Resampling => run.train(&ResamplingForcing(world), &mut state)?,
-            Method::Consistency => run.train(&Consistency { world, teacher: &teacher()? }, &mut state)?,
+            Method::Resampling => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
+            Method::Consistency => {
+                let method = Consistency { world, teacher: &teacher()?, resampling: Some(resampling) };
+                run.train(&method, &mut state)?
+            }
             Method::Dmd => run.train(&DistributionMatching { world, teacher: &teacher()? }, &mut state)?,
         })
     }

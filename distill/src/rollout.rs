@@ -84,13 +84,19 @@ impl<'a> Rollout<'a> {
 
     /// Like [`Self::generate`] with deterministic Euler steps of the flow, for a model that is not distilled.
     pub fn integrate(&mut self, sigmas: &[f32], actions: &[f32], events: &[u8], rng: &mut Rng) -> Vec<f32> {
+        let x = self.sample(sigmas, actions, events, rng);
+        self.commit(&x, actions, events);
+        x
+    }
+
+    /// What [`Self::integrate`] would commit.
+    pub fn sample(&self, sigmas: &[f32], actions: &[f32], events: &[u8], rng: &mut Rng) -> Vec<f32> {
         let mut x = rng.normals(self.batch * self.config.latent_len());
         for (i, &sigma) in sigmas.iter().enumerate() {
             let v = self.velocity(&x, &vec![sigma; self.batch], actions, events);
             let step = sigma - sigmas.get(i + 1).copied().unwrap_or(0.0);
             x.iter_mut().zip(v).for_each(|(x, v)| *x -= step * v);
         }
-        self.commit(&x, actions, events);
         x
     }
 

@@ -58,6 +58,9 @@ pub struct Job<'a> {
     pub done: f64,
 }
 
+/// Named figures about a network.
+pub type Figures = Vec<(String, f64)>;
+
 /// A stage: what to minimise, and what to show now and then.
 pub trait Stage: Sync {
     /// Name in metrics and file names.
@@ -78,7 +81,7 @@ pub trait Stage: Sync {
     ///
     /// # Errors
     /// [`StateError`] when a picture cannot be written.
-    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError>;
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError>;
 }
 
 /// [`Stage::gradient`] of a loss of `weights` by the tensor library, on any device.

@@ -3,10 +3,10 @@
 mod tiny;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use causeway_distill::dit::{self, Attend, Frames};
+use causeway_distill::dit::{self, Frames};
 use causeway_distill::latents::Windows;
-use causeway_distill::mask::Doubled;
-use causeway_distill::method::teacher_forcing::noisy_velocity;
+use causeway_distill::mask::Mask;
+use causeway_distill::method::teacher_forcing::judged_velocity;
 use causeway_distill::rng::Rng;
 use causeway_distill::rollout::{Engine, Rollout};
 use causeway_distill::rope;
@@ -44,7 +44,8 @@ fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
     let sigma: Vec<f32> = (0..8).map(|_| rng.unit()).collect();
     let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
     for (engine, route) in [Engine::Library(&net), Engine::Fast(&weights)].into_iter().flat_map(|e| [(e, 0), (e, 2)]) {
-        let doubled = floats(noisy_velocity(&net, &config, &w.doubled(&w.real, &noisy, &sigma), route));
+        let doubled =
+            floats(judged_velocity(&net, &config, Mask::TeacherForcing { route }, &w.doubled(&w.real, &noisy, &sigma)));
         let doubled = dit::from_tokens(&config.dit, &doubled);
         let mut rollout = Rollout::new(engine, &config.dit, 8, w.before.clone()).routed(route);
         for f in 0..4 {
@@ -58,10 +59,10 @@ fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
 }
 
 /// Spec 1.7 and 2.10 word for word: one query at a time, f64.
-fn naive(c: &ModelConfig, frames: usize, route: usize, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+fn naive(c: &ModelConfig, frames: usize, mask: Mask, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let (c, s) = (&c.dit, c.dit.tokens_per_frame());
-    let (d, n) = (c.head_dim(), 2 * frames * s);
-    let positions: Vec<usize> = (0..frames).chain(0..frames).collect();
+    let (d, n) = (c.head_dim(), q.len() / c.dim);
+    let positions: Vec<usize> = (0..n / s).map(|frame| frame % frames).collect();
     let angles = rope::angles(c, &positions);
     let rotate = |x: &[f32]| -> Vec<f64> {
         let mut out = vec![0.0; x.len()];
@@ -83,15 +84,22 @@ fn naive(c: &ModelConfig, frames: usize, route: usize, q: &[f32], k: &[f32], v: 
         let frame = i / s;
         for h in 0..c.heads {
             let dot = |j: usize| (0..d).map(|e| q[i * c.dim + h * d + e] * k[j * c.dim + h * d + e]).sum::<f64>();
-            let mut past: Vec<(f64, usize)> =
-                (0..frame % frames).map(|g| ((g * s..(g + 1) * s).map(dot).sum::<f64>(), g)).collect();
-            if route > 0 {
-                // The newest frame is always seen.
-                past.iter_mut().filter(|p| p.1 + 1 == frame % frames).for_each(|p| p.0 = f64::MAX);
-                past.sort_by(|a, b| b.0.total_cmp(&a.0));
-                past.truncate(route);
-            }
-            let seen = past.iter().map(|p| p.1).chain([frame]).flat_map(|g| g * s..(g + 1) * s);
+            let others: Vec<usize> = match mask {
+                Mask::Full => (0..frames).filter(|&g| g != frame).collect(),
+                Mask::Causal => (0..frame).collect(),
+                Mask::TeacherForcing { route } => {
+                    let mut past: Vec<(f64, usize)> =
+                        (0..frame % frames).map(|g| ((g * s..(g + 1) * s).map(dot).sum::<f64>(), g)).collect();
+                    if route > 0 {
+                        // The newest frame is always seen.
+                        past.iter_mut().filter(|p| p.1 + 1 == frame % frames).for_each(|p| p.0 = f64::MAX);
+                        past.sort_by(|a, b| b.0.total_cmp(&a.0));
+                        past.truncate(route);
+                    }
+                    past.into_iter().map(|p| p.1).collect()
+                }
+            };
+            let seen = others.into_iter().chain([frame]).flat_map(|g| g * s..(g + 1) * s);
             let scores: Vec<(f64, usize)> = seen.map(|j| (dot(j) / (d as f64).sqrt(), j)).collect();
             let top = scores.iter().map(|x| x.0).fold(f64::MIN, f64::max);
             let total: f64 = scores.iter().map(|x| (x.0 - top).exp()).sum();
@@ -109,15 +117,16 @@ fn naive(c: &ModelConfig, frames: usize, route: usize, q: &[f32], k: &[f32], v: 
 fn masked_and_routed_attention_match_the_definition() {
     let config = tiny();
     let (frames, device) = (5, Device::flex());
-    let n = 2 * frames * config.dit.tokens_per_frame();
     let mut rng = Rng::new(2);
-    let mut random = || rng.normals(n * config.dit.dim);
-    let (q, k, v) = (random(), random(), random());
-    for route in [0, 1, 2] {
+    let routes = [0, 1, 2].map(|route| Mask::TeacherForcing { route });
+    for mask in routes.into_iter().chain([Mask::Causal, Mask::Full]) {
+        let all = if mask.window(2 * frames) == frames { 2 * frames } else { frames };
+        let n = all * config.dit.tokens_per_frame();
+        let [q, k, v] = [0; 3].map(|_| rng.normals(n * config.dit.dim));
         let tensor = |x: &[f32]| Tensor::<3>::from_data(TensorData::new(x.to_vec(), [1, n, config.dit.dim]), &device);
-        let got = Doubled::new(&config.dit, frames, route, &device).attend(0, tensor(&q), tensor(&k), tensor(&v));
-        let off = worst(&floats(got), &naive(&config, frames, route, &q, &k, &v));
-        assert!(off < 1e-4, "route {route}: differs from the definition by {off}");
+        let got = mask.library(&config.dit, all, &device).attend(0, tensor(&q), tensor(&k), tensor(&v));
+        let off = worst(&floats(got), &naive(&config, frames, mask, &q, &k, &v));
+        assert!(off < 1e-4, "{mask:?}: differs from the definition by {off}");
     }
 }
 
@@ -135,7 +144,7 @@ fn the_flow_loss_has_the_gradient_of_finite_differences() {
     let input: Frames = w.doubled(&w.real, &noisy, &sigma);
     let loss = |weights: &Weights, device: &Device| {
         let net = weights.leaves(device);
-        let v = noisy_velocity(&net, &config, &input, 0);
+        let v = judged_velocity(&net, &config, Mask::TeacherForcing { route: 0 }, &input);
         let error = v.clone() - net.constant(target.clone(), v.dims());
         (net, (error.clone() * error).mean())
     };
@@ -166,27 +175,28 @@ fn the_fast_path_has_the_library_s_answer_and_gradient() {
     let input = w.doubled(&w.real, &noisy, &sigma);
     let slope = rng.normals(2 * w.real.len());
 
-    for route in [0, 1] {
+    let masks = [Mask::TeacherForcing { route: 0 }, Mask::TeacherForcing { route: 1 }, Mask::Causal, Mask::Full];
+    for mask in masks {
         let net = weights.leaves(&Device::flex().autodiff());
-        let mut doubled = Doubled::new(&config.dit, 3, route, net.device());
-        let slow = dit::forward(&net, &config.dit, &input, &mut doubled);
+        let mut doubled = mask.library(&config.dit, input.frames, net.device());
+        let slow = dit::forward(&net, &config.dit, &input, doubled.as_mut());
         let dims = slow.dims();
         let mut grads = (slow.clone() * net.constant(slope.clone(), dims)).sum().backward();
         let mut slow_grad = vec![0.0; weights.data.len()];
         weights.gather(&net, &mut grads, &mut slow_grad);
 
         let fast = Network::new(&weights, &config.dit);
-        let mut attend = attention::Doubled::new(&config.dit, 2, 3, route, true);
-        let (out, trace) = fast.forward(&input, &mut attend, true);
+        let mut attend = attention::masked(mask, &config.dit, 2, input.frames, true);
+        let (out, trace) = fast.forward(&input, attend.as_mut(), true);
         let off = worst(&out, &floats(slow));
-        assert!(off < 2e-4, "route {route}: answers differ by {off}");
+        assert!(off < 2e-4, "{mask:?}: answers differ by {off}");
         let mut grad = vec![0.0; weights.data.len()];
-        fast.backward(&input, trace.expect("kept"), &mut attend, &slope, &mut grad);
+        fast.backward(&input, trace.expect("kept"), attend.as_mut(), &slope, &mut grad);
         for entry in weights.entries() {
             let at = entry.offset..entry.offset + entry.len();
             let norm = slow_grad[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
             let off = grad[at.clone()].iter().zip(&slow_grad[at]).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-            assert!(off < 1e-3 * norm + 1e-4, "route {route}, {}: gradients differ by {off} of {norm}", entry.name);
+            assert!(off < 1e-3 * norm + 1e-4, "{mask:?}, {}: gradients differ by {off} of {norm}", entry.name);
         }
     }
 }

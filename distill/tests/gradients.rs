@@ -7,13 +7,15 @@ mod tiny;
 use burn::tensor::Device;
 use causeway_distill::codec;
 use causeway_distill::data::Episodes;
+use causeway_distill::mask::Mask;
 use causeway_distill::method::consistency::Consistency;
+use causeway_distill::method::diffusion_forcing::DiffusionForcing;
+use causeway_distill::method::ode_distillation::{OdeDistillation, Trajectories};
 use causeway_distill::method::reconstruction::Reconstruction;
-use causeway_distill::method::resampling_forcing::{ResamplingForcing, resample};
+use causeway_distill::method::resampling_forcing::{Resampling, ResamplingForcing};
 use causeway_distill::method::teacher_forcing::TeacherForcing;
 use causeway_distill::optim::Rule;
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::Engine;
 use causeway_distill::slope::slopes;
 use causeway_distill::state::State;
 use causeway_distill::trainer::{Job, Stage};
@@ -60,7 +62,8 @@ fn resampling_forcing_with_its_history_held_fixed() {
         // What the stage does, with the history taken out of the loss: no gradient flows through it (spec 5.3).
         let mut rng = Rng::new(5);
         let mut windows = world.data.windows(2, world.frames, &mut rng);
-        let history = resample(Engine::Fast(&base), &config.dit, 0, &mut windows, &mut rng);
+        let resampling = Resampling::default();
+        let history = resampling.history(&world, &base, &Device::flex(), &mut windows, &mut rng);
         assert_ne!(history, windows.real, "nothing was resampled");
         let regression = world.flow(&windows, &history, &mut rng);
         let at = |moved: &Weights| {
@@ -69,7 +72,11 @@ fn resampling_forcing_with_its_history_held_fixed() {
         };
         let (loss, flat) = at(&base);
         assert_slopes("resampling", &slopes(&base, &flat, REACH, |moved| at(moved).0), 0.02);
-        assert_eq!((loss, flat), take(&ResamplingForcing(world), &base, &base, 0.0), "the stage does something else");
+        assert_eq!(
+            (loss, flat),
+            take(&ResamplingForcing { world, resampling }, &base, &base, 0.0),
+            "the stage does something else"
+        );
     });
 }
 
@@ -80,11 +87,35 @@ fn consistency_with_its_target_held_fixed() {
     let other = |factor: f32| base.with(base.data.iter().map(|w| factor * w).collect());
     let (teacher, average) = (other(1.1), other(0.9));
     with_world(&config, true, 3, |world| {
-        let stage = Consistency { world, teacher: &teacher };
+        let stage = Consistency { world, teacher: &teacher, resampling: Some(Resampling::default()) };
         let (_, flat) = take(&stage, &base, &average, 0.0);
         let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &average, 0.0).0);
         assert_slopes("consistency", &found, 0.02);
     });
+}
+
+#[test]
+fn sequences_and_trajectories() {
+    let config = config();
+    let base = weights(&config);
+    let teacher = base.with(base.data.iter().map(|w| 0.9 * w).collect());
+    for mask in [Mask::Causal, Mask::Full] {
+        with_world(&config, true, 3, |world| {
+            let stage = DiffusionForcing { world, mask };
+            let (_, flat) = take(&stage, &base, &base, 0.0);
+            let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &base, 0.0).0);
+            assert_slopes(stage.name(), &found, 0.02);
+        });
+    }
+    for mask in [Mask::TeacherForcing { route: 0 }, Mask::Causal] {
+        with_world(&config, true, 3, |world| {
+            let trajectories = Trajectories::record(&world, &teacher, &Device::flex(), Mask::Full, 4, 2);
+            let stage = OdeDistillation { world, trajectories: &trajectories, mask };
+            let (_, flat) = take(&stage, &base, &base, 0.0);
+            let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &base, 0.0).0);
+            assert_slopes(stage.name(), &found, 0.02);
+        });
+    }
 }
 
 #[test]

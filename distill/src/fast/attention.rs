@@ -1,26 +1,29 @@
-//! Self-attention over a doubled window (see `mask`) or over a cache, with the gradient of the former.
+//! Self-attention over a doubled window (see `mask`) or over a cache, with the gradient of the former; [`Sequence`](super::sequence)
+//! has the other arrangements.
 
 use causeway_runtime::config::DitConfig;
 
 use super::linalg::{View, keep_best, product, softmax, softmax_back, wide};
+use super::sequence::Sequence;
+use crate::mask::Mask;
 use crate::rope;
 
 /// cos and sin of every dimension of a head, for every token.
-struct Turns {
+pub(super) struct Turns {
     cos: Vec<f32>,
     sin: Vec<f32>,
     d: usize,
 }
 
 impl Turns {
-    fn new(c: &DitConfig, positions: &[usize]) -> Self {
+    pub(super) fn new(c: &DitConfig, positions: &[usize]) -> Self {
         let angles = rope::angles(c, positions);
         let (cos, sin) = (angles.iter().map(|a| a.cos()).collect(), angles.iter().map(|a| a.sin()).collect());
         Self { cos, sin, d: c.head_dim() }
     }
 
     /// Rotates all heads of all rows of `x` in place and scales them; `back` turns the other way (the gradient).
-    fn apply(&self, x: &mut [f32], dim: usize, scale: f32, back: bool) {
+    pub(super) fn apply(&self, x: &mut [f32], dim: usize, scale: f32, back: bool) {
         let (d, tokens) = (self.d, self.cos.len() / self.d);
         let sign = if back { -1.0 } else { 1.0 };
         wide(
@@ -50,12 +53,27 @@ pub trait Attend {
     fn forward(&mut self, layer: usize, q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32>;
 }
 
-/// What a layer's gradient needs.
-struct Saved {
-    q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
-    weights: Vec<f32>,
+/// Attention that has a gradient.
+pub trait Trained: Attend {
+    /// Gradients of q, k, v of `layer` from that of its result. Each layer's can be asked for once.
+    fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3];
+}
+
+/// The attention of `mask` over `batch` inputs of `frames` frames; `keep` saves what the gradient needs.
+pub fn masked(mask: Mask, c: &DitConfig, batch: usize, frames: usize, keep: bool) -> Box<dyn Trained> {
+    match mask {
+        Mask::TeacherForcing { route } => Box::new(Doubled::new(c, batch, mask.window(frames), route, keep)),
+        Mask::Causal => Box::new(Sequence::new(c, batch, frames, true, keep)),
+        Mask::Full => Box::new(Sequence::new(c, batch, frames, false, keep)),
+    }
+}
+
+/// What a layer's gradient needs: rotated and scaled q, rotated k, v, and the softmax.
+pub(super) struct Saved {
+    pub q: Vec<f32>,
+    pub k: Vec<f32>,
+    pub v: Vec<f32>,
+    pub weights: Vec<f32>,
 }
 
 /// Attention over [clean frames | noisy frames] as `mask::Doubled`.
@@ -95,9 +113,10 @@ impl Doubled {
             }
         }
     }
+}
 
-    /// Gradients of q, k, v of `layer` from that of its result.
-    pub fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
+impl Trained for Doubled {
+    fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
         let (s, half, width, d) = self.sizes();
         let (dim, frames) = (self.dim, self.frames);
         let Some(Saved { q, k, v, weights }) = self.saved[layer].take() else {

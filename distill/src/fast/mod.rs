@@ -5,3 +5,4 @@
 pub mod attention;
 pub mod linalg;
 pub mod network;
+pub mod sequence;

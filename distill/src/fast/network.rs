@@ -2,7 +2,7 @@
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Doubled};
+use super::attention::{Attend, Trained};
 use super::linalg::{
     add, column_sums, gelu, gelu_back, layer_norm, layer_norm_back, linear, linear_back, rms, rms_back, silu,
     silu_back, softmax, softmax_back, wide,
@@ -211,7 +211,27 @@ impl<'a> Network<'a> {
     }
 
     /// Adds the gradient of every tensor to `grad`, from that of the result `d_out`.
-    pub fn backward(&self, x: &Frames, trace: Trace, attend: &mut Doubled, d_out: &[f32], grad: &mut [f32]) {
+    pub fn backward(&self, x: &Frames, trace: Trace, attend: &mut dyn Trained, d_out: &[f32], grad: &mut [f32]) {
+        self.back(x, trace, attend, d_out, grad, false);
+    }
+
+    /// The gradient of the latents [B, F, C, H, W] (as the frames themselves, not as another's previous one) from that of the
+    /// result `d_out`.
+    pub fn input_gradient(&self, x: &Frames, trace: Trace, attend: &mut dyn Trained, d_out: &[f32]) -> Vec<f32> {
+        let mut grad = vec![0.0; self.weights.data.len()];
+        dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true))
+    }
+
+    /// As [`Self::backward`]; returns the gradient of the embedded rows if they are wanted.
+    fn back(
+        &self,
+        x: &Frames,
+        trace: Trace,
+        attend: &mut dyn Trained,
+        d_out: &[f32],
+        grad: &mut [f32],
+        want: bool,
+    ) -> Vec<f32> {
         let (c, d, s) = (self.c, self.c.dim, self.c.tokens_per_frame());
         let frames = x.batch * x.frames;
         let dy = self.linear_back("dit.head.head", &trace.y, d_out, grad, true);
@@ -242,8 +262,8 @@ impl<'a> Network<'a> {
         add(&mut de, &d_silu);
         self.mlp_back("dit.time_embedding", &trace.time, &de, grad);
         self.mlp_back("dit.action_embedding", &trace.action, &de, grad);
-        self.linear_back("dit.patch_embedding", &trace.rows, &dh, grad, false);
         debug_assert_eq!(c.layers, trace.modulation.len());
+        self.linear_back("dit.patch_embedding", &trace.rows, &dh, grad, want)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -254,7 +274,7 @@ impl<'a> Network<'a> {
         m: &[f32],
         dm: &mut [f32],
         x: &Frames,
-        attend: &mut Doubled,
+        attend: &mut dyn Trained,
         dh: &mut [f32],
         grad: &mut [f32],
     ) {

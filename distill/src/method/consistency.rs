@@ -1,7 +1,7 @@
 //! Stage `consistency`: causal consistency distillation (Causal Forcing stage 2b, spec 5.4), after which few steps do.
 //!
 //! A frozen teacher takes one step down the flow from a noisy frame; the student must say the same about both ends. Its
-//! own running average is the target. All three see the same history, which is the teacher's re-synthesis, as a roll-out
+//! own running average is the target. All three see the same history: real, or the teacher's re-synthesis, as a roll-out
 //! would have it.
 
 use std::path::Path;
@@ -9,13 +9,12 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::dit;
-use crate::eval;
 use crate::latents::warp;
-use crate::method::resampling_forcing::resample;
+use crate::method::resampling_forcing::Resampling;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::state::StateError;
-use crate::trainer::{Job, Stage};
+use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
 /// Discrete levels between noise and data. The published 48 need tens of thousands of steps for what is learnt near the data
@@ -28,6 +27,8 @@ pub struct Consistency<'a> {
     pub world: World<'a>,
     /// The frozen model to distil.
     pub teacher: &'a Weights,
+    /// How the history that all three see is degraded; real if `None`, as published.
+    pub resampling: Option<Resampling>,
 }
 
 impl Consistency<'_> {
@@ -38,8 +39,10 @@ impl Consistency<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
         let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
         let mut windows = world.data.windows(job.share, world.frames, rng);
-        let leaves = world.leaves(self.teacher, &job.device);
-        let history = resample(world.engine(self.teacher, &leaves), c, world.route, &mut windows, rng);
+        let history = match &self.resampling {
+            Some(how) => how.history(world, self.teacher, &job.device, &mut windows, rng),
+            None => windows.real.clone(),
+        };
 
         // A level for each frame; the last pair of levels ends at the data themselves.
         let index: Vec<usize> = (0..windows.batch * windows.frames).map(|_| rng.below(LEVELS)).collect();
@@ -51,13 +54,14 @@ impl Consistency<'_> {
         let step = |x: &[f32], v: &[f32], by: &dyn Fn(usize) -> f32| -> Vec<f32> {
             x.iter().zip(v).enumerate().map(|(i, (x, v))| x - by(i / frame) * v).collect()
         };
-        let v = world.velocity(self.teacher, &job.device, &input);
+        let v = world.velocity(self.teacher, &job.device, world.mask(), &input);
         let lower = step(&x, &v, &|f| high[f] - low[f]);
-        let w = world.velocity(&job.state.averaged(), &job.device, &windows.doubled(&history, &lower, &low));
+        let w =
+            world.velocity(&job.state.averaged(), &job.device, world.mask(), &windows.doubled(&history, &lower, &low));
         let target = step(&lower, &w, &|f| low[f]);
         // |x - high v - target| in terms of the network's answer.
         let goal: Vec<f32> = x.iter().zip(&target).map(|(x, t)| x - t).collect();
-        Regression { input, scale: high, goal: dit::to_tokens(c, &goal) }
+        Regression { mask: world.mask(), input, scale: high, goal: dit::to_tokens(c, &goal) }
     }
 }
 
@@ -79,7 +83,7 @@ impl Stage for Consistency<'_> {
         self.world.gradient(&job.state.weights, &job.device, &r, flat)
     }
 
-    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
-        eval::roll_few(self.world.held, self.world.config, net, device, dir, (self.name(), step))
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
+        self.world.roll_few(net, device, dir, (self.name(), step))
     }
 }

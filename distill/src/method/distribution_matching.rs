@@ -15,16 +15,14 @@ use std::path::Path;
 use burn::tensor::Device;
 use causeway_runtime::config::DitConfig;
 
-use crate::dit;
-use crate::eval;
-use crate::latents::{Windows, warp};
 use crate::method::adversary::{self, Pairs};
+use crate::method::score::{self, Scores};
+use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::{Part, Rule};
-use crate::rng::Rng;
 use crate::rollout::Rollout;
 use crate::state::StateError;
-use crate::trainer::{Job, Stage};
+use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
 /// One step in this many moves the student, the others its critic (the published ratio is 5).
@@ -51,19 +49,6 @@ pub struct DistributionMatching<'a> {
     pub teacher: &'a Weights,
 }
 
-/// Something the student made from a few real frames.
-struct Made {
-    /// Actions and events of the stream; its `real` frames are the given ones (real, or generated before)
-    /// followed by generated ones.
-    windows: Windows,
-    /// What really followed [B, F, C, H, W].
-    truth: Vec<f32>,
-    /// Inputs of the last denoising step of each frame [B, F, C, H, W], and its noise level [B, F]; zeros for given frames.
-    noisy: Vec<f32>,
-    sigma: Vec<f32>,
-    given: usize,
-}
-
 impl DistributionMatching<'_> {
     /// Student and critic, both `start`, and a fresh discriminator.
     pub fn networks(c: &DitConfig, start: &Weights) -> Weights {
@@ -80,8 +65,9 @@ impl DistributionMatching<'_> {
         step % RATIO == RATIO - 1
     }
 
-    /// A roll-out that stops at a random step of a random list, the same for all its frames, after real or generated ones.
-    fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> Made {
+    /// A roll-out that stops at a random step of a random list, the same for all its frames, after real or generated ones; and what
+    /// really followed [B, F, C, H, W].
+    fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> (Made, Vec<f32>) {
         let (world, rng) = (&self.world, &mut job.rng);
         let (config, c) = (world.config, &world.config.dit);
         let lists: Vec<usize> = config.schedule.steps.keys().copied().collect();
@@ -107,107 +93,46 @@ impl DistributionMatching<'_> {
                 }
             }
         }
-        let mut windows = stream.part(ahead, world.frames);
-
-        let sigmas = &all[..1 + rng.below(all.len())];
-        let exit = sigmas[sigmas.len() - 1];
-        let mut rollout = Rollout::new(engine, c, windows.frames, windows.before.clone()).routed(world.route);
-        let (mut noisy, mut sigma) = (vec![0.0; windows.real.len()], vec![0.0; windows.batch * windows.frames]);
-        for f in 0..windows.frames {
-            let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
-            if f < given {
-                rollout.commit(&windows.at(&windows.real, f), &actions, &events);
-                continue;
-            }
-            let (x, made) = rollout.denoise(sigmas, &actions, &events, rng);
-            rollout.commit(&made, &actions, &events);
-            windows.put(f, &made);
-            for b in 0..windows.batch {
-                let row = b * windows.frames + f;
-                noisy[row * windows.len..][..windows.len].copy_from_slice(&x[b * windows.len..][..windows.len]);
-                sigma[row] = exit;
-            }
-        }
-        Made { windows, truth, noisy, sigma, given }
+        let exit = 1 + rng.below(all.len());
+        let windows = stream.part(ahead, world.frames);
+        (Made::roll_out(engine, world, windows, given, &all[..exit], rng), truth)
     }
 
-    /// Flow matching of generated frames: what the critic learns.
-    fn critic(&self, made: &Made, rng: &mut Rng) -> Regression {
-        let mut r = self.world.flow(&made.windows, &made.windows.real, rng);
-        made.forget_given(&mut r);
-        r
-    }
-
-    /// What the student learns: its last step should have ended `gradient` away from where it did.
-    fn student(&self, critic: &Weights, adversary: &Weights, made: &Made, job: &mut Job<'_>) -> Regression {
-        let (world, windows) = (&self.world, &made.windows);
-        let (x, frame) = (&windows.real, windows.len);
-        let level = |rng: &mut Rng| warp(rng.unit(), world.config.schedule.shift).clamp(0.02, 0.98);
-        let t: Vec<f32> = (0..windows.batch * windows.frames).map(|_| level(&mut job.rng)).collect();
-        let y = windows.mix(x, &job.rng.normals(x.len()), &t);
-        let input = windows.doubled(x, &y, &t);
-        let [fake, real] = [critic, self.teacher].map(|net| world.velocity(net, &job.device, &input));
-        // x_fake - x_real = t (v_real - v_fake), over the mean distance of x from x_real (spec 5.5), sample by sample.
-        let row = windows.frames * frame;
-        let mut gradient = vec![0.0; x.len()];
-        for b in 0..windows.batch {
-            let live = b * row + made.given * frame..(b + 1) * row;
-            let away = |i: usize| f64::from((x[i] - (y[i] - t[i / frame] * real[i])).abs());
-            let norm = (live.clone().map(away).sum::<f64>() / live.len() as f64).max(1e-6) as f32;
-            live.for_each(|i| gradient[i] = t[i / frame] * (real[i] - fake[i]) / norm);
-        }
-        self.add_adversary(adversary, made, &mut gradient);
-        // The step ends at noisy - sigma v; it should end at x - gradient.
-        let goal: Vec<f32> = (0..x.len()).map(|i| made.noisy[i] - x[i] + gradient[i]).collect();
-        let mut r = Regression {
-            input: windows.doubled(x, &made.noisy, &made.sigma),
-            scale: made.sigma.clone(),
-            goal: dit::to_tokens(&world.config.dit, &goal),
-        };
-        made.forget_given(&mut r);
-        r
+    /// What the student learns.
+    fn student(&self, [critic, adversary]: [&Weights; 2], made: &Made, truth: &[f32], job: &mut Job<'_>) -> Regression {
+        let scores = Scores { real: self.teacher, fake: critic, mask: self.world.mask() };
+        let mut gradient = scores.judge(&self.world, &job.device, made, &mut job.rng).matching(made);
+        self.add_adversary(adversary, made, truth, &mut gradient);
+        made.regression(&self.world, &gradient)
     }
 
     /// Adds the discriminator's gradient to that of distribution matching, in a fixed proportion of sizes.
-    fn add_adversary(&self, weights: &Weights, made: &Made, gradient: &mut [f32]) {
-        let [real, fake] = made.pairs(&self.world.config.dit);
+    fn add_adversary(&self, weights: &Weights, made: &Made, truth: &[f32], gradient: &mut [f32]) {
+        let [real, fake] = pairs(&self.world.config.dit, made, truth);
         let slopes = adversary::pass_for_real(weights, &real, &fake).1;
         let size = |values: &mut dyn Iterator<Item = &f32>| values.map(|g| f64::from(g.abs())).sum::<f64>();
         let (own, other) = (size(&mut gradient.iter()), size(&mut slopes.iter().flatten()));
         let scale = ADVERSARY * (own / other.max(1e-12)) as f32;
-        for (slope, at) in slopes.iter().zip(made.places()) {
+        for (slope, at) in slopes.iter().zip(places(made)) {
             let frame = &mut gradient[at * made.windows.len..][..slope.len()];
             frame.iter_mut().zip(slope).for_each(|(g, s)| *g += scale * s);
         }
     }
 }
 
-impl Made {
-    /// Indices of the generated frames.
-    fn places(&self) -> impl Iterator<Item = usize> + use<> {
-        let (frames, given) = (self.windows.frames, self.given);
-        (0..self.windows.batch * frames).filter(move |row| row % frames >= given)
-    }
+/// Indices of the generated frames.
+fn places(made: &Made) -> impl Iterator<Item = usize> + use<> {
+    let (frames, given) = (made.windows.frames, made.given);
+    (0..made.windows.batch * frames).filter(move |row| row % frames >= given)
+}
 
-    /// Real and generated frames of these places, each with the one before it in its own stream.
-    fn pairs(&self, c: &DitConfig) -> [Pairs; 2] {
-        [&self.truth, &self.windows.real].map(|stream| {
-            let frame = |row: usize| &stream[row * self.windows.len..][..self.windows.len];
-            let pairs: Vec<_> = self.places().map(|row| (frame(row), frame(row - 1))).collect();
-            Pairs::new(c, &pairs)
-        })
-    }
-
-    /// Real frames have no part in a loss.
-    fn forget_given(&self, r: &mut Regression) {
-        let frames = self.windows.frames;
-        for (row, goal) in r.goal.chunks_exact_mut(self.windows.len).enumerate() {
-            if row % frames < self.given {
-                goal.fill(0.0);
-                r.scale[row] = 0.0;
-            }
-        }
-    }
+/// Real and generated frames of these places, each with the one before it in its own stream.
+fn pairs(c: &DitConfig, made: &Made, truth: &[f32]) -> [Pairs; 2] {
+    [truth, &made.windows.real].map(|stream| {
+        let frame = |row: usize| &stream[row * made.windows.len..][..made.windows.len];
+        let pairs: Vec<_> = places(made).map(|row| (frame(row), frame(row - 1))).collect();
+        Pairs::new(c, &pairs)
+    })
 }
 
 impl Stage for DistributionMatching<'_> {
@@ -233,27 +158,27 @@ impl Stage for DistributionMatching<'_> {
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let [student, critic, adversary] = self.split(&job.state.weights);
-        let made = self.roll_out(&student, &mut job);
+        let (made, truth) = self.roll_out(&student, &mut job);
         let (len, all) = (self.teacher.data.len(), job.state.weights.entries().len());
         // Networks that do not move have no gradient, and are not expected to.
         let one = self.teacher.entries().len();
         if Self::student_moves(job.state.step) {
-            let r = self.student(&critic, &adversary, &made, &mut job);
+            let r = self.student([&critic, &adversary], &made, &truth, &mut job);
             let (loss, found) = self.world.gradient(&student, &job.device, &r, &mut flat[..len]);
             return (loss, found + all - one);
         }
-        let [real, fake] = made.pairs(&self.world.config.dit);
+        let [real, fake] = pairs(&self.world.config.dit, &made, &truth);
         adversary::tell_apart(&adversary, &real, &fake, &mut job.rng, &mut flat[2 * len..]);
         // Keeps its share of the clipped gradient small; the optimizer's own scale makes up for it.
         flat[2 * len..].iter_mut().for_each(|g| *g *= 0.1);
-        let r = self.critic(&made, &mut job.rng);
+        let r = score::critic(&self.world, self.world.mask(), &made, &mut job.rng);
         let (loss, found) = self.world.gradient(&critic, &job.device, &r, &mut flat[len..2 * len]);
         (loss, found + all - one)
     }
 
-    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
         let [student, ..] = self.split(net);
-        eval::roll_few(self.world.held, self.world.config, &student, device, dir, (self.name(), step))
+        self.world.roll_few(&student, device, dir, (self.name(), step))
     }
 }
 

@@ -2,7 +2,14 @@
 
 pub mod adversary;
 pub mod consistency;
+pub mod delta_forcing;
+pub mod diffusion_forcing;
 pub mod distribution_matching;
+pub mod ode_distillation;
 pub mod reconstruction;
 pub mod resampling_forcing;
+pub mod score;
+pub mod self_forcing;
+pub mod self_rollout;
+pub mod streaming;
 pub mod teacher_forcing;

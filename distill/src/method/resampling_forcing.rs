@@ -2,47 +2,102 @@
 //!
 //! Each window's frames are noised to one level and brought back in one Euler step, frame after frame on the model's own
 //! output, so that their errors look like those of a roll-out. The target stays the real frame: the model learns to walk
-//! back to the data from where its mistakes lead. No gradient flows through the history.
+//! back to the data from where its mistakes lead. No gradient flows through the history. [`Degrade`] has the paper's two
+//! weaker ways beside it.
 
 use std::path::Path;
 
 use burn::tensor::Device;
-use causeway_runtime::config::DitConfig;
 
-use crate::eval::{self, Sampler};
+use crate::eval::Sampler;
 use crate::latents::{Windows, warp};
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::rng::Rng;
 use crate::rollout::{Engine, Rollout};
 use crate::state::StateError;
-use crate::trainer::{Job, Stage};
+use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
-/// Shift of the distribution of re-synthesis levels. In the paper 0.6 is good, 0.1 lets errors pile up and 3 lets content drift
-/// (spec 5.3); a world told its actions drifts less and fades more, so history is re-made from further up.
-const SHIFT: f32 = 1.0;
+/// Where the errors in a history come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Degrade {
+    /// Gaussian noise: nothing of the model in it.
+    Noise,
+    /// Each frame re-made given the real ones before it: the model's errors, which do not add up.
+    Parallel,
+    /// Each frame re-made given those re-made before it: the method.
+    Autoregressive,
+}
 
-/// Share of windows whose history is left clean, so that one-frame precision is not forgotten.
-const CLEAN: f32 = 0.1;
+/// How a history is degraded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resampling {
+    /// Where its errors come from.
+    pub how: Degrade,
+    /// Shift of the distribution of re-synthesis levels. In the paper 0.6 is good, 0.1 lets errors pile up and 3 lets content
+    /// drift (spec 5.3).
+    pub shift: f32,
+    /// Share of windows whose history is left clean, so that one-frame precision is not forgotten.
+    pub clean: f32,
+}
 
-/// The model's own version of the frames of `windows` [B, F, C, H, W], without gradient; the frame before each window is
-/// perturbed too, since the extra input channels see it.
-pub fn resample(engine: Engine<'_>, c: &DitConfig, route: usize, windows: &mut Windows, rng: &mut Rng) -> Vec<f32> {
-    // One logit-normal level for each sequence.
-    let level = |rng: &mut Rng| {
-        let keep = rng.unit() < CLEAN;
-        let u = 1.0 / (1.0 + (-rng.normal()).exp());
-        if keep { 0.0 } else { warp(u, SHIFT) }
-    };
-    let levels: Vec<f32> = (0..windows.batch).map(|_| level(rng)).collect();
-    for (before, &s) in windows.before.chunks_exact_mut(windows.len).zip(&levels) {
-        if before.iter().any(|&x| x != 0.0) {
-            // Typical one-step error of a re-synthesis at this level; there is no cache to make it from.
-            before.iter_mut().for_each(|x| *x += 0.15 * s * rng.normal());
+/// A world told its actions drifts less and fades more than a film: history is re-made from further up.
+impl Default for Resampling {
+    fn default() -> Self {
+        Self { how: Degrade::Autoregressive, shift: 1.0, clean: 0.1 }
+    }
+}
+
+/// The part of a re-synthesis level that plain noise is worth: as much would leave nothing to continue from.
+const NOISE: f32 = 0.3;
+
+impl Resampling {
+    /// The degraded frames of `windows` [B, F, C, H, W], made by `weights` without gradient; the frame before each window is
+    /// perturbed too, since the extra input channels see it.
+    pub fn history(
+        &self,
+        world: &World<'_>,
+        weights: &Weights,
+        device: &Device,
+        windows: &mut Windows,
+        rng: &mut Rng,
+    ) -> Vec<f32> {
+        // One logit-normal level for each sequence.
+        let level = |rng: &mut Rng| {
+            let keep = rng.unit() < self.clean;
+            let u = 1.0 / (1.0 + (-rng.normal()).exp());
+            if keep { 0.0 } else { warp(u, self.shift) }
+        };
+        let levels: Vec<f32> = (0..windows.batch).map(|_| level(rng)).collect();
+        for (before, &s) in windows.before.chunks_exact_mut(windows.len).zip(&levels) {
+            if before.iter().any(|&x| x != 0.0) {
+                // Typical one-step error of a re-synthesis at this level; there is no cache to make it from.
+                before.iter_mut().for_each(|x| *x += 0.15 * s * rng.normal());
+            }
+        }
+        let all = |scale: f32| levels.iter().flat_map(|&s| vec![scale * s; windows.frames]).collect::<Vec<_>>();
+        match self.how {
+            Degrade::Noise => windows.mix(&windows.real, &rng.normals(windows.real.len()), &all(NOISE)),
+            Degrade::Parallel => {
+                let sigma = all(1.0);
+                let x = windows.mix(&windows.real, &rng.normals(windows.real.len()), &sigma);
+                let input = windows.doubled(&windows.real, &x, &sigma);
+                let v = world.velocity(weights, device, world.mask(), &input);
+                x.iter().zip(&v).enumerate().map(|(i, (x, v))| x - sigma[i / windows.len] * v).collect()
+            }
+            Degrade::Autoregressive => {
+                let leaves = world.leaves(weights, device);
+                resample(world.engine(weights, &leaves), world, windows, &levels, rng)
+            }
         }
     }
-    let mut rollout = Rollout::new(engine, c, windows.frames, windows.before.clone()).routed(route);
+}
+
+/// Frame after frame: noised to its window's level, and brought back in one step on what was brought back before.
+fn resample(engine: Engine<'_>, world: &World<'_>, windows: &Windows, levels: &[f32], rng: &mut Rng) -> Vec<f32> {
+    let mut rollout =
+        Rollout::new(engine, &world.config.dit, windows.frames, windows.before.clone()).routed(world.route);
     let mut out = vec![0.0; windows.real.len()];
     for f in 0..windows.frames {
         let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
@@ -55,7 +110,7 @@ pub fn resample(engine: Engine<'_>, c: &DitConfig, route: usize, windows: &mut W
                 (1.0 - s) * x + s * rng.normal()
             })
             .collect();
-        let v = rollout.velocity(&x, &levels, &actions, &events);
+        let v = rollout.velocity(&x, levels, &actions, &events);
         let made: Vec<f32> = (0..x.len()).map(|i| x[i] - levels[i / windows.len] * v[i]).collect();
         for b in 0..windows.batch {
             let to = (b * windows.frames + f) * windows.len;
@@ -66,16 +121,19 @@ pub fn resample(engine: Engine<'_>, c: &DitConfig, route: usize, windows: &mut W
     out
 }
 
-/// Flow matching on self-made history.
-pub struct ResamplingForcing<'a>(pub World<'a>);
+/// Flow matching on degraded history.
+pub struct ResamplingForcing<'a> {
+    /// Data and settings.
+    pub world: World<'a>,
+    /// How history is degraded.
+    pub resampling: Resampling,
+}
 
 impl ResamplingForcing<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
-        let (world, weights) = (&self.0, &job.state.weights);
+        let (world, weights) = (&self.world, &job.state.weights);
         let mut windows = world.data.windows(job.share, world.frames, &mut job.rng);
-        let leaves = world.leaves(weights, &job.device);
-        let history =
-            resample(world.engine(weights, &leaves), &world.config.dit, world.route, &mut windows, &mut job.rng);
+        let history = self.resampling.history(world, weights, &job.device, &mut windows, &mut job.rng);
         world.flow(&windows, &history, &mut job.rng)
     }
 }
@@ -86,26 +144,19 @@ impl Stage for ResamplingForcing<'_> {
     }
 
     fn batch(&self) -> usize {
-        self.0.batch
+        self.world.batch
     }
 
     fn rule(&self) -> Rule {
-        self.0.rule
+        self.world.rule
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let r = self.regression(&mut job);
-        self.0.gradient(&job.state.weights, &job.device, &r, flat)
+        self.world.gradient(&job.state.weights, &job.device, &r, flat)
     }
 
-    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
-        eval::roll(
-            self.0.held,
-            self.0.config,
-            net,
-            device,
-            Sampler::Flow(8),
-            &dir.join(format!("resampling-{step}.png")),
-        )
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
+        self.world.roll(net, device, Sampler::Flow(8), &dir.join(format!("resampling-{step}.png")))
     }
 }

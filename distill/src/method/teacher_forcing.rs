@@ -6,16 +6,16 @@ use burn::tensor::{Device, Tensor};
 use causeway_runtime::config::ModelConfig;
 
 use crate::dit;
-use crate::eval::{self, Held};
+use crate::eval::{self, Held, Sampler};
 use crate::fast::attention;
 use crate::fast::network::Network;
 use crate::latents::{Latents, Windows, warp};
-use crate::mask::Doubled;
+use crate::mask::Mask;
 use crate::optim::Rule;
 use crate::rng::Rng;
 use crate::rollout::Engine;
 use crate::state::StateError;
-use crate::trainer::{Job, Stage, library_gradient};
+use crate::trainer::{Figures, Job, Stage, library_gradient};
 use crate::weights::{Leaves, Weights, floats};
 
 /// What all stages of the denoiser share.
@@ -24,8 +24,8 @@ pub struct World<'a> {
     pub config: &'a ModelConfig,
     /// Training data.
     pub data: &'a Latents,
-    /// What to roll out and compare with.
-    pub held: &'a Held<'a>,
+    /// What to roll out and compare with, where that is pictures.
+    pub held: Option<&'a Held<'a>>,
     /// Windows a step.
     pub batch: usize,
     /// Frames of a window.
@@ -45,35 +45,42 @@ impl World<'_> {
         (0..n).map(|_| warp(rng.unit(), self.config.schedule.shift)).collect()
     }
 
-    /// Flow matching of the real frames of `windows` given `history` (clean or degraded).
+    /// Flow matching of the frames of `windows` given `history` (real or degraded), a level for each.
     pub fn flow(&self, windows: &Windows, history: &[f32], rng: &mut Rng) -> Regression {
         let sigma = self.levels(rng, windows.batch * windows.frames);
-        let noise = rng.normals(windows.real.len());
-        let noisy = windows.mix(&windows.real, &noise, &sigma);
-        let target: Vec<f32> = noise.iter().zip(&windows.real).map(|(e, x)| e - x).collect();
-        let scale = vec![1.0; sigma.len()];
-        Regression {
-            input: windows.doubled(history, &noisy, &sigma),
-            scale,
-            goal: dit::to_tokens(&self.config.dit, &target),
-        }
+        self.matching(self.mask(), windows, history, &sigma, rng)
     }
 
-    /// v for the noisy half of `doubled` as frames [B, F, C, H, W], without gradient.
-    pub fn velocity(&self, weights: &Weights, device: &Device, doubled: &dit::Frames) -> Vec<f32> {
+    /// Flow matching of the frames of `windows` at levels `sigma` [B, F]; `history` is for teacher forcing only.
+    pub fn matching(&self, mask: Mask, windows: &Windows, history: &[f32], sigma: &[f32], rng: &mut Rng) -> Regression {
+        let noise = rng.normals(windows.real.len());
+        let noisy = windows.mix(&windows.real, &noise, sigma);
+        let target: Vec<f32> = noise.iter().zip(&windows.real).map(|(e, x)| e - x).collect();
+        let (scale, goal) = (vec![1.0; sigma.len()], dit::to_tokens(&self.config.dit, &target));
+        Regression { mask, input: windows.arranged(mask, history, &noisy, sigma), scale, goal }
+    }
+
+    /// Teacher forcing with this world's routing.
+    pub fn mask(&self) -> Mask {
+        Mask::TeacherForcing { route: self.route }
+    }
+
+    /// v for the frames of `input` that have a loss [B, F, C, H, W], without gradient.
+    pub fn velocity(&self, weights: &Weights, device: &Device, mask: Mask, input: &dit::Frames) -> Vec<f32> {
         let c = &self.config.dit;
         let tokens = if self.cpu {
-            let mut attend = attention::Doubled::new(c, doubled.batch, doubled.frames / 2, self.route, false);
-            noisy_rows(&Network::new(weights, c).forward(doubled, &mut attend, false).0, doubled.batch)
+            let mut attend = attention::masked(mask, c, input.batch, input.frames, false);
+            let out = Network::new(weights, c).forward(input, attend.as_mut(), false).0;
+            judged_rows(mask, &out, input.batch)
         } else {
-            floats(noisy_velocity(&weights.leaves(device), self.config, doubled, self.route))
+            floats(judged_velocity(&weights.leaves(device), self.config, mask, input))
         };
         dit::from_tokens(c, &tokens)
     }
 
     /// The loss of a regression as the tensor library sees it.
     pub fn loss(&self, net: &Leaves, r: &Regression) -> Tensor<1> {
-        let v = noisy_velocity(net, self.config, &r.input, self.route);
+        let v = judged_velocity(net, self.config, r.mask, &r.input);
         let shape = v.dims();
         let s = self.config.dit.tokens_per_frame();
         let scale: Vec<f32> = r.scale.iter().flat_map(|&x| std::iter::repeat_n(x, s)).collect();
@@ -89,21 +96,44 @@ impl World<'_> {
         }
         let c = &self.config.dit;
         let network = Network::new(weights, c);
-        let mut attend = attention::Doubled::new(c, r.input.batch, r.input.frames / 2, self.route, true);
-        let (out, trace) = network.forward(&r.input, &mut attend, true);
+        let mut attend = attention::masked(r.mask, c, r.input.batch, r.input.frames, true);
+        let (out, trace) = network.forward(&r.input, attend.as_mut(), true);
+        // In teacher forcing the noisy half follows the clean half of each window; only it has a loss.
+        let clean = (out.len() - r.goal.len()) / r.input.batch;
         let (rows, row) = (r.goal.len() / r.input.batch, c.tokens_per_frame() * c.head_out());
         let (mut slope, mut loss) = (vec![0.0; out.len()], 0.0f64);
         for (i, goal) in r.goal.iter().enumerate() {
-            // The noisy half follows the clean half of each window; only it has a loss.
-            let at = (i / rows) * 2 * rows + rows + i % rows;
+            let at = (i / rows + 1) * clean + i;
             let error = out[at] * r.scale[i / row] - goal;
             loss += f64::from(error * error);
             slope[at] = 2.0 * error * r.scale[i / row] / r.goal.len() as f32;
         }
         if let Some(trace) = trace {
-            network.backward(&r.input, trace, &mut attend, &slope, flat);
+            network.backward(&r.input, trace, attend.as_mut(), &slope, flat);
         }
         ((loss / r.goal.len() as f64) as f32, weights.entries().len())
+    }
+
+    /// Rolls out and compares, if there are pictures (see [`eval::roll`]).
+    ///
+    /// # Errors
+    /// [`StateError`] when the sheet cannot be written.
+    pub fn roll(&self, net: &Weights, device: &Device, sampler: Sampler, sheet: &Path) -> Result<Figures, StateError> {
+        self.held.map_or(Ok(Vec::new()), |held| eval::roll(held, self.config, net, device, sampler, sheet))
+    }
+
+    /// The same with few steps (see [`eval::roll_few`]).
+    ///
+    /// # Errors
+    /// As [`Self::roll`].
+    pub fn roll_few(
+        &self,
+        net: &Weights,
+        device: &Device,
+        dir: &Path,
+        stage: (&str, u64),
+    ) -> Result<Figures, StateError> {
+        self.held.map_or(Ok(Vec::new()), |held| eval::roll_few(held, self.config, net, device, dir, stage))
     }
 
     /// What rolls out `weights`; `leaves` are theirs.
@@ -117,30 +147,33 @@ impl World<'_> {
     }
 }
 
-/// A least-squares problem: mean of (scale v - goal)^2 over the noisy half of `input`.
+/// A least-squares problem: mean of (scale v - goal)^2 over the frames of `input` that have a loss.
 pub struct Regression {
-    /// Doubled window.
+    /// How `input` is arranged.
+    pub mask: Mask,
+    /// What the network sees.
     pub input: dit::Frames,
-    /// Factor on the answer of each noisy frame [B, F].
+    /// Factor on the answer of each such frame [B, F].
     pub scale: Vec<f32>,
     /// Goal as tokens [B*F*S, head_out].
     pub goal: Vec<f32>,
 }
 
-/// The second half of each of `batch` runs of rows.
-fn noisy_rows(tokens: &[f32], batch: usize) -> Vec<f32> {
+/// The rows of each of `batch` sequences that have a loss.
+fn judged_rows(mask: Mask, tokens: &[f32], batch: usize) -> Vec<f32> {
     let one = tokens.len() / batch;
-    tokens.chunks_exact(one).flat_map(|window| window[one / 2..].iter().copied()).collect()
+    let first = one - mask.window(one);
+    tokens.chunks_exact(one).flat_map(|window| window[first..].iter().copied()).collect()
 }
 
-/// v for the noisy half of a doubled input, as tokens [B*F*S, head_out].
-pub fn noisy_velocity(net: &Leaves, config: &ModelConfig, doubled: &dit::Frames, route: usize) -> Tensor<2> {
+/// v for the frames of `input` that have a loss, as tokens [B*F*S, head_out].
+pub fn judged_velocity(net: &Leaves, config: &ModelConfig, mask: Mask, input: &dit::Frames) -> Tensor<2> {
     let c = &config.dit;
-    let mut attend = Doubled::new(c, doubled.frames / 2, route, net.device());
-    let v = dit::forward(net, c, doubled, &mut attend);
+    let v = dit::forward(net, c, input, mask.library(c, input.frames, net.device()).as_mut());
     let [rows, out] = v.dims();
-    let (b, half) = (doubled.batch, rows / doubled.batch / 2);
-    v.reshape([b, 2 * half, out]).slice([0..b, half..2 * half]).reshape([b * half, out])
+    let (b, one) = (input.batch, rows / input.batch);
+    let n = mask.window(one);
+    v.reshape([b, one, out]).slice([0..b, one - n..one]).reshape([b * n, out])
 }
 
 /// Teacher forcing on real history.
@@ -171,14 +204,7 @@ impl Stage for TeacherForcing<'_> {
         self.0.gradient(&job.state.weights, &job.device, &r, flat)
     }
 
-    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Vec<(String, f64)>, StateError> {
-        eval::roll(
-            self.0.held,
-            self.0.config,
-            net,
-            device,
-            eval::Sampler::Flow(8),
-            &dir.join(format!("teacher-{step}.png")),
-        )
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
+        self.0.roll(net, device, Sampler::Flow(8), &dir.join(format!("teacher-{step}.png")))
     }
 }

@@ -73,7 +73,7 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     let latents = Latents::new(data, &recording);
     let codec = Weights::init(&codec::specs(&config.codec), 1);
     let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
-    f(World { config, data: &latents, held: &held, batch: 2, frames, route: 0, rule: Rule::default(), cpu })
+    f(World { config, data: &latents, held: Some(&held), batch: 2, frames, route: 0, rule: Rule::default(), cpu })
 }
 
 /// How far a denoiser's tensors are moved for their slopes.

@@ -5,6 +5,9 @@ mod tiny;
 
 use self::tiny::{REACH, assert_slopes, weights, with_world};
 use super::*;
+use crate::dit;
+use crate::latents::warp;
+use crate::rng::Rng;
 use crate::slope::slopes;
 use crate::state::State;
 
@@ -37,9 +40,9 @@ fn the_generator_moves_along_the_normalised_difference_of_scores() {
         let (world, c) = (&stage.world, &stage.world.config.dit);
         let state = State::new(student.clone());
         let mut job = job(&state);
-        let made = stage.roll_out(student, &mut job);
+        let (made, truth) = stage.roll_out(student, &mut job);
         let mut replay = job.rng.clone();
-        let r = stage.student(critic, adversary, &made, &mut job);
+        let r = stage.student([critic, adversary], &made, &truth, &mut job);
         let (frame, frames, given) = (made.windows.len, made.windows.frames, made.given);
         assert!(given < frames, "nothing was generated");
 
@@ -50,7 +53,7 @@ fn the_generator_moves_along_the_normalised_difference_of_scores() {
         let y = made.windows.mix(x, &replay.normals(x.len()), &t);
         let input = made.windows.doubled(x, &y, &t);
         let clean = |net: &Weights| -> Vec<f32> {
-            let v = world.velocity(net, &job.device, &input);
+            let v = world.velocity(net, &job.device, world.mask(), &input);
             (0..x.len()).map(|i| y[i] - t[i / frame] * v[i]).collect()
         };
         let (fake, real) = (clean(critic), clean(stage.teacher));
@@ -63,14 +66,14 @@ fn the_generator_moves_along_the_normalised_difference_of_scores() {
         }
 
         // The regression's residual at the student itself is x - (x - g): so dL/dx = 2 g / numel, and nothing for given frames.
-        let v = dit::to_tokens(c, &world.velocity(student, &job.device, &r.input));
+        let v = dit::to_tokens(c, &world.velocity(student, &job.device, r.mask, &r.input));
         let row = c.latent_len();
         let residual: Vec<f32> = (0..v.len()).map(|i| r.goal[i] - r.scale[i / row] * v[i]).collect();
         let found = dit::from_tokens(c, &residual);
-        let [real_pairs, fake_pairs] = made.pairs(c);
+        let [real_pairs, fake_pairs] = pairs(c, &made, &truth);
         let slopes_of_frames = adversary::pass_for_real(adversary, &real_pairs, &fake_pairs).1;
         let mut pull = vec![0.0f32; x.len()];
-        for (slope, at) in slopes_of_frames.iter().zip(made.places()) {
+        for (slope, at) in slopes_of_frames.iter().zip(places(&made)) {
             pull[at * frame..][..frame].copy_from_slice(slope);
         }
         let share = f64::from(ADVERSARY) * size(&g) / size(&pull);
@@ -95,8 +98,8 @@ fn the_critic_descends_the_flow_of_what_was_made() {
     with_stage(|stage, student, critic, _| {
         let state = State::new(student.clone());
         let mut job = job(&state);
-        let made = stage.roll_out(student, &mut job);
-        let r = stage.critic(&made, &mut job.rng);
+        let made = stage.roll_out(student, &mut job).0;
+        let r = score::critic(&stage.world, stage.world.mask(), &made, &mut job.rng);
         let at = |moved: &Weights| {
             let mut flat = vec![0.0; critic.data.len()];
             (stage.world.gradient(moved, &job.device, &r, &mut flat).0, flat)

@@ -1,0 +1,61 @@
+//! Flow matching of one noisy sequence. Under [`Mask::Causal`] each frame has its own noise level, history too: diffusion forcing
+//! (spec 5.2). Under [`Mask::Full`] all frames share one level and see each other: the bidirectional video model that Self Forcing
+//! takes for its score, and that Causal Forcing shows to be the wrong teacher for a causal student.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::eval::Sampler;
+use crate::mask::Mask;
+use crate::method::teacher_forcing::World;
+use crate::optim::Rule;
+use crate::rng::Rng;
+use crate::state::StateError;
+use crate::trainer::{Figures, Job, Stage};
+use crate::weights::Weights;
+
+/// Flow matching of sequences.
+pub struct DiffusionForcing<'a> {
+    /// Data and settings.
+    pub world: World<'a>,
+    /// Which frames see which: [`Mask::Causal`] or [`Mask::Full`].
+    pub mask: Mask,
+}
+
+/// Noise levels [B, F] for the frames of `batch` sequences: one for each frame, or under [`Mask::Full`] for each sequence.
+pub fn levels(world: &World<'_>, mask: Mask, batch: usize, frames: usize, rng: &mut Rng) -> Vec<f32> {
+    match mask {
+        Mask::Full => world.levels(rng, batch).into_iter().flat_map(|level| vec![level; frames]).collect(),
+        Mask::Causal | Mask::TeacherForcing { .. } => world.levels(rng, batch * frames),
+    }
+}
+
+impl Stage for DiffusionForcing<'_> {
+    fn name(&self) -> &'static str {
+        if self.mask == Mask::Full { "bidirectional" } else { "diffusion" }
+    }
+
+    fn batch(&self) -> usize {
+        self.world.batch
+    }
+
+    fn rule(&self) -> Rule {
+        self.world.rule
+    }
+
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let windows = self.world.data.windows(job.share, self.world.frames, &mut job.rng);
+        let sigma = levels(&self.world, self.mask, windows.batch, windows.frames, &mut job.rng);
+        let r = self.world.matching(self.mask, &windows, &[], &sigma, &mut job.rng);
+        self.world.gradient(&job.state.weights, &job.device, &r, flat)
+    }
+
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
+        // A bidirectional model cannot be rolled out frame by frame.
+        if self.mask == Mask::Full {
+            return Ok(Vec::new());
+        }
+        self.world.roll(net, device, Sampler::Flow(8), &dir.join(format!("diffusion-{step}.png")))
+    }
+}

@@ -1,0 +1,87 @@
+//! What two denoisers say of made frames: one knows the data, one, trained on the student's output as it changes, knows what is
+//! made. Where they differ is where the student should go (spec 5.5).
+
+use burn::tensor::Device;
+
+use crate::latents::warp;
+use crate::mask::Mask;
+use crate::method::diffusion_forcing;
+use crate::method::self_rollout::Made;
+use crate::method::teacher_forcing::{Regression, World};
+use crate::rng::Rng;
+use crate::weights::Weights;
+
+/// The two denoisers.
+#[derive(Clone, Copy)]
+pub struct Scores<'a> {
+    /// Knows the data; frozen.
+    pub real: &'a Weights,
+    /// Knows what the student makes.
+    pub fake: &'a Weights,
+    /// Which frames both see: [`Mask::Full`] as published; in teacher forcing the student's own history.
+    pub mask: Mask,
+}
+
+/// Their answers about made frames.
+pub struct Verdict {
+    /// The made frames with noise [B, F, C, H, W].
+    pub noisy: Vec<f32>,
+    /// Its level [B, F].
+    pub level: Vec<f32>,
+    /// Clean frames as the real score sees them.
+    pub real: Vec<f32>,
+    /// Clean frames as the fake score sees them.
+    pub fake: Vec<f32>,
+}
+
+impl Scores<'_> {
+    /// Adds noise to what was made and asks both.
+    pub fn judge(&self, world: &World<'_>, device: &Device, made: &Made, rng: &mut Rng) -> Verdict {
+        let (windows, shift) = (&made.windows, world.config.schedule.shift);
+        let x = &windows.real;
+        let level = |rng: &mut Rng| warp(rng.unit(), shift).clamp(0.02, 0.98);
+        let level: Vec<f32> = match self.mask {
+            Mask::Full => (0..windows.batch).flat_map(|_| vec![level(rng); windows.frames]).collect(),
+            Mask::Causal | Mask::TeacherForcing { .. } => {
+                (0..windows.batch * windows.frames).map(|_| level(rng)).collect()
+            }
+        };
+        let noisy = windows.mix(x, &rng.normals(x.len()), &level);
+        let input = windows.arranged(self.mask, x, &noisy, &level);
+        let [real, fake] = [self.real, self.fake].map(|net| {
+            let v = world.velocity(net, device, self.mask, &input);
+            noisy.iter().zip(&v).enumerate().map(|(i, (y, v))| y - level[i / windows.len] * v).collect()
+        });
+        Verdict { noisy, level, real, fake }
+    }
+}
+
+impl Verdict {
+    /// The gradient of distribution matching at the made frames: fake minus real, over the mean distance from the real one,
+    /// window by window; zero for given frames.
+    pub fn matching(&self, made: &Made) -> Vec<f32> {
+        let x = &made.windows.real;
+        let mut gradient = vec![0.0; x.len()];
+        for b in 0..made.windows.batch {
+            let norm = self.distance(made, b);
+            made.live(b).for_each(|i| gradient[i] = (self.fake[i] - self.real[i]) / norm);
+        }
+        gradient
+    }
+
+    /// Mean distance of the made frames of window `b` from where the real score sees them.
+    pub fn distance(&self, made: &Made, b: usize) -> f32 {
+        let (x, live) = (&made.windows.real, made.live(b));
+        let sum = live.clone().map(|i| f64::from((x[i] - self.real[i]).abs())).sum::<f64>();
+        (sum / live.len() as f64).max(1e-6) as f32
+    }
+}
+
+/// Flow matching of made frames: what the fake score learns.
+pub fn critic(world: &World<'_>, mask: Mask, made: &Made, rng: &mut Rng) -> Regression {
+    let windows = &made.windows;
+    let sigma = diffusion_forcing::levels(world, mask, windows.batch, windows.frames, rng);
+    let mut r = world.matching(mask, windows, &windows.real, &sigma, rng);
+    made.forget_given(&mut r);
+    r
+}

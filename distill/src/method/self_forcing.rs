@@ -1,0 +1,142 @@
+//! Stage `self`: Self Forcing (spec 5.5), stage 3 of Causal Forcing (spec 5.4). The student rolls out from nothing, a bidirectional
+//! teacher and its running copy score what it made, and the difference moves the student. No data are seen but actions and events.
+//!
+//! Two objectives: distribution matching, and the score identity (SiD), whose gradient also goes through both scores.
+//!
+//! [`distribution_matching`](super::distribution_matching) is the variety that trains the demo world: causal scores, given frames and
+//! a discriminator.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::dit;
+use crate::fast::attention;
+use crate::fast::network::Network;
+use crate::mask::Mask;
+use crate::method::score::{self, Scores, Verdict};
+use crate::method::self_rollout::Made;
+use crate::method::teacher_forcing::World;
+use crate::optim::{Part, Rule};
+use crate::state::StateError;
+use crate::trainer::{Figures, Job, Stage};
+use crate::weights::Weights;
+
+/// One step in this many moves the student, the others its critic, as published.
+pub const RATIO: u64 = 5;
+
+/// What the scores are used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objective {
+    /// Distribution matching: the scores' difference is the gradient.
+    Matching,
+    /// Score identity distillation with alpha 1: (real - fake) . (fake - made).
+    Identity,
+}
+
+/// Distillation on self roll-outs.
+pub struct SelfForcing<'a> {
+    /// Data and settings; of the data only actions and events are seen.
+    pub world: World<'a>,
+    /// The frozen bidirectional model that knows the data.
+    pub teacher: &'a Weights,
+    /// What the scores are used for.
+    pub objective: Objective,
+    /// Denoising steps of a frame: an entry of the schedule.
+    pub steps: usize,
+}
+
+impl SelfForcing<'_> {
+    /// Student and critic; the critic begins as the teacher.
+    pub fn networks(student: &Weights, teacher: &Weights) -> Weights {
+        student.beside(teacher, "critic.")
+    }
+
+    /// The student out of the averaged weights of the stage.
+    pub fn student(&self, all: &Weights) -> Weights {
+        self.teacher.with(all.data[..self.teacher.data.len()].to_vec())
+    }
+
+    fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> Made {
+        let world = &self.world;
+        let all = world.config.schedule.sigmas(self.steps).unwrap_or_else(|| vec![1.0]);
+        let windows = world.data.windows(job.share, world.frames, &mut job.rng);
+        let leaves = world.leaves(student, &job.device);
+        let exit = 1 + job.rng.below(all.len());
+        Made::roll_out(world.engine(student, &leaves), world, windows, 0, &all[..exit], &mut job.rng)
+    }
+}
+
+/// The gradient of SiD at the made frames, through both scores; always computed on the CPU, where weights are at home.
+pub fn identity(world: &World<'_>, scores: Scores<'_>, made: &Made, verdict: &Verdict) -> Vec<f32> {
+    let (c, windows) = (&world.config.dit, &made.windows);
+    let (x, real, fake) = (&windows.real, &verdict.real, &verdict.fake);
+    let input = windows.arranged(scores.mask, x, &verdict.noisy, &verdict.level);
+    let level = |i: usize| verdict.level[i / windows.len];
+    // J^T g of x -> clean(noisy(x)) = noisy - level v(noisy), with noisy = (1 - level) x + level noise.
+    let through = |net: &Weights, g: &[f32]| -> Vec<f32> {
+        let network = Network::new(net, c);
+        let mut attend = attention::masked(scores.mask, c, input.batch, input.frames, true);
+        let trace = network.forward(&input, attend.as_mut(), true).1;
+        let slope: Vec<f32> = g.iter().enumerate().map(|(i, g)| level(i) * g).collect();
+        let back = trace.map(|t| network.input_gradient(&input, t, attend.as_mut(), &dit::to_tokens(c, &slope)));
+        let back = back.unwrap_or_default();
+        g.iter().zip(&back).enumerate().map(|(i, (g, back))| (1.0 - level(i)) * (g - back)).collect()
+    };
+    let by_real: Vec<f32> = (0..x.len()).map(|i| fake[i] - x[i]).collect();
+    let by_fake: Vec<f32> = (0..x.len()).map(|i| real[i] - 2.0 * fake[i] + x[i]).collect();
+    let (by_real, by_fake) = (through(scores.real, &by_real), through(scores.fake, &by_fake));
+    let mut gradient = vec![0.0; x.len()];
+    for b in 0..windows.batch {
+        let norm = verdict.distance(made, b);
+        made.live(b).for_each(|i| gradient[i] = (fake[i] - real[i] + by_real[i] + by_fake[i]) / norm);
+    }
+    gradient
+}
+
+impl Stage for SelfForcing<'_> {
+    fn name(&self) -> &'static str {
+        "self"
+    }
+
+    fn batch(&self) -> usize {
+        self.world.batch
+    }
+
+    fn rule(&self) -> Rule {
+        self.world.rule
+    }
+
+    fn part(&self, step: u64, len: usize) -> Part {
+        let student = self.teacher.data.len();
+        let range = if step % RATIO == RATIO - 1 { 0..student } else { student..len };
+        Part { range, rate: 1.0 }
+    }
+
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let len = self.teacher.data.len();
+        let student = self.student(&job.state.weights);
+        let critic = self.teacher.with(job.state.weights.data[len..].to_vec());
+        let made = self.roll_out(&student, &mut job);
+        // The network that does not move has no gradient, and is not expected to.
+        let other = self.teacher.entries().len();
+        let (loss, found) = if job.state.step % RATIO == RATIO - 1 {
+            let scores = Scores { real: self.teacher, fake: &critic, mask: Mask::Full };
+            let verdict = scores.judge(&self.world, &job.device, &made, &mut job.rng);
+            let gradient = match self.objective {
+                Objective::Matching => verdict.matching(&made),
+                Objective::Identity => identity(&self.world, scores, &made, &verdict),
+            };
+            let r = made.regression(&self.world, &gradient);
+            self.world.gradient(&student, &job.device, &r, &mut flat[..len])
+        } else {
+            let r = score::critic(&self.world, Mask::Full, &made, &mut job.rng);
+            self.world.gradient(&critic, &job.device, &r, &mut flat[len..])
+        };
+        (loss, found + other)
+    }
+
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
+        self.world.roll_few(&self.student(net), device, dir, (self.name(), step))
+    }
+}

@@ -1,0 +1,156 @@
+//! Stage `streaming`: long tuning with events (LongLive, spec 5.6), and on top of it Delta Forcing (spec 5.8).
+//!
+//! A stream runs under one event; at a chunk boundary the event changes, the window is seen anew under the new one (recache, spec
+//! 2.6), and the student goes on. The window that is judged overlaps the frames before the change, and the teacher is asked under
+//! the event in force. Half of all streams do not change, so that what works is kept.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::latents::Windows;
+use crate::mask::Mask;
+use crate::method::delta_forcing::DeltaForcing;
+use crate::method::score::{self, Scores, Verdict};
+use crate::method::self_forcing::RATIO;
+use crate::method::self_rollout::Made;
+use crate::method::teacher_forcing::World;
+use crate::optim::{Part, Rule};
+use crate::rng::Rng;
+use crate::rollout::{Engine, Rollout};
+use crate::state::StateError;
+use crate::trainer::{Figures, Job, Stage};
+use crate::weights::Weights;
+
+/// Tuning on streams with events.
+pub struct Streaming<'a> {
+    /// Data and settings; of the data only actions are seen, and which events there are.
+    pub world: World<'a>,
+    /// The frozen bidirectional model that knows the data.
+    pub teacher: &'a Weights,
+    /// Denoising steps of a frame: an entry of the schedule.
+    pub steps: usize,
+    /// Frames of a judged window that were made before the change.
+    pub overlap: usize,
+    /// Delta Forcing; distribution matching alone if `None`.
+    pub delta: Option<DeltaForcing>,
+}
+
+impl Streaming<'_> {
+    /// A window whose first frames were made under one event and the rest under another (the same where `switch` is false): the
+    /// rest is what is judged.
+    pub fn stream(&self, student: Engine<'_>, batch: usize, switch: bool, rng: &mut Rng) -> Made {
+        let (world, c) = (&self.world, &self.world.config.dit);
+        let sigmas = world.config.schedule.sigmas(self.steps).unwrap_or_else(|| vec![1.0]);
+        let before = world.data.windows(batch, world.frames, rng);
+        // Plain roll-out under the first event.
+        let mut rollout = Rollout::new(student, c, world.frames, before.before.clone());
+        let mut first = before.clone();
+        for f in 0..world.frames {
+            let (actions, events) = (before.at(&before.actions, f), before.at(&before.events, f));
+            first.put(f, &rollout.generate(&sigmas, &actions, &events, rng));
+        }
+        let mut next = first.part(world.frames - self.overlap, self.overlap).extended(world.frames);
+        if switch {
+            let events = c.events.len();
+            for row in next.events.chunks_exact_mut(world.frames) {
+                // Any other event; frames from before the change are seen anew under it.
+                let other = (usize::from(row[0]) + 1 + rng.below(events - 1)) % events;
+                row.fill(other as u8);
+            }
+        }
+        let exit = 1 + rng.below(sigmas.len());
+        Made::roll_out(student, world, next, self.overlap, &sigmas[..exit], rng)
+    }
+
+    /// Streams without a change and what `scores` say of them, to measure a radius on.
+    pub fn quiet(&self, student: &Weights, scores: Scores<'_>, device: &Device, seed: u64) -> Vec<(Made, Verdict)> {
+        let mut rng = Rng::new(seed);
+        (0..24)
+            .map(|_| {
+                let made = self.stream(Engine::Fast(student), self.world.batch, false, &mut rng);
+                let verdict = scores.judge(&self.world, device, &made, &mut rng);
+                (made, verdict)
+            })
+            .collect()
+    }
+
+    /// The student out of the averaged weights of the stage.
+    pub fn student(&self, all: &Weights) -> Weights {
+        self.teacher.with(all.data[..self.teacher.data.len()].to_vec())
+    }
+}
+
+impl Windows {
+    /// The same windows with room for `frames` frames: the last action and event go on, the frames are empty.
+    fn extended(&self, frames: usize) -> Self {
+        fn longer<T: Copy>(values: &[T], batch: usize, from: usize, to: usize, fill: Option<T>) -> Vec<T> {
+            let row = values.len() / batch;
+            let one = row / from;
+            let mut out = Vec::with_capacity(batch * one * to);
+            for values in values.chunks_exact(row) {
+                out.extend_from_slice(values);
+                for i in 0..(to - from) * one {
+                    out.push(fill.unwrap_or(values[row - one + i % one]));
+                }
+            }
+            out
+        }
+        let of = (self.batch, self.frames);
+        Self {
+            frames,
+            real: longer(&self.real, of.0, of.1, frames, Some(0.0)),
+            actions: longer(&self.actions, of.0, of.1, frames, None),
+            events: longer(&self.events, of.0, of.1, frames, None),
+            before: self.before.clone(),
+            ..*self
+        }
+    }
+}
+
+impl Stage for Streaming<'_> {
+    fn name(&self) -> &'static str {
+        "streaming"
+    }
+
+    fn batch(&self) -> usize {
+        self.world.batch
+    }
+
+    fn rule(&self) -> Rule {
+        self.world.rule
+    }
+
+    fn part(&self, step: u64, len: usize) -> Part {
+        let student = self.teacher.data.len();
+        let range = if step % RATIO == RATIO - 1 { 0..student } else { student..len };
+        Part { range, rate: 1.0 }
+    }
+
+    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let (world, len) = (&self.world, self.teacher.data.len());
+        let student = self.student(&job.state.weights);
+        let critic = self.teacher.with(job.state.weights.data[len..].to_vec());
+        let leaves = world.leaves(&student, &job.device);
+        let switch = job.rng.below(2) == 0;
+        let made = self.stream(world.engine(&student, &leaves), job.share, switch, &mut job.rng);
+        let other = self.teacher.entries().len();
+        let (loss, found) = if job.state.step % RATIO == RATIO - 1 {
+            let scores = Scores { real: self.teacher, fake: &critic, mask: Mask::Full };
+            let verdict = scores.judge(world, &job.device, &made, &mut job.rng);
+            let mut gradient = verdict.matching(&made);
+            if let Some(delta) = &self.delta {
+                delta.apply(&made, &verdict, switch.then_some(self.overlap), &mut gradient, &mut job.rng);
+            }
+            world.gradient(&student, &job.device, &made.regression(world, &gradient), &mut flat[..len])
+        } else {
+            let r = score::critic(world, Mask::Full, &made, &mut job.rng);
+            world.gradient(&critic, &job.device, &r, &mut flat[len..])
+        };
+        (loss, found + other)
+    }
+
+    fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
+        self.world.roll_few(&self.student(net), device, dir, (self.name(), step))
+    }
+}
