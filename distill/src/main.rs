@@ -11,7 +11,7 @@ use causeway_distill::recipe::{BUILT_IN, Data, Recipe};
 use causeway_distill::recording::Recording;
 use causeway_distill::sheet::Sheet;
 use causeway_distill::trainer::Span;
-use causeway_distill::{export, latents, quality, world};
+use causeway_distill::{export, latents, quality, reproduce, world};
 use causeway_runtime::Model;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -71,6 +71,27 @@ enum Command {
         #[arg(long, default_value_t = 64)]
         frames: usize,
     },
+    /// Measure a claim of the papers on small worlds with an exact truth, and write its table and plot.
+    Reproduce {
+        /// The paper.
+        #[arg(value_enum)]
+        name: Claim,
+        /// Folder for the networks; a run that was stopped goes on there.
+        #[arg(long, default_value = "runs/reproduce")]
+        runs: PathBuf,
+        /// Folder for the page and its pictures.
+        #[arg(long, default_value = "docs/results")]
+        out: PathBuf,
+        /// How often everything is trained anew.
+        #[arg(long, default_value_t = 3)]
+        seeds: u64,
+        /// Seeds trained at once.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Factor on the steps of every training.
+        #[arg(long, default_value_t = 1.0)]
+        effort: f64,
+    },
     /// Write the model file of a run.
     Export {
         /// The run folder.
@@ -83,6 +104,16 @@ enum Command {
         #[arg(long)]
         golden: Option<PathBuf>,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Claim {
+    /// Causal Forcing: which teacher a causal student wants.
+    Causal,
+    /// Resampling Forcing: long roll-outs, and routing.
+    Resampling,
+    /// Delta Forcing: streams whose event changes.
+    Delta,
 }
 
 /// A run to look at.
@@ -184,6 +215,18 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
             println!("{}", pipeline.evaluate(worlds, frames)?);
+            Ok(())
+        }
+        Command::Reproduce { name, runs, out, seeds, threads, effort } => {
+            ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+            let plan = reproduce::Plan { runs: &runs, seeds, threads, effort, stop: &STOP };
+            let report = match name {
+                Claim::Causal => reproduce::causal::reproduce(&plan)?,
+                Claim::Resampling => reproduce::resampling::reproduce(&plan)?,
+                Claim::Delta => reproduce::delta::reproduce(&plan)?,
+            };
+            report.write(&out)?;
+            print!("{}", report.page());
             Ok(())
         }
         Command::Export { place, to, golden } => {

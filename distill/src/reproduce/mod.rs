@@ -1,0 +1,147 @@
+//! `reproduce NAME`: the claims of the papers, measured on worlds with an exact truth ([`toy`](crate::toy)), with seeds and error bars.
+//!
+//! An experiment trains everything it compares, for each seed on a thread of its own, under `DIR/NAME/seed-N/`; every network is a
+//! run folder of the trainer, so a run that was stopped goes on. Its figures become a table and a plot in the folder of results.
+
+pub mod causal;
+pub mod chart;
+pub mod delta;
+pub mod report;
+pub mod resampling;
+pub mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use burn::tensor::Device;
+use causeway_runtime::config::ModelConfig;
+
+use crate::dit;
+use crate::latents::Latents;
+use crate::method::teacher_forcing::World;
+use crate::optim::Rule;
+use crate::state::{State, StateError};
+use crate::trainer::{Run, Span, Stage, TrainError};
+use crate::weights::Weights;
+
+/// Why an experiment ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReproduceError {
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A file could not be written or read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A plot could not be drawn.
+    #[error("{path}: {reason}")]
+    Plot {
+        /// The picture.
+        path: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Ctrl-C.
+    #[error("stopped; the same command goes on")]
+    Stopped,
+}
+
+/// How to run an experiment.
+pub struct Plan<'a> {
+    /// Where networks are kept.
+    pub runs: &'a Path,
+    /// How often everything is trained anew.
+    pub seeds: u64,
+    /// Seeds trained at once.
+    pub threads: usize,
+    /// Factor on the steps of every training; 1 is what the results are from.
+    pub effort: f64,
+    /// Set from outside to stop.
+    pub stop: &'a AtomicBool,
+}
+
+impl Plan<'_> {
+    /// Runs `experiment` for every seed and returns what it found, in order of seeds.
+    ///
+    /// # Errors
+    /// The first error of any seed.
+    pub fn run<T: Send>(
+        &self,
+        name: &str,
+        experiment: impl Fn(&Lab<'_>) -> Result<T, ReproduceError> + Sync,
+    ) -> Result<Vec<T>, ReproduceError> {
+        let next = AtomicU64::new(0);
+        let found = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.max(1) {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= self.seeds {
+                            return;
+                        }
+                        let dir = self.runs.join(name).join(format!("seed-{seed}"));
+                        let lab = Lab { dir, seed, effort: self.effort, stop: self.stop, device: Device::flex() };
+                        let result = experiment(&lab);
+                        found.lock().unwrap_or_else(|e| e.into_inner()).push((seed, result));
+                    }
+                });
+            }
+        });
+        let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
+        found.sort_by_key(|pair| pair.0);
+        found.into_iter().map(|pair| pair.1).collect()
+    }
+}
+
+/// One seed of an experiment.
+pub struct Lab<'a> {
+    dir: PathBuf,
+    /// Which one.
+    pub seed: u64,
+    effort: f64,
+    stop: &'a AtomicBool,
+    /// Where to compute.
+    pub device: Device,
+}
+
+impl Lab<'_> {
+    /// Settings shared by all toys: one thread, real data, no routing.
+    pub fn world<'b>(&self, config: &'b ModelConfig, data: &'b Latents, frames: usize, rate: f32) -> World<'b> {
+        let rule = Rule { rate, ema: 0.995, decay: 0.0, ..Rule::default() };
+        World { config, data, held: None, batch: 16, frames, route: 0, rule, cpu: true }
+    }
+
+    /// Weights to start from.
+    pub fn fresh(&self, config: &ModelConfig) -> Weights {
+        Weights::init(&dit::specs(&config.dit), 100 + self.seed)
+    }
+
+    /// Trains `stage` from `start` for `steps` steps (times the effort) as `label` in the seed's run folder, or goes on there; returns the
+    /// averaged weights.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn train(&self, label: &str, stage: &dyn Stage, start: Weights, steps: u64) -> Result<Weights, ReproduceError> {
+        std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io { path: self.dir.clone(), source })?;
+        let run = Run {
+            dir: &self.dir,
+            name: label,
+            budget: Span::Steps(((steps as f64 * self.effort) as u64).max(2)),
+            threads: 1,
+            accumulate: 1,
+            device: &self.device,
+            stop: self.stop,
+            save_every: Span::Minutes(0.5),
+            inspect_every: Span::Minutes(f64::INFINITY),
+            seed: 1000 * self.seed + 7,
+        };
+        let path = run.checkpoint();
+        let mut state = if path.exists() { State::load(start, &path)? } else { State::new(start) };
+        if !run.train(stage, &mut state)? {
+            return Err(ReproduceError::Stopped);
+        }
+        Ok(state.averaged())
+    }
+}

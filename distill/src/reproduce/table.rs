@@ -1,0 +1,62 @@
+//! Figures of several seeds as a Markdown table of means and standard deviations.
+
+/// Rows of figures, each with a value for every seed.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    columns: Vec<String>,
+    rows: Vec<(String, Vec<Vec<f64>>)>,
+}
+
+impl Table {
+    /// A table with these columns beside the names of rows.
+    pub fn new(columns: &[&str]) -> Self {
+        Self { columns: columns.iter().map(|&name| name.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds one seed's figures to the row `name`, which is made when it is new.
+    pub fn add(&mut self, name: &str, figures: &[f64]) {
+        let at = self.rows.iter().position(|row| row.0 == name).unwrap_or_else(|| {
+            self.rows.push((name.to_owned(), vec![Vec::new(); self.columns.len()]));
+            self.rows.len() - 1
+        });
+        self.rows[at].1.iter_mut().zip(figures).for_each(|(all, &figure)| all.push(figure));
+    }
+
+    /// A figure of every seed; nothing if there is no such row or column.
+    pub fn values(&self, row: &str, column: &str) -> &[f64] {
+        let column = self.columns.iter().position(|name| name == column);
+        let found = self.rows.iter().find(|found| found.0 == row).zip(column);
+        found.map_or(&[], |(found, column)| &found.1[column])
+    }
+
+    /// Its mean and standard deviation; NaN if there is none.
+    pub fn figure(&self, row: &str, column: &str) -> (f64, f64) {
+        moments(self.values(row, column))
+    }
+}
+
+/// Mean and (unbiased) standard deviation.
+pub fn moments(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    (mean, (square / (n - 1.0).max(1.0)).sqrt())
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "| | {} |", self.columns.join(" | "))?;
+        writeln!(f, "|---|{}", "---|".repeat(self.columns.len()))?;
+        for (name, figures) in &self.rows {
+            let cells: Vec<String> = figures
+                .iter()
+                .map(|values| {
+                    let (mean, deviation) = moments(values);
+                    format!("{mean:.3} ± {deviation:.3}")
+                })
+                .collect();
+            writeln!(f, "| {name} | {} |", cells.join(" | "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! A bump that keeps moving, in one of two hues told by the event in force. Clips never switch; and most of one hue move right, most
+//! of the other left. So a teacher asked for the other hue asks for the other direction too, though nothing in a switch says so:
+//! the conditional bias that Delta Forcing is about.
+
+use std::f32::consts::{PI, TAU};
+
+use crate::latents::Latents;
+use crate::rng::Rng;
+use crate::toy::tracker::draw;
+use crate::toy::{CELLS, Reading, latents, way};
+
+/// Cells a frame.
+pub const SPEED: f32 = 1.0;
+
+/// Share of clips that move as most of their hue do.
+const USUAL: f32 = 0.85;
+
+/// Hue of an event.
+fn hue(event: u8) -> f32 {
+    if event == 0 { 0.0 } else { 0.75 * PI }
+}
+
+/// `episodes` clips of `frames` frames, each of one event.
+pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
+    let mut rng = Rng::new(seed);
+    let (mut data, mut events) = (Vec::new(), Vec::new());
+    for _ in 0..episodes {
+        let (event, start, usual) = (rng.below(2) as u8, rng.unit() * CELLS as f32, rng.unit() < USUAL);
+        let by = if (event == 0) == usual { SPEED } else { -SPEED };
+        for f in 0..frames {
+            data.extend(draw(start + by * f as f32, hue(event)));
+            events.push(event);
+        }
+    }
+    let n = events.len();
+    latents(data, 2 * CELLS, vec![0.0; n], events, frames)
+}
+
+/// What a switch did to a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Worth {
+    /// Frames until nine tenths of the way to the new hue are done; as many as there are if never.
+    pub reached: f64,
+    /// Share of steps after the switch that go on in the direction of before.
+    pub kept: f64,
+    /// Mean distance of a step from the true length, cells.
+    pub uneven: f64,
+    /// Mean of [`Reading::off`] after the switch.
+    pub off: f64,
+}
+
+/// Judges streams [B, F, 2 CELLS] of `frames` frames whose event became `events` [B] at frame `at`.
+pub fn judge(streams: &[f32], frames: usize, at: usize, events: &[u8]) -> Worth {
+    let mut worth = Worth::default();
+    let (share, steps) = (1.0 / events.len() as f64, 1.0 / (frames - at) as f64);
+    for (stream, &event) in streams.chunks_exact(frames * 2 * CELLS).zip(events) {
+        let readings: Vec<Reading> = stream.chunks_exact(2 * CELLS).map(Reading::new).collect();
+        let step = |i: usize| way(readings[i - 1].place, readings[i].place);
+        let before = (1..at).map(step).sum::<f32>();
+        let away = |r: &Reading| ((r.hue - hue(event) + PI).rem_euclid(TAU) - PI).abs();
+        let tenth = 0.1 * (hue(1) - hue(0));
+        let reached = readings[at..].iter().position(|r| away(r) < tenth).map_or(frames - at, |i| i + 1);
+        worth.reached += share * reached as f64;
+        for (i, reading) in readings.iter().enumerate().skip(at) {
+            worth.kept += share * steps * f64::from(u8::from(step(i) * before > 0.0));
+            worth.uneven += share * steps * f64::from((step(i).abs() - SPEED).abs());
+            worth.off += share * steps * f64::from(reading.off);
+        }
+    }
+    worth
+}
