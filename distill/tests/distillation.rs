@@ -4,7 +4,8 @@ mod tiny;
 
 use burn::tensor::Device;
 use causeway_distill::method::adversary::{self, Pairs};
-use causeway_distill::method::distribution_matching::{DistributionMatching, RATIO};
+use causeway_distill::method::distribution_matching::DistributionMatching;
+use causeway_distill::method::score::RATIO;
 use causeway_distill::rng::Rng;
 use causeway_distill::state::State;
 use causeway_distill::trainer::{Job, Stage};

@@ -5,8 +5,8 @@ mod tiny;
 use burn::tensor::Device;
 use causeway_distill::mask::Mask;
 use causeway_distill::method::ode_distillation::integrate;
-use causeway_distill::method::score::Scores;
-use causeway_distill::method::self_forcing::{self, Objective, RATIO, SelfForcing};
+use causeway_distill::method::score::{Pair, RATIO, Scores};
+use causeway_distill::method::self_forcing::{self, Objective, SelfForcing};
 use causeway_distill::method::self_rollout::Made;
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::rng::Rng;
@@ -100,7 +100,7 @@ fn steps_move_the_student_or_its_critic() {
     for objective in [Objective::Matching, Objective::Identity] {
         with_world(&config, true, FRAMES, |world| {
             let stage = SelfForcing { world, teacher: &teacher, objective, steps: 4 };
-            let both = SelfForcing::networks(&student, &student);
+            let both = Pair { teacher: &student }.join(&student);
             let half = student.data.len();
             for step in [0, RATIO - 1] {
                 let state = State { step, ..State::new(both.clone()) };

@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use causeway_runtime::config::DitConfig;
 
 use crate::method::adversary::{self, Pairs};
-use crate::method::score::{self, Scores};
+use crate::method::score::{self, Pair, Scores};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::{Part, Rule};
@@ -24,9 +24,6 @@ use crate::rollout::Rollout;
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
-
-/// One step in this many moves the student, the others its critic (the published ratio is 5).
-pub const RATIO: u64 = 5;
 
 /// Rate of the student beside the critic's.
 const STUDENT: f32 = 0.5;
@@ -59,10 +56,6 @@ impl DistributionMatching<'_> {
         let (one, len) = (self.teacher.entries().len(), self.teacher.data.len());
         let [student, critic] = [0..len, len..2 * len].map(|range| self.teacher.with(all.data[range].to_vec()));
         [student, critic, all.behind(2 * one)]
-    }
-
-    fn student_moves(step: u64) -> bool {
-        step % RATIO == RATIO - 1
     }
 
     /// A roll-out that stops at a random step of a random list, the same for all its frames, after real or generated ones; and what
@@ -150,7 +143,7 @@ impl Stage for DistributionMatching<'_> {
 
     fn part(&self, step: u64, len: usize) -> Part {
         let student = self.teacher.data.len();
-        match Self::student_moves(step) {
+        match Pair::student_moves(step) {
             true => Part { range: 0..student, rate: STUDENT },
             false => Part { range: student..len, rate: 1.0 },
         }
@@ -162,7 +155,7 @@ impl Stage for DistributionMatching<'_> {
         let (len, all) = (self.teacher.data.len(), job.state.weights.entries().len());
         // Networks that do not move have no gradient, and are not expected to.
         let one = self.teacher.entries().len();
-        if Self::student_moves(job.state.step) {
+        if Pair::student_moves(job.state.step) {
             let r = self.student([&critic, &adversary], &made, &truth, &mut job);
             let (loss, found) = self.world.gradient(&student, &job.device, &r, &mut flat[..len]);
             return (loss, found + all - one);

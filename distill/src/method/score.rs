@@ -8,6 +8,7 @@ use crate::mask::Mask;
 use crate::method::diffusion_forcing;
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::{Regression, World};
+use crate::optim::Part;
 use crate::rng::Rng;
 use crate::weights::Weights;
 
@@ -74,6 +75,40 @@ impl Verdict {
         let (x, live) = (&made.windows.real, made.live(b));
         let sum = live.clone().map(|i| f64::from((x[i] - self.real[i]).abs())).sum::<f64>();
         (sum / live.len() as f64).max(1e-6) as f32
+    }
+}
+
+/// One step in this many moves the student, the others its critic, as published.
+pub const RATIO: u64 = 5;
+
+/// A student and the running score of what it makes, trained by turns as one [`State`](crate::state::State).
+#[derive(Clone, Copy)]
+pub struct Pair<'a> {
+    /// The frozen score of the data; the critic begins as it, and both networks have its tensors.
+    pub teacher: &'a Weights,
+}
+
+impl Pair<'_> {
+    /// Both networks as one.
+    pub fn join(self, student: &Weights) -> Weights {
+        student.beside(self.teacher, "critic.")
+    }
+
+    /// Student and critic.
+    pub fn split(self, all: &Weights) -> [Weights; 2] {
+        let len = self.teacher.data.len();
+        [0..len, len..2 * len].map(|range| self.teacher.with(all.data[range].to_vec()))
+    }
+
+    /// Whether step number `step` is the student's.
+    pub fn student_moves(step: u64) -> bool {
+        step % RATIO == RATIO - 1
+    }
+
+    /// The network that step number `step` moves, among `len` weights.
+    pub fn part(self, step: u64, len: usize) -> Part {
+        let student = self.teacher.data.len();
+        Part { range: if Self::student_moves(step) { 0..student } else { student..len }, rate: 1.0 }
     }
 }
 

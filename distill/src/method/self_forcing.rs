@@ -14,16 +14,13 @@ use crate::dit;
 use crate::fast::attention;
 use crate::fast::network::Network;
 use crate::mask::Mask;
-use crate::method::score::{self, Scores, Verdict};
+use crate::method::score::{self, Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
 use crate::optim::{Part, Rule};
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
-
-/// One step in this many moves the student, the others its critic, as published.
-pub const RATIO: u64 = 5;
 
 /// What the scores are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +44,8 @@ pub struct SelfForcing<'a> {
 }
 
 impl SelfForcing<'_> {
-    /// Student and critic; the critic begins as the teacher.
-    pub fn networks(student: &Weights, teacher: &Weights) -> Weights {
-        student.beside(teacher, "critic.")
-    }
-
-    /// The student out of the averaged weights of the stage.
-    pub fn student(&self, all: &Weights) -> Weights {
-        self.teacher.with(all.data[..self.teacher.data.len()].to_vec())
+    fn pair(&self) -> Pair<'_> {
+        Pair { teacher: self.teacher }
     }
 
     fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> Made {
@@ -108,19 +99,16 @@ impl Stage for SelfForcing<'_> {
     }
 
     fn part(&self, step: u64, len: usize) -> Part {
-        let student = self.teacher.data.len();
-        let range = if step % RATIO == RATIO - 1 { 0..student } else { student..len };
-        Part { range, rate: 1.0 }
+        self.pair().part(step, len)
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let len = self.teacher.data.len();
-        let student = self.student(&job.state.weights);
-        let critic = self.teacher.with(job.state.weights.data[len..].to_vec());
+        let [student, critic] = self.pair().split(&job.state.weights);
         let made = self.roll_out(&student, &mut job);
         // The network that does not move has no gradient, and is not expected to.
         let other = self.teacher.entries().len();
-        let (loss, found) = if job.state.step % RATIO == RATIO - 1 {
+        let (loss, found) = if Pair::student_moves(job.state.step) {
             let scores = Scores { real: self.teacher, fake: &critic, mask: Mask::Full };
             let verdict = scores.judge(&self.world, &job.device, &made, &mut job.rng);
             let gradient = match self.objective {
@@ -137,6 +125,6 @@ impl Stage for SelfForcing<'_> {
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
-        self.world.roll_few(&self.student(net), device, dir, (self.name(), step))
+        self.world.roll_few(&self.pair().split(net)[0], device, dir, (self.name(), step))
     }
 }

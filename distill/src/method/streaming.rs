@@ -11,8 +11,7 @@ use burn::tensor::Device;
 use crate::latents::Windows;
 use crate::mask::Mask;
 use crate::method::delta_forcing::DeltaForcing;
-use crate::method::score::{self, Scores, Verdict};
-use crate::method::self_forcing::RATIO;
+use crate::method::score::{self, Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
 use crate::optim::{Part, Rule};
@@ -75,9 +74,8 @@ impl Streaming<'_> {
             .collect()
     }
 
-    /// The student out of the averaged weights of the stage.
-    pub fn student(&self, all: &Weights) -> Weights {
-        self.teacher.with(all.data[..self.teacher.data.len()].to_vec())
+    fn pair(&self) -> Pair<'_> {
+        Pair { teacher: self.teacher }
     }
 }
 
@@ -122,20 +120,17 @@ impl Stage for Streaming<'_> {
     }
 
     fn part(&self, step: u64, len: usize) -> Part {
-        let student = self.teacher.data.len();
-        let range = if step % RATIO == RATIO - 1 { 0..student } else { student..len };
-        Part { range, rate: 1.0 }
+        self.pair().part(step, len)
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let (world, len) = (&self.world, self.teacher.data.len());
-        let student = self.student(&job.state.weights);
-        let critic = self.teacher.with(job.state.weights.data[len..].to_vec());
+        let [student, critic] = self.pair().split(&job.state.weights);
         let leaves = world.leaves(&student, &job.device);
         let switch = job.rng.below(2) == 0;
         let made = self.stream(world.engine(&student, &leaves), job.share, switch, &mut job.rng);
         let other = self.teacher.entries().len();
-        let (loss, found) = if job.state.step % RATIO == RATIO - 1 {
+        let (loss, found) = if Pair::student_moves(job.state.step) {
             let scores = Scores { real: self.teacher, fake: &critic, mask: Mask::Full };
             let verdict = scores.judge(world, &job.device, &made, &mut job.rng);
             let mut gradient = verdict.matching(&made);
@@ -151,6 +146,6 @@ impl Stage for Streaming<'_> {
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
-        self.world.roll_few(&self.student(net), device, dir, (self.name(), step))
+        self.world.roll_few(&self.pair().split(net)[0], device, dir, (self.name(), step))
     }
 }

@@ -10,6 +10,7 @@ use crate::mask::Mask;
 use crate::method::consistency::Consistency;
 use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::ode_distillation::{self, OdeDistillation, Trajectories};
+use crate::method::score::Pair;
 use crate::method::self_forcing::{Objective, SelfForcing};
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::optim::Rule;
@@ -66,6 +67,7 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
     let causal = lab.train("teacher", &TeacherForcing(world(2e-3)), fresh(), 2500)?;
     let full = DiffusionForcing { world: world(2e-3), mask: Mask::Full };
     let full = lab.train("bidirectional", &full, fresh(), 8000)?;
+    let pair = Pair { teacher: &full };
 
     let ends = Trajectories::record(&world(0.0), &full, &lab.device, Mask::Full, JUDGED, 3 + lab.seed).ends;
     let residual = |teacher, mask| residual(&world(0.0), teacher, lab, mask);
@@ -96,8 +98,8 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
             objective: Objective::Matching,
             steps: 4,
         };
-        let tuned = lab.train(&format!("{label}-self"), &stage, SelfForcing::networks(&start, &full), 1000)?;
-        let tuned = stage.student(&tuned);
+        let tuned = lab.train(&format!("{label}-self"), &stage, pair.join(&start), 1000)?;
+        let [tuned, _] = pair.split(&tuned);
         for steps in STEPS {
             found.worth.push((name, steps, [&start, &tuned].map(|net| roll_out(net, &world(0.0), Some(steps)))));
         }
@@ -176,6 +178,15 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         for (which, other) in [("a bidirectional teacher", full), ("Self Forcing's initialisation", noisy)] {
             let text = format!("{when}, one step: {which} leaves more blur than an autoregressive teacher");
             claims.push(Claim::new(&text, blur(other, column), blur(causal, column)));
+        }
+    }
+    for (which, other) in [("a bidirectional teacher", full), ("Self Forcing's initialisation", noisy)] {
+        for steps in [4, 1] {
+            let legal = |start: &str| students.values(&row(start, steps), "legal steps");
+            let text = format!(
+                "after Self Forcing, {steps} steps: {which} leaves fewer legal steps than an autoregressive teacher"
+            );
+            claims.push(Claim::new(&text, legal(causal), legal(other)));
         }
     }
     let line = |start: &&str| Line {

@@ -6,7 +6,7 @@
 use crate::mask::Mask;
 use crate::method::delta_forcing::{DeltaForcing, Weighting};
 use crate::method::diffusion_forcing::DiffusionForcing;
-use crate::method::score::Scores;
+use crate::method::score::{Pair, Scores};
 use crate::method::self_forcing::{Objective, SelfForcing};
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
@@ -55,20 +55,20 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Vec<(&'static str, switch::Worth)>, R
     let causal = lab.train("teacher", &TeacherForcing(world(2e-3)), lab.fresh(&config), 2500)?;
     let full = DiffusionForcing { world: world(2e-3), mask: Mask::Full };
     let full = lab.train("bidirectional", &full, lab.fresh(&config), 4000)?;
+    let pair = Pair { teacher: &full };
     let stage = SelfForcing { world: fast(2e-4), teacher: &full, objective: Objective::Matching, steps: 2 };
-    let both = lab.train("student", &stage, SelfForcing::networks(&causal, &full), 2000)?;
-    let student = stage.student(&both);
+    let both = lab.train("student", &stage, pair.join(&causal), 2000)?;
+    let [student, critic] = pair.split(&both);
 
     let mut found = vec![(BEFORE, stream(&student, &world(0.0)))];
     for (name, weighting, continuity) in WAYS {
         let mut stage = Streaming { world: fast(2e-4), teacher: &full, steps: 2, overlap: FRAMES / 2, delta: None };
-        let critic = full.with(both.data[full.data.len()..].to_vec());
         let scores = Scores { real: &full, fake: &critic, mask: Mask::Full };
         let quiet = stage.quiet(&student, scores, &lab.device, 21 + lab.seed);
         stage.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
         let label = name.replace([':', ','], "").replace(' ', "-");
         let tuned = lab.train(&label, &stage, both.clone(), 1500)?;
-        found.push((name, stream(&stage.student(&tuned), &world(0.0))));
+        found.push((name, stream(&pair.split(&tuned)[0], &world(0.0))));
     }
     Ok(found)
 }
