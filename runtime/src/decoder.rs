@@ -4,7 +4,7 @@
 //! # fn f(latents: Vec<f32>) -> Result<(), Box<dyn std::error::Error>> {
 //! use causeway_runtime::{Decoder, DecoderFile, DecoderOptions};
 //! let file = DecoderFile::open("taew2_1.safetensors")?;
-//! let mut decoder = Decoder::new(&file, (60, 104), DecoderOptions::default())?;
+//! let mut decoder = Decoder::new(&file, (60, 104), &DecoderOptions::default())?;
 //! for latent in latents.chunks(16 * 60 * 104) {
 //!     let frames = decoder.decode(latent)?; // [1, 3, 480, 832], then [4, 3, 480, 832]
 //! }
