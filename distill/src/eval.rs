@@ -7,7 +7,7 @@ use causeway_runtime::config::ModelConfig;
 
 use crate::codec::{self, Past};
 use crate::data::{pixels, planes, psnr};
-use crate::latents::{self, Latents, warp};
+use crate::latents::{self, Latents, even_levels};
 use crate::recording::Recording;
 use crate::rng::Rng;
 use crate::rollout::{Engine, Rollout};
@@ -235,7 +235,7 @@ pub fn generate(
     let mut rng = Rng::new(7);
     let mut rollout = Rollout::new(engine, &config.dit, config.history.window, vec![0.0; starts.len() * data.len]);
     let sigmas: Vec<f32> = match sampler {
-        Sampler::Flow(n) => (0..n).map(|i| warp(1.0 - i as f32 / n as f32, config.schedule.shift)).collect(),
+        Sampler::Flow(n) => even_levels(n, config.schedule.shift),
         Sampler::Few(n) => config.schedule.sigmas(n).unwrap_or_else(|| vec![1.0]),
     };
     (0..START + held.frames)

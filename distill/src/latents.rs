@@ -317,6 +317,11 @@ pub fn warp(sigma: f32, shift: f32) -> f32 {
     shift * sigma / (1.0 + (shift - 1.0) * sigma)
 }
 
+/// Warped noise levels of `steps` even steps from noise to data; the data's own level, 0, is left out.
+pub fn even_levels(steps: usize, shift: f32) -> Vec<f32> {
+    (0..steps).map(|i| warp(1.0 - i as f32 / steps as f32, shift)).collect()
+}
+
 /// Latents [C, H, W]-wise to and from pixels needs the grid's area; a convenience for [`normalise`] and [`restore`].
 pub fn area(c: &DitConfig) -> usize {
     c.latent.height * c.latent.width

@@ -3,13 +3,14 @@
 
 use burn::tensor::Device;
 
-use crate::latents::warp;
 use crate::mask::Mask;
 use crate::method::diffusion_forcing;
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Part;
 use crate::rng::Rng;
+use crate::rollout::Engine;
+use crate::trainer::Job;
 use crate::weights::Weights;
 
 /// The two denoisers.
@@ -38,15 +39,9 @@ pub struct Verdict {
 impl Scores<'_> {
     /// Adds noise to what was made and asks both.
     pub fn judge(&self, world: &World<'_>, device: &Device, made: &Made, rng: &mut Rng) -> Verdict {
-        let (windows, shift) = (&made.windows, world.config.schedule.shift);
-        let x = &windows.real;
-        let level = |rng: &mut Rng| warp(rng.unit(), shift).clamp(0.02, 0.98);
-        let level: Vec<f32> = match self.mask {
-            Mask::Full => (0..windows.batch).flat_map(|_| vec![level(rng); windows.frames]).collect(),
-            Mask::Causal | Mask::TeacherForcing { .. } => {
-                (0..windows.batch * windows.frames).map(|_| level(rng)).collect()
-            }
-        };
+        let (windows, x) = (&made.windows, &made.windows.real);
+        let level = diffusion_forcing::levels(world, self.mask, windows.batch, windows.frames, rng);
+        let level: Vec<f32> = level.into_iter().map(|t| t.clamp(0.02, 0.98)).collect();
         let noisy = windows.mix(x, &rng.normals(x.len()), &level);
         let input = windows.arranged(self.mask, x, &noisy, &level);
         let [real, fake] = [self.real, self.fake].map(|net| {
@@ -109,6 +104,32 @@ impl Pair<'_> {
     pub fn part(self, step: u64, len: usize) -> Part {
         let student = self.teacher.data.len();
         Part { range: if Self::student_moves(step) { 0..student } else { student..len }, rate: 1.0 }
+    }
+
+    /// Gradient of one step: of the student along what `towards` makes of a verdict on what it made, or of its critic.
+    pub fn gradient(
+        self,
+        world: &World<'_>,
+        mut job: Job<'_>,
+        flat: &mut [f32],
+        roll_out: impl FnOnce(Engine<'_>, &mut Job<'_>) -> Made,
+        towards: impl FnOnce(Scores<'_>, &Made, &Verdict, &mut Rng) -> Vec<f32>,
+    ) -> (f32, usize) {
+        let len = self.teacher.data.len();
+        let [student, fake] = self.split(&job.state.weights);
+        let leaves = world.leaves(&student, &job.device);
+        let made = roll_out(world.engine(&student, &leaves), &mut job);
+        let (loss, found) = if Self::student_moves(job.state.step) {
+            let scores = Scores { real: self.teacher, fake: &fake, mask: Mask::Full };
+            let verdict = scores.judge(world, &job.device, &made, &mut job.rng);
+            let gradient = towards(scores, &made, &verdict, &mut job.rng);
+            world.gradient(&student, &job.device, &made.regression(world, &gradient), &mut flat[..len])
+        } else {
+            let r = critic(world, Mask::Full, &made, &mut job.rng);
+            world.gradient(&fake, &job.device, &r, &mut flat[len..])
+        };
+        // The network that does not move has no gradient, and is not expected to.
+        (loss, found + self.teacher.entries().len())
     }
 }
 

@@ -13,11 +13,11 @@ use burn::tensor::Device;
 use crate::dit;
 use crate::fast::attention;
 use crate::fast::network::Network;
-use crate::mask::Mask;
-use crate::method::score::{self, Pair, Scores, Verdict};
+use crate::method::score::{Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
 use crate::optim::{Part, Rule};
+use crate::rollout::Engine;
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
@@ -48,13 +48,12 @@ impl SelfForcing<'_> {
         Pair { teacher: self.teacher }
     }
 
-    fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> Made {
+    fn roll_out(&self, student: Engine<'_>, job: &mut Job<'_>) -> Made {
         let world = &self.world;
         let all = world.config.schedule.sigmas(self.steps).unwrap_or_else(|| vec![1.0]);
         let windows = world.data.windows(job.share, world.frames, &mut job.rng);
-        let leaves = world.leaves(student, &job.device);
         let exit = 1 + job.rng.below(all.len());
-        Made::roll_out(world.engine(student, &leaves), world, windows, 0, &all[..exit], &mut job.rng)
+        Made::roll_out(student, world, windows, 0, &all[..exit], &mut job.rng)
     }
 }
 
@@ -102,26 +101,12 @@ impl Stage for SelfForcing<'_> {
         self.pair().part(step, len)
     }
 
-    fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        let len = self.teacher.data.len();
-        let [student, critic] = self.pair().split(&job.state.weights);
-        let made = self.roll_out(&student, &mut job);
-        // The network that does not move has no gradient, and is not expected to.
-        let other = self.teacher.entries().len();
-        let (loss, found) = if Pair::student_moves(job.state.step) {
-            let scores = Scores { real: self.teacher, fake: &critic, mask: Mask::Full };
-            let verdict = scores.judge(&self.world, &job.device, &made, &mut job.rng);
-            let gradient = match self.objective {
-                Objective::Matching => verdict.matching(&made),
-                Objective::Identity => identity(&self.world, scores, &made, &verdict),
-            };
-            let r = made.regression(&self.world, &gradient);
-            self.world.gradient(&student, &job.device, &r, &mut flat[..len])
-        } else {
-            let r = score::critic(&self.world, Mask::Full, &made, &mut job.rng);
-            self.world.gradient(&critic, &job.device, &r, &mut flat[len..])
-        };
-        (loss, found + other)
+    fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
+        let roll_out = |student: Engine<'_>, job: &mut Job<'_>| self.roll_out(student, job);
+        self.pair().gradient(&self.world, job, flat, roll_out, |scores, made, verdict, _| match self.objective {
+            Objective::Matching => verdict.matching(made),
+            Objective::Identity => identity(&self.world, scores, made, verdict),
+        })
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {

@@ -9,9 +9,8 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::latents::Windows;
-use crate::mask::Mask;
 use crate::method::delta_forcing::DeltaForcing;
-use crate::method::score::{self, Pair, Scores, Verdict};
+use crate::method::score::{Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
 use crate::optim::{Part, Rule};
@@ -124,25 +123,15 @@ impl Stage for Streaming<'_> {
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        let (world, len) = (&self.world, self.teacher.data.len());
-        let [student, critic] = self.pair().split(&job.state.weights);
-        let leaves = world.leaves(&student, &job.device);
         let switch = job.rng.below(2) == 0;
-        let made = self.stream(world.engine(&student, &leaves), job.share, switch, &mut job.rng);
-        let other = self.teacher.entries().len();
-        let (loss, found) = if Pair::student_moves(job.state.step) {
-            let scores = Scores { real: self.teacher, fake: &critic, mask: Mask::Full };
-            let verdict = scores.judge(world, &job.device, &made, &mut job.rng);
-            let mut gradient = verdict.matching(&made);
+        let roll_out = |student: Engine<'_>, job: &mut Job<'_>| self.stream(student, job.share, switch, &mut job.rng);
+        self.pair().gradient(&self.world, job, flat, roll_out, |_, made, verdict, rng| {
+            let mut gradient = verdict.matching(made);
             if let Some(delta) = &self.delta {
-                delta.apply(&made, &verdict, switch.then_some(self.overlap), &mut gradient, &mut job.rng);
+                delta.apply(made, verdict, switch.then_some(self.overlap), &mut gradient, rng);
             }
-            world.gradient(&student, &job.device, &made.regression(world, &gradient), &mut flat[..len])
-        } else {
-            let r = score::critic(world, Mask::Full, &made, &mut job.rng);
-            world.gradient(&critic, &job.device, &r, &mut flat[len..])
-        };
-        (loss, found + other)
+            gradient
+        })
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {

@@ -5,7 +5,7 @@
 //! with its own ends as clean history; and a bidirectional one with noisy history, which is the initialisation of Self Forcing. Then
 //! each goes through the same Self Forcing. Beside them consistency distillation from the autoregressive teacher.
 
-use crate::latents::warp;
+use crate::latents::even_levels;
 use crate::mask::Mask;
 use crate::method::consistency::Consistency;
 use crate::method::diffusion_forcing::DiffusionForcing;
@@ -133,7 +133,7 @@ fn residual(world: &World<'_>, teacher: &Weights, lab: &Lab<'_>, mask: Mask) -> 
 fn roll_out(net: &Weights, world: &World<'_>, steps: Option<usize>) -> walker::Worth {
     let schedule = &world.config.schedule;
     let few = steps.and_then(|steps| schedule.sigmas(steps));
-    let flow: Vec<f32> = (0..16).map(|i| warp(1.0 - i as f32 / 16.0, schedule.shift)).collect();
+    let flow = even_levels(16, schedule.shift);
     let mut rng = Rng::new(77);
     let mut rollout = Rollout::new(Engine::Fast(net), &world.config.dit, FRAMES, vec![0.0; JUDGED * toy::CELLS]);
     let mut walks = vec![0.0; JUDGED * FRAMES * toy::CELLS];

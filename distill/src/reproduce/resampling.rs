@@ -4,7 +4,7 @@
 //! Drift is measured on [`tracker`], to ten times the length of a training window, for every way to degrade history and for the
 //! paper's three shifts. Routing is measured on [`places`]: 5 of 20 frames by routing, all 20, and the last 5.
 
-use crate::latents::{Latents, warp};
+use crate::latents::{Latents, even_levels};
 use crate::method::resampling_forcing::{Degrade, Resampling, ResamplingForcing};
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::reproduce::chart::{Chart, Line};
@@ -21,6 +21,9 @@ const FRAMES: usize = 10;
 
 /// Frames generated for each roll-out.
 const LONG: usize = 10 * FRAMES;
+
+/// Euler steps of a frame.
+const EULER: usize = 8;
 
 /// Real frames a roll-out starts from.
 const GIVEN: usize = 2;
@@ -89,7 +92,7 @@ fn drift(lab: &Lab<'_>) -> Result<Vec<(&'static str, Vec<tracker::Error>)>, Repr
 fn roll_out(net: &Weights, world: &World<'_>, held: &Latents) -> Vec<tracker::Error> {
     let frames = GIVEN + LONG;
     let truth = held.starts(frames);
-    let (sigmas, mut rng) = (euler(world), Rng::new(5));
+    let (sigmas, mut rng) = (even_levels(EULER, world.config.schedule.shift), Rng::new(5));
     let mut rollout = Rollout::new(Engine::Fast(net), &world.config.dit, FRAMES, truth.before.clone());
     let mut made = truth.clone();
     for f in 0..frames {
@@ -101,11 +104,6 @@ fn roll_out(net: &Weights, world: &World<'_>, held: &Latents) -> Vec<tracker::Er
         }
     }
     tracker::errors(&made.real, &truth)
-}
-
-/// Levels of eight Euler steps.
-fn euler(world: &World<'_>) -> Vec<f32> {
-    (0..8).map(|i| warp(1.0 - i as f32 / 8.0, world.config.schedule.shift)).collect()
 }
 
 fn memory(lab: &Lab<'_>) -> Result<Vec<(&'static str, [f64; 2])>, ReproduceError> {
@@ -136,7 +134,7 @@ fn memory(lab: &Lab<'_>) -> Result<Vec<(&'static str, [f64; 2])>, ReproduceError
 fn recall(net: &Weights, world: &World<'_>, held: &Latents) -> [f64; 2] {
     let truth = held.starts(3 * MEMORY - 1);
     let ages: Vec<_> = truth.actions.chunks_exact(truth.frames * places::ROOMS).map(places::ages).collect();
-    let (sigmas, mut rng) = (euler(world), Rng::new(5));
+    let (sigmas, mut rng) = (even_levels(EULER, world.config.schedule.shift), Rng::new(5));
     let mut rollout =
         Rollout::new(Engine::Fast(net), &world.config.dit, world.frames, truth.before.clone()).routed(world.route);
     let (mut sum, mut count) = ([0.0; 2], [0usize; 2]);

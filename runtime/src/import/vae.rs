@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ImportError;
 use super::decoder::{Found, Source};
+use super::names::renamed;
 use super::wan::latent_statistics;
 use crate::config::{DecoderNetwork, VaeConfig};
 
@@ -32,10 +33,7 @@ fn one(name: &str, blocks: usize) -> String {
         (".conv2.", ".residual.6."),
         (".conv_shortcut.", ".shortcut."),
     ];
-    let swap = |name: &str, (from, to): &(&str, &str)| name.strip_prefix(from).map(|rest| format!("{to}{rest}"));
-    if let Some(outer) =
-        [("post_quant_conv.", "conv2."), ("quant_conv.", "conv1.")].iter().find_map(|pair| swap(name, pair))
-    {
+    if let Some(outer) = renamed(name, &[("post_quant_conv.", "conv2."), ("quant_conv.", "conv1.")]) {
         return outer;
     }
     let Some((side, rest)) = name.split_once('.').filter(|(side, _)| ["encoder", "decoder"].contains(side)) else {
@@ -46,7 +44,7 @@ fn one(name: &str, blocks: usize) -> String {
     if in_block {
         rest = INNER.iter().fold(rest, |rest, (from, to)| rest.replace(from, to));
     }
-    rest = OUTER.iter().find_map(|pair| swap(&rest, pair)).unwrap_or(rest);
+    rest = renamed(&rest, &OUTER).unwrap_or(rest);
     if let Some(up) = rest.strip_prefix("up_blocks.") {
         let parts: Vec<&str> = up.splitn(4, '.').collect();
         if let [level, kind, index, inner] = parts[..]
