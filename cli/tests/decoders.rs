@@ -87,19 +87,6 @@ fn the_vae_decodes_and_encodes_as_diffusers_does() {
     }
 }
 
-/// The published VAE's small twin as a decoder file of ours; its attention's last projection times `attention`.
-fn vae(folder: &Place, attention: f32) -> DecoderFile<'static> {
-    let mut all = tensors(golden("vae.pth"));
-    for part in ["weight", "bias"] {
-        let proj = &mut all.get_mut(&format!("decoder.middle.1.proj.{part}")).unwrap().1;
-        proj.iter_mut().for_each(|value| *value *= attention);
-    }
-    let list: Vec<_> = all.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    save(folder.path("vae.safetensors"), &list);
-    folder.good("convert vae.safetensors v.safetensors --to f32");
-    DecoderFile::open(folder.path("v.safetensors")).unwrap()
-}
-
 /// Latents [F, C, H, W] that change smoothly in space, as those of pictures do.
 fn smooth([frames, channels, height, width]: [usize; 4]) -> Tensor {
     let value = |at: usize| {
@@ -110,35 +97,77 @@ fn smooth([frames, channels, height, width]: [usize; 4]) -> Tensor {
     (vec![frames, channels, height, width], (0..frames * channels * height * width).map(value).collect())
 }
 
+/// Decodes whole and in tiles, and returns the tiles and PSNR that a memory cap leads to.
+fn tiles(
+    file: &DecoderFile<'_>,
+    latents: &Tensor,
+    options: &DecoderOptions,
+    caps: &[usize],
+) -> Vec<((usize, usize), f64)> {
+    let size = (latents.0[2], latents.0[3]);
+    let decode = |memory_cap: Option<usize>| {
+        let mut decoder = VideoDecoder::new(file, size, &DecoderOptions { memory_cap, ..options.clone() }).unwrap();
+        assert!(memory_cap.is_none_or(|cap| decoder.decoder().memory().total() <= cap));
+        assert_eq!(decoder.picture(), (8 * size.1, 8 * size.0));
+        (decoder.tiles(), decoder.decode::<RolloutError>(&latents.1, || Ok(())).unwrap())
+    };
+    let (one, expected) = decode(None);
+    assert_eq!((one, expected.len()), ((1, 1), (4 * latents.0[0] - 3) * 3 * 64 * size.0 * size.1));
+    let tiled = |&cap: &usize| {
+        let (tiles, found) = decode(Some(cap));
+        assert_eq!(found.len(), expected.len());
+        let squares = found.iter().zip(&expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+        let psnr = -10.0 * (squares / found.len() as f64).log10();
+        println!("{:?}, {tiles:?} tiles under {cap}: {psnr:.1} dB", options.backend);
+        (tiles, psnr)
+    };
+    caps.iter().map(tiled).collect()
+}
+
+/// Bytes that a video of this size takes whole, and in the smallest tiles.
+fn needs(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> (usize, usize) {
+    let refused = |cap| {
+        let options = DecoderOptions { memory_cap: Some(cap), ..options.clone() };
+        let refused = VideoDecoder::new(file, size, &options).map(|_| ()).unwrap_err();
+        let RolloutError::Session(SessionError::MemoryCap { needed, cap: named }) = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!(named, cap);
+        needed
+    };
+    let least = refused(1000);
+    assert_eq!(refused(least - 1), least);
+    (VideoDecoder::new(file, size, options).unwrap().decoder().memory().total(), least)
+}
+
 #[test]
 fn tiles_fit_the_memory_cap_and_their_seams_do_not_show() {
     let folder = Place::new("decoders-tiles");
-    let (latents, size) = (smooth([2, 4, 40, 64]), (40, 64));
-    // Seams are those of convolutions. Attention over the whole frame sees less in a tile, which is no seam: training starts from no
-    // attention (its last projection is zero), and a random one as strong as all else is the other extreme.
-    for (attention, least) in [(0.0, 45.0), (1.0, 15.0)] {
-        let file = vae(&folder, attention);
-        let options = |memory_cap| DecoderOptions { backend: BackendChoice::Cpu, threads: 2, memory_cap };
-        let mut whole = VideoDecoder::new(&file, size, &options(None)).unwrap();
-        assert_eq!((whole.tiles(), whole.picture()), ((1, 1), (512, 320)));
-        let expected = whole.decode::<RolloutError>(&latents.1, || Ok(())).unwrap();
-        assert_eq!(expected.len(), 5 * 3 * 512 * 320);
-        let need = whole.decoder().memory().total();
-        for (cap, whole) in [(need, true), (need - 1, false), (need * 2 / 5, false)] {
-            let mut tiled = VideoDecoder::new(&file, size, &options(Some(cap))).unwrap();
-            assert!(tiled.decoder().memory().total() <= cap);
-            let tiles = tiled.tiles();
-            assert_eq!((tiles == (1, 1), tiled.picture()), (whole, (512, 320)));
-            let found = tiled.decode::<RolloutError>(&latents.1, || Ok(())).unwrap();
-            let squares = found.iter().zip(&expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
-            let psnr = -10.0 * (squares / found.len() as f64).log10();
-            println!("attention x {attention}, {tiles:?} tiles: {psnr:.1} dB");
-            assert!(found.len() == expected.len() && psnr >= least, "attention x {attention}, {tiles:?}: {psnr} dB");
-        }
-        let refused = VideoDecoder::new(&file, size, &options(Some(need / 20))).map(|_| ()).unwrap_err();
-        let RolloutError::Session(SessionError::MemoryCap { needed, cap }) = refused else { panic!("{refused}") };
-        assert!(cap == need / 20 && needed > cap && needed < need);
-    }
+    // A random network, so its attention is as strong as all else.
+    folder.good(&format!("convert {} v.safetensors --to f32", shown("vae.pth")));
+    let file = DecoderFile::open(folder.path("v.safetensors")).unwrap();
+    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 2, memory_cap: None };
+    let (whole, least) = needs(&file, (38, 40), &options);
+    println!("{whole} bytes whole, {least} at least");
+    // The third latent is the first with all memories full.
+    let found = tiles(&file, &smooth([3, 4, 38, 40]), &options, &[whole, whole - 1, least]);
+    assert_eq!([found[0].0, found[1].0, found[2].0], [(1, 1), (1, 2), (2, 2)]);
+    assert!(found.iter().all(|(_, psnr)| *psnr >= 90.0), "{found:?}");
+
+    let options = DecoderOptions { backend: BackendChoice::Gpu(String::new()), ..options };
+    let (whole, _) = needs(&file, (3, 40), &options);
+    let found = tiles(&file, &smooth([2, 4, 3, 40]), &options, &[whole - 1]);
+    assert!(found[0].0 == (1, 2) && found[0].1 >= 90.0, "{found:?}");
+}
+
+#[test]
+fn taehv_decodes_whole_or_names_its_need() {
+    let folder = Place::new("decoders-taehv-cap");
+    folder.good(&format!("convert {} d.safetensors --to f32", shown("taehv.pth")));
+    let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
+    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 1, memory_cap: None };
+    let (whole, least) = needs(&file, (40, 40), &options);
+    assert_eq!(whole, least);
 }
 
 #[test]

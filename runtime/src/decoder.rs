@@ -20,7 +20,7 @@ use causeway_ops::{Backend, Params, Plan, backend::Memory, plan::PassId, quant::
 use crate::{
     config::DecoderConfig,
     file::ModelFile,
-    model::{DecoderPass, DecoderPlan},
+    model::{DecoderPass, DecoderPlan, Tiles},
     rollout::{RolloutError, finite},
     session::{
         BackendChoice, SessionError, SessionOptions,
@@ -78,7 +78,17 @@ impl Decoder {
     /// # Errors
     /// A memory cap that is too small (with the exact need), no adapter, a size that cannot be.
     pub fn new(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> Result<Self, RolloutError> {
-        let mut plan = DecoderPlan::new(file.config(), size)?;
+        Self::tiled(file, size, &Tiles::whole(size), options)
+    }
+
+    /// A decoder of one of `tiles` of latents of (height, width) at a time.
+    fn tiled(
+        file: &DecoderFile<'_>,
+        size: (usize, usize),
+        tiles: &Tiles,
+        options: &DecoderOptions,
+    ) -> Result<Self, RolloutError> {
+        let mut plan = DecoderPlan::tiled(file.config(), size, tiles)?;
         let channels = file.config().codec.channels();
         let inner = core::mem::take(&mut plan.plan);
         let backend = options.load(file, &inner)?;
@@ -93,6 +103,11 @@ impl Decoder {
     /// # Errors
     /// [`RolloutError::Size`], [`RolloutError::NotFinite`], a backend that fails.
     pub fn decode(&mut self, latent: &[f32]) -> Result<Vec<f32>, RolloutError> {
+        self.decode_tile(latent, 0)
+    }
+
+    /// Decodes tile `tile` of the next latent of a stream of that tile.
+    fn decode_tile(&mut self, latent: &[f32], tile: usize) -> Result<Vec<f32>, RolloutError> {
         if latent.len() != self.latent_len {
             let expected = format!("{}", self.latent_len);
             return Err(RolloutError::Size { what: "a latent", found: latent.len(), expected });
@@ -102,7 +117,9 @@ impl Decoder {
         interleave(latent, self.channels, &mut interleaved);
         self.backend.write(self.plan.latent, bytemuck::cast_slice(&interleaved))?;
         let DecoderPass { id, frames, skipped } = if self.begun { self.plan.next } else { self.plan.first };
-        run_pass(self.backend.as_mut(), id)?;
+        for pass in self.plan.features.iter().chain(self.plan.cuts.get(tile)).chain([&id]) {
+            run_pass(self.backend.as_mut(), *pass)?;
+        }
         let mut raw = vec![0.0f32; self.backend.plan().buffer(self.plan.frames).len];
         self.backend.read(self.plan.frames, bytemuck::cast_slice_mut(&mut raw))?;
         self.begun = true;

@@ -79,6 +79,12 @@ impl VaeConfig {
         1 << self.time_down.iter().filter(|halves| **halves).count()
     }
 
+    /// Pixels within which the edge of a tile changes what the decoder makes of whole features: a convolution in each step to a level,
+    /// two in each of its blocks, and the last one see one further at their own size.
+    pub(crate) fn reach(&self) -> usize {
+        self.time_down.iter().fold(0, |reach, _| 2 * reach + 1 + 2 * (self.blocks + 1)) + 1
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         within("codec.vae.channels", self.channels, 1, 256)?;
         let levels = self.widths.len();

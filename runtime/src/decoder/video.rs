@@ -2,18 +2,36 @@
 //!
 //! A decoder's memory grows with the picture, most of it the frames that its convolutions remember. Where the cap does not hold it for
 //! the whole picture, the picture is cut into as few tiles as the exact bytes of their plans allow, and seams are blended over the
-//! overlap. What a tile does not see beyond its edges changes it there, so the result is close to that of the whole, not equal.
+//! overlap. The Wan VAE looks at the whole frame in its small first part, which runs on the whole again for each tile. What a tile does
+//! not see beyond its edges changes it there; tiles overlap by as much as that, so that none of it shows. TAEHV is small and sees far: its
+//! tiles would have to overlap by a third of a picture, so it runs whole.
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 
 use crate::{
+    config::{DecoderNetwork, VaeConfig},
     decoder::{Decoder, DecoderFile, DecoderOptions},
+    model::Tiles,
     rollout::RolloutError,
     session::SessionError,
 };
 
-/// Latents that neighbouring tiles share, at least.
-const OVERLAP: usize = 12;
+/// What neighbouring tiles share.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Seam {
+    /// Latents, at least.
+    overlap: usize,
+    /// The part of it, on either side, that belongs to one tile alone: the edge of the other one shows there.
+    margin: f32,
+}
+
+impl Seam {
+    fn new(vae: &VaeConfig) -> Self {
+        let (reach, scale) = (vae.reach(), vae.space_factor());
+        let overlap = (2 * reach + 1).div_ceil(scale);
+        Self { overlap, margin: reach as f32 / (overlap * scale) as f32 }
+    }
+}
 
 /// Decodes videos of one size.
 pub struct VideoDecoder {
@@ -26,6 +44,7 @@ pub struct VideoDecoder {
 /// How one side of the picture is cut.
 #[derive(Clone, Debug, PartialEq)]
 struct Axis {
+    seam: Seam,
     /// Latents of the whole side.
     len: usize,
     /// Latents of a tile.
@@ -36,23 +55,22 @@ struct Axis {
 
 impl Axis {
     /// A side of `len` latents in `count` tiles.
-    fn new(len: usize, count: usize) -> Self {
-        let tile = (len + (count - 1) * OVERLAP).div_ceil(count);
+    fn new(seam: Seam, len: usize, count: usize) -> Self {
+        let tile = (len + (count - 1) * seam.overlap).div_ceil(count);
         let starts = (0..count).map(|index| index * (len - tile) / (count - 1).max(1));
-        Self { len, tile, starts: starts.collect() }
+        Self { seam, len, tile, starts: starts.collect() }
     }
 
     /// Whether one tile more leaves tiles of which never more than two meet.
     fn divisible(&self) -> bool {
-        let count = self.starts.len() + 1;
-        self.len + (count - 1) * OVERLAP > count * (2 * OVERLAP - 1)
+        let (count, overlap) = (self.starts.len() + 1, self.seam.overlap);
+        self.len + (count - 1) * overlap > count * (2 * overlap - 1)
     }
 
     /// Weights of the pixels of each tile, `scale` a latent. Those of all tiles sum to 1 at every pixel.
     fn weights(&self, scale: usize) -> Vec<Vec<f32>> {
         let ramp = |distance: usize, shared: usize| {
-            // The outer parts of what two tiles share belong to one of them alone: there the other one lacks most.
-            let (shared, margin) = ((shared * scale) as f32, (shared * scale) as f32 * 0.4);
+            let (shared, margin) = ((shared * scale) as f32, (shared * scale) as f32 * self.seam.margin);
             ((distance as f32 + 0.5 - margin) / (shared - 2.0 * margin)).clamp(0.0, 1.0)
         };
         let shared = |first: usize| self.starts[first] + self.tile - self.starts[first + 1];
@@ -70,22 +88,28 @@ impl Axis {
 }
 
 impl VideoDecoder {
-    /// A decoder of latents of (height, width), whole if the memory cap allows it, else in the fewest tiles that fit.
+    /// A decoder of latents of (height, width), whole if the memory cap allows it, else (the Wan VAE only) in the fewest tiles that fit.
     ///
     /// # Errors
     /// [`SessionError::MemoryCap`] with the need of the smallest tile that seams allow; as [`Decoder::new`].
     pub fn new(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> Result<Self, RolloutError> {
-        let (mut rows, mut columns) = (Axis::new(size.0.max(1), 1), Axis::new(size.1.max(1), 1));
+        let (seam, tiled) = match &file.config().codec {
+            DecoderNetwork::Taehv(_) => (Seam::default(), false),
+            DecoderNetwork::Vae(vae) => (Seam::new(vae), true),
+        };
+        let (mut rows, mut columns) = (Axis::new(seam, size.0, 1), Axis::new(seam, size.1, 1));
         loop {
-            match Decoder::new(file, (rows.tile.min(size.0), columns.tile.min(size.1)), options) {
-                Err(RolloutError::Session(error @ SessionError::MemoryCap { .. })) => {
+            let corners = rows.starts.iter().flat_map(|&top| columns.starts.iter().map(move |&left| (top, left)));
+            let tiles = Tiles { size: (rows.tile, columns.tile), corners: corners.collect() };
+            match Decoder::tiled(file, size, &tiles, options) {
+                Err(RolloutError::Session(error @ SessionError::MemoryCap { .. })) if tiled => {
                     // The longer side of a tile is cut first: short edges are short seams.
                     let by_rows = rows.divisible() && (rows.tile >= columns.tile || !columns.divisible());
                     let axis = if by_rows { &mut rows } else { &mut columns };
                     if !axis.divisible() {
                         return Err(error.into());
                     }
-                    *axis = Axis::new(axis.len, axis.starts.len() + 1);
+                    *axis = Axis::new(seam, axis.len, axis.starts.len() + 1);
                 }
                 decoder => {
                     let channels = file.config().codec.channels();
@@ -132,18 +156,13 @@ impl VideoDecoder {
         let scale = width / w;
         let (vertical, horizontal) = (self.rows.weights(scale), self.columns.weights(scale));
         let mut frames: Vec<f32> = Vec::new();
-        let mut cut = vec![0.0; self.channels * self.rows.tile * self.columns.tile];
-        for (&top, vertical) in self.rows.starts.clone().iter().zip(&vertical) {
-            for (&left, horizontal) in self.columns.starts.clone().iter().zip(&horizontal) {
+        let mut index = 0;
+        for (&top, vertical) in self.rows.starts.iter().zip(&vertical) {
+            for (&left, horizontal) in self.columns.starts.iter().zip(&horizontal) {
                 self.decoder.restart()?;
                 let mut made = 0;
                 for latent in latents.chunks_exact(latent) {
-                    let rows = cut.chunks_exact_mut(self.columns.tile);
-                    for (at, row) in rows.enumerate() {
-                        let (channel, y) = (at / self.rows.tile, at % self.rows.tile);
-                        row.copy_from_slice(&latent[(channel * h + top + y) * w + left..][..row.len()]);
-                    }
-                    let tile = self.decoder.decode(&cut)?;
+                    let tile = self.decoder.decode_tile(latent, index)?;
                     let count = tile.len() / tile_width;
                     frames.resize(frames.len().max((made + count / tile_height) * height * width), 0.0);
                     for (at, tile) in tile.chunks_exact(tile_width).enumerate() {
@@ -156,6 +175,7 @@ impl VideoDecoder {
                     made += count / tile_height;
                     watch()?;
                 }
+                index += 1;
             }
         }
         Ok(frames)
@@ -164,22 +184,35 @@ impl VideoDecoder {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]
     fn tiles_cover_a_side_and_their_weights_sum_to_one() {
-        for len in [1, 15, 24, 60, 104, 105] {
-            let mut axis = Axis::new(len, 1);
-            assert_eq!((axis.tile, &axis.starts), (len, &vec![0]));
-            while axis.divisible() {
-                axis = Axis::new(len, axis.starts.len() + 1);
-                assert_eq!(axis.starts.last().unwrap() + axis.tile, len, "{axis:?}");
-                assert!(axis.starts.windows(2).all(|pair| pair[0] + axis.tile >= pair[1] + OVERLAP), "{axis:?}");
-                let mut sums = vec![0.0f32; len * 3];
-                for (start, weights) in axis.starts.iter().zip(axis.weights(3)) {
-                    weights.iter().enumerate().for_each(|(at, weight)| sums[start * 3 + at] += weight);
+        for seam in [Seam { overlap: 8, margin: 0.4 }, Seam { overlap: 13, margin: 50.0 / 104.0 }] {
+            for len in [1, 15, 24, 60, 104, 105] {
+                let mut axis = Axis::new(seam, len, 1);
+                assert_eq!((axis.tile, &axis.starts), (len, &vec![0]));
+                while axis.divisible() {
+                    axis = Axis::new(seam, len, axis.starts.len() + 1);
+                    assert_eq!(axis.starts.last().unwrap() + axis.tile, len, "{axis:?}");
+                    let shared = |pair: &[usize]| pair[0] + axis.tile - pair[1];
+                    assert!(axis.starts.windows(2).all(|pair| shared(pair) >= seam.overlap), "{axis:?}");
+                    let mut sums = vec![0.0f32; len * 8];
+                    for (start, weights) in axis.starts.iter().zip(axis.weights(8)) {
+                        weights.iter().enumerate().for_each(|(at, weight)| sums[start * 8 + at] += weight);
+                        // What an edge within the picture changes is the other tile's.
+                        let outer = (seam.margin * (seam.overlap * 8) as f32) as usize;
+                        let (first, last) = (*start == 0, start + axis.tile == len);
+                        assert!(first || weights[..outer].iter().all(|weight| *weight == 0.0), "{axis:?}");
+                        assert!(
+                            last || weights[weights.len() - outer..].iter().all(|weight| *weight == 0.0),
+                            "{axis:?}"
+                        );
+                    }
+                    assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{axis:?}: {sums:?}");
                 }
-                assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{axis:?}: {sums:?}");
             }
         }
     }

@@ -35,30 +35,42 @@ impl<'a> Vae<'a> {
         Self { config, memories: BTreeMap::new() }
     }
 
-    /// Emits the decoding of a latent frame, the first of a stream or a later one. `emit` takes frames of values from -1 to 1.
-    pub(super) fn decode(&mut self, b: &mut PlanBuilder, latent: Map, first: bool, emit: Emit<'_>) {
+    /// Emits the part of the decoding of a latent frame that keeps the latents' size. Attention over the frame is in it, so that only
+    /// convolutions are left to [`Self::decode`]. Little memory is here: the rest holds a frame at up to the pixels' size.
+    pub(super) fn features(&mut self, b: &mut PlanBuilder, latent: Map) -> Map {
         let c = self.config;
         // z * std + mean.
         let x = affine(b, "latent", latent, c.latent_std.iter().chain(&c.latent_mean).copied());
         let x = conv(b, "vae.conv2", x, c.channels, point());
         let x = self.causal(b, "vae.decoder.conv1", x, c.widths[c.widths.len() - 1], None);
         let x = self.middle(b, "vae.decoder", x);
-        self.up(b, 0, x, first, emit);
+        self.level(b, 0, x)
     }
 
-    /// Emits level `level` of the decoder, counted from the latents, and all that follows.
-    fn up(&mut self, b: &mut PlanBuilder, level: usize, mut x: Map, first: bool, emit: Emit<'_>) {
+    /// Emits the decoding of [`Self::features`], of the first latent of a stream or of a later one. `emit` takes frames of values from
+    /// -1 to 1.
+    pub(super) fn decode(&mut self, b: &mut PlanBuilder, features: Map, first: bool, emit: Emit<'_>) {
+        self.up(b, 0, features, first, emit);
+    }
+
+    /// Emits the blocks of level `level` of the decoder, counted from the latents.
+    fn level(&mut self, b: &mut PlanBuilder, level: usize, x: Map) -> Map {
+        let c = self.config;
+        let (width, base) = (c.widths[c.widths.len() - 1 - level], level * (c.blocks + 2));
+        let block = |x, block| self.residual(b, &format!("vae.decoder.upsamples.{block}"), x, width);
+        (base..=base + c.blocks).fold(x, block)
+    }
+
+    /// Emits what follows the blocks of level `level`.
+    fn up(&mut self, b: &mut PlanBuilder, level: usize, x: Map, first: bool, emit: Emit<'_>) {
         let c = self.config;
         let left = c.widths.len() - 1 - level;
-        let (width, base) = (c.widths[left], level * (c.blocks + 2));
-        for block in base..=base + c.blocks {
-            x = self.residual(b, &format!("vae.decoder.upsamples.{block}"), x, width);
-        }
+        let width = c.widths[left];
         if left == 0 {
             let x = self.head(b, "vae.decoder", x, 3);
             return emit(b, x);
         }
-        let name = format!("vae.decoder.upsamples.{}", base + c.blocks + 1);
+        let name = format!("vae.decoder.upsamples.{}", level * (c.blocks + 2) + c.blocks + 1);
         // The first latent of a stream stands for one frame, and is not remembered here.
         let frames = if c.time_down[left - 1] && !first { 2 } else { 1 };
         let time = format!("{name}.time_conv");
@@ -72,6 +84,7 @@ impl<'a> Vae<'a> {
                 }
             }
             y = conv(b, &format!("{name}.resample.1"), y, width / 2, Extra { double: true, ..Extra::default() });
+            let y = self.level(b, level + 1, y);
             self.up(b, level + 1, y, first, emit);
         }
     }
