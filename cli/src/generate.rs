@@ -1,12 +1,11 @@
-//! `causeway generate`: a prompt to a video, chunk by chunk: few-step denoising, then the streaming decoder.
+//! `causeway generate`: prompts to a video, chunk by chunk: denoising, then the streaming decoder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use causeway_ops::philox;
 use causeway_runtime::{
     Decoder, DecoderFile, Model, Rollout, RolloutOptions,
     config::{Family, LatentConfig},
-    rollout::Sampling,
 };
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     output::print,
     record::{self, Recording},
     stop::Stop,
+    stream::{Prompts, StreamArgs},
 };
 
 /// Options of `generate`.
@@ -28,9 +28,12 @@ pub struct GenerateArgs {
     /// Decoder file, made by `convert`
     #[arg(long, value_name = "FILE")]
     decoder: PathBuf,
-    /// Prompt: context [n,text_dim]
+    /// Prompts: context [n,text_dim]; perhaps negative, context2 and so on
     #[arg(long, value_name = "FILE.safetensors")]
     prompt: PathBuf,
+    /// Clean latents that the video begins with: latents [n,C,H,W] of whole chunks, as `encode` writes them
+    #[arg(long, value_name = "FILE.safetensors")]
+    start: Option<PathBuf>,
     /// Frames of the video
     #[arg(long, default_value_t = 81, value_name = "N", value_parser = clap::value_parser!(u64).range(1..1_000_000))]
     frames: u64,
@@ -40,12 +43,11 @@ pub struct GenerateArgs {
     /// Noise seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Denoise steps a chunk [default: the model's]
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
     /// Size of a picture, multiples of 16 [default: the model's]
     #[arg(long, value_name = "WxH", value_parser = latent_size)]
     size: Option<(usize, usize)>,
+    #[command(flatten)]
+    stream: StreamArgs,
     #[command(flatten)]
     compute: ComputeArgs,
 }
@@ -69,27 +71,29 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
         let (ours, theirs) = (latent.channels, codec.channels());
         return Err(Error::Usage(format!("the model makes latents of {ours} channels, the decoder takes {theirs}")));
     }
-    let steps = args.steps.unwrap_or(config.schedule.default_steps);
-    let known = || config.schedule.steps.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let sigmas = config.schedule.sigmas(steps);
-    let sigmas =
-        sigmas.ok_or_else(|| Error::Usage(format!("--steps is {steps}; the model has lists for {}", known())))?;
-    let sampling = Sampling::few(&sigmas);
-    let (shape, text) = tensor(&args.prompt, "context", 2)?;
+    let sampling = args.stream.sampling(&config.schedule)?;
+    let prompts = Prompts::read(&args.prompt)?;
     let text_dim = config.dit.text.map_or(0, |text| text.dim);
-    if shape[1] != text_dim {
-        let what = format!("the prompt has rows of {}, the model takes {text_dim}", shape[1]);
+    if prompts.dim != text_dim {
+        let what = format!("the prompt has rows of {}, the model takes {text_dim}", prompts.dim);
         return Err(Error::Usage(what));
     }
+    // Latents of so many pictures; the last chunk may go beyond.
+    let chunk = args.stream.chunk.unwrap_or(config.dit.chunk);
+    let latents = (args.frames as usize).div_ceil(codec.time_factor()) + chunk;
     let options = RolloutOptions {
-        text_rows: Some(shape[0]),
         backend: args.compute.choice()?,
         threads: args.compute.threads,
         memory_cap: args.compute.memory_cap,
-        ..RolloutOptions::default()
+        ..args.stream.options(&prompts, latents)?
     };
     let mut rollout = Rollout::new(&model, latent, options)?;
-    rollout.set_text(&text)?;
+    let mut switches = args.stream.begin(&mut rollout, &prompts)?;
+    let mut clean = match &args.start {
+        Some(path) => start(path, latent)?,
+        None => Vec::new(),
+    };
+    rollout.start(&clean)?;
     // What the denoiser leaves of the cap is the decoder's.
     let mut options = args.compute.decoder()?;
     options.memory_cap = options.memory_cap.map(|cap| cap.saturating_sub(rollout.memory().total()));
@@ -103,11 +107,16 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     let len = latent.channels * latent.height * latent.width;
     let mut made = 0;
     while made < args.frames {
-        let noise = |step| noise(args.seed, rollout.position(), rollout.frames(), step, latent);
-        let first = noise(0);
-        let renoise: Vec<f32> = (1..steps as u32).flat_map(noise).collect();
-        let chunk = rollout.run_watched(&first, &renoise, &sampling, |_, _| stop.check())?;
-        for latent in chunk.chunks_exact(len) {
+        if clean.is_empty() {
+            let noise = |step| noise(args.seed, rollout.position(), rollout.frames(), step, latent);
+            let first = noise(0);
+            let renoise: Vec<f32> = (1..=sampling.renoised() as u32).flat_map(noise).collect();
+            clean = rollout.run_watched(&first, &renoise, &sampling, |rollout, moment| {
+                switches.watch(rollout, moment)?;
+                stop.check()
+            })?;
+        }
+        for latent in clean.chunks_exact(len) {
             stop.check()?;
             for frame in decoder.decode(latent)?.chunks_exact(3 * width * height) {
                 if made < args.frames {
@@ -117,11 +126,23 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
             }
             bar.set_position(made);
         }
+        clean.clear();
     }
     bar.finish_and_clear();
     stop.check()?;
     sink.finish()?;
     print(&format!("{}: {made} frames of {width} x {height}\n", args.record.display()))
+}
+
+/// Reads the latents that a video begins with.
+fn start(path: &Path, latent: LatentConfig) -> Result<Vec<f32>, Error> {
+    let (shape, values) = tensor(path, "latents", 4)?;
+    let expected = [latent.channels, latent.height, latent.width];
+    if shape[1..] != expected {
+        let what = format!("{}: latents are {shape:?}, expected [n, C, H, W] with {expected:?}", path.display());
+        return Err(Error::Usage(what));
+    }
+    Ok(values)
 }
 
 /// Noise of step `step` for frames from `position` on, [frames, C, H, W]. Elements are numbered channels-last, as in a session.

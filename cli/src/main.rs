@@ -29,6 +29,7 @@ mod rollout;
 mod screen;
 mod selftest;
 mod stop;
+mod stream;
 mod synthetic;
 mod table;
 mod temporary;

@@ -231,8 +231,7 @@ fn a_prompt_becomes_a_video() {
     folder.good(&format!("convert {} d.safetensors --to f32", shown("taehv.pth")));
     let all = tensors(golden("parity.safetensors"));
     save(folder.path("prompt.safetensors"), &[("context", &all["chunks.context"])]);
-    let generate =
-        "generate --model m.safetensors --decoder d.safetensors --prompt prompt.safetensors --steps 2 --backend cpu";
+    let generate = "generate --model m.safetensors --decoder d.safetensors --prompt prompt.safetensors --steps 1000,500 --backend cpu";
     folder.good(&format!("{generate} --frames 11 --record a"));
     folder.good(&format!("{generate} --frames 11 --record b"));
     folder.good(&format!("{generate} --frames 11 --record c --seed 1"));
@@ -240,6 +239,18 @@ fn a_prompt_becomes_a_video() {
     assert!((0..11).all(|index| frame("a", index) == frame("b", index)));
     assert!((0..11).all(|index| frame("a", index) != frame("c", index)));
     assert_eq!(std::fs::read_dir(folder.path("a")).unwrap().count(), 11);
+
+    // A change of prompt shows from its chunk on (two latents, 1 + 4 pictures, before it).
+    let (context, changed) = (&all["chunks.context"], "--switch 2:keep --frames 11 --record d");
+    let other: Vec<f32> = context.1.iter().map(|x| -x).collect();
+    let other = (context.0.clone(), other);
+    save(folder.path("prompt.safetensors"), &[("context", context), ("context2", &other)]);
+    folder.good(&format!("{generate} {changed}"));
+    assert!((0..11).all(|index| (frame("a", index) == frame("d", index)) == (index < 5)));
+    // And a first chunk of more steps from the start.
+    save(folder.path("prompt.safetensors"), &[("context", context)]);
+    folder.good(&format!("{generate} --first-steps 1000,750,250 --frames 11 --record e"));
+    assert!((0..11).all(|index| frame("a", index) != frame("e", index)));
 
     // The same by hand: noise, rollout, decoder.
     let model = Model::open(folder.path("m.safetensors")).unwrap();
@@ -258,6 +269,11 @@ fn a_prompt_becomes_a_video() {
     let latents = rollout.run(&noise(0), &noise(1), &Sampling::few(&sigmas)).unwrap();
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
     let latents = (vec![4, channels, latent.height, latent.width], latents);
+    // A video that begins with the clean latents of its first chunk goes on as it did; noise belongs to frames.
+    let half = latents.1[..latents.1.len() / 2].to_vec();
+    save(folder.path("start.safetensors"), &[("latents", &(vec![2, channels, latent.height, latent.width], half))]);
+    folder.good(&format!("{generate} --start start.safetensors --frames 11 --record f"));
+    assert!((0..11).all(|index| frame("a", index) == frame("f", index)));
     let (frames, _) = decode(&mut decoder(&file, &latents, BackendChoice::Cpu), &latents);
     for (index, expected) in frames.chunks_exact(3 * 64 * 64).take(11).enumerate() {
         let png = png::Decoder::new(std::io::Cursor::new(frame("a", index)));

@@ -9,22 +9,18 @@ use std::{
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    BackendChoice, Model, Rollout, RolloutOptions,
-    config::{LatentConfig, Positions, ScheduleConfig},
-    file::quantize,
-    import::Settings,
-    rollout::{Moment, Sampling, Sink, Switch},
-    sampler::{Sampler, Schedule},
+    BackendChoice, Model, Rollout, RolloutOptions, config::LatentConfig, file::quantize, import::Settings,
+    rollout::Moment,
 };
 use tensors::Inputs;
 
 use crate::{
-    convert::{self, SourceArgs, Steps},
+    convert::{self, SourceArgs},
     error::Error,
-    kv::Kv,
     output::print,
     quantize::Weights,
     stop::Stop,
+    stream::StreamArgs,
     temporary::Temporary,
     world::Backend,
 };
@@ -43,67 +39,8 @@ pub struct RolloutArgs {
     output: PathBuf,
     #[command(flatten)]
     source: SourceArgs,
-    /// Unwarped timesteps [default: the model's]
-    #[arg(long, value_name = "T,T,...", value_parser = convert::steps)]
-    steps: Option<Steps>,
-    /// Own unwarped timesteps of the first chunk
-    #[arg(long, value_name = "T,T,...", value_parser = convert::steps)]
-    first_steps: Option<Steps>,
-    /// How latents are stepped; `few` is a distilled student's
-    #[arg(long, value_enum, default_value_t)]
-    sampler: SamplerName,
-    /// Steps of Euler and UniPC
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    steps_count: u16,
-    /// Guidance away from the tensor `negative`; 1 for none
-    #[arg(long, default_value_t = 1.0, value_name = "G")]
-    guidance: f32,
-    /// Timestep shift [default: the model's]
-    #[arg(long, value_name = "X")]
-    shift: Option<f32>,
-    /// Timestep at which the commit pass sees clean frames [default: the model's]
-    #[arg(long, value_name = "T")]
-    context_noise: Option<f32>,
-    /// Latent frames denoised together [default: the model's]
-    #[arg(long, value_name = "N")]
-    chunk: Option<usize>,
-    /// Frames of the first chunk [default: as of all others]
-    #[arg(long, value_name = "N")]
-    first_chunk: Option<usize>,
-    /// Latent frames attention sees, sink and chunk included; -1 for all [default: the model's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=4096))]
-    window: Option<i64>,
-    /// First frames that stay in the window [default: the model's]
-    #[arg(long, value_name = "N")]
-    sink: Option<usize>,
-    /// History frames a query attends to; 0 for all [default: the model's]
-    #[arg(long, value_name = "K")]
-    route: Option<usize>,
-    /// Of these, oldest visible frames that are always kept
-    #[arg(long, value_name = "N")]
-    route_sink: Option<usize>,
-    /// Newest frames that are always kept [default: 1]
-    #[arg(long, value_name = "N")]
-    route_recent: Option<usize>,
-    /// Change to the next prompt (context2, ...) at the first chunk from this latent frame on, and what becomes of the ring: recache, keep
-    /// or reset
-    #[arg(long, value_name = "FRAME:HOW", value_parser = switch)]
-    switch: Vec<At>,
-    /// Chunks over which a prompt goes over into the next
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    blend: usize,
-    /// A recache makes the window's oldest frames the sink instead of protecting the old one
-    #[arg(long)]
-    refresh_sink: bool,
-    /// Number visible frames from 0 on
-    #[arg(long)]
-    compact: bool,
-    /// Rows that the context is padded to [default: the model's]
-    #[arg(long, value_name = "N")]
-    text_len: Option<usize>,
-    /// Type of the ring of keys and values
-    #[arg(long, value_enum, default_value_t)]
-    kv: Kv,
+    #[command(flatten)]
+    stream: StreamArgs,
     /// Type of the weights [default: the model file's; f32 for a checkpoint]
     #[arg(long, value_enum)]
     weights: Option<Weights>,
@@ -113,38 +50,6 @@ pub struct RolloutArgs {
     /// CPU threads; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
-}
-
-/// A sampler by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum SamplerName {
-    /// Guess the clean latents, add fresh noise of the next level.
-    #[default]
-    Few,
-    /// Straight along the flow.
-    Euler,
-    /// UniPC of order 2.
-    Unipc,
-}
-
-/// When a prompt changes, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct At {
-    frame: u64,
-    how: Switch,
-}
-
-fn switch(text: &str) -> Result<At, String> {
-    let at = text.split_once(':').and_then(|(frame, how)| {
-        let how = match how {
-            "recache" => Switch::Recache,
-            "keep" => Switch::Keep,
-            "reset" => Switch::Reset,
-            _ => return None,
-        };
-        Some(At { frame: frame.parse().ok()?, how })
-    });
-    at.ok_or_else(|| "expected a frame and recache, keep or reset, such as 40:recache".to_owned())
 }
 
 /// A model and, where it had to be converted, its temporary file.
@@ -165,34 +70,32 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let [frames, channels, height, width] = inputs.shape;
     let len = channels * height * width;
     let frames = inputs.initial.len() / len + frames;
-    let text_dim = config.dit.text.map_or(0, |text| text.dim);
-    if inputs.text_dim != text_dim || channels != config.dit.latent.channels {
+    let (prompts, text_dim) = (&inputs.prompts, config.dit.text.map_or(0, |text| text.dim));
+    if prompts.dim != text_dim || channels != config.dit.latent.channels {
         return Err(Error::Usage(format!(
             "noise has {channels} channels and context rows of {}, the model takes {} and {text_dim}",
-            inputs.text_dim, config.dit.latent.channels
+            prompts.dim, config.dit.latent.channels
         )));
     }
-    let sampling = args.sampling(&config.schedule)?;
-    let latent = LatentConfig { channels, height, width };
-    let mut rollout = Rollout::new(model, latent, args.options(&inputs, frames)?)?;
-    rollout.set_text(&inputs.texts[0])?;
-    if sampling.guidance != 1.0 {
-        let negative = inputs.negative.as_deref().ok_or_else(|| Error::Usage(NO_NEGATIVE.to_owned()))?;
-        rollout.set_negative(negative)?;
-    }
+    let sampling = args.stream.sampling(&config.schedule)?;
+    let options = RolloutOptions {
+        backend: match args.backend {
+            Backend::Auto => BackendChoice::Auto,
+            Backend::Cpu => BackendChoice::Cpu,
+            Backend::Gpu => BackendChoice::Gpu(String::new()),
+        },
+        threads: args.threads,
+        ..args.stream.options(prompts, frames)?
+    };
+    let mut rollout = Rollout::new(model, LatentConfig { channels, height, width }, options)?;
+    let mut switches = args.stream.begin(&mut rollout, prompts)?;
     rollout.start(&inputs.initial)?;
     let mut first_flow = Vec::new();
-    let mut switches = args.switch.iter().zip(&inputs.texts[1..]).peekable();
     let latents = rollout.run_watched(&inputs.noise, &inputs.renoise, &sampling, |rollout, moment| {
-        match moment {
-            Moment::Flow(flow) if first_flow.is_empty() => first_flow.extend_from_slice(flow),
-            Moment::Flow(_) => {}
-            Moment::Chunk => {
-                while let Some((at, text)) = switches.next_if(|(at, _)| at.frame <= rollout.position()) {
-                    rollout.switch(text, at.how, args.blend)?;
-                }
-            }
+        if let (Moment::Flow(flow), true) = (moment, first_flow.is_empty()) {
+            first_flow.extend_from_slice(flow);
         }
+        switches.watch(rollout, moment)?;
         stop.check()
     })?;
     stop.check()?;
@@ -204,84 +107,6 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         &[("first_flow", shape(first), &first_flow), ("latents", shape(frames), &latents)],
     )?;
     print(&format!("{}: {frames} latent frames\n", args.output.display()))
-}
-
-const NO_NEGATIVE: &str = "--guidance needs the tensor `negative` in the inputs";
-
-impl RolloutArgs {
-    fn options(&self, inputs: &Inputs, frames: usize) -> Result<RolloutOptions, Error> {
-        let prompts = inputs.texts.len();
-        if self.switch.len() + 1 != prompts {
-            return Err(Error::Usage(format!(
-                "there are {prompts} prompts (context, context2, ...), but --switch is given {} times",
-                self.switch.len()
-            )));
-        }
-        let recaches = self.switch.iter().any(|at| at.how == Switch::Recache);
-        let rows = inputs.texts.iter().chain(&inputs.negative).map(|text| text.len() / inputs.text_dim.max(1));
-        Ok(RolloutOptions {
-            window: match self.window {
-                Some(-1) => Some(frames),
-                Some(window) => Some(window as usize),
-                None => None,
-            },
-            sink: self.sink,
-            chunk: self.chunk,
-            first: self.first_chunk,
-            route: self.route,
-            route_sink: self.route_sink,
-            route_recent: self.route_recent,
-            kv: self.kv.into(),
-            guided: self.guidance != 1.0,
-            recache: recaches.then_some(if self.refresh_sink { Sink::Refresh } else { Sink::Protect }),
-            positions: self.compact.then_some(Positions::Compact),
-            context_noise: self.context_noise,
-            text_length: self.text_len,
-            text_rows: rows.max(),
-            backend: match self.backend {
-                Backend::Auto => BackendChoice::Auto,
-                Backend::Cpu => BackendChoice::Cpu,
-                Backend::Gpu => BackendChoice::Gpu(String::new()),
-            },
-            threads: self.threads,
-            memory_cap: None,
-        })
-    }
-
-    /// The sampler and its noise levels.
-    fn sampling(&self, schedule: &ScheduleConfig) -> Result<Sampling, Error> {
-        let shift = self.shift.unwrap_or(schedule.shift);
-        if !(shift > 0.0 && shift <= 100.0) {
-            return Err(Error::Usage(format!("--shift is {shift}, expected above 0 and at most 100")));
-        }
-        if !self.guidance.is_finite() {
-            return Err(Error::Usage(format!("--guidance is {}, expected a number", self.guidance)));
-        }
-        let sampling = |sampler, schedule| Sampling { sampler, schedule, first: None, guidance: self.guidance };
-        let count = usize::from(self.steps_count);
-        Ok(match self.sampler {
-            SamplerName::Few => {
-                let own = self.first_steps.as_ref().map(|steps| warped(Some(steps), shift, schedule)).transpose()?;
-                let steps = warped(self.steps.as_ref(), shift, schedule)?;
-                Sampling { first: own, ..sampling(Sampler::Few, steps) }
-            }
-            SamplerName::Euler => sampling(Sampler::Euler, Schedule::euler(count, shift)),
-            SamplerName::Unipc => sampling(Sampler::UniPc, Schedule::unipc(count, shift)),
-        })
-    }
-}
-
-/// Warped noise levels of the steps asked for, else of the model's.
-fn warped(steps: Option<&Steps>, shift: f32, schedule: &ScheduleConfig) -> Result<Schedule, Error> {
-    let mut schedule = ScheduleConfig { shift, ..schedule.clone() };
-    if let Some(Steps(steps)) = steps {
-        schedule.default_steps = steps.len();
-        schedule.steps.insert(steps.len(), steps.clone());
-    }
-    let steps = schedule.default_steps;
-    let sigmas =
-        schedule.sigmas(steps).ok_or_else(|| Error::Usage(format!("the model has no list of {steps} steps")))?;
-    Ok(Schedule::of(&sigmas))
 }
 
 /// Opens a model file as it is; anything else is converted to a temporary file beside the output first.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use causeway_runtime::import::Checkpoint;
 
-use crate::error::Error;
+use crate::{error::Error, stream::Prompts};
 
 /// The tensors of `--in`.
 pub(super) struct Inputs {
@@ -14,10 +14,7 @@ pub(super) struct Inputs {
     pub renoise: Vec<f32>,
     /// Clean latents that the video begins with.
     pub initial: Vec<f32>,
-    /// Text embeddings: `context`, then `context2` and so on.
-    pub texts: Vec<Vec<f32>>,
-    pub negative: Option<Vec<f32>>,
-    pub text_dim: usize,
+    pub prompts: Prompts,
 }
 
 impl Inputs {
@@ -38,20 +35,7 @@ impl Inputs {
         if noise.is_empty() {
             return Err(wrong("noise must not be empty", &shape));
         }
-        let (context, text) = tensor("context")?.ok_or_else(|| missing("context"))?;
-        let &[_, text_dim] = context.as_slice() else {
-            return Err(wrong("context must be [n, text_dim]", &context));
-        };
-        let another = |name: &str| match tensor(name)? {
-            Some((shape, values)) if shape.len() == 2 && shape[1] == text_dim => Ok(Some(values)),
-            Some((shape, _)) => Err(wrong(&format!("{name} must be [n, {text_dim}]"), &shape)),
-            None => Ok(None),
-        };
-        let mut texts = vec![text];
-        while let Some(text) = another(&format!("context{}", texts.len() + 1))? {
-            texts.push(text);
-        }
-        let negative = another("negative")?;
+        let prompts = Prompts::of(&file, path)?;
         let initial = match tensor("initial")? {
             Some((shape, values)) if shape.len() == 4 && shape[1..] == [c, h, w] => values,
             Some((shape, _)) => return Err(wrong("initial must be [n, C, H, W]", &shape)),
@@ -62,6 +46,6 @@ impl Inputs {
             Some((shape, _)) => return Err(wrong("renoise must be [steps - 1, F, C, H, W]", &shape)),
             None => Vec::new(),
         };
-        Ok(Self { shape: [f, c, h, w], noise, renoise, initial, texts, negative, text_dim })
+        Ok(Self { shape: [f, c, h, w], noise, renoise, initial, prompts })
     }
 }

@@ -24,8 +24,8 @@ impl Sampling {
         Self { sampler: Sampler::Few, schedule: Schedule::of(sigmas), first: None, guidance: 1.0 }
     }
 
-    /// Steps that add fresh noise, of the longest list.
-    fn renoised(&self) -> usize {
+    /// Steps that add fresh noise, of the longest list: as many rows `renoise` has.
+    pub fn renoised(&self) -> usize {
         let steps = self.schedule.len().max(self.first.as_ref().map_or(0, Schedule::len));
         if self.sampler == Sampler::Few { steps.saturating_sub(1) } else { 0 }
     }
