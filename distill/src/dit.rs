@@ -234,15 +234,19 @@ pub fn embed_rows(c: &DitConfig, x: &Frames) -> Vec<f32> {
     out
 }
 
-/// The gradient of latents [n, C, H, W] from that of their [`embed_rows`]; what the previous frame's channels say is left out.
-pub fn embed_back(c: &DitConfig, rows: &[f32]) -> Vec<f32> {
+/// The gradients of latents and of the frames before them, both [n, C, H, W], from that of their [`embed_rows`]; the latter
+/// empty where a network does not see them.
+pub fn embed_back(c: &DitConfig, rows: &[f32]) -> [Vec<f32>; 2] {
     let (area, row) = (c.latent.height * c.latent.width, c.in_channels() * c.patch[1] * c.patch[2]);
-    let mut out = vec![0.0; rows.len() / row / c.tokens_per_frame() * c.latent_len()];
+    let len = rows.len() / row / c.tokens_per_frame() * c.latent_len();
+    let mut out = [vec![0.0; len], vec![0.0; if c.prev_frame { len } else { 0 }]];
     for (i, row) in rows.chunks_exact(row).enumerate() {
-        let frame = &mut out[i / c.tokens_per_frame() * c.latent_len()..][..c.latent_len()];
         let mut values = row.iter();
-        for plane in frame.chunks_exact_mut(area) {
-            patch(c, i % c.tokens_per_frame(), |at| plane[at] = *values.next().unwrap_or(&0.0));
+        for frames in out.iter_mut().filter(|frames| !frames.is_empty()) {
+            let frame = &mut frames[i / c.tokens_per_frame() * c.latent_len()..][..c.latent_len()];
+            for plane in frame.chunks_exact_mut(area) {
+                patch(c, i % c.tokens_per_frame(), |at| plane[at] = *values.next().unwrap_or(&0.0));
+            }
         }
     }
     out

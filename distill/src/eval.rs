@@ -73,6 +73,27 @@ impl Comparison {
     pub fn psnr_still(&self, range: std::ops::Range<usize>) -> f64 {
         psnr_of(&self.still, range)
     }
+
+    /// Writes a contact sheet of `frames`: a real row above each generated one.
+    fn draw(
+        &self,
+        held: &Held<'_>,
+        frames: impl Iterator<Item = usize> + Clone,
+        sheet: &Path,
+    ) -> Result<(), StateError> {
+        let mut drawn = Sheet::new(held.recording.info.width, held.recording.info.height);
+        for row in self.pictures.iter().flatten() {
+            drawn.row(frames.clone().map(|i| row[i].clone()).collect());
+        }
+        drawn.write(sheet, 1)
+    }
+
+    /// Sharpness of the generated frames from number `first` on, as a share of the real ones'.
+    fn sharpness(&self, held: &Held<'_>, first: usize) -> f64 {
+        let crisp = |row: &[Vec<u8>]| row[first..].iter().map(|f| sharpness(f, held.recording.info.width)).sum::<f64>();
+        let [real, made] = [0, 1].map(|side| self.pictures.iter().map(|rows| crisp(&rows[side])).sum::<f64>());
+        made / real
+    }
 }
 
 fn psnr_of(mse: &[f64], range: std::ops::Range<usize>) -> f64 {
@@ -101,10 +122,14 @@ pub fn compare(
     sampler: Sampler,
     actions: Actions,
 ) -> Comparison {
-    let c = &config.dit;
-    let total = START + held.frames;
-    let starts = windows(held, total);
+    let starts = windows(held, START + held.frames);
     let made = generate(held, config, net, device, sampler, actions, &starts);
+    beside(held, config, device, &starts, &made)
+}
+
+/// Compares `made`, for each frame [worlds, C, H, W], with the frames of `held` from `starts` on.
+fn beside(held: &Held<'_>, config: &ModelConfig, device: &Device, starts: &[usize], made: &[Vec<f32>]) -> Comparison {
+    let (c, total) = (&config.dit, made.len());
     let codec = held.codec.leaves(device);
     let frame = 3 * held.recording.info.width * held.recording.info.height;
     let mut out = Comparison { mse: vec![0.0; total], still: vec![0.0; total], pictures: Vec::new() };
@@ -146,18 +171,28 @@ pub fn roll(
     sheet: &Path,
 ) -> Result<Vec<(String, f64)>, StateError> {
     let found = compare(held, config, net, device, sampler, Actions::True);
-    let mut drawn = Sheet::new(held.recording.info.width, held.recording.info.height);
-    for rows in &found.pictures {
-        for row in rows {
-            drawn.row((0..12).map(|i| row[START - 1 + i * held.frames / 11].clone()).collect());
-        }
-    }
-    drawn.write(sheet, 1)?;
-    let crisp = |row: &[Vec<u8>]| row[START..].iter().map(|f| sharpness(f, held.recording.info.width)).sum::<f64>();
-    let [real, made] = [0, 1].map(|side| found.pictures.iter().map(|rows| crisp(&rows[side])).sum::<f64>());
+    found.draw(held, (0..12).map(|i| START - 1 + i * held.frames / 11), sheet)?;
     let spans = SPANS.iter().filter(|span| span.1 <= held.frames);
     let likeness = spans.map(|&(from, to)| (format!("psnr_{to}"), found.psnr(from..to)));
-    Ok(likeness.chain([("sharpness".to_owned(), made / real)]).collect())
+    Ok(likeness.chain([("sharpness".to_owned(), found.sharpness(held, START))]).collect())
+}
+
+/// Draws whole windows `made`, for each frame [worlds, C, H, W], below those of `held` from `starts` on, and returns their
+/// sharpness: such windows share actions and events with the real ones and nothing else.
+///
+/// # Errors
+/// [`StateError`] when the sheet cannot be written.
+pub fn draw(
+    held: &Held<'_>,
+    config: &ModelConfig,
+    device: &Device,
+    starts: &[usize],
+    made: &[Vec<f32>],
+    sheet: &Path,
+) -> Result<Vec<(String, f64)>, StateError> {
+    let found = beside(held, config, device, starts, made);
+    found.draw(held, 0..made.len(), sheet)?;
+    Ok(vec![("sharpness".to_owned(), found.sharpness(held, 0))])
 }
 
 /// [`roll`] with few steps, for each list of steps a world is shipped with: figures `name@steps`, sheets `stage-step-steps.png` in
@@ -174,7 +209,7 @@ pub fn roll_few(
     (stage, step): (&str, u64),
 ) -> Result<Vec<(String, f64)>, StateError> {
     let mut figures = Vec::new();
-    for steps in [4, 2] {
+    for &steps in config.schedule.steps.keys().rev() {
         let sheet = dir.join(format!("{stage}-{step}-{steps}.png"));
         let found = roll(held, config, net, device, Sampler::Few(steps), &sheet)?;
         figures.extend(found.into_iter().map(|(k, v)| (format!("{k}@{steps}"), v)));

@@ -43,14 +43,21 @@ pub enum ExportError {
     State(#[from] StateError),
 }
 
-/// Writes the newest stage's averaged weights as a model file, and with `golden` the answers of [`golden`].
+/// Writes the averaged weights of the stage called `stage`, or the newest, as a model file, and with `golden` the answers of
+/// [`golden`].
 ///
 /// # Errors
 /// [`ExportError`].
-pub fn export(p: &mut Pipeline<'_>, device: &Device, to: &Path, golden_to: Option<&Path>) -> Result<(), ExportError> {
+pub fn export(
+    p: &mut Pipeline<'_>,
+    device: &Device,
+    stage: Option<&str>,
+    to: &Path,
+    golden_to: Option<&Path>,
+) -> Result<(), ExportError> {
     let (_, held) = p.latents()?;
     let (folder, mut config) = (p.folder(), p.config().clone());
-    let ((stage, denoiser), codec) = (folder.newest()?, folder.codec()?);
+    let ((stage, denoiser), codec) = (folder.playable(stage)?, folder.codec()?);
     let first = start_frame(&held, p.held());
     let events = (first..first + START).map(|i| usize::from(held.events[i])).collect();
     config.start = Some(StartConfig { latents: "start.latents".into(), events, count: START });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use causeway_runtime::config::{ConfigError, ModelConfig};
 
 use crate::method::distribution_matching::DistributionMatching;
+use crate::method::score::Pair;
 use crate::recipe::{Method, Recipe, RecipeError, Stage};
 use crate::state::{State, StateError, write_whole};
 use crate::trainer::checkpoint;
@@ -30,6 +31,12 @@ pub enum FolderError {
         /// The run folder.
         dir: PathBuf,
         /// The stage that is missing.
+        stage: String,
+    },
+    /// A stage whose network cannot make frames one by one.
+    #[error("stage {stage} makes whole windows; expected one that can be played")]
+    Unplayable {
+        /// The stage.
         stage: String,
     },
     /// A file of the folder is missing, damaged, or of another run.
@@ -119,10 +126,33 @@ impl Folder {
         Weights::init(&dit::specs(&self.config.dit), self.recipe.seed + 1)
     }
 
-    /// All networks that `stage` trains, the denoiser among them being `start`.
-    pub fn networks(&self, stage: &Stage, start: Weights) -> Weights {
+    /// All networks that `stage` trains, as it begins; `from` is a finished run whose denoiser it may start from.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn begin(&self, stage: &Stage, from: Option<&Self>) -> Result<Weights, FolderError> {
+        let start = match (&stage.start, from) {
+            (Some(name), _) => self.named(name)?,
+            (None, Some(from)) => from.newest()?.1,
+            (None, None) => self.fresh_denoiser(),
+        };
+        if !stage.method.is_pair() {
+            return Ok(self.networks(stage, start));
+        }
+        // A critic of the same teacher knows the student already.
+        let before = stage.start.as_deref().and_then(|name| self.recipe.stage(name));
+        let before = before.filter(|s| s.method.is_pair() && s.teacher == stage.teacher);
+        match before.map(|s| self.state(s)).transpose()?.flatten() {
+            Some(state) => Ok(state.averaged()),
+            None => Ok(Pair { teacher: &self.teacher(stage)? }.join(&start)),
+        }
+    }
+
+    /// The networks of `stage`, the denoiser among them being `start`.
+    fn networks(&self, stage: &Stage, start: Weights) -> Weights {
         match stage.method {
-            Method::Dmd => DistributionMatching::networks(&self.config.dit, &start),
+            Method::Dmd {} => DistributionMatching::networks(&self.config.dit, &start),
+            method if method.is_pair() => Pair { teacher: &start }.join(&start),
             _ => start,
         }
     }
@@ -147,44 +177,62 @@ impl Folder {
                 return Ok(state.averaged());
             }
         }
-        Err(self.missing(Method::Codec.name()))
+        Err(self.missing("codec"))
     }
 
-    /// The averaged weights of the denoiser after the newest of the first `limit` stages whose method `fits`.
+    /// The averaged weights of the denoiser of `stage`, `None` before its first checkpoint.
+    fn denoiser(&self, stage: &Stage) -> Result<Option<Weights>, FolderError> {
+        let fresh = self.fresh_denoiser();
+        Ok(self.state(stage)?.map(|State { mut ema, .. }| {
+            // Of several networks the denoiser is the first.
+            ema.truncate(fresh.data.len());
+            fresh.with(ema)
+        }))
+    }
+
+    /// The newest denoiser there is that can be played.
     ///
     /// # Errors
     /// [`FolderError::Missing`] when none was trained.
-    pub fn denoiser(&self, limit: usize, fits: fn(Method) -> bool) -> Result<(&Stage, Weights), FolderError> {
-        for stage in self.recipe.stages[..limit].iter().rev().filter(|s| !s.method.is_codec() && fits(s.method)) {
-            if let Some(state) = self.state(stage)? {
-                let fresh = self.fresh_denoiser();
-                // Of several networks the denoiser is the first.
-                let mut all = state.ema;
-                all.truncate(fresh.data.len());
-                return Ok((stage, fresh.with(all)));
+    pub fn newest(&self) -> Result<(&Stage, Weights), FolderError> {
+        let stages = || self.recipe.stages.iter().filter(|s| s.method.is_causal());
+        for stage in stages().rev() {
+            if let Some(weights) = self.denoiser(stage)? {
+                return Ok((stage, weights));
             }
         }
-        Err(self.missing(Method::Teacher.name()))
+        Err(self.missing(stages().next().map_or("teacher", |stage| &stage.name)))
     }
 
-    /// The newest denoiser there is.
+    /// The denoiser to play: that of the stage called `name`, or the newest.
     ///
     /// # Errors
-    /// As [`Self::denoiser`].
-    pub fn newest(&self) -> Result<(&Stage, Weights), FolderError> {
-        self.denoiser(self.recipe.stages.len(), |_| true)
+    /// [`FolderError::Missing`] when it was not trained, [`FolderError::Unplayable`].
+    pub fn playable(&self, name: Option<&str>) -> Result<(&Stage, Weights), FolderError> {
+        let Some(name) = name else { return self.newest() };
+        let stage = self.recipe.stage(name).filter(|s| !s.method.is_codec()).ok_or_else(|| self.missing(name))?;
+        if !stage.method.is_causal() {
+            return Err(FolderError::Unplayable { stage: name.into() });
+        }
+        Ok((stage, self.named(name)?))
     }
 
     /// The denoiser of the stage called `name`.
     ///
     /// # Errors
-    /// As [`Self::denoiser`].
+    /// [`FolderError::Missing`] when it was not trained.
     pub fn named(&self, name: &str) -> Result<Weights, FolderError> {
-        let at = self.recipe.stages.iter().position(|s| s.name == name);
-        match at.map(|at| self.denoiser(at + 1, |_| true)).transpose()? {
-            Some((stage, weights)) if stage.name == name => Ok(weights),
-            _ => Err(self.missing(name)),
-        }
+        let stage = self.recipe.stage(name).filter(|s| !s.method.is_codec());
+        let found = stage.map(|stage| self.denoiser(stage)).transpose()?.flatten();
+        found.ok_or_else(|| self.missing(name))
+    }
+
+    /// What `stage` is distilled from.
+    ///
+    /// # Errors
+    /// As [`Self::named`].
+    pub fn teacher(&self, stage: &Stage) -> Result<Weights, FolderError> {
+        self.named(stage.teacher.as_deref().unwrap_or("teacher"))
     }
 
     fn missing(&self, stage: &str) -> FolderError {

@@ -153,13 +153,15 @@ impl Latents {
 
     /// The first `frames` frames of every episode, with nothing before them.
     pub fn starts(&self, frames: usize) -> Windows {
-        let ranges = self.episodes.ranges();
-        let mut out = Windows { batch: ranges.len(), frames, len: self.len, ..Windows::default() };
-        for range in ranges {
-            out.before.extend(std::iter::repeat_n(0.0, self.len));
-            for i in range.start..(range.start + frames).min(range.end) {
-                out.add(self, i);
-            }
+        self.begun(&self.episodes.ranges().iter().map(|range| range.start).collect::<Vec<_>>(), frames)
+    }
+
+    /// The windows of `frames` frames that begin at `firsts`, with nothing before them.
+    pub fn begun(&self, firsts: &[usize], frames: usize) -> Windows {
+        let mut out = Windows { batch: firsts.len(), frames, len: self.len, ..Windows::default() };
+        out.before = vec![0.0; firsts.len() * self.len];
+        for &first in firsts {
+            (first..first + frames).for_each(|i| out.add(self, i));
         }
         out
     }

@@ -59,7 +59,7 @@ enum Command {
         #[arg(long)]
         sheet: Option<PathBuf>,
     },
-    /// Compare roll-outs of a run's newest stage with the truth, frame by frame, and print a table.
+    /// Compare roll-outs of a run's denoiser with the truth, frame by frame, and print a table.
     Compare {
         /// The run folder.
         #[command(flatten)]
@@ -125,6 +125,9 @@ struct Place {
     /// Folder with the recordings `train` and `held`; the run's own by default.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// The stage whose denoiser it is; the newest by default.
+    #[arg(long)]
+    stage: Option<String>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "flex")]
     device: Where,
@@ -214,7 +217,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Compare { place, worlds, frames } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
-            println!("{}", pipeline.evaluate(worlds, frames)?);
+            println!("{}", pipeline.evaluate(place.stage.as_deref(), worlds, frames)?);
             Ok(())
         }
         Command::Reproduce { name, runs, out, seeds, threads, effort } => {
@@ -232,7 +235,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Export { place, to, golden } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
-            Ok(export::export(&mut pipeline, &device, &to, golden.as_deref())?)
+            Ok(export::export(&mut pipeline, &device, place.stage.as_deref(), &to, golden.as_deref())?)
         }
     }
 }

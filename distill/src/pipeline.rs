@@ -11,16 +11,22 @@ use crate::data::Episodes;
 use crate::eval::{self, Held, START, Sampler};
 use crate::folder::{Folder, FolderError};
 use crate::latents::{self, Latents};
+use crate::mask::Mask;
 use crate::method::consistency::Consistency;
+use crate::method::delta_forcing::DeltaForcing;
+use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::distribution_matching::DistributionMatching;
+use crate::method::ode_distillation::{OdeDistillation, Trajectories};
 use crate::method::reconstruction::Reconstruction;
-use crate::method::resampling_forcing::{Resampling, ResamplingForcing};
+use crate::method::resampling_forcing::ResamplingForcing;
+use crate::method::score::{Pair, Scores};
+use crate::method::self_forcing::SelfForcing;
+use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::recipe::{Data, Method, Recipe, RecipeError, Stage};
 use crate::recording::{Recording, RecordingError};
 use crate::state::{State, StateError};
 use crate::trainer::{Run, TrainError};
-use crate::weights::Weights;
 use crate::world::{self, RecordError};
 
 /// Frames a shard of the built-in world's recording.
@@ -63,6 +69,14 @@ pub enum PipelineError {
         /// The recording.
         path: PathBuf,
     },
+    /// A stage wants changes of event, and nothing can change.
+    #[error("stage {stage} tunes on changes of event; the recording has {found}, expected at least 2")]
+    Events {
+        /// The stage.
+        stage: String,
+        /// Events of the recording.
+        found: usize,
+    },
     /// No stage of the recipe is called that.
     #[error("the recipe has no stage {name}; it has {known}")]
     NoStage {
@@ -97,11 +111,15 @@ impl<'a> Pipeline<'a> {
         let most = |of: fn(&Stage) -> usize| recipe.stages.iter().map(of).max().unwrap_or(0);
         // A window also wants the frame before it, and so does a look, which begins with real frames.
         let (window, look) = (most(|s| s.frames) + 1, most(|s| s.horizon) + START + 1);
-        for (name, recording, expected) in [("train", &train, window), ("held", &held, look.max(32))] {
+        for (name, recording, expected) in [("train", &train, window), ("held", &held, look.max(window).max(32))] {
             let found = Episodes::new(&recording.episode_starts).longest();
             if found < expected {
                 return Err(PipelineError::Short { path: recipe.data().join(name), found, expected });
             }
+        }
+        let events = train.info.events.len();
+        if let Some(stage) = recipe.stages.iter().find(|s| s.method.wants_events() && events < 2) {
+            return Err(PipelineError::Events { stage: stage.name.clone(), found: events });
         }
         let model = recipe.model.model(&train.info).map_err(FolderError::Model)?;
         Ok(Self { device, cpu, stop, train, held, folder: Folder::create(recipe, model)? })
@@ -132,16 +150,16 @@ impl<'a> Pipeline<'a> {
             let known: Vec<&str> = stages.iter().map(|s| s.name.as_str()).collect();
             return Err(PipelineError::NoStage { name: name.into(), known: known.join(", ") });
         }
-        for (i, stage) in stages.iter().enumerate() {
-            if only.is_none_or(|name| name == stage.name) && !self.train(i, stage)? {
+        for stage in &stages {
+            if only.is_none_or(|name| name == stage.name) && !self.train(stage)? {
                 return Ok(Some(stage.name.clone()));
             }
         }
         Ok(None)
     }
 
-    /// Trains stage number `i`; returns whether it ran to its end.
-    fn train(&mut self, i: usize, stage: &Stage) -> Result<bool, PipelineError> {
+    /// Trains `stage`; returns whether it ran to its end.
+    fn train(&mut self, stage: &Stage) -> Result<bool, PipelineError> {
         let (recipe, saved) = (self.folder.recipe.clone(), self.folder.state(stage)?);
         let run = Run {
             dir: &recipe.out,
@@ -157,7 +175,7 @@ impl<'a> Pipeline<'a> {
         };
         let parent = recipe.from.as_deref().map(Folder::open).transpose()?;
         if stage.method.is_codec() {
-            let polish = stage.method == Method::Polish;
+            let polish = stage.method == Method::Polish {};
             let mut state = match (saved, &parent) {
                 (Some(state), _) => state,
                 (None, _) if polish => State::new(self.folder.codec()?),
@@ -201,38 +219,62 @@ impl<'a> Pipeline<'a> {
             rule: stage.rule,
             cpu: self.cpu,
         };
-        let start = || -> Result<Weights, FolderError> {
-            let before = match &stage.start {
-                Some(name) => folder.named(name),
-                None => folder.denoiser(i, |_| true).map(|found| found.1),
-            };
-            match (before, &parent) {
-                (Err(FolderError::Missing { .. }), Some(parent)) => Ok(parent.newest()?.1),
-                (Err(FolderError::Missing { .. }), None) if stage.method == Method::Teacher => {
-                    Ok(folder.fresh_denoiser())
-                }
-                (before, _) => before,
-            }
-        };
         let mut state = match saved {
             Some(state) => state,
-            None => State::new(folder.networks(stage, start()?)),
+            None => State::new(folder.begin(stage, parent.as_ref())?),
         };
-        let teacher = || match &stage.teacher {
-            Some(name) => folder.named(name),
-            None => folder.denoiser(i, Method::is_flow).map(|found| found.1),
-        };
-        let resampling = Resampling::default();
+        let teacher = || folder.teacher(stage);
         Ok(match stage.method {
-            Method::Codec | Method::Polish => true,
-            Method::Teacher => run.train(&TeacherForcing(world), &mut state)?,
-            Method::Resampling => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
-            Method::Consistency => {
-                let method = Consistency { world, teacher: &teacher()?, resampling: Some(resampling) };
-                run.train(&method, &mut state)?
+            Method::Codec {} | Method::Polish {} => true,
+            Method::Teacher {} => run.train(&TeacherForcing(world), &mut state)?,
+            Method::Diffusion {} => run.train(&DiffusionForcing { world, mask: Mask::Causal }, &mut state)?,
+            Method::Bidirectional {} => run.train(&DiffusionForcing { world, mask: Mask::Full }, &mut state)?,
+            Method::Resampling(resampling) => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
+            Method::Consistency(how) => {
+                let resampling = (how.clean < 1.0).then_some(how);
+                run.train(&Consistency { world, teacher: &teacher()?, resampling }, &mut state)?
             }
-            Method::Dmd => run.train(&DistributionMatching { world, teacher: &teacher()? }, &mut state)?,
+            Method::Ode { history, trajectories } => {
+                let trajectories = self.trajectories(stage, &world, trajectories)?;
+                let mask = history.mask(stage.route);
+                run.train(&OdeDistillation { world, trajectories: &trajectories, mask }, &mut state)?
+            }
+            Method::SelfForcing { objective, steps } => {
+                run.train(&SelfForcing { world, teacher: &teacher()?, objective, steps }, &mut state)?
+            }
+            Method::Streaming { steps, overlap } => {
+                run.train(&Streaming { world, teacher: &teacher()?, steps, overlap, delta: None }, &mut state)?
+            }
+            Method::Delta { steps, overlap, weighting, continuity } => {
+                let teacher = teacher()?;
+                let mut streaming = Streaming { world, teacher: &teacher, steps, overlap, delta: None };
+                // Of the student as the stage began, also where it goes on.
+                let [student, critic] = Pair { teacher: &teacher }.split(&folder.begin(stage, parent.as_ref())?);
+                let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };
+                let quiet = streaming.quiet(&student, scores, self.device, stage.seed);
+                streaming.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
+                run.train(&streaming, &mut state)?
+            }
+            Method::Dmd {} => run.train(&DistributionMatching { world, teacher: &teacher()? }, &mut state)?,
         })
+    }
+
+    /// The trajectories that `stage` learns, stored in the run folder; recorded anew if its teacher has moved since.
+    fn trajectories(&self, stage: &Stage, world: &World<'_>, count: usize) -> Result<Trajectories, PipelineError> {
+        let folder = &self.folder;
+        let name = stage.teacher.as_deref().unwrap_or_default();
+        let (teacher, of) = (folder.teacher(stage)?, folder.recipe.stage(name));
+        let step = of.map(|of| folder.state(of)).transpose()?.flatten().map_or(0, |state| state.step);
+        let what = format!("{count} of {name} at step {step}, {} frames, seed {}", stage.frames, stage.seed);
+        let path = folder.dir().join(format!("{}.trajectories.safetensors", stage.name));
+        if let Some(known) = Trajectories::load(&path, &what)? {
+            return Ok(known);
+        }
+        eprintln!("recording {count} trajectories of {name}");
+        let mask = if of.is_some_and(|of| of.method.is_causal()) { world.mask() } else { Mask::Full };
+        let new = Trajectories::record(world, &teacher, self.device, mask, count, stage.seed);
+        new.save(&path, &what)?;
+        Ok(new)
     }
 
     /// Normalised latents of both recordings; encodes and measures them once, and notes the moments in `config.json`.
@@ -280,19 +322,21 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    /// The table of `eval::table` for the newest denoiser, over `worlds` roll-outs of `frames` frames; the sheet of the first
-    /// sampler goes to `eval.png` in the run folder.
+    /// The table of `eval::table` for the denoiser of the stage called `name`, or the newest, over `worlds` roll-outs of `frames`
+    /// frames; the sheet of the first sampler goes to `eval.png` in the run folder.
     ///
     /// # Errors
     /// [`PipelineError`].
-    pub fn evaluate(&mut self, worlds: usize, frames: usize) -> Result<String, PipelineError> {
+    pub fn evaluate(&mut self, name: Option<&str>, worlds: usize, frames: usize) -> Result<String, PipelineError> {
         let (_, held) = self.latents()?;
-        let (codec, (stage, denoiser)) = (self.folder.codec()?, self.folder.newest()?);
+        let (codec, (stage, denoiser)) = (self.folder.codec()?, self.folder.playable(name)?);
         let held = Held { recording: &self.held, latents: &held, codec: &codec, worlds, frames, cpu: self.cpu };
-        let samplers = match stage.method.is_flow() {
-            true => vec![Sampler::Flow(8), Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1)],
-            false => vec![Sampler::Few(4), Sampler::Few(2), Sampler::Flow(1), Sampler::Flow(8)],
-        };
+        let few = self.config().schedule.steps.keys().rev().filter(|&&steps| steps > 1);
+        let few = few.map(|&steps| Sampler::Few(steps));
+        let mut samplers: Vec<Sampler> = few.chain([Sampler::Flow(1), Sampler::Flow(8)]).collect();
+        if stage.method.is_flow() {
+            samplers.rotate_right(1);
+        }
         let sheet = self.folder.dir().join("eval.png");
         eval::roll(&held, self.config(), &denoiser, self.device, samplers[0], &sheet)?;
         let table = eval::table(&held, self.config(), &denoiser, self.device, &samplers);

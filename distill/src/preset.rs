@@ -49,16 +49,23 @@ pub struct Sizes {
     pub channels: Option<usize>,
     /// Widths of the codec's levels, the smallest picture first.
     pub widths: Option<[usize; 4]>,
+    /// Denoising steps that a frame can be made in; the most of them unless the player asks for others.
+    pub steps: Option<Vec<usize>>,
 }
 
 impl Sizes {
+    /// Denoising steps that a frame can be made in.
+    pub fn lists(&self) -> Vec<usize> {
+        self.steps.clone().unwrap_or_else(|| vec![4, 2])
+    }
+
     /// The model of these sizes on recordings of `info`.
     ///
     /// # Errors
     /// [`ConfigError`] when no such model can be run.
     pub fn model(&self, info: &RecordingInfo) -> Result<ModelConfig, ConfigError> {
         let mut model = self.preset.model(info);
-        let ModelConfig { dit, codec, history, name, .. } = &mut model;
+        let ModelConfig { dit, codec, history, schedule, name, .. } = &mut model;
         let channels = self.channels.unwrap_or(codec.channels);
         (codec.channels, dit.latent.channels) = (channels, channels);
         (dit.latent_mean, dit.latent_std) = (vec![0.0; channels], vec![1.0; channels]);
@@ -75,6 +82,9 @@ impl Sizes {
             *size = wanted.unwrap_or(*size);
         }
         *name = self.name.clone().unwrap_or_else(|| name.clone());
+        let even = |n: usize| (n, (0..n).map(|i| 1000.0 * (1.0 - i as f32 / n as f32)).collect());
+        schedule.steps = self.lists().into_iter().map(even).collect();
+        schedule.default_steps = schedule.steps.keys().last().copied().unwrap_or_default();
         model.validate()?;
         let (found, wanted) = (model.picture(), (info.width, info.height));
         if found != wanted {

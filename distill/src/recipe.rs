@@ -8,9 +8,16 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use crate::method::delta_forcing::Weighting;
+use crate::method::resampling_forcing::Degrade;
+use crate::method::self_forcing::Objective;
 use crate::optim::Rule;
 use crate::preset::Sizes;
 use crate::trainer::Span;
+
+mod method;
+
+pub use method::{History, Method};
 
 /// The recipes that come with the trainer, by name.
 pub const BUILT_IN: [(&str, &str); 2] =
@@ -51,62 +58,6 @@ pub enum RecipeError {
     },
 }
 
-/// A way to train, one stage of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// The autoencoder.
-    Codec,
-    /// Teacher forcing.
-    Teacher,
-    /// Resampling Forcing.
-    Resampling,
-    /// Consistency distillation.
-    Consistency,
-    /// Distribution matching distillation.
-    Dmd,
-    /// The decoder once more, latents unchanged.
-    Polish,
-}
-
-impl Method {
-    /// Name in recipes and, unless a stage has another, in the run's files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Codec => "codec",
-            Self::Teacher => "teacher",
-            Self::Resampling => "resampling",
-            Self::Consistency => "consistency",
-            Self::Dmd => "dmd",
-            Self::Polish => "polish",
-        }
-    }
-
-    /// Whether it trains the autoencoder, not the denoiser.
-    pub fn is_codec(self) -> bool {
-        matches!(self, Self::Codec | Self::Polish)
-    }
-
-    /// Whether the denoiser comes out as a flow for many small steps, from which others can be distilled.
-    pub fn is_flow(self) -> bool {
-        matches!(self, Self::Teacher | Self::Resampling)
-    }
-
-    /// Optimizer settings that suit the small world.
-    fn rule(self) -> Rule {
-        let all = Rule::default();
-        match self {
-            Self::Codec => Rule { rate: 2e-3, ..all },
-            // The frozen encoder must not decay either.
-            Self::Polish => Rule { rate: 1e-3, decay: 0.0, ..all },
-            Self::Teacher => Rule { rate: 1.5e-3, ..all },
-            Self::Resampling => Rule { rate: 1.05e-3, ..all },
-            Self::Consistency => Rule { rate: 3.75e-4, beta1: 0.5, ema: 0.98, ..all },
-            Self::Dmd => Rule { rate: 3e-4, beta1: 0.0, ema: 0.99, decay: 0.0, ..all },
-        }
-    }
-}
-
 /// Where footage comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -133,12 +84,13 @@ pub struct WorldData {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
     /// What it does.
+    #[serde(flatten)]
     pub method: Method,
     /// What it is called in the run's files.
     pub name: String,
-    /// The denoiser stage whose averaged weights it starts from; the one before by default.
+    /// The denoiser stage whose averaged weights it starts from; by default the last causal one before, `None` if there is none.
     pub start: Option<String>,
-    /// The flow it is distilled from; the last one before by default.
+    /// What it is distilled from; by default the last stage before that will do, `None` where nothing is distilled.
     pub teacher: Option<String>,
     /// Samples a step: clips of three frames for the codec, windows for the denoiser.
     pub batch: usize,
@@ -209,7 +161,7 @@ fn one() -> u64 {
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    method: Option<Method>,
+    method: Option<String>,
     name: Option<String>,
     start: Option<String>,
     teacher: Option<String>,
@@ -231,6 +183,16 @@ struct Settings {
     ema: Option<f32>,
     checkpoint: Option<Span>,
     inspect: Option<Span>,
+    degrade: Option<Degrade>,
+    shift: Option<f32>,
+    clean: Option<f32>,
+    history: Option<History>,
+    trajectories: Option<usize>,
+    objective: Option<Objective>,
+    steps: Option<usize>,
+    overlap: Option<usize>,
+    weighting: Option<Weighting>,
+    continuity: Option<f32>,
 }
 
 impl Recipe {
@@ -263,9 +225,11 @@ impl Recipe {
         let defaults = match &written.defaults {
             Some(found) => {
                 let (check, d) = (check("defaults", found.span()), found.get_ref());
-                let own = d.method.map(Method::name).or(d.name.as_deref()).or(d.start.as_deref());
-                let own = own.or(d.teacher.as_deref()).unwrap_or_default();
+                let own = d.method.as_deref().or(d.name.as_deref()).or(d.start.as_deref()).or(d.teacher.as_deref());
+                let own = own.unwrap_or_default();
                 check.that("method, name, start, teacher", own.is_empty(), "none of them", own)?;
+                let options = d.options().keys().cloned().collect::<Vec<_>>();
+                check.that("options of a method", options.is_empty(), "none of them", options.join(", "))?;
                 d.clone()
             }
             None => Settings::default(),
@@ -274,8 +238,10 @@ impl Recipe {
         let mut stages: Vec<Stage> = Vec::new();
         for (i, settings) in written.stage.iter().enumerate() {
             let check = check(&format!("stage {}", i + 1), settings.span());
-            let stage = settings.get_ref().fill(&defaults, written.seed + i as u64, &check)?;
-            stage.check(&stages, written.from.is_some(), &check)?;
+            let mut stage = settings.get_ref().fill(&defaults, written.seed + i as u64, &check)?;
+            stage.check(&stages, &check)?;
+            stage.method.check(&stage, &written.model.lists(), &check)?;
+            stage.connect(&stages, written.from.is_some(), &check)?;
             stages.push(stage);
         }
         let Written { out, seed, from, data, model, .. } = written;
@@ -304,18 +270,40 @@ impl Recipe {
     }
 }
 
+/// The fields of `$settings` that are there, as a table.
+macro_rules! table {
+    ($settings:ident, $($field:ident),*) => {{
+        let mut table = toml::Table::new();
+        $(
+            // A number or a name always has a place in TOML.
+            if let Some(Ok(value)) = $settings.$field.map(toml::Value::try_from) {
+                table.insert(stringify!($field).into(), value);
+            }
+        )*
+        table
+    }};
+}
+
 impl Settings {
+    /// What only some methods have to be told; which of them, and what they do without, [`Method`] knows.
+    fn options(&self) -> toml::Table {
+        table!(self, degrade, shift, clean, history, trajectories, objective, steps, overlap, weighting, continuity)
+    }
+
     fn fill(&self, d: &Self, seed: u64, check: &Check<'_>) -> Result<Stage, RecipeError> {
-        let Some(method) = self.method else {
+        let Some(name) = &self.method else {
             return Err(check.fail("method", "one", "none"));
         };
+        let mut options = self.options();
+        options.insert("method".into(), name.as_str().into());
+        let method = Method::deserialize(toml::Value::Table(options)).map_err(|e| check.fault(e.message()))?;
         let Some(budget) = self.budget.or(d.budget) else {
             return Err(check.fail("budget", "{ steps = N } or { minutes = N }", "none"));
         };
         let rule = method.rule();
         Ok(Stage {
             method,
-            name: self.name.clone().unwrap_or_else(|| method.name().into()),
+            name: self.name.as_ref().unwrap_or(name).clone(),
             start: self.start.clone(),
             teacher: self.teacher.clone(),
             batch: self.batch.or(d.batch).unwrap_or(4),
@@ -343,8 +331,8 @@ impl Settings {
 }
 
 impl Stage {
-    /// Checks the stage alone and against those `before` it; `from` tells whether another run's weights are there to start from.
-    fn check(&self, before: &[Self], from: bool, check: &Check<'_>) -> Result<(), RecipeError> {
+    /// Checks what all stages have.
+    fn check(&self, before: &[Self], check: &Check<'_>) -> Result<(), RecipeError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let fits = !self.name.is_empty() && self.name.chars().all(plain) && self.name != "data";
         check.that("name", fits, "letters, digits, - and _, and not `data`", &self.name)?;
@@ -372,22 +360,37 @@ impl Stage {
             check.that(field, (0.0..1.0).contains(&value), "a number from 0 up and below 1", value)?;
         }
 
-        let named = |name: &Option<String>, fits: fn(Method) -> bool| {
+        Ok(())
+    }
+
+    /// Finds the stages `before` it that it goes on from; `from` tells whether another run's weights are there to start from.
+    fn connect(&mut self, before: &[Self], from: bool, check: &Check<'_>) -> Result<(), RecipeError> {
+        let last = |fits: &dyn Fn(Method) -> bool| before.iter().rfind(|s| fits(s.method)).map(|s| s.name.clone());
+        let named = |name: &Option<String>, fits: &dyn Fn(Method) -> bool| {
             name.as_ref().is_none_or(|n| before.iter().any(|s| s.name == *n && fits(s.method)))
         };
-        let found = self.start.as_deref().unwrap_or_default();
-        check.that("start", named(&self.start, |m| !m.is_codec()), "an earlier stage of the denoiser", found)?;
-        let found = self.teacher.as_deref().unwrap_or_default();
-        check.that("teacher", named(&self.teacher, Method::is_flow), "an earlier stage that learns a flow", found)?;
-        let has = |fits: fn(Method) -> bool| before.iter().any(|s| fits(s.method));
-        let (fits, expected) = match self.method {
-            Method::Codec => (true, ""),
-            Method::Polish => (has(|m| m == Method::Codec), "stage `codec` before it"),
-            Method::Teacher => (has(|m| m == Method::Codec), "stage `codec` before it"),
-            Method::Resampling => (has(Method::is_flow) || from && has(Method::is_codec), "stage `teacher` before it"),
-            Method::Consistency | Method::Dmd => (has(Method::is_flow), "a stage that learns a flow before it"),
-        };
-        check.that("method", fits, expected, self.method.name())
+        if self.method != (Method::Codec {}) {
+            let fits = last(&|m| m == Method::Codec {}).is_some();
+            check.that("method", fits, "stage `codec` before it", &self.name)?;
+        }
+        let found = self.teacher.clone().unwrap_or_default();
+        if let Some((fits, which)) = self.method.teachers() {
+            let which = format!("{which} before it");
+            check.that("teacher", named(&self.teacher, &fits), &which, found)?;
+            let causal = || last(&|m| fits(m) && m.is_causal());
+            self.teacher = self.teacher.take().or_else(causal).or_else(|| last(&fits));
+            check.that("method", self.teacher.is_some(), &which, &self.name)?;
+        } else {
+            check.that("teacher", found.is_empty(), "none: nothing is distilled", found)?;
+        }
+        let found = self.start.clone().unwrap_or_default();
+        if self.method.is_codec() {
+            return check.that("start", found.is_empty(), "none: it goes on with the codec", found);
+        }
+        check.that("start", named(&self.start, &|m| !m.is_codec()), "an earlier stage of the denoiser", found)?;
+        self.start = self.start.take().or_else(|| last(&Method::is_causal));
+        let fits = self.start.is_some() || from || self.method.begins();
+        check.that("method", fits, "a causal stage before it, to start from", &self.name)
     }
 }
 
@@ -401,6 +404,11 @@ struct Check<'a> {
 impl Check<'_> {
     fn that(&self, field: &str, ok: bool, expected: &str, found: impl ToString) -> Result<(), RecipeError> {
         if ok { Ok(()) } else { Err(self.fail(field, expected, found)) }
+    }
+
+    fn fault(&self, reason: &str) -> RecipeError {
+        let reason = format!("line {}: {}: {reason}", self.line, self.place);
+        RecipeError::Syntax { path: self.path.into(), reason }
     }
 
     fn fail(&self, field: &str, expected: &str, found: impl ToString) -> RecipeError {

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use causeway_distill::recipe::{BUILT_IN, Data, Method, Recipe};
+use causeway_distill::method::delta_forcing::Weighting;
+use causeway_distill::method::resampling_forcing::{Degrade, Resampling};
+use causeway_distill::method::self_forcing::Objective;
+use causeway_distill::recipe::{BUILT_IN, Data, History, Method, Recipe};
 use causeway_distill::trainer::Span;
 
 fn folder() -> PathBuf {
@@ -24,7 +27,7 @@ fn committed_recipes_are_read_and_come_back_from_the_run_folder() {
         names.extend(path.file_name().and_then(|n| n.to_str()).map(String::from));
     }
     names.sort();
-    assert_eq!(names, ["demo.toml", "gpu.toml", "tiny.toml"]);
+    assert_eq!(names, ["causal.toml", "delta.toml", "demo.toml", "gpu.toml", "tiny.toml"]);
     for (name, text) in BUILT_IN {
         Recipe::parse(text, Path::new(name)).expect("a built-in recipe");
     }
@@ -39,10 +42,94 @@ fn what_is_left_out_is_filled_in() {
     assert_eq!((codec.name.as_str(), codec.budget, codec.rule.ema, codec.seed), ("codec", Span::Minutes(3.0), 0.9, 5));
     assert_eq!(
         (teacher.method, teacher.budget, teacher.rule.ema, teacher.seed),
-        (Method::Teacher, Span::Steps(9), 0.0, 77)
+        (Method::Teacher {}, Span::Steps(9), 0.0, 77)
     );
     assert_eq!((teacher.rule.rate, teacher.accumulate), (1.5e-3, 1));
     assert_eq!(recipe.data, Data::Folder("d".into()));
+}
+
+#[test]
+fn stages_find_what_they_go_on_from() {
+    let read = |name: &str| Recipe::read(&folder().join(name)).expect("a good recipe");
+    let links = |recipe: &Recipe| -> Vec<_> {
+        let of = |name: &Option<String>| name.clone().unwrap_or("-".into());
+        recipe.stages.iter().map(|s| format!("{} {} {}", s.name, of(&s.start), of(&s.teacher))).collect()
+    };
+    // A student starts from a causal stage and not from the score that judges it.
+    let causal =
+        ["codec - -", "teacher - -", "bidirectional teacher -", "ode teacher teacher", "self ode bidirectional"];
+    assert_eq!(links(&read("causal.toml"))[..5], causal);
+    let Method::Delta { steps: 4, overlap: 6, weighting: Weighting::Trust, continuity: 0.5 } =
+        read("delta.toml").stages[6].method
+    else {
+        panic!("not the options that were left out");
+    };
+    let text = "out = 'o'\ndata.folder = 'd'\ndefaults = { budget = { steps = 1 } }\nstage = [{ method = 'codec' }, \
+        { method = 'bidirectional' }, { method = 'teacher' }, { method = 'ode', history = 'noisy', teacher = 'bidirectional' }, \
+        { method = 'consistency', clean = 1, degrade = 'noise' }, { method = 'self', objective = 'identity' }]";
+    let recipe = Recipe::parse(text, Path::new("r.toml")).expect("a recipe");
+    let found = links(&recipe);
+    assert_eq!(found[2..4], ["teacher - -", "ode teacher bidirectional"]);
+    assert_eq!(found[4..], ["consistency ode teacher", "self consistency bidirectional"]);
+    assert_eq!(recipe.stages[3].method, Method::Ode { history: History::Noisy, trajectories: 256 });
+    let resampling = Resampling { how: Degrade::Noise, clean: 1.0, ..Resampling::default() };
+    assert_eq!(recipe.stages[4].method, Method::Consistency(resampling));
+    assert_eq!(recipe.stages[5].method, Method::SelfForcing { objective: Objective::Identity, steps: 4 });
+}
+
+#[test]
+fn what_one_method_is_told_another_is_not() {
+    let head = "out = 'o'\ndata.folder = 'd'\ndefaults = { budget = { steps = 1 } }\n";
+    let known = "stage = [{ method = 'codec' }, { method = 'teacher' }, { method = 'bidirectional' },\n";
+    for (stage, wanted) in [
+        (
+            "method = 'teacher', name = 'x', overlap = 2",
+            "line 5: stage 4: unknown field `overlap`, there are no fields",
+        ),
+        ("method = 'self', shift = 0.6", "stage 4: unknown field `shift`, expected `objective` or `steps`"),
+        ("method = 'resampling', history = 'clean'", "stage 4: unknown field `history`, expected one of `degrade`"),
+        ("method = 'ode', history = 'both'", "unknown variant `both`, expected `clean` or `noisy`"),
+        ("method = 'self', objective = 'gan'", "line 5, column 32"),
+        ("method = 'delta', weighting = 0.5", "line 5, column 33"),
+        (
+            "method = 'self', steps = 3",
+            "line 5: stage 4, `steps`: expected one of the model's `steps`, [4, 2], found 3",
+        ),
+        (
+            "method = 'streaming', frames = 5, overlap = 5",
+            "`overlap`: expected at least 1 and less than `frames`, found 5",
+        ),
+        ("method = 'streaming', overlap = 0", "`overlap`: expected at least 1"),
+        ("method = 'delta', continuity = -1", "`continuity`: expected a number from 0 up, found -1"),
+        ("method = 'resampling', shift = 0", "`shift`: expected a positive number, found 0"),
+        ("method = 'consistency', clean = 1.5", "`clean`: expected a share from 0 to 1, found 1.5"),
+        ("method = 'ode', trajectories = 3", "`trajectories`: expected at least as many as `batch`, found 3"),
+        (
+            "method = 'self', teacher = 'teacher'",
+            "`teacher`: expected a stage `bidirectional` before it, found teacher",
+        ),
+        ("method = 'dmd', teacher = 'bidirectional'", "`teacher`: expected a stage that learns a flow before it"),
+        ("method = 'ode', teacher = 'codec'", "`teacher`: expected a stage that learns a flow before it, found codec"),
+        ("method = 'resampling', teacher = 'teacher'", "`teacher`: expected none: nothing is distilled, found teacher"),
+        ("method = 'polish', start = 'teacher'", "`start`: expected none: it goes on with the codec, found teacher"),
+    ] {
+        let found = complaint(&format!("{head}{known}{{ {stage} }}]"));
+        assert!(found.contains(wanted), "{found}\n  does not say: {wanted}");
+    }
+    for (text, wanted) in [
+        ("defaults = { steps = 2 }\n", "defaults, `options of a method`: expected none of them, found steps"),
+        (
+            "stage = [{ method = 'codec', budget = { steps = 1 } },\n{ method = 'self', budget = { steps = 1 } }]",
+            "stage 2, `method`: expected a stage `bidirectional` before it, found self",
+        ),
+        (
+            "stage = [{ method = 'codec', budget = { steps = 1 } },\n{ method = 'resampling', budget = { steps = 1 } }]",
+            "stage 2, `method`: expected a causal stage before it, to start from, found resampling",
+        ),
+    ] {
+        let found = complaint(&format!("out = 'o'\ndata.folder = 'd'\n{text}"));
+        assert!(found.contains(wanted), "{found}\n  does not say: {wanted}");
+    }
 }
 
 #[test]

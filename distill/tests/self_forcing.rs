@@ -61,10 +61,17 @@ fn scores_that_agree_leave_the_student_where_it_is() {
 
 #[test]
 fn the_score_identity_has_the_gradient_of_finite_differences() {
-    let config = config();
-    let student = weights(&config);
+    for prev_frame in [false, true] {
+        let mut config = config();
+        config.dit.prev_frame = prev_frame;
+        the_score_identity(&config);
+    }
+}
+
+fn the_score_identity(config: &ModelConfig) {
+    let student = weights(config);
     let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
-    with_world(&config, true, FRAMES, |world| {
+    with_world(config, true, FRAMES, |world| {
         let made = made(&world, &student);
         let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };
         let judge = |made: &Made| scores.judge(&world, &Device::flex(), made, &mut Rng::new(6));

@@ -9,16 +9,20 @@
 //! the radius is measured once, on the student's roll-outs without an event, and not followed by a running average; the
 //! continuity gradient is scaled to the size of the other by the length of a frame.
 
+use serde::{Deserialize, Serialize};
+
 use crate::method::score::Verdict;
 use crate::method::self_rollout::Made;
 use crate::rng::Rng;
 
 /// How supervision is weighed, frame by frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Weighting {
     /// All alike: no trust region.
     None,
     /// min(1, radius / delta).
+    #[default]
     Trust,
     /// 1 within the radius, 0 beyond.
     Hard,

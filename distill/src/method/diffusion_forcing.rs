@@ -6,8 +6,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::eval::Sampler;
+use crate::eval::{self, Held, Sampler};
 use crate::mask::Mask;
+use crate::method::ode_distillation;
 use crate::method::teacher_forcing::World;
 use crate::optim::Rule;
 use crate::rng::Rng;
@@ -28,6 +29,20 @@ pub fn levels(world: &World<'_>, mask: Mask, batch: usize, frames: usize, rng: &
     match mask {
         Mask::Full => world.levels(rng, batch).into_iter().flat_map(|level| vec![level; frames]).collect(),
         Mask::Causal | Mask::TeacherForcing { .. } => world.levels(rng, batch * frames),
+    }
+}
+
+impl DiffusionForcing<'_> {
+    /// A bidirectional model cannot be rolled out frame by frame: it draws whole windows for actions and events that were.
+    fn draw(&self, held: &Held<'_>, net: &Weights, device: &Device, sheet: &Path) -> Result<Figures, StateError> {
+        let (world, frames) = (&self.world, self.world.frames);
+        let starts = eval::windows(held, frames);
+        let windows = held.latents.begun(&starts, frames);
+        let noise = Rng::new(7).normals(windows.real.len());
+        let ends =
+            ode_distillation::integrate(world, net, device, self.mask, &windows, &noise).pop().unwrap_or_default();
+        let made: Vec<_> = (0..frames).map(|f| windows.at(&ends, f)).collect();
+        eval::draw(held, world.config, device, &starts, &made, sheet)
     }
 }
 
@@ -52,10 +67,11 @@ impl Stage for DiffusionForcing<'_> {
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
-        // A bidirectional model cannot be rolled out frame by frame.
-        if self.mask == Mask::Full {
-            return Ok(Vec::new());
+        let sheet = dir.join(format!("{}-{step}.png", self.name()));
+        match (self.mask, self.world.held) {
+            (Mask::Full, Some(held)) => self.draw(held, net, device, &sheet),
+            (Mask::Full, None) => Ok(Vec::new()),
+            _ => self.world.roll(net, device, Sampler::Flow(8), &sheet),
         }
-        self.world.roll(net, device, Sampler::Flow(8), &dir.join(format!("diffusion-{step}.png")))
     }
 }

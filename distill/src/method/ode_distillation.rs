@@ -6,9 +6,11 @@
 //! alone fulfils this frame by frame; the end of a bidirectional one also depends on the noise of frames to come, and the student
 //! can do no better than their average: blur.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::Device;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::dit;
 use crate::latents::{Windows, warp};
@@ -16,7 +18,7 @@ use crate::mask::Mask;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::rng::Rng;
-use crate::state::StateError;
+use crate::state::{StateError, bytes_of, floats_in, write_whole};
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
@@ -44,7 +46,9 @@ impl Trajectories {
     pub fn record(world: &World<'_>, teacher: &Weights, device: &Device, mask: Mask, count: usize, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let mut windows = world.data.windows(count, world.frames, &mut rng);
-        let levels = world.config.schedule.sigmas(4).unwrap_or_else(|| vec![1.0]);
+        let schedule = &world.config.schedule;
+        let most = schedule.steps.keys().rev().find(|&steps| EULER.is_multiple_of(*steps));
+        let levels = most.and_then(|&steps| schedule.sigmas(steps)).unwrap_or_else(|| vec![1.0]);
         let noise = rng.normals(windows.real.len());
         let mut out = Self { levels, states: Vec::new(), ends: Vec::new(), windows: Windows::default() };
         out.states = vec![Vec::with_capacity(noise.len()); out.levels.len()];
@@ -66,7 +70,56 @@ impl Trajectories {
         }
         Self { windows, ..out }
     }
+
+    /// Writes them to `path` as the trajectories of `what`.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save(&self, path: &Path, what: &str) -> Result<(), StateError> {
+        let fail = |e: safetensors::SafeTensorError| StateError::Format { path: path.into(), reason: e.to_string() };
+        let (windows, states) = (&self.windows, self.states.concat());
+        let arrays = [&self.levels, &states, &self.ends, &windows.real, &windows.before, &windows.actions];
+        let mut all: Vec<_> =
+            NAMES.into_iter().zip(arrays).map(|(n, a)| (n, Dtype::F32, a.len(), bytes_of(a))).collect();
+        all.push(("events", Dtype::U8, windows.events.len(), windows.events.clone()));
+        let view = |(name, dtype, len, bytes)| TensorView::new(dtype, vec![len], bytes).map(|view| (name, view));
+        let views = all.iter().map(|(name, dtype, len, bytes)| view((*name, *dtype, *len, bytes)));
+        let views = views.collect::<Result<Vec<_>, _>>().map_err(fail)?;
+        let notes = HashMap::from([("what".to_owned(), what.to_owned())]);
+        write_whole(path, &safetensors::serialize(views, Some(notes)).map_err(fail)?)
+    }
+
+    /// Reads what [`Self::save`] wrote; `None` if there is no such file, or one of something other than `what`.
+    ///
+    /// # Errors
+    /// [`StateError::Format`] when the file is damaged.
+    pub fn load(path: &Path, what: &str) -> Result<Option<Self>, StateError> {
+        let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+        let fail = |reason: String| StateError::Format { path: path.into(), reason };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
+        if header.metadata().as_ref().and_then(|notes| notes.get("what")).is_none_or(|found| found != what) {
+            return Ok(None);
+        }
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
+        let found = NAMES.map(|name| floats_in(&file, name).ok_or_else(|| fail(format!("no f32 array {name}"))));
+        let [levels, states, ends, real, before, actions] = found;
+        let (levels, states, ends, real, before, actions) = (levels?, states?, ends?, real?, before?, actions?);
+        let events = file.tensor("events").map_err(|e| fail(e.to_string()))?.data().to_vec();
+        let batch = before.len() * events.len() / real.len().max(1);
+        let frames = events.len() / batch.max(1);
+        let len = before.len() / batch.max(1);
+        let fits = batch * frames * len == real.len() && ends.len() == real.len() && batch > 0;
+        if !fits || states.len() != levels.len() * ends.len() {
+            return Err(fail("arrays of sizes that do not belong together".into()));
+        }
+        let states = states.chunks_exact(ends.len()).map(<[f32]>::to_vec).collect();
+        let windows = Windows { batch, frames, len, real, before, actions, events };
+        Ok(Some(Self { windows, levels, states, ends }))
+    }
 }
+
+/// The arrays of stored trajectories, but for events.
+const NAMES: [&str; 6] = ["levels", "states", "ends", "real", "before", "actions"];
 
 /// The states of `windows` from `noise` [B, F, C, H, W] to the end: [`EULER`] + 1 of them.
 pub fn integrate(

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 use crate::eval::Sampler;
 use crate::latents::{Windows, warp};
@@ -20,7 +21,8 @@ use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
 /// Where the errors in a history come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Degrade {
     /// Gaussian noise: nothing of the model in it.
     Noise,
@@ -31,9 +33,11 @@ pub enum Degrade {
 }
 
 /// How a history is degraded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Resampling {
     /// Where its errors come from.
+    #[serde(rename = "degrade")]
     pub how: Degrade,
     /// Shift of the distribution of re-synthesis levels. In the paper 0.6 is good, 0.1 lets errors pile up and 3 lets content
     /// drift (spec 5.3).

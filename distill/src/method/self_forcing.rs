@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 use crate::dit;
 use crate::fast::attention;
@@ -23,9 +24,11 @@ use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
 /// What the scores are used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Objective {
     /// Distribution matching: the scores' difference is the gradient.
+    #[default]
     Matching,
     /// Score identity distillation with alpha 1: (real - fake) . (fake - made).
     Identity,
@@ -69,7 +72,7 @@ pub fn identity(world: &World<'_>, scores: Scores<'_>, made: &Made, verdict: &Ve
         let mut attend = attention::masked(scores.mask, c, input.batch, input.frames, true);
         let trace = network.forward(&input, attend.as_mut(), true).1;
         let slope: Vec<f32> = g.iter().enumerate().map(|(i, g)| level(i) * g).collect();
-        let back = trace.map(|t| network.input_gradient(&input, t, attend.as_mut(), &dit::to_tokens(c, &slope)));
+        let back = trace.map(|t| network.sequence_gradient(&input, t, attend.as_mut(), &dit::to_tokens(c, &slope)));
         let back = back.unwrap_or_default();
         g.iter().zip(&back).enumerate().map(|(i, (g, back))| (1.0 - level(i)) * (g - back)).collect()
     };

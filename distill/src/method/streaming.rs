@@ -52,8 +52,8 @@ impl Streaming<'_> {
         if switch {
             let events = c.events.len();
             for row in next.events.chunks_exact_mut(world.frames) {
-                // Any other event; frames from before the change are seen anew under it.
-                let other = (usize::from(row[0]) + 1 + rng.below(events - 1)) % events;
+                // Any but the one in force; frames from before the change are seen anew under it.
+                let other = (usize::from(row[self.overlap]) + 1 + rng.below(events - 1)) % events;
                 row.fill(other as u8);
             }
         }
@@ -107,7 +107,7 @@ impl Windows {
 
 impl Stage for Streaming<'_> {
     fn name(&self) -> &'static str {
-        "streaming"
+        if self.delta.is_some() { "delta" } else { "streaming" }
     }
 
     fn batch(&self) -> usize {

@@ -1,0 +1,141 @@
+//! Tuning on streams whose event changes, against its definition (spec 5.6, 2.6), and the gradient of its losses.
+
+mod tiny;
+
+use burn::tensor::Device;
+use causeway_distill::mask::Mask;
+use causeway_distill::method::delta_forcing::{DeltaForcing, Weighting};
+use causeway_distill::method::score::{self, Pair, RATIO, Scores};
+use causeway_distill::method::streaming::Streaming;
+use causeway_distill::rng::Rng;
+use causeway_distill::rollout::{Engine, Rollout};
+use causeway_distill::slope::slopes;
+use causeway_distill::state::State;
+use causeway_distill::trainer::{Job, Stage};
+use causeway_distill::weights::Weights;
+use causeway_runtime::config::ModelConfig;
+
+use self::tiny::{REACH, assert_slopes, tiny, weights, with_world};
+
+const FRAMES: usize = 5;
+const OVERLAP: usize = 3;
+
+fn config() -> ModelConfig {
+    let mut config = tiny();
+    let dit = &mut config.dit;
+    (dit.dim, dit.layers, dit.ffn_dim) = (24, 1, 48);
+    config
+}
+
+/// A stage and its student, teacher and critic, three different denoisers.
+fn with_stage(f: impl Fn(Streaming<'_>, [&Weights; 3])) {
+    let config = config();
+    let student = weights(&config);
+    let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
+    with_world(&config, true, FRAMES, |world| {
+        let stage = Streaming { world, teacher: &teacher, steps: 2, overlap: OVERLAP, delta: None };
+        f(stage, [&student, &teacher, &critic]);
+    });
+}
+
+#[test]
+fn a_stream_is_a_roll_out_and_after_a_change_a_fresh_one_over_the_same_frames() {
+    with_stage(|stage, [student, ..]| {
+        let (world, c, engine) = (&stage.world, &stage.world.config.dit, Engine::Fast(student));
+        let sigmas = world.config.schedule.sigmas(2).expect("a list of two");
+        for (seed, switch) in [(1, true), (2, true), (3, false)] {
+            let made = stage.stream(engine, 2, switch, &mut Rng::new(seed));
+            let (found, given) = (&made.windows, made.given);
+            assert_eq!((found.frames, given), (FRAMES, OVERLAP));
+
+            // Under the first event, over all frames.
+            let mut rng = Rng::new(seed);
+            let mut stream = world.data.windows(2, FRAMES, &mut rng);
+            let mut rollout = Rollout::new(engine, c, FRAMES, stream.before.clone());
+            for f in 0..FRAMES {
+                let (actions, events) = (stream.at(&stream.actions, f), stream.at(&stream.events, f));
+                let frame = rollout.generate(&sigmas, &actions, &events, &mut rng);
+                stream.put(f, &frame);
+            }
+            // Under the second, over the newest of them once more; then on, with the last action.
+            let last = FRAMES - 1;
+            let (force, action) = (stream.at(&stream.events, last), stream.at(&stream.actions, last));
+            let event: Vec<u8> = force.iter().map(|&e| if switch { 1 - e } else { e }).collect();
+            if switch {
+                // The choice of another event, of one.
+                (0..2).for_each(|_| assert_eq!(rng.below(c.events.len() - 1), 0));
+            }
+            let exit = 1 + rng.below(sigmas.len());
+            let first = FRAMES - OVERLAP;
+            let mut fresh = Rollout::new(engine, c, FRAMES, stream.at(&stream.real, first - 1));
+            for f in 0..FRAMES {
+                let own = if f < OVERLAP && !switch { stream.at(&stream.events, first + f) } else { event.clone() };
+                assert_eq!(found.at(&found.events, f), own, "event of frame {f}");
+                if f < OVERLAP {
+                    let frame = stream.at(&stream.real, first + f);
+                    assert_eq!(found.at(&found.real, f), frame, "frame {f} is not the one made under the first event");
+                    fresh.commit(&frame, &stream.at(&stream.actions, first + f), &own);
+                } else {
+                    let (noisy, frame) = fresh.denoise(&sigmas[..exit], &action, &own, &mut rng);
+                    fresh.commit(&frame, &action, &own);
+                    assert_eq!(found.at(&found.real, f), frame, "frame {f} is not what follows");
+                    assert_eq!(found.at(&made.noisy, f), noisy);
+                    assert_eq!(found.at(&made.sigma, f), [sigmas[exit - 1]; 2]);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn both_networks_have_the_gradient_of_finite_differences() {
+    for guarded in [false, true] {
+        with_stage(|mut stage, [student, teacher, critic]| {
+            let (device, both) = (Device::flex(), student.beside(critic, "critic."));
+            let scores = Scores { real: teacher, fake: critic, mask: Mask::Full };
+            if guarded {
+                let quiet = stage.quiet(student, scores, &device, 4);
+                let mut delta = DeltaForcing::new(Weighting::Trust, 0.5, &quiet);
+                // So small that every frame is beyond it.
+                delta.radius.iter_mut().for_each(|radius| *radius *= 0.3);
+                stage.delta = Some(delta);
+            }
+            for (seed, step) in [(5, 0), (5, RATIO - 1), (6, RATIO - 1)] {
+                let moves = if Pair::student_moves(step) { student } else { critic };
+                // What the stage does, with its roll-out and the scores' verdict taken out of the loss: they are constants.
+                let mut rng = Rng::new(seed);
+                let switch = rng.below(2) == 0;
+                let made = stage.stream(Engine::Fast(student), 2, switch, &mut rng);
+                let regression = if Pair::student_moves(step) {
+                    let verdict = scores.judge(&stage.world, &device, &made, &mut rng);
+                    let mut gradient = verdict.matching(&made);
+                    if let Some(delta) = &stage.delta {
+                        let plain = gradient.clone();
+                        delta.apply(&made, &verdict, switch.then_some(OVERLAP), &mut gradient, &mut rng);
+                        assert!(plain != gradient, "Delta Forcing changed nothing");
+                    }
+                    made.regression(&stage.world, &gradient)
+                } else {
+                    score::critic(&stage.world, Mask::Full, &made, &mut rng)
+                };
+                let at = |moved: &Weights| {
+                    let mut flat = vec![0.0; moved.data.len()];
+                    (stage.world.gradient(moved, &device, &regression, &mut flat).0, flat)
+                };
+                let (loss, expected) = at(moves);
+                assert_slopes("streaming", &slopes(moves, &expected, REACH, |moved| at(moved).0), 0.02);
+
+                let state = State { step, ..State::new(both.clone()) };
+                let job = Job { state: &state, rng: Rng::new(seed), share: 2, device: device.clone(), done: 0.0 };
+                let mut flat = vec![0.0; both.data.len()];
+                let (found, tensors) = stage.gradient(job, &mut flat);
+                assert_eq!((found, tensors), (loss, both.entries().len()), "the stage does something else");
+                let [mut own, mut other] = [&flat[..student.data.len()], &flat[student.data.len()..]];
+                if !Pair::student_moves(step) {
+                    std::mem::swap(&mut own, &mut other);
+                }
+                assert!(own == expected && other.iter().all(|&g| g == 0.0), "step {step}: not this network's gradient");
+            }
+        });
+    }
+}
