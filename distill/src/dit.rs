@@ -179,7 +179,7 @@ fn row(m: &Tensor<3>, i: usize) -> Tensor<3> {
 
 fn linear(p: &Leaves, name: &str, x: Tensor<2>) -> Tensor<2> {
     let weight = p.get::<2>(&format!("{name}.weight"));
-    x.matmul(weight.transpose()) + p.get::<1>(&format!("{name}.bias")).unsqueeze::<2>()
+    p.product(x, weight.transpose()) + p.get::<1>(&format!("{name}.bias")).unsqueeze::<2>()
 }
 
 fn mlp(p: &Leaves, name: &str, x: Tensor<2>) -> Tensor<2> {

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod optim;
 pub mod pipeline;
 pub mod plot;
+pub mod precision;
 pub mod preset;
 pub mod progress;
 pub mod quality;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use causeway_distill::folder::Folder;
 use causeway_distill::pipeline::Pipeline;
+use causeway_distill::precision::Precision;
 use causeway_distill::recipe::{BUILT_IN, Data, Recipe};
 use causeway_distill::recording::Recording;
 use causeway_distill::sheet::Sheet;
@@ -158,6 +159,9 @@ struct TrainArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value = "flex")]
     device: Where,
+    /// What a GPU multiplies in; all else, and all on the CPU, is f32.
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Type,
     /// Data-parallel workers, in place of the recipe's.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -173,6 +177,26 @@ enum Where {
     /// An NVIDIA GPU.
     #[cfg(feature = "cuda")]
     Cuda,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Type {
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of 32.
+    Bf16,
+    /// 16 bits with more digits and less range.
+    F16,
+}
+
+impl From<Type> for Precision {
+    fn from(dtype: Type) -> Self {
+        match dtype {
+            Type::F32 => Self::F32,
+            Type::Bf16 => Self::Bf16,
+            Type::F16 => Self::F16,
+        }
+    }
 }
 
 impl Where {
@@ -207,7 +231,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Train(args) => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
             let device = args.device.device();
-            let mut pipeline = Pipeline::open(&args.recipe()?, &device, args.device.is_cpu(), &STOP)?;
+            let pipeline = Pipeline::open(&args.recipe()?, &device, args.device.is_cpu(), &STOP)?;
+            let mut pipeline = pipeline.in_precision(args.dtype.into())?;
             if let Some(stage) = pipeline.run(args.stage.as_deref())? {
                 eprintln!("stopped in stage {stage}; the same command goes on");
             }

@@ -23,6 +23,7 @@ use crate::method::score::{Pair, Scores};
 use crate::method::self_forcing::SelfForcing;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
+use crate::precision::{Precision, PrecisionError};
 use crate::recipe::{Data, Method, Recipe, RecipeError, Stage};
 use crate::recording::{Recording, RecordingError};
 use crate::state::{State, StateError};
@@ -91,6 +92,7 @@ pub enum PipelineError {
 pub struct Pipeline<'a> {
     device: &'a Device,
     cpu: bool,
+    precision: Precision,
     stop: &'a AtomicBool,
     train: Recording,
     held: Recording,
@@ -122,7 +124,17 @@ impl<'a> Pipeline<'a> {
             return Err(PipelineError::Events { stage: stage.name.clone(), found: events });
         }
         let model = recipe.model.model(&train.info).map_err(FolderError::Model)?;
-        Ok(Self { device, cpu, stop, train, held, folder: Folder::create(recipe, model)? })
+        let (precision, folder) = (Precision::F32, Folder::create(recipe, model)?);
+        Ok(Self { device, cpu, precision, stop, train, held, folder })
+    }
+
+    /// The same run, in which the tensor library multiplies in `precision`.
+    ///
+    /// # Errors
+    /// [`PrecisionError`] when the device cannot.
+    pub fn in_precision(self, precision: Precision) -> Result<Self, PrecisionError> {
+        precision.check(self.cpu, |dtype| self.device.supports_dtype(dtype))?;
+        Ok(Self { precision, ..self })
     }
 
     /// The run folder.
@@ -218,6 +230,7 @@ impl<'a> Pipeline<'a> {
             route: stage.route,
             rule: stage.rule,
             cpu: self.cpu,
+            precision: self.precision,
         };
         let mut state = match saved {
             Some(state) => state,

@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 
+use crate::precision::Precision;
 use crate::rng::Rng;
 
 /// How a tensor starts.
@@ -150,7 +151,7 @@ impl Weights {
                 (e.name.clone(), (leaf, e.shape.clone()))
             })
             .collect();
-        Leaves { tensors, device: device.clone() }
+        Leaves { tensors, device: device.clone(), precision: Precision::F32 }
     }
 
     /// Adds the gradients of `leaves` to `flat` and returns how many tensors had one.
@@ -177,9 +178,24 @@ pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 pub struct Leaves {
     tensors: HashMap<String, (Tensor<1>, Vec<usize>)>,
     device: Device,
+    precision: Precision,
 }
 
 impl Leaves {
+    /// The same tensors, multiplied in `precision`.
+    #[must_use]
+    pub fn in_precision(&self, precision: Precision) -> Self {
+        Self { tensors: self.tensors.clone(), device: self.device.clone(), precision }
+    }
+
+    /// `a` [n, m] times `b` [m, k].
+    pub fn product(&self, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+        match self.precision.dtype() {
+            Some(dtype) => a.cast(dtype).matmul(b.cast(dtype)).cast(FloatDType::F32),
+            None => a.matmul(b),
+        }
+    }
+
     /// The tensor `name` viewed as rank `D`. A model-file shape with more dimensions has its trailing ones merged
     /// (a patch embedding [dim, c, 1, 2, 2] read as a matrix is [dim, c*4]).
     ///

@@ -110,6 +110,8 @@ fn a_recipe_makes_a_world_that_plays() {
     // Another budget for one stage goes on where the run is; the rest stays.
     good(folder.run(&["train", "recipe.toml", "--stage", "codec", "--minutes", "0.001"]));
     // What does not fit is refused, in words.
+    let half = complaint(folder.run(&["train", "recipe.toml", "--dtype", "bf16"]));
+    assert!(half.contains("the CPU's own passes: expected precision f32, found bf16"), "{half}");
     let unknown = complaint(folder.run(&["train", "recipe.toml", "--stage", "magic"]));
     assert!(unknown.contains("no stage magic; it has codec, teacher, consistency"), "{unknown}");
     folder.recipe(2, 4);

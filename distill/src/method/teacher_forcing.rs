@@ -12,6 +12,7 @@ use crate::fast::network::Network;
 use crate::latents::{Latents, Windows, warp};
 use crate::mask::Mask;
 use crate::optim::Rule;
+use crate::precision::Precision;
 use crate::rng::Rng;
 use crate::rollout::Engine;
 use crate::state::StateError;
@@ -36,6 +37,8 @@ pub struct World<'a> {
     pub rule: Rule,
     /// Whether the device is the CPU, where hand-written passes compute.
     pub cpu: bool,
+    /// What the tensor library multiplies in where they do not.
+    pub precision: Precision,
 }
 
 impl World<'_> {
@@ -73,7 +76,7 @@ impl World<'_> {
             let out = Network::new(weights, c).forward(input, attend.as_mut(), false).0;
             judged_rows(mask, &out, input.batch)
         } else {
-            floats(judged_velocity(&weights.leaves(device), self.config, mask, input))
+            floats(judged_velocity(&weights.leaves(device).in_precision(self.precision), self.config, mask, input))
         };
         dit::from_tokens(c, &tokens)
     }
@@ -92,7 +95,12 @@ impl World<'_> {
     /// tensors had a gradient.
     pub fn gradient(&self, weights: &Weights, device: &Device, r: &Regression, flat: &mut [f32]) -> (f32, usize) {
         if !self.cpu {
-            return library_gradient(weights, device, flat, |net| self.loss(net, r));
+            let scale = self.precision.scale();
+            let mut scaled = vec![0.0; flat.len()];
+            let loss = |net: &Leaves| self.loss(&net.in_precision(self.precision), r) * scale;
+            let (loss, found) = library_gradient(weights, device, &mut scaled, loss);
+            flat.iter_mut().zip(scaled).for_each(|(sum, g)| *sum += g / scale);
+            return (loss / scale, found);
         }
         let c = &self.config.dit;
         let network = Network::new(weights, c);
@@ -143,7 +151,7 @@ impl World<'_> {
 
     /// The leaves of `weights` where the library computes, `None` where the fast path does.
     pub fn leaves(&self, weights: &Weights, device: &Device) -> Option<Leaves> {
-        (!self.cpu).then(|| weights.leaves(device))
+        (!self.cpu).then(|| weights.leaves(device).in_precision(self.precision))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::dit;
 use crate::latents::Latents;
 use crate::method::teacher_forcing::World;
 use crate::optim::Rule;
+use crate::precision::Precision;
 use crate::state::{State, StateError};
 use crate::trainer::{Run, Span, Stage, TrainError};
 use crate::weights::Weights;
@@ -110,7 +111,7 @@ impl Lab<'_> {
     /// Settings shared by all toys: one thread, real data, no routing.
     pub fn world<'b>(&self, config: &'b ModelConfig, data: &'b Latents, frames: usize, rate: f32) -> World<'b> {
         let rule = Rule { rate, ema: 0.995, decay: 0.0, ..Rule::default() };
-        World { config, data, held: None, batch: 16, frames, route: 0, rule, cpu: true }
+        World { config, data, held: None, batch: 16, frames, route: 0, rule, cpu: true, precision: Precision::F32 }
     }
 
     /// Weights to start from.

@@ -8,6 +8,7 @@ use causeway_distill::eval::Held;
 use causeway_distill::latents::Latents;
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::optim::Rule;
+use causeway_distill::precision::Precision;
 use causeway_distill::preset::Preset;
 use causeway_distill::recording::{Recording, RecordingInfo};
 use causeway_distill::rng::Rng;
@@ -73,7 +74,8 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     let latents = Latents::new(data, &recording);
     let codec = Weights::init(&codec::specs(&config.codec), 1);
     let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
-    f(World { config, data: &latents, held: Some(&held), batch: 2, frames, route: 0, rule: Rule::default(), cpu })
+    let (rule, precision) = (Rule::default(), Precision::F32);
+    f(World { config, data: &latents, held: Some(&held), batch: 2, frames, route: 0, rule, cpu, precision })
 }
 
 /// How far a denoiser's tensors are moved for their slopes.
