@@ -6,20 +6,15 @@ use causeway_ops::{
     Backend, BackendError,
     cpu::{CpuBackend, CpuOptions, Isa},
     parallel::ThreadPool,
-    quant::DType,
-};
-use causeway_runtime::{
-    Kv, Model, ModelConfig,
-    model::{Past, WorldPlan},
+    table::Table as Cases,
 };
 use serde_json::{Value, json};
 
 use crate::{
     error::Error,
     output::{print, print_json},
-    selftest::{Verdicts, compare},
+    selftest::{Outputs, Verdicts, compare, outputs},
     stop::Stop,
-    synthetic,
     table::Table,
 };
 
@@ -29,28 +24,6 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// A network of the self-test: together they use every kernel in every form.
-struct Subject {
-    config: ModelConfig,
-    dtype: DType,
-    route: usize,
-    kv: Kv,
-    /// Largest error relative to the largest value.
-    tolerance: f32,
-}
-
-fn subjects() -> [Subject; 4] {
-    let plain = synthetic::small(1, true, (8, 8));
-    let routed = synthetic::small(3, false, (6, 10));
-    // Where weights have 8 or 4 bits the CPU computes with 8-bit activations too; the GPU does not.
-    [
-        Subject { config: plain.clone(), dtype: DType::F32, route: 0, kv: Kv::F32, tolerance: 1e-3 },
-        Subject { config: routed, dtype: DType::F16, route: 2, kv: Kv::F16, tolerance: 1e-3 },
-        Subject { config: plain.clone(), dtype: DType::Q8, route: 0, kv: Kv::Q8, tolerance: 3e-2 },
-        Subject { config: plain, dtype: DType::Q4, route: 0, kv: Kv::F32, tolerance: 3e-2 },
-    ]
 }
 
 /// Something that runs plans and is put to the test.
@@ -69,39 +42,28 @@ impl Candidate {
         }
     }
 
-    fn backend(&self, world: &WorldPlan, model: &Model<'_>) -> Result<Box<dyn Backend>, BackendError> {
+    fn backend(&self, cases: &Cases) -> Result<Box<dyn Backend>, BackendError> {
+        let plan = cases.plan.clone();
         match self {
             Candidate::Cpu(isa) => {
                 let parallel = Arc::new(ThreadPool::new(2));
                 let options = CpuOptions { isa: Some(*isa), parallel, memory_cap: None };
-                Ok(Box::new(CpuBackend::new(world.plan.clone(), model, options)?))
+                Ok(Box::new(CpuBackend::new(plan, &cases.weights, options)?))
             }
             #[cfg(feature = "gpu")]
             Candidate::Gpu(adapter) => {
                 use causeway_ops::gpu::{AdapterChoice, GpuBackend, GpuOptions};
                 let adapter = Some(AdapterChoice::Index(adapter.index));
                 let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
-                Ok(Box::new(GpuBackend::new(world.plan.clone(), model, options)?))
+                Ok(Box::new(GpuBackend::new(plan, &cases.weights, options)?))
             }
         }
     }
 
-    /// Runs every subject against the plain scalar kernels.
-    fn test(&self, stop: &Stop) -> Result<Verdicts, Error> {
-        let mut all = Verdicts::new();
-        for Subject { config, dtype, route, kv, tolerance } in subjects() {
-            stop.check()?;
-            let model = synthetic::model(&config, dtype)?;
-            let window = config.history.window;
-            let world = WorldPlan::new(&config, Past { kv, ..Past::new(window, route) })?;
-            let plain = CpuOptions { isa: Some(Isa::Portable), ..CpuOptions::default() };
-            let mut reference = CpuBackend::new(world.plan.clone(), &model, plain)?;
-            let mut candidate = self.backend(&world, &model)?;
-            for (kernel, verdict) in compare(&world, window, &mut reference, candidate.as_mut(), tolerance)? {
-                all.entry(kernel).or_default().add(verdict);
-            }
-        }
-        Ok(all)
+    /// Runs every case and compares with the plain scalar kernels.
+    fn test(&self, cases: &Cases, reference: &Outputs, stop: &Stop) -> Result<Verdicts, Error> {
+        let found = outputs(cases, self.backend(cases)?.as_mut(), stop)?;
+        Ok(compare(cases, reference, &found, !matches!(self, Candidate::Cpu(_))))
     }
 }
 
@@ -123,9 +85,12 @@ impl Outcome {
 /// A kernel failed, or Ctrl-C.
 pub fn run(args: &DoctorArgs, stop: &Stop) -> Result<(), Error> {
     let machine = Machine::look();
+    let cases = Cases::new().map_err(|error| Error::Failed(error.to_string()))?;
+    let plain = CpuOptions { isa: Some(Isa::Portable), ..CpuOptions::default() };
+    let reference = outputs(&cases, &mut CpuBackend::new(cases.plan.clone(), &cases.weights, plain)?, stop)?;
     let mut outcomes = Vec::new();
     for candidate in machine.candidates() {
-        let result = match candidate.test(stop) {
+        let result = match candidate.test(&cases, &reference, stop) {
             Ok(verdicts) => Ok(verdicts),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => Err(error.to_string()),
@@ -178,8 +143,8 @@ impl Machine {
         let tests = outcomes.iter().map(|outcome| match &outcome.result {
             Ok(verdicts) => {
                 let kernels = verdicts.iter().map(|(kernel, verdict)| {
-                    let value = json!({"nodes": verdict.nodes, "error": verdict.error, "passed": verdict.passed});
-                    ((*kernel).to_owned(), value)
+                    let value = json!({"buffers": verdict.buffers, "error": verdict.error, "passed": verdict.passed});
+                    (kernel.clone(), value)
                 });
                 json!({"name": outcome.name, "kernels": Value::Object(kernels.collect())})
             }
@@ -273,7 +238,7 @@ fn findings(outcomes: &[Outcome]) -> String {
     let mut headings = vec!["largest error"];
     headings.extend(tested.iter().map(|(name, _)| *name));
     let mut table = Table::new(&headings);
-    let mut kernels: Vec<&str> = tested.iter().flat_map(|(_, verdicts)| verdicts.keys().copied()).collect();
+    let mut kernels: Vec<&String> = tested.iter().flat_map(|(_, verdicts)| verdicts.keys()).collect();
     kernels.sort_unstable();
     kernels.dedup();
     for kernel in kernels {
@@ -282,7 +247,7 @@ fn findings(outcomes: &[Outcome]) -> String {
             Some(verdict) => format!("{:.1e} FAILED", verdict.error),
             None => "-".to_owned(),
         };
-        table.row(std::iter::once(kernel.to_owned()).chain(tested.iter().map(|(_, verdicts)| cell(verdicts))));
+        table.row(std::iter::once(kernel.clone()).chain(tested.iter().map(|(_, verdicts)| cell(verdicts))));
     }
     let mut text = table.to_string();
     for outcome in outcomes {

@@ -1,153 +1,165 @@
-//! Every node of a plan on two backends, side by side.
-//!
-//! Both start from the same random state. After each node what it wrote is compared, and the candidate goes on with the
-//! reference's values, so that each kernel is judged alone.
+//! Every kernel on two backends, side by side: the table of cases that the operators' own tests use.
 
 use std::collections::BTreeMap;
 
 use causeway_ops::{
-    Backend, BackendError, BufferId, Params, Plan,
-    op::Access,
-    plan::{BufferKind, Element, PassId},
+    Backend, Op,
+    plan::Element,
+    quant::{DType, WeightSource},
+    table::{Case, Table},
 };
-use causeway_runtime::model::WorldPlan;
 
-use crate::synthetic::Random;
+use crate::{error::Error, stop::Stop};
 
 /// How one kernel did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Nodes that ran it.
-    pub nodes: usize,
-    /// Largest error: relative to the largest value for numbers, in steps of 255 for colours, as a share for routes.
-    pub error: f32,
-    /// Whether every node stayed within tolerance.
+    /// Buffers that were compared.
+    pub buffers: usize,
+    /// Largest error: relative to 1 + the value for numbers, in steps of 255 for colours, as a share for routes.
+    pub error: f64,
+    /// Whether all of them stayed within tolerance.
     pub passed: bool,
 }
 
 impl Verdict {
-    /// Takes another node, or the same kernel in another plan, into account.
-    pub fn add(&mut self, other: Verdict) {
-        *self = match self.nodes {
-            0 => other,
+    /// Takes another buffer into account.
+    fn add(&mut self, error: f64, allowed: f64) {
+        let passed = error <= allowed;
+        *self = match self.buffers {
+            0 => Verdict { buffers: 1, error, passed },
             // NaN is the worst error of all, which `max` would lose.
-            nodes => Verdict {
-                nodes: nodes + other.nodes,
-                error: if self.error.is_nan() || other.error < self.error { self.error } else { other.error },
-                passed: self.passed && other.passed,
+            buffers => Verdict {
+                buffers: buffers + 1,
+                error: if self.error.is_nan() || error < self.error { self.error } else { error },
+                passed: self.passed && passed,
             },
         };
     }
 }
 
-/// Verdicts by kernel name.
-pub type Verdicts = BTreeMap<&'static str, Verdict>;
+/// Verdicts by kernel.
+pub type Verdicts = BTreeMap<String, Verdict>;
 
-/// A route may differ where two frames score alike to the last bits, a word of a packed ring where a number lies between two codes: this
-/// share of the entries.
-const ROUTE_TOLERANCE: f32 = 0.02;
+/// What every case of a table leaves behind, 32-bit words.
+pub type Outputs = Vec<Vec<u32>>;
 
-/// Compares all passes of `world`, made for `window` latent frames. `tolerance` is relative to the largest value of a buffer.
+/// Runs all cases on a backend of the table's plan.
 ///
 /// # Errors
-/// A backend fails.
-pub fn compare(
-    world: &WorldPlan,
-    window: usize,
-    reference: &mut dyn Backend,
-    candidate: &mut dyn Backend,
-    tolerance: f32,
-) -> Result<Verdicts, BackendError> {
-    let plan = &world.plan;
-    fill(world, reference, candidate)?;
-    let history = window - world.passes.decode.len();
-    let params = Params {
-        seed: [7, 9],
-        frame: 70,
-        step: 1,
-        history: history as u32,
-        timestep: 833.0,
-        sigma: 0.833,
-        next_sigma: 0.625,
+/// The backend fails, or Ctrl-C.
+pub fn outputs(table: &Table, backend: &mut dyn Backend, stop: &Stop) -> Result<Outputs, Error> {
+    let run = |case| {
+        stop.check()?;
+        Ok(table.run(case, backend)?)
     };
+    table.cases.iter().map(run).collect()
+}
+
+/// A route may differ where two frames score alike to the last bits: this share of its entries.
+const ROUTES: f64 = 0.02;
+/// Of numbers on a GPU, whose division, roots and exponentials are its own.
+const GPU: f64 = 1e-3;
+/// Of products with 8- and 4-bit weights on a GPU: the CPU computes them with 8-bit activations, the GPU does not.
+const GPU_QUANTISED: f64 = 3e-2;
+
+/// Compares what a candidate, a GPU or not, left behind with the reference's.
+pub fn compare(table: &Table, reference: &Outputs, candidate: &Outputs, gpu: bool) -> Verdicts {
     let mut verdicts = Verdicts::new();
-    for (index, pass) in plan.passes.iter().enumerate() {
-        let id = PassId(index as u32);
-        for (node, op) in pass.nodes.iter().enumerate() {
-            reference.run(id, node..node + 1, &params)?;
-            candidate.run(id, node..node + 1, &params)?;
-            let mut written = Vec::new();
-            op.operator().buffers(&mut |buffer, access| {
-                if access != Access::Read {
-                    written.push(buffer);
+    for ((case, right), found) in table.cases.iter().zip(reference).zip(candidate) {
+        let verdict: &mut Verdict = verdicts.entry(kernel(table, case)).or_default();
+        let mut at = 0;
+        for id in table.written(case) {
+            let buffer = table.plan.buffer(id);
+            let part = at..at + buffer.len;
+            at = part.end;
+            let (right, found) = (&right[part.clone()], &found[part]);
+            let (error, allowed) = match table.op(case) {
+                Op::ToPixels(_) => (colours(right, found), 1.0),
+                Op::Commit(op) if buffer.element == Element::U32 => {
+                    let row = op.kv.row_words(op.head_dim);
+                    let unpacked = |words: &[u32]| {
+                        let mut values = vec![0.0; words.len() / row * op.head_dim];
+                        let rows = values.chunks_exact_mut(op.head_dim).zip(words.chunks_exact(row));
+                        rows.for_each(|(values, words)| op.kv.unpack(words, values));
+                        values
+                    };
+                    // A number between two codes may become either: values are within 1, of 127 codes or of 11 bits.
+                    (numbers(&unpacked(right), &unpacked(found)), 1e-2)
                 }
-            });
-            for buffer in written {
-                let (error, allowed) = difference(plan, buffer, world, reference, candidate, tolerance)?;
-                let verdict = Verdict { nodes: 1, error, passed: error <= allowed };
-                verdicts.entry(op.name()).or_default().add(verdict);
-            }
+                _ if buffer.element == Element::U32 => {
+                    let wrong = right.iter().zip(found).filter(|(a, b)| a != b).count();
+                    (wrong as f64 / buffer.len.max(1) as f64, ROUTES)
+                }
+                op => {
+                    let floats = |words: &[u32]| words.iter().map(|&bits| f32::from_bits(bits)).collect::<Vec<_>>();
+                    let allowed = match case.tolerance {
+                        0.0 => 0.0,
+                        _ if gpu && quantised(table, op) => GPU_QUANTISED,
+                        _ if gpu => GPU,
+                        // Both may be off by as much.
+                        tolerance => 2.0 * tolerance,
+                    };
+                    (numbers(&floats(right), &floats(found)), allowed)
+                }
+            };
+            verdict.add(error, allowed);
         }
     }
-    Ok(verdicts)
+    verdicts
 }
 
-/// Gives inputs and state of both backends the same contents: valid tables, random numbers elsewhere.
-fn fill(world: &WorldPlan, a: &mut dyn Backend, b: &mut dyn Backend) -> Result<(), BackendError> {
-    let mut random = Random(3);
-    for (index, buffer) in world.plan.buffers.iter().enumerate() {
-        let id = BufferId(index as u32);
-        if !matches!(buffer.kind, BufferKind::Input | BufferKind::State) {
-            continue;
+/// Largest difference of colours, four a word.
+fn colours(right: &[u32], found: &[u32]) -> f64 {
+    let steps = |(a, b): (&u32, &u32)| (0..4).map(|i| a.to_le_bytes()[i].abs_diff(b.to_le_bytes()[i])).max();
+    f64::from(right.iter().zip(found).filter_map(steps).max().unwrap_or(0))
+}
+
+/// Largest difference relative to 1 + the value; NaN if there is one.
+fn numbers(right: &[f32], found: &[f32]) -> f64 {
+    let error = |(right, found): (&f32, &f32)| f64::from((found - right).abs()) / (1.0 + f64::from(right.abs()));
+    let worse = |worst: f64, error: f64| if error > worst || error.is_nan() { error } else { worst };
+    right.iter().zip(found).map(error).fold(0.0, worse)
+}
+
+fn dtype(table: &Table, weight: causeway_ops::WeightId) -> DType {
+    table.weights.tensor(&table.plan.weight(weight).name).map_or(DType::F32, |view| view.dtype)
+}
+
+fn quantised(table: &Table, op: &Op) -> bool {
+    matches!(op, Op::Linear(op) if dtype(table, op.weight).is_quantised())
+}
+
+/// The operator of a case, and the form of it that has code of its own.
+fn kernel(table: &Table, case: &Case) -> String {
+    let op = table.op(case);
+    let form = match op {
+        Op::Linear(op) => dtype(table, op.weight).name(),
+        Op::Conv2d(op) => dtype(table, op.weight).name(),
+        Op::Attention(op) => op.kv.name(),
+        Op::Commit(op) => op.kv.name(),
+        _ => return op.name().to_owned(),
+    };
+    let routed = matches!(op, Op::Attention(op) if op.routes.is_some());
+    format!("{} {form}{}", op.name(), if routed { " routed" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_numbers_are_found() {
+        let table = Table::new().unwrap();
+        let zeros = |case: &Case| vec![0; table.written(case).iter().map(|id| table.plan.buffer(*id).len).sum()];
+        let right: Outputs = table.cases.iter().map(zeros).collect();
+        let mut found = right.clone();
+        assert!(compare(&table, &right, &found, true).values().all(|verdict| verdict.passed && verdict.error == 0.0));
+        for words in &mut found {
+            words.fill(f32::NAN.to_bits());
         }
-        let mut word = |at: usize| match id {
-            // Every row its own slot.
-            _ if id == world.frames => at as u32,
-            _ if id == world.image => random.bits() as u32,
-            _ if id == world.rotations => {
-                let angle = (at / 2) as f32 * 0.37;
-                (if at.is_multiple_of(2) { angle.cos() } else { angle.sin() }).to_bits()
-            }
-            // A packed ring: whatever its type, no number is beyond 2 or a code times that.
-            _ if buffer.element == Element::U32 && buffer.kind == BufferKind::State => {
-                random.bits() as u32 & 0xbbff_bbff
-            }
-            _ if buffer.element == Element::U32 => 0,
-            _ => (0.5 * random.unit()).to_bits(),
-        };
-        let words: Vec<u32> = (0..buffer.len).map(&mut word).collect();
-        a.write(id, bytemuck::cast_slice(&words))?;
-        b.write(id, bytemuck::cast_slice(&words))?;
+        for (kernel, verdict) in compare(&table, &right, &found, true) {
+            assert!(!verdict.passed, "{kernel}: {verdict:?}");
+        }
     }
-    Ok(())
-}
-
-/// Error of one buffer and what is allowed; the candidate gets the reference's values.
-fn difference(
-    plan: &Plan,
-    id: BufferId,
-    world: &WorldPlan,
-    reference: &mut dyn Backend,
-    candidate: &mut dyn Backend,
-    tolerance: f32,
-) -> Result<(f32, f32), BackendError> {
-    let buffer = plan.buffer(id);
-    let (mut right, mut found) = (vec![0u32; buffer.len], vec![0u32; buffer.len]);
-    reference.read(id, bytemuck::cast_slice_mut(&mut right))?;
-    candidate.read(id, bytemuck::cast_slice_mut(&mut found))?;
-    candidate.write(id, bytemuck::cast_slice(&right))?;
-    let pairs = right.iter().zip(&found);
-    Ok(if id == world.pixels {
-        let steps = |(a, b): (&u32, &u32)| (0..4).map(|i| a.to_le_bytes()[i].abs_diff(b.to_le_bytes()[i])).max();
-        (f32::from(pairs.filter_map(steps).max().unwrap_or(0)), 1.0)
-    } else if buffer.element == Element::U32 {
-        let wrong = pairs.filter(|(a, b)| a != b).count();
-        (wrong as f32 / buffer.len.max(1) as f32, ROUTE_TOLERANCE)
-    } else {
-        let largest = right.iter().map(|&bits| f32::from_bits(bits).abs()).fold(1e-6, f32::max);
-        let error = |(a, b): (&u32, &u32)| (f32::from_bits(*a) - f32::from_bits(*b)).abs() / largest;
-        let worst =
-            pairs.map(error).fold(0.0, |worst: f32, error| if error > worst || error.is_nan() { error } else { worst });
-        (worst, tolerance)
-    })
 }

@@ -1,14 +1,11 @@
 //! Models of any size with random weights, for measuring speed and testing kernels without a trained file of that size.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     Model,
-    config::{
-        CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions,
-        Provenance, ScheduleConfig,
-    },
+    config::ModelConfig,
     file::{FileError, PartialFile, TensorSpec, Writer, expected_tensors, may_quantise, write_model_to},
 };
 
@@ -70,56 +67,6 @@ pub fn resized(config: &ModelConfig, (width, height): (usize, usize)) -> Result<
     config.start = None;
     config.validate()?;
     Ok(config)
-}
-
-/// A network that runs in microseconds and has every part a real one has.
-pub fn small(chunk: usize, prev_frame: bool, latent: (usize, usize)) -> ModelConfig {
-    let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
-    ModelConfig {
-        format: FORMAT,
-        family: Family::World,
-        name: "random".to_owned(),
-        dit: DitConfig {
-            dim: 64,
-            heads: 2,
-            layers: 2,
-            ffn_dim: 96,
-            freq_dim: 32,
-            eps: 1e-6,
-            patch: [1, 2, 2],
-            latent: LatentConfig { channels: 4, height: latent.0, width: latent.1 },
-            chunk,
-            prev_frame,
-            rope_theta: 10_000.0,
-            actions: names(&["forward", "left", "right"]),
-            events: names(&["day", "night"]),
-            event_tokens: 3,
-            text: None,
-            latent_mean: vec![0.1, -0.2, 0.0, 0.3],
-            latent_std: vec![1.0, 0.8, 1.2, 0.9],
-        },
-        codec: CodecConfig {
-            kind: CodecKind::Taehv,
-            channels: 4,
-            patch: 2,
-            widths: [16, 12, 8, 8],
-            blocks: 1,
-            space_up: [true, true, false],
-            time_up: [1, 1, 1],
-        },
-        schedule: ScheduleConfig {
-            shift: 5.0,
-            steps: BTreeMap::from([(2, vec![1000.0, 500.0])]),
-            default_steps: 2,
-            context_noise: 0.0,
-        },
-        history: HistoryConfig { window: 4 + chunk, sink: 1, route: 0, positions: Positions::Compact },
-        start: None,
-        fps: 20.0,
-        license: String::new(),
-        credits: String::new(),
-        provenance: Provenance::default(),
-    }
 }
 
 /// A small deterministic generator (SplitMix64).

@@ -80,9 +80,9 @@ impl Kv {
         }
     }
 
-    /// Reads a row back.
+    /// Reads a row of `row.len()` features back from its [`Self::row_words`].
     #[inline(always)]
-    pub(crate) fn unpack(self, words: &[u32], row: &mut [f32]) {
+    pub fn unpack(self, words: &[u32], row: &mut [f32]) {
         match self {
             Self::F32 => row.copy_from_slice(bytemuck::cast_slice(words)),
             Self::F16 => {

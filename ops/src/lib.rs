@@ -29,6 +29,8 @@ pub mod philox;
 pub mod plan;
 pub mod planner;
 pub mod quant;
+#[cfg(feature = "std")]
+pub mod table;
 
 pub use backend::{Backend, BackendError};
 pub use kv::Kv;

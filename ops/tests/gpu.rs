@@ -17,7 +17,7 @@ use causeway_ops::{
     plan::{BufferId, BufferKind, Element, PassId},
     quant::{TensorView, WeightSource},
 };
-use table::Table;
+use table::{check, expected, outputs, table};
 
 /// GPU tolerances are those of the CPU table times this. Division, square root and exp may err by several units in the last
 /// place (WGSL, section 15.7), and sums run in another order.
@@ -53,17 +53,20 @@ impl WeightSource for NoWeights {
 
 #[test]
 fn kernels_match_their_definitions() {
-    let table = Table::new();
+    let table = table();
     let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
-    let outputs = table.outputs(&mut backend);
-    table.check(shared().name(), &outputs, &table.expected(false), slack);
+    let kernels = backend.kernels();
+    let missing: Vec<_> = causeway_shaders::ALL.iter().filter(|kernel| !kernels.contains(kernel.name)).collect();
+    assert!(missing.is_empty(), "{:?} is not in the table", missing.iter().map(|kernel| kernel.name));
+    let outputs = outputs(&table, &mut backend);
+    check(&table, shared().name(), &outputs, &expected(&table, false), slack);
 }
 
 /// A history longer than the plan's, slots outside the ring and routes to nowhere are host errors that must not reach outside
 /// the buffers: the arena around them stays as it was.
 #[test]
 fn garbage_in_tables_stays_inside_the_buffers() {
-    let table = Table::new();
+    let table = table();
     let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
     let plan = table.plan.clone();
     let canary: Vec<BufferId> = (0..plan.buffers.len() as u32).map(BufferId).collect();
@@ -253,7 +256,7 @@ fn nodes_are_timed() {
 
 #[test]
 fn the_memory_cap_names_the_need() {
-    let table = Table::new();
+    let table = table();
     let memory = gpu::memory(&table.plan, &table.weights).unwrap();
     let needed = memory.total();
     let capped = |cap| GpuBackend::on(shared(), table.plan.clone(), &table.weights, Some(cap));
@@ -263,7 +266,7 @@ fn the_memory_cap_names_the_need() {
 
 #[test]
 fn a_missing_weight_is_named() {
-    let table = Table::new();
+    let table = table();
     match GpuBackend::on(shared(), table.plan.clone(), &NoWeights, None).err() {
         Some(BackendError::Weight { name, .. }) => assert_eq!(name, table.plan.weights[0].name),
         other => panic!("{other:?}"),

@@ -3,14 +3,15 @@
 mod naive;
 mod table;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use causeway_ops::{
-    Backend, BackendError,
+    Backend, BackendError, Op,
     cpu::{CpuBackend, CpuOptions, Isa},
     parallel::ThreadPool,
+    table::Table,
 };
-use table::Table;
+use table::{check, expected, outputs, table};
 
 fn backend(table: &Table, isa: Isa, threads: usize) -> CpuBackend {
     let options = CpuOptions { isa: Some(isa), parallel: Arc::new(ThreadPool::new(threads)), ..CpuOptions::default() };
@@ -18,15 +19,22 @@ fn backend(table: &Table, isa: Isa, threads: usize) -> CpuBackend {
 }
 
 #[test]
+fn the_table_has_every_operator() {
+    let table = table();
+    let names: BTreeSet<_> = table.cases.iter().map(|case| table.op(case).name()).collect();
+    assert_eq!(names.len(), Op::COUNT, "{names:?}");
+}
+
+#[test]
 fn kernels_match_their_definitions() {
-    let table = Table::new();
-    let expected = table.expected(true);
+    let table = table();
+    let expected = expected(&table, true);
     for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
-        let outputs = table.outputs(&mut backend(&table, isa, 1));
-        table.check(isa.name(), &outputs, &expected, |_| 1.0);
+        let one = outputs(&table, &mut backend(&table, isa, 1));
+        check(&table, isa.name(), &one, &expected, |_| 1.0);
         for threads in 2..=3 {
-            let others = table.outputs(&mut backend(&table, isa, threads));
-            for ((case, one), many) in table.cases.iter().zip(&outputs).zip(&others) {
+            let others = outputs(&table, &mut backend(&table, isa, threads));
+            for ((case, one), many) in table.cases.iter().zip(&one).zip(&others) {
                 assert!(one == many, "{isa}: {threads} threads change the bits of {}", case.name);
             }
         }
@@ -36,7 +44,7 @@ fn kernels_match_their_definitions() {
 #[test]
 fn a_full_history_is_not_required_of_the_host() {
     // A history longer than the plan's and slots outside the ring are host errors that must not reach outside the buffers.
-    let table = Table::new();
+    let table = table();
     let mut backend = backend(&table, Isa::best(), 2);
     for case in &table.cases {
         let mut params = case.params;
@@ -52,7 +60,7 @@ fn a_full_history_is_not_required_of_the_host() {
 
 #[test]
 fn the_memory_cap_names_the_need() {
-    let table = Table::new();
+    let table = table();
     let memory = causeway_ops::cpu::memory(&table.plan, &table.weights, &CpuOptions::default()).unwrap();
     let new = |cap| {
         let options = CpuOptions { memory_cap: Some(cap), ..CpuOptions::default() };
@@ -65,9 +73,9 @@ fn the_memory_cap_names_the_need() {
 
 #[test]
 fn a_saved_arena_brings_everything_back() {
-    let table = Table::new();
+    let table = table();
     let mut first = backend(&table, Isa::best(), 1);
-    table.outputs(&mut first);
+    outputs(&table, &mut first);
     let mut saved = vec![0; first.arena_bytes()];
     first.save(&mut saved).unwrap();
     let mut second = backend(&table, Isa::best(), 1);

@@ -17,7 +17,7 @@ mod timing;
 mod vulkan;
 mod weights;
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use causeway_shaders::Access;
 
@@ -47,6 +47,7 @@ pub use self::{
 
 /// A node, ready to be recorded.
 struct Dispatch {
+    kernel: &'static str,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     groups: [u32; 3],
@@ -186,6 +187,11 @@ impl GpuBackend {
         &self.gpu
     }
 
+    /// Names of the kernels that the plan runs, one a permutation.
+    pub fn kernels(&self) -> BTreeSet<&'static str> {
+        self.passes.iter().flatten().map(|dispatch| dispatch.kernel).collect()
+    }
+
     /// Lets wgpu run callbacks, without waiting, and takes what has arrived.
     fn poll(&mut self) -> Result<(), BackendError> {
         let polled = self.gpu.device.poll(wgpu::PollType::Poll);
@@ -280,7 +286,7 @@ impl<'a> Lowering<'a> {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Ok(Dispatch { pipeline: pipeline.pipeline, group, groups: job.groups })
+        Ok(Dispatch { kernel: job.kernel.name, pipeline: pipeline.pipeline, group, groups: job.groups })
     }
 }
 

@@ -149,6 +149,9 @@ macro_rules! operators {
         })*
 
         impl Op {
+            /// How many operators there are.
+            pub const COUNT: usize = [$(stringify!($kind)),*].len();
+
             /// The operator behind the node.
             pub fn operator(&self) -> &dyn Operator {
                 match self {

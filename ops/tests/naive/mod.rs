@@ -39,6 +39,16 @@ impl<'a> Machine<'a> {
         Self { plan, weights, buffers: plan.buffers.iter().map(fresh).collect(), quantise_activations: false }
     }
 
+    /// Gives buffers contents, 32-bit words.
+    pub fn fill(&mut self, contents: &[(BufferId, Vec<u32>)]) {
+        for (id, words) in contents {
+            self.buffers[id.0 as usize] = match self.plan.buffer(*id).element {
+                Element::F32 => Data::F(words.iter().map(|&bits| f64::from(f32::from_bits(bits))).collect()),
+                Element::U32 => Data::U(words.clone()),
+            };
+        }
+    }
+
     /// Runs one operator.
     pub fn run(&mut self, op: &Op, params: &Params) {
         match op {
@@ -460,7 +470,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// A row of a ring as words.
-pub fn packed(values: &[f64], kv: Kv) -> Vec<u32> {
+fn packed(values: &[f64], kv: Kv) -> Vec<u32> {
     match kv {
         Kv::F32 => values.iter().map(|&x| (x as f32).to_bits()).collect(),
         Kv::F16 => {

@@ -1,18 +1,17 @@
 //! The rows of the table.
 
-use causeway_ops::{
+use super::Maker;
+use crate::{
     Kv, Params,
     op::*,
     plan::{BufferId, WeightRole},
     quant::DType,
 };
 
-use super::Maker;
-
 const EPS: f32 = 1e-6;
 
 /// Makes every row.
-pub fn all(m: &mut Maker) {
+pub(super) fn all(m: &mut Maker) {
     linear(m);
     quantised(m);
     convolutions(m);
