@@ -57,6 +57,7 @@ pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
     let sizes = model.config().encoder;
     let mut tokens = Vec::new();
     for (n, prompt) in prompts.iter().enumerate() {
+        stop.check()?;
         let (kept, whole) = tokenizer.tokens(prompt, sizes.length)?;
         if whole > kept.len() {
             eprintln!("prompt {} has {whole} tokens; the first {} are used", n + 1, kept.len() - 1);
@@ -69,8 +70,7 @@ pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
     let memory = encoding.memory();
     let bar = progress(encoding.layers() as u64, "layers");
     while encoding.layer() < encoding.layers() {
-        stop.check()?;
-        encoding.step()?;
+        encoding.step_watched(|| stop.check())?;
         bar.inc(1);
     }
     bar.finish_and_clear();

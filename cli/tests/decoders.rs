@@ -252,6 +252,9 @@ fn a_prompt_becomes_a_video() {
     folder.good(&format!("{generate} --first-steps 1000,750,250 --frames 11 --record e"));
     assert!((0..11).all(|index| frame("a", index) != frame("e", index)));
 
+    #[cfg(unix)]
+    folder.interrupt(&format!("{generate} --frames 999999 --record long.gif"), Some("long.gif.partial"));
+
     // The same by hand: noise, rollout, decoder.
     let model = Model::open(folder.path("m.safetensors")).unwrap();
     let latent = model.config().dit.latent;

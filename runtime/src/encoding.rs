@@ -155,12 +155,21 @@ impl<'m> TextEncoding<'m> {
     /// # Errors
     /// A backend that fails.
     pub fn step(&mut self) -> Result<(), EncodeError> {
+        self.step_watched(|| Ok(()))
+    }
+
+    /// As [`Self::step`]. `watch` is called before each prompt and may end the encoding with an error; it cannot be gone on with then.
+    ///
+    /// # Errors
+    /// A backend that fails, those of `watch`.
+    pub fn step_watched<E: From<EncodeError>>(&mut self, mut watch: impl FnMut() -> Result<(), E>) -> Result<(), E> {
         if self.layer == self.layers() {
             return Ok(());
         }
         let sizes = self.model.config().encoder;
         let weights = LayerWeights { model: self.model, layer: self.layer };
-        let mut backend = self.device.backend(&self.plan, &weights)?;
+        let failed = |error: BackendError| E::from(error.into());
+        let mut backend = self.device.backend(&self.plan, &weights).map_err(failed)?;
         let table = weights.name(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS });
         let bias = self.model.tensor(&table).map(|view| view.to_f32()).unwrap_or_default();
         for weight in &self.plan.plan.weights {
@@ -169,14 +178,18 @@ impl<'m> TextEncoding<'m> {
         let last = self.layer + 1 == sizes.layers;
         for prompt in &mut self.prompts {
             let Umt5Passes { rows, layer, norm } = prompt.passes;
+            watch()?;
             let bias = self.plan.bias(&sizes, &bias, rows);
-            backend.write(self.plan.bias, bytemuck::cast_slice(&bias))?;
-            backend.write(self.plan.x, bytemuck::cast_slice(&prompt.x))?;
-            run(backend.as_mut(), layer)?;
-            if last {
-                run(backend.as_mut(), norm)?;
-            }
-            backend.read(self.plan.x, bytemuck::cast_slice_mut(&mut prompt.x))?;
+            let mut compute = || {
+                backend.write(self.plan.bias, bytemuck::cast_slice(&bias))?;
+                backend.write(self.plan.x, bytemuck::cast_slice(&prompt.x))?;
+                run(backend.as_mut(), layer)?;
+                if last {
+                    run(backend.as_mut(), norm)?;
+                }
+                backend.read(self.plan.x, bytemuck::cast_slice_mut(&mut prompt.x))
+            };
+            compute().map_err(failed)?;
         }
         self.layer += 1;
         Ok(())

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use causeway_ops::quant::DType;
@@ -75,11 +76,40 @@ impl Place {
         out
     }
 
+    /// Ctrl-C in the middle of something long, once the file `begun` is there, or after half a second: exit code 130, one line, and
+    /// nothing left behind.
+    #[cfg(unix)]
+    pub fn interrupt(&self, arguments: &str, begun: Option<&str>) {
+        let before = self.list();
+        let mut child = self.start(arguments);
+        match begun {
+            Some(file) => wait_for(|| self.path(file).exists(), arguments),
+            None => std::thread::sleep(Duration::from_millis(500)),
+        }
+        let killed = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+        assert!(killed.unwrap().success());
+        wait_for(|| child.try_wait().unwrap().is_some(), arguments);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{arguments}: {output:?}");
+        assert_eq!(text(&output.stderr), "causeway: interrupted\n");
+        assert_eq!(self.list(), before, "{arguments}");
+    }
+
     /// The JSON that a run which must succeed prints.
     pub fn json(&self, arguments: &str) -> serde_json::Value {
         let out = self.good(arguments);
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments}: {error}\n{out}"))
     }
+}
+
+fn wait_for(mut happens: impl FnMut() -> bool, what: &str) {
+    for _ in 0..1000 {
+        if happens() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{what}: nothing happened for 20 seconds");
 }
 
 pub fn text(bytes: &[u8]) -> String {
