@@ -1,8 +1,9 @@
 //! `causeway info`: what a model file says about itself.
 
-use causeway_runtime::file::Info;
+use causeway_runtime::{config::FileConfig, file::Info};
 
 use crate::{
+    any::AnyFile,
     error::Error,
     output::{print, print_json},
     world::ModelArgs,
@@ -23,9 +24,16 @@ pub struct InfoArgs {
 /// # Errors
 /// The file cannot be opened.
 pub fn run(args: &InfoArgs) -> Result<(), Error> {
-    let info = Info::of(&args.model.open()?);
-    if args.json {
-        let value = serde_json::to_value(&info).map_err(|error| Error::Failed(error.to_string()))?;
+    match AnyFile::open(&args.model.path()?)? {
+        AnyFile::Model(file) => show(&Info::of(&file), args.json),
+        AnyFile::Decoder(file) => show(&Info::of(&file), args.json),
+        AnyFile::Text(file) => show(&Info::of(&file), args.json),
+    }
+}
+
+fn show<C: FileConfig>(info: &Info<C>, json: bool) -> Result<(), Error> {
+    if json {
+        let value = serde_json::to_value(info).map_err(|error| Error::Failed(error.to_string()))?;
         return print_json(&value);
     }
     print(&format!("{info}\n"))

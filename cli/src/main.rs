@@ -4,6 +4,7 @@
 //! cannot work, 130 interrupted.
 
 mod allocation;
+mod any;
 mod bench;
 mod compute;
 mod convert;
@@ -71,7 +72,7 @@ enum Command {
     Info(info::InfoArgs),
     /// Show what a session computes and holds
     Plan(plan::PlanArgs),
-    /// Convert a model file's weights
+    /// Convert the weights of a model file to another type
     Quantize(quantize::QuantizeArgs),
     /// Make a model file of a published checkpoint
     Convert(convert::ConvertArgs),

@@ -4,11 +4,12 @@ use std::{io, io::Write, path::PathBuf};
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Model,
-    file::{FileError, PartialFile, quantize_to},
+    config::FileConfig,
+    file::{FileError, ModelFile, PartialFile, quantize_to},
 };
 
 use crate::{
+    any::AnyFile,
     error::Error,
     output::print,
     stop::Stop,
@@ -77,19 +78,33 @@ impl Write for Stoppable<'_> {
 /// # Errors
 /// The input is refused, the output cannot be written, or Ctrl-C; then there is no new output.
 pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
-    let model = Model::open(&args.input).map_err(Error::file(&args.input))?;
+    let to = DType::from(args.to);
+    match AnyFile::open(&args.input)? {
+        AnyFile::Decoder(_) if to.is_quantised() => {
+            let (input, to) = (args.input.display(), to.name());
+            Err(Error::Usage(format!(
+                "{input}: a decoder is all convolutions, which are stored as f32 or f16, not {to}"
+            )))
+        }
+        AnyFile::Model(file) => rewrite(args, &file, to, stop),
+        AnyFile::Decoder(file) => rewrite(args, &file, to, stop),
+        AnyFile::Text(file) => rewrite(args, &file, to, stop),
+    }
+}
+
+fn rewrite<C: FileConfig>(args: &QuantizeArgs, model: &ModelFile<'_, C>, to: DType, stop: &Stop) -> Result<(), Error> {
     let file = PartialFile::create(&args.output).map_err(Error::file(&args.output))?;
-    let written = quantize_to(&model, args.to.into(), Stoppable { file, stop });
+    let written = quantize_to(model, to, Stoppable { file, stop });
     stop.check()?;
     let written = written.map_err(|error| match error {
         FileError::Io { source, .. } => Error::io("write", &args.output)(source),
         error => Error::file(&args.input)(error),
     })?;
     written.file.commit().map_err(Error::file(&args.output))?;
-    let result = Model::open(&args.output).map_err(Error::file(&args.output))?;
+    let result = ModelFile::<C>::open(&args.output).map_err(Error::file(&args.output))?;
     let mut table = Table::new(&["file", "size", "bytes"]);
-    for (path, model) in [(&args.input, &model), (&args.output, &result)] {
-        table.row([path.display().to_string(), bytes(model.file_bytes()), model.file_bytes().to_string()]);
+    for (path, size) in [(&args.input, model.file_bytes()), (&args.output, result.file_bytes())] {
+        table.row([path.display().to_string(), bytes(size), size.to_string()]);
     }
     print(&table.to_string())
 }

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use causeway_ops::{Op, quant::DType};
-use common::{Place, quantisable};
+use common::{Place, quantisable, shown};
 
 /// Plain arithmetic on one thread: quick to start, and enough for tiny models.
 const CPU: &str = "--model tiny.safetensors --backend cpu --threads 1";
@@ -14,7 +14,7 @@ const CPU: &str = "--model tiny.safetensors --backend cpu --threads 1";
 fn info_says_what_the_file_holds() {
     let place = Place::new("info");
     let out = place.good("info --model tiny.safetensors");
-    for part in ["tiny (family World", "64 x 64, 20 frames/s", "daylight, amber, night", "CC0-1.0"] {
+    for part in ["tiny (family world", "64 x 64, 20 frames/s", "daylight, amber, night", "CC0-1.0"] {
         assert!(out.contains(part), "{part} is not in\n{out}");
     }
     let json = place.json("info --json --model tiny.safetensors");
@@ -34,7 +34,7 @@ fn the_shipped_model_is_found_beside_the_working_directory() {
     let place = Place::new("shipped");
     std::fs::create_dir(place.path("models")).unwrap();
     place.write("models/rooms.safetensors", &place.read("tiny.safetensors"));
-    assert!(place.good("info").contains("tiny (family World"));
+    assert!(place.good("info").contains("tiny (family world"));
 }
 
 #[test]
@@ -91,6 +91,54 @@ fn quantize_writes_smaller_files_that_play() {
         place.good("play --model small.safetensors --backend cpu --frames 3 --record out.gif");
     }
     assert_eq!(place.list(), ["full.safetensors", "out.gif", "small.safetensors", "tiny.safetensors"]);
+}
+
+#[test]
+fn info_and_quantize_take_files_of_every_family() {
+    let place = Place::new("families");
+    let wan = "tiny.pt --heads 2 --text-len 16 --size 64x64";
+    for (checkpoint, family, words) in [
+        (wan, "wan", ["at most 16 rows of 24", "dit.blocks", "picture     64 x 64"]),
+        ("taehv.pth", "decoder", ["TAEHV", "4 channels to 8 x 8 pixels and 4 frames", "taehv.decoder"]),
+        ("vae.pth", "decoder", ["Wan 2.1 VAE, both ways", "4 channels to 8 x 8 pixels and 4 frames", "vae.encoder"]),
+        ("umt5.pth", "umt5", ["400 known, prompts of at most 512", "a table for each layer", "umt5.blocks"]),
+    ] {
+        let (name, options) = checkpoint.split_once(' ').unwrap_or((checkpoint, ""));
+        let convert = |file: &str, to| place.good(&format!("convert {} {file} {options} --to {to}", shown(name)));
+        let info = |file: &str| place.json(&format!("info --json --model {file}"));
+        convert("full.safetensors", "f32");
+        let out = place.good("info --model full.safetensors");
+        for part in words.into_iter().chain([format!("(family {family}, format 1)").as_str()]) {
+            assert!(out.contains(part), "{part} is not in\n{out}");
+        }
+        let json = info("full.safetensors");
+        assert_eq!(json["config"]["family"], family);
+        assert_eq!(json["file_bytes"], place.read("full.safetensors").len());
+        assert_eq!((&json["by_type"][0]["name"], json["by_type"].as_array().unwrap().len()), (&"f32".into(), 1));
+        for to in ["f16", "q8"] {
+            convert("direct.safetensors", to);
+            let quantize = format!("quantize full.safetensors {to}.safetensors --to {to}");
+            if family == "decoder" && to == "q8" {
+                let refused = place.run(&quantize);
+                let message = common::text(&refused.stderr);
+                assert_eq!((refused.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+                assert!(message.contains("stored as f32 or f16, not q8"), "{message}");
+                assert!(!place.path("q8.safetensors").exists());
+                continue;
+            }
+            place.good(&quantize);
+            let [direct, found] = ["direct.safetensors", &format!("{to}.safetensors")].map(info);
+            assert_eq!(found["by_type"], direct["by_type"]);
+            assert!(found["by_type"].to_string().contains(&format!("\"{to}\"")), "{found}");
+            std::fs::remove_file(place.path(&format!("{to}.safetensors"))).unwrap();
+        }
+    }
+    let mut odd = place.read("full.safetensors");
+    let at = odd.windows(6).position(|bytes| bytes == b"\"umt5\\").unwrap();
+    odd[at + 1] = b'x';
+    place.write("odd.safetensors", &odd);
+    let refused = common::text(&place.run("info --model odd.safetensors").stderr);
+    assert!(refused.contains("family \"xmt5\", expected world, wan, decoder, umt5"), "{refused}");
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn quantised_weights_stay_close() {
     let folder = Place::new("umt5-quantised");
     let all = tensors(golden("umt5-parity.safetensors"));
     let (tokens, expected) = prompts(&all, "umt5");
+    folder.good(&format!("convert {} full.safetensors --to f32", shown("umt5.pth")));
     for (weights, most) in [("f16", 1e-5), ("q8", 0.1), ("q4", 0.9)] {
         folder.good(&format!("convert {} m.safetensors --to {weights}", shown("umt5.pth")));
         let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
@@ -71,7 +72,21 @@ fn quantised_weights_stay_close() {
         let error = relative(&found.concat(), &expected.concat());
         println!("{weights}: {error:.1e}, at most {:.1e}; {} bytes", worst(&found, &expected), model.file_bytes());
         assert!(error <= most, "{weights}: {error:e}");
+        // The same by way of f32.
+        folder.good(&format!("quantize full.safetensors q.safetensors --to {weights}"));
+        let again = Umt5File::open(folder.path("q.safetensors")).unwrap();
+        assert!(encode(&again, &tokens, BackendChoice::Cpu) == found, "{weights}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted() {
+    let folder = Place::new("umt5-interrupted");
+    folder.good(&format!("convert {} m.safetensors --to f32", shown("umt5.pth")));
+    folder.write("prompts.txt", format!("{}\n", "a ".repeat(500)).repeat(2000).as_bytes());
+    let tokenizer = format!("--tokenizer {} --file prompts.txt", shown("umt5-tokenizer.json"));
+    folder.interrupt(&format!("embed --model m.safetensors {tokenizer} --out e.safetensors --backend cpu"), None);
 }
 
 #[test]

@@ -7,17 +7,21 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use check::{check, latents, names, number, positive, text, unique_steps, within};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 mod check;
 mod decoder;
+mod kind;
 mod umt5;
 
 pub(crate) use check::printable;
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork, VaeConfig};
+use kind::check_version;
+pub use kind::{About, FileConfig, from_json, to_json};
 pub use umt5::{Umt5Config, Umt5Family, Umt5Sizes};
 
 /// The one format version this build reads and writes.
@@ -264,75 +268,57 @@ pub struct Provenance {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
-/// What a file of one kind says about itself. Each kind has families of its own, named in the JSON.
-pub trait FileConfig: Serialize + DeserializeOwned {
-    /// Families of this kind, as the JSON names them.
-    const FAMILIES: &'static [&'static str];
-    /// Whether such files are used a part at a time, so that pages of a mapped one need not stay in memory.
-    const STREAMED: bool = false;
-
-    /// Short name of the model.
-    fn name(&self) -> &str;
-
-    /// Checks every field, alone and against the others.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, as [`ConfigError::Field`] or [`ConfigError::Version`].
-    fn validate(&self) -> Result<(), ConfigError>;
-
-    /// Names and shapes of all tensors of a valid configuration, in the order they are written.
-    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
-}
-
-/// Reads just the version and the family, so that a file of a later format or of another kind is refused for that and not for
-/// its fields.
-#[derive(Deserialize)]
-struct Kind {
-    format: u32,
-    family: Option<String>,
-}
-
-/// Parses and validates the `causeway` JSON of a file.
-///
-/// # Errors
-/// Any [`ConfigError`].
-pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
-    if text.len() > MAX_JSON {
-        return Err(ConfigError::TooLong(text.len()));
-    }
-    let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
-    let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
-    check_version(format)?;
-    if let Some(family) = family.filter(|family| !C::FAMILIES.contains(&family.as_str())) {
-        return Err(ConfigError::Family { found: printable(&family), expected: C::FAMILIES.join(" or ") });
-    }
-    let config: C = serde_json::from_str(text).map_err(json)?;
-    config.validate()?;
-    Ok(config)
-}
-
-/// The JSON that [`from_json`] reads, on one line.
-///
-/// # Errors
-/// What [`FileConfig::validate`] finds; a file is never written with a configuration that could not be read back.
-pub fn to_json<C: FileConfig>(config: &C) -> Result<String, ConfigError> {
-    config.validate()?;
-    let text = serde_json::to_string(config).map_err(|error| ConfigError::Json(printable(&error.to_string())))?;
-    if text.len() > MAX_JSON {
-        return Err(ConfigError::TooLong(text.len()));
-    }
-    Ok(text)
-}
-
-fn check_version(found: u32) -> Result<(), ConfigError> {
-    if found == FORMAT { Ok(()) } else { Err(ConfigError::Version { found }) }
-}
-
 impl FileConfig for ModelConfig {
     const FAMILIES: &'static [&'static str] = &["world", "wan"];
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn about(&self) -> About<'_> {
+        About {
+            family: match self.family {
+                Family::World => "world",
+                Family::Wan => "wan",
+            },
+            license: &self.license,
+            credits: &self.credits,
+            provenance: &self.provenance,
+        }
+    }
+
+    fn summary(&self) -> Vec<(&'static str, String)> {
+        let (dit, history) = (&self.dit, self.history);
+        let ((width, height), latent) = (self.picture(), dit.latent);
+        let counts: Vec<_> = self.schedule.steps.keys().collect();
+        let mut lines = vec![
+            ("picture", format!("{width} x {height}, {} frames/s", self.fps)),
+            (
+                "latent",
+                format!(
+                    "{} x {} x {}, {} tokens, {} picture frame(s)",
+                    latent.channels,
+                    latent.height,
+                    latent.width,
+                    dit.tokens_per_frame(),
+                    self.codec.time_factor()
+                ),
+            ),
+            (
+                "denoiser",
+                format!(
+                    "dim {}, heads {}, layers {}, ffn {}, chunk {}",
+                    dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.chunk
+                ),
+            ),
+            ("history", format!("window {}, sink {}, route {}", history.window, history.sink, history.route)),
+            ("steps", format!("{counts:?}, {} by default", self.schedule.default_steps)),
+        ];
+        match dit.text {
+            Some(text) => lines.push(("text", format!("at most {} rows of {}", text.length, text.dim))),
+            None => lines.extend([("actions", dit.actions.join(", ")), ("events", dit.events.join(", "))]),
+        }
+        lines
     }
 
     fn validate(&self) -> Result<(), ConfigError> {

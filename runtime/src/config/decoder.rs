@@ -1,10 +1,10 @@
 //! Files of family `decoder`: what turns a Wan model's latents into pictures.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CodecConfig, ConfigError, FileConfig, Provenance,
+    About, CodecConfig, ConfigError, FileConfig, Provenance,
     check::{check, latents, text, within},
     check_version,
 };
@@ -131,6 +131,27 @@ impl FileConfig for DecoderConfig {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn about(&self) -> About<'_> {
+        About { family: "decoder", license: &self.license, credits: &self.credits, provenance: &self.provenance }
+    }
+
+    fn summary(&self) -> Vec<(&'static str, String)> {
+        let codec = &self.codec;
+        let (side, frames) = (codec.space_factor(), codec.time_factor());
+        let (network, widths, blocks) = match codec {
+            DecoderNetwork::Taehv(taehv) => ("TAEHV, latents to pictures", taehv.widths.as_slice(), taehv.blocks),
+            DecoderNetwork::Vae(vae) => ("Wan 2.1 VAE, both ways", vae.widths.as_slice(), vae.blocks),
+        };
+        vec![
+            ("network", network.to_owned()),
+            (
+                "latent",
+                format!("{} channels to {side} x {side} pixels and {frames} frames, the first to 1", codec.channels()),
+            ),
+            ("levels", format!("widths {widths:?}, {blocks} blocks each")),
+        ]
     }
 
     fn validate(&self) -> Result<(), ConfigError> {

@@ -1,11 +1,11 @@
 //! Files of family `umt5`: the text encoder of Wan models, an encoder of the T5 kind (spec 4).
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigError, FileConfig, Provenance,
+    About, ConfigError, FileConfig, Provenance,
     check::{check, positive, text, within},
     check_version,
 };
@@ -75,6 +75,23 @@ impl FileConfig for Umt5Config {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn about(&self) -> About<'_> {
+        About { family: "umt5", license: &self.license, credits: &self.credits, provenance: &self.provenance }
+    }
+
+    fn summary(&self) -> Vec<(&'static str, String)> {
+        let c = &self.encoder;
+        let tables = if c.shared_bias { "one table for all layers" } else { "a table for each layer" };
+        vec![
+            (
+                "encoder",
+                format!("dim {}, heads {} of {}, layers {}, ffn {}", c.dim, c.heads, c.head_dim, c.layers, c.ffn_dim),
+            ),
+            ("tokens", format!("{} known, prompts of at most {}", c.vocabulary, c.length)),
+            ("positions", format!("{} buckets to a distance of {}, {tables}", c.buckets, c.max_distance)),
+        ]
     }
 
     fn validate(&self) -> Result<(), ConfigError> {

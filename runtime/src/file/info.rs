@@ -1,7 +1,7 @@
-//! A model in numbers, for people: what `causeway info` prints.
+//! A file in numbers, for people: what `causeway info` prints.
 
-use super::Model;
-use crate::config::{ModelConfig, printable};
+use super::ModelFile;
+use crate::config::{FORMAT, FileConfig, ModelConfig, printable};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,9 +24,9 @@ pub struct Share {
 
 /// Summary of a model file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Info {
+pub struct Info<C = ModelConfig> {
     /// Everything the file says about itself, licence and provenance included.
-    pub config: ModelConfig,
+    pub config: C,
     /// Trained values: all tensors but the start latents.
     pub parameters: usize,
     /// Bytes of the whole file.
@@ -42,11 +42,22 @@ pub struct Info {
 }
 
 /// Parts of the network by name prefix; the first that fits counts.
-const GROUPS: [&str; 5] = ["dit.blocks", "dit", "taehv.decoder", "taehv.encoder", "start"];
+const GROUPS: [&str; 10] = [
+    "dit.blocks",
+    "dit",
+    "taehv.decoder",
+    "taehv.encoder",
+    "vae.decoder",
+    "vae.encoder",
+    "vae",
+    "umt5.blocks",
+    "umt5",
+    "start",
+];
 
-impl Info {
+impl<C: FileConfig + Clone> Info<C> {
     /// Sums up `model`.
-    pub fn of(model: &Model<'_>) -> Self {
+    pub fn of(model: &ModelFile<'_, C>) -> Self {
         let (mut by_type, mut by_group) = (Vec::new(), Vec::new());
         for (name, view) in model.tensors() {
             add(&mut by_type, view.dtype.name(), &view);
@@ -78,33 +89,13 @@ fn add(shares: &mut Vec<Share>, name: &str, view: &TensorView<'_>) {
     share.bytes += view.bytes();
 }
 
-impl fmt::Display for Info {
+impl<C: FileConfig> fmt::Display for Info<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (config, dit) = (&self.config, &self.config.dit);
-        let (width, height) = config.picture();
-        let latent = dit.latent;
-        writeln!(f, "{} (family {:?}, format {})", config.name, config.family, config.format)?;
-        writeln!(f, "  picture     {width} x {height}, {} frames/s", config.fps)?;
-        writeln!(
-            f,
-            "  latent      {} x {} x {}, {} tokens, {} picture frame(s)",
-            latent.channels,
-            latent.height,
-            latent.width,
-            dit.tokens_per_frame(),
-            config.codec.time_factor()
-        )?;
-        writeln!(
-            f,
-            "  denoiser    dim {}, heads {}, layers {}, ffn {}, chunk {}",
-            dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.chunk
-        )?;
-        let history = config.history;
-        writeln!(f, "  history     window {}, sink {}, route {}", history.window, history.sink, history.route)?;
-        let counts: Vec<_> = config.schedule.steps.keys().collect();
-        writeln!(f, "  steps       {counts:?}, {} by default", config.schedule.default_steps)?;
-        writeln!(f, "  actions     {}", dit.actions.join(", "))?;
-        writeln!(f, "  events      {}", dit.events.join(", "))?;
+        let about = self.config.about();
+        writeln!(f, "{} (family {}, format {FORMAT})", self.config.name(), about.family)?;
+        for (label, text) in self.config.summary() {
+            writeln!(f, "  {label:<11} {text}")?;
+        }
         writeln!(f, "  parameters  {}", self.parameters)?;
         writeln!(
             f,
@@ -115,10 +106,10 @@ impl fmt::Display for Info {
             let Share { name, tensors, values, bytes } = share;
             writeln!(f, "    {name:<14} {tensors:>5} tensors {values:>12} values {bytes:>12} bytes")?;
         }
-        writeln!(f, "  licence     {}", printable(&config.license))?;
-        writeln!(f, "  credits     {}", printable(&config.credits))?;
-        writeln!(f, "  made by     {}", printable(&config.provenance.command))?;
-        writeln!(f, "  data        sha256 {}", printable(&config.provenance.data_sha256))?;
-        write!(f, "  trained     {} steps", config.provenance.steps)
+        writeln!(f, "  licence     {}", printable(about.license))?;
+        writeln!(f, "  credits     {}", printable(about.credits))?;
+        writeln!(f, "  made by     {}", printable(&about.provenance.command))?;
+        writeln!(f, "  data        sha256 {}", printable(&about.provenance.data_sha256))?;
+        write!(f, "  trained     {} steps", about.provenance.steps)
     }
 }

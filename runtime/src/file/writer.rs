@@ -115,10 +115,26 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::put`].
     pub fn put_view(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), FileError> {
         if self.expect(name, view.len())?.dtype == view.dtype {
-            self.put_bytes(view.data, view.scales.unwrap_or(&[]))
-        } else {
-            self.put(name, &view.to_f32())
+            return self.put_bytes(view.data, view.scales.unwrap_or(&[]));
         }
+        // Row by row: the token embedding of a large text encoder takes 4 GB in f32.
+        let columns = view.cols();
+        let (mut row, mut decoded) = (vec![0.0; columns], None);
+        self.put_with(name, |start, values| {
+            let (mut at, mut rest) = (start, values);
+            while !rest.is_empty() {
+                let (index, offset) = (at / columns, at % columns);
+                if decoded != Some(index) {
+                    view.row(index, &mut row);
+                    decoded = Some(index);
+                }
+                let count = rest.len().min(columns - offset);
+                let (values, others) = rest.split_at_mut(count);
+                values.copy_from_slice(&row[offset..][..count]);
+                (at, rest) = (at + count, others);
+            }
+            Ok(())
+        })
     }
 
     /// Flushes and gives the sink back.

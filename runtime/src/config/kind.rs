@@ -1,0 +1,93 @@
+//! What all kinds of files have in common: their JSON, read and written with the same checks.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{ConfigError, FORMAT, MAX_JSON, Provenance, printable};
+
+/// What every file says about its weights.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// Its family, as the JSON names it.
+    pub family: &'static str,
+    /// Licence of the weights.
+    pub license: &'a str,
+    /// Whom and what to credit.
+    pub credits: &'a str,
+    /// How the weights came to be.
+    pub provenance: &'a Provenance,
+}
+
+/// What a file of one kind says about itself. Each kind has families of its own, named in the JSON.
+pub trait FileConfig: Serialize + DeserializeOwned {
+    /// Families of this kind, as the JSON names them.
+    const FAMILIES: &'static [&'static str];
+    /// Whether such files are used a part at a time, so that pages of a mapped one need not stay in memory.
+    const STREAMED: bool = false;
+
+    /// Short name of the model.
+    fn name(&self) -> &str;
+
+    /// What is the same for all kinds.
+    fn about(&self) -> About<'_>;
+
+    /// The network and its settings, for people: lines of a label and what it stands for.
+    fn summary(&self) -> Vec<(&'static str, String)>;
+
+    /// Checks every field, alone and against the others.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as [`ConfigError::Field`] or [`ConfigError::Version`].
+    fn validate(&self) -> Result<(), ConfigError>;
+
+    /// Names and shapes of all tensors of a valid configuration, in the order they are written.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
+}
+
+/// Reads just the version and the family, so that a file of a later format or of another kind is refused for that and not for
+/// its fields.
+#[derive(Deserialize)]
+struct Kind {
+    format: u32,
+    family: Option<String>,
+}
+
+/// Parses and validates the `causeway` JSON of a file.
+///
+/// # Errors
+/// Any [`ConfigError`].
+pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
+    if text.len() > MAX_JSON {
+        return Err(ConfigError::TooLong(text.len()));
+    }
+    let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
+    let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
+    check_version(format)?;
+    if let Some(family) = family.filter(|family| !C::FAMILIES.contains(&family.as_str())) {
+        return Err(ConfigError::Family { found: printable(&family), expected: C::FAMILIES.join(" or ") });
+    }
+    let config: C = serde_json::from_str(text).map_err(json)?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// The JSON that [`from_json`] reads, on one line.
+///
+/// # Errors
+/// What [`FileConfig::validate`] finds; a file is never written with a configuration that could not be read back.
+pub fn to_json<C: FileConfig>(config: &C) -> Result<String, ConfigError> {
+    config.validate()?;
+    let text = serde_json::to_string(config).map_err(|error| ConfigError::Json(printable(&error.to_string())))?;
+    if text.len() > MAX_JSON {
+        return Err(ConfigError::TooLong(text.len()));
+    }
+    Ok(text)
+}
+
+pub(super) fn check_version(found: u32) -> Result<(), ConfigError> {
+    if found == FORMAT { Ok(()) } else { Err(ConfigError::Version { found }) }
+}
