@@ -285,7 +285,7 @@ impl<'a> Pipeline<'a> {
         }
         eprintln!("recording {count} trajectories of {name}");
         let mask = if of.is_some_and(|of| of.method.is_causal()) { world.mask() } else { Mask::Full };
-        let new = Trajectories::record(world, &teacher, self.device, mask, count, stage.seed);
+        let new = Trajectories::record_on(stage.threads, world, &teacher, self.device, mask, count, stage.seed);
         new.save(&path, &what)?;
         Ok(new)
     }

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -44,6 +45,19 @@ impl Trajectories {
     /// Runs `teacher` from noise over `count` windows. Under [`Mask::TeacherForcing`] every frame continues the real history, which
     /// the windows keep; under [`Mask::Full`] all frames move together, and their ends become the history.
     pub fn record(world: &World<'_>, teacher: &Weights, device: &Device, mask: Mask, count: usize, seed: u64) -> Self {
+        Self::record_on(1, world, teacher, device, mask, count, seed)
+    }
+
+    /// The same on `threads` threads.
+    pub fn record_on(
+        threads: usize,
+        world: &World<'_>,
+        teacher: &Weights,
+        device: &Device,
+        mask: Mask,
+        count: usize,
+        seed: u64,
+    ) -> Self {
         let mut rng = Rng::new(seed);
         let mut windows = world.data.windows(count, world.frames, &mut rng);
         let schedule = &world.config.schedule;
@@ -52,11 +66,19 @@ impl Trajectories {
         let noise = rng.normals(windows.real.len());
         let mut out = Self { levels, states: Vec::new(), ends: Vec::new(), windows: Windows::default() };
         out.states = vec![Vec::with_capacity(noise.len()); out.levels.len()];
-        for first in (0..count).step_by(TOGETHER) {
+        let path = |first: usize| {
             let part = windows.worlds(first, TOGETHER.min(count - first));
             let at = first * windows.frames * windows.len;
-            let path = integrate(world, teacher, device, mask, &part, &noise[at..at + part.real.len()]);
-            for (i, state) in path.into_iter().enumerate() {
+            integrate(world, teacher, device, mask, &part, &noise[at..at + part.real.len()])
+        };
+        let firsts: Vec<usize> = (0..count).step_by(TOGETHER).collect();
+        for round in firsts.chunks(threads.max(1)) {
+            let paths = std::thread::scope(|scope| {
+                let workers: Vec<_> = round.iter().map(|first| scope.spawn(|| path(*first))).collect();
+                let join = |w: ScopedJoinHandle<'_, _>| w.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
+                workers.into_iter().map(join).collect::<Vec<_>>()
+            });
+            for (i, state) in paths.into_iter().flat_map(|path| path.into_iter().enumerate()) {
                 // The path's nodes that a student starts from are evenly spread over it.
                 match (i % (EULER / out.levels.len()), i / (EULER / out.levels.len())) {
                     _ if i == EULER => out.ends.extend(state),
