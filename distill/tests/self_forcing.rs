@@ -4,7 +4,7 @@ mod tiny;
 
 use burn::tensor::Device;
 use causeway_distill::mask::Mask;
-use causeway_distill::method::ode_distillation::integrate;
+use causeway_distill::method::ode_distillation::{Trajectories, integrate};
 use causeway_distill::method::score::{Pair, RATIO, Scores};
 use causeway_distill::method::self_forcing::{self, Objective, SelfForcing};
 use causeway_distill::method::self_rollout::Made;
@@ -141,5 +141,33 @@ fn only_a_bidirectional_teachers_ends_depend_on_noise_to_come() {
             };
             assert_eq!(ends(&noise) != ends(&other), depends, "{mask:?}");
         }
+    });
+}
+
+#[test]
+fn trajectories_do_not_depend_on_threads_and_come_back_from_their_file() {
+    let config = config();
+    let teacher = weights(&config);
+    let all = |t: &Trajectories| {
+        let w = &t.windows;
+        let arrays = [&t.levels, &t.states.concat(), &t.ends, &w.real, &w.before, &w.actions].map(Clone::clone);
+        (arrays, [w.batch, w.frames, w.len, t.states.len()], w.events.clone())
+    };
+    with_world(&config, true, FRAMES, |world| {
+        // More than are integrated at once.
+        let record =
+            |threads: usize| Trajectories::record_on(threads, &world, &teacher, &Device::flex(), Mask::Full, 70, 2);
+        let (one, three) = (record(1), record(3));
+        assert!(all(&one) == all(&three));
+        let path = std::env::temp_dir().join(format!("causeway-trajectories-{}.safetensors", std::process::id()));
+        assert!(Trajectories::load(&path, "these").expect("no file").is_none());
+        one.save(&path, "these").expect("a file");
+        let found = Trajectories::load(&path, "these").expect("a good file").expect("the same trajectories");
+        assert!(all(&found) == all(&one));
+        assert!(Trajectories::load(&path, "others").expect("a good file").is_none());
+        let bytes = std::fs::read(&path).expect("the file");
+        std::fs::write(&path, &bytes[..bytes.len() - 9]).expect("a torn file");
+        assert!(Trajectories::load(&path, "these").is_err());
+        std::fs::remove_file(&path).expect("the test's own file");
     });
 }
