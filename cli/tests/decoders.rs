@@ -252,6 +252,18 @@ fn a_prompt_becomes_a_video() {
     folder.good(&format!("{generate} --first-steps 1000,750,250 --frames 11 --record e"));
     assert!((0..11).all(|index| frame("a", index) != frame("e", index)));
 
+    // Teachers' samplers and guidance away from a second prompt; without that prompt there is no video.
+    save(folder.path("guided.safetensors"), &[("context", context), ("negative", &other)]);
+    let guided = |prompt: &str| {
+        let teacher = "--sampler unipc --steps-count 3 --guidance 2 --frames 6 --record g";
+        folder.run(&format!("{generate} {teacher}").replace("prompt.safetensors", prompt))
+    };
+    let refused = guided("prompt.safetensors");
+    assert!(text(&refused.stderr).contains("needs the tensor `negative`"), "{refused:?}");
+    assert!(refused.status.code() == Some(2) && !folder.path("g").exists());
+    let made = guided("guided.safetensors");
+    assert!(made.status.success() && (0..6).all(|index| frame("a", index) != frame("g", index)), "{made:?}");
+
     #[cfg(unix)]
     folder.interrupt(&format!("{generate} --frames 999999 --record long.gif"), Some("long.gif.partial"));
 
