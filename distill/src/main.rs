@@ -161,7 +161,7 @@ struct TrainArgs {
     device: Where,
     /// What a GPU multiplies in; all else, and all on the CPU, is f32.
     #[arg(long, value_enum, default_value = "f32")]
-    dtype: Type,
+    dtype: Precision,
     /// Data-parallel workers, in place of the recipe's.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -177,26 +177,6 @@ enum Where {
     /// An NVIDIA GPU.
     #[cfg(feature = "cuda")]
     Cuda,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Type {
-    /// 32 bits.
-    F32,
-    /// 16 bits with the range of 32.
-    Bf16,
-    /// 16 bits with more digits and less range.
-    F16,
-}
-
-impl From<Type> for Precision {
-    fn from(dtype: Type) -> Self {
-        match dtype {
-            Type::F32 => Self::F32,
-            Type::Bf16 => Self::Bf16,
-            Type::F16 => Self::F16,
-        }
-    }
 }
 
 impl Where {
@@ -232,7 +212,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
             let device = args.device.device();
             let pipeline = Pipeline::open(&args.recipe()?, &device, args.device.is_cpu(), &STOP)?;
-            let mut pipeline = pipeline.in_precision(args.dtype.into())?;
+            let mut pipeline = pipeline.in_precision(args.dtype)?;
             if let Some(stage) = pipeline.run(args.stage.as_deref())? {
                 eprintln!("stopped in stage {stage}; the same command goes on");
             }

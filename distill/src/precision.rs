@@ -5,7 +5,7 @@
 use burn::tensor::{DType, FloatDType};
 
 /// Precision of products.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Precision {
     /// 32 bits.
     #[default]

@@ -1,7 +1,5 @@
 //! Sizes of the worlds this crate trains.
 
-use std::collections::BTreeMap;
-
 use causeway_runtime::config::{
     CodecConfig, CodecKind, ConfigError, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig,
     Positions, Provenance, ScheduleConfig, StartConfig,
@@ -10,6 +8,9 @@ use causeway_runtime::config::{
 use serde::{Deserialize, Serialize};
 
 use crate::recording::RecordingInfo;
+
+/// Denoising steps that a frame can be made in unless a recipe says otherwise.
+const STEPS: [usize; 2] = [4, 2];
 
 /// Which size to train.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ pub struct Sizes {
 impl Sizes {
     /// Denoising steps that a frame can be made in.
     pub fn lists(&self) -> Vec<usize> {
-        self.steps.clone().unwrap_or_else(|| vec![4, 2])
+        self.steps.clone().unwrap_or_else(|| STEPS.into())
     }
 
     /// The model of these sizes on recordings of `info`.
@@ -82,9 +83,7 @@ impl Sizes {
             *size = wanted.unwrap_or(*size);
         }
         *name = self.name.clone().unwrap_or_else(|| name.clone());
-        let even = |n: usize| (n, (0..n).map(|i| 1000.0 * (1.0 - i as f32 / n as f32)).collect());
-        schedule.steps = self.lists().into_iter().map(even).collect();
-        schedule.default_steps = schedule.steps.keys().last().copied().unwrap_or_default();
+        *schedule = even(&self.lists());
         model.validate()?;
         let (found, wanted) = (model.picture(), (info.width, info.height));
         if found != wanted {
@@ -132,14 +131,13 @@ impl Preset {
             latent_mean: vec![0.0; channels],
             latent_std: vec![1.0; channels],
         };
-        let steps = BTreeMap::from([(4, vec![1000.0, 750.0, 500.0, 250.0]), (2, vec![1000.0, 500.0])]);
         ModelConfig {
             format: FORMAT,
             family: Family::World,
             name: "rooms".into(),
             dit,
             codec,
-            schedule: ScheduleConfig { shift: 3.0, steps, default_steps: 4, context_noise: 0.0 },
+            schedule: even(&STEPS),
             history: HistoryConfig { window: 12, sink: 0, route: 0, positions: Positions::Compact },
             start: Some(StartConfig { latents: "start.latents".into(), events: vec![0], count: crate::eval::START }),
             fps: info.fps,
@@ -148,6 +146,13 @@ impl Preset {
             provenance: Provenance::default(),
         }
     }
+}
+
+/// Even steps, one list for each of `counts`.
+fn even(counts: &[usize]) -> ScheduleConfig {
+    let list = |&n: &usize| (n, (0..n).map(|i| 1000.0 * (1.0 - i as f32 / n as f32)).collect());
+    let default_steps = counts.iter().copied().max().unwrap_or_default();
+    ScheduleConfig { shift: 3.0, steps: counts.iter().map(list).collect(), default_steps, context_noise: 0.0 }
 }
 
 fn codec(channels: usize, patch: usize, widths: [usize; 4], space_up: [bool; 3]) -> CodecConfig {
