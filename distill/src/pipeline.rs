@@ -264,6 +264,7 @@ impl<'a> Pipeline<'a> {
                 // Of the student as the stage began, also where it goes on.
                 let [student, critic] = Pair { teacher: &teacher }.split(&folder.begin(stage, parent.as_ref())?);
                 let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };
+                eprintln!("measuring the trust region");
                 let quiet = streaming.quiet(&student, scores, self.device, stage.seed);
                 streaming.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
                 run.train(&streaming, &mut state)?
