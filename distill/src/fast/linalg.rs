@@ -295,12 +295,10 @@ pub fn keep_best(row: &mut [f32], s: usize, route: usize) {
     }
     let mut scores: Vec<f32> = row.chunks_exact(s).map(|frame| sum(s, |i| frame[i])).collect();
     scores[frames - 1] = f32::INFINITY;
-    for (f, frame) in row.chunks_exact_mut(s).enumerate() {
-        let better = |g: usize| scores[g] > scores[f] || (scores[g] == scores[f] && g < f);
-        if (0..frames).filter(|&g| better(g)).count() >= route {
-            frame.fill(f32::MIN);
-        }
-    }
+    let mut order: Vec<usize> = (0..frames).collect();
+    let (_, _, hidden) =
+        order.select_nth_unstable_by(route - 1, |&f, &g| scores[g].total_cmp(&scores[f]).then(f.cmp(&g)));
+    hidden.iter().for_each(|f| row[f * s..(f + 1) * s].fill(f32::MIN));
 }
 
 /// Turns the gradient `dp` of a softmax's result `p` into that of its input, in place.
