@@ -80,7 +80,8 @@ fn the_score_identity(config: &ModelConfig) {
         let norms: Vec<f32> = (0..2).map(|b| verdict.distance(&made, b)).collect();
         // All frames have a part in the loss, since both scores see them; but only generated ones may move.
         let loss = |by: f32, along: &[f32]| {
-            let mut moved = Made { windows: made.windows.clone(), noisy: Vec::new(), sigma: Vec::new(), given: 1 };
+            let mut moved =
+                Made { windows: made.windows.clone(), noisy: Vec::new(), sigma: Vec::new(), given: 1, unseen: 0 };
             moved.windows.real.iter_mut().zip(along).for_each(|(x, a)| *x += by * a);
             let (v, x) = (judge(&moved), &moved.windows.real);
             let row = x.len() / 2;

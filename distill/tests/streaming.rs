@@ -33,7 +33,7 @@ fn with_stage(f: impl Fn(Streaming<'_>, [&Weights; 3])) {
     let student = weights(&config);
     let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
     with_world(&config, true, FRAMES, |world| {
-        let stage = Streaming { world, teacher: &teacher, steps: 2, overlap: OVERLAP, delta: None };
+        let stage = Streaming { world, teacher: &teacher, steps: 2, context: OVERLAP, overlap: OVERLAP, delta: None };
         f(stage, [&student, &teacher, &critic]);
     });
 }

@@ -259,7 +259,7 @@ mod tests {
             actions: vec![0.0; n],
             events: vec![0; n],
         };
-        Made { noisy: vec![0.0; windows.real.len()], sigma: vec![1.0; n], given: 2, windows }
+        Made { noisy: vec![0.0; windows.real.len()], sigma: vec![1.0; n], given: 2, unseen: 0, windows }
     }
 
     /// What a teacher says who is `off` away from `made`, at one level.

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 
 use crate::mask::Mask;
 use crate::method::diffusion_forcing;
-use crate::method::self_rollout::Made;
+use crate::method::self_rollout::{Made, forget_given};
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Part;
 use crate::rng::Rng;
@@ -39,7 +39,8 @@ pub struct Verdict {
 impl Scores<'_> {
     /// Adds noise to what was made and asks both.
     pub fn judge(&self, world: &World<'_>, device: &Device, made: &Made, rng: &mut Rng) -> Verdict {
-        let (windows, x) = (&made.windows, &made.windows.real);
+        let (windows, _) = made.seen();
+        let x = &windows.real;
         let level = diffusion_forcing::levels(world, self.mask, windows.batch, windows.frames, rng);
         let level: Vec<f32> = level.into_iter().map(|t| t.clamp(0.02, 0.98)).collect();
         let noisy = windows.mix(x, &rng.normals(x.len()), &level);
@@ -48,11 +49,31 @@ impl Scores<'_> {
             let v = world.velocity(net, device, self.mask, &input);
             noisy.iter().zip(&v).enumerate().map(|(i, (y, v))| y - level[i / windows.len] * v).collect()
         });
-        Verdict { noisy, level, real, fake }
+        Verdict { noisy, level, real, fake }.after(made)
     }
 }
 
 impl Verdict {
+    /// The same about all frames of `made`, on those unseen nothing: no noise, and both see them where they are.
+    fn after(self, made: &Made) -> Self {
+        let (windows, frames) = (&made.windows, made.windows.frames);
+        let widened = |seen: Vec<f32>, all: &[f32]| {
+            let (row, kept) = (all.len() / windows.batch, seen.len() / windows.batch);
+            let mut out = all.to_vec();
+            for (to, from) in out.chunks_exact_mut(row).zip(seen.chunks_exact(kept)) {
+                to[row - kept..].copy_from_slice(from);
+            }
+            out
+        };
+        let frame = |values| widened(values, &windows.real);
+        Self {
+            noisy: frame(self.noisy),
+            level: widened(self.level, &vec![0.0; windows.batch * frames]),
+            real: frame(self.real),
+            fake: frame(self.fake),
+        }
+    }
+
     /// The gradient of distribution matching at the made frames: fake minus real, over the mean distance from the real one,
     /// window by window; zero for given frames.
     pub fn matching(&self, made: &Made) -> Vec<f32> {
@@ -135,9 +156,9 @@ impl Pair<'_> {
 
 /// Flow matching of made frames: what the fake score learns.
 pub fn critic(world: &World<'_>, mask: Mask, made: &Made, rng: &mut Rng) -> Regression {
-    let windows = &made.windows;
+    let (windows, given) = made.seen();
     let sigma = diffusion_forcing::levels(world, mask, windows.batch, windows.frames, rng);
-    let mut r = world.matching(mask, windows, &windows.real, &sigma, rng);
-    made.forget_given(&mut r);
+    let mut r = world.matching(mask, &windows, &windows.real, &sigma, rng);
+    forget_given(&mut r, &windows, given);
     r
 }

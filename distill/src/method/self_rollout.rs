@@ -16,6 +16,8 @@ pub struct Made {
     pub sigma: Vec<f32>,
     /// Frames at the start that were not generated.
     pub given: usize,
+    /// Frames at the start that the scores do not see: what only the student remembers.
+    pub unseen: usize,
 }
 
 impl Made {
@@ -48,7 +50,12 @@ impl Made {
                 sigma[row] = exit;
             }
         }
-        Self { windows, noisy, sigma, given }
+        Self { windows, noisy, sigma, given, unseen: 0 }
+    }
+
+    /// The windows that the scores see, and the frames at their start that were not generated.
+    pub fn seen(&self) -> (Windows, usize) {
+        (self.windows.part(self.unseen, self.windows.frames - self.unseen), self.given - self.unseen)
     }
 
     /// Values of the generated frames of window `b`, in [B, F, C, H, W].
@@ -69,18 +76,17 @@ impl Made {
             scale: self.sigma.clone(),
             goal: dit::to_tokens(&world.config.dit, &goal),
         };
-        self.forget_given(&mut r);
+        forget_given(&mut r, &self.windows, self.given);
         r
     }
+}
 
-    /// Given frames have no part in a loss.
-    pub fn forget_given(&self, r: &mut Regression) {
-        let frames = self.windows.frames;
-        for (row, goal) in r.goal.chunks_exact_mut(self.windows.len).enumerate() {
-            if row % frames < self.given {
-                goal.fill(0.0);
-                r.scale[row] = 0.0;
-            }
+/// The first `given` frames of `windows` have no part in a loss.
+pub fn forget_given(r: &mut Regression, windows: &Windows, given: usize) {
+    for (row, goal) in r.goal.chunks_exact_mut(windows.len).enumerate() {
+        if row % windows.frames < given {
+            goal.fill(0.0);
+            r.scale[row] = 0.0;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Stage `streaming`: long tuning with events (LongLive, spec 5.6), and on top of it Delta Forcing (spec 5.8).
 //!
-//! A stream runs under one event; at a chunk boundary the event changes, the window is seen anew under the new one (recache, spec
-//! 2.6), and the student goes on. The window that is judged overlaps the frames before the change, and the teacher is asked under
-//! the event in force. Half of all streams do not change, so that what works is kept.
+//! A stream runs under one event; at a chunk boundary the event changes, what the student remembers is seen anew under the new one
+//! (recache, spec 2.6), and the student goes on. The window that is judged overlaps the frames before the change, and the teacher
+//! is asked under the event in force. Half of all streams do not change, so that what works is kept.
 
 use std::path::Path;
 
@@ -28,7 +28,9 @@ pub struct Streaming<'a> {
     pub teacher: &'a Weights,
     /// Denoising steps of a frame: an entry of the schedule.
     pub steps: usize,
-    /// Frames of a judged window that were made before the change.
+    /// Frames before the change that the student remembers.
+    pub context: usize,
+    /// The last of them that the scores see too: as published few, at most 3 of 21 (spec 5.6).
     pub overlap: usize,
     /// Delta Forcing; distribution matching alone if `None`.
     pub delta: Option<DeltaForcing>,
@@ -48,7 +50,7 @@ impl Streaming<'_> {
             let (actions, events) = (before.at(&before.actions, f), before.at(&before.events, f));
             first.put(f, &rollout.generate(&sigmas, &actions, &events, rng));
         }
-        let mut next = first.part(world.frames - self.overlap, self.overlap).extended(world.frames);
+        let mut next = first.part(world.frames - self.context, self.context).extended(world.frames);
         if switch {
             let events = c.events.len();
             for row in next.events.chunks_exact_mut(world.frames) {
@@ -58,7 +60,8 @@ impl Streaming<'_> {
             }
         }
         let exit = 1 + rng.below(sigmas.len());
-        Made::roll_out(student, world, next, self.overlap, &sigmas[..exit], rng)
+        let made = Made::roll_out(student, world, next, self.context, &sigmas[..exit], rng);
+        Made { unseen: self.context - self.overlap, ..made }
     }
 
     /// Streams without a change and what `scores` say of them, to measure a radius on.
@@ -128,7 +131,7 @@ impl Stage for Streaming<'_> {
         self.pair().gradient(&self.world, job, flat, roll_out, |_, made, verdict, rng| {
             let mut gradient = verdict.matching(made);
             if let Some(delta) = &self.delta {
-                delta.apply(made, verdict, switch.then_some(self.overlap), &mut gradient, rng);
+                delta.apply(made, verdict, switch.then_some(self.context), &mut gradient, rng);
             }
             gradient
         })
