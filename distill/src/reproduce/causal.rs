@@ -5,7 +5,9 @@
 //! with its own ends as clean history; and a bidirectional one with noisy history, which is the initialisation of Self Forcing. Then
 //! each goes through the same Self Forcing. Beside them consistency distillation from the autoregressive teacher.
 
-use crate::latents::even_levels;
+use causeway_runtime::config::ModelConfig;
+
+use crate::latents::{Latents, even_levels};
 use crate::mask::Mask;
 use crate::method::consistency::Consistency;
 use crate::method::diffusion_forcing::DiffusionForcing;
@@ -39,7 +41,7 @@ const STEPS: [usize; 3] = [4, 2, 1];
 const CLEAN: Mask = Mask::TeacherForcing { route: 0 };
 
 /// Trained initialisations, and what they are called.
-const STARTS: [&str; 4] = [
+pub const STARTS: [&str; 4] = [
     "AR teacher, ODE",
     "AR teacher, consistency",
     "bidirectional teacher, ODE",
@@ -59,95 +61,136 @@ pub struct Found {
 /// # Errors
 /// [`ReproduceError`].
 pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
-    let config = toy::model(1, &["none"], &["none"], FRAMES);
-    let data = walker::record(WALKS, FRAMES + 1, 1 + lab.seed);
-    let world = |rate: f32| lab.world(&config, &data, FRAMES, rate);
-    let fresh = || lab.fresh(&config);
-
-    let causal = lab.train("teacher", &TeacherForcing(world(2e-3)), fresh(), 2500)?;
-    let full = DiffusionForcing { world: world(2e-3), mask: Mask::Full };
-    let full = lab.train("bidirectional", &full, fresh(), 8000)?;
-    let pair = Pair { teacher: &full };
-
-    let ends = Trajectories::record(&world(0.0), &full, &lab.device, Mask::Full, JUDGED, 3 + lab.seed).ends;
-    let residual = |teacher, mask| residual(&world(0.0), teacher, lab, mask);
-    let teachers = [
-        (residual(&causal, CLEAN), roll_out(&causal, &world(0.0), None)),
-        (residual(&full, Mask::Full), walker::judge(&ends, FRAMES, 1)),
-    ];
-    eprintln!("seed {}: the bidirectional teacher's ends: {:?}", lab.seed, teachers[1]);
-    let mut found = Found { teachers, worth: Vec::new() };
+    let walks = Walks::new(lab);
+    let teachers = walks.teachers()?;
+    let worth = |net: &Weights, steps: usize| walks.roll_out(net, Some(steps));
+    let mut found = Found { teachers: walks.judge(&teachers), worth: Vec::new() };
     for (i, name) in STARTS.into_iter().enumerate() {
-        let (teacher, mask) = if i < 2 { (&causal, CLEAN) } else { (&full, Mask::Full) };
-        let sees = if i == 3 { Mask::Causal } else { CLEAN };
-        let label = name.replace(", ", "-").replace(' ', "-");
-        let start = if i == 1 {
-            let rule = Rule { beta1: 0.5, ..world(5e-4).rule };
-            let world = World { rule, ..world(5e-4) };
-            let stage = Consistency { world, teacher, resampling: None };
-            lab.train(&label, &stage, teacher.clone(), 1000)?
-        } else {
-            let trajectories = Trajectories::record(&world(0.0), teacher, &lab.device, mask, 1024, 11 + lab.seed);
-            let stage = OdeDistillation { world: world(1e-3), trajectories: &trajectories, mask: sees };
-            lab.train(&label, &stage, teacher.clone(), 1000)?
-        };
-        let rule = Rule { beta1: 0.0, ema: 0.99, ..world(2e-4).rule };
-        let stage = SelfForcing {
-            world: World { rule, ..world(2e-4) },
-            teacher: &full,
-            objective: Objective::Matching,
-            steps: 4,
-        };
-        let tuned = lab.train(&format!("{label}-self"), &stage, pair.join(&start), 1000)?;
-        let [tuned, _] = pair.split(&tuned);
+        let start = walks.start(i, &teachers)?;
+        let tuned = walks.tuned(i, &start, &teachers[1])?;
         for steps in STEPS {
-            found.worth.push((name, steps, [&start, &tuned].map(|net| roll_out(net, &world(0.0), Some(steps)))));
+            found.worth.push((name, steps, [worth(&start, steps), worth(&tuned, steps)]));
         }
     }
     Ok(found)
 }
 
-/// Variance of the ends of frames in mid-window, given everything up to them, over the noise of frames to come; in shares of the
-/// data's variance, which is 1.
-fn residual(world: &World<'_>, teacher: &Weights, lab: &Lab<'_>, mask: Mask) -> f64 {
-    let mut rng = Rng::new(31 + lab.seed);
-    let (tries, row) = (8, FRAMES * toy::CELLS);
-    let windows = world.data.windows(16, FRAMES, &mut rng);
-    let first = rng.normals(windows.real.len());
-    let at = FRAMES / 2 * toy::CELLS;
-    let ends: Vec<Vec<f32>> = (0..tries)
-        .map(|_| {
-            let mut noise = first.clone();
-            for window in noise.chunks_exact_mut(row) {
-                window[at + toy::CELLS..].iter_mut().for_each(|x| *x = rng.normal());
-            }
-            let ends = ode_distillation::integrate(world, teacher, &lab.device, mask, &windows, &noise).pop();
-            ends.unwrap_or_default().chunks_exact(row).flat_map(|w| w[at..at + toy::CELLS].to_vec()).collect()
-        })
-        .collect();
-    let variance = |i: usize| moments(&ends.iter().map(|e| f64::from(e[i])).collect::<Vec<_>>()).1.powi(2);
-    (0..ends[0].len()).map(variance).sum::<f64>() / ends[0].len() as f64
+/// One seed's walks and what is trained on them.
+pub struct Walks<'a> {
+    lab: &'a Lab<'a>,
+    config: ModelConfig,
+    data: Latents,
 }
 
-/// Walks by `net` in `steps` steps a frame, or by the flow of a teacher, from nothing.
-fn roll_out(net: &Weights, world: &World<'_>, steps: Option<usize>) -> walker::Worth {
-    let schedule = &world.config.schedule;
-    let few = steps.and_then(|steps| schedule.sigmas(steps));
-    let flow = even_levels(16, schedule.shift);
-    let mut rng = Rng::new(77);
-    let mut rollout = Rollout::new(Engine::Fast(net), &world.config.dit, FRAMES, vec![0.0; JUDGED * toy::CELLS]);
-    let mut walks = vec![0.0; JUDGED * FRAMES * toy::CELLS];
-    for f in 0..FRAMES {
-        let (actions, events) = (vec![0.0; JUDGED], vec![0; JUDGED]);
-        let made = match &few {
-            Some(sigmas) => rollout.generate(sigmas, &actions, &events, &mut rng),
-            None => rollout.integrate(&flow, &actions, &events, &mut rng),
-        };
-        for (b, frame) in made.chunks_exact(toy::CELLS).enumerate() {
-            walks[(b * FRAMES + f) * toy::CELLS..][..toy::CELLS].copy_from_slice(frame);
-        }
+impl<'a> Walks<'a> {
+    /// Records the walks.
+    pub fn new(lab: &'a Lab<'a>) -> Self {
+        let config = toy::model(1, &["none"], &["none"], FRAMES);
+        Self { lab, config, data: walker::record(WALKS, FRAMES + 1, 1 + lab.seed) }
     }
-    walker::judge(&walks, FRAMES, 1)
+
+    fn world(&self, rate: f32) -> World<'_> {
+        self.lab.world(&self.config, &self.data, FRAMES, rate)
+    }
+
+    /// The autoregressive and the bidirectional teacher.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn teachers(&self) -> Result<[Weights; 2], ReproduceError> {
+        let fresh = || self.lab.fresh(&self.config);
+        let causal = self.lab.train("teacher", &TeacherForcing(self.world(2e-3)), fresh(), 2500)?;
+        let full = DiffusionForcing { world: self.world(2e-3), mask: Mask::Full };
+        Ok([causal, self.lab.train("bidirectional", &full, fresh(), 8000)?])
+    }
+
+    /// Of each teacher: unexplained variance of its ends, and what those are worth.
+    pub fn judge(&self, teachers: &[Weights; 2]) -> [(f64, walker::Worth); 2] {
+        let [causal, full] = teachers;
+        let (world, lab) = (self.world(0.0), self.lab);
+        let ends = Trajectories::record(&world, full, &lab.device, Mask::Full, JUDGED, 3 + lab.seed).ends;
+        [
+            (self.residual(causal, CLEAN), self.roll_out(causal, None)),
+            (self.residual(full, Mask::Full), walker::judge(&ends, FRAMES, 1)),
+        ]
+    }
+
+    /// Trains the student of [`STARTS`] number `i`.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn start(&self, i: usize, teachers: &[Weights; 2]) -> Result<Weights, ReproduceError> {
+        let (lab, label) = (self.lab, label(i));
+        let (teacher, mask) = if i < 2 { (&teachers[0], CLEAN) } else { (&teachers[1], Mask::Full) };
+        if i == 1 {
+            let rule = Rule { beta1: 0.5, ..self.world(5e-4).rule };
+            let stage = Consistency { world: World { rule, ..self.world(5e-4) }, teacher, resampling: None };
+            return lab.train(&label, &stage, teacher.clone(), 1000);
+        }
+        let trajectories = Trajectories::record(&self.world(0.0), teacher, &lab.device, mask, 1024, 11 + lab.seed);
+        let sees = if i == 3 { Mask::Causal } else { CLEAN };
+        let stage = OdeDistillation { world: self.world(1e-3), trajectories: &trajectories, mask: sees };
+        lab.train(&label, &stage, teacher.clone(), 1000)
+    }
+
+    /// That student after Self Forcing, with the bidirectional teacher `full` as the score of the data.
+    fn tuned(&self, i: usize, start: &Weights, full: &Weights) -> Result<Weights, ReproduceError> {
+        let pair = Pair { teacher: full };
+        let rule = Rule { beta1: 0.0, ema: 0.99, ..self.world(2e-4).rule };
+        let stage = SelfForcing {
+            world: World { rule, ..self.world(2e-4) },
+            teacher: full,
+            objective: Objective::Matching,
+            steps: 4,
+        };
+        let both = self.lab.train(&format!("{}-self", label(i)), &stage, pair.join(start), 1000)?;
+        let [tuned, _] = pair.split(&both);
+        Ok(tuned)
+    }
+
+    /// Variance of the ends of frames in mid-window, given everything up to them, over the noise of frames to come; in shares of the
+    /// data's variance, which is 1.
+    fn residual(&self, teacher: &Weights, mask: Mask) -> f64 {
+        let (world, lab) = (self.world(0.0), self.lab);
+        let mut rng = Rng::new(31 + lab.seed);
+        let (tries, row) = (8, FRAMES * toy::CELLS);
+        let windows = world.data.windows(16, FRAMES, &mut rng);
+        let first = rng.normals(windows.real.len());
+        let at = FRAMES / 2 * toy::CELLS;
+        let ends: Vec<Vec<f32>> = (0..tries)
+            .map(|_| {
+                let mut noise = first.clone();
+                for window in noise.chunks_exact_mut(row) {
+                    window[at + toy::CELLS..].iter_mut().for_each(|x| *x = rng.normal());
+                }
+                let ends = ode_distillation::integrate(&world, teacher, &lab.device, mask, &windows, &noise).pop();
+                ends.unwrap_or_default().chunks_exact(row).flat_map(|w| w[at..at + toy::CELLS].to_vec()).collect()
+            })
+            .collect();
+        let variance = |i: usize| moments(&ends.iter().map(|e| f64::from(e[i])).collect::<Vec<_>>()).1.powi(2);
+        (0..ends[0].len()).map(variance).sum::<f64>() / ends[0].len() as f64
+    }
+
+    /// Walks by `net` in `steps` steps a frame, or by the flow of a teacher, from nothing.
+    pub fn roll_out(&self, net: &Weights, steps: Option<usize>) -> walker::Worth {
+        let schedule = &self.config.schedule;
+        let few = steps.and_then(|steps| schedule.sigmas(steps));
+        let flow = even_levels(16, schedule.shift);
+        let mut rng = Rng::new(77);
+        let mut rollout = Rollout::new(Engine::Fast(net), &self.config.dit, FRAMES, vec![0.0; JUDGED * toy::CELLS]);
+        let mut walks = vec![0.0; JUDGED * FRAMES * toy::CELLS];
+        for f in 0..FRAMES {
+            let (actions, events) = (vec![0.0; JUDGED], vec![0; JUDGED]);
+            let made = match &few {
+                Some(sigmas) => rollout.generate(sigmas, &actions, &events, &mut rng),
+                None => rollout.integrate(&flow, &actions, &events, &mut rng),
+            };
+            for (b, frame) in made.chunks_exact(toy::CELLS).enumerate() {
+                walks[(b * FRAMES + f) * toy::CELLS..][..toy::CELLS].copy_from_slice(frame);
+            }
+        }
+        walker::judge(&walks, FRAMES, 1)
+    }
 }
 
 /// Runs all seeds.
@@ -207,6 +250,7 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
             Self Forcing. *Blur* is the squared distance of a frame from the nearest true picture over that picture's square; a \
             *legal step* is one of the true length. Half of them should go to the right.",
         effort: (plan.seeds, plan.effort),
+        tried: "",
         claims,
         tables: vec![
             ("Teachers: variance of a frame's end given its own noise and the past, and the ends themselves", teachers),
@@ -218,6 +262,10 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
 
 fn row(start: &str, steps: usize) -> String {
     format!("{start}, {steps} steps")
+}
+
+fn label(start: usize) -> String {
+    STARTS[start].replace(", ", "-").replace(' ', "-")
 }
 
 fn point((x, (mean, deviation)): (f64, (f64, f64))) -> (f64, f64, f64) {

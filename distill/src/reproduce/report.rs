@@ -42,6 +42,8 @@ pub struct Report<'a> {
     pub setting: &'a str,
     /// Seeds, and the factor on all trainings.
     pub effort: (u64, f64),
+    /// What was tried where a claim does not show; empty for nothing.
+    pub tried: &'a str,
     /// Claims of the paper.
     pub claims: Vec<Claim>,
     /// Tables with a heading each.
@@ -77,6 +79,9 @@ impl Report<'_> {
         for claim in &self.claims {
             let (mean, deviation) = moments(&claim.margin);
             let _ = writeln!(page, "| {} | {mean:.3} ± {deviation:.3} | {} |", claim.text, claim.verdict());
+        }
+        if !self.tried.is_empty() {
+            let _ = writeln!(page, "\n{}", self.tried);
         }
         for (heading, table) in &self.tables {
             let _ = write!(page, "\n## {heading}\n\n{table}");

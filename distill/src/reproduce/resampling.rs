@@ -40,8 +40,11 @@ const MEMORY: usize = 20;
 /// Frames that routing keeps of them.
 const KEPT: usize = 5;
 
-/// The ways compared, by name; teacher forcing has no degraded history.
-const WAYS: [(&str, Option<(Degrade, f32)>); 6] = [
+/// A way to train, by name: how history is degraded, and the shift of its levels; teacher forcing has none of it.
+pub type Way = (&'static str, Option<(Degrade, f32)>);
+
+/// The ways compared.
+pub const WAYS: [Way; 6] = [
     ("teacher forcing", None),
     ("noise augmentation", Some((Degrade::Noise, 0.6))),
     ("parallel resampling", Some((Degrade::Parallel, 0.6))),
@@ -49,6 +52,13 @@ const WAYS: [(&str, Option<(Degrade, f32)>); 6] = [
     ("autoregressive resampling, s = 0.1", Some((Degrade::Autoregressive, 0.1))),
     ("autoregressive resampling, s = 3", Some((Degrade::Autoregressive, 3.0))),
 ];
+
+/// The method itself, among [`WAYS`].
+const BEST: usize = 3;
+
+/// Columns of the last frame.
+const HUE: &str = "hue, radians";
+const OFF: &str = "not a bump";
 
 /// What one seed found.
 pub struct Found {
@@ -63,24 +73,28 @@ pub struct Found {
 /// # Errors
 /// [`ReproduceError`].
 pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
-    Ok(Found { drift: drift(lab)?, memory: memory(lab)? })
+    Ok(Found { drift: drift(lab, &WAYS)?, memory: memory(lab)? })
 }
 
-fn drift(lab: &Lab<'_>) -> Result<Vec<(&'static str, Vec<tracker::Error>)>, ReproduceError> {
+/// The errors of every frame of roll-outs after training in each of `ways`.
+///
+/// # Errors
+/// [`ReproduceError`].
+pub fn drift(lab: &Lab<'_>, ways: &[Way]) -> Result<Vec<(&'static str, Vec<tracker::Error>)>, ReproduceError> {
     let config = toy::model(2, &tracker::ACTIONS, &["none"], FRAMES);
     let data = tracker::record(1000, 2 * FRAMES, 1 + lab.seed);
     let held = tracker::record(JUDGED, GIVEN + LONG + 1, 1_000_001 + lab.seed);
     let world = |rate: f32| lab.world(&config, &data, FRAMES, rate);
     let warm = lab.train("warm-up", &TeacherForcing(world(2e-3)), lab.fresh(&config), 2000)?;
     let mut found = Vec::new();
-    for (name, way) in WAYS {
+    for &(name, way) in ways {
         // All go on from the same warm-up, for as many steps.
         let label = name.replace([',', '=', '.'], "").replace("  ", " ").replace(' ', "-");
         let net = match way {
-            None => lab.train(&label, &TeacherForcing(world(1e-3)), warm.clone(), 1000)?,
+            None => lab.train(&label, &TeacherForcing(world(1e-3)), warm.clone(), 2000)?,
             Some((how, shift)) => {
                 let stage = ResamplingForcing { world: world(1e-3), resampling: Resampling { how, shift, clean: 0.0 } };
-                lab.train(&label, &stage, warm.clone(), 1000)?
+                lab.train(&label, &stage, warm.clone(), 2000)?
             }
         };
         found.push((name, roll_out(&net, &world(0.0), &held)));
@@ -163,26 +177,31 @@ fn recall(net: &Weights, world: &World<'_>, held: &Latents) -> [f64; 2] {
 pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     let found = plan.run("resampling", experiment)?;
     let columns: Vec<String> = AFTER.iter().map(|n| format!("frame {n}")).collect();
-    let names: Vec<&str> = columns.iter().map(String::as_str).chain(["hue", "not a bump"]).collect();
+    let names: Vec<&str> = columns.iter().map(String::as_str).chain(["place", HUE, OFF]).collect();
     let (mut drift, mut memory) =
         (Table::new(&names), Table::new(&["seen 1 to 5 frames ago", "seen 6 to 20 frames ago"]));
     for seed in &found {
         for (name, errors) in &seed.drift {
             let last = errors[errors.len() - 1];
             let square = AFTER.map(|n| errors[GIVEN + n - 1].square);
-            drift.add(name, &[&square[..], &[last.hue, last.off]].concat());
+            drift.add(name, &[&square[..], &[last.place, last.hue, last.off]].concat());
         }
         seed.memory.iter().for_each(|(name, both)| memory.add(name, both));
     }
-    let far = |way: usize| drift.values(WAYS[way].0, "frame 100");
+    let last = |way: usize, column: &str| drift.values(WAYS[way].0, column);
     let old = |kind: &str| memory.values(kind, "seen 6 to 20 frames ago");
-    let best = 3;
-    let mut claims: Vec<Claim> = [0, 1, 2, 4, 5]
-        .map(|way| {
-            let text = format!("after 100 frames {} is further from the truth than {}", WAYS[way].0, WAYS[best].0);
-            Claim::new(&text, far(way), far(best))
-        })
-        .into();
+    let mut claims = Vec::new();
+    // The paper's two ways to fail apart: errors that add up, and content that is forgotten.
+    for (column, others, what) in [
+        ("frame 100", &[0, 1, 2, 4, 5][..], "is further from the truth than"),
+        (OFF, &[0, 1, 2, 4], "draws less of a bump than"),
+        (HUE, &[0, 1, 2, 5], "has lost more of the hue than"),
+    ] {
+        claims.extend(others.iter().map(|&way| {
+            let text = format!("after 100 frames {} {what} {}", WAYS[way].0, WAYS[BEST].0);
+            Claim::new(&text, last(way, column), last(BEST, column))
+        }));
+    }
     claims.push(Claim::new(
         "a window of as many frames as routing keeps forgets old rooms, routing does not",
         old("last 5 frames"),
@@ -195,29 +214,35 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         &loss,
         old("top 5 of 20, tuned"),
     ));
-    let line = |(i, (name, _)): (usize, &(&str, _))| {
-        let point = |f: usize| {
-            let values: Vec<f64> = found.iter().map(|seed| seed.drift[i].1[GIVEN + f].square).collect();
-            let (mean, deviation) = moments(&values);
-            ((f + 1) as f64, mean, deviation)
+    let chart = |title: &'static str, axis: &'static str, of: fn(&tracker::Error) -> f64| {
+        let line = |(i, (name, _)): (usize, &Way)| {
+            let point = |f: usize| {
+                let values: Vec<f64> = found.iter().map(|seed| of(&seed.drift[i].1[GIVEN + f])).collect();
+                let (mean, deviation) = moments(&values);
+                ((f + 1) as f64, mean, deviation)
+            };
+            Line { name: (*name).to_owned(), points: (0..LONG).map(point).collect() }
         };
-        Line { name: (*name).to_owned(), points: (0..LONG).map(point).collect() }
+        let lines = WAYS.iter().enumerate().map(line).collect();
+        Chart { title, axes: ["generated frame", axis], joined: true, lines }
     };
-    let charts = vec![Chart {
-        title: "Roll-outs to ten times the training length",
-        axes: ["generated frame", "mean squared error"],
-        joined: true,
-        lines: WAYS.iter().enumerate().map(line).collect(),
-    }];
+    let charts = vec![
+        chart("Roll-outs to ten times the training length", "mean squared error", |error| error.square),
+        chart("What is no bump at all", "squared distance from any", |error| error.off),
+    ];
     Ok(Report {
         name: "resampling",
         title: "Resampling Forcing: long roll-outs, and routing",
-        setting: "Drift: the action tells where a coloured bump stands, and its hue must be handed on from frame to frame, so a roll-out of \
+        setting: "Drift: the action tells where a bump of one of six hues stands, and the hue must be handed on from frame to frame, so a roll-out of \
             any length has one true answer. All ways go on from the same teacher-forced network, on windows of 10 frames; roll-outs \
-            start from 2 real frames. Squared errors: 1 for an unrelated picture, 0.5 for an empty one; the last two columns, of frame \
-            100: distance from the true hue in radians, and from any bump at all. Memory: rooms with a random picture each, visited in \
+            start from 2 real frames. Squared errors: 1 for an unrelated picture, 0.5 for an empty one; the last three columns, of \
+            frame 100: distance from the true place in cells, from the true hue, and from any bump at all. Memory: rooms with a random picture each, visited in \
             random order; squared error of the next frame (of variance 1) given the real ones before it, by how long ago its room was seen.",
         effort: (plan.seeds, plan.effort),
+        tried: "Tried before: hues of any angle in place of six (one seed, half the steps). There nothing is near the truth after 100 \
+            frames (0.76 to 0.98, in no order of the ways), while what is no bump falls from 0.95 with teacher forcing to 0.31 with \
+            the method. Tuning a network with routing on for 500 steps gains nothing here over routing without it; a frame that was left \
+            out has no gradient that could bring it back.",
         claims,
         tables: vec![("Drift: squared error after so many frames", drift), ("Memory", memory)],
         charts,

@@ -1,6 +1,6 @@
-//! A bump that keeps moving, in one of two hues told by the event in force. Clips never switch; and most of one hue move right, most
-//! of the other left. So a teacher asked for the other hue asks for the other direction too, though nothing in a switch says so:
-//! the conditional bias that Delta Forcing is about.
+//! A bump that keeps moving, whose hue goes over into one of two as the event in force says. The event never changes within a clip, and
+//! under one event most bumps move right, under the other left. So a teacher asked for the other hue asks for the other direction
+//! too, though nothing in a switch says so: the conditional bias that Delta Forcing is about.
 
 use std::f32::consts::{PI, TAU};
 
@@ -13,11 +13,14 @@ use crate::toy::{CELLS, Reading, latents, way};
 pub const SPEED: f32 = 1.0;
 
 /// Share of clips that move as most of their hue do.
-const USUAL: f32 = 0.85;
+const USUAL: f32 = 0.95;
+
+/// What is left of the way to an event's hue after a frame.
+const LEFT: f32 = 0.5;
 
 /// Hue of an event.
 fn hue(event: u8) -> f32 {
-    if event == 0 { 0.0 } else { 0.75 * PI }
+    if event == 0 { -0.25 * PI } else { 0.25 * PI }
 }
 
 /// `episodes` clips of `frames` frames, each of one event.
@@ -27,8 +30,9 @@ pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
     for _ in 0..episodes {
         let (event, start, usual) = (rng.below(2) as u8, rng.unit() * CELLS as f32, rng.unit() < USUAL);
         let by = if (event == 0) == usual { SPEED } else { -SPEED };
+        let away = PI * (rng.unit() - 0.5) - hue(event);
         for f in 0..frames {
-            data.extend(draw(start + by * f as f32, hue(event)));
+            data.extend(draw(start + by * f as f32, hue(event) + away * LEFT.powi(f as i32)));
             events.push(event);
         }
     }

@@ -1,17 +1,20 @@
-//! A coloured bump whose place the action tells (a camera's pose, say) and whose hue nothing tells: it must be handed on from frame
+//! A bump whose place the action tells (a camera's pose, say) and whose hue, one of a few, nothing tells: it must be handed on from frame
 //! to frame. Nothing is random, so a roll-out of any length has one true answer.
 
 use std::f32::consts::TAU;
 
 use crate::latents::{Latents, Windows};
 use crate::rng::Rng;
-use crate::toy::{CELLS, Reading, bump, latents};
+use crate::toy::{CELLS, Reading, bump, latents, way};
 
 /// Values of a picture: bump times (cos hue, sin hue).
 pub const LEN: usize = 2 * CELLS;
 
 /// Actions: the place of the frame's bump on the ring, as an angle and its double.
 pub const ACTIONS: [&str; 4] = ["cos", "sin", "cos 2", "sin 2"];
+
+/// Hues there are.
+const HUES: usize = 6;
 
 /// Most cells a frame.
 const STEP: f32 = 1.5;
@@ -27,7 +30,7 @@ pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
     let mut rng = Rng::new(seed);
     let (mut data, mut actions) = (Vec::with_capacity(episodes * frames * LEN), Vec::new());
     for _ in 0..episodes {
-        let (mut place, hue, mut speed) = (rng.unit() * CELLS as f32, rng.unit() * TAU, 0.0);
+        let (mut place, hue, mut speed) = (rng.unit() * CELLS as f32, rng.below(HUES) as f32 * TAU / HUES as f32, 0.0);
         for _ in 0..frames {
             // Speeds come in runs, as a player's do.
             if rng.below(4) == 0 {
@@ -49,6 +52,8 @@ pub struct Error {
     pub square: f64,
     /// Distance from the true hue, radians.
     pub hue: f64,
+    /// Distance from the true place, cells.
+    pub place: f64,
     /// What is not a bump at all ([`Reading::off`]).
     pub off: f64,
 }
@@ -63,6 +68,7 @@ pub fn errors(made: &[f32], truth: &Windows) -> Vec<Error> {
         let hue = (m.hue - r.hue + 0.5 * TAU).rem_euclid(TAU) - 0.5 * TAU;
         error.square += share * square;
         error.hue += share * f64::from(hue.abs());
+        error.place += share * f64::from(way(r.place, m.place).abs());
         error.off += share * f64::from(m.off);
     }
     out

@@ -1,0 +1,55 @@
+//! The main effect of each paper, in its direction and with a margin, from a short version of what `reproduce` runs whole.
+
+use std::sync::atomic::AtomicBool;
+
+use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, resampling};
+
+/// What `experiment` finds with one seed and a share `effort` of the steps.
+fn short<T: Send>(
+    name: &str,
+    effort: f64,
+    experiment: impl Fn(&Lab<'_>) -> Result<T, ReproduceError> + Sync,
+) -> Result<T, ReproduceError> {
+    let runs = std::env::temp_dir().join(format!("causeway-claims-{}-{name}", std::process::id()));
+    let plan = Plan { runs: &runs, seeds: 1, threads: 1, effort, stop: &AtomicBool::new(false) };
+    let found = plan.run(name, experiment).map(|mut found| found.remove(0));
+    std::fs::remove_dir_all(&runs).ok();
+    found
+}
+
+#[test]
+fn a_causal_student_wants_a_causal_teacher() -> Result<(), ReproduceError> {
+    let (teachers, legal) = short("causal", 0.15, |lab| {
+        let walks = causal::Walks::new(lab);
+        let teachers = walks.teachers()?;
+        // From the autoregressive and from the bidirectional teacher, by the same distillation.
+        let students = [walks.start(0, &teachers)?, walks.start(2, &teachers)?];
+        Ok((walks.judge(&teachers), students.map(|net| walks.roll_out(&net, Some(4)).legal)))
+    })?;
+    let [causal, full] = teachers.map(|teacher| teacher.0);
+    println!("unexplained variance {causal} {full}, legal steps {legal:?}");
+    assert!(causal < 1e-6 && full > 0.1, "unexplained variance of the ends: {causal}, {full}");
+    assert!(legal[0] > legal[1] + 0.05, "legal steps of the students: {legal:?}");
+    Ok(())
+}
+
+#[test]
+fn training_on_its_own_history_keeps_a_roll_out_together() -> Result<(), ReproduceError> {
+    let ways = [0, 3].map(|way| resampling::WAYS[way]);
+    let found = short("resampling", 0.25, |lab| resampling::drift(lab, &ways))?;
+    // What is not a true picture at all, over the roll-out.
+    let off = |way: usize| found[way].1.iter().map(|error| error.off).sum::<f64>() / found[way].1.len() as f64;
+    assert!(off(0) > off(1) + 0.1, "what is not a picture: {}, {}", off(0), off(1));
+    Ok(())
+}
+
+#[test]
+fn delta_forcing_keeps_what_an_event_does_not_change() -> Result<(), ReproduceError> {
+    let ways = [0, 3].map(|way| delta::WAYS[way]);
+    let found = short("delta", 0.2, |lab| delta::experiment(lab, &ways))?;
+    let [plain, tuned] = [1, 2].map(|way| found[way].1);
+    println!("{found:?}");
+    assert!(tuned.kept > plain.kept + 0.1, "direction kept: {}, {}", plain.kept, tuned.kept);
+    assert!(tuned.reached < 1.25 * plain.reached, "frames to the new hue: {}, {}", plain.reached, tuned.reached);
+    Ok(())
+}
