@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, resampling};
+use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, resampling};
 
 /// What `experiment` finds with one seed and a share `effort` of the steps.
 fn short<T: Send>(
@@ -40,16 +40,5 @@ fn training_on_its_own_history_keeps_a_roll_out_together() -> Result<(), Reprodu
     // What is not a true picture at all, over the roll-out.
     let off = |way: usize| found[way].1.iter().map(|error| error.off).sum::<f64>() / found[way].1.len() as f64;
     assert!(off(0) > off(1) + 0.1, "what is not a picture: {}, {}", off(0), off(1));
-    Ok(())
-}
-
-#[test]
-fn delta_forcing_keeps_what_an_event_does_not_change() -> Result<(), ReproduceError> {
-    let ways = [0, 3].map(|way| delta::WAYS[way]);
-    let found = short("delta", 0.2, |lab| delta::experiment(lab, &ways))?;
-    let [plain, tuned] = [1, 2].map(|way| found[way].1);
-    println!("{found:?}");
-    assert!(tuned.kept > plain.kept + 0.1, "direction kept: {}, {}", plain.kept, tuned.kept);
-    assert!(tuned.reached < 1.25 * plain.reached, "frames to the new hue: {}, {}", plain.reached, tuned.reached);
     Ok(())
 }
