@@ -18,7 +18,9 @@ use causeway_runtime::config::ModelConfig;
 use self::tiny::{REACH, assert_slopes, tiny, weights, with_world};
 
 const FRAMES: usize = 5;
-const OVERLAP: usize = 3;
+/// Frames the student remembers, and those of them that the scores see.
+const CONTEXT: usize = 3;
+const OVERLAP: usize = 1;
 
 fn config() -> ModelConfig {
     let mut config = tiny();
@@ -33,7 +35,7 @@ fn with_stage(f: impl Fn(Streaming<'_>, [&Weights; 3])) {
     let student = weights(&config);
     let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
     with_world(&config, true, FRAMES, |world| {
-        let stage = Streaming { world, teacher: &teacher, steps: 2, context: OVERLAP, overlap: OVERLAP, delta: None };
+        let stage = Streaming { world, teacher: &teacher, steps: 2, context: CONTEXT, overlap: OVERLAP, delta: None };
         f(stage, [&student, &teacher, &critic]);
     });
 }
@@ -46,7 +48,7 @@ fn a_stream_is_a_roll_out_and_after_a_change_a_fresh_one_over_the_same_frames() 
         for (seed, switch) in [(1, true), (2, true), (3, false)] {
             let made = stage.stream(engine, 2, switch, &mut Rng::new(seed));
             let (found, given) = (&made.windows, made.given);
-            assert_eq!((found.frames, given), (FRAMES, OVERLAP));
+            assert_eq!((found.frames, given), (FRAMES, CONTEXT));
 
             // Under the first event, over all frames.
             let mut rng = Rng::new(seed);
@@ -66,12 +68,12 @@ fn a_stream_is_a_roll_out_and_after_a_change_a_fresh_one_over_the_same_frames() 
                 (0..2).for_each(|_| assert_eq!(rng.below(c.events.len() - 1), 0));
             }
             let exit = 1 + rng.below(sigmas.len());
-            let first = FRAMES - OVERLAP;
+            let first = FRAMES - CONTEXT;
             let mut fresh = Rollout::new(engine, c, FRAMES, stream.at(&stream.real, first - 1));
             for f in 0..FRAMES {
-                let own = if f < OVERLAP && !switch { stream.at(&stream.events, first + f) } else { event.clone() };
+                let own = if f < CONTEXT && !switch { stream.at(&stream.events, first + f) } else { event.clone() };
                 assert_eq!(found.at(&found.events, f), own, "event of frame {f}");
-                if f < OVERLAP {
+                if f < CONTEXT {
                     let frame = stream.at(&stream.real, first + f);
                     assert_eq!(found.at(&found.real, f), frame, "frame {f} is not the one made under the first event");
                     fresh.commit(&frame, &stream.at(&stream.actions, first + f), &own);
@@ -83,6 +85,33 @@ fn a_stream_is_a_roll_out_and_after_a_change_a_fresh_one_over_the_same_frames() 
                     assert_eq!(found.at(&made.sigma, f), [sigmas[exit - 1]; 2]);
                 }
             }
+        }
+    });
+}
+
+#[test]
+fn scores_see_the_overlap_and_not_what_only_the_student_remembers() {
+    with_stage(|stage, [student, teacher, critic]| {
+        let scores = Scores { real: teacher, fake: critic, mask: Mask::Full };
+        let mut made = stage.stream(Engine::Fast(student), 2, true, &mut Rng::new(3));
+        assert_eq!((made.given, made.unseen), (CONTEXT, CONTEXT - OVERLAP));
+        let judge = |made: &_| scores.judge(&stage.world, &Device::flex(), made, &mut Rng::new(4));
+        let before = judge(&made);
+        let row = FRAMES * made.windows.len;
+        // The newest unseen frame is input as the frame before the first seen one; the oldest is nothing to the scores.
+        made.windows.real.chunks_exact_mut(row).for_each(|window| window[..row / FRAMES].fill(9.0));
+        let after = judge(&made);
+        let seen = made.unseen * made.windows.len;
+        for b in 0..2 {
+            let (from, to) = (b * row + seen, (b + 1) * row);
+            assert_eq!(
+                (&before.real[from..to], &before.fake[from..to]),
+                (&after.real[from..to], &after.fake[from..to])
+            );
+            assert!(before.real[from..to] != before.fake[from..to]);
+            assert_eq!(after.real[b * row..from], made.windows.real[b * row..from], "unseen, so where it was");
+            let levels = &after.level[b * FRAMES..(b + 1) * FRAMES];
+            assert!(levels.iter().enumerate().all(|(f, &level)| (level > 0.0) == (f >= made.unseen)), "{levels:?}");
         }
     });
 }
@@ -111,7 +140,7 @@ fn both_networks_have_the_gradient_of_finite_differences() {
                     let mut gradient = verdict.matching(&made);
                     if let Some(delta) = &stage.delta {
                         let plain = gradient.clone();
-                        delta.apply(&made, &verdict, switch.then_some(OVERLAP), &mut gradient, &mut rng);
+                        delta.apply(&made, &verdict, switch.then_some(CONTEXT), &mut gradient, &mut rng);
                         assert!(plain != gradient, "Delta Forcing changed nothing");
                     }
                     made.regression(&stage.world, &gradient)

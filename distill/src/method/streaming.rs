@@ -55,7 +55,7 @@ impl Streaming<'_> {
             let events = c.events.len();
             for row in next.events.chunks_exact_mut(world.frames) {
                 // Any but the one in force; frames from before the change are seen anew under it.
-                let other = (usize::from(row[self.overlap]) + 1 + rng.below(events - 1)) % events;
+                let other = (usize::from(row[self.context]) + 1 + rng.below(events - 1)) % events;
                 row.fill(other as u8);
             }
         }
