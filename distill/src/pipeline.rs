@@ -255,14 +255,12 @@ impl<'a> Pipeline<'a> {
             Method::SelfForcing { objective, steps } => {
                 run.train(&SelfForcing { world, teacher: &teacher()?, objective, steps }, &mut state)?
             }
-            Method::Streaming { steps, overlap } => run.train(
-                &Streaming { world, teacher: &teacher()?, steps, context: overlap, overlap, delta: None },
-                &mut state,
-            )?,
-            Method::Delta { steps, overlap, weighting, continuity } => {
+            Method::Streaming { steps, context, overlap } => {
+                run.train(&Streaming { world, teacher: &teacher()?, steps, context, overlap, delta: None }, &mut state)?
+            }
+            Method::Delta { steps, context, overlap, weighting, continuity } => {
                 let teacher = teacher()?;
-                let mut streaming =
-                    Streaming { world, teacher: &teacher, steps, context: overlap, overlap, delta: None };
+                let mut streaming = Streaming { world, teacher: &teacher, steps, context, overlap, delta: None };
                 // Of the student as the stage began, also where it goes on.
                 let [student, critic] = Pair { teacher: &teacher }.split(&folder.begin(stage, parent.as_ref())?);
                 let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };

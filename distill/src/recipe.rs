@@ -190,6 +190,7 @@ struct Settings {
     trajectories: Option<usize>,
     objective: Option<Objective>,
     steps: Option<usize>,
+    context: Option<usize>,
     overlap: Option<usize>,
     weighting: Option<Weighting>,
     continuity: Option<f32>,
@@ -287,7 +288,20 @@ macro_rules! table {
 impl Settings {
     /// What only some methods have to be told; which of them, and what they do without, [`Method`] knows.
     fn options(&self) -> toml::Table {
-        table!(self, degrade, shift, clean, history, trajectories, objective, steps, overlap, weighting, continuity)
+        table!(
+            self,
+            degrade,
+            shift,
+            clean,
+            history,
+            trajectories,
+            objective,
+            steps,
+            context,
+            overlap,
+            weighting,
+            continuity
+        )
     }
 
     fn fill(&self, d: &Self, seed: u64, check: &Check<'_>) -> Result<Stage, RecipeError> {

@@ -59,7 +59,7 @@ fn stages_find_what_they_go_on_from() {
     let causal =
         ["codec - -", "teacher - -", "bidirectional teacher -", "ode teacher teacher", "self ode bidirectional"];
     assert_eq!(links(&read("causal.toml"))[..5], causal);
-    let Method::Delta { steps: 4, overlap: 6, weighting: Weighting::Trust, continuity: 0.5 } =
+    let Method::Delta { steps: 4, context: 6, overlap: 6, weighting: Weighting::Trust, continuity: 0.5 } =
         read("delta.toml").stages[6].method
     else {
         panic!("not the options that were left out");
@@ -96,10 +96,11 @@ fn what_one_method_is_told_another_is_not() {
             "line 5: stage 4, `steps`: expected one of the model's `steps`, [4, 2], found 3",
         ),
         (
-            "method = 'streaming', frames = 5, overlap = 5",
-            "`overlap`: expected at least 1 and less than `frames`, found 5",
+            "method = 'streaming', frames = 5, context = 5",
+            "`context`: expected at least 1 and less than `frames`, found 5",
         ),
-        ("method = 'streaming', overlap = 0", "`overlap`: expected at least 1"),
+        ("method = 'streaming', overlap = 0", "`overlap`: expected at least 1 and at most `context`, found 0"),
+        ("method = 'delta', context = 3, overlap = 4", "`overlap`: expected at least 1 and at most `context`, found 4"),
         ("method = 'delta', continuity = -1", "`continuity`: expected a number from 0 up, found -1"),
         ("method = 'resampling', shift = 0", "`shift`: expected a positive number, found 0"),
         ("method = 'consistency', clean = 1.5", "`clean`: expected a share from 0 to 1, found 1.5"),

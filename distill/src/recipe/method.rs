@@ -49,8 +49,11 @@ pub enum Method {
         /// Denoising steps of a frame.
         #[serde(default = "steps")]
         steps: usize,
-        /// Frames of a judged window from before the change.
-        #[serde(default = "overlap")]
+        /// Frames before the change that the student remembers.
+        #[serde(default = "context")]
+        context: usize,
+        /// The last of them that the scores see too.
+        #[serde(default = "context")]
         overlap: usize,
     },
     /// The same with Delta Forcing.
@@ -58,8 +61,11 @@ pub enum Method {
         /// Denoising steps of a frame.
         #[serde(default = "steps")]
         steps: usize,
-        /// Frames of a judged window from before the change.
-        #[serde(default = "overlap")]
+        /// Frames before the change that the student remembers.
+        #[serde(default = "context")]
+        context: usize,
+        /// The last of them that the scores see too.
+        #[serde(default = "context")]
         overlap: usize,
         /// How supervision is weighed.
         #[serde(default)]
@@ -93,7 +99,7 @@ fn steps() -> usize {
     4
 }
 
-fn overlap() -> usize {
+fn context() -> usize {
     6
 }
 
@@ -172,9 +178,10 @@ impl Method {
         let steps = |steps: usize| {
             check.that("steps", lists.contains(&steps), &format!("one of the model's `steps`, {lists:?}"), steps)
         };
-        let overlap = |overlap: usize| {
-            let fits = (1..stage.frames).contains(&overlap);
-            check.that("overlap", fits, "at least 1 and less than `frames`", overlap)
+        let before = |context: usize, overlap: usize| {
+            let fits = (1..stage.frames).contains(&context);
+            check.that("context", fits, "at least 1 and less than `frames`", context)?;
+            check.that("overlap", (1..=context).contains(&overlap), "at least 1 and at most `context`", overlap)
         };
         match self {
             Self::Resampling(Resampling { shift, clean, .. }) | Self::Consistency(Resampling { shift, clean, .. }) => {
@@ -185,10 +192,10 @@ impl Method {
                 check.that("trajectories", trajectories >= stage.batch, "at least as many as `batch`", trajectories)
             }
             Self::SelfForcing { steps: n, .. } => steps(n),
-            Self::Streaming { steps: n, overlap: frames } => steps(n).and(overlap(frames)),
-            Self::Delta { steps: n, overlap: frames, continuity, .. } => {
+            Self::Streaming { steps: n, context, overlap } => steps(n).and(before(context, overlap)),
+            Self::Delta { steps: n, context, overlap, continuity, .. } => {
                 let fits = continuity >= 0.0 && continuity.is_finite();
-                steps(n).and(overlap(frames))?;
+                steps(n).and(before(context, overlap))?;
                 check.that("continuity", fits, "a number from 0 up", continuity)
             }
             _ => Ok(()),
