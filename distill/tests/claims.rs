@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, resampling};
+use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, resampling};
 
 /// What `experiment` finds with one seed and a share `effort` of the steps.
 fn short<T: Send>(
@@ -27,7 +27,6 @@ fn a_causal_student_wants_a_causal_teacher() -> Result<(), ReproduceError> {
         Ok((walks.judge(&teachers), students.map(|net| walks.roll_out(&net, Some(4)).legal)))
     })?;
     let [causal, full] = teachers.map(|teacher| teacher.0);
-    println!("unexplained variance {causal} {full}, legal steps {legal:?}");
     assert!(causal < 1e-6 && full > 0.1, "unexplained variance of the ends: {causal}, {full}");
     assert!(legal[0] > legal[1] + 0.05, "legal steps of the students: {legal:?}");
     Ok(())
@@ -40,5 +39,16 @@ fn training_on_its_own_history_keeps_a_roll_out_together() -> Result<(), Reprodu
     // What is not a true picture at all, over the roll-out.
     let off = |way: usize| found[way].1.iter().map(|error| error.off).sum::<f64>() / found[way].1.len() as f64;
     assert!(off(0) > off(1) + 0.1, "what is not a picture: {}, {}", off(0), off(1));
+    Ok(())
+}
+
+#[test]
+fn a_change_of_event_takes_the_teacher_out_of_the_trust_region() -> Result<(), ReproduceError> {
+    let [quiet, change] = short("delta", 0.4, |lab| {
+        let clips = delta::Clips::new(lab);
+        Ok(clips.trust_in_truth(&clips.teacher()?))
+    })?;
+    // Of true streams, so that only the change can be why.
+    assert!(1.0 - change > 2.0 * (1.0 - quiet), "mean weight of supervision: {quiet}, {change}");
     Ok(())
 }

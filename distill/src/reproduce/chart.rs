@@ -38,6 +38,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(110, 110, 110),
 ];
 
+/// Pixels of the plot and of the legend beside it.
+const PLOT: u32 = 740;
+const LEGEND: u32 = 300;
+
 impl Chart<'_> {
     /// Draws the chart to `path`.
     ///
@@ -51,8 +55,10 @@ impl Chart<'_> {
     }
 
     fn draw(&self, text: &mut String) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let root = SVGBackend::with_string(text, (900, 520)).into_drawing_area();
+        let root = SVGBackend::with_string(text, (PLOT + LEGEND, 520)).into_drawing_area();
         root.fill(&WHITE)?;
+        // Beside the plot, where it hides nothing.
+        let (plot, legend) = root.split_horizontally(PLOT);
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let span = |low: f64, high: f64| {
             let edge = 0.06 * (high - low).max(1e-9);
@@ -61,7 +67,7 @@ impl Chart<'_> {
         let least = |f: fn(&(f64, f64, f64)) -> f64| points().map(f).fold(f64::INFINITY, f64::min);
         let most = |f: fn(&(f64, f64, f64)) -> f64| points().map(f).fold(f64::NEG_INFINITY, f64::max);
         let (x, y) = (span(least(|p| p.0), most(|p| p.0)), span(least(|p| p.1 - p.2), most(|p| p.1 + p.2)));
-        let mut chart = ChartBuilder::on(&root)
+        let mut chart = ChartBuilder::on(&plot)
             .caption(self.title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(44)
@@ -85,17 +91,11 @@ impl Chart<'_> {
                 ErrorBar::new_vertical(x, mean - deviation, mean, mean + deviation, colour.filled(), 6)
             }))?;
             let dots = if self.joined { 0 } else { 5 };
-            chart
-                .draw_series(means.map(|point| Circle::new(point, dots, colour.filled())))?
-                .label(line.name.as_str())
-                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
+            chart.draw_series(means.map(|point| Circle::new(point, dots, colour.filled())))?;
+            let y = 60 + 24 * i as i32;
+            legend.draw(&Rectangle::new([(0, y - 5), (14, y + 5)], colour.filled()))?;
+            legend.draw(&Text::new(line.name.as_str(), (22, y - 7), ("sans-serif", 14)))?;
         }
-        let labels = chart.configure_series_labels();
-        { labels }
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 13))
-            .draw()?;
         root.present()?;
         drop(chart);
         Ok(())

@@ -12,6 +12,7 @@ use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::ode_distillation::{OdeDistillation, Trajectories};
 use crate::method::score::{Pair, Scores};
 use crate::method::self_forcing::{Objective, SelfForcing};
+use crate::method::self_rollout::Made;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::optim::Rule;
@@ -136,15 +137,50 @@ impl<'a> Clips<'a> {
         World { rule: Rule { beta1: 0.0, ema: 0.99, ..world.rule }, ..world }
     }
 
+    /// The bidirectional teacher.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn teacher(&self) -> Result<Weights, ReproduceError> {
+        let full = DiffusionForcing { world: self.world(FRAMES, 2e-3), mask: Mask::Full };
+        self.lab.train("bidirectional", &full, self.lab.fresh(&self.config), 4000)
+    }
+
+    /// Mean weight of supervision by `teacher` in a trust region around true streams, without a change and with one.
+    pub fn trust_in_truth(&self, teacher: &Weights) -> [f64; 2] {
+        let (world, scores) = (self.world(FRAMES, 0.0), Scores { real: teacher, fake: teacher, mask: Mask::Full });
+        let mut rng = Rng::new(91 + self.lab.seed);
+        let mut judged = |streams: Latents| -> Vec<_> {
+            let windows = streams.starts(FRAMES);
+            // Few at a time: a level of noise is drawn for each window.
+            let parts = (0..windows.batch).step_by(16).map(|first| windows.worlds(first, 16));
+            let made = |windows| Made { windows, noisy: Vec::new(), sigma: Vec::new(), given: OVERLAP, unseen: 0 };
+            parts
+                .map(made)
+                .map(|made| {
+                    let verdict = scores.judge(&world, &self.lab.device, &made, &mut rng);
+                    (made, verdict)
+                })
+                .collect()
+        };
+        let clips = |seed: u64| switch::record(512, FRAMES, seed);
+        let delta = DeltaForcing::new(Weighting::Trust, 0.0, &judged(clips(51)));
+        let both = [judged(clips(52)), judged(switch::changed(512, FRAMES, OVERLAP, 53))];
+        both.map(|streams| {
+            let weights = streams.iter().flat_map(|(made, verdict)| delta.weights(made, verdict, &mut Rng::new(0)));
+            let judged = weights.enumerate().filter(|(row, _)| row % FRAMES >= OVERLAP);
+            moments(&judged.map(|(_, weight)| f64::from(weight)).collect::<Vec<_>>()).0
+        })
+    }
+
     /// A bidirectional teacher, and a student distilled from a causal one and then on its own roll-outs.
     ///
     /// # Errors
     /// [`ReproduceError`].
     pub fn start(&self) -> Result<Start, ReproduceError> {
         let (lab, fresh) = (self.lab, self.lab.fresh(&self.config));
-        let causal = lab.train("teacher", &TeacherForcing(self.world(LONG, 2e-3)), fresh.clone(), 2000)?;
-        let full = DiffusionForcing { world: self.world(FRAMES, 2e-3), mask: Mask::Full };
-        let teacher = lab.train("bidirectional", &full, fresh, 4000)?;
+        let causal = lab.train("teacher", &TeacherForcing(self.world(LONG, 2e-3)), fresh, 2000)?;
+        let teacher = self.teacher()?;
         let trajectories =
             Trajectories::record(&self.world(LONG, 0.0), &causal, &lab.device, CLEAN, 1024, 11 + lab.seed);
         let stage = OdeDistillation { world: self.world(LONG, 1e-3), trajectories: &trajectories, mask: CLEAN };

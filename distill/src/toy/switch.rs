@@ -40,6 +40,24 @@ pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
     latents(data, 2 * CELLS, vec![0.0; n], events, frames)
 }
 
+/// `episodes` true streams of `frames` frames that move as most under their first event do, and go on so when it changes at frame
+/// `at`; their event is the new one throughout, as a stream is seen anew after a change (spec 2.6).
+pub fn changed(episodes: usize, frames: usize, at: usize, seed: u64) -> Latents {
+    let mut rng = Rng::new(seed);
+    let (mut data, mut events) = (Vec::new(), Vec::new());
+    for _ in 0..episodes {
+        let (event, start) = (rng.below(2) as u8, rng.unit() * CELLS as f32);
+        let (by, away) = (if event == 0 { SPEED } else { -SPEED }, hue(event) - hue(1 - event));
+        for f in 0..frames {
+            let since = (f + 1).saturating_sub(at) as i32;
+            data.extend(draw(start + by * f as f32, hue(1 - event) + away * LEFT.powi(since)));
+            events.push(1 - event);
+        }
+    }
+    let n = events.len();
+    latents(data, 2 * CELLS, vec![0.0; n], events, frames)
+}
+
 /// What a switch did to a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Worth {
