@@ -265,7 +265,7 @@ impl<'a> Pipeline<'a> {
                 let [student, critic] = Pair { teacher: &teacher }.split(&folder.begin(stage, parent.as_ref())?);
                 let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };
                 eprintln!("measuring the trust region");
-                let quiet = streaming.quiet(&student, scores, self.device, stage.seed);
+                let quiet = streaming.judged(&student, scores, self.device, false, stage.seed);
                 streaming.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
                 run.train(&streaming, &mut state)?
             }

@@ -123,7 +123,7 @@ fn both_networks_have_the_gradient_of_finite_differences() {
             let (device, both) = (Device::flex(), student.beside(critic, "critic."));
             let scores = Scores { real: teacher, fake: critic, mask: Mask::Full };
             if guarded {
-                let quiet = stage.quiet(student, scores, &device, 4);
+                let quiet = stage.judged(student, scores, &device, false, 4);
                 let mut delta = DeltaForcing::new(Weighting::Trust, 0.5, &quiet);
                 // So small that every frame is beyond it.
                 delta.radius.iter_mut().for_each(|radius| *radius *= 0.3);

@@ -64,12 +64,19 @@ impl Streaming<'_> {
         Made { unseen: self.context - self.overlap, ..made }
     }
 
-    /// Streams without a change and what `scores` say of them, to measure a radius on.
-    pub fn quiet(&self, student: &Weights, scores: Scores<'_>, device: &Device, seed: u64) -> Vec<(Made, Verdict)> {
+    /// Streams, whose event changes or not, and what `scores` say of them; to measure a radius on those without a change.
+    pub fn judged(
+        &self,
+        student: &Weights,
+        scores: Scores<'_>,
+        device: &Device,
+        switch: bool,
+        seed: u64,
+    ) -> Vec<(Made, Verdict)> {
         let mut rng = Rng::new(seed);
         (0..24)
             .map(|_| {
-                let made = self.stream(Engine::Fast(student), self.world.batch, false, &mut rng);
+                let made = self.stream(Engine::Fast(student), self.world.batch, switch, &mut rng);
                 let verdict = scores.judge(&self.world, device, &made, &mut rng);
                 (made, verdict)
             })

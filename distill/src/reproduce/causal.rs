@@ -120,17 +120,17 @@ impl<'a> Walks<'a> {
     /// # Errors
     /// [`ReproduceError`].
     pub fn start(&self, i: usize, teachers: &[Weights; 2]) -> Result<Weights, ReproduceError> {
-        let (lab, label) = (self.lab, label(i));
+        let (lab, name) = (self.lab, STARTS[i]);
         let (teacher, mask) = if i < 2 { (&teachers[0], CLEAN) } else { (&teachers[1], Mask::Full) };
         if i == 1 {
             let rule = Rule { beta1: 0.5, ..self.world(5e-4).rule };
             let stage = Consistency { world: World { rule, ..self.world(5e-4) }, teacher, resampling: None };
-            return lab.train(&label, &stage, teacher.clone(), 1000);
+            return lab.train(name, &stage, teacher.clone(), 1000);
         }
         let trajectories = Trajectories::record(&self.world(0.0), teacher, &lab.device, mask, 1024, 11 + lab.seed);
         let sees = if i == 3 { Mask::Causal } else { CLEAN };
         let stage = OdeDistillation { world: self.world(1e-3), trajectories: &trajectories, mask: sees };
-        lab.train(&label, &stage, teacher.clone(), 1000)
+        lab.train(name, &stage, teacher.clone(), 1000)
     }
 
     /// That student after Self Forcing, with the bidirectional teacher `full` as the score of the data.
@@ -143,7 +143,7 @@ impl<'a> Walks<'a> {
             objective: Objective::Matching,
             steps: 4,
         };
-        let both = self.lab.train(&format!("{}-self", label(i)), &stage, pair.join(start), 1000)?;
+        let both = self.lab.train(&format!("{} self", STARTS[i]), &stage, pair.join(start), 1000)?;
         let [tuned, _] = pair.split(&both);
         Ok(tuned)
     }
@@ -262,10 +262,6 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
 
 fn row(start: &str, steps: usize) -> String {
     format!("{start}, {steps} steps")
-}
-
-fn label(start: usize) -> String {
-    STARTS[start].replace(", ", "-").replace(' ', "-")
 }
 
 fn point((x, (mean, deviation)): (f64, (f64, f64))) -> (f64, f64, f64) {

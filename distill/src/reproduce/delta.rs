@@ -10,7 +10,7 @@ use crate::mask::Mask;
 use crate::method::delta_forcing::{DeltaForcing, Weighting};
 use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::ode_distillation::{OdeDistillation, Trajectories};
-use crate::method::score::{Pair, Scores};
+use crate::method::score::{Pair, Scores, Verdict};
 use crate::method::self_forcing::{Objective, SelfForcing};
 use crate::method::self_rollout::Made;
 use crate::method::streaming::Streaming;
@@ -93,12 +93,14 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
     let start = clips.start()?;
     let worth = |both: &Weights| stream(&start.pair().split(both)[0], &clips.world(LONG, 0.0));
     let mut found = vec![(BEFORE, worth(&start.both))];
+    let trust = DeltaForcing::new(Weighting::Trust, 0.0, &clips.judged(&start, false, 21 + lab.seed));
     for (name, weighting, continuity) in WAYS {
-        let stage = clips.streaming(&start, weighting, continuity);
-        let label = name.replace([':', ','], "").replace(' ', "-");
-        found.push((name, worth(&lab.train(&label, &stage, start.both.clone(), TUNED)?)));
+        let delta = DeltaForcing { weighting, continuity, ..trust.clone() };
+        let stage = Streaming { delta: Some(delta), ..clips.streaming(&start) };
+        found.push((name, worth(&lab.train(name, &stage, start.both.clone(), TUNED)?)));
     }
-    Ok(Found { worth: found, trust: clips.trust(&start) })
+    let trust = [false, true].map(|switch| mean_weight(&trust, &clips.judged(&start, switch, 91 + lab.seed)));
+    Ok(Found { worth: found, trust })
 }
 
 /// One seed's clips and what is trained on them.
@@ -166,11 +168,7 @@ impl<'a> Clips<'a> {
         let clips = |seed: u64| switch::record(512, FRAMES, seed);
         let delta = DeltaForcing::new(Weighting::Trust, 0.0, &judged(clips(51)));
         let both = [judged(clips(52)), judged(switch::changed(512, FRAMES, OVERLAP, 53))];
-        both.map(|streams| {
-            let weights = streams.iter().flat_map(|(made, verdict)| delta.weights(made, verdict, &mut Rng::new(0)));
-            let judged = weights.enumerate().filter(|(row, _)| row % FRAMES >= OVERLAP);
-            moments(&judged.map(|(_, weight)| f64::from(weight)).collect::<Vec<_>>()).0
-        })
+        both.map(|streams| mean_weight(&delta, &streams))
     }
 
     /// A bidirectional teacher, and a student distilled from a causal one and then on its own roll-outs.
@@ -191,35 +189,28 @@ impl<'a> Clips<'a> {
         Ok(Start { teacher, both })
     }
 
-    /// Tuning whose radius is measured on the student that it starts from.
-    fn streaming<'b>(&'b self, start: &'b Start, weighting: Weighting, continuity: f32) -> Streaming<'b> {
+    /// Tuning by distribution matching alone.
+    fn streaming<'b>(&'b self, start: &'b Start) -> Streaming<'b> {
         let (teacher, world) = (&start.teacher, self.tuning(LONG));
-        let mut stage = Streaming { world, teacher, steps: STEPS, context: CONTEXT, overlap: OVERLAP, delta: None };
-        let [student, critic] = start.pair().split(&start.both);
-        let scores = Scores { real: teacher, fake: &critic, mask: Mask::Full };
-        let quiet = stage.quiet(&student, scores, &self.lab.device, 21 + self.lab.seed);
-        stage.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
-        stage
+        Streaming { world, teacher, steps: STEPS, context: CONTEXT, overlap: OVERLAP, delta: None }
     }
 
-    /// Mean weight of supervision in the trust region, of streams without a change and with one.
-    pub fn trust(&self, start: &Start) -> [f64; 2] {
-        let stage = self.streaming(start, Weighting::Trust, 0.0);
+    /// Streams before tuning, whose event changes or not, and what the scores say of them.
+    fn judged(&self, start: &Start, switch: bool, seed: u64) -> Vec<(Made, Verdict)> {
         let [student, critic] = start.pair().split(&start.both);
         let scores = Scores { real: &start.teacher, fake: &critic, mask: Mask::Full };
-        [false, true].map(|switch| {
-            let mut rng = Rng::new(91 + self.lab.seed);
-            let mut all = Vec::new();
-            for _ in 0..24 {
-                let made = stage.stream(Engine::Fast(&student), 16, switch, &mut rng);
-                let verdict = scores.judge(&stage.world, &self.lab.device, &made, &mut rng);
-                let weights = stage.delta.as_ref().map(|delta| delta.weights(&made, &verdict, &mut rng));
-                let made = weights.into_iter().flatten().enumerate().filter(|(row, _)| row % LONG >= CONTEXT);
-                all.extend(made.map(|(_, weight)| f64::from(weight)));
-            }
-            moments(&all).0
-        })
+        self.streaming(start).judged(&student, scores, &self.lab.device, switch, seed)
     }
+}
+
+/// Mean weight of supervision over the generated frames of `streams`.
+fn mean_weight(delta: &DeltaForcing, streams: &[(Made, Verdict)]) -> f64 {
+    let weights = streams.iter().flat_map(|(made, verdict)| {
+        let weights = delta.weights(made, verdict, &mut Rng::new(0));
+        let generated = weights.into_iter().enumerate().filter(|(row, _)| row % made.windows.frames >= made.given);
+        generated.map(|(_, weight)| f64::from(weight)).collect::<Vec<_>>()
+    });
+    moments(&weights.collect::<Vec<_>>()).0
 }
 
 /// Streams of `net` in [`STEPS`] steps a frame whose event changes in the middle, with recache.

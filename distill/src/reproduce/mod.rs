@@ -119,16 +119,17 @@ impl Lab<'_> {
         Weights::init(&dit::specs(&config.dit), 100 + self.seed)
     }
 
-    /// Trains `stage` from `start` for `steps` steps (times the effort) as `label` in the seed's run folder, or goes on there; returns the
+    /// Trains `stage` from `start` for `steps` steps (times the effort) as `name` in the seed's run folder, or goes on there; returns the
     /// averaged weights.
     ///
     /// # Errors
     /// [`ReproduceError`].
-    pub fn train(&self, label: &str, stage: &dyn Stage, start: Weights, steps: u64) -> Result<Weights, ReproduceError> {
+    pub fn train(&self, name: &str, stage: &dyn Stage, start: Weights, steps: u64) -> Result<Weights, ReproduceError> {
         std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io { path: self.dir.clone(), source })?;
+        let label = name.replace([',', ':', '=', '.'], "").split_whitespace().collect::<Vec<_>>().join("-");
         let run = Run {
             dir: &self.dir,
-            name: label,
+            name: &label,
             budget: Span::Steps(((steps as f64 * self.effort) as u64).max(2)),
             threads: 1,
             accumulate: 1,

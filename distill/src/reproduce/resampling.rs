@@ -89,12 +89,11 @@ pub fn drift(lab: &Lab<'_>, ways: &[Way]) -> Result<Vec<(&'static str, Vec<track
     let mut found = Vec::new();
     for &(name, way) in ways {
         // All go on from the same warm-up, for as many steps.
-        let label = name.replace([',', '=', '.'], "").replace("  ", " ").replace(' ', "-");
         let net = match way {
-            None => lab.train(&label, &TeacherForcing(world(1e-3)), warm.clone(), 2000)?,
+            None => lab.train(name, &TeacherForcing(world(1e-3)), warm.clone(), 2000)?,
             Some((how, shift)) => {
                 let stage = ResamplingForcing { world: world(1e-3), resampling: Resampling { how, shift, clean: 0.0 } };
-                lab.train(&label, &stage, warm.clone(), 2000)?
+                lab.train(name, &stage, warm.clone(), 2000)?
             }
         };
         found.push((name, roll_out(&net, &world(0.0), &held)));
