@@ -144,7 +144,7 @@ impl Folder {
         let before = before.filter(|s| s.method.is_pair() && s.teacher == stage.teacher);
         match before.map(|s| self.state(s)).transpose()?.flatten() {
             Some(state) => Ok(state.averaged()),
-            None => Ok(Pair { teacher: &self.teacher(stage)? }.join(&start)),
+            None => Ok(Pair::join(&start, &self.teacher(stage)?)),
         }
     }
 
@@ -152,7 +152,7 @@ impl Folder {
     fn networks(&self, stage: &Stage, start: Weights) -> Weights {
         match stage.method {
             Method::Dmd {} => DistributionMatching::networks(&self.config.dit, &start),
-            method if method.is_pair() => Pair { teacher: &start }.join(&start),
+            method if method.is_pair() => Pair::join(&start, &start),
             _ => start,
         }
     }

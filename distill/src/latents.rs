@@ -256,6 +256,26 @@ impl Windows {
         }
     }
 
+    /// The gradients of `history` and of `noisy` from those of what [`Self::arranged`] made of them: of the latents, `own`, and of the
+    /// frames before them, `previous`, which is empty for a network that sees none.
+    pub fn arranged_back(&self, mask: Mask, own: &[f32], previous: &[f32]) -> [Vec<f32>; 2] {
+        let row = self.frames * self.len;
+        let mut out = [vec![0.0; self.batch * row], vec![0.0; self.batch * row]];
+        // Rows of each window: what they are, and what the frames before them are.
+        let rows: &[[usize; 2]] = match mask {
+            Mask::TeacherForcing { .. } => &[[0, 0], [1, 0]],
+            Mask::Causal | Mask::Full => &[[1, 1]],
+        };
+        for (i, [is, follows]) in (0..self.batch * rows.len()).map(|i| (i, rows[i % rows.len()])) {
+            let to = i / rows.len() * row;
+            out[is][to..to + row].iter_mut().zip(&own[i * row..]).for_each(|(sum, g)| *sum += g);
+            // Each frame but the last is the one before the next.
+            let before = previous.get(i * row + self.len..(i + 1) * row).unwrap_or_default();
+            out[follows][to..].iter_mut().zip(before).for_each(|(sum, g)| *sum += g);
+        }
+        out
+    }
+
     /// The `frames` frames from `first` on.
     pub fn part(&self, first: usize, frames: usize) -> Self {
         let cut = |values: &[f32]| self.cut(values, first, frames);

@@ -19,7 +19,7 @@ use crate::method::distribution_matching::DistributionMatching;
 use crate::method::ode_distillation::{OdeDistillation, Trajectories};
 use crate::method::reconstruction::Reconstruction;
 use crate::method::resampling_forcing::ResamplingForcing;
-use crate::method::score::{Pair, Scores};
+use crate::method::score::Pair;
 use crate::method::self_forcing::SelfForcing;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
@@ -237,6 +237,9 @@ impl<'a> Pipeline<'a> {
             None => State::new(folder.begin(stage, parent.as_ref())?),
         };
         let teacher = || folder.teacher(stage);
+        // What the teacher sees.
+        let causal = stage.teacher.as_deref().and_then(|name| recipe.stage(name)).is_some_and(|s| s.method.is_causal());
+        let mask = if causal { world.mask() } else { Mask::Full };
         Ok(match stage.method {
             Method::Codec {} | Method::Polish {} => true,
             Method::Teacher {} => run.train(&TeacherForcing(world), &mut state)?,
@@ -248,24 +251,23 @@ impl<'a> Pipeline<'a> {
                 run.train(&Consistency { world, teacher: &teacher()?, resampling }, &mut state)?
             }
             Method::Ode { history, trajectories } => {
-                let trajectories = self.trajectories(stage, &world, trajectories)?;
-                let mask = history.mask(stage.route);
-                run.train(&OdeDistillation { world, trajectories: &trajectories, mask }, &mut state)?
+                let trajectories = &self.trajectories(stage, &world, mask, trajectories)?;
+                run.train(&OdeDistillation { world, trajectories, mask: history.mask(stage.route) }, &mut state)?
             }
             Method::SelfForcing { objective, steps } => {
-                run.train(&SelfForcing { world, teacher: &teacher()?, objective, steps }, &mut state)?
+                let pair = Pair { teacher: &teacher()?, mask };
+                run.train(&SelfForcing { world, pair, objective, steps }, &mut state)?
             }
             Method::Streaming { steps, context, overlap } => {
-                run.train(&Streaming { world, teacher: &teacher()?, steps, context, overlap, delta: None }, &mut state)?
+                let pair = Pair { teacher: &teacher()?, mask };
+                run.train(&Streaming { world, pair, steps, context, overlap, delta: None }, &mut state)?
             }
             Method::Delta { steps, context, overlap, weighting, continuity } => {
-                let teacher = teacher()?;
-                let mut streaming = Streaming { world, teacher: &teacher, steps, context, overlap, delta: None };
-                // Of the student as the stage began, also where it goes on.
-                let [student, critic] = Pair { teacher: &teacher }.split(&folder.begin(stage, parent.as_ref())?);
-                let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };
+                let pair = Pair { teacher: &teacher()?, mask };
+                let mut streaming = Streaming { world, pair, steps, context, overlap, delta: None };
                 eprintln!("measuring the trust region");
-                let quiet = streaming.judged(&student, scores, self.device, false, stage.seed);
+                // Of the student as the stage began, also where it goes on.
+                let quiet = streaming.judged(&folder.begin(stage, parent.as_ref())?, self.device, false, stage.seed);
                 streaming.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
                 run.train(&streaming, &mut state)?
             }
@@ -274,7 +276,13 @@ impl<'a> Pipeline<'a> {
     }
 
     /// The trajectories that `stage` learns, stored in the run folder; recorded anew if its teacher has moved since.
-    fn trajectories(&self, stage: &Stage, world: &World<'_>, count: usize) -> Result<Trajectories, PipelineError> {
+    fn trajectories(
+        &self,
+        stage: &Stage,
+        world: &World<'_>,
+        mask: Mask,
+        count: usize,
+    ) -> Result<Trajectories, PipelineError> {
         let folder = &self.folder;
         let name = stage.teacher.as_deref().unwrap_or_default();
         let (teacher, of) = (folder.teacher(stage)?, folder.recipe.stage(name));
@@ -285,7 +293,6 @@ impl<'a> Pipeline<'a> {
             return Ok(known);
         }
         eprintln!("recording {count} trajectories of {name}");
-        let mask = if of.is_some_and(|of| of.method.is_causal()) { world.mask() } else { Mask::Full };
         let new = Trajectories::record_on(stage.threads, world, &teacher, self.device, mask, count, stage.seed);
         new.save(&path, &what)?;
         Ok(new)

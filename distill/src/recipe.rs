@@ -90,7 +90,8 @@ pub struct Stage {
     pub name: String,
     /// The denoiser stage whose averaged weights it starts from; by default the last causal one before, `None` if there is none.
     pub start: Option<String>,
-    /// What it is distilled from; by default the last stage before that will do, `None` where nothing is distilled.
+    /// What it is distilled from; by default the last stage before that will do, rather a causal one to regress onto and rather a
+    /// bidirectional one to be judged by; `None` where nothing is distilled.
     pub teacher: Option<String>,
     /// Samples a step: clips of three frames for the codec, windows for the denoiser.
     pub batch: usize,
@@ -391,8 +392,9 @@ impl Stage {
         if let Some((fits, which)) = self.method.teachers() {
             let which = format!("{which} before it");
             check.that("teacher", named(&self.teacher, &fits), &which, found)?;
-            let causal = || last(&|m| fits(m) && m.is_causal());
-            self.teacher = self.teacher.take().or_else(causal).or_else(|| last(&fits));
+            // Who is regressed onto should be causal (spec 5.4), who judges was published as bidirectional (spec 5.5).
+            let usual = || last(&|m| fits(m) && m.is_causal() != self.method.is_pair());
+            self.teacher = self.teacher.clone().or_else(usual).or_else(|| last(&fits));
             check.that("method", self.teacher.is_some(), &which, &self.name)?;
         } else {
             check.that("teacher", found.is_empty(), "none: nothing is distilled", found)?;

@@ -66,11 +66,14 @@ fn stages_find_what_they_go_on_from() {
     };
     let text = "out = 'o'\ndata.folder = 'd'\ndefaults = { budget = { steps = 1 } }\nstage = [{ method = 'codec' }, \
         { method = 'bidirectional' }, { method = 'teacher' }, { method = 'ode', history = 'noisy', teacher = 'bidirectional' }, \
-        { method = 'consistency', clean = 1, degrade = 'noise' }, { method = 'self', objective = 'identity' }]";
+        { method = 'consistency', clean = 1, degrade = 'noise' }, { method = 'self', objective = 'identity' }, { method = 'delta', teacher = 'teacher' }]";
     let recipe = Recipe::parse(text, Path::new("r.toml")).expect("a recipe");
     let found = links(&recipe);
     assert_eq!(found[2..4], ["teacher - -", "ode teacher bidirectional"]);
-    assert_eq!(found[4..], ["consistency ode teacher", "self consistency bidirectional"]);
+    assert_eq!(found[4..], ["consistency ode teacher", "self consistency bidirectional", "delta self teacher"]);
+    let causal = text.replace("bidirectional", "diffusion").replace(", teacher = 'diffusion'", "");
+    let recipe = Recipe::parse(&causal, Path::new("r.toml")).expect("a recipe");
+    assert_eq!(links(&recipe)[5], "self consistency teacher", "of causal ones the last");
     assert_eq!(recipe.stages[3].method, Method::Ode { history: History::Noisy, trajectories: 256 });
     let resampling = Resampling { how: Degrade::Noise, clean: 1.0, ..Resampling::default() };
     assert_eq!(recipe.stages[4].method, Method::Consistency(resampling));
@@ -105,11 +108,11 @@ fn what_one_method_is_told_another_is_not() {
         ("method = 'resampling', shift = 0", "`shift`: expected a positive number, found 0"),
         ("method = 'consistency', clean = 1.5", "`clean`: expected a share from 0 to 1, found 1.5"),
         ("method = 'ode', trajectories = 3", "`trajectories`: expected at least as many as `batch`, found 3"),
+        ("method = 'self', teacher = 'codec'", "`teacher`: expected a stage that learns a flow before it, found codec"),
         (
-            "method = 'self', teacher = 'teacher'",
-            "`teacher`: expected a stage `bidirectional` before it, found teacher",
+            "method = 'dmd', teacher = 'bidirectional'",
+            "`teacher`: expected a stage that learns a causal flow before it",
         ),
-        ("method = 'dmd', teacher = 'bidirectional'", "`teacher`: expected a stage that learns a flow before it"),
         ("method = 'ode', teacher = 'codec'", "`teacher`: expected a stage that learns a flow before it, found codec"),
         ("method = 'resampling', teacher = 'teacher'", "`teacher`: expected none: nothing is distilled, found teacher"),
         ("method = 'polish', start = 'teacher'", "`start`: expected none: it goes on with the codec, found teacher"),
@@ -121,7 +124,7 @@ fn what_one_method_is_told_another_is_not() {
         ("defaults = { steps = 2 }\n", "defaults, `options of a method`: expected none of them, found steps"),
         (
             "stage = [{ method = 'codec', budget = { steps = 1 } },\n{ method = 'self', budget = { steps = 1 } }]",
-            "stage 2, `method`: expected a stage `bidirectional` before it, found self",
+            "stage 2, `method`: expected a stage that learns a flow before it, found self",
         ),
         (
             "stage = [{ method = 'codec', budget = { steps = 1 } },\n{ method = 'resampling', budget = { steps = 1 } }]",
@@ -178,7 +181,7 @@ fn faults_name_the_place() {
         ),
         (
             format!("{head}{codec}{}", teacher.replace("teacher", "dmd")),
-            "expected a stage that learns a flow before it, found dmd",
+            "expected a stage that learns a causal flow before it, found dmd",
         ),
     ] {
         let found = complaint(&text);

@@ -50,7 +50,6 @@ fn scores_that_agree_leave_the_student_where_it_is() {
                 };
                 gradient.iter().map(|g| g * g).sum::<f32>().sqrt()
             };
-            // Through both scores everything cancels only where nothing but they see the frames: in teacher forcing, history too.
             for objective in [Objective::Matching, Objective::Identity] {
                 let (still, moved) = (gradient(&teacher, objective), gradient(&student, objective));
                 assert!(still < 1e-3 * moved, "{mask:?} {objective:?}: {still} beside {moved}");
@@ -64,16 +63,18 @@ fn the_score_identity_has_the_gradient_of_finite_differences() {
     for prev_frame in [false, true] {
         let mut config = config();
         config.dit.prev_frame = prev_frame;
-        the_score_identity(&config);
+        for mask in [Mask::Full, Mask::TeacherForcing { route: 0 }] {
+            the_score_identity(&config, mask);
+        }
     }
 }
 
-fn the_score_identity(config: &ModelConfig) {
+fn the_score_identity(config: &ModelConfig, mask: Mask) {
     let student = weights(config);
     let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
     with_world(config, true, FRAMES, |world| {
         let made = made(&world, &student);
-        let scores = Scores { real: &teacher, fake: &critic, mask: Mask::Full };
+        let scores = Scores { real: &teacher, fake: &critic, mask };
         let judge = |made: &Made| scores.judge(&world, &Device::flex(), made, &mut Rng::new(6));
         let verdict = judge(&made);
         let gradient = self_forcing::identity(&world, scores, &made, &verdict);
@@ -105,10 +106,12 @@ fn steps_move_the_student_or_its_critic() {
     let config = config();
     let student = weights(&config);
     let teacher = student.with(student.data.iter().map(|w| 0.9 * w).collect());
-    for objective in [Objective::Matching, Objective::Identity] {
+    let masks = [Mask::Full, Mask::TeacherForcing { route: 0 }];
+    for (objective, mask) in [Objective::Matching, Objective::Identity].into_iter().zip(masks) {
         with_world(&config, true, FRAMES, |world| {
-            let stage = SelfForcing { world, teacher: &teacher, objective, steps: 4 };
-            let both = Pair { teacher: &student }.join(&student);
+            let pair = Pair { teacher: &teacher, mask };
+            let stage = SelfForcing { world, pair, objective, steps: 4 };
+            let both = Pair::join(&student, &student);
             let half = student.data.len();
             for step in [0, RATIO - 1] {
                 let state = State { step, ..State::new(both.clone()) };

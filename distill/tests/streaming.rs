@@ -35,7 +35,8 @@ fn with_stage(f: impl Fn(Streaming<'_>, [&Weights; 3])) {
     let student = weights(&config);
     let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
     with_world(&config, true, FRAMES, |world| {
-        let stage = Streaming { world, teacher: &teacher, steps: 2, context: CONTEXT, overlap: OVERLAP, delta: None };
+        let pair = Pair { teacher: &teacher, mask: Mask::Full };
+        let stage = Streaming { world, pair, steps: 2, context: CONTEXT, overlap: OVERLAP, delta: None };
         f(stage, [&student, &teacher, &critic]);
     });
 }
@@ -118,12 +119,13 @@ fn scores_see_the_overlap_and_not_what_only_the_student_remembers() {
 
 #[test]
 fn both_networks_have_the_gradient_of_finite_differences() {
-    for guarded in [false, true] {
+    for (guarded, mask) in [(false, Mask::Full), (true, Mask::Full), (true, Mask::TeacherForcing { route: 0 })] {
         with_stage(|mut stage, [student, teacher, critic]| {
+            stage.pair.mask = mask;
             let (device, both) = (Device::flex(), student.beside(critic, "critic."));
-            let scores = Scores { real: teacher, fake: critic, mask: Mask::Full };
+            let scores = Scores { real: teacher, fake: critic, mask };
             if guarded {
-                let quiet = stage.judged(student, scores, &device, false, 4);
+                let quiet = stage.judged(&both, &device, false, 4);
                 let mut delta = DeltaForcing::new(Weighting::Trust, 0.5, &quiet);
                 // So small that every frame is beyond it.
                 delta.radius.iter_mut().for_each(|radius| *radius *= 0.3);
@@ -145,7 +147,7 @@ fn both_networks_have_the_gradient_of_finite_differences() {
                     }
                     made.regression(&stage.world, &gradient)
                 } else {
-                    score::critic(&stage.world, Mask::Full, &made, &mut rng)
+                    score::critic(&stage.world, mask, &made, &mut rng)
                 };
                 let at = |moved: &Weights| {
                     let mut flat = vec![0.0; moved.data.len()];

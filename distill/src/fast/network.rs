@@ -215,16 +215,10 @@ impl<'a> Network<'a> {
         self.back(x, trace, attend, d_out, grad, false);
     }
 
-    /// The gradient of a sequence's latents [B, F, C, H, W] from that of the result `d_out`. Each frame is also the one before the
-    /// next, as in [`Windows::sequence`](crate::latents::Windows::sequence).
-    pub fn sequence_gradient(&self, x: &Frames, trace: Trace, attend: &mut dyn Trained, d_out: &[f32]) -> Vec<f32> {
+    /// The gradients of the latents of `x` and of the frames before them, both [B, F, C, H, W], from that of the result `d_out`.
+    pub fn input_gradient(&self, x: &Frames, trace: Trace, attend: &mut dyn Trained, d_out: &[f32]) -> [Vec<f32>; 2] {
         let mut grad = vec![0.0; self.weights.data.len()];
-        let [mut own, before] = dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true));
-        let (frame, row) = (self.c.latent_len(), x.frames * self.c.latent_len());
-        for (own, before) in own.chunks_exact_mut(row).zip(before.chunks_exact(row)) {
-            add(&mut own[..row - frame], &before[frame..]);
-        }
-        own
+        dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true))
     }
 
     /// As [`Self::backward`]; returns the gradient of the embedded rows if they are wanted.

@@ -102,12 +102,19 @@ pub const RATIO: u64 = 5;
 pub struct Pair<'a> {
     /// The frozen score of the data; the critic begins as it, and both networks have its tensors.
     pub teacher: &'a Weights,
+    /// Which frames both scores see: those of the whole window as published, or, as in LongLive 2, earlier ones alone (spec 5.7).
+    pub mask: Mask,
 }
 
-impl Pair<'_> {
-    /// Both networks as one.
-    pub fn join(self, student: &Weights) -> Weights {
-        student.beside(self.teacher, "critic.")
+impl<'a> Pair<'a> {
+    /// Both scores, of which `fake` is the critic.
+    pub fn scores(self, fake: &'a Weights) -> Scores<'a> {
+        Scores { real: self.teacher, fake, mask: self.mask }
+    }
+
+    /// Both networks as one, before training.
+    pub fn join(student: &Weights, teacher: &Weights) -> Weights {
+        student.beside(teacher, "critic.")
     }
 
     /// Student and critic.
@@ -141,12 +148,12 @@ impl Pair<'_> {
         let leaves = world.leaves(&student, &job.device);
         let made = roll_out(world.engine(&student, &leaves), &mut job);
         let (loss, found) = if Self::student_moves(job.state.step) {
-            let scores = Scores { real: self.teacher, fake: &fake, mask: Mask::Full };
+            let scores = self.scores(&fake);
             let verdict = scores.judge(world, &job.device, &made, &mut job.rng);
             let gradient = towards(scores, &made, &verdict, &mut job.rng);
             world.gradient(&student, &job.device, &made.regression(world, &gradient), &mut flat[..len])
         } else {
-            let r = critic(world, Mask::Full, &made, &mut job.rng);
+            let r = critic(world, self.mask, &made, &mut job.rng);
             world.gradient(&fake, &job.device, &r, &mut flat[len..])
         };
         // The network that does not move has no gradient, and is not expected to.

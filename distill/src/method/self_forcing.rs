@@ -38,8 +38,8 @@ pub enum Objective {
 pub struct SelfForcing<'a> {
     /// Data and settings; of the data only actions and events are seen.
     pub world: World<'a>,
-    /// The frozen bidirectional model that knows the data.
-    pub teacher: &'a Weights,
+    /// What is trained, and what knows the data: a bidirectional model as published, or a causal one.
+    pub pair: Pair<'a>,
     /// What the scores are used for.
     pub objective: Objective,
     /// Denoising steps of a frame: an entry of the schedule.
@@ -47,10 +47,6 @@ pub struct SelfForcing<'a> {
 }
 
 impl SelfForcing<'_> {
-    fn pair(&self) -> Pair<'_> {
-        Pair { teacher: self.teacher }
-    }
-
     fn roll_out(&self, student: Engine<'_>, job: &mut Job<'_>) -> Made {
         let world = &self.world;
         let all = world.config.schedule.sigmas(self.steps).unwrap_or_else(|| vec![1.0]);
@@ -66,15 +62,19 @@ pub fn identity(world: &World<'_>, scores: Scores<'_>, made: &Made, verdict: &Ve
     let (x, real, fake) = (&windows.real, &verdict.real, &verdict.fake);
     let input = windows.arranged(scores.mask, x, &verdict.noisy, &verdict.level);
     let level = |i: usize| verdict.level[i / windows.len];
-    // J^T g of x -> clean(noisy(x)) = noisy - level v(noisy), with noisy = (1 - level) x + level noise.
+    // J^T g of x -> clean(x) = noisy - level v(x, noisy), with noisy = (1 - level) x + level noise; in teacher forcing x is history, too.
     let through = |net: &Weights, g: &[f32]| -> Vec<f32> {
         let network = Network::new(net, c);
         let mut attend = attention::masked(scores.mask, c, input.batch, input.frames, true);
         let trace = network.forward(&input, attend.as_mut(), true).1;
         let slope: Vec<f32> = g.iter().enumerate().map(|(i, g)| level(i) * g).collect();
-        let back = trace.map(|t| network.sequence_gradient(&input, t, attend.as_mut(), &dit::to_tokens(c, &slope)));
-        let back = back.unwrap_or_default();
-        g.iter().zip(&back).enumerate().map(|(i, (g, back))| (1.0 - level(i)) * (g - back)).collect()
+        // The result has a row for each input frame, of which only the last ones of a window are noisy.
+        let (row, rest) = (slope.len() / input.batch, (input.frames - windows.frames) * windows.len);
+        let slope = slope.chunks_exact(row).flat_map(|row| [&vec![0.0; rest], row].concat()).collect::<Vec<_>>();
+        let back = trace.map(|t| network.input_gradient(&input, t, attend.as_mut(), &dit::to_tokens(c, &slope)));
+        let [own, previous] = back.unwrap_or_default();
+        let [history, noisy] = windows.arranged_back(scores.mask, &own, &previous);
+        (0..g.len()).map(|i| (1.0 - level(i)) * (g[i] - noisy[i]) - history[i]).collect()
     };
     let by_real: Vec<f32> = (0..x.len()).map(|i| fake[i] - x[i]).collect();
     let by_fake: Vec<f32> = (0..x.len()).map(|i| real[i] - 2.0 * fake[i] + x[i]).collect();
@@ -101,18 +101,18 @@ impl Stage for SelfForcing<'_> {
     }
 
     fn part(&self, step: u64, len: usize) -> Part {
-        self.pair().part(step, len)
+        self.pair.part(step, len)
     }
 
     fn gradient(&self, job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let roll_out = |student: Engine<'_>, job: &mut Job<'_>| self.roll_out(student, job);
-        self.pair().gradient(&self.world, job, flat, roll_out, |scores, made, verdict, _| match self.objective {
+        self.pair.gradient(&self.world, job, flat, roll_out, |scores, made, verdict, _| match self.objective {
             Objective::Matching => verdict.matching(made),
             Objective::Identity => identity(&self.world, scores, made, verdict),
         })
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
-        self.world.roll_few(&self.pair().split(net)[0], device, dir, (self.name(), step))
+        self.world.roll_few(&self.pair.split(net)[0], device, dir, (self.name(), step))
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 
 use crate::latents::Windows;
 use crate::method::delta_forcing::DeltaForcing;
-use crate::method::score::{Pair, Scores, Verdict};
+use crate::method::score::{Pair, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
 use crate::optim::{Part, Rule};
@@ -24,8 +24,8 @@ use crate::weights::Weights;
 pub struct Streaming<'a> {
     /// Data and settings; of the data only actions are seen, and which events there are.
     pub world: World<'a>,
-    /// The frozen bidirectional model that knows the data.
-    pub teacher: &'a Weights,
+    /// What is trained, and what knows the data: a bidirectional model as published, or a causal one.
+    pub pair: Pair<'a>,
     /// Denoising steps of a frame: an entry of the schedule.
     pub steps: usize,
     /// Frames before the change that the student remembers.
@@ -64,27 +64,20 @@ impl Streaming<'_> {
         Made { unseen: self.context - self.overlap, ..made }
     }
 
-    /// Streams, whose event changes or not, and what `scores` say of them; to measure a radius on those without a change.
-    pub fn judged(
-        &self,
-        student: &Weights,
-        scores: Scores<'_>,
-        device: &Device,
-        switch: bool,
-        seed: u64,
-    ) -> Vec<(Made, Verdict)> {
-        let mut rng = Rng::new(seed);
+    /// Streams of the student in `both`, whose event changes or not, and what the scores say of them; to measure a radius on those
+    /// without a change.
+    pub fn judged(&self, both: &Weights, device: &Device, switch: bool, seed: u64) -> Vec<(Made, Verdict)> {
+        let [student, critic] = self.pair.split(both);
+        let leaves = self.world.leaves(&student, device);
+        let (scores, engine, mut rng) =
+            (self.pair.scores(&critic), self.world.engine(&student, &leaves), Rng::new(seed));
         (0..24)
             .map(|_| {
-                let made = self.stream(Engine::Fast(student), self.world.batch, switch, &mut rng);
+                let made = self.stream(engine, self.world.batch, switch, &mut rng);
                 let verdict = scores.judge(&self.world, device, &made, &mut rng);
                 (made, verdict)
             })
             .collect()
-    }
-
-    fn pair(&self) -> Pair<'_> {
-        Pair { teacher: self.teacher }
     }
 }
 
@@ -129,13 +122,13 @@ impl Stage for Streaming<'_> {
     }
 
     fn part(&self, step: u64, len: usize) -> Part {
-        self.pair().part(step, len)
+        self.pair.part(step, len)
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
         let switch = job.rng.below(2) == 0;
         let roll_out = |student: Engine<'_>, job: &mut Job<'_>| self.stream(student, job.share, switch, &mut job.rng);
-        self.pair().gradient(&self.world, job, flat, roll_out, |_, made, verdict, rng| {
+        self.pair.gradient(&self.world, job, flat, roll_out, |_, made, verdict, rng| {
             let mut gradient = verdict.matching(made);
             if let Some(delta) = &self.delta {
                 delta.apply(made, verdict, switch.then_some(self.context), &mut gradient, rng);
@@ -145,6 +138,6 @@ impl Stage for Streaming<'_> {
     }
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
-        self.world.roll_few(&self.pair().split(net)[0], device, dir, (self.name(), step))
+        self.world.roll_few(&self.pair.split(net)[0], device, dir, (self.name(), step))
     }
 }

@@ -126,7 +126,7 @@ impl Method {
         matches!(self, Self::Teacher {} | Self::Diffusion {} | Self::Resampling(_))
     }
 
-    /// Whether it trains a student and the critic of a bidirectional teacher by turns.
+    /// Whether it trains a student and its critic by turns, judged by a teacher, as published a bidirectional one.
     pub fn is_pair(self) -> bool {
         matches!(self, Self::SelfForcing { .. } | Self::Streaming { .. } | Self::Delta { .. })
     }
@@ -148,9 +148,10 @@ impl Method {
     /// What it can be distilled from, if anything.
     pub(super) fn teachers(self) -> Option<Teachers> {
         match self {
-            Self::Consistency(_) | Self::Dmd {} => Some((Self::is_flow, "a stage that learns a flow")),
-            Self::Ode { .. } => Some((|m| m.is_flow() || m.is_bidirectional(), "a stage that learns a flow")),
-            _ if self.is_pair() => Some((Self::is_bidirectional, "a stage `bidirectional`")),
+            Self::Consistency(_) | Self::Dmd {} => Some((Self::is_flow, "a stage that learns a causal flow")),
+            _ if self.is_pair() || matches!(self, Self::Ode { .. }) => {
+                Some((|m| m.is_flow() || m.is_bidirectional(), "a stage that learns a flow"))
+            }
             _ => None,
         }
     }

@@ -135,15 +135,11 @@ impl<'a> Walks<'a> {
 
     /// That student after Self Forcing, with the bidirectional teacher `full` as the score of the data.
     fn tuned(&self, i: usize, start: &Weights, full: &Weights) -> Result<Weights, ReproduceError> {
-        let pair = Pair { teacher: full };
+        let pair = Pair { teacher: full, mask: Mask::Full };
         let rule = Rule { beta1: 0.0, ema: 0.99, ..self.world(2e-4).rule };
-        let stage = SelfForcing {
-            world: World { rule, ..self.world(2e-4) },
-            teacher: full,
-            objective: Objective::Matching,
-            steps: 4,
-        };
-        let both = self.lab.train(&format!("{} self", STARTS[i]), &stage, pair.join(start), 1000)?;
+        let stage =
+            SelfForcing { world: World { rule, ..self.world(2e-4) }, pair, objective: Objective::Matching, steps: 4 };
+        let both = self.lab.train(&format!("{} self", STARTS[i]), &stage, Pair::join(start, full), 1000)?;
         let [tuned, _] = pair.split(&both);
         Ok(tuned)
     }

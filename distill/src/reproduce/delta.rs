@@ -119,7 +119,7 @@ pub struct Start {
 
 impl Start {
     fn pair(&self) -> Pair<'_> {
-        Pair { teacher: &self.teacher }
+        Pair { teacher: &self.teacher, mask: Mask::Full }
     }
 }
 
@@ -184,22 +184,21 @@ impl<'a> Clips<'a> {
         let stage = OdeDistillation { world: self.world(LONG, 1e-3), trajectories: &trajectories, mask: CLEAN };
         let student = lab.train("ODE", &stage, causal, 1000)?;
         let objective = Objective::Matching;
-        let stage = SelfForcing { world: self.tuning(FRAMES), teacher: &teacher, objective, steps: STEPS };
-        let both = lab.train("student", &stage, Pair { teacher: &teacher }.join(&student), 1000)?;
+        let pair = Pair { teacher: &teacher, mask: Mask::Full };
+        let stage = SelfForcing { world: self.tuning(FRAMES), pair, objective, steps: STEPS };
+        let both = lab.train("student", &stage, Pair::join(&student, &teacher), 1000)?;
         Ok(Start { teacher, both })
     }
 
     /// Tuning by distribution matching alone.
     fn streaming<'b>(&'b self, start: &'b Start) -> Streaming<'b> {
-        let (teacher, world) = (&start.teacher, self.tuning(LONG));
-        Streaming { world, teacher, steps: STEPS, context: CONTEXT, overlap: OVERLAP, delta: None }
+        let (pair, world) = (start.pair(), self.tuning(LONG));
+        Streaming { world, pair, steps: STEPS, context: CONTEXT, overlap: OVERLAP, delta: None }
     }
 
     /// Streams before tuning, whose event changes or not, and what the scores say of them.
     fn judged(&self, start: &Start, switch: bool, seed: u64) -> Vec<(Made, Verdict)> {
-        let [student, critic] = start.pair().split(&start.both);
-        let scores = Scores { real: &start.teacher, fake: &critic, mask: Mask::Full };
-        self.streaming(start).judged(&student, scores, &self.lab.device, switch, seed)
+        self.streaming(start).judged(&start.both, &self.lab.device, switch, seed)
     }
 }
 
