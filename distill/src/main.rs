@@ -92,6 +92,9 @@ enum Command {
         /// Factor on the steps of every training.
         #[arg(long, default_value_t = 1.0)]
         effort: f64,
+        /// Where to train.
+        #[arg(long, value_enum, default_value = "flex")]
+        device: Where,
     },
     /// Write the model file of a run.
     Export {
@@ -225,9 +228,10 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", pipeline.evaluate(place.stage.as_deref(), worlds, frames)?);
             Ok(())
         }
-        Command::Reproduce { name, runs, out, seeds, threads, effort } => {
+        Command::Reproduce { name, runs, out, seeds, threads, effort, device } => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
-            let plan = reproduce::Plan { runs: &runs, seeds, threads, effort, stop: &STOP };
+            let (device, cpu) = (device.device(), device.is_cpu());
+            let plan = reproduce::Plan { runs: &runs, seeds, threads, effort, stop: &STOP, device, cpu };
             let report = match name {
                 Claim::Causal => reproduce::causal::reproduce(&plan)?,
                 Claim::Resampling => reproduce::resampling::reproduce(&plan)?,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use burn::tensor::Device;
 use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, resampling};
 
 /// What `experiment` finds with one seed and a share `effort` of the steps.
@@ -11,7 +12,8 @@ fn short<T: Send>(
     experiment: impl Fn(&Lab<'_>) -> Result<T, ReproduceError> + Sync,
 ) -> Result<T, ReproduceError> {
     let runs = std::env::temp_dir().join(format!("causeway-claims-{}-{name}", std::process::id()));
-    let plan = Plan { runs: &runs, seeds: 1, threads: 1, effort, stop: &AtomicBool::new(false) };
+    let (device, stop) = (Device::flex(), AtomicBool::new(false));
+    let plan = Plan { runs: &runs, seeds: 1, threads: 1, effort, stop: &stop, device, cpu: true };
     let found = plan.run(name, experiment).map(|mut found| found.remove(0));
     std::fs::remove_dir_all(&runs).ok();
     found

@@ -60,6 +60,10 @@ pub struct Plan<'a> {
     pub effort: f64,
     /// Set from outside to stop.
     pub stop: &'a AtomicBool,
+    /// Where to train.
+    pub device: Device,
+    /// Whether that is the CPU, where hand-written passes compute.
+    pub cpu: bool,
 }
 
 impl Plan<'_> {
@@ -83,7 +87,8 @@ impl Plan<'_> {
                             return;
                         }
                         let dir = self.runs.join(name).join(format!("seed-{seed}"));
-                        let lab = Lab { dir, seed, effort: self.effort, stop: self.stop, device: Device::flex() };
+                        let (device, cpu) = (self.device.clone(), self.cpu);
+                        let lab = Lab { dir, seed, effort: self.effort, stop: self.stop, device, cpu };
                         let result = experiment(&lab);
                         found.lock().unwrap_or_else(|e| e.into_inner()).push((seed, result));
                     }
@@ -103,15 +108,16 @@ pub struct Lab<'a> {
     pub seed: u64,
     effort: f64,
     stop: &'a AtomicBool,
-    /// Where to compute.
+    /// Where to train; roll-outs that are only judged are the CPU's.
     pub device: Device,
+    cpu: bool,
 }
 
 impl Lab<'_> {
     /// Settings shared by all toys: one thread, real data, no routing.
     pub fn world<'b>(&self, config: &'b ModelConfig, data: &'b Latents, frames: usize, rate: f32) -> World<'b> {
         let rule = Rule { rate, ema: 0.995, decay: 0.0, ..Rule::default() };
-        World { config, data, held: None, batch: 16, frames, route: 0, rule, cpu: true, precision: Precision::F32 }
+        World { config, data, held: None, batch: 16, frames, route: 0, rule, cpu: self.cpu, precision: Precision::F32 }
     }
 
     /// Weights to start from.

@@ -1,0 +1,112 @@
+//! The tensor library on a graphics device beside the CPU's own passes. Only with the feature `wgpu`, whose dependencies take longer to
+//! compile than all others: `cargo test -p causeway-distill --features wgpu --test wgpu`.
+
+#![cfg(feature = "wgpu")]
+
+mod tiny;
+
+use burn::tensor::{DType, Device, DeviceKind};
+use causeway_distill::codec;
+use causeway_distill::data::Episodes;
+use causeway_distill::mask::Mask;
+use causeway_distill::method::reconstruction::Reconstruction;
+use causeway_distill::method::teacher_forcing::World;
+use causeway_distill::optim::Rule;
+use causeway_distill::precision::Precision;
+use causeway_distill::rng::Rng;
+use causeway_distill::rollout::Rollout;
+use causeway_distill::state::State;
+use causeway_distill::trainer::{Job, Stage};
+use causeway_distill::weights::Weights;
+
+use self::tiny::{recording, tiny, weights, with_world};
+
+fn device() -> Device {
+    Device::wgpu(DeviceKind::DefaultDevice)
+}
+
+/// Length of the difference over that of `expected`.
+fn off(expected: &[f32], found: &[f32]) -> f64 {
+    assert_eq!(expected.len(), found.len());
+    let square = |x: f32| f64::from(x).powi(2);
+    let difference = expected.iter().zip(found).map(|(a, b)| square(a - b)).sum::<f64>();
+    (difference / expected.iter().map(|&x| square(x)).sum::<f64>()).sqrt()
+}
+
+#[test]
+fn the_denoiser_has_the_cpus_answers_and_gradients() {
+    let config = tiny();
+    let base = weights(&config);
+    let half = device().supports_dtype(DType::F16).then_some((Precision::F16, 0.004));
+    for mask in [0, 2].map(|route| Mask::TeacherForcing { route }).into_iter().chain([Mask::Causal, Mask::Full]) {
+        let of = |cpu: bool, precision: Precision| {
+            with_world(&config, cpu, 4, |world| {
+                let (world, mut rng) = (World { precision, ..world }, Rng::new(5));
+                let windows = world.data.windows(2, world.frames, &mut rng);
+                let sigma = vec![0.6; 8];
+                let r = world.matching(mask, &windows, &windows.real, &sigma, &mut rng);
+                let mut flat = vec![0.0; base.data.len()];
+                let (loss, found) = world.gradient(&base, &device(), &r, &mut flat);
+                assert_eq!(found, base.entries().len());
+                [vec![loss], flat, world.velocity(&base, &device(), mask, &r.input)]
+            })
+        };
+        let expected = of(true, Precision::F32);
+        for (precision, most) in [(Precision::F32, 1e-4)].into_iter().chain(half) {
+            let found = of(false, precision);
+            for ((expected, found), what) in expected.iter().zip(&found).zip(["loss", "gradient", "answer"]) {
+                let off = off(expected, found);
+                assert!(off < most, "{mask:?}, {precision:?}: the {what} is off by {off}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_roll_out_is_the_cpus() {
+    let config = tiny();
+    let base = weights(&config);
+    let of = |cpu: bool| {
+        with_world(&config, cpu, 4, |world| {
+            let (windows, leaves) = (world.data.windows(2, 4, &mut Rng::new(3)), world.leaves(&base, &device()));
+            let engine = world.engine(&base, &leaves);
+            let mut rollout = Rollout::new(engine, &config.dit, 3, windows.before.clone()).routed(2);
+            let mut rng = Rng::new(4);
+            let mut step = |f| {
+                let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
+                rollout.generate(&[1.0, 0.6], &actions, &events, &mut rng)
+            };
+            (0..4).flat_map(&mut step).collect::<Vec<f32>>()
+        })
+    };
+    let off = off(&of(true), &of(false));
+    assert!(off < 1e-3, "off by {off}");
+}
+
+#[test]
+fn the_codec_has_the_cpus_gradient() {
+    let (config, recording) = (tiny().codec, recording());
+    let base = Weights::init(&codec::specs(&config), 3);
+    let of = |fast: bool| {
+        let stage = Reconstruction {
+            config: &config,
+            train: &recording,
+            held: &recording,
+            episodes: Episodes::new(&recording.episode_starts),
+            batch: 2,
+            rule: Rule::default(),
+            fast,
+            polish: false,
+        };
+        let state = State::new(base.clone());
+        let job = Job { state: &state, rng: Rng::new(5), share: 2, device: device(), done: 0.0 };
+        let mut flat = vec![0.0; base.data.len()];
+        let (loss, found) = stage.gradient(job, &mut flat);
+        assert_eq!(found, base.entries().len());
+        [vec![loss], flat]
+    };
+    for (expected, found) in of(true).iter().zip(&of(false)) {
+        let off = off(expected, found);
+        assert!(off < 1e-3, "off by {off}");
+    }
+}
