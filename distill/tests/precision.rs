@@ -16,20 +16,13 @@ use causeway_distill::trainer::{Run, Span};
 use causeway_distill::weights::Weights;
 use causeway_runtime::config::ModelConfig;
 
-use self::tiny::{tiny, weights, with_world};
+use self::tiny::{off, tiny, weights, with_world};
 
 fn config() -> ModelConfig {
     let mut config = tiny();
     let dit = &mut config.dit;
     (dit.dim, dit.layers, dit.ffn_dim) = (24, 1, 48);
     config
-}
-
-/// Length of the difference over that of `expected`.
-fn off(expected: &[f32], found: &[f32]) -> f64 {
-    let square = |x: f32| f64::from(x).powi(2);
-    let difference = expected.iter().zip(found).map(|(a, b)| square(a - b)).sum::<f64>();
-    (difference / expected.iter().map(|&x| square(x)).sum::<f64>()).sqrt()
 }
 
 #[test]

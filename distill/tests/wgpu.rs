@@ -19,18 +19,10 @@ use causeway_distill::state::State;
 use causeway_distill::trainer::{Job, Stage};
 use causeway_distill::weights::Weights;
 
-use self::tiny::{recording, tiny, weights, with_world};
+use self::tiny::{off, recording, tiny, weights, with_world};
 
 fn device() -> Device {
     Device::wgpu(DeviceKind::DefaultDevice)
-}
-
-/// Length of the difference over that of `expected`.
-fn off(expected: &[f32], found: &[f32]) -> f64 {
-    assert_eq!(expected.len(), found.len());
-    let square = |x: f32| f64::from(x).powi(2);
-    let difference = expected.iter().zip(found).map(|(a, b)| square(a - b)).sum::<f64>();
-    (difference / expected.iter().map(|&x| square(x)).sum::<f64>()).sqrt()
 }
 
 #[test]

@@ -78,6 +78,14 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     f(World { config, data: &latents, held: Some(&held), batch: 2, frames, route: 0, rule, cpu, precision })
 }
 
+/// Length of the difference over that of `expected`.
+pub fn off(expected: &[f32], found: &[f32]) -> f64 {
+    assert_eq!(expected.len(), found.len());
+    let square = |x: f32| f64::from(x).powi(2);
+    let difference = expected.iter().zip(found).map(|(a, b)| square(a - b)).sum::<f64>();
+    (difference / expected.iter().map(|&x| square(x)).sum::<f64>()).sqrt()
+}
+
 /// How far a denoiser's tensors are moved for their slopes.
 pub const REACH: f32 = 0.02;
 
