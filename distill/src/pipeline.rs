@@ -185,6 +185,10 @@ impl<'a> Pipeline<'a> {
             inspect_every: stage.inspect,
             seed: stage.seed,
         };
+        // Before anything is read, recorded or measured for it.
+        if saved.as_ref().map(|state| run.is_over(state)).transpose()? == Some(true) {
+            return Ok(true);
+        }
         let parent = recipe.from.as_deref().map(Folder::open).transpose()?;
         if stage.method.is_codec() {
             let polish = stage.method == Method::Polish {};

@@ -156,18 +156,26 @@ impl Run<'_> {
         checkpoint(self.dir, self.name)
     }
 
-    /// Trains until the budget is spent or a stop is asked for; returns whether the stage is complete. A complete stage whose
-    /// last look is noted has nothing left to do.
+    /// Whether the stage is complete and its last look noted: then there is nothing left to do.
+    ///
+    /// # Errors
+    /// [`TrainError`] when the figures cannot be read.
+    pub fn is_over(&self, state: &State) -> Result<bool, TrainError> {
+        let spent = self.budget.share(state.step, state.seconds) >= 1.0;
+        Ok(spent && Metrics::open(self.dir, self.name, state.step)?.looked)
+    }
+
+    /// Trains until the budget is spent or a stop is asked for; returns whether the stage is complete.
     ///
     /// # Errors
     /// Any [`TrainError`].
     pub fn train(&self, stage: &dyn Stage, state: &mut State) -> Result<bool, TrainError> {
         let (rule, path) = (stage.rule(), self.checkpoint());
-        let mut metrics = Metrics::open(self.dir, self.name, state.step)?;
-        let done = |state: &State| self.budget.share(state.step, state.seconds);
-        if done(state) >= 1.0 && metrics.looked {
+        if self.is_over(state)? {
             return Ok(true);
         }
+        let mut metrics = Metrics::open(self.dir, self.name, state.step)?;
+        let done = |state: &State| self.budget.share(state.step, state.seconds);
         let mut progress = Progress::new(self.name, done(state));
         let (mut saved, mut looked, mut bad) = (Instant::now(), Instant::now(), 0);
         while done(state) < 1.0 && !self.stop.load(Ordering::Relaxed) {
