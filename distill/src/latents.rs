@@ -330,6 +330,15 @@ impl Windows {
     }
 }
 
+/// `all` with the last values of each of `batch` rows replaced by those of `ends`.
+pub fn with_ends(mut all: Vec<f32>, ends: &[f32], batch: usize) -> Vec<f32> {
+    let (row, kept) = (all.len() / batch, ends.len() / batch);
+    for (to, from) in all.chunks_exact_mut(row).zip(ends.chunks_exact(kept)) {
+        to[row - kept..].copy_from_slice(from);
+    }
+    all
+}
+
 fn interleave<T: Copy>(a: &[T], b: &[T], row: usize) -> Vec<T> {
     a.chunks_exact(row).zip(b.chunks_exact(row)).flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
 }

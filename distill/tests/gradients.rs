@@ -6,15 +6,12 @@ mod tiny;
 
 use burn::tensor::Device;
 use causeway_distill::codec;
-use causeway_distill::data::Episodes;
 use causeway_distill::mask::Mask;
 use causeway_distill::method::consistency::Consistency;
 use causeway_distill::method::diffusion_forcing::DiffusionForcing;
 use causeway_distill::method::ode_distillation::{OdeDistillation, Trajectories};
-use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::resampling_forcing::{Resampling, ResamplingForcing};
 use causeway_distill::method::teacher_forcing::TeacherForcing;
-use causeway_distill::optim::Rule;
 use causeway_distill::rng::Rng;
 use causeway_distill::slope::slopes;
 use causeway_distill::state::State;
@@ -22,7 +19,7 @@ use causeway_distill::trainer::{Job, Stage};
 use causeway_distill::weights::Weights;
 use causeway_runtime::config::{CodecConfig, ModelConfig};
 
-use self::tiny::{REACH, assert_slopes, recording, tiny, weights, with_world};
+use self::tiny::{REACH, assert_slopes, codec_stage, recording, tiny, weights, with_world};
 
 /// As small as it gets, since each tensor costs four passes.
 fn config() -> ModelConfig {
@@ -131,16 +128,7 @@ fn reconstruction() {
         base.data[entry.offset..entry.offset + entry.len()].iter_mut().for_each(|b| *b += 1.0);
     }
     for polish in [false, true] {
-        let stage = Reconstruction {
-            config: &config,
-            train: &recording,
-            held: &recording,
-            episodes: Episodes::new(&recording.episode_starts),
-            batch: 2,
-            rule: Rule::default(),
-            fast: true,
-            polish,
-        };
+        let stage = codec_stage(&config, &recording, true, polish);
         let (_, flat) = take(&stage, &base, &base, 0.0);
         let mut found = slopes(&base, &flat, 0.002, |moved| take(&stage, moved, &base, 0.0).0);
         if polish {

@@ -7,11 +7,8 @@ mod tiny;
 
 use burn::tensor::{DType, Device, DeviceKind};
 use causeway_distill::codec;
-use causeway_distill::data::Episodes;
 use causeway_distill::mask::Mask;
-use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::teacher_forcing::World;
-use causeway_distill::optim::Rule;
 use causeway_distill::precision::Precision;
 use causeway_distill::rng::Rng;
 use causeway_distill::rollout::Rollout;
@@ -19,7 +16,7 @@ use causeway_distill::state::State;
 use causeway_distill::trainer::{Job, Stage};
 use causeway_distill::weights::Weights;
 
-use self::tiny::{off, recording, tiny, weights, with_world};
+use self::tiny::{codec_stage, off, recording, tiny, weights, with_world};
 
 fn device() -> Device {
     Device::wgpu(DeviceKind::DefaultDevice)
@@ -80,16 +77,7 @@ fn the_codec_has_the_cpus_gradient() {
     let (config, recording) = (tiny().codec, recording());
     let base = Weights::init(&codec::specs(&config), 3);
     let of = |fast: bool| {
-        let stage = Reconstruction {
-            config: &config,
-            train: &recording,
-            held: &recording,
-            episodes: Episodes::new(&recording.episode_starts),
-            batch: 2,
-            rule: Rule::default(),
-            fast,
-            polish: false,
-        };
+        let stage = codec_stage(&config, &recording, fast, false);
         let state = State::new(base.clone());
         let job = Job { state: &state, rng: Rng::new(5), share: 2, device: device(), done: 0.0 };
         let mut flat = vec![0.0; base.data.len()];

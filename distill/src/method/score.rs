@@ -3,6 +3,7 @@
 
 use burn::tensor::Device;
 
+use crate::latents::with_ends;
 use crate::mask::Mask;
 use crate::method::diffusion_forcing;
 use crate::method::self_rollout::{Made, forget_given};
@@ -57,18 +58,10 @@ impl Verdict {
     /// The same about all frames of `made`, on those unseen nothing: no noise, and both see them where they are.
     fn after(self, made: &Made) -> Self {
         let (windows, frames) = (&made.windows, made.windows.frames);
-        let widened = |seen: Vec<f32>, all: &[f32]| {
-            let (row, kept) = (all.len() / windows.batch, seen.len() / windows.batch);
-            let mut out = all.to_vec();
-            for (to, from) in out.chunks_exact_mut(row).zip(seen.chunks_exact(kept)) {
-                to[row - kept..].copy_from_slice(from);
-            }
-            out
-        };
-        let frame = |values| widened(values, &windows.real);
+        let frame = |seen: Vec<f32>| with_ends(windows.real.clone(), &seen, windows.batch);
         Self {
             noisy: frame(self.noisy),
-            level: widened(self.level, &vec![0.0; windows.batch * frames]),
+            level: with_ends(vec![0.0; windows.batch * frames], &self.level, windows.batch),
             real: frame(self.real),
             fake: frame(self.fake),
         }

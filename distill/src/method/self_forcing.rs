@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dit;
 use crate::fast::attention;
 use crate::fast::network::Network;
+use crate::latents::with_ends;
 use crate::method::score::{Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
@@ -66,12 +67,11 @@ pub fn identity(world: &World<'_>, scores: Scores<'_>, made: &Made, verdict: &Ve
     let through = |net: &Weights, g: &[f32]| -> Vec<f32> {
         let network = Network::new(net, c);
         let mut attend = attention::masked(scores.mask, c, input.batch, input.frames, true);
-        let trace = network.forward(&input, attend.as_mut(), true).1;
+        let (out, trace) = network.forward(&input, attend.as_mut(), true);
         let slope: Vec<f32> = g.iter().enumerate().map(|(i, g)| level(i) * g).collect();
-        // The result has a row for each input frame, of which only the last ones of a window are noisy.
-        let (row, rest) = (slope.len() / input.batch, (input.frames - windows.frames) * windows.len);
-        let slope = slope.chunks_exact(row).flat_map(|row| [&vec![0.0; rest], row].concat()).collect::<Vec<_>>();
-        let back = trace.map(|t| network.input_gradient(&input, t, attend.as_mut(), &dit::to_tokens(c, &slope)));
+        // Of all input frames the noisy ones come last in a window.
+        let slope = with_ends(vec![0.0; out.len()], &dit::to_tokens(c, &slope), input.batch);
+        let back = trace.map(|t| network.input_gradient(&input, t, attend.as_mut(), &slope));
         let [own, previous] = back.unwrap_or_default();
         let [history, noisy] = windows.arranged_back(scores.mask, &own, &previous);
         (0..g.len()).map(|i| (1.0 - level(i)) * (g[i] - noisy[i]) - history[i]).collect()

@@ -9,7 +9,7 @@ use crate::dit;
 use crate::eval::{self, Held, Sampler};
 use crate::fast::attention;
 use crate::fast::network::Network;
-use crate::latents::{Latents, Windows, warp};
+use crate::latents::{Latents, Windows, warp, with_ends};
 use crate::mask::Mask;
 use crate::optim::Rule;
 use crate::precision::Precision;
@@ -106,17 +106,14 @@ impl World<'_> {
         let network = Network::new(weights, c);
         let mut attend = attention::masked(r.mask, c, r.input.batch, r.input.frames, true);
         let (out, trace) = network.forward(&r.input, attend.as_mut(), true);
-        // In teacher forcing the noisy half follows the clean half of each window; only it has a loss.
-        let clean = (out.len() - r.goal.len()) / r.input.batch;
-        let (rows, row) = (r.goal.len() / r.input.batch, c.tokens_per_frame() * c.head_out());
-        let (mut slope, mut loss) = (vec![0.0; out.len()], 0.0f64);
-        for (i, goal) in r.goal.iter().enumerate() {
-            let at = (i / rows + 1) * clean + i;
-            let error = out[at] * r.scale[i / row] - goal;
+        let (row, mut slope, mut loss) = (c.tokens_per_frame() * c.head_out(), Vec::new(), 0.0f64);
+        for (i, (v, goal)) in judged_rows(r.mask, &out, r.input.batch).iter().zip(&r.goal).enumerate() {
+            let error = v * r.scale[i / row] - goal;
             loss += f64::from(error * error);
-            slope[at] = 2.0 * error * r.scale[i / row] / r.goal.len() as f32;
+            slope.push(2.0 * error * r.scale[i / row] / r.goal.len() as f32);
         }
         if let Some(trace) = trace {
+            let slope = with_ends(vec![0.0; out.len()], &slope, r.input.batch);
             network.backward(&r.input, trace, attend.as_mut(), &slope, flat);
         }
         ((loss / r.goal.len() as f64) as f32, weights.entries().len())

@@ -156,14 +156,12 @@ impl<'a> Clips<'a> {
             let windows = streams.starts(FRAMES);
             // Few at a time: a level of noise is drawn for each window.
             let parts = (0..windows.batch).step_by(16).map(|first| windows.worlds(first, 16));
-            let made = |windows| Made { windows, noisy: Vec::new(), sigma: Vec::new(), given: OVERLAP, unseen: 0 };
-            parts
-                .map(made)
-                .map(|made| {
-                    let verdict = scores.judge(&world, &self.lab.device, &made, &mut rng);
-                    (made, verdict)
-                })
-                .collect()
+            let judge = |windows| {
+                let made = Made { windows, noisy: Vec::new(), sigma: Vec::new(), given: OVERLAP, unseen: 0 };
+                let verdict = scores.judge(&world, &self.lab.device, &made, &mut rng);
+                (made, verdict)
+            };
+            parts.map(judge).collect()
         };
         let clips = |seed: u64| switch::record(512, FRAMES, seed);
         let delta = DeltaForcing::new(Weighting::Trust, 0.0, &judged(clips(51)));

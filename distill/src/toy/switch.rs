@@ -25,33 +25,44 @@ fn hue(event: u8) -> f32 {
 
 /// `episodes` clips of `frames` frames, each of one event.
 pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
-    let mut rng = Rng::new(seed);
-    let (mut data, mut events) = (Vec::new(), Vec::new());
-    for _ in 0..episodes {
+    clips(episodes, frames, 1, seed, |rng| {
         let (event, start, usual) = (rng.below(2) as u8, rng.unit() * CELLS as f32, rng.unit() < USUAL);
         let by = if (event == 0) == usual { SPEED } else { -SPEED };
-        let away = PI * (rng.unit() - 0.5) - hue(event);
-        for f in 0..frames {
-            data.extend(draw(start + by * f as f32, hue(event) + away * LEFT.powi(f as i32)));
-            events.push(event);
-        }
-    }
-    let n = events.len();
-    latents(data, 2 * CELLS, vec![0.0; n], events, frames)
+        Clip { event, start, by, away: PI * (rng.unit() - 0.5) - hue(event) }
+    })
 }
 
 /// `episodes` true streams of `frames` frames that move as most under their first event do, and go on so when it changes at frame
 /// `at`; their event is the new one throughout, as a stream is seen anew after a change (spec 2.6).
 pub fn changed(episodes: usize, frames: usize, at: usize, seed: u64) -> Latents {
+    clips(episodes, frames, at, seed, |rng| {
+        let (event, start) = (rng.below(2) as u8, rng.unit() * CELLS as f32);
+        let by = if event == 0 { SPEED } else { -SPEED };
+        Clip { event: 1 - event, start, by, away: hue(event) - hue(1 - event) }
+    })
+}
+
+/// What makes a clip.
+struct Clip {
+    event: u8,
+    /// Place of the bump in its first frame.
+    start: f32,
+    /// Cells a frame.
+    by: f32,
+    /// How far its hue is from its event's at first.
+    away: f32,
+}
+
+/// Clips whose hue nears that of their event from frame `at` on.
+fn clips(episodes: usize, frames: usize, at: usize, seed: u64, clip: impl Fn(&mut Rng) -> Clip) -> Latents {
     let mut rng = Rng::new(seed);
     let (mut data, mut events) = (Vec::new(), Vec::new());
     for _ in 0..episodes {
-        let (event, start) = (rng.below(2) as u8, rng.unit() * CELLS as f32);
-        let (by, away) = (if event == 0 { SPEED } else { -SPEED }, hue(event) - hue(1 - event));
+        let Clip { event, start, by, away } = clip(&mut rng);
         for f in 0..frames {
             let since = (f + 1).saturating_sub(at) as i32;
-            data.extend(draw(start + by * f as f32, hue(1 - event) + away * LEFT.powi(since)));
-            events.push(1 - event);
+            data.extend(draw(start + by * f as f32, hue(event) + away * LEFT.powi(since)));
+            events.push(event);
         }
     }
     let n = events.len();

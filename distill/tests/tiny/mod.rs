@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use causeway_distill::codec;
+use causeway_distill::data::Episodes;
 use causeway_distill::dit;
 use causeway_distill::eval::Held;
 use causeway_distill::latents::Latents;
+use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::optim::Rule;
 use causeway_distill::precision::Precision;
@@ -14,7 +16,7 @@ use causeway_distill::recording::{Recording, RecordingInfo};
 use causeway_distill::rng::Rng;
 use causeway_distill::slope::Slope;
 use causeway_distill::weights::Weights;
-use causeway_runtime::config::ModelConfig;
+use causeway_runtime::config::{CodecConfig, ModelConfig};
 
 /// What a recording for [`tiny`] says of itself.
 pub fn info() -> RecordingInfo {
@@ -76,6 +78,17 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
     let (rule, precision) = (Rule::default(), Precision::F32);
     f(World { config, data: &latents, held: Some(&held), batch: 2, frames, route: 0, rule, cpu, precision })
+}
+
+/// A codec stage on `recording`, two clips a step.
+pub fn codec_stage<'a>(
+    config: &'a CodecConfig,
+    recording: &'a Recording,
+    fast: bool,
+    polish: bool,
+) -> Reconstruction<'a> {
+    let (episodes, rule) = (Episodes::new(&recording.episode_starts), Rule::default());
+    Reconstruction { config, train: recording, held: recording, episodes, batch: 2, rule, fast, polish }
 }
 
 /// Length of the difference over that of `expected`.
