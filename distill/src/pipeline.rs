@@ -28,7 +28,7 @@ use crate::recipe::{Data, Method, Recipe, RecipeError, Stage};
 use crate::recording::{Recording, RecordingError};
 use crate::state::{State, StateError};
 use crate::trainer::{Run, TrainError};
-use crate::world::{self, RecordError};
+use crate::world::RecordError;
 
 /// Frames a shard of the built-in world's recording.
 const SHARD: usize = 1000;
@@ -65,7 +65,7 @@ pub enum PipelineError {
         expected: usize,
     },
     /// The run folder holds another recording of the built-in world.
-    #[error("{path}: a recording of other frames or another seed; delete it or train in another folder")]
+    #[error("{path}: a recording of another place, of other frames or another seed; delete it or train in another folder")]
     OtherRecording {
         /// The recording.
         path: PathBuf,
@@ -376,15 +376,16 @@ fn latents_path(dir: &Path, name: &str) -> PathBuf {
 /// Records the built-in world where the recipe asks for it, unless that is done.
 fn record(recipe: &Recipe) -> Result<(), PipelineError> {
     let Data::World(data) = &recipe.data else { return Ok(()) };
+    let scene = data.scene()?;
     for (name, seed, frames) in [("train", data.seed, data.frames), ("held", data.seed + 1000, data.held)] {
         let (path, shard) = (recipe.data().join(name), frames.min(SHARD));
         let shards = frames.div_ceil(shard);
-        // Shards are written in order, each at once or not at all.
-        if !path.join(format!("{:05}.safetensors", shards - 1)).exists() {
-            world::record(&path, seed, frames, shard)?;
+        // Each shard is written at once or not at all.
+        if (0..shards).any(|index| !path.join(format!("{index:05}.safetensors")).exists()) {
+            scene.record(&path, seed, frames, shard)?;
         }
         let found = Recording::open(&path)?;
-        if (found.info.seed, found.len()) != (seed, shards * shard) {
+        if found.info != scene.info(seed) || found.len() != shards * shard {
             return Err(PipelineError::OtherRecording { path });
         }
     }

@@ -14,6 +14,7 @@ use crate::method::self_forcing::Objective;
 use crate::optim::Rule;
 use crate::preset::Sizes;
 use crate::trainer::Span;
+use crate::world::{RecordError, Scene, Size};
 
 mod method;
 
@@ -64,7 +65,7 @@ pub enum RecipeError {
 pub enum Data {
     /// A folder with the recordings `train` and `held`.
     Folder(PathBuf),
-    /// The built-in world of rooms, recorded into the run folder.
+    /// The built-in world, recorded into the run folder.
     World(WorldData),
 }
 
@@ -78,6 +79,33 @@ pub struct WorldData {
     pub frames: usize,
     /// Frames held out.
     pub held: usize,
+    /// Which place.
+    #[serde(default = "place")]
+    pub place: String,
+    /// Columns of its pictures.
+    #[serde(default = "side")]
+    pub width: usize,
+    /// Rows of its pictures.
+    #[serde(default = "side")]
+    pub height: usize,
+}
+
+impl WorldData {
+    /// What is recorded.
+    ///
+    /// # Errors
+    /// [`RecordError::Place`] if there is no such place.
+    pub fn scene(&self) -> Result<Scene, RecordError> {
+        Scene::named(&self.place, Size { width: self.width, height: self.height })
+    }
+}
+
+fn place() -> String {
+    crate::world::KEEP.name.into()
+}
+
+fn side() -> usize {
+    64
 }
 
 /// A stage with everything filled in.
@@ -223,6 +251,11 @@ impl Recipe {
             let check = check("data", written.data.span());
             check.that("frames", world.frames > 0, "at least 1", world.frames)?;
             check.that("held", world.held > 0, "at least 1", world.held)?;
+            let scene = world.scene().map(|_| ());
+            check.that("place", scene.is_ok(), "the name of a place", scene.err().map_or(String::new(), |e| e.to_string()))?;
+            for (field, side) in [("width", world.width), ("height", world.height)] {
+                check.that(field, (16..=1024).contains(&side), "16 to 1024 pixels", side)?;
+            }
         }
         let defaults = match &written.defaults {
             Some(found) => {
