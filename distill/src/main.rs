@@ -267,7 +267,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 /// Reads WIDTHxHEIGHT.
 fn size(text: &str) -> Result<world::Size, String> {
     let (width, height) = text.split_once('x').ok_or("expected WIDTHxHEIGHT, such as 64x64")?;
-    let side = |text: &str| text.parse().ok().filter(|side| (16..=1024).contains(side)).ok_or("sides have 16 to 1024 pixels");
+    let side =
+        |text: &str| text.parse().ok().filter(|side| (16..=1024).contains(side)).ok_or("sides have 16 to 1024 pixels");
     Ok(world::Size { width: side(width)?, height: side(height)? })
 }
 

@@ -252,7 +252,12 @@ impl Recipe {
             check.that("frames", world.frames > 0, "at least 1", world.frames)?;
             check.that("held", world.held > 0, "at least 1", world.held)?;
             let scene = world.scene().map(|_| ());
-            check.that("place", scene.is_ok(), "the name of a place", scene.err().map_or(String::new(), |e| e.to_string()))?;
+            check.that(
+                "place",
+                scene.is_ok(),
+                "the name of a place",
+                scene.err().map_or(String::new(), |e| e.to_string()),
+            )?;
             for (field, side) in [("width", world.width), ("height", world.height)] {
                 check.that(field, (16..=1024).contains(&side), "16 to 1024 pixels", side)?;
             }

@@ -240,9 +240,7 @@ fn lit(seen: &Seen, light: Light) -> Colour {
             seen.paint.plus(warm([0.08, 0.04, 0.0])).mix(Colour(FOG), by)
         }
         _ if seen.shines => seen.paint,
-        Light::Day => {
-            seen.paint.scale([1.0, 0.84, 0.70, 0.58][band([1.5, 2.5, 3.5])]).plus(warm([0.05, 0.03, 0.0]))
-        }
+        Light::Day => seen.paint.scale([1.0, 0.84, 0.70, 0.58][band([1.5, 2.5, 3.5])]).plus(warm([0.05, 0.03, 0.0])),
         Light::Dusk => {
             let paint = seen.paint.times(Colour([1.0, 0.70, 0.54]));
             let far = paint.scale([1.0, 0.80, 0.62, 0.48][band([1.5, 2.5, 3.5])]);

@@ -42,11 +42,18 @@ fn no_two_rest_views_look_alike() {
             let scene = Scene { map, size: SIZE };
             let at = |cell| (0..4).map(move |side| (cell, side));
             let views: Vec<_> = map.cells().into_iter().flat_map(at).collect();
-            let pictures: Vec<_> = views.iter().map(|&(cell, side)| scene.render(&rest(map, cell, side, light))).collect();
+            let pictures: Vec<_> =
+                views.iter().map(|&(cell, side)| scene.render(&rest(map, cell, side, light))).collect();
             for (i, a) in pictures.iter().enumerate() {
                 for (j, b) in pictures[..i].iter().enumerate() {
                     let like = psnr(mse(a, b));
-                    assert!(like <= 22.0, "{} {light:?}: {:?} and {:?} are {like:.1} dB alike", map.name, views[i], views[j]);
+                    assert!(
+                        like <= 22.0,
+                        "{} {light:?}: {:?} and {:?} are {like:.1} dB alike",
+                        map.name,
+                        views[i],
+                        views[j]
+                    );
                 }
             }
         }

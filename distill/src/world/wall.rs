@@ -11,14 +11,7 @@ const CREAM: Colour = Colour([0.93, 0.90, 0.82]);
 
 /// What a sample of a wall with `decor` sees; `stones` is the wall itself. `ahead` tells whether it is the one the player faces,
 /// whose switch may be on its way.
-pub(super) fn hung(
-    decor: Decor,
-    view: &View,
-    ahead: bool,
-    u: f32,
-    v: f32,
-    stones: impl FnOnce() -> Seen,
-) -> Seen {
+pub(super) fn hung(decor: Decor, view: &View, ahead: bool, u: f32, v: f32, stones: impl FnOnce() -> Seen) -> Seen {
     let on = |n: usize| {
         let is = f32::from(u8::from(view.on >> n & 1 == 1));
         if ahead && view.change > 0.0 { is * view.change + (1.0 - is) * (1.0 - view.change) } else { is }
@@ -42,7 +35,9 @@ pub(super) fn hung(
             }
         }
         Decor::Door(n) => door(on(n), u, v).and_then(painted),
-        Decor::Lever(n) => lever(on(n), du, v).and_then(|(paint, lamp)| if lamp { shining(paint) } else { painted(paint) }),
+        Decor::Lever(n) => {
+            lever(on(n), du, v).and_then(|(paint, lamp)| if lamp { shining(paint) } else { painted(paint) })
+        }
         Decor::Shield(paint) => match du * du + dv * dv {
             r if r < 0.010 || (0.035..0.070).contains(&r) => painted(paint),
             r if r < 0.070 => painted(CREAM),
