@@ -1,5 +1,6 @@
 //! Training and distillation of small neural worlds for the Causeway runtime.
 
+pub mod bench;
 pub mod codec;
 pub mod codec_tape;
 pub mod data;

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use causeway_distill::bench;
 use causeway_distill::folder::Folder;
 use causeway_distill::pipeline::Pipeline;
 use causeway_distill::precision::Precision;
+use causeway_distill::preset::Sizes;
 use causeway_distill::recipe::{BUILT_IN, Data, Recipe};
 use causeway_distill::recording::Recording;
 use causeway_distill::sheet::Sheet;
@@ -105,6 +107,8 @@ enum Command {
         #[arg(long, value_enum, default_value = "flex")]
         device: Where,
     },
+    /// Time steps of training a denoiser on random latents, f32 kernels and the fastest of this CPU in turns, and print a table.
+    Bench(BenchArgs),
     /// Write the model file of a run.
     Export {
         /// The run folder.
@@ -147,6 +151,40 @@ struct Place {
 }
 
 #[derive(clap::Args)]
+struct BenchArgs {
+    /// Width of the denoiser.
+    #[arg(long, default_value_t = 192)]
+    dim: usize,
+    /// Its attention heads.
+    #[arg(long, default_value_t = 6)]
+    heads: usize,
+    /// Its blocks.
+    #[arg(long, default_value_t = 5)]
+    layers: usize,
+    /// Width inside its feed-forward layers.
+    #[arg(long, default_value_t = 576)]
+    ffn_dim: usize,
+    /// Width and height of the pictures.
+    #[arg(long, num_args = 2, default_values_t = [64, 64])]
+    picture: Vec<usize>,
+    /// Frames of a window.
+    #[arg(long, default_value_t = 16)]
+    frames: usize,
+    /// Windows a step.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Data-parallel workers.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+    /// Turns of each kind of kernels.
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// Steps of a turn.
+    #[arg(long, default_value_t = 4)]
+    steps: usize,
+}
+
+#[derive(clap::Args)]
 struct TrainArgs {
     /// The recipe; see docs/training.md.
     recipe: Option<PathBuf>,
@@ -171,9 +209,12 @@ struct TrainArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value = "flex")]
     device: Where,
-    /// What a GPU multiplies in; all else, and all on the CPU, is f32.
+    /// What a GPU multiplies in; all else is f32. The CPU has `--exact`.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
+    /// Multiply in single precision on the CPU too, as the results pages do; without, in bf16 where the CPU has it.
+    #[arg(long)]
+    exact: bool,
     /// Data-parallel workers, in place of the recipe's.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -256,6 +297,10 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             print!("{}", report.page());
             Ok(())
         }
+        Command::Bench(args) => {
+            print!("{}", bench::table(&bench::train(&args.shape())?));
+            Ok(())
+        }
         Command::Export { place, to, golden } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
@@ -298,6 +343,27 @@ impl Place {
     }
 }
 
+impl BenchArgs {
+    fn shape(&self) -> bench::Shape {
+        let sizes = Sizes {
+            dim: Some(self.dim),
+            heads: Some(self.heads),
+            layers: Some(self.layers),
+            ffn_dim: Some(self.ffn_dim),
+            ..Sizes::default()
+        };
+        bench::Shape {
+            sizes,
+            picture: [self.picture[0], self.picture[1]],
+            frames: self.frames,
+            batch: self.batch.into(),
+            threads: self.threads.into(),
+            rounds: self.rounds,
+            steps: self.steps,
+        }
+    }
+}
+
 impl TrainArgs {
     /// The recipe with what the command line says otherwise.
     fn recipe(&self) -> Result<Recipe, Box<dyn std::error::Error>> {
@@ -313,6 +379,7 @@ impl TrainArgs {
         }
         recipe.out = self.out.clone().unwrap_or(recipe.out);
         recipe.from = self.from.clone().or(recipe.from);
+        recipe.exact |= self.exact;
         if ![0, 1, recipe.stages.len()].contains(&self.minutes.len()) {
             return Err(format!(
                 "--minutes has {} figures, the recipe {} stages",

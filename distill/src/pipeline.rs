@@ -255,7 +255,9 @@ impl<'a> Pipeline<'a> {
             Some(state) => state,
             None => State::new(folder.begin(stage, parent.as_ref())?),
         };
-        let teacher = || folder.teacher(stage);
+        let kernels = recipe.kernels();
+        state.weights.kernels = kernels;
+        let teacher = || folder.teacher(stage).map(|weights| weights.on(kernels));
         // What the teacher sees.
         let causal = stage.teacher.as_deref().and_then(|name| recipe.stage(name)).is_some_and(|s| s.method.is_causal());
         let mask = if causal { world.mask() } else { Mask::Full };
@@ -313,7 +315,7 @@ impl<'a> Pipeline<'a> {
     ) -> Result<Trajectories, PipelineError> {
         let folder = &self.folder;
         let name = stage.teacher.as_deref().unwrap_or_default();
-        let (teacher, of) = (folder.teacher(stage)?, folder.recipe.stage(name));
+        let (teacher, of) = (folder.teacher(stage)?.on(folder.recipe.kernels()), folder.recipe.stage(name));
         let step = of.map(|of| folder.state(of)).transpose()?.flatten().map_or(0, |state| state.step);
         let what = format!("{count} of {name} at step {step}, {} frames, seed {}", stage.frames, stage.seed);
         let path = folder.dir().join(format!("{}.trajectories.safetensors", stage.name));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use crate::fast::kernels::Kernels;
 use crate::method::delta_forcing::Weighting;
 use crate::method::resampling_forcing::Degrade;
 use crate::method::self_forcing::Objective;
@@ -157,6 +158,8 @@ pub struct Recipe {
     pub seed: u64,
     /// A finished run of the same model whose codec and newest denoiser the first stages start from.
     pub from: Option<PathBuf>,
+    /// Whether the CPU's own passes multiply in single precision, slower, even where it has bf16 products.
+    pub exact: bool,
     /// Footage.
     pub data: Data,
     /// Sizes of the networks.
@@ -174,6 +177,8 @@ struct Written {
     #[serde(default = "one")]
     seed: u64,
     from: Option<PathBuf>,
+    #[serde(default)]
+    exact: bool,
     data: Spanned<Data>,
     #[serde(default)]
     model: Sizes,
@@ -284,8 +289,8 @@ impl Recipe {
             stage.connect(&stages, written.from.is_some(), &check)?;
             stages.push(stage);
         }
-        let Written { out, seed, from, data, model, .. } = written;
-        Ok(Self { out, seed, from, data: data.into_inner(), model, stages })
+        let Written { out, seed, from, exact, data, model, .. } = written;
+        Ok(Self { out, seed, from, exact, data: data.into_inner(), model, stages })
     }
 
     /// The recipe with everything filled in, as TOML that [`Self::parse`] takes.
@@ -294,6 +299,11 @@ impl Recipe {
     /// The reason, should a value have no place in TOML.
     pub fn write(&self) -> Result<String, String> {
         toml::to_string(self).map_err(|e| e.to_string())
+    }
+
+    /// What the CPU's own passes multiply with.
+    pub fn kernels(&self) -> Kernels {
+        if self.exact { Kernels::F32 } else { Kernels::fastest() }
     }
 
     /// The stage called `name`.
