@@ -247,6 +247,7 @@ impl<'a> Pipeline<'a> {
             batch: stage.batch,
             frames: stage.frames,
             route: stage.route,
+            drop_prev: stage.drop_prev,
             rule: stage.rule,
             cpu: self.cpu,
             precision: self.precision,

@@ -46,6 +46,8 @@ pub struct Sizes {
     pub event_tokens: Option<usize>,
     /// Frames that attention sees, the one being made included.
     pub window: Option<usize>,
+    /// Whether the denoiser is shown the frame before as further channels of its input.
+    pub prev_frame: Option<bool>,
     /// Channels of a latent.
     pub channels: Option<usize>,
     /// Which codec.
@@ -94,6 +96,7 @@ impl Sizes {
         ] {
             *size = wanted.unwrap_or(*size);
         }
+        dit.prev_frame = self.prev_frame.unwrap_or(dit.prev_frame);
         *name = self.name.clone().unwrap_or_else(|| name.clone());
         *schedule = even(&self.lists());
         model.validate()?;
