@@ -99,6 +99,8 @@ pub struct Stage {
     pub frames: usize,
     /// History frames every query is routed to; 0 for all.
     pub route: usize,
+    /// Noisy copies of a window behind its clean one.
+    pub copies: usize,
     /// Share of windows in which the denoiser is not shown the frame before.
     pub drop_prev: f32,
     /// Parts in which each worker takes its share of a batch.
@@ -172,6 +174,7 @@ struct Settings {
     batch: Option<usize>,
     frames: Option<usize>,
     route: Option<usize>,
+    copies: Option<usize>,
     drop_prev: Option<f32>,
     accumulate: Option<usize>,
     threads: Option<usize>,
@@ -322,6 +325,7 @@ impl Settings {
         };
         let rule = method.rule();
         // What only some stages do, the others do not take from `[defaults]`.
+        let copies = self.copies.or(d.copies.filter(|_| method.copies_windows()));
         let drop_prev = self.drop_prev.or(d.drop_prev.filter(|_| method.sees_windows()));
         Ok(Stage {
             method,
@@ -331,6 +335,7 @@ impl Settings {
             batch: self.batch.or(d.batch).unwrap_or(4),
             frames: self.frames.or(d.frames).unwrap_or(12),
             route: self.route.or(d.route).unwrap_or(0),
+            copies: copies.unwrap_or(1),
             drop_prev: drop_prev.unwrap_or(0.0),
             accumulate: self.accumulate.or(d.accumulate).unwrap_or(1),
             threads: self.threads.or(d.threads).unwrap_or(2),
@@ -366,6 +371,9 @@ impl Stage {
             check.that(field, value >= 1, "at least 1", value)?;
         }
         check.that("frames", self.frames >= 2, "at least 2", self.frames)?;
+        check.that("copies", self.copies >= 1, "at least 1", self.copies)?;
+        let fits = self.copies == 1 || self.method.copies_windows();
+        check.that("copies", fits, "1: only `teacher` and `resampling` have more", self.copies)?;
         check.that("drop_prev", (0.0..=1.0).contains(&self.drop_prev), "a share from 0 to 1", self.drop_prev)?;
         let fits = self.drop_prev == 0.0 || self.method.sees_windows();
         check.that("drop_prev", fits, "0: it does not learn from windows of the data", self.drop_prev)?;

@@ -35,7 +35,7 @@ fn committed_recipes_are_read_and_come_back_from_the_run_folder() {
 
 #[test]
 fn what_is_left_out_is_filled_in() {
-    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9, drop_prev = 0.5 }\n\
+    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9, drop_prev = 0.5, copies = 3 }\n\
         [[stage]]\nmethod = 'codec'\n[[stage]]\nmethod = 'teacher'\nema = 0\nseed = 77\nbudget = { steps = 9 }\n";
     let recipe = Recipe::parse(text, Path::new("r.toml")).expect("a recipe");
     let [codec, teacher] = &recipe.stages[..] else { panic!("{} stages", recipe.stages.len()) };
@@ -45,7 +45,7 @@ fn what_is_left_out_is_filled_in() {
         (Method::Teacher {}, Span::Steps(9), 0.0, 77)
     );
     assert_eq!((teacher.rule.rate, teacher.accumulate), (1.5e-3, 1));
-    assert_eq!((codec.drop_prev, teacher.drop_prev), (0.0, 0.5), "a codec sees no windows");
+    assert_eq!((codec.drop_prev, codec.copies, teacher.drop_prev, teacher.copies), (0.0, 1, 0.5, 3));
     assert_eq!(recipe.data, Data::Folder("d".into()));
 }
 
@@ -112,6 +112,11 @@ fn what_one_method_is_told_another_is_not() {
         (
             "method = 'teacher', name = 'x', drop_prev = 1.5",
             "line 5: stage 4, `drop_prev`: expected a share from 0 to 1",
+        ),
+        ("method = 'teacher', name = 'x', copies = 0", "`copies`: expected at least 1, found 0"),
+        (
+            "method = 'consistency', copies = 3",
+            "line 5: stage 4, `copies`: expected 1: only `teacher` and `resampling` have more, found 3",
         ),
         (
             "method = 'dmd', drop_prev = 0.5",

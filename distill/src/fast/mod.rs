@@ -3,6 +3,7 @@
 //! no copies. A test holds the two together; `dit` remains the definition and serves all other devices.
 
 pub mod attention;
+pub mod causal;
 pub mod linalg;
 pub mod network;
 pub mod sequence;

@@ -15,7 +15,7 @@ use crate::latents::{Windows, warp};
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
+use crate::rollout::Engine;
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
@@ -100,8 +100,7 @@ impl Resampling {
 
 /// Frame after frame: noised to its window's level, and brought back in one step on what was brought back before.
 fn resample(engine: Engine<'_>, world: &World<'_>, windows: &Windows, levels: &[f32], rng: &mut Rng) -> Vec<f32> {
-    let mut rollout =
-        Rollout::new(engine, &world.config.dit, windows.frames, windows.before.clone()).routed(world.route);
+    let mut rollout = world.rollout(engine, windows.before.clone());
     let mut out = vec![0.0; windows.real.len()];
     for f in 0..windows.frames {
         let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));

@@ -9,12 +9,12 @@ use crate::dit;
 use crate::eval::{self, Held, Sampler};
 use crate::fast::attention;
 use crate::fast::network::Network;
-use crate::latents::{Latents, Windows, warp, with_ends};
-use crate::mask::Mask;
+use crate::latents::{Latents, Windows, repeated, warp, with_ends};
+use crate::mask::{Mask, Ring};
 use crate::optim::Rule;
 use crate::precision::Precision;
 use crate::rng::Rng;
-use crate::rollout::Engine;
+use crate::rollout::{Engine, Rollout};
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage, library_gradient};
 use crate::weights::{Leaves, Weights, floats};
@@ -33,6 +33,8 @@ pub struct World<'a> {
     pub frames: usize,
     /// History frames a query is routed to; 0 for all.
     pub route: usize,
+    /// Noisy copies of a window behind its clean one, in flow matching.
+    pub copies: usize,
     /// Share of windows in which the network is not shown the frame before.
     pub drop_prev: f32,
     /// Optimizer settings.
@@ -59,24 +61,40 @@ impl World<'_> {
         (0..n).map(|_| warp(rng.unit(), self.config.schedule.shift)).collect()
     }
 
-    /// Flow matching of the frames of `windows` given `history` (real or degraded), a level for each.
+    /// Flow matching of the frames of `windows` given `history` (real or degraded), in each copy a level for each.
     pub fn flow(&self, windows: &Windows, history: &[f32], rng: &mut Rng) -> Regression {
-        let sigma = self.levels(rng, windows.batch * windows.frames);
-        self.matching(self.mask(), windows, history, &sigma, rng)
+        let sigma = self.levels(rng, windows.batch * self.copies * windows.frames);
+        let mask = Mask::TeacherForcing { ring: self.ring(), route: self.route, copies: self.copies };
+        self.matching(mask, windows, history, &sigma, rng)
     }
 
-    /// Flow matching of the frames of `windows` at levels `sigma` [B, F]; `history` is for teacher forcing only.
+    /// Flow matching of the frames of `windows` at levels `sigma`, [B, F] or for copies [B, copies, F]; `history` is for teacher
+    /// forcing only.
     pub fn matching(&self, mask: Mask, windows: &Windows, history: &[f32], sigma: &[f32], rng: &mut Rng) -> Regression {
-        let noise = rng.normals(windows.real.len());
-        let noisy = windows.mix(&windows.real, &noise, sigma);
-        let target: Vec<f32> = noise.iter().zip(&windows.real).map(|(e, x)| e - x).collect();
+        let real = repeated(&windows.real, windows.batch, sigma.len() / (windows.batch * windows.frames));
+        let noise = rng.normals(real.len());
+        let noisy = windows.mix(&real, &noise, sigma);
+        let target: Vec<f32> = noise.iter().zip(&real).map(|(e, x)| e - x).collect();
         let (scale, goal) = (vec![1.0; sigma.len()], dit::to_tokens(&self.config.dit, &target));
         Regression { mask, input: windows.arranged(mask, history, &noisy, sigma), scale, goal }
     }
 
-    /// Teacher forcing with this world's routing.
+    /// Teacher forcing with this world's ring and routing, one noisy copy.
     pub fn mask(&self) -> Mask {
-        Mask::TeacherForcing { route: self.route }
+        Mask::TeacherForcing { ring: self.ring(), route: self.route, copies: 1 }
+    }
+
+    /// What a frame sees of a long window, as when it is played.
+    pub fn ring(&self) -> Ring {
+        Ring { window: self.config.history.window, sink: self.config.history.sink }
+    }
+
+    /// Roll-outs with this world's routing from `before` [B, C, H, W] on; they remember what the ring holds, and no more than training
+    /// windows have.
+    pub fn rollout<'b>(&'b self, engine: Engine<'b>, before: Vec<f32>) -> Rollout<'b> {
+        let Ring { window, sink } = self.ring();
+        let window = window.min(self.frames);
+        Rollout::new(engine, &self.config.dit, window, before).routed(self.route).sinking(sink.min(window - 1))
     }
 
     /// v for the frames of `input` that have a loss [B, F, C, H, W], without gradient.
@@ -169,16 +187,16 @@ pub struct Regression {
     pub mask: Mask,
     /// What the network sees.
     pub input: dit::Frames,
-    /// Factor on the answer of each such frame [B, F].
+    /// Factor on the answer of each such frame [B, F], or [B, copies, F].
     pub scale: Vec<f32>,
     /// Goal as tokens [B*F*S, head_out].
     pub goal: Vec<f32>,
 }
 
-/// The rows of each of `batch` sequences that have a loss.
+/// The values of each of `batch` sequences that have a loss.
 fn judged_rows(mask: Mask, tokens: &[f32], batch: usize) -> Vec<f32> {
     let one = tokens.len() / batch;
-    let first = one - mask.window(one);
+    let first = one - mask.judged(one);
     tokens.chunks_exact(one).flat_map(|window| window[first..].iter().copied()).collect()
 }
 
@@ -188,7 +206,7 @@ pub fn judged_velocity(net: &Leaves, config: &ModelConfig, mask: Mask, input: &d
     let v = dit::forward(net, c, input, mask.library(c, input.frames, net.device()).as_mut());
     let [rows, out] = v.dims();
     let (b, one) = (input.batch, rows / input.batch);
-    let n = mask.window(one);
+    let n = mask.judged(one);
     v.reshape([b, one, out]).slice([0..b, one - n..one]).reshape([b * n, out])
 }
 

@@ -124,6 +124,7 @@ impl Lab<'_> {
             batch: 16,
             frames,
             route: 0,
+            copies: 1,
             drop_prev: 0.0,
             rule,
             cpu: self.cpu,

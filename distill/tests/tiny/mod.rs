@@ -78,7 +78,19 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
     let (rule, precision) = (Rule::default(), Precision::F32);
     let held = Some(&held);
-    f(World { config, data: &latents, held, batch: 2, frames, route: 0, drop_prev: 0.0, rule, cpu, precision })
+    f(World {
+        config,
+        data: &latents,
+        held,
+        batch: 2,
+        frames,
+        route: 0,
+        copies: 1,
+        drop_prev: 0.0,
+        rule,
+        cpu,
+        precision,
+    })
 }
 
 /// A codec stage on `recording`, two clips a step.
