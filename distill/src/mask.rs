@@ -12,8 +12,10 @@ use std::ops::Range;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use causeway_runtime::config::DitConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::dit::Attend;
+use crate::rng::Rng;
 use crate::rope::Rope;
 
 /// How the frames of an input are arranged, and which see which.
@@ -129,6 +131,33 @@ impl Ring {
             Tile { past: self.oldest(first).min(frames.end - 1)..frames.end - 1, sink, frames }
         };
         (0..frames).step_by(height).map(tile).collect()
+    }
+}
+
+/// History frames that queries are routed to. As TOML a number, or `[least, most]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of frames, or [least, most]")]
+pub enum Route {
+    /// So many; 0 for all.
+    Fixed(usize),
+    /// From the least to the most, both included, anew for what each worker does in a step.
+    Between(usize, usize),
+}
+
+impl Route {
+    /// A number of frames, or 0 for all.
+    pub fn draw(self, rng: &mut Rng) -> usize {
+        match self {
+            Self::Fixed(route) => route,
+            Self::Between(least, most) => least + rng.below(most + 1 - least),
+        }
+    }
+
+    /// The largest number that can be drawn.
+    pub fn most(self) -> usize {
+        match self {
+            Self::Fixed(most) | Self::Between(_, most) => most,
+        }
     }
 }
 

@@ -256,7 +256,7 @@ impl<'a> Pipeline<'a> {
             Method::Bidirectional {} => run.train(&DiffusionForcing { world, mask: Mask::Full }, &mut state)?,
             Method::Resampling(resampling) => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
             Method::Consistency(how) => {
-                let resampling = (how.clean < 1.0).then_some(how);
+                let resampling = (how.clean < 1.0 || how.own > 0.0).then_some(how);
                 run.train(&Consistency { world, teacher: &teacher()?, resampling }, &mut state)?
             }
             Method::Ode { history, trajectories } => {

@@ -6,7 +6,7 @@ mod tiny;
 
 use burn::tensor::Device;
 use causeway_distill::codec;
-use causeway_distill::mask::{Mask, Ring};
+use causeway_distill::mask::{Mask, Ring, Route};
 use causeway_distill::method::consistency::Consistency;
 use causeway_distill::method::diffusion_forcing::DiffusionForcing;
 use causeway_distill::method::ode_distillation::{OdeDistillation, Trajectories};
@@ -104,25 +104,29 @@ fn copies_do_not_see_each_other() {
 fn resampling_forcing_with_its_history_held_fixed() {
     let config = config();
     let base = weights(&config);
-    with_world(&config, true, 3, |world| {
+    let own = Resampling { own: 0.7, ..Resampling::default() };
+    for (resampling, route) in [(Resampling::default(), Route::Fixed(0)), (own, Route::Between(3, 9))] {
+        fixed_history(&config, &base, resampling, route);
+    }
+}
+
+fn fixed_history(config: &ModelConfig, base: &Weights, resampling: Resampling, route: Route) {
+    with_world(config, true, 3, |world| {
         // What the stage does, with the history taken out of the loss: no gradient flows through it (spec 5.3).
-        let mut rng = Rng::new(5);
+        let (world, mut rng) = (World { route, ..world }, Rng::new(5));
+        let stage = ResamplingForcing { world, resampling };
+        let world = world.drawn(&mut rng);
         let mut windows = world.data.windows(2, world.frames, &mut rng);
-        let resampling = Resampling::default();
-        let history = resampling.history(&world, &base, &Device::flex(), &mut windows, &mut rng);
+        let history = resampling.history(&world, base, &Device::flex(), &mut windows, &mut rng);
         assert_ne!(history, windows.real, "nothing was resampled");
         let regression = world.flow(&windows, &history, &mut rng);
         let at = |moved: &Weights| {
             let mut flat = vec![0.0; base.data.len()];
             (world.gradient(moved, &Device::flex(), &regression, &mut flat).0, flat)
         };
-        let (loss, flat) = at(&base);
-        assert_slopes("resampling", &slopes(&base, &flat, REACH, |moved| at(moved).0), 0.02);
-        assert_eq!(
-            (loss, flat),
-            take(&ResamplingForcing { world, resampling }, &base, &base, 0.0),
-            "the stage does something else"
-        );
+        let (loss, flat) = at(base);
+        assert_slopes("resampling", &slopes(base, &flat, REACH, |moved| at(moved).0), 0.02);
+        assert_eq!((loss, flat), take(&stage, base, base, 0.0), "the stage does something else");
     });
 }
 

@@ -10,7 +10,7 @@ use crate::eval::{self, Held, Sampler};
 use crate::fast::attention;
 use crate::fast::network::Network;
 use crate::latents::{Latents, Windows, repeated, warp, with_ends};
-use crate::mask::{Mask, Ring};
+use crate::mask::{Mask, Ring, Route};
 use crate::optim::Rule;
 use crate::precision::Precision;
 use crate::rng::Rng;
@@ -20,6 +20,7 @@ use crate::trainer::{Figures, Job, Stage, library_gradient};
 use crate::weights::{Leaves, Weights, floats};
 
 /// What all stages of the denoiser share.
+#[derive(Clone, Copy)]
 pub struct World<'a> {
     /// The model being trained.
     pub config: &'a ModelConfig,
@@ -31,8 +32,8 @@ pub struct World<'a> {
     pub batch: usize,
     /// Frames of a window.
     pub frames: usize,
-    /// History frames a query is routed to; 0 for all.
-    pub route: usize,
+    /// History frames a query is routed to; where they are drawn and not asked for by [`Self::drawn`], the most of them.
+    pub route: Route,
     /// Noisy copies of a window behind its clean one, in flow matching.
     pub copies: usize,
     /// Share of windows in which the network is not shown the frame before.
@@ -46,6 +47,11 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
+    /// This world with a route drawn.
+    pub fn drawn(&self, rng: &mut Rng) -> Self {
+        Self { route: Route::Fixed(self.route.draw(rng)), ..*self }
+    }
+
     /// Draws `batch` windows of the data. The frame before is a shortcut past history, so a share of them goes without.
     pub fn windows(&self, batch: usize, rng: &mut Rng) -> Windows {
         let mut windows = self.data.windows(batch, self.frames, rng);
@@ -64,7 +70,7 @@ impl World<'_> {
     /// Flow matching of the frames of `windows` given `history` (real or degraded), in each copy a level for each.
     pub fn flow(&self, windows: &Windows, history: &[f32], rng: &mut Rng) -> Regression {
         let sigma = self.levels(rng, windows.batch * self.copies * windows.frames);
-        let mask = Mask::TeacherForcing { ring: self.ring(), route: self.route, copies: self.copies };
+        let mask = Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: self.copies };
         self.matching(mask, windows, history, &sigma, rng)
     }
 
@@ -81,7 +87,7 @@ impl World<'_> {
 
     /// Teacher forcing with this world's ring and routing, one noisy copy.
     pub fn mask(&self) -> Mask {
-        Mask::TeacherForcing { ring: self.ring(), route: self.route, copies: 1 }
+        Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: 1 }
     }
 
     /// What a frame sees of a long window, as when it is played.
@@ -94,7 +100,7 @@ impl World<'_> {
     pub fn rollout<'b>(&'b self, engine: Engine<'b>, before: Vec<f32>) -> Rollout<'b> {
         let Ring { window, sink } = self.ring();
         let window = window.min(self.frames);
-        Rollout::new(engine, &self.config.dit, window, before).routed(self.route).sinking(sink.min(window - 1))
+        Rollout::new(engine, &self.config.dit, window, before).routed(self.route.most()).sinking(sink.min(window - 1))
     }
 
     /// v for the frames of `input` that have a loss [B, F, C, H, W], without gradient.
@@ -215,8 +221,9 @@ pub struct TeacherForcing<'a>(pub World<'a>);
 
 impl TeacherForcing<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
-        let windows = self.0.windows(job.share, &mut job.rng);
-        self.0.flow(&windows, &windows.real, &mut job.rng)
+        let world = self.0.drawn(&mut job.rng);
+        let windows = world.windows(job.share, &mut job.rng);
+        world.flow(&windows, &windows.real, &mut job.rng)
     }
 }
 

@@ -196,9 +196,11 @@ impl Method {
             check.that("overlap", (1..=context).contains(&overlap), "at least 1 and at most `context`", overlap)
         };
         match self {
-            Self::Resampling(Resampling { shift, clean, .. }) | Self::Consistency(Resampling { shift, clean, .. }) => {
-                check.that("shift", shift > 0.0 && shift.is_finite(), "a positive number", shift)?;
-                check.that("clean", (0.0..=1.0).contains(&clean), "a share from 0 to 1", clean)
+            Self::Resampling(r) | Self::Consistency(r) => {
+                check.that("shift", r.shift > 0.0 && r.shift.is_finite(), "a positive number", r.shift)?;
+                check.that("own", (0.0..=1.0).contains(&r.own), "a share from 0 to 1", r.own)?;
+                check.that("own_steps", r.own_steps >= 1, "at least 1", r.own_steps)?;
+                check.that("clean", (0.0..=1.0).contains(&r.clean), "a share from 0 to 1", r.clean)
             }
             Self::Ode { trajectories, .. } => {
                 check.that("trajectories", trajectories >= stage.batch, "at least as many as `batch`", trajectories)

@@ -7,6 +7,7 @@ use causeway_distill::data::Episodes;
 use causeway_distill::dit;
 use causeway_distill::eval::Held;
 use causeway_distill::latents::Latents;
+use causeway_distill::mask::Route;
 use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::optim::Rule;
@@ -84,7 +85,7 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
         held,
         batch: 2,
         frames,
-        route: 0,
+        route: Route::Fixed(0),
         copies: 1,
         drop_prev: 0.0,
         rule,
