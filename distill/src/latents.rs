@@ -89,6 +89,13 @@ pub fn moments(data: &[f32], channels: usize, area: usize) -> (Vec<f32>, Vec<f32
     (mean.iter().map(|&m| m as f32).collect(), std.collect())
 }
 
+/// Scales for the components of a linear codec, from their deviations: strong ones stay the stronger, as they matter more to the
+/// eye, but by the root of what they are. The mean square of all channels together is then 1.
+pub fn soften(std: &mut [f32]) {
+    let mean = std.iter().sum::<f32>() / std.len() as f32;
+    std.iter_mut().for_each(|s| *s = (*s * mean).sqrt());
+}
+
 /// z = (x - mean) / std per channel, in place.
 pub fn normalise(data: &mut [f32], area: usize, mean: &[f32], std: &[f32]) {
     for (i, plane) in data.chunks_exact_mut(area).enumerate() {

@@ -1,5 +1,6 @@
 //! Training and distillation of small neural worlds for the Causeway runtime.
 
+pub mod bench;
 pub mod codec;
 pub mod codec_tape;
 pub mod data;
@@ -17,6 +18,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod precision;
 pub mod preset;
+pub mod principal;
 pub mod progress;
 pub mod quality;
 pub mod recipe;

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use causeway_distill::bench;
 use causeway_distill::folder::Folder;
 use causeway_distill::pipeline::Pipeline;
 use causeway_distill::precision::Precision;
+use causeway_distill::preset::Sizes;
 use causeway_distill::recipe::{BUILT_IN, Data, Recipe};
 use causeway_distill::recording::Recording;
 use causeway_distill::sheet::Sheet;
@@ -31,11 +33,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Record the built-in world of rooms.
+    /// Record the built-in world.
     Record {
+        /// Which place.
+        #[arg(long, default_value = "keep")]
+        place: String,
+        /// Columns and rows of the pictures.
+        #[arg(long, default_value = "64x64", value_parser = size)]
+        size: world::Size,
         /// Folder to write shards to.
+        #[arg(long, required_unless_present = "sheet")]
+        out: Option<PathBuf>,
+        /// Contact sheet to write: the view from each cell in each direction, in two lights.
         #[arg(long)]
-        out: PathBuf,
+        sheet: Option<PathBuf>,
         /// Seed of the walk.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -96,6 +107,8 @@ enum Command {
         #[arg(long, value_enum, default_value = "flex")]
         device: Where,
     },
+    /// Time steps of training a denoiser on random latents, f32 kernels and the fastest of this CPU in turns, and print a table.
+    Bench(BenchArgs),
     /// Write the model file of a run.
     Export {
         /// The run folder.
@@ -138,6 +151,46 @@ struct Place {
 }
 
 #[derive(clap::Args)]
+struct BenchArgs {
+    /// Width of the denoiser.
+    #[arg(long, default_value_t = 192)]
+    dim: usize,
+    /// Its attention heads.
+    #[arg(long, default_value_t = 6)]
+    heads: usize,
+    /// Its blocks.
+    #[arg(long, default_value_t = 5)]
+    layers: usize,
+    /// Width inside its feed-forward layers.
+    #[arg(long, default_value_t = 576)]
+    ffn_dim: usize,
+    /// Width and height of the pictures.
+    #[arg(long, num_args = 2, default_values_t = [64, 64])]
+    picture: Vec<usize>,
+    /// Frames of a window.
+    #[arg(long, default_value_t = 16)]
+    frames: usize,
+    /// Frames that attention sees; all of a window by default.
+    #[arg(long)]
+    window: Option<usize>,
+    /// Noisy copies of a window behind its clean one.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    copies: u16,
+    /// Windows a step.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Data-parallel workers.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+    /// Turns of each kind of kernels.
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// Steps of a turn.
+    #[arg(long, default_value_t = 4)]
+    steps: usize,
+}
+
+#[derive(clap::Args)]
 struct TrainArgs {
     /// The recipe; see docs/training.md.
     recipe: Option<PathBuf>,
@@ -162,9 +215,12 @@ struct TrainArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value = "flex")]
     device: Where,
-    /// What a GPU multiplies in; all else, and all on the CPU, is f32.
+    /// What a GPU multiplies in; all else is f32. The CPU has `--exact`.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
+    /// Multiply in single precision on the CPU too, as the results pages do; without, in bf16 where the CPU has it.
+    #[arg(long)]
+    exact: bool,
     /// Data-parallel workers, in place of the recipe's.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -210,7 +266,13 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
-        Command::Record { out, seed, frames, shard } => Ok(world::record(&out, seed, frames, shard)?),
+        Command::Record { place, size, out, sheet, seed, frames, shard } => {
+            let scene = world::Scene::named(&place, size)?;
+            if let Some(path) = sheet {
+                scene.contact_sheet(&path)?;
+            }
+            Ok(out.map_or(Ok(()), |out| scene.record(&out, seed, frames, shard))?)
+        }
         Command::Train(args) => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
             let device = args.device.device();
@@ -241,12 +303,24 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             print!("{}", report.page());
             Ok(())
         }
+        Command::Bench(args) => {
+            print!("{}", bench::table(&bench::train(&args.shape())?));
+            Ok(())
+        }
         Command::Export { place, to, golden } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
             Ok(export::export(&mut pipeline, &device, place.stage.as_deref(), &to, golden.as_deref())?)
         }
     }
+}
+
+/// Reads WIDTHxHEIGHT.
+fn size(text: &str) -> Result<world::Size, String> {
+    let (width, height) = text.split_once('x').ok_or("expected WIDTHxHEIGHT, such as 64x64")?;
+    let side =
+        |text: &str| text.parse().ok().filter(|side| (16..=1024).contains(side)).ok_or("sides have 16 to 1024 pixels");
+    Ok(world::Size { width: side(width)?, height: side(height)? })
 }
 
 fn eval(model: &Path, data: &Path, to: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
@@ -275,6 +349,29 @@ impl Place {
     }
 }
 
+impl BenchArgs {
+    fn shape(&self) -> bench::Shape {
+        let sizes = Sizes {
+            dim: Some(self.dim),
+            heads: Some(self.heads),
+            layers: Some(self.layers),
+            ffn_dim: Some(self.ffn_dim),
+            window: Some(self.window.unwrap_or(self.frames)),
+            ..Sizes::default()
+        };
+        bench::Shape {
+            sizes,
+            picture: [self.picture[0], self.picture[1]],
+            frames: self.frames,
+            copies: self.copies.into(),
+            batch: self.batch.into(),
+            threads: self.threads.into(),
+            rounds: self.rounds,
+            steps: self.steps,
+        }
+    }
+}
+
 impl TrainArgs {
     /// The recipe with what the command line says otherwise.
     fn recipe(&self) -> Result<Recipe, Box<dyn std::error::Error>> {
@@ -290,6 +387,7 @@ impl TrainArgs {
         }
         recipe.out = self.out.clone().unwrap_or(recipe.out);
         recipe.from = self.from.clone().or(recipe.from);
+        recipe.exact |= self.exact;
         if ![0, 1, recipe.stages.len()].contains(&self.minutes.len()) {
             return Err(format!(
                 "--minutes has {} figures, the recipe {} stages",

@@ -63,7 +63,7 @@ impl Rule {
         let ema = self.ema.min((1.0 + t as f32) / (10.0 + t as f32));
         let State { weights, ema: average, first, second, .. } = state;
         let [weights, average, first, second] =
-            [&mut weights.data, average, first, second].map(|all| &mut all[range.clone()]);
+            [&mut *weights.data, average, first, second].map(|all| &mut all[range.clone()]);
         for ((((w, e), m), v), &g) in weights.iter_mut().zip(average).zip(first).zip(second).zip(grad) {
             let g = g * scale;
             *m = self.beta1 * *m + (1.0 - self.beta1) * g;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use crate::fast::kernels::Kernels;
 use crate::mask::Route;
 use crate::method::delta_forcing::Weighting;
 use crate::method::resampling_forcing::Degrade;
@@ -15,6 +16,7 @@ use crate::method::self_forcing::Objective;
 use crate::optim::Rule;
 use crate::preset::Sizes;
 use crate::trainer::Span;
+use crate::world::{RecordError, Scene, Size};
 
 mod method;
 
@@ -65,7 +67,7 @@ pub enum RecipeError {
 pub enum Data {
     /// A folder with the recordings `train` and `held`.
     Folder(PathBuf),
-    /// The built-in world of rooms, recorded into the run folder.
+    /// The built-in world, recorded into the run folder.
     World(WorldData),
 }
 
@@ -79,6 +81,33 @@ pub struct WorldData {
     pub frames: usize,
     /// Frames held out.
     pub held: usize,
+    /// Which place.
+    #[serde(default = "place")]
+    pub place: String,
+    /// Columns of its pictures.
+    #[serde(default = "side")]
+    pub width: usize,
+    /// Rows of its pictures.
+    #[serde(default = "side")]
+    pub height: usize,
+}
+
+impl WorldData {
+    /// What is recorded.
+    ///
+    /// # Errors
+    /// [`RecordError::Place`] if there is no such place.
+    pub fn scene(&self) -> Result<Scene, RecordError> {
+        Scene::named(&self.place, Size { width: self.width, height: self.height })
+    }
+}
+
+fn place() -> String {
+    crate::world::KEEP.name.into()
+}
+
+fn side() -> usize {
+    64
 }
 
 /// A stage with everything filled in.
@@ -134,6 +163,8 @@ pub struct Recipe {
     pub seed: u64,
     /// A finished run of the same model whose codec and newest denoiser the first stages start from.
     pub from: Option<PathBuf>,
+    /// Whether the CPU's own passes multiply in single precision, slower, even where it has bf16 products.
+    pub exact: bool,
     /// Footage.
     pub data: Data,
     /// Sizes of the networks.
@@ -151,6 +182,8 @@ struct Written {
     #[serde(default = "one")]
     seed: u64,
     from: Option<PathBuf>,
+    #[serde(default)]
+    exact: bool,
     data: Spanned<Data>,
     #[serde(default)]
     model: Sizes,
@@ -232,6 +265,16 @@ impl Recipe {
             let check = check("data", written.data.span());
             check.that("frames", world.frames > 0, "at least 1", world.frames)?;
             check.that("held", world.held > 0, "at least 1", world.held)?;
+            let scene = world.scene().map(|_| ());
+            check.that(
+                "place",
+                scene.is_ok(),
+                "the name of a place",
+                scene.err().map_or(String::new(), |e| e.to_string()),
+            )?;
+            for (field, side) in [("width", world.width), ("height", world.height)] {
+                check.that(field, (16..=1024).contains(&side), "16 to 1024 pixels", side)?;
+            }
         }
         let defaults = match &written.defaults {
             Some(found) => {
@@ -257,8 +300,8 @@ impl Recipe {
             stage.connect(&stages, written.from.is_some(), &check)?;
             stages.push(stage);
         }
-        let Written { out, seed, from, data, model, .. } = written;
-        Ok(Self { out, seed, from, data: data.into_inner(), model, stages })
+        let Written { out, seed, from, exact, data, model, .. } = written;
+        Ok(Self { out, seed, from, exact, data: data.into_inner(), model, stages })
     }
 
     /// The recipe with everything filled in, as TOML that [`Self::parse`] takes.
@@ -267,6 +310,11 @@ impl Recipe {
     /// The reason, should a value have no place in TOML.
     pub fn write(&self) -> Result<String, String> {
         toml::to_string(self).map_err(|e| e.to_string())
+    }
+
+    /// What the CPU's own passes multiply with.
+    pub fn kernels(&self) -> Kernels {
+        if self.exact { Kernels::F32 } else { Kernels::fastest() }
     }
 
     /// The stage called `name`.

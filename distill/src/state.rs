@@ -62,7 +62,7 @@ impl State {
     /// Starts a stage from `weights`.
     pub fn new(weights: Weights) -> Self {
         let n = weights.data.len();
-        Self { ema: weights.data.clone(), weights, first: vec![0.0; n], second: vec![0.0; n], step: 0, seconds: 0.0 }
+        Self { ema: weights.data.to_vec(), weights, first: vec![0.0; n], second: vec![0.0; n], step: 0, seconds: 0.0 }
     }
 
     /// The averaged weights as a network of their own.
@@ -80,7 +80,7 @@ impl State {
         let counters = [self.step as f64, self.seconds];
         let n = self.ema.len();
         let arrays =
-            [("weights", &self.weights.data), ("ema", &self.ema), ("first", &self.first), ("second", &self.second)];
+            [("weights", &*self.weights.data), ("ema", &self.ema), ("first", &self.first), ("second", &self.second)];
         let mut views = Vec::new();
         let bytes: Vec<Vec<u8>> = arrays.iter().map(|(_, a)| bytes_of(a)).collect();
         for ((name, _), data) in arrays.iter().zip(&bytes) {
@@ -107,7 +107,7 @@ impl State {
                 false => Err(StateError::Size { path: path.into(), name, found: values.len(), expected: n }),
             }
         };
-        weights.data = read("weights")?;
+        weights.data = read("weights")?.into();
         let (ema, first, second) = (read("ema")?, read("first")?, read("second")?);
         let counters = file.tensor("counters").map_err(|e| format(path, e))?;
         let mut numbers = counters.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));

@@ -150,6 +150,17 @@ pub struct Run<'a> {
     pub seed: u64,
 }
 
+/// What is noted of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Mean loss of the batch.
+    pub loss: f32,
+    /// Norm of the gradient before clipping.
+    pub norm: f32,
+    /// Learning rate.
+    pub rate: f32,
+}
+
 impl Run<'_> {
     /// Where the checkpoint lies.
     pub fn checkpoint(&self) -> PathBuf {
@@ -170,7 +181,7 @@ impl Run<'_> {
     /// # Errors
     /// Any [`TrainError`].
     pub fn train(&self, stage: &dyn Stage, state: &mut State) -> Result<bool, TrainError> {
-        let (rule, path) = (stage.rule(), self.checkpoint());
+        let path = self.checkpoint();
         if self.is_over(state)? {
             return Ok(true);
         }
@@ -181,10 +192,7 @@ impl Run<'_> {
         while done(state) < 1.0 && !self.stop.load(Ordering::Relaxed) {
             let started = Instant::now();
             let before = done(state);
-            let (loss, grad) = self.gradient(stage, state, before)?;
-            let rate = rule.rate_at(state.step, before);
-            let part = stage.part(state.step, grad.len());
-            let norm = rule.step(state, &grad, &part, rate);
+            let Step { loss, norm, rate } = self.step(stage, state, before)?;
             state.seconds += started.elapsed().as_secs_f64();
             metrics.note(state, &[("loss", loss.into()), ("norm", norm.into()), ("rate", rate.into())])?;
             bad = if norm.is_finite() { 0 } else { bad + 1 };
@@ -211,6 +219,18 @@ impl Run<'_> {
             self.look(stage, state, &mut metrics, &progress)?;
         }
         Ok(complete)
+    }
+
+    /// Takes one step of `stage`, of which a share `done` is over.
+    ///
+    /// # Errors
+    /// [`TrainError::Gradients`].
+    pub fn step(&self, stage: &dyn Stage, state: &mut State, done: f64) -> Result<Step, TrainError> {
+        let (loss, grad) = self.gradient(stage, state, done)?;
+        let rule = stage.rule();
+        let rate = rule.rate_at(state.step, done);
+        let part = stage.part(state.step, grad.len());
+        Ok(Step { loss, norm: rule.step(state, &grad, &part, rate), rate })
     }
 
     /// Mean loss and gradient over the batch. Its parts are summed in order, so that a run is reproducible, and so that a batch

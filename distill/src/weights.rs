@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 
+use crate::fast::kernels::{Kernels, Values};
 use crate::precision::Precision;
 use crate::rng::Rng;
 
@@ -70,14 +71,20 @@ pub struct Weights {
     entries: Vec<Entry>,
     index: HashMap<String, usize>,
     /// Values of all entries, one after the other.
-    pub data: Vec<f32>,
+    pub data: Values,
+    /// What the hand-written passes multiply them with; networks made of this one inherit it.
+    pub kernels: Kernels,
 }
 
 impl Weights {
+    fn empty(data: Values, kernels: Kernels) -> Self {
+        Self { entries: Vec::new(), index: HashMap::new(), data, kernels }
+    }
+
     /// Creates and initialises the tensors of `specs`, in order, from `seed`.
     pub fn init(specs: &[Spec], seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let mut out = Self { entries: Vec::new(), index: HashMap::new(), data: Vec::new() };
+        let mut out = Self::empty(Values::default(), Kernels::default());
         for spec in specs {
             let entry = Entry { name: spec.name.clone(), shape: spec.shape.clone(), offset: out.data.len() };
             let len = entry.len();
@@ -96,13 +103,19 @@ impl Weights {
         out
     }
 
+    /// The same network, multiplied by `kernels`.
+    #[must_use]
+    pub fn on(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
+
     /// The same tensors with other values.
     ///
     /// # Panics
     /// When `data` has another length: a bug of the caller.
     pub fn with(&self, data: Vec<f32>) -> Self {
         assert_eq!(data.len(), self.data.len());
-        Self { entries: self.entries.clone(), index: self.index.clone(), data }
+        Self { entries: self.entries.clone(), index: self.index.clone(), data: data.into(), kernels: self.kernels }
     }
 
     /// These tensors followed by those of `other`, whose names get `prefix`.
@@ -120,7 +133,7 @@ impl Weights {
     /// The tensors after the first `entries`, by themselves.
     pub fn behind(&self, entries: usize) -> Self {
         let start = self.entries.get(entries).map_or(self.data.len(), |entry| entry.offset);
-        let mut out = Self { entries: Vec::new(), index: HashMap::new(), data: self.data[start..].to_vec() };
+        let mut out = Self::empty(self.data[start..].to_vec().into(), self.kernels);
         for entry in &self.entries[entries..] {
             out.index.insert(entry.name.clone(), out.entries.len());
             out.entries.push(Entry { offset: entry.offset - start, ..entry.clone() });

@@ -31,7 +31,7 @@ fn config() -> ModelConfig {
 
 /// Loss and gradient of `stage` at `weights`, whose average is `ema`, on always the same samples.
 fn take(stage: &dyn Stage, weights: &Weights, ema: &Weights, done: f64) -> (f32, Vec<f32>) {
-    let state = State { ema: ema.data.clone(), ..State::new(weights.clone()) };
+    let state = State { ema: ema.data.to_vec(), ..State::new(weights.clone()) };
     let mut flat = vec![0.0; weights.data.len()];
     let job = Job { state: &state, rng: Rng::new(5), share: 2, device: Device::flex(), done };
     let (loss, found) = stage.gradient(job, &mut flat);

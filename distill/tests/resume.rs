@@ -83,7 +83,7 @@ fn notes(dir: &Path) -> Vec<serde_json::Value> {
 
 fn assert_same(a: &State, b: &State) {
     assert_eq!(a.step, b.step);
-    let arrays = |s: &State| [s.weights.data.clone(), s.ema.clone(), s.first.clone(), s.second.clone()];
+    let arrays = |s: &State| [s.weights.data.to_vec(), s.ema.clone(), s.first.clone(), s.second.clone()];
     for (a, b) in arrays(a).iter().zip(&arrays(b)) {
         assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{a:?} and {b:?}");
     }

@@ -3,7 +3,9 @@
 //! no copies. A test holds the two together; `dit` remains the definition and serves all other devices.
 
 pub mod attention;
+pub mod bf16;
 pub mod causal;
+pub mod kernels;
 pub mod linalg;
 pub mod network;
 pub mod sequence;

@@ -3,11 +3,13 @@
 use causeway_runtime::config::DitConfig;
 
 use super::attention::{Attend, Trained};
+use super::bf16::Start;
+use super::kernels::{Input, Side};
 use super::linalg::{
     add, column_sums, gelu, gelu_back, layer_norm, layer_norm_back, linear, linear_back, rms, rms_back, silu,
     silu_back, softmax, softmax_back, wide,
 };
-use crate::dit::{self, Frames};
+use crate::dit::{self, Clean, Frames};
 use crate::weights::Weights;
 
 /// The denoiser over borrowed weights.
@@ -18,7 +20,7 @@ pub struct Network<'a> {
 
 /// What [`Network::backward`] needs of one forward pass.
 pub struct Trace {
-    rows: Vec<f32>,
+    rows: Input,
     time: Vec<Vec<f32>>,
     action: Vec<Vec<f32>>,
     e: Vec<f32>,
@@ -26,24 +28,24 @@ pub struct Trace {
     modulation: Vec<Vec<f32>>,
     blocks: Vec<Block>,
     normed: (Vec<f32>, Vec<f32>),
-    y: Vec<f32>,
+    y: Input,
 }
 
 /// Intermediate values of one block, in order of computation.
 struct Block {
     norm1: (Vec<f32>, Vec<f32>),
-    y1: Vec<f32>,
+    y1: Input,
     q: (Vec<f32>, Vec<f32>),
     k: (Vec<f32>, Vec<f32>),
-    attended: Vec<f32>,
+    attended: Input,
     out1: Vec<f32>,
     norm3: (Vec<f32>, Vec<f32>),
-    y3: Vec<f32>,
+    y3: Input,
     cross: Cross,
     norm2: (Vec<f32>, Vec<f32>),
-    y2: Vec<f32>,
+    y2: Input,
     hidden: Vec<f32>,
-    active: Vec<f32>,
+    active: Input,
     out2: Vec<f32>,
 }
 
@@ -55,7 +57,7 @@ struct Cross {
     k: Vec<f32>,
     v: Vec<f32>,
     weights: Vec<f32>,
-    attended: Vec<f32>,
+    attended: Input,
 }
 
 impl<'a> Network<'a> {
@@ -82,6 +84,61 @@ impl<'a> Network<'a> {
         linear_back(x, values, dy, dw, db, want)
     }
 
+    /// Rows of `columns` values for [`Self::project`].
+    fn input(&self, x: Vec<f32>, columns: usize) -> Input {
+        self.weights.kernels.input(x, columns)
+    }
+
+    /// The layer `name` of rows that are many; those of which there is one for a frame take [`Self::linear`].
+    fn project(&self, name: &str, x: &Input) -> Vec<f32> {
+        let (bf16, rows) = match x {
+            Input::F32(x) => return self.linear(name, x),
+            Input::Bf16(bf16, rows) => (*bf16, rows),
+        };
+        let (at, _) = self.place(&format!("{name}.weight"));
+        let bias = self.get(&format!("{name}.bias"));
+        let weight = self.weights.data.packed(bf16, at, [bias.len(), rows.columns()], Side::Forward);
+        let mut y = vec![0.0; rows.rows() * bias.len()];
+        bf16.product(rows, &weight, Start::Row(bias), &mut y, bias.len());
+        y
+    }
+
+    /// Adds the gradients of all `layers` that read `x` to `grad`, from those of their results; returns that of `x`, if wanted.
+    fn project_back(&self, layers: &[(&str, &[f32])], x: &Input, grad: &mut [f32], want: bool) -> Vec<f32> {
+        let (bf16, rows) = match x {
+            Input::F32(x) => {
+                let one = |dx: Option<Vec<f32>>, (name, dy): &(&str, &[f32])| {
+                    let more = self.linear_back(name, x, dy, grad, want);
+                    Some(match dx {
+                        Some(mut dx) => {
+                            add(&mut dx, &more);
+                            dx
+                        }
+                        None => more,
+                    })
+                };
+                return layers.iter().fold(None, one).unwrap_or_default();
+            }
+            Input::Bf16(bf16, rows) => (*bf16, rows),
+        };
+        let (columns, panels) = (rows.columns(), bf16.panels(rows));
+        let mut dx = vec![0.0; if want { rows.rows() * columns } else { 0 }];
+        let mut start = Start::Zero;
+        for (name, dy) in layers {
+            let (w, weight) = self.place(&format!("{name}.weight"));
+            let (b, out) = self.place(&format!("{name}.bias"));
+            column_sums(dy, &mut grad[b..b + out]);
+            let dy = bf16.rows(dy, out, [rows.rows(), out]);
+            bf16.transposed_product(&bf16.panels(&dy), &panels, Start::There, &mut grad[w..w + weight], columns);
+            if want {
+                let values = self.weights.data.packed(bf16, w, [out, columns], Side::Back);
+                bf16.product(&dy, &values, start, &mut dx, columns);
+                start = Start::There;
+            }
+        }
+        dx
+    }
+
     fn place(&self, name: &str) -> (usize, usize) {
         let entry = self.weights.tensor(name).unwrap_or_else(|| panic!("no tensor named {name}")).0;
         (entry.offset, entry.len())
@@ -90,8 +147,8 @@ impl<'a> Network<'a> {
     /// v for every frame as tokens [B*F*S, head_out]; with `keep`, also what the gradient needs.
     pub fn forward(&self, x: &Frames, attend: &mut dyn Attend, keep: bool) -> (Vec<f32>, Option<Trace>) {
         let (c, d) = (self.c, self.c.dim);
-        let rows = dit::embed_rows(c, x);
-        let mut h = self.linear("dit.patch_embedding", &rows);
+        let rows = self.input(dit::embed_rows(c, x), c.in_channels() * c.patch[1] * c.patch[2]);
+        let mut h = self.project("dit.patch_embedding", &rows);
         let time = self.mlp("dit.time_embedding", dit::sinusoids(c, &x.sigma));
         let action = self.mlp("dit.action_embedding", x.actions.clone());
         let mut e = time[2].clone();
@@ -107,7 +164,7 @@ impl<'a> Network<'a> {
             modulation: Vec::new(),
             blocks: Vec::new(),
             normed: Default::default(),
-            y: Vec::new(),
+            y: Input::F32(Vec::new()),
         };
         for layer in 0..c.layers {
             let m = broadcast(&e0, self.get(&format!("dit.blocks.{layer}.modulation")));
@@ -119,9 +176,12 @@ impl<'a> Network<'a> {
         }
         let m = self.head_modulation(&trace.e);
         let normed = layer_norm(&h, d, c.eps);
-        trace.y = modulate(&normed.0, &m, 2, 0, d, c.tokens_per_frame());
+        trace.y = self.input(modulate(&normed.0, &m, 2, 0, d, c.tokens_per_frame()), d);
         trace.normed = normed;
-        let out = self.linear("dit.head.head", &trace.y);
+        let mut out = self.project("dit.head.head", &trace.y);
+        if let Some(clean) = Clean::of(c, x) {
+            clean.flow(&mut out);
+        }
         (out, keep.then_some(trace))
     }
 
@@ -148,44 +208,45 @@ impl<'a> Network<'a> {
         let (c, d, s) = (self.c, self.c.dim, self.c.tokens_per_frame());
         let name = |part: &str| format!("dit.blocks.{layer}.{part}");
         let norm1 = layer_norm(h, d, c.eps);
-        let y1 = modulate(&norm1.0, m, 6, 0, d, s);
-        let q_raw = self.linear(&name("self_attn.q"), &y1);
-        let k_raw = self.linear(&name("self_attn.k"), &y1);
-        let v = self.linear(&name("self_attn.v"), &y1);
+        let y1 = self.input(modulate(&norm1.0, m, 6, 0, d, s), d);
+        let q_raw = self.project(&name("self_attn.q"), &y1);
+        let k_raw = self.project(&name("self_attn.k"), &y1);
+        let v = self.project(&name("self_attn.v"), &y1);
         let (q, q_scale) = rms(&q_raw, self.get(&name("self_attn.norm_q.weight")), c.eps);
         let (k, k_scale) = rms(&k_raw, self.get(&name("self_attn.norm_k.weight")), c.eps);
-        let attended = attend.forward(layer, q, k, v);
-        let out1 = self.linear(&name("self_attn.o"), &attended);
+        let attended = self.input(attend.forward(layer, q, k, v), d);
+        let out1 = self.project(&name("self_attn.o"), &attended);
         gated_add(h, &out1, m, 2, d, s);
 
         let norm3 = layer_norm(h, d, c.eps);
         let y3 = affine(&norm3.0, self.get(&name("norm3.weight")), self.get(&name("norm3.bias")));
+        let y3 = self.input(y3, d);
         let cross = self.cross(layer, &y3, x);
-        add(h, &self.linear(&name("cross_attn.o"), &cross.attended));
+        add(h, &self.project(&name("cross_attn.o"), &cross.attended));
 
         let norm2 = layer_norm(h, d, c.eps);
-        let y2 = modulate(&norm2.0, m, 6, 3, d, s);
-        let hidden = self.linear(&name("ffn.0"), &y2);
-        let active = gelu(&hidden);
-        let out2 = self.linear(&name("ffn.2"), &active);
+        let y2 = self.input(modulate(&norm2.0, m, 6, 3, d, s), d);
+        let hidden = self.project(&name("ffn.0"), &y2);
+        let active = self.input(gelu(&hidden), c.ffn_dim);
+        let out2 = self.project(&name("ffn.2"), &active);
         gated_add(h, &out2, m, 5, d, s);
         let (q, k) = ((q_raw, q_scale), (k_raw, k_scale));
         Block { norm1, y1, q, k, attended, out1, norm3, y3, cross, norm2, y2, hidden, active, out2 }
     }
 
-    fn cross(&self, layer: usize, y: &[f32], x: &Frames) -> Cross {
+    fn cross(&self, layer: usize, y: &Input, x: &Frames) -> Cross {
         let (c, d) = (self.c, self.c.dim);
         let name = |part: &str| format!("dit.blocks.{layer}.cross_attn.{part}");
         let rows = self.get("dit.event_embedding");
-        let q_raw = self.linear(&name("q"), y);
+        let q_raw = self.project(&name("q"), y);
         let k_raw = self.linear(&name("k"), rows);
         let v = self.linear(&name("v"), rows);
         let (q, q_scale) = rms(&q_raw, self.get(&name("norm_q.weight")), c.eps);
         let (k, k_scale) = rms(&k_raw, self.get(&name("norm_k.weight")), c.eps);
         let (t, hd) = (c.event_tokens, c.head_dim());
         let scale = 1.0 / (hd as f32).sqrt();
-        let mut weights = vec![0.0; y.len() / d * c.heads * t];
-        let mut attended = vec![0.0; y.len()];
+        let mut weights = vec![0.0; q.len() / d * c.heads * t];
+        let mut attended = vec![0.0; q.len()];
         wide(
             #[inline(always)]
             || {
@@ -207,6 +268,7 @@ impl<'a> Network<'a> {
                 }
             },
         );
+        let attended = self.input(attended, d);
         Cross { q_raw: (q_raw, q_scale), q, k_raw: (k_raw, k_scale), k, v, weights, attended }
     }
 
@@ -218,7 +280,12 @@ impl<'a> Network<'a> {
     /// The gradients of the latents of `x` and of the frames before them, both [B, F, C, H, W], from that of the result `d_out`.
     pub fn input_gradient(&self, x: &Frames, trace: Trace, attend: &mut dyn Trained, d_out: &[f32]) -> [Vec<f32>; 2] {
         let mut grad = vec![0.0; self.weights.data.len()];
-        dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true))
+        let mut inputs = dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true));
+        if let Some(clean) = Clean::of(self.c, x) {
+            let through = dit::from_tokens(self.c, &clean.back(d_out));
+            inputs[0].iter_mut().zip(through).for_each(|(sum, d)| *sum -= d);
+        }
+        inputs
     }
 
     /// As [`Self::backward`]; returns the gradient of the embedded rows if they are wanted.
@@ -233,7 +300,9 @@ impl<'a> Network<'a> {
     ) -> Vec<f32> {
         let (c, d, s) = (self.c, self.c.dim, self.c.tokens_per_frame());
         let frames = x.batch * x.frames;
-        let dy = self.linear_back("dit.head.head", &trace.y, d_out, grad, true);
+        let d_answer = Clean::of(c, x).map(|clean| clean.back(d_out));
+        let d_answer = d_answer.as_deref().unwrap_or(d_out);
+        let dy = self.project_back(&[("dit.head.head", d_answer)], &trace.y, grad, true);
         let m = self.head_modulation(&trace.e);
         let mut dm = vec![0.0; m.len()];
         let dn = modulate_back(&trace.normed.0, &m, 2, 0, &dy, &mut dm, s, d);
@@ -262,7 +331,7 @@ impl<'a> Network<'a> {
         self.mlp_back("dit.time_embedding", &trace.time, &de, grad);
         self.mlp_back("dit.action_embedding", &trace.action, &de, grad);
         debug_assert_eq!(c.layers, trace.modulation.len());
-        self.linear_back("dit.patch_embedding", &trace.rows, &dh, grad, want)
+        self.project_back(&[("dit.patch_embedding", &dh)], &trace.rows, grad, want)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -281,13 +350,13 @@ impl<'a> Network<'a> {
         let name = |part: &str| format!("dit.blocks.{layer}.{part}");
 
         let d_out = gated_back(&b.out2, m, 5, dh, dm, s, d);
-        let mut d_hidden = self.linear_back(&name("ffn.2"), &b.active, &d_out, grad, true);
+        let mut d_hidden = self.project_back(&[(&name("ffn.2"), &d_out)], &b.active, grad, true);
         gelu_back(&b.hidden, &mut d_hidden);
-        let dy = self.linear_back(&name("ffn.0"), &b.y2, &d_hidden, grad, true);
+        let dy = self.project_back(&[(&name("ffn.0"), &d_hidden)], &b.y2, grad, true);
         let dn = modulate_back(&b.norm2.0, m, 6, 3, &dy, dm, s, d);
         layer_norm_back(&b.norm2.0, &b.norm2.1, &dn, dh);
 
-        let d_attended = self.linear_back(&name("cross_attn.o"), &b.cross.attended, dh, grad, true);
+        let d_attended = self.project_back(&[(&name("cross_attn.o"), dh)], &b.cross.attended, grad, true);
         let dy = self.cross_back(layer, &b.cross, &b.y3, &d_attended, x, grad);
         let (gain, _) = self.place(&name("norm3.weight"));
         let (bias, _) = self.place(&name("norm3.bias"));
@@ -303,21 +372,21 @@ impl<'a> Network<'a> {
         layer_norm_back(&b.norm3.0, &b.norm3.1, &dn, dh);
 
         let d_out = gated_back(&b.out1, m, 2, dh, dm, s, d);
-        let d_attended = self.linear_back(&name("self_attn.o"), &b.attended, &d_out, grad, true);
+        let d_attended = self.project_back(&[(&name("self_attn.o"), &d_out)], &b.attended, grad, true);
         let [mut dq, mut dk, dv] = attend.backward(layer, &d_attended);
         for (part, raw, g) in [("q", &b.q, &mut dq), ("k", &b.k, &mut dk)] {
             let (at, len) = self.place(&name(&format!("self_attn.norm_{part}.weight")));
             let gain = self.get(&name(&format!("self_attn.norm_{part}.weight")));
             rms_back(&raw.0, &raw.1, gain, g, &mut grad[at..at + len]);
         }
-        let mut dy = self.linear_back(&name("self_attn.q"), &b.y1, &dq, grad, true);
-        add(&mut dy, &self.linear_back(&name("self_attn.k"), &b.y1, &dk, grad, true));
-        add(&mut dy, &self.linear_back(&name("self_attn.v"), &b.y1, &dv, grad, true));
+        let names = ["q", "k", "v"].map(|part| name(&format!("self_attn.{part}")));
+        let layers = [(&*names[0], &*dq), (&*names[1], &*dk), (&*names[2], &*dv)];
+        let dy = self.project_back(&layers, &b.y1, grad, true);
         let dn = modulate_back(&b.norm1.0, m, 6, 0, &dy, dm, s, d);
         layer_norm_back(&b.norm1.0, &b.norm1.1, &dn, dh);
     }
 
-    fn cross_back(&self, layer: usize, b: &Cross, y: &[f32], d_out: &[f32], x: &Frames, grad: &mut [f32]) -> Vec<f32> {
+    fn cross_back(&self, layer: usize, b: &Cross, y: &Input, d_out: &[f32], x: &Frames, grad: &mut [f32]) -> Vec<f32> {
         let (c, d) = (self.c, self.c.dim);
         let name = |part: &str| format!("dit.blocks.{layer}.cross_attn.{part}");
         let (t, hd) = (c.event_tokens, c.head_dim());
@@ -359,7 +428,7 @@ impl<'a> Network<'a> {
         add(&mut d_rows, &self.linear_back(&name("v"), rows, &dv, grad, true));
         let (at, len) = self.place("dit.event_embedding");
         add(&mut grad[at..at + len], &d_rows);
-        self.linear_back(&name("q"), y, &dq, grad, true)
+        self.project_back(&[(&name("q"), &dq)], y, grad, true)
     }
 }
 

@@ -1,0 +1,122 @@
+//! Which kernels multiply, and what they make of the two sides of a linear layer.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::bf16::{Bf16, Panels, Rows};
+
+/// The kernels of a network's products.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kernels {
+    /// Single precision: the same numbers on every run of the trainer so far.
+    #[default]
+    F32,
+    /// Factors rounded to bf16, sums in single precision.
+    Bf16(Bf16),
+}
+
+impl Kernels {
+    /// The fastest ones that this CPU has.
+    pub fn fastest() -> Self {
+        Bf16::detect().map_or(Self::F32, Self::Bf16)
+    }
+
+    /// Rows of `columns` values as these kernels read them.
+    pub fn input(self, x: Vec<f32>, columns: usize) -> Input {
+        match self {
+            Self::F32 => Input::F32(x),
+            Self::Bf16(bf16) => Input::Bf16(bf16, bf16.rows(&x, columns, [x.len() / columns, columns])),
+        }
+    }
+}
+
+/// Rows that linear layers read, packed once for all of them.
+pub enum Input {
+    /// As they are.
+    F32(Vec<f32>),
+    /// Rounded.
+    Bf16(Bf16, Rows),
+}
+
+/// Side of a layer that its weight [out, in] is packed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Rows times the transposed weight.
+    Forward,
+    /// Gradients of the result times the weight.
+    Back,
+}
+
+/// A network's values, and what kernels have made of them since they last changed.
+#[derive(Default)]
+pub struct Values {
+    values: Vec<f32>,
+    packed: Mutex<HashMap<(usize, Side), Arc<Panels>>>,
+}
+
+impl Values {
+    /// The weight [out, in] at offset `at`, packed for `side`; by whoever asks first.
+    pub fn packed(&self, bf16: Bf16, at: usize, [out, inputs]: [usize; 2], side: Side) -> Arc<Panels> {
+        let find = || self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = find().get(&(at, side)) {
+            return known.clone();
+        }
+        let rows = bf16.rows(&self.values[at..at + out * inputs], inputs, [out, inputs]);
+        let panels = Arc::new(match side {
+            Side::Forward => bf16.transposed(&rows),
+            Side::Back => bf16.panels(&rows),
+        });
+        find().insert((at, side), panels.clone());
+        panels
+    }
+}
+
+impl From<Vec<f32>> for Values {
+    fn from(values: Vec<f32>) -> Self {
+        Self { values, packed: Mutex::default() }
+    }
+}
+
+impl Clone for Values {
+    fn clone(&self) -> Self {
+        self.values.clone().into()
+    }
+}
+
+impl std::fmt::Debug for Values {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.values.fmt(f)
+    }
+}
+
+impl Deref for Values {
+    type Target = Vec<f32>;
+
+    fn deref(&self) -> &Vec<f32> {
+        &self.values
+    }
+}
+
+impl DerefMut for Values {
+    /// Whoever may change values makes what was packed of them stale.
+    fn deref_mut(&mut self) -> &mut Vec<f32> {
+        self.packed.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        &mut self.values
+    }
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl<'a> IntoIterator for &'a Values {
+    type Item = &'a f32;
+    type IntoIter = std::slice::Iter<'a, f32>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.values.iter()
+    }
+}

@@ -1,0 +1,111 @@
+//! Products of bf16 factors against the same in f64.
+
+use causeway_distill::fast::bf16::{Bf16, Start};
+use causeway_distill::rng::Rng;
+
+/// Rows, inner size and columns: the networks' own, and every kind of edge.
+const SHAPES: [[usize; 3]; 12] = [
+    [1, 1, 1],
+    [1, 2, 33],
+    [7, 3, 31],
+    [8, 24, 24],
+    [9, 31, 32],
+    [16, 32, 272],
+    [17, 33, 48],
+    [33, 64, 65],
+    [40, 96, 192],
+    [64, 192, 96],
+    [34, 576, 80],
+    [16, 1100, 40],
+];
+
+/// The value a factor is rounded to: eight bits of significance, ties to even.
+fn rounded(x: f32) -> f64 {
+    f64::from(half::bf16::from_f32(x).to_f32())
+}
+
+/// Largest distance of `found` from `start` + the sum over k of a(i, k) b(k, j), in units of what f32 sums of these terms may be off.
+fn worst(
+    [m, k, n]: [usize; 3],
+    found: &[f32],
+    start: impl Fn(usize, usize) -> f32,
+    a: impl Fn(usize, usize) -> f32,
+    b: impl Fn(usize, usize) -> f32,
+) -> f64 {
+    let mut worst = 0.0f64;
+    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+        let term = |l: usize| rounded(a(i, l)) * rounded(b(l, j));
+        let (first, sum) = (f64::from(start(i, j)), (0..k).map(term).sum::<f64>());
+        // k sums, each rounded to 24 bits (pairs may be rounded on their way), of terms no larger than these in all.
+        let room = (first.abs() + (0..k).map(|l| term(l).abs()).sum::<f64>()) * k as f64 * 2.0f64.powi(-23);
+        worst = worst.max((f64::from(found[i * n + j]) - first - sum).abs() / room.max(1e-30));
+    }
+    worst
+}
+
+#[test]
+fn products_are_sums_of_rounded_factors() {
+    let Some(bf16) = Bf16::detect() else {
+        eprintln!("this CPU has no bf16 products");
+        return;
+    };
+    let mut rng = Rng::new(1);
+    for [m, k, n] in SHAPES {
+        let (a, b, bias, there) = (rng.normals(m * k), rng.normals(k * n), rng.normals(n), rng.normals(m * n));
+        let rows = bf16.rows(&a, k, [m, k]);
+        // The right side as it is, and from its transposed matrix.
+        let flipped: Vec<f32> = (0..n * k).map(|i| b[i % k * n + i / k]).collect();
+        let sides = [bf16.panels(&bf16.rows(&b, n, [k, n])), bf16.transposed(&bf16.rows(&flipped, k, [n, k]))];
+        let (left, right) = (|i: usize, l: usize| a[i * k + l], |l: usize, j: usize| b[l * n + j]);
+        for side in &sides {
+            let starts = [Start::Zero, Start::Row(&bias), Start::There];
+            for (number, start) in starts.into_iter().enumerate() {
+                let mut found = there.clone();
+                bf16.product(&rows, side, start, &mut found, n);
+                let first = |i: usize, j: usize| [0.0, bias[j], there[i * n + j]][number];
+                let off = worst([m, k, n], &found, first, left, right);
+                assert!(off <= 1.0, "{m}x{k}x{n}, start {number}: {off} times what rounding explains");
+            }
+        }
+        // The left side transposed: a^T has k rows, summed over m.
+        let grad = rng.normals(m * n);
+        let (left, right) = (bf16.panels(&rows), bf16.panels(&bf16.rows(&grad, n, [m, n])));
+        let mut found = vec![0.5; k * n];
+        bf16.transposed_product(&left, &right, Start::There, &mut found, n);
+        let off = worst([k, m, n], &found, |_, _| 0.5, |i, l| a[l * k + i], |l, j| grad[l * n + j]);
+        assert!(off <= 1.0, "{m}x{k}x{n}, transposed: {off} times what rounding explains");
+    }
+}
+
+#[test]
+fn a_product_writes_its_columns_alone() {
+    let Some(bf16) = Bf16::detect() else { return };
+    let (m, k, n, distance) = (9, 5, 40, 70);
+    let mut rng = Rng::new(2);
+    let (a, b) = (rng.normals(m * 80), rng.normals(k * n));
+    // Rows of a matrix inside another.
+    let rows = bf16.rows(&a[3..], 80, [m, k]);
+    let mut found = vec![7.0; m * distance];
+    bf16.product(&rows, &bf16.panels(&bf16.rows(&b, n, [k, n])), Start::Zero, &mut found, distance);
+    assert!(found.chunks(distance).all(|row| row[n..].iter().all(|&x| x == 7.0)), "a row reaches into the next");
+    let inside: Vec<f32> = found.chunks(distance).flat_map(|row| row[..n].to_vec()).collect();
+    let off = worst([m, k, n], &inside, |_, _| 0.0, |i, l| a[3 + i * 80 + l], |l, j| b[l * n + j]);
+    assert!(off <= 1.0, "{off} times what rounding explains");
+}
+
+#[test]
+fn changed_values_are_packed_anew() {
+    use causeway_distill::fast::kernels::{Side, Values};
+    let Some(bf16) = Bf16::detect() else { return };
+    let mut values = Values::from(vec![1.0; 64]);
+    let ones = bf16.rows(&[1.0; 8], 8, [1, 8]);
+    let answer = |values: &Values| {
+        let mut y = vec![0.0; 8];
+        bf16.product(&ones, &values.packed(bf16, 0, [8, 8], Side::Forward), Start::Zero, &mut y, 8);
+        y
+    };
+    assert_eq!(answer(&values), [8.0; 8]);
+    values[8] = 3.0;
+    assert_eq!(answer(&values), [8.0, 10.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0]);
+    assert_eq!(answer(&values.clone()), answer(&values));
+}
