@@ -11,6 +11,7 @@ use crate::dit;
 use crate::fast::kernels::Kernels;
 use crate::fast::linalg::wide;
 use crate::latents::Latents;
+use crate::mask::Route;
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::optim::Rule;
 use crate::precision::Precision;
@@ -30,6 +31,8 @@ pub struct Shape {
     pub picture: [usize; 2],
     /// Frames of a window.
     pub frames: usize,
+    /// Noisy copies of a window behind its clean one.
+    pub copies: usize,
     /// Windows a step.
     pub batch: usize,
     /// Data-parallel workers.
@@ -105,7 +108,8 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
         held: None,
         batch: shape.batch,
         frames: shape.frames,
-        route: 0,
+        route: Route::Fixed(0),
+        copies: shape.copies,
         drop_prev: 0.0,
         rule: Rule::default(),
         cpu: true,
@@ -120,7 +124,7 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
                 run.step(&stage, state, 0.5)?;
             }
             let (seconds, spent) = (clock.elapsed().as_secs_f64(), Spent::now());
-            let frames = (shape.steps * shape.batch * shape.frames) as f64;
+            let frames = (shape.steps * shape.batch * shape.copies * shape.frames) as f64;
             let processor = 1e3 * (spent.seconds - before.seconds) / frames;
             let turn_of =
                 Turn { frames: frames / seconds, processor, faults: (spent.faults - before.faults) / frames, bare };

@@ -236,19 +236,18 @@ impl Windows {
         out
     }
 
-    /// The doubled input [history | noisy] of teacher forcing; history at noise level zero, `noisy` at `sigma` [B, F].
+    /// The input [history | noisy ...] of teacher forcing; history at noise level zero, behind it any number of copies, `noisy`
+    /// [B, copies, F, C, H, W] at `sigma` [B, copies, F].
     pub fn doubled(&self, history: &[f32], noisy: &[f32], sigma: &[f32]) -> Frames {
-        let previous = self.previous(history);
-        let zeros = vec![0.0; sigma.len()];
-        let (row, a) = (self.frames * self.len, self.actions.len() / self.batch);
+        let (b, all) = (self.batch, 1 + sigma.len() / (self.batch * self.frames));
         Frames {
-            batch: self.batch,
-            frames: 2 * self.frames,
-            latents: interleave(history, noisy, row),
-            previous: interleave(&previous, &previous, row),
-            sigma: interleave(&zeros, sigma, self.frames),
-            actions: interleave(&self.actions, &self.actions, a),
-            events: interleave(&self.events, &self.events, self.frames),
+            batch: b,
+            frames: all * self.frames,
+            latents: behind(history, noisy, b),
+            previous: repeated(&self.previous(history), b, all),
+            sigma: behind(&vec![0.0; b * self.frames], sigma, b),
+            actions: repeated(&self.actions, b, all),
+            events: repeated(&self.events, b, all),
         }
     }
 
@@ -269,19 +268,19 @@ impl Windows {
     pub fn arranged(&self, mask: Mask, history: &[f32], noisy: &[f32], sigma: &[f32]) -> Frames {
         match mask {
             Mask::TeacherForcing { .. } => self.doubled(history, noisy, sigma),
-            Mask::Causal | Mask::Full => self.sequence(noisy, sigma),
+            Mask::Causal(_) | Mask::Full => self.sequence(noisy, sigma),
         }
     }
 
     /// The gradients of `history` and of `noisy` from those of what [`Self::arranged`] made of them: of the latents, `own`, and of the
-    /// frames before them, `previous`, which is empty for a network that sees none.
+    /// frames before them, `previous`, which is empty for a network that sees none. Teacher forcing has one copy here.
     pub fn arranged_back(&self, mask: Mask, own: &[f32], previous: &[f32]) -> [Vec<f32>; 2] {
         let row = self.frames * self.len;
         let mut out = [vec![0.0; self.batch * row], vec![0.0; self.batch * row]];
         // Rows of each window: what they are, and what the frames before them are.
         let rows: &[[usize; 2]] = match mask {
             Mask::TeacherForcing { .. } => &[[0, 0], [1, 0]],
-            Mask::Causal | Mask::Full => &[[1, 1]],
+            Mask::Causal(_) | Mask::Full => &[[1, 1]],
         };
         for (i, [is, follows]) in (0..self.batch * rows.len()).map(|i| (i, rows[i % rows.len()])) {
             let to = i / rows.len() * row;
@@ -358,8 +357,15 @@ pub fn with_ends(mut all: Vec<f32>, ends: &[f32], batch: usize) -> Vec<f32> {
     all
 }
 
-fn interleave<T: Copy>(a: &[T], b: &[T], row: usize) -> Vec<T> {
-    a.chunks_exact(row).zip(b.chunks_exact(row)).flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
+/// Each of the `batch` rows of `a` with that of `b` behind it.
+fn behind<T: Copy>(a: &[T], b: &[T], batch: usize) -> Vec<T> {
+    let rows = a.chunks_exact(a.len() / batch).zip(b.chunks_exact(b.len() / batch));
+    rows.flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
+}
+
+/// Each of the `batch` rows of `values` `times` over.
+pub fn repeated<T: Copy>(values: &[T], batch: usize, times: usize) -> Vec<T> {
+    values.chunks_exact(values.len() / batch).flat_map(|row| row.repeat(times)).collect()
 }
 
 /// sigma' = shift sigma / (1 + (shift - 1) sigma) (spec 2.1).

@@ -170,6 +170,12 @@ struct BenchArgs {
     /// Frames of a window.
     #[arg(long, default_value_t = 16)]
     frames: usize,
+    /// Frames that attention sees; all of a window by default.
+    #[arg(long)]
+    window: Option<usize>,
+    /// Noisy copies of a window behind its clean one.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    copies: u16,
     /// Windows a step.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -350,12 +356,14 @@ impl BenchArgs {
             heads: Some(self.heads),
             layers: Some(self.layers),
             ffn_dim: Some(self.ffn_dim),
+            window: Some(self.window.unwrap_or(self.frames)),
             ..Sizes::default()
         };
         bench::Shape {
             sizes,
             picture: [self.picture[0], self.picture[1]],
             frames: self.frames,
+            copies: self.copies.into(),
             batch: self.batch.into(),
             threads: self.threads.into(),
             rounds: self.rounds,

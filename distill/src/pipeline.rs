@@ -247,6 +247,7 @@ impl<'a> Pipeline<'a> {
             batch: stage.batch,
             frames: stage.frames,
             route: stage.route,
+            copies: stage.copies,
             drop_prev: stage.drop_prev,
             rule: stage.rule,
             cpu: self.cpu,
@@ -265,16 +266,20 @@ impl<'a> Pipeline<'a> {
         Ok(match stage.method {
             Method::Codec {} | Method::Polish {} => true,
             Method::Teacher {} => run.train(&TeacherForcing(world), &mut state)?,
-            Method::Diffusion {} => run.train(&DiffusionForcing { world, mask: Mask::Causal }, &mut state)?,
+            Method::Diffusion {} => {
+                let mask = Mask::Causal(world.ring());
+                run.train(&DiffusionForcing { world, mask }, &mut state)?
+            }
             Method::Bidirectional {} => run.train(&DiffusionForcing { world, mask: Mask::Full }, &mut state)?,
             Method::Resampling(resampling) => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
             Method::Consistency(how) => {
-                let resampling = (how.clean < 1.0).then_some(how);
+                let resampling = (how.clean < 1.0 || how.own > 0.0).then_some(how);
                 run.train(&Consistency { world, teacher: &teacher()?, resampling }, &mut state)?
             }
             Method::Ode { history, trajectories } => {
-                let trajectories = &self.trajectories(stage, &world, mask, trajectories)?;
-                run.train(&OdeDistillation { world, trajectories, mask: history.mask(stage.route) }, &mut state)?
+                let (trajectories, mask) =
+                    (&self.trajectories(stage, &world, mask, trajectories)?, history.mask(&world));
+                run.train(&OdeDistillation { world, trajectories, mask }, &mut state)?
             }
             Method::SelfForcing { objective, steps } => {
                 let pair = Pair { teacher: &teacher()?, mask };

@@ -4,6 +4,7 @@
 
 pub mod attention;
 pub mod bf16;
+pub mod causal;
 pub mod kernels;
 pub mod linalg;
 pub mod network;

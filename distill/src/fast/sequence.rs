@@ -1,9 +1,17 @@
-//! Self-attention within one sequence of frames, each of which sees earlier ones or all (`mask::Sequence`), and its gradient.
+//! Self-attention within one sequence of frames that all see each other (`mask::Sequence`), and its gradient.
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Saved, Trained, Turns};
+use super::attention::{Attend, Trained, Turns};
 use super::linalg::{View, product, softmax, softmax_back, wide};
+
+/// What a layer's gradient needs: rotated and scaled q, rotated k, v, and the softmax.
+struct Saved {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    weights: Vec<f32>,
+}
 
 /// Attention over `frames` frames, positions 0.. .
 pub struct Sequence {
@@ -12,23 +20,17 @@ pub struct Sequence {
     tokens: usize,
     heads: usize,
     dim: usize,
-    causal: bool,
     turns: Turns,
     saved: Vec<Option<Saved>>,
     keep: bool,
 }
 
 impl Sequence {
-    /// For `batch` sequences of `frames` frames, of which later ones are hidden if `causal`; `keep` saves what the gradient needs.
-    pub fn new(c: &DitConfig, batch: usize, frames: usize, causal: bool, keep: bool) -> Self {
+    /// For `batch` sequences of `frames` frames; `keep` saves what the gradient needs.
+    pub fn new(c: &DitConfig, batch: usize, frames: usize, keep: bool) -> Self {
         let turns = Turns::new(c, &(0..frames).collect::<Vec<_>>());
         let (tokens, saved) = (c.tokens_per_frame(), Vec::new());
-        Self { batch, frames, tokens, heads: c.heads, dim: c.dim, causal, turns, saved, keep }
-    }
-
-    /// Tokens that frame `f` sees: they are the first ones.
-    fn seen(&self, f: usize) -> usize {
-        self.tokens * if self.causal { f + 1 } else { self.frames }
+        Self { batch, frames, tokens, heads: c.heads, dim: c.dim, turns, saved, keep }
     }
 
     /// Calls `f(number, first element)` for each head of each sequence.
@@ -44,7 +46,7 @@ impl Sequence {
 
 impl Attend for Sequence {
     fn forward(&mut self, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
-        let (dim, s, n) = (self.dim, self.tokens, self.frames * self.tokens);
+        let (dim, n) = (self.dim, self.frames * self.tokens);
         let d = dim / self.heads;
         self.turns.apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
         self.turns.apply(&mut k, dim, 1.0, false);
@@ -57,10 +59,8 @@ impl Attend for Sequence {
             wide(
                 #[inline(always)]
                 || {
-                    for (i, row) in p.chunks_exact_mut(n).enumerate() {
-                        let (seen, hidden) = row.split_at_mut(self.seen(i / s));
-                        softmax(seen);
-                        hidden.fill(0.0);
+                    for row in p.chunks_exact_mut(n) {
+                        softmax(row);
                     }
                 },
             );
