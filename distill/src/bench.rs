@@ -171,6 +171,7 @@ fn info([width, height]: [usize; 2]) -> RecordingInfo {
         width,
         height,
         fps: 20.0,
+        latch: 1,
         actions: ["forward", "back", "left", "right"].map(String::from).into(),
         events: vec!["day".into(), "night".into()],
         license: String::new(),
