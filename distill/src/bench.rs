@@ -108,6 +108,7 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
         batch: shape.batch,
         frames: shape.frames,
         route: 0,
+        drop_prev: 0.0,
         rule: Rule::default(),
         cpu: true,
         precision: Precision::F32,

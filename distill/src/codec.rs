@@ -1,4 +1,4 @@
-//! The TAEHV-shaped autoencoder (docs/model-file.md, spec 3.2): a frame to a small latent and back, one frame at a time.
+//! The codecs: squares of pixels by one matrix (`principal` fits it), and the TAEHV-shaped autoencoder (docs/model-file.md, spec 3.2): a frame to a small latent and back, one frame at a time.
 //!
 //! Every MemBlock also sees its own input of the frame before, so a stream decodes without flicker. Clips and streams are
 //! the same code: a clip shifts its frames by one, a stream carries [`Past`] from call to call.
@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use causeway_runtime::config::CodecConfig;
+use causeway_runtime::config::{CodecConfig, CodecKind};
 
 use crate::codec_tape::{EDGE, L1, L2};
 use crate::weights::{Init, Leaves, Spec};
@@ -23,6 +23,13 @@ pub struct Past {
 pub fn specs(c: &CodecConfig) -> Vec<Spec> {
     let mut out = Vec::new();
     let picture = 3 * c.patch * c.patch;
+    if c.kind == CodecKind::Linear {
+        for (name, from, to) in [("encoder", picture, c.channels), ("decoder", c.channels, picture)] {
+            out.push(Spec::new(format!("linear.{name}.weight"), &[to, from], Init::Zero));
+            out.push(Spec::new(format!("linear.{name}.bias"), &[to], Init::Zero));
+        }
+        return out;
+    }
     let w = c.widths;
     conv(&mut out, "taehv.encoder.0", picture, w[3], 3, true, 1.0);
     let mut i = 2;
@@ -69,6 +76,9 @@ fn mem_block_specs(out: &mut Vec<Spec>, name: &str, width: usize) {
 
 /// Frames [B*T, 3, H, W] in [0, 1], `time` = T consecutive frames of each clip, to latents [B*T', C, h, w].
 pub fn encode(p: &Leaves, c: &CodecConfig, frames: Tensor<4>, time: usize, past: &mut Past) -> Tensor<4> {
+    if c.kind == CodecKind::Linear {
+        return matrix(p, "linear.encoder", unshuffle(frames, c.patch));
+    }
     past.next = 0;
     let mut time = time;
     let mut x = relu(conv3(p, "taehv.encoder.0", unshuffle(frames, c.patch), true, 1));
@@ -91,6 +101,9 @@ pub fn encode(p: &Leaves, c: &CodecConfig, frames: Tensor<4>, time: usize, past:
 
 /// Codec latents [B*T, C, h, w] (not normalised) to frames [B*T', 3, H, W], not yet clamped to [0, 1].
 pub fn decode(p: &Leaves, c: &CodecConfig, latents: Tensor<4>, time: usize, past: &mut Past) -> Tensor<4> {
+    if c.kind == CodecKind::Linear {
+        return shuffle(matrix(p, "linear.decoder", latents), c.patch);
+    }
     past.next = 0;
     let mut time = time;
     let mut x = relu(conv3(p, "taehv.decoder.1", (latents / 3.0).tanh() * 3.0, true, 1));
@@ -142,6 +155,14 @@ fn conv3(p: &Leaves, name: &str, x: Tensor<4>, bias: bool, stride: usize) -> Ten
 
 fn conv1(p: &Leaves, name: &str, x: Tensor<4>) -> Tensor<4> {
     conv2d(x, p.get(&format!("{name}.weight")), None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1))
+}
+
+/// One matrix for every pixel of [N, C, h, w].
+fn matrix(p: &Leaves, name: &str, x: Tensor<4>) -> Tensor<4> {
+    let weight = p.get::<2>(&format!("{name}.weight"));
+    let [to, from] = weight.dims();
+    let bias = p.get(&format!("{name}.bias"));
+    conv2d(x, weight.reshape([to, from, 1, 1]), Some(bias), ConvOptions::new([1, 1], [0, 0], [1, 1], 1))
 }
 
 /// Nearest x2 as a broadcast; its gradient is then a plain sum.

@@ -6,7 +6,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, silu, softmax};
-use causeway_runtime::config::DitConfig;
+use causeway_runtime::config::{DitConfig, Prediction};
 
 use crate::weights::{Init, Leaves, Spec};
 
@@ -95,7 +95,48 @@ pub fn forward(p: &Leaves, c: &DitConfig, x: &Frames, attend: &mut dyn Attend) -
     let m = p.get::<3>("dit.head.modulation").expand([n, 2, d]) + e.reshape([n, 1, d]).expand([n, 2, d]);
     let (shift, scale) = (row(&m, 0), row(&m, 1));
     let y = layer_norm(h, c.eps) * (scale + 1.0) + shift;
-    linear(p, "dit.head.head", y.reshape([n * s, d]))
+    let answer = linear(p, "dit.head.head", y.reshape([n * s, d]));
+    match Clean::of(c, x) {
+        None => answer,
+        Some(clean) => {
+            let size = answer.dims();
+            let each = clean.inverse.iter().flat_map(|&r| std::iter::repeat_n(r, s * c.head_out())).collect();
+            (p.constant(clean.noisy, size) - answer) * p.constant(each, size)
+        }
+    }
+}
+
+/// How the answer of a network that predicts the clean frame becomes its flow, (noisy - answer) / sigma.
+pub struct Clean {
+    /// The noisy frames as tokens [B * F * S, head_out].
+    pub noisy: Vec<f32>,
+    /// 1 / sigma of each frame [B * F], bounded.
+    pub inverse: Vec<f32>,
+}
+
+impl Clean {
+    /// For the frames `x`; `None` where the network answers with the flow.
+    pub fn of(c: &DitConfig, x: &Frames) -> Option<Self> {
+        let inverse = |&sigma: &f32| 1.0 / sigma.max(Prediction::LEAST_SIGMA);
+        let inverse = || x.sigma.iter().map(inverse).collect();
+        (!c.prediction.is_flow()).then(|| Self { noisy: to_tokens(c, &x.latents), inverse: inverse() })
+    }
+
+    /// Turns `answer` into the flow.
+    pub fn flow(&self, answer: &mut [f32]) {
+        let frame = answer.len() / self.inverse.len();
+        for ((answer, noisy), r) in
+            answer.chunks_exact_mut(frame).zip(self.noisy.chunks_exact(frame)).zip(&self.inverse)
+        {
+            answer.iter_mut().zip(noisy).for_each(|(a, x)| *a = (x - *a) * r);
+        }
+    }
+
+    /// The gradient of the answer from that of the flow, `d`; that of the noisy frames is its negative.
+    pub fn back(&self, d: &[f32]) -> Vec<f32> {
+        let frame = d.len() / self.inverse.len();
+        d.chunks_exact(frame).zip(&self.inverse).flat_map(|(d, r)| d.iter().map(move |d| -d * r)).collect()
+    }
 }
 
 #[allow(clippy::too_many_arguments)]

@@ -125,6 +125,7 @@ fn golden(
         before: vec![0.0; held.len],
         actions: range.clone().flat_map(|i| held.action(i).to_vec()).collect(),
         events: range.map(|i| held.events[i]).collect(),
+        blind: Vec::new(),
     };
     let noisy = windows.mix(&clean, &rng.normals(clean.len()), &sigma);
     let net = denoiser.leaves(device);

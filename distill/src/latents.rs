@@ -89,6 +89,13 @@ pub fn moments(data: &[f32], channels: usize, area: usize) -> (Vec<f32>, Vec<f32
     (mean.iter().map(|&m| m as f32).collect(), std.collect())
 }
 
+/// Scales for the components of a linear codec, from their deviations: strong ones stay the stronger, as they matter more to the
+/// eye, but by the root of what they are. The mean square of all channels together is then 1.
+pub fn soften(std: &mut [f32]) {
+    let mean = std.iter().sum::<f32>() / std.len() as f32;
+    std.iter_mut().for_each(|s| *s = (*s * mean).sqrt());
+}
+
 /// z = (x - mean) / std per channel, in place.
 pub fn normalise(data: &mut [f32], area: usize, mean: &[f32], std: &[f32]) {
     for (i, plane) in data.chunks_exact_mut(area).enumerate() {
@@ -199,6 +206,8 @@ pub struct Windows {
     pub actions: Vec<f32>,
     /// [B, F].
     pub events: Vec<u8>,
+    /// Windows [B] whose network is not shown the frames before: it sees zeros, as where a stream begins. All are shown if empty.
+    pub blind: Vec<bool>,
 }
 
 impl Windows {
@@ -209,10 +218,18 @@ impl Windows {
         self.events.push(from.events[i]);
     }
 
-    /// `history` [B, F, C, H, W] moved on by one frame, beginning with the frame before the window.
+    fn is_blind(&self, window: usize) -> bool {
+        self.blind.get(window).copied().unwrap_or(false)
+    }
+
+    /// `history` [B, F, C, H, W] moved on by one frame, beginning with the frame before the window; zeros for blind windows.
     fn previous(&self, history: &[f32]) -> Vec<f32> {
         let (row, mut out) = (self.frames * self.len, Vec::with_capacity(history.len()));
         for b in 0..self.batch {
+            if self.is_blind(b) {
+                out.resize(out.len() + row, 0.0);
+                continue;
+            }
             out.extend_from_slice(&self.before[b * self.len..(b + 1) * self.len]);
             out.extend_from_slice(&history[b * row..(b + 1) * row - self.len]);
         }
@@ -270,7 +287,8 @@ impl Windows {
             let to = i / rows.len() * row;
             out[is][to..to + row].iter_mut().zip(&own[i * row..]).for_each(|(sum, g)| *sum += g);
             // Each frame but the last is the one before the next.
-            let before = previous.get(i * row + self.len..(i + 1) * row).unwrap_or_default();
+            let before = previous.get(i * row + self.len..(i + 1) * row).filter(|_| !self.is_blind(i / rows.len()));
+            let before = before.unwrap_or_default();
             out[follows][to..].iter_mut().zip(before).for_each(|(sum, g)| *sum += g);
         }
         out
@@ -280,8 +298,8 @@ impl Windows {
     pub fn part(&self, first: usize, frames: usize) -> Self {
         let cut = |values: &[f32]| self.cut(values, first, frames);
         let before = if first == 0 { self.before.clone() } else { self.at(&self.real, first - 1) };
-        let events = self.cut(&self.events, first, frames);
-        Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, ..*self }
+        let (events, blind) = (self.cut(&self.events, first, frames), self.blind.clone());
+        Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, blind, ..*self }
     }
 
     /// The `batch` windows from `first` on.
@@ -297,6 +315,7 @@ impl Windows {
             before: rows(&self.before, of, first, batch),
             actions: rows(&self.actions, of, first, batch),
             events: rows(&self.events, of, first, batch),
+            blind: rows(&self.blind, of, first, batch),
             ..*self
         }
     }

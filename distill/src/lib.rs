@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod precision;
 pub mod preset;
+pub mod principal;
 pub mod progress;
 pub mod quality;
 pub mod recipe;

@@ -32,11 +32,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Record the built-in world of rooms.
+    /// Record the built-in world.
     Record {
+        /// Which place.
+        #[arg(long, default_value = "keep")]
+        place: String,
+        /// Columns and rows of the pictures.
+        #[arg(long, default_value = "64x64", value_parser = size)]
+        size: world::Size,
         /// Folder to write shards to.
+        #[arg(long, required_unless_present = "sheet")]
+        out: Option<PathBuf>,
+        /// Contact sheet to write: the view from each cell in each direction, in two lights.
         #[arg(long)]
-        out: PathBuf,
+        sheet: Option<PathBuf>,
         /// Seed of the walk.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -254,7 +263,13 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
-        Command::Record { out, seed, frames, shard } => Ok(world::record(&out, seed, frames, shard)?),
+        Command::Record { place, size, out, sheet, seed, frames, shard } => {
+            let scene = world::Scene::named(&place, size)?;
+            if let Some(path) = sheet {
+                scene.contact_sheet(&path)?;
+            }
+            Ok(out.map_or(Ok(()), |out| scene.record(&out, seed, frames, shard))?)
+        }
         Command::Train(args) => {
             ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
             let device = args.device.device();
@@ -295,6 +310,14 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(export::export(&mut pipeline, &device, place.stage.as_deref(), &to, golden.as_deref())?)
         }
     }
+}
+
+/// Reads WIDTHxHEIGHT.
+fn size(text: &str) -> Result<world::Size, String> {
+    let (width, height) = text.split_once('x').ok_or("expected WIDTHxHEIGHT, such as 64x64")?;
+    let side =
+        |text: &str| text.parse().ok().filter(|side| (16..=1024).contains(side)).ok_or("sides have 16 to 1024 pixels");
+    Ok(world::Size { width: side(width)?, height: side(height)? })
 }
 
 fn eval(model: &Path, data: &Path, to: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {

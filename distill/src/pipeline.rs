@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use causeway_runtime::config::ModelConfig;
+use causeway_runtime::config::{CodecKind, ModelConfig};
 
 use crate::data::Episodes;
 use crate::eval::{self, Held, START, Sampler};
@@ -24,11 +24,12 @@ use crate::method::self_forcing::SelfForcing;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::precision::{Precision, PrecisionError};
+use crate::principal;
 use crate::recipe::{Data, Method, Recipe, RecipeError, Stage};
 use crate::recording::{Recording, RecordingError};
 use crate::state::{State, StateError};
 use crate::trainer::{Run, TrainError};
-use crate::world::{self, RecordError};
+use crate::world::RecordError;
 
 /// Frames a shard of the built-in world's recording.
 const SHARD: usize = 1000;
@@ -65,7 +66,9 @@ pub enum PipelineError {
         expected: usize,
     },
     /// The run folder holds another recording of the built-in world.
-    #[error("{path}: a recording of other frames or another seed; delete it or train in another folder")]
+    #[error(
+        "{path}: a recording of another place, of other frames or another seed; delete it or train in another folder"
+    )]
     OtherRecording {
         /// The recording.
         path: PathBuf,
@@ -77,6 +80,12 @@ pub enum PipelineError {
         stage: String,
         /// Events of the recording.
         found: usize,
+    },
+    /// A linear codec has nothing to polish.
+    #[error("stage {stage} polishes a linear codec, expected a TAEHV")]
+    Polish {
+        /// The stage.
+        stage: String,
     },
     /// No stage of the recipe is called that.
     #[error("the recipe has no stage {name}; it has {known}")]
@@ -185,6 +194,12 @@ impl<'a> Pipeline<'a> {
             inspect_every: stage.inspect,
             seed: stage.seed,
         };
+        if stage.method.is_codec() && self.folder.config.codec.kind == CodecKind::Linear {
+            if saved.is_none() {
+                self.fit(stage)?.save(&run.checkpoint())?;
+            }
+            return Ok(true);
+        }
         // Before anything is read, recorded or measured for it.
         if saved.as_ref().map(|state| run.is_over(state)).transpose()? == Some(true) {
             return Ok(true);
@@ -232,6 +247,7 @@ impl<'a> Pipeline<'a> {
             batch: stage.batch,
             frames: stage.frames,
             route: stage.route,
+            drop_prev: stage.drop_prev,
             rule: stage.rule,
             cpu: self.cpu,
             precision: self.precision,
@@ -281,6 +297,15 @@ impl<'a> Pipeline<'a> {
         })
     }
 
+    /// The linear codec, which needs no steps.
+    fn fit(&self, stage: &Stage) -> Result<State, PipelineError> {
+        if stage.method == (Method::Polish {}) {
+            return Err(PipelineError::Polish { stage: stage.name.clone() });
+        }
+        self.forget_latents()?;
+        Ok(State::new(principal::fit(&self.train, &self.folder.config.codec)))
+    }
+
     /// The trajectories that `stage` learns, stored in the run folder; recorded anew if its teacher has moved since.
     fn trajectories(
         &self,
@@ -328,6 +353,9 @@ impl<'a> Pipeline<'a> {
         }
         let dit = &mut self.folder.config.dit;
         (dit.latent_mean, dit.latent_std) = latents::moments(&both[0], dit.latent.channels, area);
+        if self.folder.config.codec.kind == CodecKind::Linear {
+            latents::soften(&mut self.folder.config.dit.latent_std);
+        }
         self.folder.write_config()?;
         for data in &mut both {
             latents::normalise(data, area, &self.config().dit.latent_mean, &self.config().dit.latent_std);
@@ -378,15 +406,16 @@ fn latents_path(dir: &Path, name: &str) -> PathBuf {
 /// Records the built-in world where the recipe asks for it, unless that is done.
 fn record(recipe: &Recipe) -> Result<(), PipelineError> {
     let Data::World(data) = &recipe.data else { return Ok(()) };
+    let scene = data.scene()?;
     for (name, seed, frames) in [("train", data.seed, data.frames), ("held", data.seed + 1000, data.held)] {
         let (path, shard) = (recipe.data().join(name), frames.min(SHARD));
         let shards = frames.div_ceil(shard);
-        // Shards are written in order, each at once or not at all.
-        if !path.join(format!("{:05}.safetensors", shards - 1)).exists() {
-            world::record(&path, seed, frames, shard)?;
+        // Each shard is written at once or not at all.
+        if (0..shards).any(|index| !path.join(format!("{index:05}.safetensors")).exists()) {
+            scene.record(&path, seed, frames, shard)?;
         }
         let found = Recording::open(&path)?;
-        if (found.info.seed, found.len()) != (seed, shards * shard) {
+        if found.info != scene.info(seed) || found.len() != shards * shard {
             return Err(PipelineError::OtherRecording { path });
         }
     }

@@ -2,7 +2,7 @@
 
 use causeway_runtime::config::{
     CodecConfig, CodecKind, ConfigError, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig,
-    Positions, Provenance, ScheduleConfig, StartConfig,
+    Positions, Prediction, Provenance, ScheduleConfig, StartConfig,
 };
 
 use serde::{Deserialize, Serialize};
@@ -46,10 +46,18 @@ pub struct Sizes {
     pub event_tokens: Option<usize>,
     /// Frames that attention sees, the one being made included.
     pub window: Option<usize>,
+    /// Whether the denoiser is shown the frame before as further channels of its input.
+    pub prev_frame: Option<bool>,
     /// Channels of a latent.
     pub channels: Option<usize>,
-    /// Widths of the codec's levels, the smallest picture first.
+    /// Which codec.
+    pub codec: Option<CodecKind>,
+    /// Widths of a TAEHV's levels, the smallest picture first.
     pub widths: Option<[usize; 4]>,
+    /// Pixels along the side of a linear codec's latent.
+    pub square: Option<usize>,
+    /// What the denoiser answers with.
+    pub prediction: Option<Prediction>,
     /// Denoising steps that a frame can be made in; the most of them unless the player asks for others.
     pub steps: Option<Vec<usize>>,
 }
@@ -67,6 +75,12 @@ impl Sizes {
     pub fn model(&self, info: &RecordingInfo) -> Result<ModelConfig, ConfigError> {
         let mut model = self.preset.model(info);
         let ModelConfig { dit, codec, history, schedule, name, .. } = &mut model;
+        if self.codec == Some(CodecKind::Linear) {
+            let side = self.square.unwrap_or(8);
+            *codec = CodecConfig::linear(codec.channels, side);
+            (dit.latent.width, dit.latent.height) = (info.width / side, info.height / side);
+        }
+        dit.prediction = self.prediction.unwrap_or(dit.prediction);
         let channels = self.channels.unwrap_or(codec.channels);
         (codec.channels, dit.latent.channels) = (channels, channels);
         (dit.latent_mean, dit.latent_std) = (vec![0.0; channels], vec![1.0; channels]);
@@ -82,6 +96,7 @@ impl Sizes {
         ] {
             *size = wanted.unwrap_or(*size);
         }
+        dit.prev_frame = self.prev_frame.unwrap_or(dit.prev_frame);
         *name = self.name.clone().unwrap_or_else(|| name.clone());
         *schedule = even(&self.lists());
         model.validate()?;
@@ -123,6 +138,7 @@ impl Preset {
             latent,
             chunk: 1,
             prev_frame: true,
+            prediction: Prediction::Flow,
             rope_theta: 10_000.0,
             actions: info.actions.clone(),
             events: info.events.clone(),

@@ -6,8 +6,7 @@ use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, S
 
 use crate::data::{Episodes, psnr};
 use crate::recording::Recording;
-use crate::sight::{Nearest, mean_colour, mse, sharpness, shift};
-use crate::world::{Light, render, view_from_row};
+use crate::sight::{mse, sharpness};
 
 /// Real frames before the first generated one in free roll-outs.
 pub const START: usize = 4;
@@ -46,9 +45,6 @@ impl Trial<'_> {
         let mut rows = self.prediction()?;
         let (sharp, pairs) = self.crispness()?;
         rows.push(sharp);
-        rows.push(self.turning()?);
-        rows.push(self.drift()?);
-        rows.push(self.events()?);
         Ok((rows, pairs))
     }
 
@@ -176,94 +172,6 @@ impl Trial<'_> {
             met: (0.8..=1.2).contains(&ratio),
         };
         Ok((row, pairs))
-    }
-
-    /// Whether the picture moves against the turn that is held, and how often it does in the real world.
-    fn turning(&self) -> Result<Row, SessionError> {
-        const FRAMES: usize = 32;
-        let width = self.held.info.width;
-        let (mut right, mut real_right, mut count) = (0usize, 0usize, 0usize);
-        for first in self.windows(8, START, START) {
-            let columns = self.held.poses.len() / self.held.len();
-            let last = first + START - 1;
-            let event = self.held.events[last];
-            let view = view_from_row(&self.held.poses[last * columns..(last + 1) * columns], event);
-            for (side, sign) in [("left", 1), ("right", -1)] {
-                let held: Vec<f32> = self.held.info.actions.iter().map(|n| f32::from(u8::from(n == side))).collect();
-                let action = |t: usize| if t < START { self.action(first + t) } else { held.clone() };
-                let made = self.roll([first, START, START + FRAMES], 4, action, |_| event)?;
-                let agrees = |a: &[u8], b: &[u8]| usize::from(shift(a, b, width, 12).signum() == sign);
-                right += made[START..].windows(2).map(|w| agrees(&w[0], &w[1])).sum::<usize>();
-                count += FRAMES - 1;
-                if let Some(view) = view {
-                    let at = |t: i32| render(view.pose.turned(-sign * t), view.light);
-                    real_right += (1..FRAMES as i32).map(|t| agrees(&at(t), &at(t + 1))).sum::<usize>();
-                }
-            }
-        }
-        let share = |n: usize| 100.0 * n as f64 / count.max(1) as f64;
-        Ok(Row {
-            what: "turning: frames that move the right way (real frames by the same method)",
-            required: ">= 90 %",
-            measured: format!("{:.1} % ({:.1} %)", share(right), share(real_right)),
-            met: share(right) >= 90.0,
-        })
-    }
-
-    /// Likeness to any real frame, early and late in roll-outs of 300 frames.
-    fn drift(&self) -> Result<Row, SessionError> {
-        let nearest = Nearest::new((0..self.held.len()).map(|i| self.real(i)).collect(), self.held.info.width);
-        let (mut early, mut late, mut count) = (0.0, 0.0, 0.0);
-        for first in self.windows(24, START + 300, START) {
-            let made = self.replay(first, START, START + 300, 4)?;
-            let mean = |from: usize| (0..=10).map(|t| nearest.psnr(&made[START - 1 + from + t])).sum::<f64>() / 11.0;
-            early += mean(20);
-            late += mean(290);
-            count += 1.0;
-        }
-        let (early, late) = (early / count, late / count);
-        Ok(Row {
-            what: "drift: PSNR to the nearest real frame, frames 290-300 against 20-30",
-            required: "at most 2 dB lower",
-            measured: format!("{late:.1} against {early:.1} dB: {:+.1} dB", late - early),
-            met: early - late <= 2.0,
-        })
-    }
-
-    /// How many switches of light bring the mean colour three quarters of the way to the new condition, and how soon.
-    fn events(&self) -> Result<Row, SessionError> {
-        const WITHIN: usize = 8;
-        let (mut took, mut count) = (Vec::new(), 0usize);
-        let columns = self.held.poses.len() / self.held.len();
-        for first in self.windows(8, START, START) {
-            let last = first + START - 1;
-            let old = self.held.events[last];
-            let row = &self.held.poses[last * columns..(last + 1) * columns];
-            let Some(view) = view_from_row(row, old) else { continue };
-            for new in Light::ALL.into_iter().filter(|light| light.index() != old) {
-                let idle = vec![0.0; self.held.info.actions.len()];
-                let action = |t: usize| if t < START { self.action(first + t) } else { idle.clone() };
-                // Two quiet frames, then the switch.
-                let event = |t: usize| if t < START + 2 { old } else { new.index() };
-                let made = self.roll([first, START, START + 2 + WITHIN], 4, action, event)?;
-                let (from, to) = (mean_colour(&render(view.pose, view.light)), mean_colour(&render(view.pose, new)));
-                let way: f64 = from.iter().zip(&to).map(|(a, b)| (b - a) * (b - a)).sum();
-                let come = |picture: &[u8]| {
-                    let at = mean_colour(picture);
-                    (0..3).map(|c| (at[c] - from[c]) * (to[c] - from[c])).sum::<f64>() / way
-                };
-                took.extend(made[START + 2..].iter().position(|picture| come(picture) >= 0.75).map(|t| t + 1));
-                count += 1;
-            }
-        }
-        took.sort_unstable();
-        let median = took.get(took.len() / 2).map_or("never".to_string(), |t| format!("frame {t}"));
-        Ok(Row {
-            what: "events: mean colour 75 % of the way to the new light within 8 frames",
-            required: "every switch",
-            measured: format!("{} of {count} switches, median {median}", took.len()),
-            met: count > 0 && took.len() == count,
-        })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::method::self_forcing::Objective;
 use crate::optim::Rule;
 use crate::preset::Sizes;
 use crate::trainer::Span;
+use crate::world::{RecordError, Scene, Size};
 
 mod method;
 
@@ -65,7 +66,7 @@ pub enum RecipeError {
 pub enum Data {
     /// A folder with the recordings `train` and `held`.
     Folder(PathBuf),
-    /// The built-in world of rooms, recorded into the run folder.
+    /// The built-in world, recorded into the run folder.
     World(WorldData),
 }
 
@@ -79,6 +80,33 @@ pub struct WorldData {
     pub frames: usize,
     /// Frames held out.
     pub held: usize,
+    /// Which place.
+    #[serde(default = "place")]
+    pub place: String,
+    /// Columns of its pictures.
+    #[serde(default = "side")]
+    pub width: usize,
+    /// Rows of its pictures.
+    #[serde(default = "side")]
+    pub height: usize,
+}
+
+impl WorldData {
+    /// What is recorded.
+    ///
+    /// # Errors
+    /// [`RecordError::Place`] if there is no such place.
+    pub fn scene(&self) -> Result<Scene, RecordError> {
+        Scene::named(&self.place, Size { width: self.width, height: self.height })
+    }
+}
+
+fn place() -> String {
+    crate::world::KEEP.name.into()
+}
+
+fn side() -> usize {
+    64
 }
 
 /// A stage with everything filled in.
@@ -100,6 +128,8 @@ pub struct Stage {
     pub frames: usize,
     /// History frames every query is routed to; 0 for all.
     pub route: usize,
+    /// Share of windows in which the denoiser is not shown the frame before.
+    pub drop_prev: f32,
     /// Parts in which each worker takes its share of a batch.
     pub accumulate: usize,
     /// Data-parallel workers.
@@ -175,6 +205,7 @@ struct Settings {
     batch: Option<usize>,
     frames: Option<usize>,
     route: Option<usize>,
+    drop_prev: Option<f32>,
     accumulate: Option<usize>,
     threads: Option<usize>,
     seed: Option<u64>,
@@ -228,6 +259,16 @@ impl Recipe {
             let check = check("data", written.data.span());
             check.that("frames", world.frames > 0, "at least 1", world.frames)?;
             check.that("held", world.held > 0, "at least 1", world.held)?;
+            let scene = world.scene().map(|_| ());
+            check.that(
+                "place",
+                scene.is_ok(),
+                "the name of a place",
+                scene.err().map_or(String::new(), |e| e.to_string()),
+            )?;
+            for (field, side) in [("width", world.width), ("height", world.height)] {
+                check.that(field, (16..=1024).contains(&side), "16 to 1024 pixels", side)?;
+            }
         }
         let defaults = match &written.defaults {
             Some(found) => {
@@ -248,6 +289,8 @@ impl Recipe {
             let mut stage = settings.get_ref().fill(&defaults, written.seed + i as u64, &check)?;
             stage.check(&stages, &check)?;
             stage.method.check(&stage, &written.model.lists(), &check)?;
+            let fits = stage.drop_prev == 0.0 || written.model.prev_frame != Some(false);
+            check.that("drop_prev", fits, "0: the model is never shown the frame before", stage.drop_prev)?;
             stage.connect(&stages, written.from.is_some(), &check)?;
             stages.push(stage);
         }
@@ -326,6 +369,8 @@ impl Settings {
             return Err(check.fail("budget", "{ steps = N } or { minutes = N }", "none"));
         };
         let rule = method.rule();
+        // What only some stages do, the others do not take from `[defaults]`.
+        let drop_prev = self.drop_prev.or(d.drop_prev.filter(|_| method.sees_windows()));
         Ok(Stage {
             method,
             name: self.name.as_ref().unwrap_or(name).clone(),
@@ -334,6 +379,7 @@ impl Settings {
             batch: self.batch.or(d.batch).unwrap_or(4),
             frames: self.frames.or(d.frames).unwrap_or(12),
             route: self.route.or(d.route).unwrap_or(0),
+            drop_prev: drop_prev.unwrap_or(0.0),
             accumulate: self.accumulate.or(d.accumulate).unwrap_or(1),
             threads: self.threads.or(d.threads).unwrap_or(2),
             seed: self.seed.or(d.seed).unwrap_or(seed),
@@ -368,6 +414,9 @@ impl Stage {
             check.that(field, value >= 1, "at least 1", value)?;
         }
         check.that("frames", self.frames >= 2, "at least 2", self.frames)?;
+        check.that("drop_prev", (0.0..=1.0).contains(&self.drop_prev), "a share from 0 to 1", self.drop_prev)?;
+        let fits = self.drop_prev == 0.0 || self.method.sees_windows();
+        check.that("drop_prev", fits, "0: it does not learn from windows of the data", self.drop_prev)?;
         // A contact sheet shows twelve pictures of a roll-out.
         check.that("horizon", self.horizon >= 11, "at least 11", self.horizon)?;
         for (field, span) in [("budget", self.budget), ("checkpoint", self.checkpoint), ("inspect", self.inspect)] {

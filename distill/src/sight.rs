@@ -118,7 +118,7 @@ fn shrink(picture: &[u8], width: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{Light, Pose, render};
+    use crate::world::{Body, KEEP, Key, Light, Size, World, render};
 
     #[test]
     fn shift_has_the_sign_and_size_of_a_moved_picture() {
@@ -133,10 +133,15 @@ mod tests {
 
     #[test]
     fn nearest_frame_is_found_among_turned_views() {
-        let pose = Pose { x: 5.5, y: 6.5, heading: 0 };
-        let views: Vec<_> = (0..60).map(|turn| render(pose.turned(turn), Light::Daylight)).collect();
+        let size = Size { width: 64, height: 64 };
+        let mut world = World::new(&KEEP, Body::new((1, 4), 0), Light::Day, 0, [0, 0]);
+        let mut turn = |_| {
+            world.step(Some(Key::Left), None);
+            render(&KEEP, size, world.view())
+        };
+        let views: Vec<_> = (0..20).map(&mut turn).collect();
         let nearest = Nearest::new(views.iter().map(|v| v.as_slice()).collect(), 64);
-        let mut picture = views[23];
+        let mut picture = views[13].clone();
         picture.iter_mut().for_each(|value| *value = value.saturating_add(3));
         let best = views.iter().map(|v| data::psnr(mse(&picture, v))).fold(0.0, f64::max);
         assert!((nearest.psnr(&picture) - best).abs() < 1e-9 && best > 35.0, "{best}");

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use causeway_distill::dit::{self, Frames};
 use causeway_distill::latents::Windows;
 use causeway_distill::mask::Mask;
-use causeway_distill::method::teacher_forcing::judged_velocity;
+use causeway_distill::method::teacher_forcing::{World, judged_velocity};
 use causeway_distill::rng::Rng;
 use causeway_distill::rollout::{Engine, Rollout};
 use causeway_distill::rope;
@@ -14,7 +14,7 @@ use causeway_distill::slope::slopes;
 use causeway_distill::weights::{Weights, floats};
 use causeway_runtime::config::ModelConfig;
 
-use self::tiny::{REACH, assert_slopes, tiny, weights};
+use self::tiny::{REACH, assert_slopes, tiny, weights, with_world};
 
 fn windows(config: &ModelConfig, batch: usize, frames: usize, rng: &mut Rng) -> Windows {
     let len = config.dit.latent_len();
@@ -26,6 +26,7 @@ fn windows(config: &ModelConfig, batch: usize, frames: usize, rng: &mut Rng) -> 
         before: rng.normals(batch * len),
         actions: (0..batch * frames * 2).map(|_| rng.below(2) as f32).collect(),
         events: (0..batch * frames).map(|_| rng.below(2) as u8).collect(),
+        blind: Vec::new(),
     }
 }
 
@@ -128,6 +129,34 @@ fn masked_and_routed_attention_match_the_definition() {
         let off = worst(&floats(got), &naive(&config, frames, mask, &q, &k, &v));
         assert!(off < 1e-4, "{mask:?}: differs from the definition by {off}");
     }
+}
+
+/// Frames that are not shown to a window are what the runtime has where a stream begins: zeros.
+#[test]
+fn a_blind_window_sees_zeros_before_every_frame() {
+    let config = tiny();
+    let mut rng = Rng::new(6);
+    let mut w = windows(&config, 3, 4, &mut rng);
+    w.blind = vec![false, true, false];
+    let row = w.frames * w.len;
+    for input in [w.doubled(&w.real, &w.real, &[0.5; 12]), w.sequence(&w.real, &[0.5; 12])] {
+        for (i, previous) in input.previous.chunks_exact(row).enumerate() {
+            let b = i * 3 * row / input.previous.len();
+            assert_eq!(previous.iter().all(|&x| x == 0.0), b == 1, "window {b}");
+        }
+    }
+    // Nor has what is not shown a gradient.
+    let ones = vec![1.0; 2 * 3 * row];
+    let [history, _] = w.arranged_back(Mask::TeacherForcing { route: 0 }, &vec![0.0; 2 * 3 * row], &ones);
+    for (b, history) in history.chunks_exact(row).enumerate() {
+        assert_eq!(history.iter().all(|&x| x == 0.0), b == 1, "window {b}");
+    }
+    assert_eq!(w.worlds(1, 2).blind, [true, false]);
+    with_world(&config, true, 4, |world| {
+        let world = World { drop_prev: 0.5, ..world };
+        let blind = world.windows(1000, &mut Rng::new(1)).blind.iter().filter(|&&blind| blind).count();
+        assert!((400..600).contains(&blind), "{blind} of 1000 windows");
+    });
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn committed_recipes_are_read_and_come_back_from_the_run_folder() {
 
 #[test]
 fn what_is_left_out_is_filled_in() {
-    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9 }\n\
+    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9, drop_prev = 0.5 }\n\
         [[stage]]\nmethod = 'codec'\n[[stage]]\nmethod = 'teacher'\nema = 0\nseed = 77\nbudget = { steps = 9 }\n";
     let recipe = Recipe::parse(text, Path::new("r.toml")).expect("a recipe");
     let [codec, teacher] = &recipe.stages[..] else { panic!("{} stages", recipe.stages.len()) };
@@ -45,6 +45,7 @@ fn what_is_left_out_is_filled_in() {
         (Method::Teacher {}, Span::Steps(9), 0.0, 77)
     );
     assert_eq!((teacher.rule.rate, teacher.accumulate), (1.5e-3, 1));
+    assert_eq!((codec.drop_prev, teacher.drop_prev), (0.0, 0.5), "a codec sees no windows");
     assert_eq!(recipe.data, Data::Folder("d".into()));
 }
 
@@ -108,6 +109,14 @@ fn what_one_method_is_told_another_is_not() {
         ("method = 'resampling', shift = 0", "`shift`: expected a positive number, found 0"),
         ("method = 'consistency', clean = 1.5", "`clean`: expected a share from 0 to 1, found 1.5"),
         ("method = 'ode', trajectories = 3", "`trajectories`: expected at least as many as `batch`, found 3"),
+        (
+            "method = 'teacher', name = 'x', drop_prev = 1.5",
+            "line 5: stage 4, `drop_prev`: expected a share from 0 to 1",
+        ),
+        (
+            "method = 'dmd', drop_prev = 0.5",
+            "`drop_prev`: expected 0: it does not learn from windows of the data, found 0.5",
+        ),
         ("method = 'self', teacher = 'codec'", "`teacher`: expected a stage that learns a flow before it, found codec"),
         (
             "method = 'dmd', teacher = 'bidirectional'",
@@ -170,6 +179,11 @@ fn faults_name_the_place() {
         ),
         (format!("{head}{codec}\n{codec}"), "line 7: stage 2, `name`: expected a name no other stage has, found codec"),
         (format!("{head}{codec}name = '../x'\n"), "stage 1, `name`: expected letters"),
+        (
+            format!("{head}[model]\nprev_frame = false\n{codec}{teacher}drop_prev = 0.5\n"),
+            "line 8: stage 2, `drop_prev`: expected 0: the model is never shown the frame before, found 0.5",
+        ),
+        (format!("{head}[model]\nprev_frame = 0\n{codec}"), "line 4, column 14"),
         (format!("{head}{codec}batch = 0\n"), "line 3: stage 1, `batch`: expected at least 1, found 0"),
         (format!("{head}{codec}ema = 1.0\n"), "`ema`: expected a number from 0 up and below 1, found 1"),
         (format!("{head}{codec}rate = nan\n"), "`rate`: expected a positive number, found NaN"),

@@ -203,6 +203,7 @@ fn predicted_flow_is_equal() {
         before: vec![0.0; len],
         actions: (0..2 * FRAMES).map(|_| rng.below(2) as f32).collect(),
         events: vec![0, 0, 1, 1],
+        blind: Vec::new(),
     };
     let sigma = [1.0, 0.9, 0.75, 0.5];
     let noisy = windows.mix(&windows.real, &rng.normals(FRAMES * len), &sigma);

@@ -133,6 +133,9 @@ pub struct DitConfig {
     pub chunk: usize,
     /// Whether the previous clean frame is given as extra input channels.
     pub prev_frame: bool,
+    /// What the head answers with.
+    #[serde(default, skip_serializing_if = "Prediction::is_flow")]
+    pub prediction: Prediction,
     /// Base of the rotary frequencies.
     pub rope_theta: f32,
     /// Names of the entries of an action vector.
@@ -148,6 +151,28 @@ pub struct DitConfig {
     pub latent_mean: Vec<f32>,
     /// Per-channel standard deviation of the codec's latents.
     pub latent_std: Vec<f32>,
+}
+
+/// What a denoiser answers with when it sees x = (1 - sigma) clean + sigma noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prediction {
+    /// The flow, noise - clean (spec 2.1).
+    #[default]
+    Flow,
+    /// The clean frame itself. A wide patch of pixels lies on a narrow manifold, its noise does not: so the frame passes through
+    /// fewer features than the patch has values ("Just image Transformers", arXiv 2511.13720).
+    Clean,
+}
+
+impl Prediction {
+    /// The least noise level that the flow of a [`Self::Clean`] answer is computed with: (x - answer) / max(sigma, this).
+    pub const LEAST_SIGMA: f32 = 0.05;
+
+    /// Whether the answer is the flow.
+    pub fn is_flow(&self) -> bool {
+        *self == Self::Flow
+    }
 }
 
 /// The text condition (spec 1.4, step 3).
@@ -178,6 +203,9 @@ pub struct LatentConfig {
 pub enum CodecKind {
     /// The TAEHV convolution codec (spec 3.2), at any width.
     Taehv,
+    /// A square of `patch` pixels is a latent by one matrix, and comes back by another: its principal components. Pictures of few
+    /// shapes need no more, and nothing is to be trained.
+    Linear,
 }
 
 /// Sizes of the codec. Stage 0 is the one nearest to the latents.
@@ -188,16 +216,33 @@ pub struct CodecConfig {
     pub kind: CodecKind,
     /// Latent channels, equal to `dit.latent.channels`.
     pub channels: usize,
-    /// Side of the pixel-shuffle block next to the picture.
+    /// Side of the pixel-shuffle block next to the picture; for [`CodecKind::Linear`] there is nothing else.
     pub patch: usize,
     /// Channels before stages 0, 1, 2 and after the last.
+    #[serde(default, skip_serializing_if = "stageless")]
     pub widths: [usize; 4],
     /// MemBlocks a stage.
+    #[serde(default, skip_serializing_if = "none")]
     pub blocks: usize,
     /// Whether a stage doubles height and width.
+    #[serde(default)]
     pub space_up: [bool; 3],
     /// Frames that a stage makes of one.
+    #[serde(default = "one_each")]
     pub time_up: [usize; 3],
+}
+
+fn one_each() -> [usize; 3] {
+    [1; 3]
+}
+
+// A TAEHV always writes its stages, whatever they are.
+fn stageless(widths: &[usize; 4]) -> bool {
+    *widths == [0; 4]
+}
+
+fn none(blocks: &usize) -> bool {
+    *blocks == 0
 }
 
 /// Noise levels of a denoising run.
@@ -364,6 +409,8 @@ impl ModelConfig {
         check("codec.channels", self.codec.channels, self.codec.channels == channels, || {
             format!("dit.latent.channels, {channels}")
         })?;
+        let clean = self.dit.prediction == Prediction::Clean;
+        check("dit.prediction", "clean", !clean || family == Family::World, || "flow in this family".to_owned())?;
         self.schedule.validate()?;
         self.history.validate(self.dit.chunk)?;
         if let Some(start) = &self.start {
@@ -464,6 +511,12 @@ impl DitConfig {
 }
 
 impl CodecConfig {
+    /// A [`CodecKind::Linear`] codec of squares of `patch` pixels.
+    pub fn linear(channels: usize, patch: usize) -> Self {
+        let (widths, blocks, space_up, time_up) = ([0; 4], 0, [false; 3], [1; 3]);
+        Self { kind: CodecKind::Linear, channels, patch, widths, blocks, space_up, time_up }
+    }
+
     /// Pixels along one side for each latent.
     pub fn space_factor(&self) -> usize {
         self.patch << self.space_up.iter().filter(|up| **up).count()
@@ -477,6 +530,12 @@ impl CodecConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         within("codec.channels", self.channels, 1, 256)?;
         within("codec.patch", self.patch, 1, 16)?;
+        if self.kind == CodecKind::Linear {
+            let bare = Self::linear(self.channels, self.patch);
+            let found = || format!("{:?}", (self.widths, self.blocks, self.space_up, self.time_up));
+            check("codec.widths, blocks, space_up, time_up", found(), *self == bare, || "none of them".to_owned())?;
+            return within("codec.channels", self.channels, 1, 3 * self.patch * self.patch);
+        }
         for (i, &width) in self.widths.iter().enumerate() {
             within(&format!("codec.widths[{i}]"), width, 1, 2048)?;
         }

@@ -3,8 +3,8 @@
 
 use causeway_ops::quant::DType;
 use causeway_runtime::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Provenance,
-    ScheduleConfig, StartConfig,
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
+    Provenance, ScheduleConfig, StartConfig,
 };
 use causeway_runtime::file::write_model_to;
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub fn tiny_config() -> ModelConfig {
             latent: LatentConfig { channels: 4, height: 8, width: 8 },
             chunk: 1,
             prev_frame: true,
+            prediction: Prediction::Flow,
             rope_theta: 10_000.0,
             actions: names(&["forward", "back", "left", "right", "attack"]),
             events: names(&["daylight", "amber", "night"]),

@@ -9,7 +9,7 @@ use super::linalg::{
     add, column_sums, gelu, gelu_back, layer_norm, layer_norm_back, linear, linear_back, rms, rms_back, silu,
     silu_back, softmax, softmax_back, wide,
 };
-use crate::dit::{self, Frames};
+use crate::dit::{self, Clean, Frames};
 use crate::weights::Weights;
 
 /// The denoiser over borrowed weights.
@@ -178,7 +178,10 @@ impl<'a> Network<'a> {
         let normed = layer_norm(&h, d, c.eps);
         trace.y = self.input(modulate(&normed.0, &m, 2, 0, d, c.tokens_per_frame()), d);
         trace.normed = normed;
-        let out = self.project("dit.head.head", &trace.y);
+        let mut out = self.project("dit.head.head", &trace.y);
+        if let Some(clean) = Clean::of(c, x) {
+            clean.flow(&mut out);
+        }
         (out, keep.then_some(trace))
     }
 
@@ -277,7 +280,12 @@ impl<'a> Network<'a> {
     /// The gradients of the latents of `x` and of the frames before them, both [B, F, C, H, W], from that of the result `d_out`.
     pub fn input_gradient(&self, x: &Frames, trace: Trace, attend: &mut dyn Trained, d_out: &[f32]) -> [Vec<f32>; 2] {
         let mut grad = vec![0.0; self.weights.data.len()];
-        dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true))
+        let mut inputs = dit::embed_back(self.c, &self.back(x, trace, attend, d_out, &mut grad, true));
+        if let Some(clean) = Clean::of(self.c, x) {
+            let through = dit::from_tokens(self.c, &clean.back(d_out));
+            inputs[0].iter_mut().zip(through).for_each(|(sum, d)| *sum -= d);
+        }
+        inputs
     }
 
     /// As [`Self::backward`]; returns the gradient of the embedded rows if they are wanted.
@@ -292,7 +300,9 @@ impl<'a> Network<'a> {
     ) -> Vec<f32> {
         let (c, d, s) = (self.c, self.c.dim, self.c.tokens_per_frame());
         let frames = x.batch * x.frames;
-        let dy = self.project_back(&[("dit.head.head", d_out)], &trace.y, grad, true);
+        let d_answer = Clean::of(c, x).map(|clean| clean.back(d_out));
+        let d_answer = d_answer.as_deref().unwrap_or(d_out);
+        let dy = self.project_back(&[("dit.head.head", d_answer)], &trace.y, grad, true);
         let m = self.head_modulation(&trace.e);
         let mut dm = vec![0.0; m.len()];
         let dn = modulate_back(&trace.normed.0, &m, 2, 0, &dy, &mut dm, s, d);

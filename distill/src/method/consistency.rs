@@ -38,7 +38,7 @@ impl Consistency<'_> {
 
     fn regression(&self, job: &mut Job<'_>) -> Regression {
         let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
-        let mut windows = world.data.windows(job.share, world.frames, rng);
+        let mut windows = world.windows(job.share, rng);
         let history = match &self.resampling {
             Some(how) => how.history(world, self.teacher, &job.device, &mut windows, rng),
             None => windows.real.clone(),

@@ -60,7 +60,7 @@ impl Stage for DiffusionForcing<'_> {
     }
 
     fn gradient(&self, mut job: Job<'_>, flat: &mut [f32]) -> (f32, usize) {
-        let windows = self.world.data.windows(job.share, self.world.frames, &mut job.rng);
+        let windows = self.world.windows(job.share, &mut job.rng);
         let sigma = levels(&self.world, self.mask, windows.batch, windows.frames, &mut job.rng);
         let r = self.world.matching(self.mask, &windows, &[], &sigma, &mut job.rng);
         self.world.gradient(&job.state.weights, &job.device, &r, flat)

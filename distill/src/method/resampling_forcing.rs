@@ -136,7 +136,7 @@ pub struct ResamplingForcing<'a> {
 impl ResamplingForcing<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
         let (world, weights) = (&self.world, &job.state.weights);
-        let mut windows = world.data.windows(job.share, world.frames, &mut job.rng);
+        let mut windows = world.windows(job.share, &mut job.rng);
         let history = self.resampling.history(world, weights, &job.device, &mut windows, &mut job.rng);
         world.flow(&windows, &history, &mut job.rng)
     }

@@ -33,6 +33,8 @@ pub struct World<'a> {
     pub frames: usize,
     /// History frames a query is routed to; 0 for all.
     pub route: usize,
+    /// Share of windows in which the network is not shown the frame before.
+    pub drop_prev: f32,
     /// Optimizer settings.
     pub rule: Rule,
     /// Whether the device is the CPU, where hand-written passes compute.
@@ -42,6 +44,15 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
+    /// Draws `batch` windows of the data. The frame before is a shortcut past history, so a share of them goes without.
+    pub fn windows(&self, batch: usize, rng: &mut Rng) -> Windows {
+        let mut windows = self.data.windows(batch, self.frames, rng);
+        if self.drop_prev > 0.0 {
+            windows.blind = (0..batch).map(|_| rng.unit() < self.drop_prev).collect();
+        }
+        windows
+    }
+
     /// An independent noise level for each frame: uniform on the warped schedule, so that training sees the levels
     /// sampling uses.
     pub fn levels(&self, rng: &mut Rng, n: usize) -> Vec<f32> {
@@ -186,7 +197,7 @@ pub struct TeacherForcing<'a>(pub World<'a>);
 
 impl TeacherForcing<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
-        let windows = self.0.data.windows(job.share, self.0.frames, &mut job.rng);
+        let windows = self.0.windows(job.share, &mut job.rng);
         self.0.flow(&windows, &windows.real, &mut job.rng)
     }
 }

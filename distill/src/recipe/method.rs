@@ -136,6 +136,11 @@ impl Method {
         matches!(self, Self::Streaming { .. } | Self::Delta { .. })
     }
 
+    /// Whether its samples are windows of the data, so that the frame before may be kept from them.
+    pub(super) fn sees_windows(self) -> bool {
+        self.is_flow() || self.is_bidirectional() || matches!(self, Self::Consistency(_))
+    }
+
     fn is_bidirectional(self) -> bool {
         matches!(self, Self::Bidirectional {})
     }

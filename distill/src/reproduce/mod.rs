@@ -117,7 +117,18 @@ impl Lab<'_> {
     /// Settings shared by all toys: one thread, real data, no routing.
     pub fn world<'b>(&self, config: &'b ModelConfig, data: &'b Latents, frames: usize, rate: f32) -> World<'b> {
         let rule = Rule { rate, ema: 0.995, decay: 0.0, ..Rule::default() };
-        World { config, data, held: None, batch: 16, frames, route: 0, rule, cpu: self.cpu, precision: Precision::F32 }
+        World {
+            config,
+            data,
+            held: None,
+            batch: 16,
+            frames,
+            route: 0,
+            drop_prev: 0.0,
+            rule,
+            cpu: self.cpu,
+            precision: Precision::F32,
+        }
     }
 
     /// Weights to start from.

@@ -35,18 +35,18 @@ impl Colour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Light {
     /// Neutral white.
-    Daylight,
+    Day,
     /// Warm evening.
-    Amber,
-    /// Cold purple.
-    Violet,
-    /// Dark and blue.
+    Dusk,
+    /// Dark, with a lantern.
     Night,
+    /// White, and what is far is gone.
+    Fog,
 }
 
 impl Light {
     /// All conditions, in the order of their event numbers.
-    pub const ALL: [Self; 4] = [Self::Daylight, Self::Amber, Self::Violet, Self::Night];
+    pub const ALL: [Self; 4] = [Self::Day, Self::Dusk, Self::Night, Self::Fog];
 
     /// The condition with this event number.
     pub fn from_index(index: u8) -> Option<Self> {
@@ -60,25 +60,8 @@ impl Light {
 
     /// The event name.
     pub fn name(self) -> &'static str {
-        ["daylight", "amber", "violet", "night"][self as usize]
+        ["day", "dusk", "night", "fog"][self as usize]
     }
-
-    /// The filter and the tint: what is seen is `colour * filter + tint`.
-    pub fn effect(self) -> (Colour, Colour) {
-        let (filter, tint) = match self {
-            Self::Daylight => ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]),
-            Self::Amber => ([1.00, 0.70, 0.36], [0.07, 0.02, 0.0]),
-            Self::Violet => ([0.62, 0.42, 0.86], [0.09, 0.02, 0.14]),
-            Self::Night => ([0.26, 0.36, 0.56], [0.0, 0.01, 0.06]),
-        };
-        (Colour(filter), Colour(tint))
-    }
-}
-
-/// 0 below `low`, 1 above `high`, smooth between.
-pub fn smooth(low: f32, high: f32, x: f32) -> f32 {
-    let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
-    t * t * (3.0 - 2.0 * t)
 }
 
 /// The largest whole number not above `x`. `f32::floor` is a library call on machines without SSE 4.1; this is three
@@ -86,10 +69,4 @@ pub fn smooth(low: f32, high: f32, x: f32) -> f32 {
 pub fn floor(x: f32) -> i32 {
     let whole = x as i32;
     whole - i32::from(whole as f32 > x)
-}
-
-/// A smooth wave of period 1: 0 at whole numbers, 1 half-way between.
-pub fn wave(x: f32) -> f32 {
-    let t = x - floor(x) as f32;
-    smooth(0.0, 0.5, if t < 0.5 { t } else { 1.0 - t })
 }

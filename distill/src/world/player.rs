@@ -1,42 +1,60 @@
-//! The player's body: pose, motion, sliding along walls.
+//! The player's body: cells, four headings, movements of five frames.
+//!
+//! A key begins a movement when the body is at rest, and the movement runs to its end. Every key does, also a step into a wall
+//! (a nudge) and a use of nothing: so a host that latches keys needs no map.
 
-use super::map::{self, PILLAR_RADIUS, PILLARS};
+use super::map::{Map, SIDES};
 
 /// Names of the actions, in the order of [`Action::row`].
-pub const ACTIONS: [&str; 5] = ["forward", "back", "left", "right", "attack"];
+pub const ACTIONS: [&str; 5] = ["forward", "back", "left", "right", "use"];
 
-/// What is pressed during one frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Action {
-    /// Walk ahead.
-    pub forward: bool,
-    /// Walk backwards.
-    pub back: bool,
-    /// Turn left.
-    pub left: bool,
-    /// Turn right.
-    pub right: bool,
-    /// Cast a flash.
-    pub attack: bool,
+/// A movement, and the key that begins it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A step ahead.
+    Forward,
+    /// A step back.
+    Back,
+    /// A quarter turn left.
+    Left,
+    /// A quarter turn right.
+    Right,
+    /// The hand on what hangs ahead: a torch, a door, a lever.
+    Use,
 }
 
-impl Action {
-    /// One 0 or 1 for each name of [`ACTIONS`].
-    pub fn row(self) -> [u8; 5] {
-        [self.forward, self.back, self.left, self.right, self.attack].map(u8::from)
+impl Key {
+    /// All keys, in the order of [`ACTIONS`].
+    pub const ALL: [Self; 5] = [Self::Forward, Self::Back, Self::Left, Self::Right, Self::Use];
+
+    /// The movement that undoes this one.
+    pub fn undo(self) -> Self {
+        match self {
+            Self::Forward => Self::Back,
+            Self::Back => Self::Forward,
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+            Self::Use => Self::Use,
+        }
     }
+}
+
+/// What a frame is told: the movement under way, if one is (the host latches).
+pub type Action = Option<Key>;
+
+/// One 0 or 1 for each name of [`ACTIONS`].
+pub fn row(action: Action) -> [f32; 5] {
+    Key::ALL.map(|key| f32::from(u8::from(action == Some(key))))
 }
 
 /// Tenths of a degree in a full turn.
 pub const FULL_TURN: u16 = 3600;
-/// Turn in one frame, in tenths of a degree.
-pub const TURN: u16 = 60;
-/// Steps ahead and back in one frame, in cells.
-pub const STEPS: (f32, f32) = (0.14, 0.10);
-/// The body's radius in cells.
-pub const RADIUS: f32 = 0.30;
+/// Frames of a movement.
+pub const FRAMES: u8 = 5;
+/// How far a wall lets a step come, after each frame, in cells: no two frames look alike, so that each tells what comes next.
+const NUDGE: [f32; FRAMES as usize] = [0.06, 0.14, 0.10, 0.03, 0.0];
 
-/// Where the player stands and looks.
+/// Where the camera stands and looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
     /// East, in cells.
@@ -66,71 +84,84 @@ impl Pose {
             _ => [sin, -cos],
         }
     }
-
-    /// The pose turned by `steps` frames of turning, right if positive.
-    pub fn turned(self, steps: i32) -> Self {
-        let turn = i32::from(self.heading) + steps * i32::from(TURN);
-        Self { heading: turn.rem_euclid(i32::from(FULL_TURN)) as u16, ..self }
-    }
-
-    /// The pose one frame later.
-    pub fn after(self, action: Action) -> Self {
-        let mut pose = self.turned(i32::from(action.right) - i32::from(action.left));
-        let step = if action.forward { STEPS.0 } else { 0.0 } - if action.back { STEPS.1 } else { 0.0 };
-        let [dx, dy] = pose.ahead();
-        pose.slide(dx * step, dy * step);
-        pose
-    }
-
-    // Walls stop one axis at a time, so the body slides along them; pillars push it out sideways.
-    fn slide(&mut self, dx: f32, dy: f32) {
-        let (mut x, mut y) = (self.x + dx, self.y + dy);
-        for p in &PILLARS {
-            let (ox, oy) = (x - p.at[0], y - p.at[1]);
-            let (gap, reach) = ((ox * ox + oy * oy).sqrt(), RADIUS + PILLAR_RADIUS + 1e-4);
-            if gap < reach && gap > 0.0 {
-                x = p.at[0] + ox * reach / gap;
-                y = p.at[1] + oy * reach / gap;
-            }
-        }
-        if map::free(x, self.y, RADIUS) {
-            self.x = x;
-        }
-        if map::free(self.x, y, RADIUS) {
-            self.y = y;
-        }
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A body in the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The cell it stands on, or leaves.
+    pub cell: (i32, i32),
+    /// The heading it has, or leaves: quarter turns clockwise from east.
+    pub side: usize,
+    /// The movement under way and its frames so far, 1 to 4; `None` at rest.
+    pub moving: Option<(Key, u8)>,
+}
 
-    #[test]
-    fn headings_are_unit_vectors_and_agree_with_the_library() {
-        for heading in (0..FULL_TURN).step_by(7) {
-            let [x, y] = Pose { x: 0.0, y: 0.0, heading }.ahead();
-            let angle = f32::from(heading) * std::f32::consts::TAU / f32::from(FULL_TURN);
-            assert!((x - angle.cos()).abs() < 1e-6 && (y - angle.sin()).abs() < 1e-6, "heading {heading}");
-        }
+impl Body {
+    /// At rest.
+    pub fn new(cell: (i32, i32), side: usize) -> Self {
+        Self { cell, side, moving: None }
     }
 
-    #[test]
-    fn walking_never_enters_walls_or_pillars() {
-        for heading in (0..FULL_TURN).step_by(50) {
-            let mut pose = Pose { x: 5.5, y: 6.5, heading };
-            for _ in 0..60 {
-                pose = pose.after(Action { forward: true, ..Action::default() });
-                assert!(map::free(pose.x, pose.y, RADIUS), "{pose:?}");
-            }
-        }
+    /// The cell a step leads to; its own for other keys.
+    pub fn next(self, key: Key) -> (i32, i32) {
+        let side = match key {
+            Key::Forward => self.side,
+            Key::Back => (self.side + 2) % 4,
+            _ => return self.cell,
+        };
+        (self.cell.0 + SIDES[side].0, self.cell.1 + SIDES[side].1)
     }
 
-    #[test]
-    fn oblique_walls_are_slid_along() {
-        // North-east into the north wall of the green court: y is stopped, x goes on.
-        let start = Pose { x: 5.4, y: 1.4, heading: 3150 };
-        let end = (0..10).fold(start, |p, _| p.after(Action { forward: true, ..Action::default() }));
-        assert!(end.x > start.x + 0.8 && end.y >= 1.0 + RADIUS - 1e-4, "{end:?}");
+    /// Whether a step with `key` ends in another cell.
+    pub fn walks(self, map: &Map, key: Key) -> bool {
+        let to = self.next(key);
+        to != self.cell && !map.solid(to)
+    }
+
+    /// The movement under way in the next frame, if `key` is down: a key counts only at rest.
+    pub fn latched(self, key: Action) -> Action {
+        self.moving.map(|(key, _)| key).or(key)
+    }
+
+    /// One frame later. The movement that `key` starts shows at once.
+    pub fn after(self, map: &Map, key: Action) -> Self {
+        let Some(key) = self.latched(key) else { return self };
+        let frames = self.moving.map_or(0, |(_, frames)| frames) + 1;
+        if frames < FRAMES {
+            return Self { moving: Some((key, frames)), ..self };
+        }
+        let cell = if self.walks(map, key) { self.next(key) } else { self.cell };
+        let turn = match key {
+            Key::Left => 3,
+            Key::Right => 1,
+            _ => 0,
+        };
+        Self { cell, side: (self.side + turn) % 4, moving: None }
+    }
+
+    /// Where its eyes are.
+    pub fn pose(self, map: &Map) -> Pose {
+        let (mut pose, heading) =
+            (Pose { x: self.cell.0 as f32 + 0.5, y: self.cell.1 as f32 + 0.5, heading: 0 }, self.side as i32 * 900);
+        let mut turned = heading;
+        if let Some((key, frames)) = self.moving {
+            let part = if self.walks(map, key) {
+                f32::from(frames) / f32::from(FRAMES)
+            } else {
+                NUDGE[usize::from(frames) - 1]
+            };
+            let to = self.next(key);
+            pose.x += (to.0 - self.cell.0) as f32 * part;
+            pose.y += (to.1 - self.cell.1) as f32 * part;
+            let step = i32::from(frames) * 900 / i32::from(FRAMES);
+            turned += match key {
+                Key::Left => -step,
+                Key::Right => step,
+                _ => 0,
+            };
+        }
+        pose.heading = turned.rem_euclid(i32::from(FULL_TURN)) as u16;
+        pose
     }
 }

@@ -1,28 +1,27 @@
-//! The camera: a ray caster with smooth shading and box-filtered supersampling.
+//! The camera: a ray caster with flat colours and hard edges.
 //!
-//! Only exactly rounded operations are used (no library sine or power), so a pose gives the same pixels on every machine.
+//! Only exactly rounded operations are used (no library sine or power), so a view gives the same pixels on every machine.
 
-use super::colour::{Colour, Light, floor, smooth, wave};
-use super::map::{self, PILLAR, PILLAR_RADIUS, PILLARS, Pillar, Room, WALL};
+use super::colour::{Colour, Light, floor};
+use super::map::{Map, Room};
 use super::player::Pose;
+use super::wall;
 
-/// Width and height of the picture in pixels.
-pub const SIZE: usize = 64;
-/// Bytes of one picture.
-pub const FRAME: usize = SIZE * SIZE * 3;
+// Samples per pixel each way.
+const FINE: usize = 3;
+// The eyes are this far behind the middle of the cell, so that a wall ahead at rest fits into the picture.
+const BEHIND: f32 = 0.42;
+// Half of the height seen at distance 1: a wall one cell high and ahead at rest is 5/8 of the picture.
+const SLOPE: f32 = 0.5 / 0.625 / (0.5 + BEHIND);
 
-// Samples per pixel. Rays are cheap, and vertical edges are what flickers, hence more across; horizontal edges of walls
-// get exact coverage besides.
-const ACROSS: usize = 4;
-const DOWN: usize = 2;
-const ROWS: usize = SIZE * DOWN;
-// tan(45 degrees): a field of view of 90 degrees.
-const HALF_VIEW: f32 = 1.0;
-const FOCAL: f32 = SIZE as f32 / 2.0 / HALF_VIEW;
-// Height of the eyes, in cells.
-const EYE: f32 = 0.5;
-// To the sun: east-north-east, half-way up.
-const SUN: [f32; 3] = [0.776, -0.388, 0.497];
+/// How large pictures are, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
 
 /// All that one frame shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,255 +34,223 @@ pub struct View {
     pub light: Light,
     /// How much of `light` has come, 0 to 1.
     pub fade: f32,
-    /// Strength of the attack's flash, 0 to 1.
-    pub flash: f32,
+    /// Phase of the flames, 0 to 3.
+    pub phase: u8,
+    /// Colours of the banners, one digit of base 6 each, the first banner's lowest.
+    pub banners: u32,
+    /// Which switches are on, one bit each.
+    pub on: u32,
+    /// How far the switch ahead has come since a hand was laid on it, 0 to 1.
+    pub change: f32,
 }
 
-/// The exact picture of a pose in settled light without a flash: sRGB bytes [64, 64, 3].
-pub fn render(pose: Pose, light: Light) -> [u8; FRAME] {
-    render_view(&View { pose, from: light, light, fade: 1.0, flash: 0.0 })
+/// What a sample saw: paint, distance, whether it shines by itself, and whether a torch warms it.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub paint: Colour,
+    pub far: f32,
+    pub shines: bool,
+    pub warm: bool,
+    /// Height above the horizon, 0 to 1, and bearing, where it is the sky.
+    pub sky: Option<(f32, i32)>,
 }
 
-/// The exact picture of a view: sRGB bytes [64, 64, 3].
-pub fn render_view(view: &View) -> [u8; FRAME] {
-    let levels: [Level; ROWS] = std::array::from_fn(Level::new);
-    let mut sums = vec![Colour([0.0; 3]); SIZE * SIZE];
+impl Seen {
+    pub fn plain(paint: Colour, far: f32) -> Self {
+        Self { paint, far, shines: false, warm: false, sky: None }
+    }
+}
+
+/// The exact picture of a view: sRGB bytes [height, width, 3].
+pub fn render(map: &Map, size: Size, view: &View) -> Vec<u8> {
+    let Size { width, height } = size;
+    let wide = SLOPE * width as f32 / height as f32;
+    let mut sums = vec![Colour([0.0; 3]); width * height];
     let [ax, ay] = view.pose.ahead();
-    for column in 0..SIZE * ACROSS {
-        let side = ((column as f32 + 0.5) / (SIZE * ACROSS) as f32 * 2.0 - 1.0) * HALF_VIEW;
-        // Right of the way ahead is a quarter turn clockwise: (-ay, ax).
-        let ray = Ray::new(view.pose, [ax - ay * side, ay + ax * side]);
-        let hits = ray.cast();
-        for row in 0..ROWS {
-            let pixel = &mut sums[row / DOWN * SIZE + column / ACROSS];
-            *pixel = pixel.plus(ray.sample(&hits, &levels[row]));
+    let eye = [view.pose.x - BEHIND * ax, view.pose.y - BEHIND * ay];
+    for column in 0..width * FINE {
+        let side = ((column as f32 + 0.5) / (width * FINE) as f32 * 2.0 - 1.0) * wide;
+        let ray = cast(map, eye, [ax - ay * side, ay + ax * side]);
+        let bearing = bearing(ray.along);
+        for row in 0..height * FINE {
+            let rise = (1.0 - (row as f32 + 0.5) / (height * FINE) as f32 * 2.0) * SLOPE;
+            let seen = sample(map, view, &ray, rise, bearing);
+            let mut shown = lit(&seen, view.light);
+            if view.fade < 1.0 {
+                shown = lit(&seen, view.from).mix(shown, view.fade);
+            }
+            let pixel = &mut sums[row / FINE * width + column / FINE];
+            *pixel = pixel.plus(shown);
         }
     }
-    let ((f0, t0), (f1, t1)) = (view.from.effect(), view.light.effect());
-    let (filter, tint) = (f0.mix(f1, view.fade), t0.mix(t1, view.fade));
-    let mut frame = [0; FRAME];
-    for (i, (pixel, sum)) in frame.chunks_exact_mut(3).zip(&sums).enumerate() {
-        let lit = sum.scale(1.0 / (ACROSS * DOWN) as f32).times(filter).plus(tint);
-        let shown = flash(lit, view.flash, i % SIZE, i / SIZE);
+    let mut frame = vec![0; width * height * 3];
+    for (pixel, sum) in frame.chunks_exact_mut(3).zip(&sums) {
+        let shown = sum.scale(1.0 / (FINE * FINE) as f32);
         pixel.copy_from_slice(&shown.0.map(|c| (c.clamp(0.0, 1.0) * 255.0 + 0.5) as u8));
     }
     frame
 }
 
-// The flash shines by itself: light conditions do not touch it.
-fn flash(under: Colour, strength: f32, x: usize, y: usize) -> Colour {
-    if strength <= 0.0 {
-        return under;
-    }
-    let (dx, dy) = (x as f32 + 0.5 - SIZE as f32 * 0.5, y as f32 + 0.5 - SIZE as f32 * 0.77);
-    let d = (dx * dx + dy * dy).sqrt() / SIZE as f32;
-    let glow = smooth(0.30, 0.0, d) * 0.55 * strength;
-    let core = smooth(0.125, 0.075, d) * (0.35 + 0.65 * strength);
-    let halo = under.plus(Colour([1.0, 0.72, 0.30]).scale(glow));
-    let heart = Colour([1.0, 0.86, 0.45]).mix(Colour([1.0, 1.0, 0.94]), smooth(0.09, 0.0, d));
-    halo.mix(heart, core)
-}
-
-/// An upright surface that a ray meets.
-#[derive(Clone, Copy)]
-struct Hit {
-    /// Distance along the way ahead (the ray's parameter).
-    distance: f32,
-    /// How far above eye level it ends.
-    top: f32,
-    /// Paint of the surface without and with its accent; shaded for distance and side.
-    wall: Colour,
-    accent: Colour,
-    /// Half the height of the horizontal accent stripe; a wall with upright bands has none.
-    stripe: Option<f32>,
-}
-
-/// The wall and the pillars that a ray meets, nearest first. What is behind the wall may be seen above it.
-type Hits = [Option<Hit>; PILLARS.len() + 1];
-
-/// What all samples of one row share.
-struct Level {
-    /// How far below eye level the row looks at unit distance.
-    drop: f32,
-    /// Distance along the way ahead where it meets the floor.
-    distance: f32,
-}
-
-impl Level {
-    fn new(row: usize) -> Self {
-        let drop = ((row as f32 + 0.5) / DOWN as f32 - SIZE as f32 / 2.0) / FOCAL;
-        Self { drop, distance: EYE / drop.abs() }
-    }
-}
-
-struct Ray {
-    from: [f32; 2],
+/// A ray in the plan, and the wall it meets.
+pub(super) struct Ray {
+    eye: [f32; 2],
     along: [f32; 2],
-    /// Length of `along`: the ray's parameter counts distance along the way ahead.
-    length: f32,
+    /// Distance of the wall.
+    pub far: f32,
+    /// Where along the wall, from the viewer's left.
+    pub u: f32,
+    /// The open cell before the wall, and on which of its sides the wall stands.
+    pub cell: (i32, i32),
+    pub side: usize,
 }
 
-fn dim(distance: f32) -> f32 {
-    0.34 + 0.66 / (1.0 + 0.045 * distance * distance)
+fn cast(map: &Map, eye: [f32; 2], along: [f32; 2]) -> Ray {
+    let mut cell = [floor(eye[0]), floor(eye[1])];
+    let step = along.map(|d| if d > 0.0 { 1 } else { -1 });
+    let pace = along.map(|d| if d.abs() < 1e-6 { 1e9 } else { 1.0 / d.abs() });
+    let mut next: [f32; 2] = std::array::from_fn(|i| {
+        let gap = if step[i] > 0 { (cell[i] + 1) as f32 - eye[i] } else { eye[i] - cell[i] as f32 };
+        gap * pace[i]
+    });
+    for _ in 0..64 {
+        let axis = usize::from(next[1] < next[0]);
+        let before = (cell[0], cell[1]);
+        cell[axis] += step[axis];
+        if map.solid((cell[0], cell[1])) {
+            let far = next[axis];
+            let side = match (axis, step[axis] > 0) {
+                (0, true) => 0,
+                (1, true) => 1,
+                (0, false) => 2,
+                _ => 3,
+            };
+            let place = eye[1 - axis] + along[1 - axis] * far - [before.0, before.1][1 - axis] as f32;
+            // Looking east, south is right; looking south, west is right.
+            let u = if side == 0 || side == 3 { place } else { 1.0 - place };
+            return Ray { eye, along, far, u, cell: before, side };
+        }
+        next[axis] += pace[axis];
+    }
+    Ray { eye, along, far: 64.0, u: 0.0, cell: (cell[0], cell[1]), side: 0 }
 }
 
-impl Ray {
-    fn new(pose: Pose, along: [f32; 2]) -> Self {
-        let length = (along[0] * along[0] + along[1] * along[1]).sqrt();
-        Self { from: [pose.x, pose.y], along, length }
-    }
+/// Which of 32 parts of the horizon a ray looks to, counted clockwise from east.
+fn bearing([x, y]: [f32; 2]) -> i32 {
+    // A diamond angle: no library functions.
+    let part = y / (x.abs() + y.abs());
+    let turn = match (x >= 0.0, y >= 0.0) {
+        (true, true) => part,
+        (true, false) => 4.0 + part,
+        (false, _) => 2.0 - part,
+    };
+    floor(turn * 8.0)
+}
 
-    fn at(&self, t: f32) -> [f32; 2] {
-        [self.from[0] + self.along[0] * t, self.from[1] + self.along[1] * t]
-    }
-
-    fn cast(&self) -> Hits {
-        let mut hits: Hits = std::array::from_fn(|i| match PILLARS.get(i) {
-            Some(pillar) => self.pillar(pillar.at).map(|t| self.shaft(pillar, t)),
-            None => Some(self.wall()),
-        });
-        let distance = |hit: &Option<Hit>| hit.as_ref().map_or(f32::INFINITY, |h| h.distance);
-        hits.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
-        hits
-    }
-
-    fn shaft(&self, pillar: &Pillar, t: f32) -> Hit {
-        let [x, y] = self.at(t);
-        let normal = [(x - pillar.at[0]) / PILLAR_RADIUS, (y - pillar.at[1]) / PILLAR_RADIUS];
-        let shade = (0.72 + 0.30 * (normal[0] * SUN[0] + normal[1] * SUN[1])) * dim(t * self.length);
-        let (wall, accent) = (pillar.shaft.scale(shade), pillar.ring.scale(shade));
-        Hit { distance: t, top: PILLAR - EYE, wall, accent, stripe: Some(0.10) }
-    }
-
-    /// The ray's parameter where it meets a pillar.
-    fn pillar(&self, centre: [f32; 2]) -> Option<f32> {
-        let to = [centre[0] - self.from[0], centre[1] - self.from[1]];
-        let aa = self.length * self.length;
-        let mid = (to[0] * self.along[0] + to[1] * self.along[1]) / aa;
-        let cross = to[0] * self.along[1] - to[1] * self.along[0];
-        let inside = PILLAR_RADIUS * PILLAR_RADIUS - cross * cross / aa;
-        (mid > 0.0 && inside > 0.0).then(|| mid - (inside / aa).sqrt())
-    }
-
-    /// Walks the grid from cell border to cell border (a digital differential analyser) until a wall.
-    fn wall(&self) -> Hit {
-        let mut cell = [floor(self.from[0]), floor(self.from[1])];
-        let step = self.along.map(|d| if d < 0.0 { -1 } else { 1 });
-        let pace = self.along.map(|d| 1.0 / d.abs().max(1e-9));
-        let mut next = [0, 1].map(|i| {
-            let within = self.from[i] - cell[i] as f32;
-            pace[i] * if step[i] > 0 { 1.0 - within } else { within }
-        });
-        loop {
-            let axis = usize::from(next[1] < next[0]);
-            let before = cell;
-            cell[axis] += step[axis];
-            if let (true, Some(room)) = (map::solid(cell[0], cell[1]), map::room_at(before[0], before[1])) {
-                return self.face(axis, step[axis], cell, before, next[axis], room);
-            }
-            if map::solid(cell[0], cell[1]) {
-                // Only a camera inside a wall gets here: it sees black.
-                let black = Colour([0.0; 3]);
-                return Hit { distance: 1e-3, top: WALL - EYE, wall: black, accent: black, stripe: None };
-            }
-            next[axis] += pace[axis];
-        }
-    }
-
-    fn face(&self, axis: usize, step: i32, solid: [i32; 2], open: [i32; 2], t: f32, room: &Room) -> Hit {
-        let other = 1 - axis;
-        let place = self.at(t)[other];
-        let u = place - solid[other] as f32;
-        // Each of the four sides has its own brightness: corners stay visible, and a view tells its heading.
-        let side = [[1.0, 0.86], [0.78, 0.93]][axis][usize::from(step > 0)];
-        let beside =
-            |cell: [i32; 2], by: i32| if axis == 0 { (cell[0], cell[1] + by) } else { (cell[0] + by, cell[1]) };
-        let mut shade = side * dim(t * self.length);
-        let mut frame = 0.0f32;
-        for (by, gap) in [(-1, u), (1, 1.0 - u)] {
-            let (x, y) = beside(open, by);
-            if map::solid(x, y) {
-                shade *= 1.0 - 0.30 * smooth(0.30, 0.0, gap);
-            }
-            let (x, y) = beside(solid, by);
-            if map::door(x, y) {
-                frame = frame.max(smooth(0.20, 0.15, gap));
-            }
-        }
-        let trim = Colour([0.95, 0.92, 0.84]);
-        let paint = |c: Colour| c.mix(trim, frame).scale(shade);
-        let top = WALL - EYE;
-        if axis == 1 {
-            // North and south walls carry one broad upright band in the middle of a court, four cells from the next.
-            let band = smooth(0.60, 0.70, wave((place - 0.5) / 4.0));
-            let wall = paint(room.wall.mix(room.accent, band));
-            return Hit { distance: t, top, wall, accent: wall, stripe: None };
-        }
-        // East and west walls carry a wide level stripe and a slow swell, so that walking past them shows.
-        let swell = 0.76 + 0.24 * wave((place - 0.5) / 4.0);
-        let (wall, accent) = (paint(room.wall.scale(swell)), paint(room.accent.scale(swell)));
-        Hit { distance: t, top, wall, accent, stripe: Some(0.10) }
-    }
-
-    /// The colour seen in one row: walls and pillars, before floor or sky.
-    fn sample(&self, hits: &Hits, level: &Level) -> Colour {
-        let (mut seen, mut left) = (Colour([0.0; 3]), 1.0);
-        for hit in hits.iter().flatten() {
-            // Depth on the surface below eye level, and the height of one sample there.
-            let v = level.drop * hit.distance;
-            let sample = hit.distance / (FOCAL * DOWN as f32);
-            let cover = ((EYE - v).min(v + hit.top) / sample + 0.5).clamp(0.0, 1.0);
-            if cover > 0.0 {
-                let stripe = hit.stripe.map_or(0.0, |half| smooth(half + 0.02, half - 0.02, (v - 0.10).abs()));
-                // A plinth below, and a little less light near the floor.
-                let light = (1.03 - 0.40 * v.max(0.0) * v) * (1.0 - 0.35 * smooth(0.40, 0.44, v));
-                seen = seen.plus(hit.wall.mix(hit.accent, stripe).scale(light * cover * left));
-                left *= 1.0 - cover;
-            }
-            if left <= 0.0 {
-                return seen;
-            }
-        }
-        seen.plus(self.plane(level).scale(left))
-    }
-
-    /// Floor or sky.
-    fn plane(&self, level: &Level) -> Colour {
-        if level.drop < 0.0 {
-            return self.sky(level.drop);
-        }
-        let t = level.distance;
-        let [x, y] = self.at(t);
-        let (cx, cy) = (floor(x), floor(y));
-        let Some(room) = map::room_at(cx, cy) else {
-            return Colour([0.1; 3]);
+fn sample(map: &Map, view: &View, ray: &Ray, rise: f32, bearing: i32) -> Seen {
+    let nothing = Seen::plain(Colour([0.0; 3]), ray.far);
+    let far = 0.5 / rise.abs().max(1e-6);
+    if far < ray.far {
+        let [x, y] = [0, 1].map(|i| ray.eye[i] + ray.along[i] * far);
+        let cell = (floor(x), floor(y));
+        // The eye may be inside the wall behind it.
+        let Some(room) = map.room(cell) else { return nothing };
+        let (fx, fy) = (floor((x - cell.0 as f32) * 2.0), floor((y - cell.1 as f32) * 2.0));
+        return match room.ceiling {
+            _ if rise < 0.0 => Seen::plain(room.floor[((fx + fy) & 1) as usize], far),
+            Some(ceiling) => Seen::plain(ceiling[(fx & 1) as usize], far),
+            None => Seen { shines: true, sky: Some((rise / SLOPE, bearing)), ..nothing },
         };
-        // The middle of a court is at 2.5 or 6.5.
-        let from_middle = |p: f32| p - if p < 4.5 { 2.5 } else { 6.5 };
-        let (dx, dy) = (from_middle(x), from_middle(y));
-        let disc = smooth(0.98, 0.90, (dx * dx + dy * dy).sqrt());
-        room.floor.mix(room.disc, disc).scale(dim(t * self.length) * self.corner(x, y, cx, cy))
     }
-
-    /// Less light where a wall is near.
-    fn corner(&self, x: f32, y: f32, cx: i32, cy: i32) -> f32 {
-        let (u, v) = (x - cx as f32, y - cy as f32);
-        let dark =
-            |gap: f32, x, y| if gap < 0.25 && map::solid(x, y) { 1.0 - 0.30 * smooth(0.25, 0.0, gap) } else { 1.0 };
-        dark(u, cx - 1, cy) * dark(1.0 - u, cx + 1, cy) * dark(v, cx, cy - 1) * dark(1.0 - v, cx, cy + 1)
+    let Some(room) = map.room(ray.cell) else { return nothing };
+    let shade = [1.0, 0.80, 0.90, 0.86][ray.side];
+    let mut seen = match map.decor(ray.cell, ray.side) {
+        Some(decor) => {
+            let ahead = (ray.cell, ray.side) == (stands(view.pose), usize::from(view.pose.heading / 900));
+            wall::hung(decor, view, ahead, ray.u, 0.5 + rise * ray.far, || stones(room, ray, rise))
+        }
+        None => stones(room, ray, rise),
+    };
+    seen.far = ray.far;
+    if !seen.shines {
+        seen.paint = seen.paint.scale(shade);
     }
+    seen
+}
 
-    fn sky(&self, drop: f32) -> Colour {
-        let up = -drop;
-        let size = (self.length * self.length + up * up).sqrt();
-        let height = up / size;
-        // The horizon's colour turns with the heading: pink in the east, green in the west, pale in the south.
-        let (east, south) = (self.along[0] / self.length, self.along[1] / self.length);
-        let horizon = Colour([0.74 + 0.20 * east, 0.78 - 0.12 * east + 0.08 * south, 0.84 + 0.12 * south]);
-        let blue = horizon.mix(Colour([0.20, 0.42, 0.86]), smooth(0.02, 0.85, height));
-        let near = ((self.along[0] * SUN[0] + self.along[1] * SUN[1] + up * SUN[2]) / size).max(0.0);
-        let glow = near * near * near * near;
-        let disc = smooth(0.965, 0.985, near);
-        blue.plus(Colour([0.30, 0.20, 0.02]).scale(glow)).mix(Colour([1.0, 0.97, 0.86]), disc)
+/// The cell a pose is in.
+fn stands(pose: Pose) -> (i32, i32) {
+    (floor(pose.x), floor(pose.y))
+}
+
+fn stones(room: &Room, ray: &Ray, rise: f32) -> Seen {
+    const JOINT: f32 = 0.05;
+    let v = 0.5 + rise * ray.far;
+    let [rows, per_row] = room.bricks;
+    let row = floor(v * rows);
+    let across = ray.u * per_row + if row & 1 == 0 { 0.0 } else { 0.5 };
+    let brick = floor(across);
+    let (a, b) = (across - brick as f32, v * rows - row as f32);
+    // From afar joints are left out: they would only flicker.
+    let fine = ray.far < if rows > 2.0 { 1.4 } else { 2.4 };
+    let mortar = fine && (a < JOINT * per_row || b < JOINT * rows);
+    let tone = hash([ray.cell.0 * 8 + ray.cell.1, ray.side as i32, row, brick]) & 1;
+    Seen::plain(room.wall[if mortar { 2 } else { tone as usize }], ray.far)
+}
+
+/// Scatters four numbers over 32 bits.
+pub(super) fn hash(of: [i32; 4]) -> u32 {
+    const BY: [u32; 4] = [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D, 0x27D4_EB2F];
+    let mut h = of.iter().zip(BY).fold(0, |h, (&n, by)| h ^ (n as u32).wrapping_mul(by));
+    h ^= h >> 15;
+    h = h.wrapping_mul(0x2C1B_3C6D);
+    h ^ (h >> 13)
+}
+
+/// The sky; height 0 to 1 is the upper half of the picture, bearing a 32nd of the horizon.
+fn sky(light: Light, height: f32, bearing: i32) -> Colour {
+    let ridge = [0.46, 0.52, 0.58, 0.52, 0.44, 0.40, 0.48, 0.60][(bearing & 7) as usize]
+        + if bearing / 8 == 1 { 0.10 } else { 0.0 };
+    // South-east has the sun or the moon.
+    let orb = (3..5).contains(&(bearing % 32)) && height > 0.70 && height < 0.86;
+    let [high, low, hill, sun] = match light {
+        Light::Day => [[0.30, 0.60, 0.96], [0.55, 0.78, 0.98], [0.42, 0.56, 0.66], [1.0, 0.97, 0.70]],
+        Light::Dusk => [[0.80, 0.34, 0.42], [0.98, 0.60, 0.34], [0.34, 0.20, 0.36], [1.0, 0.85, 0.35]],
+        Light::Night => [[0.05, 0.06, 0.20], [0.09, 0.11, 0.30], [0.04, 0.05, 0.12], [0.92, 0.94, 1.0]],
+        Light::Fog => [FOG, FOG, [0.70, 0.73, 0.76], [0.88, 0.88, 0.86]],
+    };
+    Colour(match () {
+        () if height < ridge => hill,
+        () if orb => sun,
+        () if height > 0.75 => high,
+        () => low,
+    })
+}
+
+const FOG: [f32; 3] = [0.76, 0.79, 0.82];
+
+fn lit(seen: &Seen, light: Light) -> Colour {
+    if let Some((height, bearing)) = seen.sky {
+        return sky(light, height, bearing);
+    }
+    let band = |limits: [f32; 3]| limits.iter().filter(|&&l| seen.far > l).count();
+    let warm = |by: [f32; 3]| if seen.warm { Colour(by) } else { Colour([0.0; 3]) };
+    match light {
+        Light::Fog => {
+            let by = [0.12, 0.42, 0.68, 0.88][band([1.2, 2.2, 3.2])] * if seen.shines { 0.5 } else { 1.0 };
+            seen.paint.plus(warm([0.08, 0.04, 0.0])).mix(Colour(FOG), by)
+        }
+        _ if seen.shines => seen.paint,
+        Light::Day => seen.paint.scale([1.0, 0.84, 0.70, 0.58][band([1.5, 2.5, 3.5])]).plus(warm([0.05, 0.03, 0.0])),
+        Light::Dusk => {
+            let paint = seen.paint.times(Colour([1.0, 0.70, 0.54]));
+            let far = paint.scale([1.0, 0.80, 0.62, 0.48][band([1.5, 2.5, 3.5])]);
+            far.plus(Colour([0.03, 0.0, 0.06])).plus(warm([0.14, 0.08, 0.0]))
+        }
+        Light::Night => {
+            const LANTERN: [[f32; 3]; 4] =
+                [[0.95, 0.78, 0.52], [0.50, 0.42, 0.36], [0.28, 0.28, 0.36], [0.17, 0.19, 0.30]];
+            let paint = seen.paint.times(Colour(LANTERN[band([1.0, 1.6, 2.6])]));
+            paint.plus(Colour([0.0, 0.0, 0.04])).plus(warm([0.30, 0.16, 0.02]))
+        }
     }
 }

@@ -77,7 +77,8 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     let codec = Weights::init(&codec::specs(&config.codec), 1);
     let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
     let (rule, precision) = (Rule::default(), Precision::F32);
-    f(World { config, data: &latents, held: Some(&held), batch: 2, frames, route: 0, rule, cpu, precision })
+    let held = Some(&held);
+    f(World { config, data: &latents, held, batch: 2, frames, route: 0, drop_prev: 0.0, rule, cpu, precision })
 }
 
 /// A codec stage on `recording`, two clips a step.

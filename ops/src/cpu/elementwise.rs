@@ -141,7 +141,9 @@ pub(crate) fn noise(op: &Noise, cx: &Context<'_>) {
 pub(crate) fn denoise(op: &Denoise, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (v, x) = unsafe { (cx.read::<f32>(op.v), cx.write::<f32>(op.x)) };
-    let (sigma, next) = (cx.params.sigma, cx.params.next_sigma);
+    let next = cx.params.next_sigma;
+    // x0 = kept x + taken v.
+    let (kept, taken) = if op.clean { (0.0, 1.0) } else { (1.0, -cx.params.sigma) };
     for (f, (x, v)) in x.chunks_exact_mut(op.len).zip(v.chunks_exact(op.len)).take(op.frames).enumerate() {
         let quads = x.as_chunks_mut::<4>().0.iter_mut().zip(v.as_chunks::<4>().0);
         for (quad, (x, v)) in quads.enumerate() {
@@ -151,7 +153,7 @@ pub(crate) fn denoise(op: &Denoise, cx: &Context<'_>) {
                 [0.0; 4]
             };
             for i in 0..4 {
-                let clean = x[i] - sigma * v[i];
+                let clean = kept * x[i] + taken * v[i];
                 x[i] = (1.0 - next) * clean + next * noise[i];
             }
         }

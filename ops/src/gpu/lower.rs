@@ -170,7 +170,8 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .buffer("x", op.x)
             .buffer("v", op.v)
             .set("frames", op.frames)
-            .set("len", op.len),
+            .set("len", op.len)
+            .set("clean", op.clean),
         Op::Embed(op) => Job::items(&shaders::EMBED, op.len)
             .buffer("mix", op.mix)
             .weight("weight", op.weight)

@@ -3,14 +3,16 @@
 use super::{Access, Check, Operator, streamed};
 use crate::plan::{BufferId, Cost, PlanError};
 
-/// `x0 = x - sigma v`, then `x = (1 - next) x0 + next * noise(step + 1)` with next = `params.next_sigma`; on the last step next is 0
+/// `x0 = x - sigma v`, or v itself where the network answers with it; then `x = (1 - next) x0 + next * noise(step + 1)` with next = `params.next_sigma`; on the last step next is 0
 /// and x becomes x0. The noise is that of [`super::Noise`] with `params.step + 1` for its step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Denoise {
     /// Latents [frames, len], updated in place.
     pub x: BufferId,
-    /// Predicted flow [frames, len].
+    /// Predicted flow, or with `clean` predicted x0 [frames, len].
     pub v: BufferId,
+    /// What `v` is.
+    pub clean: bool,
     /// Frames.
     pub frames: usize,
     /// Elements a frame, a multiple of 4.

@@ -509,7 +509,9 @@ fn noise(m: &mut Maker) {
         m.case(Noise { y, frames, len }, params, 1e-6);
         for next_sigma in [0.625, 0.0] {
             let (x, v) = (m.random("x", frames * len, 2.0), m.random("v", frames * len, 2.0));
-            m.case(Denoise { x, v, frames, len }, Params { next_sigma, ..params }, 1e-6);
+            for clean in [false, true] {
+                m.case(Denoise { x, v, clean, frames, len }, Params { next_sigma, ..params }, 1e-6);
+            }
         }
     }
 }

@@ -268,7 +268,8 @@ impl<'a> Machine<'a> {
     fn denoise(&mut self, op: &Denoise, params: &Params) {
         let (sigma, next) = (f64::from(params.sigma), f64::from(params.next_sigma));
         for i in 0..op.frames * op.len {
-            let clean = self.f(op.x)[i] - sigma * self.f(op.v)[i];
+            let answer = self.f(op.v)[i];
+            let clean = if op.clean { answer } else { self.f(op.x)[i] - sigma * answer };
             let noise = normal(params, i / op.len, params.step + 1, i % op.len);
             self.f_mut(op.x)[i] = (1.0 - next) * clean + next * noise;
         }

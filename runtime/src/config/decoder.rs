@@ -4,7 +4,7 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, FileConfig, Provenance,
+    About, CodecConfig, CodecKind, ConfigError, FileConfig, Provenance,
     check::{check, latents, text, within},
     check_version,
 };
@@ -158,7 +158,11 @@ impl FileConfig for DecoderConfig {
         check_version(self.format)?;
         text("name", &self.name)?;
         match &self.codec {
-            DecoderNetwork::Taehv(codec) => codec.validate(),
+            DecoderNetwork::Taehv(codec) => {
+                let kind = format!("{:?}", codec.kind);
+                check("codec.kind", kind, codec.kind == CodecKind::Taehv, || "taehv in a decoder's file".to_owned())?;
+                codec.validate()
+            }
             DecoderNetwork::Vae(vae) => vae.validate(),
         }
     }

@@ -1,7 +1,8 @@
 //! What can be wrong with a model file, one sentence each: what, where, and what was expected.
 
 use super::ALIGN;
-use super::header::{MAX_HEADER, MAX_NAME, MAX_RANK, MAX_TENSORS};
+use super::container::MAX_HEADER;
+use super::header::{MAX_NAME, MAX_RANK, MAX_TENSORS};
 use crate::config::ConfigError;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -41,13 +42,13 @@ pub enum FileError {
     #[error("the file is truncated: it has {found} bytes, expected {expected}")]
     Truncated {
         /// Bytes the header calls for.
-        expected: usize,
+        expected: u64,
         /// Bytes there are.
-        found: usize,
+        found: u64,
     },
     /// Bytes follow the last tensor.
     #[error("{0} bytes follow the last tensor, expected none")]
-    TrailingBytes(usize),
+    TrailingBytes(u64),
     /// The header is not the JSON that safetensors prescribes.
     #[error("the safetensors header is not valid: {0}")]
     Header(String),
@@ -105,17 +106,27 @@ pub enum FileError {
         /// The shape.
         shape: Vec<usize>,
     },
+    /// A shape whose size cannot be counted in bytes.
+    #[error("tensor {name} is {dtype} {shape:?}, which multiplies past what can be counted, or to no whole bytes")]
+    Extent {
+        /// The tensor.
+        name: String,
+        /// Its type.
+        dtype: &'static str,
+        /// The shape.
+        shape: Vec<usize>,
+    },
     /// Shape and offsets disagree.
     #[error("tensor {name} has data offsets [{start}, {end}], expected {expected} bytes for its shape")]
     Size {
         /// The tensor.
         name: String,
         /// First byte.
-        start: usize,
+        start: u64,
         /// One past the last byte.
-        end: usize,
+        end: u64,
         /// Bytes the shape needs.
-        expected: usize,
+        expected: u64,
     },
     /// Two tensors share bytes.
     #[error("tensor {name} starts at data byte {start}, within {other} which ends at {end}")]
@@ -123,19 +134,19 @@ pub enum FileError {
         /// The later tensor.
         name: String,
         /// Its first byte.
-        start: usize,
+        start: u64,
         /// The earlier tensor.
         other: String,
         /// Its end.
-        end: usize,
+        end: u64,
     },
     /// Bytes that belong to no tensor.
-    #[error("{bytes} bytes before tensor {name} belong to no tensor, expected a `_pad.N` tensor there")]
+    #[error("{bytes} bytes before tensor {name} belong to no tensor")]
     Gap {
         /// The tensor after the gap.
         name: String,
         /// Length of the gap.
-        bytes: usize,
+        bytes: u64,
     },
     /// A quantised tensor without scales, or with scales of the wrong shape.
     #[error("tensor {name} is quantised and needs {name}.scale as F16 {expected:?}, found {found}")]

@@ -42,11 +42,13 @@ pub struct Info<C = ModelConfig> {
 }
 
 /// Parts of the network by name prefix; the first that fits counts.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 12] = [
     "dit.blocks",
     "dit",
     "taehv.decoder",
     "taehv.encoder",
+    "linear.decoder",
+    "linear.encoder",
     "vae.decoder",
     "vae.encoder",
     "vae",

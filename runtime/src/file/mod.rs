@@ -12,6 +12,8 @@
 //! [`WeightSource`]: causeway_ops::quant::WeightSource
 
 #[forbid(unsafe_code)]
+pub(crate) mod container;
+#[forbid(unsafe_code)]
 mod error;
 #[forbid(unsafe_code)]
 mod header;

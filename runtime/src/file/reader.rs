@@ -1,6 +1,7 @@
 //! Opens model files in place, trusting nothing.
 
-use super::header::{self, Entry, RawType};
+use super::container::RawType;
+use super::header::{self, Entry};
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
 use crate::config::{FileConfig, ModelConfig, Umt5Config, from_json};
@@ -253,7 +254,8 @@ fn tensor(entry: Entry<'_>, scales: &mut BTreeMap<String, Entry<'_>>) -> Result<
         RawType::F32 => DType::F32,
         RawType::F16 => DType::F16,
         RawType::I8 => DType::Q8,
-        RawType::U8 => DType::Q4,
+        // U8: a header has no others.
+        _ => DType::Q4,
     };
     if !dtype.is_quantised() {
         return Ok(Tensor { name, dtype, shape, data, scales: None });

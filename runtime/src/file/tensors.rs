@@ -1,6 +1,6 @@
 //! Which tensors a configuration implies, and which of them may be quantised (`docs/model-file.md`).
 
-use crate::config::{CodecConfig, DecoderConfig, DecoderNetwork, DitConfig, Family, ModelConfig};
+use crate::config::{CodecConfig, CodecKind, DecoderConfig, DecoderNetwork, DitConfig, Family, ModelConfig};
 use crate::model::decoder_weights;
 use alloc::format;
 use alloc::string::String;
@@ -14,8 +14,17 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     match config.family {
         Family::World => {
             dit(&mut list, &config.dit);
-            taehv_decoder(&mut list, &config.codec);
-            taehv_encoder(&mut list, &config.codec);
+            match config.codec.kind {
+                CodecKind::Taehv => {
+                    taehv_decoder(&mut list, &config.codec);
+                    taehv_encoder(&mut list, &config.codec);
+                }
+                CodecKind::Linear => {
+                    let (channels, pixels) = (config.codec.channels, 3 * config.codec.patch * config.codec.patch);
+                    list.layer("linear.decoder", &[pixels, channels]);
+                    list.layer("linear.encoder", &[channels, pixels]);
+                }
+            }
         }
         Family::Wan => dit(&mut list, &config.dit),
     }

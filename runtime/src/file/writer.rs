@@ -1,6 +1,6 @@
 //! Writes model files, tensor by tensor, so that a model never has to fit into memory twice.
 
-use super::header::{MAX_HEADER, RawType};
+use super::container::{MAX_HEADER, RawType};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
 use super::{ALIGN, FileError, PAD};

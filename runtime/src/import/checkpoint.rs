@@ -5,7 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::encoding::Encoding;
-use super::{ImportError, gguf, safetensors, torch};
+use super::safetensors::{self, Metadata};
+use super::{ImportError, gguf, torch};
 
 /// Most tensors of a checkpoint.
 pub(super) const MAX_TENSORS: usize = 1 << 16;
@@ -39,6 +40,7 @@ impl Entry {
 pub struct Checkpoint {
     files: Vec<(File, PathBuf)>,
     entries: Vec<Entry>,
+    metadata: Metadata,
 }
 
 impl Checkpoint {
@@ -52,18 +54,18 @@ impl Checkpoint {
             return Self::open_shards(path);
         }
         let file = open(path)?;
-        let entries = read_entries(&file, path)?;
-        Self::new(vec![(file, path.clone())], entries)
+        let (entries, metadata) = read_entries(&file, path)?;
+        Self::new(vec![(file, path.clone())], entries, metadata)
     }
 
     fn open_shards(index: &Path) -> Result<Self, ImportError> {
         let folder = index.parent().unwrap_or(Path::new(""));
         let shards = safetensors::shards(&open(index)?, index)?;
-        let (mut files, mut entries) = (Vec::new(), Vec::new());
+        let (mut files, mut entries, mut metadata) = (Vec::new(), Vec::new(), Metadata::new());
         for (name, expected) in shards {
             let path = folder.join(name);
             let file = open(&path)?;
-            let mut found = read_entries(&file, &path)?;
+            let (mut found, texts) = read_entries(&file, &path)?;
             found.retain(|entry| expected.contains(&entry.name));
             if let Some(missing) = expected.iter().find(|name| !found.iter().any(|entry| entry.name == **name)) {
                 let what = format!("the index places {missing} in {}, which does not hold it", path.display());
@@ -72,11 +74,14 @@ impl Checkpoint {
             found.iter_mut().for_each(|entry| entry.file = files.len());
             entries.extend(found);
             files.push((file, path));
+            metadata.extend(texts);
         }
-        Self::new(files, entries)
+        metadata.sort();
+        metadata.dedup();
+        Self::new(files, entries, metadata)
     }
 
-    fn new(files: Vec<(File, PathBuf)>, mut entries: Vec<Entry>) -> Result<Self, ImportError> {
+    fn new(files: Vec<(File, PathBuf)>, mut entries: Vec<Entry>, metadata: Metadata) -> Result<Self, ImportError> {
         if entries.len() > MAX_TENSORS {
             let what = format!("it lists {} tensors, expected at most {MAX_TENSORS}", entries.len());
             return Err(ImportError::container("checkpoint", what));
@@ -85,12 +90,22 @@ impl Checkpoint {
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(ImportError::container("checkpoint", format!("it names {} twice", pair[0].name)));
         }
-        Ok(Self { files, entries })
+        Ok(Self { files, entries, metadata })
     }
 
     /// Its tensors, sorted by name.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Texts by key that a safetensors file holds beside its tensors; shards may repeat a key.
+    pub fn metadata(&self) -> &[(String, String)] {
+        &self.metadata
+    }
+
+    /// Where it was found: the file itself where a folder was opened.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.files.first().map(|(_, path)| path.as_path())
     }
 
     /// Decodes values `start..start + out.len()` of a tensor; both ends are whole blocks of its encoding.
@@ -123,6 +138,30 @@ impl Checkpoint {
         let mut out = vec![0.0; entry.values()];
         self.read(entry, 0, &mut out)?;
         Ok(out)
+    }
+
+    /// A whole tensor of integers, which [`Self::read`] does not take: as weights they would be codes of some quantisation.
+    ///
+    /// # Errors
+    /// `Tensor` for a tensor of other numbers, or of integers beyond an `i64`; `Io`.
+    pub fn integers(&self, entry: &Entry) -> Result<Vec<i64>, ImportError> {
+        let refuse = |what: String| ImportError::Tensor { name: entry.name.clone(), what };
+        let Some((width, signed)) = entry.encoding.integer() else {
+            return Err(refuse(format!("is stored as {}, expected integers", entry.encoding)));
+        };
+        let (file, path) = &self.files[entry.file];
+        let size = file.metadata().map_err(ImportError::io("read", path))?.len();
+        let bytes =
+            entry.values().checked_mul(width).filter(|&bytes| entry.offset.saturating_add(bytes as u64) <= size);
+        let bytes = bytes.ok_or_else(|| refuse("lies outside the file".to_owned()))?;
+        let raw = bytes_at(file, path, entry.offset, bytes)?;
+        let value = |raw: &[u8]| {
+            let fill = if signed && raw[width - 1] >= 0x80 { 0xff } else { 0 };
+            let mut wide = [fill; 16];
+            wide[..width].copy_from_slice(raw);
+            i64::try_from(i128::from_le_bytes(wide)).map_err(|_| refuse("holds numbers beyond 64 bits".to_owned()))
+        };
+        raw.chunks_exact(width).map(value).collect()
     }
 }
 
@@ -158,14 +197,14 @@ fn open(path: &Path) -> Result<File, ImportError> {
 }
 
 /// Recognises the format by its first bytes.
-fn read_entries(file: &File, path: &Path) -> Result<Vec<Entry>, ImportError> {
+fn read_entries(file: &File, path: &Path) -> Result<(Vec<Entry>, Metadata), ImportError> {
     let io = |error| ImportError::io("read", path)(error);
     let size = file.metadata().map_err(io)?.len();
     let mut head = Vec::new();
     file.take(9).read_to_end(&mut head).map_err(ImportError::io("read", path))?;
     match head.as_slice() {
-        [b'P', b'K', 3, 4, ..] => torch::entries(file, path, size),
-        [b'G', b'G', b'U', b'F', ..] => gguf::entries(file, path, size),
+        [b'P', b'K', 3, 4, ..] => Ok((torch::entries(file, path, size)?, Metadata::new())),
+        [b'G', b'G', b'U', b'F', ..] => Ok((gguf::entries(file, path, size)?, Metadata::new())),
         [_, _, _, _, _, _, _, _, b'{'] => safetensors::entries(file, path, size),
         [0x80, ..] => Err(ImportError::Unrecognised(
             "a pickle outside a zip archive: the PyTorch format before 1.6, which is not read; load and save it again"

@@ -49,6 +49,22 @@ impl Encoding {
         })
     }
 
+    /// Bytes of an integer and whether it is signed, by the names of safetensors and PyTorch; `None` for anything else.
+    pub(super) fn integer(&self) -> Option<(usize, bool)> {
+        let Other(name) = self else { return None };
+        Some(match name.as_str() {
+            "U8" | "ByteStorage" => (1, false),
+            "I8" | "CharStorage" => (1, true),
+            "U16" => (2, false),
+            "I16" | "ShortStorage" => (2, true),
+            "U32" => (4, false),
+            "I32" | "IntStorage" => (4, true),
+            "U64" => (8, false),
+            "I64" | "LongStorage" => (8, true),
+            _ => return None,
+        })
+    }
+
     /// Bytes of `values` values; `None` where they are not whole blocks, or too many.
     pub(super) fn bytes(&self, values: usize) -> Option<usize> {
         let (block, bytes) = self.block()?;

@@ -89,7 +89,11 @@ impl Walk<'_> {
             "FloatStorage" => (Encoding::F32, 4),
             "HalfStorage" => (Encoding::F16, 2),
             "BFloat16Storage" => (Encoding::Bf16, 2),
-            other => (Encoding::Other(other.to_owned()), 1),
+            other => {
+                let encoding = Encoding::Other(other.to_owned());
+                let width = encoding.integer().map_or(1, |(width, _)| width as u64);
+                (encoding, width)
+            }
         };
         let Some(values) = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim)) else {
             return bad(format!("has shape {shape:?}, which multiplies past what can be counted"));

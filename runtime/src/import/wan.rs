@@ -6,8 +6,8 @@ use std::path::Path;
 use super::lora::{Lora, LoraOptions};
 use super::{Checkpoint, Entry, ImportError, names};
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Provenance,
-    ScheduleConfig, TextConfig,
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
+    Provenance, ScheduleConfig, TextConfig,
 };
 use crate::file::expected_tensors;
 
@@ -267,6 +267,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
             latent: LatentConfig { channels, height: s.latent.0, width: s.latent.1 },
             chunk: s.chunk,
             prev_frame: false,
+            prediction: Prediction::Flow,
             rope_theta: 10_000.0,
             actions: Vec::new(),
             events: Vec::new(),

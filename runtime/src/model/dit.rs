@@ -204,7 +204,7 @@ impl<'a> Dit<'a> {
         }
     }
 
-    /// Emits a forward pass of `frames` latent frames `x` and returns the predicted flow.
+    /// Emits a forward pass of `frames` latent frames `x` and returns the answer, which `prediction` of the configuration tells the meaning of.
     pub fn denoise(&self, b: &mut PlanBuilder, x: BufferId, frames: usize) -> BufferId {
         let (hidden, e) = self.forward(b, x, frames, Purpose::Denoise);
         self.head(b, hidden, e, frames)

@@ -1,5 +1,6 @@
 //! Model families: code that knows a network's shape and emits a [`causeway_ops::Plan`] for it. It knows no backend.
 
+mod codec;
 mod decoder;
 mod dit;
 mod encoder;

@@ -8,8 +8,8 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{Condition, Dit, ModelError, Past, Taehv, maps::Map};
-use crate::config::ModelConfig;
+use super::{Condition, Dit, ModelError, Past, codec::Codec, maps::Map};
+use crate::config::{ModelConfig, Prediction};
 
 /// The passes of a world, in the order a session runs them.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl WorldPlan {
             )));
         }
         let (width, height) = config.picture();
-        let codec = Taehv::new(&mut b, &config.codec, dit_config.latent);
+        let codec = Codec::new(&mut b, &config.codec, dit_config.latent);
         let pixels = b.buffer("pixels", Element::U32, width * height, BufferKind::Output);
         let image = b.buffer("image", Element::U32, width * height, BufferKind::Input);
 
@@ -89,8 +89,9 @@ impl WorldPlan {
         let noise = b.pass("noise");
         b.push(Noise { y: latents, frames: chunk, len });
         let denoise = b.pass("denoise");
-        let flow = dit.denoise(&mut b, latents, chunk);
-        b.push(Denoise { x: latents, v: flow, frames: chunk, len });
+        let answer = dit.denoise(&mut b, latents, chunk);
+        let clean = dit_config.prediction == Prediction::Clean;
+        b.push(Denoise { x: latents, v: answer, clean, frames: chunk, len });
         let decode = decode_passes(&mut b, config, &codec, latents, pixels);
         let commit = commit_pass(&mut b, &dit, "commit", latents, chunk, len);
         let commit_one = if chunk == 1 { commit } else { commit_pass(&mut b, &dit, "commit_one", latents, 1, len) };
@@ -114,7 +115,7 @@ fn commit_pass(b: &mut PlanBuilder, dit: &Dit<'_>, name: &str, x: BufferId, fram
 fn decode_passes(
     b: &mut PlanBuilder,
     config: &ModelConfig,
-    codec: &Taehv<'_>,
+    codec: &Codec<'_>,
     latents: BufferId,
     pixels: BufferId,
 ) -> Vec<PassId> {
@@ -139,7 +140,7 @@ fn decode_passes(
 fn encode_pass(
     b: &mut PlanBuilder,
     config: &ModelConfig,
-    codec: &Taehv<'_>,
+    codec: &Codec<'_>,
     image: BufferId,
     latents: BufferId,
 ) -> PassId {
