@@ -15,6 +15,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
 import decoders
+import loras
 import reference
 import streams
 import umt5
@@ -201,6 +202,7 @@ def main():
     save_file({k: v.half().contiguous() for k, v in original(wide).items()}, OUT / "wide.safetensors")
     parity(tiny, wide)
     streams.make(tiny, OUT)
+    loras.make(tiny, OUT)
     formats()
     decoders.taehv(OUT)
     decoders.vae(OUT)
