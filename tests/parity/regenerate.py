@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 import decoders
 import loras
+import pictures
 import reference
 import streams
 import umt5
@@ -203,6 +204,7 @@ def main():
     parity(tiny, wide)
     streams.make(tiny, OUT)
     loras.make(tiny, OUT)
+    pictures.make(OUT)
     formats()
     decoders.taehv(OUT)
     decoders.vae(OUT)
