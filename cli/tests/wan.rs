@@ -167,6 +167,10 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
     fs::write(folder.path("cut.pt"), &whole[..whole.len() / 2]).unwrap();
     let header = br#"{"w":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}"#;
     fs::write(folder.path("vast.safetensors"), [&(header.len() as u64).to_le_bytes()[..], header].concat()).unwrap();
+    let once = br#""head.head.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let twice = [b"{", &once[..], b",", &once[..], b"}"].concat();
+    let twice = [&(twice.len() as u64).to_le_bytes()[..], &twice, &[0; 4]].concat();
+    fs::write(folder.path("twice.safetensors"), twice).unwrap();
     save_gguf(folder.path("far.gguf"), &[("w", &[4, 4], 0, &[0; 64], Some(u64::MAX - 32))]);
     save_gguf(folder.path("vast.gguf"), &[("w", &[1 << 32, 1 << 31, 4], 0, &[], None)]);
     let whole = fs::read(golden("tiny.gguf")).unwrap();
@@ -179,6 +183,7 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
         ("cut.safetensors".into(), "truncated"),
         ("cut.pt".into(), "truncated"),
         ("vast.safetensors".into(), "multiplies past"),
+        ("twice.safetensors".into(), "names \"head.head.bias\" twice"),
         ("far.gguf".into(), "w lies outside"),
         ("vast.gguf".into(), "multiplies past"),
         ("cut.gguf".into(), "truncated"),

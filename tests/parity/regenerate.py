@@ -15,6 +15,8 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
 import decoders
+import loras
+import pictures
 import reference
 import streams
 import umt5
@@ -201,6 +203,8 @@ def main():
     save_file({k: v.half().contiguous() for k, v in original(wide).items()}, OUT / "wide.safetensors")
     parity(tiny, wide)
     streams.make(tiny, OUT)
+    loras.make(tiny, OUT)
+    pictures.make(OUT)
     formats()
     decoders.taehv(OUT)
     decoders.vae(OUT)

@@ -33,6 +33,11 @@ impl Entry {
     pub fn values(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// Whether it is stored as numbers from 0 to 255; [`Checkpoint::integers`] reads these.
+    pub fn is_bytes(&self) -> bool {
+        self.encoding.integer() == Some((1, false))
+    }
 }
 
 /// An opened checkpoint. Tensor data stay on the disk until they are read.

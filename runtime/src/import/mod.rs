@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alpha;
 mod checkpoint;
 mod decoder;
 mod encoding;
@@ -19,6 +20,7 @@ mod lora;
 mod names;
 mod pickle;
 mod safetensors;
+mod strength;
 mod taehv;
 mod torch;
 mod umt5;
@@ -32,5 +34,6 @@ pub use decoder::DecoderImport;
 pub use encoding::Encoding;
 pub use error::ImportError;
 pub use lora::LoraOptions;
+pub use strength::{Merged, Scale};
 pub use umt5::Umt5Import;
 pub use wan::{Import, ImportOptions, Settings, wan_1_3b};

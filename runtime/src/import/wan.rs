@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::lora::{Lora, LoraOptions};
-use super::{Checkpoint, Entry, ImportError, names};
+use super::{Checkpoint, Entry, ImportError, Merged, names};
 use crate::config::{
     CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
     Provenance, ScheduleConfig, TextConfig,
@@ -121,17 +121,16 @@ impl Import {
         Ok(import)
     }
 
-    /// Adds a LoRA to merge; returns how many weights it updates.
+    /// Adds a LoRA to merge, a file or the folder of one; returns how strongly it updates which share of the weights.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`]; `Lora` where it does not fit.
-    pub fn add_lora(&mut self, path: impl AsRef<Path>, options: &LoraOptions) -> Result<usize, ImportError> {
+    /// As [`Checkpoint::open`]; `Lora` where it does not fit, or says nothing certain about its strength.
+    pub fn add_lora(&mut self, path: impl AsRef<Path>, options: &LoraOptions) -> Result<Merged, ImportError> {
         let shapes =
             self.found.iter().map(|(name, &index)| (name.clone(), self.checkpoint.entries()[index].shape.clone()));
-        let lora = Lora::new(Checkpoint::open(path)?, options, &shapes.collect())?;
-        let count = lora.len();
+        let (lora, merged) = Lora::open(path.as_ref(), options, &shapes.collect())?;
         self.loras.push(lora);
-        Ok(count)
+        Ok(merged)
     }
 
     /// Tensors of the chosen part that the network does not use.
