@@ -4,7 +4,8 @@
 use causeway_runtime::config::DitConfig;
 
 use super::causal::Causal;
-use super::linalg::{View, keep_best, product, softmax, wide};
+use super::kernels::Kernels;
+use super::linalg::{View, keep_best, softmax, wide};
 use super::sequence::Sequence;
 use crate::mask::Mask;
 use crate::rope;
@@ -50,14 +51,14 @@ impl Turns {
 
 /// Attention of a network's layers; `q`, `k` normalised but not rotated, all [B * N, dim].
 pub trait Attend {
-    /// The attended values.
-    fn forward(&mut self, layer: usize, q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32>;
+    /// The attended values, by products of `kernels`.
+    fn forward(&mut self, kernels: Kernels, layer: usize, q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32>;
 }
 
 /// Attention that has a gradient.
 pub trait Trained: Attend {
     /// Gradients of q, k, v of `layer` from that of its result. Each layer's can be asked for once.
-    fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3];
+    fn backward(&mut self, kernels: Kernels, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3];
 }
 
 /// The attention of `mask` over `batch` inputs of `frames` frames; `keep` saves what the gradient needs.
@@ -96,7 +97,7 @@ impl<'a> Cached<'a> {
 }
 
 impl Attend for Cached<'_> {
-    fn forward(&mut self, layer: usize, mut q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
+    fn forward(&mut self, kernels: Kernels, layer: usize, mut q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
         let (s, dim, n, route) = (self.tokens, self.dim, self.history.len(), self.route);
         let (d, width) = (dim / self.heads, (n + 1) * s);
         self.turns[n].apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
@@ -116,7 +117,7 @@ impl Attend for Cached<'_> {
                 let at = b * s * dim + h * d;
                 for (f, (k, _)) in frames.iter().enumerate() {
                     let keys = View(&k[at..], dim, 1).t();
-                    product(false, [s, d, s], View(&q[at..], dim, 1), keys, &mut p[f * s..], width);
+                    kernels.product(false, [s, d, s], View(&q[at..], dim, 1), keys, &mut p[f * s..], width);
                 }
                 wide(
                     #[inline(always)]
@@ -129,7 +130,7 @@ impl Attend for Cached<'_> {
                 );
                 for (f, (_, v)) in frames.iter().enumerate() {
                     let weights = View(&p[f * s..], width, 1);
-                    product(true, [s, s, d], weights, View(&v[at..], dim, 1), &mut out[at..], dim);
+                    kernels.product(true, [s, s, d], weights, View(&v[at..], dim, 1), &mut out[at..], dim);
                 }
             }
         }

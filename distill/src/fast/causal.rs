@@ -8,7 +8,8 @@ use std::ops::Range;
 use causeway_runtime::config::DitConfig;
 
 use super::attention::{Attend, Trained, Turns};
-use super::linalg::{View, add, keep_best, product, softmax, softmax_back, wide};
+use super::kernels::Kernels;
+use super::linalg::{View, add, keep_best, softmax, softmax_back, wide};
 use crate::mask::{Ring, Tile};
 
 /// Attention over [clean frames | noisy copies], all of the same length, positions 0.. in each.
@@ -113,19 +114,19 @@ impl Head<'_> {
 
     /// Attention weights of packed queries `q` (`far` as the sink sees them): for each row those of history, then those of its own
     /// frame.
-    fn weights(&self, q: &[f32], far: &[f32], k: &[f32], p: &mut [f32]) {
+    fn weights(&self, kernels: Kernels, q: &[f32], far: &[f32], k: &[f32], p: &mut [f32]) {
         let (all, tile) = (self.all, self.tile);
         let (s, dim, d) = (all.tokens, all.dim, all.dim / all.heads);
         let (rows, width) = all.sizes(tile);
         for (at, columns, sink) in self.history() {
             let q = if sink && !far.is_empty() { far } else { q };
             let keys = View(&k[at..], dim, 1).t();
-            product(false, [rows, d, columns.len()], View(q, d, 1), keys, &mut p[columns.start..], width);
+            kernels.product(false, [rows, d, columns.len()], View(q, d, 1), keys, &mut p[columns.start..], width);
         }
         let past = width - s;
         for (i, at) in self.places().enumerate() {
             let (q, keys) = (View(&q[i * s * d..], d, 1), View(&k[at..], dim, 1).t());
-            product(false, [s, d, s], q, keys, &mut p[i * s * width + past..], width);
+            kernels.product(false, [s, d, s], q, keys, &mut p[i * s * width + past..], width);
         }
         wide(
             #[inline(always)]
@@ -150,7 +151,7 @@ impl Head<'_> {
 }
 
 impl Attend for Causal {
-    fn forward(&mut self, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
+    fn forward(&mut self, kernels: Kernels, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
         let (s, dim, d) = (self.tokens, self.dim, self.dim / self.heads);
         let scale = 1.0 / (d as f32).sqrt();
         let far = self.behind_sink.as_ref().map(|turns| {
@@ -172,15 +173,15 @@ impl Attend for Causal {
             if let Some(far) = &far {
                 head.pack(far, &mut rows_far);
             }
-            head.weights(&rows_q, &rows_far, &k, &mut p);
+            head.weights(kernels, &rows_q, &rows_far, &k, &mut p);
             rows_out[..rows * d].fill(0.0);
             for (at, columns, _) in head.history() {
                 let weights = View(&p[columns.start..], width, 1);
-                product(true, [rows, columns.len(), d], weights, View(&v[at..], dim, 1), &mut rows_out, d);
+                kernels.product(true, [rows, columns.len(), d], weights, View(&v[at..], dim, 1), &mut rows_out, d);
             }
             for (i, at) in head.places().enumerate() {
                 let weights = View(&p[i * s * width + width - s..], width, 1);
-                product(true, [s, s, d], weights, View(&v[at..], dim, 1), &mut rows_out[i * s * d..], d);
+                kernels.product(true, [s, s, d], weights, View(&v[at..], dim, 1), &mut rows_out[i * s * d..], d);
             }
             head.unpack(&rows_out, &mut out);
         }
@@ -192,7 +193,7 @@ impl Attend for Causal {
 }
 
 impl Trained for Causal {
-    fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
+    fn backward(&mut self, kernels: Kernels, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
         let (s, dim, d) = (self.tokens, self.dim, self.dim / self.heads);
         let Some(Saved { q, far, k, v }) = self.saved[layer].take() else {
             panic!("the pass was run without keeping what its gradient needs");
@@ -212,17 +213,31 @@ impl Trained for Causal {
             if let Some(far) = &far {
                 head.pack(far, &mut rows_far);
             }
-            head.weights(&rows_q, &rows_far, &k, &mut p);
+            head.weights(kernels, &rows_q, &rows_far, &k, &mut p);
             let past = width - s;
             for (at, columns, _) in head.history() {
                 let (first, n) = (columns.start, columns.len());
-                product(false, [rows, d, n], View(&go, d, 1), View(&v[at..], dim, 1).t(), &mut ds[first..], width);
-                product(true, [n, rows, d], View(&p[first..], width, 1).t(), View(&go, d, 1), &mut dv[at..], dim);
+                kernels.product(
+                    false,
+                    [rows, d, n],
+                    View(&go, d, 1),
+                    View(&v[at..], dim, 1).t(),
+                    &mut ds[first..],
+                    width,
+                );
+                kernels.product(
+                    true,
+                    [n, rows, d],
+                    View(&p[first..], width, 1).t(),
+                    View(&go, d, 1),
+                    &mut dv[at..],
+                    dim,
+                );
             }
             for (i, at) in head.places().enumerate() {
                 let (go, own) = (View(&go[i * s * d..], d, 1), i * s * width + past);
-                product(false, [s, d, s], go, View(&v[at..], dim, 1).t(), &mut ds[own..], width);
-                product(true, [s, s, d], View(&p[own..], width, 1).t(), go, &mut dv[at..], dim);
+                kernels.product(false, [s, d, s], go, View(&v[at..], dim, 1).t(), &mut ds[own..], width);
+                kernels.product(true, [s, s, d], View(&p[own..], width, 1).t(), go, &mut dv[at..], dim);
             }
             wide(
                 #[inline(always)]
@@ -237,13 +252,13 @@ impl Trained for Causal {
                 let (n, ds) = (columns.len(), View(&ds[columns.start..], width, 1));
                 let moved = sink && far.is_some();
                 let (q, dq) = if moved { (&rows_far, &mut rows_d_far) } else { (&rows_q, &mut rows_dq) };
-                product(true, [rows, n, d], ds, View(&k[at..], dim, 1), dq, d);
-                product(true, [n, rows, d], ds.t(), View(q, d, 1), &mut dk[at..], dim);
+                kernels.product(true, [rows, n, d], ds, View(&k[at..], dim, 1), dq, d);
+                kernels.product(true, [n, rows, d], ds.t(), View(q, d, 1), &mut dk[at..], dim);
             }
             for (i, at) in head.places().enumerate() {
                 let ds = View(&ds[i * s * width + past..], width, 1);
-                product(true, [s, s, d], ds, View(&k[at..], dim, 1), &mut rows_dq[i * s * d..], d);
-                product(true, [s, s, d], ds.t(), View(&rows_q[i * s * d..], d, 1), &mut dk[at..], dim);
+                kernels.product(true, [s, s, d], ds, View(&k[at..], dim, 1), &mut rows_dq[i * s * d..], d);
+                kernels.product(true, [s, s, d], ds.t(), View(&rows_q[i * s * d..], d, 1), &mut dk[at..], dim);
             }
             head.unpack(&rows_dq, &mut dq);
             if far.is_some() {

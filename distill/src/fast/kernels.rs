@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bf16::{Bf16, Panels, Rows};
+use super::bf16::{Bf16, Panels, Rows, Start};
+use super::linalg::{self, View};
 
 /// The kernels of a network's products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,23 @@ impl Kernels {
     /// The fastest ones that this CPU has.
     pub fn fastest() -> Self {
         Bf16::detect().map_or(Self::F32, Self::Bf16)
+    }
+
+    /// [`linalg::product`] by these kernels; `a` and `b` have unit distance between columns or, transposed, between rows.
+    pub fn product(self, add: bool, [m, k, n]: [usize; 3], a: View<'_>, b: View<'_>, dst: &mut [f32], dst_row: usize) {
+        let Self::Bf16(bf16) = self else { return linalg::product(add, [m, k, n], a, b, dst, dst_row) };
+        let start = if add { Start::There } else { Start::Zero };
+        let right = match b {
+            View(b, distance, 1) => bf16.panels(&bf16.rows(b, distance, [k, n])),
+            View(b, _, distance) => bf16.transposed(&bf16.rows(b, distance, [n, k])),
+        };
+        match a {
+            View(a, distance, 1) => bf16.product(&bf16.rows(a, distance, [m, k]), &right, start, dst, dst_row),
+            View(a, _, distance) => {
+                let left = bf16.panels(&bf16.rows(a, distance, [k, m]));
+                bf16.transposed_product(&left, &right, start, dst, dst_row);
+            }
+        }
     }
 
     /// Rows of `columns` values as these kernels read them.

@@ -214,7 +214,7 @@ impl<'a> Network<'a> {
         let v = self.project(&name("self_attn.v"), &y1);
         let (q, q_scale) = rms(&q_raw, self.get(&name("self_attn.norm_q.weight")), c.eps);
         let (k, k_scale) = rms(&k_raw, self.get(&name("self_attn.norm_k.weight")), c.eps);
-        let attended = self.input(attend.forward(layer, q, k, v), d);
+        let attended = self.input(attend.forward(self.weights.kernels, layer, q, k, v), d);
         let out1 = self.project(&name("self_attn.o"), &attended);
         gated_add(h, &out1, m, 2, d, s);
 
@@ -373,7 +373,7 @@ impl<'a> Network<'a> {
 
         let d_out = gated_back(&b.out1, m, 2, dh, dm, s, d);
         let d_attended = self.project_back(&[(&name("self_attn.o"), &d_out)], &b.attended, grad, true);
-        let [mut dq, mut dk, dv] = attend.backward(layer, &d_attended);
+        let [mut dq, mut dk, dv] = attend.backward(self.weights.kernels, layer, &d_attended);
         for (part, raw, g) in [("q", &b.q, &mut dq), ("k", &b.k, &mut dk)] {
             let (at, len) = self.place(&name(&format!("self_attn.norm_{part}.weight")));
             let gain = self.get(&name(&format!("self_attn.norm_{part}.weight")));

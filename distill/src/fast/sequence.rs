@@ -3,7 +3,8 @@
 use causeway_runtime::config::DitConfig;
 
 use super::attention::{Attend, Trained, Turns};
-use super::linalg::{View, product, softmax, softmax_back, wide};
+use super::kernels::Kernels;
+use super::linalg::{View, softmax, softmax_back, wide};
 
 /// What a layer's gradient needs: rotated and scaled q, rotated k, v, and the softmax.
 struct Saved {
@@ -45,7 +46,7 @@ impl Sequence {
 }
 
 impl Attend for Sequence {
-    fn forward(&mut self, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
+    fn forward(&mut self, kernels: Kernels, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
         let (dim, n) = (self.dim, self.frames * self.tokens);
         let d = dim / self.heads;
         self.turns.apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
@@ -55,7 +56,7 @@ impl Attend for Sequence {
         self.heads(|index, at| {
             let from = if self.keep { index * n * n } else { 0 };
             let p = &mut weights[from..from + n * n];
-            product(false, [n, d, n], View(&q[at..], dim, 1), View(&k[at..], dim, 1).t(), p, n);
+            kernels.product(false, [n, d, n], View(&q[at..], dim, 1), View(&k[at..], dim, 1).t(), p, n);
             wide(
                 #[inline(always)]
                 || {
@@ -64,7 +65,7 @@ impl Attend for Sequence {
                     }
                 },
             );
-            product(false, [n, n, d], View(p, n, 1), View(&v[at..], dim, 1), &mut out[at..], dim);
+            kernels.product(false, [n, n, d], View(p, n, 1), View(&v[at..], dim, 1), &mut out[at..], dim);
         });
         if self.keep {
             self.saved.push(Some(Saved { q, k, v, weights }));
@@ -74,7 +75,7 @@ impl Attend for Sequence {
 }
 
 impl Trained for Sequence {
-    fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
+    fn backward(&mut self, kernels: Kernels, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
         let (dim, n) = (self.dim, self.frames * self.tokens);
         let d = dim / self.heads;
         let Some(Saved { q, k, v, weights }) = self.saved[layer].take() else {
@@ -85,8 +86,8 @@ impl Trained for Sequence {
         self.heads(|index, at| {
             let p = &weights[index * n * n..(index + 1) * n * n];
             let go = View(&d_out[at..], dim, 1);
-            product(false, [n, d, n], go, View(&v[at..], dim, 1).t(), &mut ds, n);
-            product(true, [n, n, d], View(p, n, 1).t(), go, &mut dv[at..], dim);
+            kernels.product(false, [n, d, n], go, View(&v[at..], dim, 1).t(), &mut ds, n);
+            kernels.product(true, [n, n, d], View(p, n, 1).t(), go, &mut dv[at..], dim);
             wide(
                 #[inline(always)]
                 || {
@@ -95,8 +96,8 @@ impl Trained for Sequence {
                     }
                 },
             );
-            product(true, [n, n, d], View(&ds, n, 1), View(&k[at..], dim, 1), &mut dq[at..], dim);
-            product(true, [n, n, d], View(&ds, n, 1).t(), View(&q[at..], dim, 1), &mut dk[at..], dim);
+            kernels.product(true, [n, n, d], View(&ds, n, 1), View(&k[at..], dim, 1), &mut dq[at..], dim);
+            kernels.product(true, [n, n, d], View(&ds, n, 1).t(), View(&q[at..], dim, 1), &mut dk[at..], dim);
         });
         self.turns.apply(&mut dq, dim, 1.0 / (d as f32).sqrt(), true);
         self.turns.apply(&mut dk, dim, 1.0, true);
