@@ -41,6 +41,8 @@ pub struct Shape {
     pub rounds: usize,
     /// Steps of a turn.
     pub steps: usize,
+    /// Whether only the fastest kernels take turns.
+    pub alone: bool,
 }
 
 /// What one turn took.
@@ -83,7 +85,7 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
     let config = shape.sizes.model(&info(shape.picture))?;
     let data = latents(&config, 8 * (shape.frames + 2));
     let kinds = [("f32", Kernels::F32), ("bf16", Kernels::fastest())];
-    let kinds = &kinds[..if Kernels::fastest() == Kernels::F32 { 1 } else { 2 }];
+    let kinds = if Kernels::fastest() == Kernels::F32 { &kinds[..1] } else { &kinds[usize::from(shape.alone)..] };
     let mut rows: Vec<(Row, State)> = Vec::new();
     for &(name, kernels) in kinds {
         let weights = Weights::init(&dit::specs(&config.dit), 1).on(kernels);
@@ -171,6 +173,7 @@ fn info([width, height]: [usize; 2]) -> RecordingInfo {
         width,
         height,
         fps: 20.0,
+        latch: 1,
         actions: ["forward", "back", "left", "right"].map(String::from).into(),
         events: vec!["day".into(), "night".into()],
         license: String::new(),

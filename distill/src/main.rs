@@ -1,5 +1,7 @@
 //! The trainer's command line.
 
+mod allocator;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +19,6 @@ use causeway_distill::trainer::Span;
 use causeway_distill::{export, latents, quality, reproduce, world};
 use causeway_runtime::Model;
 use clap::{Parser, Subcommand, ValueEnum};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -188,6 +187,9 @@ struct BenchArgs {
     /// Steps of a turn.
     #[arg(long, default_value_t = 4)]
     steps: usize,
+    /// Time only the fastest kernels, for a profile.
+    #[arg(long)]
+    alone: bool,
 }
 
 #[derive(clap::Args)]
@@ -255,6 +257,7 @@ impl Where {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_memory();
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -368,6 +371,7 @@ impl BenchArgs {
             threads: self.threads.into(),
             rounds: self.rounds,
             steps: self.steps,
+            alone: self.alone,
         }
     }
 }

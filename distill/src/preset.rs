@@ -160,6 +160,7 @@ impl Preset {
             history: HistoryConfig { window: 12, sink: 0, route: 0, positions: Positions::Compact },
             start: Some(StartConfig { latents: "start.latents".into(), events: vec![0], count: crate::eval::START }),
             fps: info.fps,
+            latch: info.latch,
             license: info.license.clone(),
             credits: info.credits.clone(),
             provenance: Provenance::default(),

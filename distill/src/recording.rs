@@ -17,6 +17,9 @@ pub struct RecordingInfo {
     pub height: usize,
     /// Frames a second.
     pub fps: f32,
+    /// Frames that an action lasts once it has begun, and is named in each of them; 1 where rows say what is pressed.
+    #[serde(default = "once")]
+    pub latch: usize,
     /// Names of the action columns.
     pub actions: Vec<String>,
     /// Names of the conditions that `events` number.
@@ -29,6 +32,10 @@ pub struct RecordingInfo {
     pub source: String,
     /// The seed it was made from.
     pub seed: u64,
+}
+
+fn once() -> usize {
+    1
 }
 
 /// Why a recording could not be read or written.
@@ -309,6 +316,7 @@ mod tests {
             width: 2,
             height: 1,
             fps: 20.0,
+            latch: 1,
             actions: names(&["go", "stop", "turn"]),
             events: names(&["day", "night"]),
             license: "MIT".into(),

@@ -116,6 +116,7 @@ fn nothing_changes_in_a_world_of_one_event() {
         width: 64,
         height: 64,
         fps: 20.0,
+        latch: 1,
         actions: vec!["go".into()],
         events: vec!["day".into()],
         license: String::new(),

@@ -30,6 +30,7 @@ fn config() -> ModelConfig {
         width: 32,
         height: 32,
         fps: 20.0,
+        latch: 1,
         actions: names(&["go", "turn"]),
         events: names(&["day", "night"]),
         license: "CC0-1.0".into(),

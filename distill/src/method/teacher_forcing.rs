@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use causeway_runtime::config::ModelConfig;
+use causeway_runtime::config::{ModelConfig, Prediction};
 
 use crate::dit;
 use crate::eval::{self, Held, Sampler};
@@ -80,8 +80,13 @@ impl World<'_> {
         let real = repeated(&windows.real, windows.batch, sigma.len() / (windows.batch * windows.frames));
         let noise = rng.normals(real.len());
         let noisy = windows.mix(&real, &noise, sigma);
-        let target: Vec<f32> = noise.iter().zip(&real).map(|(e, x)| e - x).collect();
-        let (scale, goal) = (vec![1.0; sigma.len()], dit::to_tokens(&self.config.dit, &target));
+        let (prediction, len) = (self.config.dit.prediction, windows.len);
+        // What the flow is worth at each level, and how much of it a clean answer's bounded division shows.
+        let weights: Vec<[f32; 2]> = sigma.iter().map(|&sigma| weight(prediction, sigma)).collect();
+        let scale = weights.iter().map(|&[worth, _]| worth).collect();
+        let part = |i: usize| weights[i / len].iter().product::<f32>();
+        let target: Vec<f32> = noise.iter().zip(&real).enumerate().map(|(i, (e, x))| (e - x) * part(i)).collect();
+        let goal = dit::to_tokens(&self.config.dit, &target);
         Regression { mask, input: windows.arranged(mask, history, &noisy, sigma), scale, goal }
     }
 
@@ -184,6 +189,19 @@ impl World<'_> {
     /// The leaves of `weights` where the library computes, `None` where the fast path does.
     pub fn leaves(&self, weights: &Weights, device: &Device) -> Option<Leaves> {
         (!self.cpu).then(|| weights.leaves(device).in_precision(self.precision))
+    }
+}
+
+/// The weight of the flow at `sigma`, and the share of it that a perfect answer shows. A flow counts as it is. A clean frame counts
+/// by its own error, four times as much below level 1/2 as at level 1: weighed by the flow's error it would be the lowest levels
+/// that count, which few-step sampling never visits and which ask for nothing but a copy of the input.
+fn weight(prediction: Prediction, sigma: f32) -> [f32; 2] {
+    match prediction {
+        Prediction::Flow => [1.0, 1.0],
+        Prediction::Clean => {
+            let divisor = sigma.max(Prediction::LEAST_SIGMA);
+            [divisor / sigma.max(0.5), sigma / divisor]
+        }
     }
 }
 

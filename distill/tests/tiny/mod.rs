@@ -25,6 +25,7 @@ pub fn info() -> RecordingInfo {
         width: 32,
         height: 32,
         fps: 20.0,
+        latch: 1,
         actions: vec!["go".into(), "turn".into()],
         events: vec!["day".into(), "night".into()],
         license: String::new(),

@@ -295,6 +295,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         history: HistoryConfig { window: s.window, sink: s.sink, route: 0, positions: s.positions },
         start: None,
         fps: s.fps,
+        latch: 1,
         license: s.license.clone(),
         credits: s.credits.clone(),
         provenance: Provenance { command: s.command.clone(), ..Provenance::default() },
