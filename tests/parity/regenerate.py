@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 import decoders
 import reference
 import streams
+import torchfiles
 import umt5
 
 OUT = Path(sys.argv[1])
@@ -157,7 +158,6 @@ def formats():
              "view": "view", "tail": "tail", "extremes": "extremes"}
     save_file({k: tensors[v].float().contiguous().clone() for k, v in names.items()}, OUT / "formats.safetensors")
     torch.save({"generator": Hostile()}, OUT / "hostile.pt")
-    torch.save({"w": torch.randn(4, 6).t()}, OUT / "transposed.pt")
     torch.save({"w": torch.zeros(3)}, OUT / "legacy.pt", _use_new_zipfile_serialization=False)
 
     rng = np.random.default_rng(5)
@@ -202,6 +202,7 @@ def main():
     parity(tiny, wide)
     streams.make(tiny, OUT)
     formats()
+    torchfiles.write(OUT)
     decoders.taehv(OUT)
     decoders.vae(OUT)
     umt5.write(OUT)

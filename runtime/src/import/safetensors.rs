@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::checkpoint::{Entry, MAX_NAME, bytes_at};
+use super::checkpoint::{Entry, MAX_NAME, View, bytes_at};
 use super::{Encoding, ImportError};
 use crate::config::printable;
 
@@ -75,7 +75,7 @@ fn entry(name: String, tensor: Tensor, data: u64, size: u64) -> Result<Entry, Im
     if known && encoding.bytes(values).map(|bytes| bytes as u64) != Some(end - start) {
         return bad(format!("{name} has {} bytes, which do not fit {dtype} {shape:?}", end - start));
     }
-    Ok(Entry { name, shape, encoding, file: 0, offset: data + start })
+    Ok(Entry { name, shape, encoding, file: 0, offset: data + start, view: View::Whole })
 }
 
 /// The shards that an index names, with their tensors.
