@@ -56,6 +56,12 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     let (channels, size) = (codec.channels(), (height / side, width / side));
     let mut encoder = Encoder::new(&file, size, &args.compute.decoder()?)?;
     let (mut latents, mut next) = (Vec::new(), 0);
+    if let Source::Pictures(_, others) = &source
+        && let [first, rest @ ..] = others.as_slice()
+    {
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        eprintln!("{}: left out as no picture: {}{more}", args.input.display(), first.display());
+    }
     let bar = record::progress(count as u64, "frames");
     let mut said = Vec::new();
     // Each once: what is true of one picture of a folder is true of most.
@@ -85,7 +91,8 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
 
 /// Where frames come from.
 enum Source {
-    Pictures(Vec<PathBuf>),
+    /// Pictures in order, and what lies beside them.
+    Pictures(Vec<PathBuf>, Vec<PathBuf>),
     Tensor(Vec<usize>, Vec<f32>),
 }
 
@@ -97,15 +104,11 @@ impl Source {
                 let what = "there are no pictures (PNG, JPEG, WebP) in this folder";
                 return Err(Error::Usage(format!("{}: {what}", path.display())));
             }
-            if let [first, ..] = others.as_slice() {
-                let (folder, count, first) = (path.display(), others.len(), first.display());
-                eprintln!("{folder}: {count} files are no pictures and are left out: {first} first");
-            }
-            return Ok(Self::Pictures(files));
+            return Ok(Self::Pictures(files, others));
         }
         let named = |known: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(known));
         if ["png", "jpg", "jpeg", "webp"].into_iter().any(named) || picture::is_picture(path)? {
-            return Ok(Self::Pictures(vec![path.to_owned()]));
+            return Ok(Self::Pictures(vec![path.to_owned()], Vec::new()));
         }
         let (shape, values) = pictures(path)?;
         Ok(Self::Tensor(shape, values))
@@ -114,14 +117,14 @@ impl Source {
     /// Height and width, where the frames have one.
     fn size(&self) -> Option<(usize, usize)> {
         match self {
-            Self::Pictures(_) => None,
+            Self::Pictures(..) => None,
             Self::Tensor(shape, _) => Some((shape[2], shape[3])),
         }
     }
 
     fn count(&self) -> usize {
         match self {
-            Self::Pictures(files) => files.len(),
+            Self::Pictures(files, _) => files.len(),
             Self::Tensor(shape, _) => shape[0],
         }
     }
@@ -129,7 +132,7 @@ impl Source {
     /// A frame; `say` hears what was done to its picture.
     fn frame(&self, index: usize, size: (usize, usize), say: &mut dyn FnMut(&Path, Note)) -> Result<Vec<f32>, Error> {
         match self {
-            Self::Pictures(files) => {
+            Self::Pictures(files, _) => {
                 let file = &files[index];
                 Ok(planar(&picture::load(file, size, &mut |note| say(file, note))?))
             }
