@@ -5,6 +5,7 @@ mod tiny;
 use burn::tensor::{Device, Tensor, TensorData};
 use causeway_distill::dit::{self, Frames};
 use causeway_distill::fast::attention;
+use causeway_distill::fast::kernels::Kernels;
 use causeway_distill::fast::network::Network;
 use causeway_distill::latents::Windows;
 use causeway_distill::mask::{Mask, Ring};
@@ -169,8 +170,17 @@ fn masked_and_routed_attention_match_the_definition() {
         let got = mask.library(&config.dit, frames, &device).attend(0, tensor(&q), tensor(&k), tensor(&v));
         let off = worst(&floats(got), &expected);
         assert!(off < 1e-4, "{mask:?}: the library differs from the definition by {off}");
-        let off = worst(&attention::masked(mask, &config.dit, 1, frames, false).forward(0, q, k, v), &expected);
+        let fast = |kernels: Kernels| {
+            let mut attend = attention::masked(mask, &config.dit, 1, frames, false);
+            worst(&attend.forward(kernels, 0, q.clone(), k.clone(), v.clone()), &expected)
+        };
+        let off = fast(Kernels::F32);
         assert!(off < 1e-4, "{mask:?}: the fast path differs from the definition by {off}");
+        // Factors of eight bits change logits of size one by a hundredth or so; which frames are the best may then change, too.
+        if !matches!(mask, Mask::TeacherForcing { route: 1.., .. }) {
+            let off = fast(Kernels::fastest());
+            assert!(off < 0.03, "{mask:?}: the fastest kernels differ from the definition by {off}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use causeway_runtime::config::DitConfig;
 
 use super::causal::Causal;
 use super::kernels::Kernels;
-use super::linalg::{View, keep_best, softmax, wide};
+use super::linalg::{View, keep_best, wide};
 use super::sequence::Sequence;
 use crate::mask::Mask;
 use crate::rope;
@@ -124,7 +124,7 @@ impl Attend for Cached<'_> {
                     || {
                         for row in p.chunks_exact_mut(width) {
                             keep_best(&mut row[..n * s], s, route);
-                            softmax(row);
+                            kernels.softmax(row);
                         }
                     },
                 );

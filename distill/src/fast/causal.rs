@@ -9,7 +9,7 @@ use causeway_runtime::config::DitConfig;
 
 use super::attention::{Attend, Trained, Turns};
 use super::kernels::Kernels;
-use super::linalg::{View, add, keep_best, softmax, softmax_back, wide};
+use super::linalg::{View, add, keep_best, softmax_back, wide};
 use crate::mask::{Ring, Tile};
 
 /// Attention over [clean frames | noisy copies], all of the same length, positions 0.. in each.
@@ -139,7 +139,7 @@ impl Head<'_> {
                     row.copy_within(seen.clone(), sink);
                     row.copy_within(past.., known);
                     keep_best(&mut row[..known], s, all.route);
-                    softmax(&mut row[..known + s]);
+                    kernels.softmax(&mut row[..known + s]);
                     row.copy_within(known..known + s, past);
                     row.copy_within(sink..known, seen.start);
                     row[sink..seen.start].fill(0.0);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bf16::{Bf16, Panels, Rows, Start};
 use super::linalg::{self, View};
+use super::vector;
 
 /// The kernels of a network's products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,31 @@ impl Kernels {
                 let left = bf16.panels(&bf16.rows(a, distance, [k, m]));
                 bf16.transposed_product(&left, &right, start, dst, dst_row);
             }
+        }
+    }
+
+    /// Softmax of `row` in place.
+    #[inline(always)]
+    pub fn softmax(self, row: &mut [f32]) {
+        match self {
+            Self::F32 => linalg::softmax(row),
+            Self::Bf16(bf16) => vector::softmax(bf16, row),
+        }
+    }
+
+    /// GELU(tanh).
+    pub fn gelu(self, x: &[f32]) -> Vec<f32> {
+        let Self::Bf16(bf16) = self else { return linalg::gelu(x) };
+        let mut y = vec![0.0; x.len()];
+        vector::gelu(bf16, x, &mut y);
+        y
+    }
+
+    /// Turns the gradient of [`Self::gelu`]'s result into that of x, in place.
+    pub fn gelu_back(self, x: &[f32], dy: &mut [f32]) {
+        match self {
+            Self::F32 => linalg::gelu_back(x, dy),
+            Self::Bf16(bf16) => vector::gelu_back(bf16, x, dy),
         }
     }
 

@@ -228,8 +228,8 @@ pub fn rms_back(x: &[f32], scale: &[f32], gain: &[f32], dy: &mut [f32], dgain: &
 }
 
 /// 2 sqrt(2 / pi).
-const A: f32 = 1.595_769;
-const B: f32 = 0.044_715;
+pub(super) const A: f32 = 1.595_769;
+pub(super) const B: f32 = 0.044_715;
 
 /// GELU(tanh), as x sigmoid(2a).
 pub fn gelu(x: &[f32]) -> Vec<f32> {

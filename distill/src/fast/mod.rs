@@ -9,3 +9,4 @@ pub mod kernels;
 pub mod linalg;
 pub mod network;
 pub mod sequence;
+pub mod vector;

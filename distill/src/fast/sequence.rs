@@ -4,7 +4,7 @@ use causeway_runtime::config::DitConfig;
 
 use super::attention::{Attend, Trained, Turns};
 use super::kernels::Kernels;
-use super::linalg::{View, softmax, softmax_back, wide};
+use super::linalg::{View, softmax_back, wide};
 
 /// What a layer's gradient needs: rotated and scaled q, rotated k, v, and the softmax.
 struct Saved {
@@ -61,7 +61,7 @@ impl Attend for Sequence {
                 #[inline(always)]
                 || {
                     for row in p.chunks_exact_mut(n) {
-                        softmax(row);
+                        kernels.softmax(row);
                     }
                 },
             );
