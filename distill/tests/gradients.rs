@@ -17,7 +17,7 @@ use causeway_distill::slope::slopes;
 use causeway_distill::state::State;
 use causeway_distill::trainer::{Job, Stage};
 use causeway_distill::weights::Weights;
-use causeway_runtime::config::{CodecConfig, ModelConfig};
+use causeway_runtime::config::{CodecConfig, ModelConfig, Prediction};
 
 use self::tiny::{REACH, assert_slopes, codec_stage, off, recording, tiny, weights, with_world};
 
@@ -48,6 +48,22 @@ fn teacher_forcing() {
         let (_, flat) = take(&stage, &base, &base, 0.0);
         let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &base, 0.0).0);
         assert_slopes("teacher", &found, 0.02);
+    });
+}
+
+/// A network that answers with the clean frame, whose loss counts that.
+#[test]
+fn teacher_forcing_of_clean_answers() {
+    let mut config = config();
+    config.dit.prediction = Prediction::Clean;
+    let base = weights(&config);
+    with_world(&config, true, 3, |world| {
+        let stage = TeacherForcing(world);
+        let (loss, flat) = take(&stage, &base, &base, 0.0);
+        let found = slopes(&base, &flat, REACH, |moved| take(&stage, moved, &base, 0.0).0);
+        assert_slopes("teacher", &found, 0.02);
+        let (other, slow) = take(&TeacherForcing(World { cpu: false, ..stage.0 }), &base, &base, 0.0);
+        assert!((loss - other).abs() < 1e-4 * loss && off(&slow, &flat) < 1e-3, "{loss}, {other}");
     });
 }
 

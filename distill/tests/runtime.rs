@@ -16,7 +16,7 @@ use causeway_ops::philox::normal4;
 use causeway_ops::plan::PassId;
 use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, Params};
-use causeway_runtime::config::{HistoryConfig, ModelConfig, Positions};
+use causeway_runtime::config::{CodecConfig, HistoryConfig, ModelConfig, Positions, Prediction};
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::model::{self, WorldPlan};
 use causeway_runtime::session::Ring;
@@ -45,6 +45,15 @@ fn config() -> ModelConfig {
     config
 }
 
+/// The same with squares of pixels for a codec, answering with the clean frame.
+fn bare() -> ModelConfig {
+    let mut config = config();
+    config.codec = CodecConfig::linear(12, 8);
+    (config.dit.latent.height, config.dit.latent.width) = (4, 4);
+    config.dit.prediction = Prediction::Clean;
+    config
+}
+
 /// Random weights, none of them at its special start.
 fn weights(specs: &[causeway_distill::weights::Spec], seed: u64, spread: f32) -> Weights {
     let mut weights = Weights::init(specs, seed);
@@ -61,10 +70,6 @@ struct Both {
 }
 
 impl Both {
-    fn new() -> Self {
-        Self::of(config())
-    }
-
     fn of(config: ModelConfig) -> Self {
         let codec = weights(&codec::specs(&config.codec), 3, 0.01);
         let denoiser = weights(&dit::specs(&config.dit), 9, 0.05);
@@ -93,7 +98,11 @@ fn channels_last(planar: &[f32], channels: usize) -> Vec<f32> {
 
 #[test]
 fn decoded_pictures_are_equal() {
-    let both = Both::new();
+    [config(), bare()].map(pictures_are_equal);
+}
+
+fn pictures_are_equal(config: ModelConfig) {
+    let both = Both::of(config);
     let latent = &both.config.dit.latent;
     let shape = [FRAMES, latent.channels, latent.height, latent.width];
     let latents = Rng::new(4).normals(shape.iter().product());
@@ -175,7 +184,11 @@ impl Bench {
 
 #[test]
 fn an_encoded_picture_is_equal() {
-    let both = Both::new();
+    [config(), bare()].map(encoded_is_equal);
+}
+
+fn encoded_is_equal(config: ModelConfig) {
+    let both = Both::of(config);
     let model = both.model();
     let mut bench = Bench::new(&model);
     let (width, height) = both.config.picture();
@@ -201,6 +214,7 @@ fn predicted_flow_is_equal() {
         (config.history.window, config.history.sink) = (window, sink);
         flow_is_equal(&Both::of(config));
     }
+    flow_is_equal(&Both::of(bare()));
 }
 
 fn flow_is_equal(both: &Both) {
@@ -253,8 +267,11 @@ fn a_roll_out_is_equal() {
     const REAL: usize = 2;
     const MADE: usize = 8;
     const SEED: u64 = 0x1234_5678_9abc;
-    for (sink, route, prev_frame) in [(0, 0, true), (0, 2, true), (2, 0, true), (2, 2, false)] {
-        let mut config = config();
+    let cases = [(0, 0, true), (0, 2, true), (2, 0, true), (2, 2, false)];
+    for (config, (sink, route, prev_frame)) in
+        cases.map(|case| (config(), case)).into_iter().chain([(bare(), cases[0])])
+    {
+        let mut config = config;
         (config.history.sink, config.dit.prev_frame) = (sink, prev_frame);
         let both = Both::of(config);
         let (model, c, window) = (both.model(), &both.config.dit, 5);

@@ -242,8 +242,10 @@ impl Trained for Causal {
             wide(
                 #[inline(always)]
                 || {
-                    let both = p.chunks_exact(width).zip(ds.chunks_exact_mut(width));
-                    both.take(rows).for_each(|(p, ds)| softmax_back(p, ds));
+                    let all = rows * width;
+                    for (p, ds) in p[..all].chunks_exact(width).zip(ds[..all].chunks_exact_mut(width)) {
+                        softmax_back(p, ds);
+                    }
                 },
             );
             rows_dq[..rows * d].fill(0.0);

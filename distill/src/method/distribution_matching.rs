@@ -46,9 +46,10 @@ pub struct DistributionMatching<'a> {
 }
 
 impl DistributionMatching<'_> {
-    /// Student and critic, both `start`, and a fresh discriminator.
-    pub fn networks(c: &DitConfig, start: &Weights) -> Weights {
-        start.beside(start, "critic.").beside(&Weights::init(&adversary::specs(c), 3), "")
+    /// The student, a critic that begins as the teacher's score (spec 5.5), and a fresh discriminator. What maps noise to frames in a
+    /// few steps is no score: its critic would have to unlearn that first.
+    pub fn networks(c: &DitConfig, student: &Weights, teacher: &Weights) -> Weights {
+        Pair::join(student, teacher).beside(&Weights::init(&adversary::specs(c), 3), "")
     }
 
     fn split(&self, all: &Weights) -> [Weights; 3] {

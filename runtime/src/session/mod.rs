@@ -362,7 +362,11 @@ impl Session {
     /// Bytes held, by purpose; `overhead` includes frame buffers, tables and the plan.
     pub fn memory(&self) -> Memory {
         let mut memory = self.backend.memory();
-        memory.overhead += self.queue.memory() + self.tables.memory() + self.opening.memory() + self.plan().bytes();
+        memory.overhead += self.queue.memory()
+            + self.tables.memory()
+            + self.movement.memory()
+            + self.opening.memory()
+            + self.plan().bytes();
         memory
     }
 

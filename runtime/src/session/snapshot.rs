@@ -80,7 +80,7 @@ impl Session {
         }
         put(&mut w, u64::from(self.seed[0]) | u64::from(self.seed[1]) << 32);
         put(&mut w, u64::from(self.conditioned));
-        [self.movement.left as u64, self.movement.ticket].map(|value| put(&mut w, value));
+        [self.movement.left as u64, self.movement.ticket].iter().for_each(|&value| put(&mut w, value));
         let actions = self.action.iter().chain(&self.movement.action);
         actions.for_each(|value| put(&mut w, u64::from(value.to_bits())));
         put_event(&mut w, self.current);
