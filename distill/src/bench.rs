@@ -7,20 +7,20 @@ use burn::tensor::Device;
 use causeway_runtime::config::{ConfigError, ModelConfig};
 
 use crate::data::Episodes;
-use crate::dit;
 use crate::fast::kernels::Kernels;
 use crate::fast::linalg::wide;
-use crate::latents::Latents;
+use crate::latents::{self, Latents};
 use crate::mask::Route;
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::optim::Rule;
 use crate::precision::Precision;
 use crate::preset::Sizes;
-use crate::recording::RecordingInfo;
+use crate::recording::{Recording, RecordingInfo};
 use crate::rng::Rng;
 use crate::state::State;
 use crate::trainer::{Run, Span, TrainError};
 use crate::weights::Weights;
+use crate::{codec, dit};
 
 /// What to time.
 #[derive(Clone, Debug)]
@@ -160,6 +160,34 @@ pub fn table(rows: &[Row]) -> String {
         );
     }
     out
+}
+
+/// Frames encoded in a second by the tensor library and by the CPU's own passes, on `shape`'s threads; medians of turns.
+///
+/// # Errors
+/// [`BenchError::Model`].
+pub fn encode(shape: &Shape) -> Result<[f64; 2], BenchError> {
+    const FRAMES: usize = 200;
+    let info = info(shape.picture);
+    let c = shape.sizes.model(&info)?.codec;
+    let codec = Weights::init(&codec::specs(&c), 1);
+    let mut rng = Rng::new(3);
+    let recording = Recording {
+        frames: (0..FRAMES * info.width * info.height * 3).map(|_| rng.below(256) as u8).collect(),
+        actions: Vec::new(),
+        events: vec![0; FRAMES],
+        poses: Vec::new(),
+        episode_starts: (0..FRAMES).map(|i| u8::from(i % 100 == 0)).collect(),
+        info,
+    };
+    let flex = Device::flex();
+    let turn = |device: Option<&Device>| {
+        let clock = Instant::now();
+        std::hint::black_box(latents::encode(&recording, &codec, &c, device, shape.threads));
+        FRAMES as f64 / clock.elapsed().as_secs_f64()
+    };
+    let turns: Vec<[f64; 2]> = (0..shape.rounds).map(|_| [turn(Some(&flex)), turn(None)]).collect();
+    Ok([0, 1].map(|side| median(turns.iter().map(|turn| turn[side]))))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

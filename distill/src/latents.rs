@@ -1,6 +1,8 @@
 //! A recording seen through the codec: normalised latents with their actions and events, and windows of them.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Device;
 use causeway_ops::quant::WeightSource;
@@ -9,13 +11,14 @@ use causeway_runtime::config::{CodecConfig, DitConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::codec::{self, Past};
+use crate::codec_tape;
 use crate::data::{Episodes, planes};
 use crate::dit::Frames;
 use crate::mask::Mask;
 use crate::recording::Recording;
 use crate::rng::Rng;
 use crate::state::{StateError, bytes_of, floats_in, write_whole};
-use crate::weights::{Weights, floats};
+use crate::weights::{Leaves, Weights, floats};
 
 /// Latents of a whole recording.
 pub struct Latents {
@@ -31,39 +34,88 @@ pub struct Latents {
     pub episodes: Episodes,
 }
 
-/// Encodes every episode of `recording` as one stream, on `threads` threads: codec latents [N, C, h, w].
-pub fn encode(recording: &Recording, codec: &Weights, c: &CodecConfig, device: &Device, threads: usize) -> Vec<f32> {
-    const CHUNK: usize = 25;
-    let (w, h) = (recording.info.width, recording.info.height);
-    let ranges = Episodes::new(&recording.episode_starts).ranges();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let work = || {
-        let net = codec.leaves(device);
-        let mut done = Vec::new();
-        while let Some(range) = ranges.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-            let (mut past, mut out) = (Past::default(), Vec::new());
-            for start in range.clone().step_by(CHUNK) {
-                let time = CHUNK.min(range.end - start);
-                let frames = net.constant(planes(recording, start..start + time), [time, 3, h, w]);
-                out.extend(floats(codec::encode(&net, c, frames, time, &mut past)));
-            }
-            done.push((range.start, out));
+/// Encodes every episode of `recording` as one stream, on `threads` threads: codec latents [N, C, h, w]. With the tensor library on
+/// `device`, or without one by the CPU's own passes, several times faster.
+pub fn encode(
+    recording: &Recording,
+    codec: &Weights,
+    c: &CodecConfig,
+    device: Option<&Device>,
+    threads: usize,
+) -> Vec<f32> {
+    let episodes = Episodes::new(&recording.episode_starts).ranges();
+    match device {
+        None if codec_tape::encodes(c) => {
+            let chunk = |episode: &Range<usize>| {
+                let (first, end) = (episode.start, episode.end);
+                (first..end).step_by(CHUNK).map(move |start| (first, start..end.min(start + CHUNK)))
+            };
+            let chunks: Vec<_> = episodes.iter().flat_map(chunk).collect();
+            let size = [recording.info.height, recording.info.width];
+            in_parallel(threads, &chunks, || {
+                |(first, chunk): &(usize, Range<usize>)| {
+                    // Frames before the chunk are encoded again rather than remembered, and forgotten.
+                    let start = chunk.start.saturating_sub(codec_tape::reach(c)).max(*first);
+                    let frames = planes(recording, start..chunk.end);
+                    let mut all = codec_tape::encode(codec, c, &frames, [chunk.end - start, size[0], size[1]]);
+                    all.drain(..all.len() / (chunk.end - start) * (chunk.start - start));
+                    all
+                }
+            })
         }
-        done
+        _ => {
+            let flex = Device::flex();
+            let device = device.unwrap_or(&flex);
+            in_parallel(threads, &episodes, || {
+                let net = codec.leaves(device);
+                move |episode| encode_by_library(recording, &net, c, episode)
+            })
+        }
+    }
+}
+
+/// Frames encoded at once.
+const CHUNK: usize = 25;
+
+fn encode_by_library(recording: &Recording, net: &Leaves, c: &CodecConfig, episode: &Range<usize>) -> Vec<f32> {
+    let (w, h) = (recording.info.width, recording.info.height);
+    let (mut past, mut out) = (Past::default(), Vec::new());
+    for start in episode.clone().step_by(CHUNK) {
+        let time = CHUNK.min(episode.end - start);
+        let frames = net.constant(planes(recording, start..start + time), [time, 3, h, w]);
+        out.extend(floats(codec::encode(net, c, frames, time, &mut past)));
+    }
+    out
+}
+
+/// What a function that `begin` makes on each of `threads` threads makes of all `parts`, in order.
+fn in_parallel<P: Sync, F: FnMut(&P) -> Vec<f32>>(
+    threads: usize,
+    parts: &[P],
+    begin: impl Fn() -> F + Sync,
+) -> Vec<f32> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut make, mut done) = (begin(), Vec::new());
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(i) else { return done };
+            done.push((i, make(part)));
+        }
     };
-    let mut parts = std::thread::scope(|scope| {
+    let mut made = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         let join = |w: std::thread::ScopedJoinHandle<'_, Vec<(usize, Vec<f32>)>>| {
             w.join().unwrap_or_else(|e| std::panic::resume_unwind(e))
         };
         workers.into_iter().flat_map(join).collect::<Vec<_>>()
     });
-    parts.sort_by_key(|part| part.0);
-    parts.into_iter().flat_map(|part| part.1).collect()
+    made.sort_by_key(|part| part.0);
+    made.into_iter().flat_map(|part| part.1).collect()
 }
 
 /// Normalised latents [N, C, h, w] of `recording` by the codec in a finished model file.
-pub fn of_model(model: &Model<'_>, recording: &Recording, device: &Device) -> Vec<f32> {
+pub fn of_model(model: &Model<'_>, recording: &Recording) -> Vec<f32> {
     let config = model.config();
     let mut codec = Weights::init(&codec::specs(&config.codec), 0);
     for entry in codec.entries().to_vec() {
@@ -71,7 +123,7 @@ pub fn of_model(model: &Model<'_>, recording: &Recording, device: &Device) -> Ve
             codec.data[entry.offset..entry.offset + entry.len()].copy_from_slice(&view.to_f32());
         }
     }
-    let mut out = encode(recording, &codec, &config.codec, device, 2);
+    let mut out = encode(recording, &codec, &config.codec, None, 2);
     normalise(&mut out, area(&config.dit), &config.dit.latent_mean, &config.dit.latent_std);
     out
 }

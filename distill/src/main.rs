@@ -307,7 +307,10 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         Command::Bench(args) => {
-            print!("{}", bench::table(&bench::train(&args.shape())?));
+            let shape = args.shape();
+            print!("{}", bench::table(&bench::train(&shape)?));
+            let [library, own] = bench::encode(&shape)?;
+            println!("\nEncoding: {own:.0} frames a second, {:.1}x the tensor library's {library:.0}.", own / library);
             Ok(())
         }
         Command::Export { place, to, golden } => {
@@ -328,7 +331,7 @@ fn size(text: &str) -> Result<world::Size, String> {
 
 fn eval(model: &Path, data: &Path, to: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
     let (model, held) = (Model::open(model)?, Recording::open(&data.join("held"))?);
-    let latents = latents::of_model(&model, &held, &Device::flex());
+    let latents = latents::of_model(&model, &held);
     let (rows, pairs) = quality::Trial { model: &model, held: &held, latents: &latents }.report()?;
     print!("{}", quality::table(&rows));
     if let Some(path) = to {

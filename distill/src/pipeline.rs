@@ -359,7 +359,8 @@ impl<'a> Pipeline<'a> {
                 Some(data) => data,
                 None => {
                     eprintln!("encoding the {name} recording");
-                    let data = latents::encode(recording, &codec, &self.config().codec, self.device, threads);
+                    let library = (!self.cpu).then_some(self.device);
+                    let data = latents::encode(recording, &codec, &self.config().codec, library, threads);
                     latents::save(&path, &data)?;
                     data
                 }

@@ -93,12 +93,14 @@ mod lanes {
         // SAFETY: masks keep to the row, here and below.
         each(len, |at, mask| unsafe { top = _mm512_max_ps(top, _mm512_mask_loadu_ps(least, mask, row.add(at))) });
         let top = _mm512_set1_ps(_mm512_reduce_max_ps(top));
+        // SAFETY: as above.
         each(len, |at, mask| unsafe {
             let x = exp(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, row.add(at)), top));
             _mm512_mask_storeu_ps(row.add(at), mask, x);
             sum = _mm512_mask_add_ps(sum, mask, sum, x);
         });
         let inverse = _mm512_set1_ps(1.0 / _mm512_reduce_add_ps(sum));
+        // SAFETY: as above.
         each(len, |at, mask| unsafe {
             let x = _mm512_maskz_loadu_ps(mask, row.add(at));
             _mm512_mask_storeu_ps(row.add(at), mask, _mm512_mul_ps(x, inverse));
