@@ -255,14 +255,17 @@ fn bare(threads: usize) -> f64 {
     })
 }
 
-/// What this process has used so far, where the system tells.
-struct Spent {
-    seconds: f64,
-    faults: f64,
+/// What this process has used so far, where the system tells; NaN elsewhere.
+pub struct Spent {
+    /// Processor time, of all threads together.
+    pub seconds: f64,
+    /// Minor page faults.
+    pub faults: f64,
 }
 
 impl Spent {
-    fn now() -> Self {
+    /// Until now.
+    pub fn now() -> Self {
         // proc(5): after the name in brackets, minor faults are field 10 of all, user and system time 14 and 15, in hundredths.
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let fields: Vec<f64> =

@@ -47,15 +47,13 @@ impl Episodes {
 
 /// Frames `range` as planar values [n, 3, H, W] in [0, 1].
 pub fn planes(recording: &Recording, range: std::ops::Range<usize>) -> Vec<f32> {
-    let pixels = recording.info.width * recording.info.height;
-    let mut out = Vec::with_capacity(range.len() * pixels * 3);
-    for i in range {
-        let frame = &recording.frames[i * pixels * 3..(i + 1) * pixels * 3];
-        for c in 0..3 {
-            out.extend((0..pixels).map(|p| f32::from(frame[p * 3 + c]) / 255.0));
-        }
-    }
-    out
+    range.flat_map(|i| planar(recording.frame(i))).collect()
+}
+
+/// A picture [H, W, 3] as planar values [3, H, W] in [0, 1].
+pub fn planar(picture: &[u8]) -> Vec<f32> {
+    let n = picture.len() / 3;
+    (0..n * 3).map(|i| f32::from(picture[i % n * 3 + i / n]) / 255.0).collect()
 }
 
 /// Planar values [3, H, W] as interleaved bytes [H, W, 3].

@@ -114,18 +114,15 @@ fn in_parallel<P: Sync, F: FnMut(&P) -> Vec<f32>>(
     made.into_iter().flat_map(|part| part.1).collect()
 }
 
-/// Normalised latents [N, C, h, w] of `recording` by the codec in a finished model file.
-pub fn of_model(model: &Model<'_>, recording: &Recording) -> Vec<f32> {
-    let config = model.config();
-    let mut codec = Weights::init(&codec::specs(&config.codec), 0);
+/// The codec's weights in a finished model file.
+pub fn codec_of(model: &Model<'_>) -> Weights {
+    let mut codec = Weights::init(&codec::specs(&model.config().codec), 0);
     for entry in codec.entries().to_vec() {
         if let Some(view) = model.tensor(&entry.name) {
             codec.data[entry.offset..entry.offset + entry.len()].copy_from_slice(&view.to_f32());
         }
     }
-    let mut out = encode(recording, &codec, &config.codec, None, 2);
-    normalise(&mut out, area(&config.dit), &config.dit.latent_mean, &config.dit.latent_std);
-    out
+    codec
 }
 
 /// Mean and standard deviation of each channel of `data` [N, C, area].

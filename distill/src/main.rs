@@ -14,9 +14,9 @@ use causeway_distill::precision::Precision;
 use causeway_distill::preset::Sizes;
 use causeway_distill::recipe::{BUILT_IN, Data, Recipe};
 use causeway_distill::recording::Recording;
-use causeway_distill::sheet::Sheet;
+use causeway_distill::score::dreamer::{Memory, Player};
 use causeway_distill::trainer::Span;
-use causeway_distill::{export, latents, quality, reproduce, world};
+use causeway_distill::{export, reproduce, score, state, world};
 use causeway_runtime::Model;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -58,18 +58,8 @@ enum Command {
     },
     /// Train what a recipe says; Ctrl-C saves and stops, the same command goes on.
     Train(TrainArgs),
-    /// Measure a finished model file on held-out episodes, as the runtime plays it, and print a table.
-    Eval {
-        /// The model file.
-        #[arg(long)]
-        model: PathBuf,
-        /// Folder with the recording `held`, made by `record`.
-        #[arg(long)]
-        data: PathBuf,
-        /// Contact sheet to write: a real row above each generated one.
-        #[arg(long)]
-        sheet: Option<PathBuf>,
-    },
+    /// Score a finished model file as a world, as the runtime plays it, and print a table.
+    Eval(EvalArgs),
     /// Compare roll-outs of a run's denoiser with the truth, frame by frame, and print a table.
     Compare {
         /// The run folder.
@@ -147,6 +137,49 @@ struct Place {
     /// Where to compute.
     #[arg(long, value_enum, default_value = "flex")]
     device: Where,
+}
+
+#[derive(clap::Args)]
+struct EvalArgs {
+    /// The model file.
+    #[arg(long)]
+    model: PathBuf,
+    /// Footage it has not seen: a recording, or a folder with one called `held`. By default the built-in world's, rendered anew.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Which place of the built-in world, without `--data`.
+    #[arg(long, default_value = "keep")]
+    place: String,
+    /// A short score for use while a model is trained: 8 starts, 1 seed, walks of 256 frames.
+    #[arg(long)]
+    quick: bool,
+    /// Starts, windows a key, questions a kind of fact; 32 by default.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    starts: Option<u16>,
+    /// Noise seeds; 3 by default.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    seeds: Option<u16>,
+    /// Frames of a walk; 600 by default.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    frames: Option<u16>,
+    /// Denoising steps of a frame; the model file's by default.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// History frames that each query sees, 0 for all; the model file's by default.
+    #[arg(long)]
+    route: Option<usize>,
+    /// Frames that attention sees, the one in the making included; the model file's by default.
+    #[arg(long)]
+    window: Option<usize>,
+    /// Only these rows of the table, such as 1,3,6.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=8))]
+    rows: Vec<u8>,
+    /// Folder to write `score.md`, `score.json` and pictures to.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Starts measured at once; by default as many as there are cores.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
 }
 
 #[derive(clap::Args)]
@@ -286,7 +319,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             }
             Ok(())
         }
-        Command::Eval { model, data, sheet } => eval(&model, &data, sheet.as_deref()),
+        Command::Eval(args) => args.run(),
         Command::Compare { place, worlds, frames } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
@@ -329,20 +362,53 @@ fn size(text: &str) -> Result<world::Size, String> {
     Ok(world::Size { width: side(width)?, height: side(height)? })
 }
 
-fn eval(model: &Path, data: &Path, to: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    let (model, held) = (Model::open(model)?, Recording::open(&data.join("held"))?);
-    let latents = latents::of_model(&model, &held);
-    let (rows, pairs) = quality::Trial { model: &model, held: &held, latents: &latents }.report()?;
-    print!("{}", quality::table(&rows));
-    if let Some(path) = to {
-        let mut sheet = Sheet::new(held.info.width, held.info.height);
-        for row in pairs.iter().step_by(2).flatten() {
-            let last = row.len() - quality::START;
-            sheet.row((0..12).map(|i| row[quality::START - 1 + i * last / 11].clone()).collect());
+/// Seed and frames of the footage that `eval` has of the built-in world without `--data`; `record` makes the same.
+const HELD: (u64, usize) = (1001, 4000);
+
+impl EvalArgs {
+    fn run(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let model = Model::open(&self.model)?;
+        let config = model.config();
+        let (width, height) = config.picture();
+        let held = match &self.data {
+            Some(folder) => {
+                let inner = folder.join("held");
+                Recording::open(if inner.is_dir() { &inner } else { folder })?
+            }
+            None => {
+                let scene = world::Scene::named(&self.place, world::Size { width, height })?;
+                // Before it is rendered at length.
+                score::fits(config, &scene.recording(HELD.0, 1, 1))
+                    .map_err(|e| format!("{e}; for a model of another world give its footage as --data"))?;
+                scene.recording(HELD.0, HELD.1, 1000)
+            }
+        };
+        score::fits(config, &held)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or(cores, usize::from);
+        let mut options = if self.quick { score::Options::quick(threads) } else { score::Options::full(threads) };
+        options.starts = self.starts.map_or(options.starts, usize::from);
+        options.seeds = self.seeds.map_or(options.seeds, u64::from);
+        options.frames = self.frames.map_or(options.frames, usize::from);
+        options.memory = Memory { window: self.window, route: self.route };
+        options.rows.clone_from(&self.rows);
+        let player = Player::new(&model, self.model.clone(), self.steps)?;
+        let trial = score::Trial::new(&player, &held, world::Scene::of(&held.info), options);
+        let (mut report, pictures) = trial.report()?;
+        let steps = self.steps.unwrap_or(config.schedule.default_steps);
+        let about =
+            [("model", config.name.clone()), ("steps", steps.to_string()), ("footage", held.info.source.clone())];
+        report.about.extend(about);
+        let table = report.table();
+        if let Some(out) = &self.out {
+            std::fs::create_dir_all(out)?;
+            pictures.write(out, world::Size { width, height })?;
+            state::write_whole(&out.join("score.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
+            state::write_whole(&out.join("score.md"), table.as_bytes())?;
         }
-        sheet.write(path, 1)?;
+        print!("{table}");
+        Ok(())
     }
-    Ok(())
 }
 
 impl Place {

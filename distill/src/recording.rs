@@ -260,6 +260,24 @@ impl Recording {
         Ok(Self { frames, actions, events, poses, episode_starts, info })
     }
 
+    /// Frame `i`: sRGB bytes [H, W, 3].
+    pub fn frame(&self, i: usize) -> &[u8] {
+        let len = 3 * self.info.width * self.info.height;
+        &self.frames[i * len..(i + 1) * len]
+    }
+
+    /// What was pressed before frame `i`: [A].
+    pub fn action(&self, i: usize) -> &[f32] {
+        let len = self.info.actions.len();
+        &self.actions[i * len..(i + 1) * len]
+    }
+
+    /// The pose row of frame `i`: [P], empty where none were recorded.
+    pub fn pose(&self, i: usize) -> &[f32] {
+        let len = self.poses.len() / self.len().max(1);
+        &self.poses[i * len..(i + 1) * len]
+    }
+
     /// Number of frames.
     pub fn len(&self) -> usize {
         self.events.len()

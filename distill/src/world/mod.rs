@@ -25,7 +25,7 @@ pub use self::map::{KEEP, Map};
 pub use self::player::{ACTIONS, Action, Body, Key, Pose};
 pub use self::render::{Size, View, render};
 pub use self::rng::Rng;
-use crate::recording::{RecordingError, RecordingInfo, Shard};
+use crate::recording::{Recording, RecordingError, RecordingInfo, Shard};
 use crate::sheet::Sheet;
 use crate::state::StateError;
 
@@ -159,6 +159,21 @@ impl Scene {
             episode += 1;
         }
         shard
+    }
+
+    /// What [`Self::record`] would write, in memory.
+    pub fn recording(&self, seed: u64, frames: usize, shard: usize) -> Recording {
+        let mut all = Shard::default();
+        for index in 0..frames.div_ceil(shard.max(1)) {
+            let mut one = self.play(seed, index, shard.max(1), || ());
+            all.frames.append(&mut one.frames);
+            all.actions.append(&mut one.actions);
+            all.events.append(&mut one.events);
+            all.poses.append(&mut one.poses);
+            all.episode_starts.append(&mut one.episode_starts);
+        }
+        let Shard { frames, actions, events, poses, episode_starts } = all;
+        Recording { frames, actions, events, poses, episode_starts, info: self.info(seed) }
     }
 
     /// Records at least `frames` frames, in whole shards of `shard` frames, into the folder `out` (made if missing), on all cores.
