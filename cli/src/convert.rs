@@ -29,17 +29,17 @@ pub struct SourceArgs {
     /// Attention heads [default: as many as make heads of 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub heads: Option<u16>,
-    /// LoRA to merge; may be given several times
+    /// LoRA to merge, a file or the folder of one; may be given several times
     #[arg(long, value_name = "FILE")]
     pub lora: Vec<PathBuf>,
     /// Part of the LoRA files to take [default: generator_lora, or all]
     #[arg(long, value_name = "KEY", requires = "lora")]
     pub lora_key: Option<String>,
-    /// Alpha of LoRA files that name none [default: their rank]
+    /// Alpha of LoRA layers without a tensor of it [default: what the file's metadata or adapter_config.json say, else the rank]
     #[arg(long, value_name = "X", requires = "lora")]
     pub lora_alpha: Option<f32>,
     /// Multiplies the LoRA
-    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "lora")]
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "lora", allow_negative_numbers = true)]
     pub lora_strength: f32,
 }
 
@@ -148,8 +148,8 @@ impl SourceArgs {
         let mut import = Import::open(path, &options).map_err(Error::import(path))?;
         let lora = LoraOptions { key: self.lora_key.clone(), alpha: self.lora_alpha, strength: self.lora_strength };
         for file in &self.lora {
-            let count = import.add_lora(file, &lora).map_err(Error::import(file))?;
-            eprintln!("{}: updates {count} tensors", file.display());
+            let merged = import.add_lora(file, &lora).map_err(Error::import(file))?;
+            eprintln!("{}: {merged}", file.display());
         }
         let unknown = import.unknown();
         if !unknown.is_empty() {

@@ -8,9 +8,10 @@ use crate::{
     compute::ComputeArgs,
     convert::latent_size,
     error::Error,
-    frames::{planar, tensor},
+    frames::{pictures, planar},
     output::print,
-    picture, record,
+    picture::{self, Note},
+    record,
     stop::Stop,
     tensors,
 };
@@ -21,13 +22,14 @@ pub struct EncodeArgs {
     /// File of a VAE, made by `convert`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Input: a PNG, a folder of PNGs in the order of their names, or a .safetensors file with frames [N,3,H,W] in 0 to 1
+    /// Input: a picture (PNG, JPEG, WebP), a folder of them in the order of their names (2 before 10), or a .safetensors file with frames
+    /// [N,3,H,W], floats in 0 to 1 or bytes
     #[arg(long = "in", value_name = "PATH")]
     input: PathBuf,
     /// Output: latents [F,C,H,W]
     #[arg(long = "out", value_name = "FILE.safetensors")]
     output: PathBuf,
-    /// Size that PNGs are cut and scaled to, multiples of 16
+    /// Size that pictures are cut and scaled to, multiples of 16
     #[arg(long, default_value = "832x480", value_name = "WxH", value_parser = latent_size)]
     size: (usize, usize),
     #[command(flatten)]
@@ -54,13 +56,27 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     let (channels, size) = (codec.channels(), (height / side, width / side));
     let mut encoder = Encoder::new(&file, size, &args.compute.decoder()?)?;
     let (mut latents, mut next) = (Vec::new(), 0);
+    if let Source::Pictures(_, others) = &source
+        && let [first, rest @ ..] = others.as_slice()
+    {
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        eprintln!("{}: left out as no picture: {}{more}", args.input.display(), first.display());
+    }
     let bar = record::progress(count as u64, "frames");
+    let mut said = Vec::new();
+    // Each once: what is true of one picture of a folder is true of most.
+    let mut say = |file: &Path, note| {
+        if !said.contains(&note) {
+            bar.suspend(|| eprintln!("{}: {note}", file.display()));
+            said.push(note);
+        }
+    };
     while next < count {
         stop.check()?;
         let last = next + encoder.frames();
         let mut frames = Vec::new();
         for index in next..last {
-            frames.extend(source.frame(index, (width, height))?);
+            frames.extend(source.frame(index, (width, height), &mut say)?);
         }
         latents.extend(encoder.encode(&frames)?);
         bar.inc((last - next) as u64);
@@ -75,51 +91,51 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
 
 /// Where frames come from.
 enum Source {
-    Pictures(Vec<PathBuf>),
+    /// Pictures in order, and what lies beside them.
+    Pictures(Vec<PathBuf>, Vec<PathBuf>),
     Tensor(Vec<usize>, Vec<f32>),
 }
 
 impl Source {
     fn open(path: &Path) -> Result<Self, Error> {
         if path.is_dir() {
-            let listed = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-            let mut files: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
-            files.retain(|file| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")));
-            files.sort();
+            let (files, others) = picture::list(path)?;
             if files.is_empty() {
-                return Err(Error::Usage(format!("{}: there are no PNGs in this folder", path.display())));
+                let what = "there are no pictures (PNG, JPEG, WebP) in this folder";
+                return Err(Error::Usage(format!("{}: {what}", path.display())));
             }
-            return Ok(Self::Pictures(files));
+            return Ok(Self::Pictures(files, others));
         }
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-            return Ok(Self::Pictures(vec![path.to_owned()]));
+        let named = |known: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(known));
+        if ["png", "jpg", "jpeg", "webp"].into_iter().any(named) || picture::is_picture(path)? {
+            return Ok(Self::Pictures(vec![path.to_owned()], Vec::new()));
         }
-        let (shape, values) = tensor(path, "frames", 4)?;
-        if shape[1] != 3 {
-            let what = format!("{}: `frames` is {shape:?}, expected [N, 3, H, W]", path.display());
-            return Err(Error::Usage(what));
-        }
+        let (shape, values) = pictures(path)?;
         Ok(Self::Tensor(shape, values))
     }
 
     /// Height and width, where the frames have one.
     fn size(&self) -> Option<(usize, usize)> {
         match self {
-            Self::Pictures(_) => None,
+            Self::Pictures(..) => None,
             Self::Tensor(shape, _) => Some((shape[2], shape[3])),
         }
     }
 
     fn count(&self) -> usize {
         match self {
-            Self::Pictures(files) => files.len(),
+            Self::Pictures(files, _) => files.len(),
             Self::Tensor(shape, _) => shape[0],
         }
     }
 
-    fn frame(&self, index: usize, size: (usize, usize)) -> Result<Vec<f32>, Error> {
+    /// A frame; `say` hears what was done to its picture.
+    fn frame(&self, index: usize, size: (usize, usize), say: &mut dyn FnMut(&Path, Note)) -> Result<Vec<f32>, Error> {
         match self {
-            Self::Pictures(files) => Ok(planar(&picture::load(&files[index], size)?)),
+            Self::Pictures(files, _) => {
+                let file = &files[index];
+                Ok(planar(&picture::load(file, size, &mut |note| say(file, note))?))
+            }
             Self::Tensor(shape, values) => {
                 let len = shape[1..].iter().product::<usize>();
                 Ok(values[index * len..][..len].to_vec())

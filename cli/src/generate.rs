@@ -87,12 +87,16 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
         memory_cap: args.compute.memory_cap,
         ..args.stream.options(&prompts, latents)?
     };
-    let mut rollout = Rollout::new(&model, latent, options)?;
-    let mut switches = args.stream.begin(&mut rollout, &prompts)?;
     let mut clean = match &args.start {
         Some(path) => start(path, latent)?,
         None => Vec::new(),
     };
+    let given = clean.len() / (latent.channels * latent.height * latent.width);
+    // The first latent makes one picture.
+    let needed = 1 + (args.frames as usize - 1).div_ceil(codec.time_factor());
+    args.stream.check_switches(&args.stream.chunks(config.dit.chunk, given, needed))?;
+    let mut rollout = Rollout::new(&model, latent, options)?;
+    let mut switches = args.stream.begin(&mut rollout, &prompts)?;
     rollout.start(&clean)?;
     // What the denoiser leaves of the cap is the decoder's.
     let mut options = args.compute.decoder()?;

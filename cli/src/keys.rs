@@ -36,12 +36,13 @@ pub enum Command {
 const HOLD: Duration = Duration::from_millis(150);
 
 /// Keys for the actions that worlds usually have.
-const USUAL: [(&str, &[Key]); 5] = [
+const USUAL: [(&str, &[Key]); 6] = [
     ("forward", &[Key::Up, Key::Char('w')]),
     ("back", &[Key::Down, Key::Char('s')]),
     ("left", &[Key::Left, Key::Char('a')]),
     ("right", &[Key::Right, Key::Char('d')]),
     ("attack", &[Key::Char(' ')]),
+    ("use", &[Key::Char(' ')]),
 ];
 
 /// Keys for other actions, in the order of the model file.

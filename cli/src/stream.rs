@@ -62,7 +62,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "N")]
     route_recent: Option<usize>,
     /// Change to the next prompt (context2, ...) at the first chunk from this latent frame on, and what becomes of the ring: recache, keep
-    /// or reset
+    /// or reset; frames must rise from one to the next
     #[arg(long, value_name = "FRAME:HOW", value_parser = switch)]
     switch: Vec<At>,
     /// Chunks over which a prompt goes over into the next
@@ -159,6 +159,30 @@ impl Prompts {
     }
 }
 
+/// Where chunks begin in a stream.
+pub struct Chunks {
+    /// Latent frames of the first chunk.
+    first: u64,
+    /// Of every other.
+    chunk: u64,
+    /// Clean latent frames that the stream begins with; no prompt changes in them.
+    given: u64,
+    /// All latent frames that are made or given.
+    frames: u64,
+}
+
+impl Chunks {
+    /// The first place from `frame` on where a prompt can change; `None` beyond the last chunk.
+    fn boundary(&self, frame: u64) -> Option<u64> {
+        let start = match frame.max(self.given) {
+            0 => 0,
+            at if at <= self.first => self.first,
+            at => (at - self.first).checked_next_multiple_of(self.chunk)?.checked_add(self.first)?,
+        };
+        Some(start).filter(|&start| start < self.frames)
+    }
+}
+
 /// The changes of prompt that are still to come.
 pub struct Switches<'a> {
     rest: std::iter::Peekable<std::iter::Zip<std::slice::Iter<'a, At>, std::slice::Iter<'a, Vec<f32>>>>,
@@ -218,6 +242,51 @@ impl StreamArgs {
         })
     }
 
+    /// Where chunks begin in a stream of `frames` latent frames, `given` of them clean, by a model of `chunk` frames.
+    pub fn chunks(&self, chunk: usize, given: usize, frames: usize) -> Chunks {
+        let chunk = self.chunk.unwrap_or(chunk).max(1);
+        let first = self.first_chunk.unwrap_or(chunk).max(1);
+        Chunks { first: first as u64, chunk: chunk as u64, given: given as u64, frames: frames as u64 }
+    }
+
+    /// Refuses changes of prompt that leave one of the prompts unseen.
+    ///
+    /// # Errors
+    /// Frames that do not rise, two changes in one chunk, a change before anything is seen or after all.
+    pub fn check_switches(&self, chunks: &Chunks) -> Result<(), Error> {
+        let refuse = |what: String| Err(Error::Usage(what));
+        let mut last = None;
+        for (number, &At { frame, .. }) in self.switch.iter().enumerate() {
+            let prompt = |number: usize| if number == 0 { "context".into() } else { format!("context{}", number + 1) };
+            let (before, next) = (prompt(number), prompt(number + 1));
+            if let Some((_, earlier)) = last.filter(|&(_, earlier)| frame <= earlier) {
+                return refuse(if frame == earlier {
+                    format!("--switch {frame} is given twice: {before} would not be seen")
+                } else {
+                    format!(
+                        "--switch {frame} comes after --switch {earlier}; give them in rising order, the first for context2"
+                    )
+                });
+            }
+            let Some(at) = chunks.boundary(frame) else {
+                let frames = chunks.frames;
+                return refuse(format!(
+                    "--switch {frame} is never reached: no chunk of the {frames} latent frames begins there or later, and {next} would not be seen"
+                ));
+            };
+            if let Some((_, earlier)) = last.filter(|&(place, _)| place == at) {
+                return refuse(format!(
+                    "--switch {earlier} and --switch {frame} both come with the chunk that begins at latent frame {at}: {before} would not be seen"
+                ));
+            }
+            if at == 0 {
+                return refuse(format!("--switch {frame} comes before the first chunk: {before} would not be seen"));
+            }
+            last = Some((at, frame));
+        }
+        Ok(())
+    }
+
     /// Gives `rollout` its first prompt, and the negative one where there is guidance; returns the changes to come.
     ///
     /// # Errors
@@ -271,3 +340,21 @@ fn warped(steps: Option<&Steps>, shift: f32, schedule: &ScheduleConfig) -> Resul
 }
 
 const NO_NEGATIVE: &str = "--guidance needs the tensor `negative` in the inputs";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_change_where_chunks_begin() {
+        let chunks = |first, chunk, given, frames| Chunks { first, chunk, given, frames };
+        let starts = |chunks: &Chunks| (0..chunks.frames + 2).map(|frame| chunks.boundary(frame)).collect::<Vec<_>>();
+        let some = |list: &[u64]| list.iter().map(|&at| Some(at)).collect::<Vec<_>>();
+        let none = |count| vec![None; count];
+        assert_eq!(starts(&chunks(3, 3, 0, 6)), [some(&[0, 3, 3, 3]), none(4)].concat());
+        assert_eq!(starts(&chunks(1, 3, 0, 7)), [some(&[0, 1, 4, 4, 4]), none(4)].concat());
+        // Given frames are over before a prompt can change.
+        assert_eq!(starts(&chunks(1, 2, 3, 7)), [some(&[3, 3, 3, 3, 5, 5]), none(3)].concat());
+        assert_eq!(chunks(3, 3, 0, u64::MAX).boundary(u64::MAX), None);
+    }
+}

@@ -7,7 +7,7 @@ const STEPS: [(&[&str], u64); 10] = [
     (&["right"], 8),
     (&["forward"], 12),
     (&["left"], 16),
-    (&["attack"], 3),
+    (&["attack", "use"], 3),
     (&["forward", "left"], 10),
     (&["forward"], 14),
     (&["back"], 6),

@@ -61,8 +61,8 @@ pub struct SessionArgs {
     /// CPU threads; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = threads)]
     pub threads: usize,
-    /// Picture to begin from, cut and scaled to the model's size
-    #[arg(long, value_name = "FILE.png")]
+    /// Picture to begin from, PNG, JPEG or WebP, cut and scaled to the model's size
+    #[arg(long, value_name = "FILE")]
     pub start_image: Option<PathBuf>,
     /// Event in force at the start, by name or number from 1
     #[arg(long, value_name = "EVENT")]
@@ -113,7 +113,10 @@ impl SessionArgs {
     /// An event that the model lacks, a picture that cannot be read, options that exclude each other.
     pub fn options(&self, config: &ModelConfig) -> Result<SessionOptions, Error> {
         let start = match &self.start_image {
-            Some(path) => Start::Image(picture::load(path, config.picture())?),
+            Some(path) => {
+                let say = &mut |note| eprintln!("{}: {note}", path.display());
+                Start::Image(picture::load(path, config.picture(), say)?)
+            }
             None => Start::Stored,
         };
         Ok(SessionOptions {

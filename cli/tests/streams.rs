@@ -247,3 +247,52 @@ fn streams_refuse_what_they_cannot_do() {
     assert!(matches!(stream.set_negative(&prompt), Err(RolloutError::Option(_))));
     assert!(matches!(stream.start(&[0.0; 4 * 8 * 8]), Err(RolloutError::Size { .. })));
 }
+
+/// Every prompt is seen, or the command says which would not be.
+#[test]
+fn switches_that_leave_a_prompt_unseen_are_refused() {
+    let folder = Place::new("streams-unseen");
+    let all = tensors(golden("parity.safetensors"));
+    let part = |name: &str| &all[&format!("evict.{name}")];
+    let (noise, renoise, text_of) = (part("noise"), part("renoise"), part("context"));
+    let list =
+        [("noise", noise), ("renoise", renoise), ("context", text_of), ("context2", text_of), ("context3", text_of)];
+    save(folder.path("in.safetensors"), &list);
+    let initial = (vec![3, 4, 8, 8], vec![0.1; 3 * 4 * 8 * 8]);
+    let list = [&list[..], &[("initial", &initial)]].concat();
+    save(folder.path("given.safetensors"), &list);
+    assert_eq!(noise.0[0], 12);
+    let run = |input: &str, switches: &str| {
+        let options = "--out out.safetensors --heads 2 --text-len 16 --chunk 3 --window 6 --steps 1000,500";
+        let output =
+            folder.run(&format!("rollout --model {} --in {input}.safetensors {options} {switches}", shown("tiny.pt")));
+        (output.status.code(), text(&output.stderr))
+    };
+    for (input, switches, words) in [
+        ("in", "--switch 6:keep --switch 3:keep", "--switch 3 comes after --switch 6"),
+        ("in", "--switch 6:keep --switch 6:reset", "--switch 6 is given twice"),
+        (
+            "in",
+            "--switch 4:keep --switch 6:keep",
+            "--switch 4 and --switch 6 both come with the chunk that begins at latent frame 6: context2",
+        ),
+        ("in", "--switch 3:keep --switch 400:keep", "--switch 400 is never reached"),
+        (
+            "in",
+            "--switch 3:keep --switch 10:keep",
+            "--switch 10 is never reached: no chunk of the 12 latent frames begins there or later, and context3",
+        ),
+        ("in", "--switch 0:keep --switch 3:keep", "--switch 0 comes before the first chunk: context would"),
+        ("given", "--switch 0:keep --switch 3:keep", "both come with the chunk that begins at latent frame 3"),
+        ("given", "--switch 3:keep --switch 13:keep", "no chunk of the 15 latent frames"),
+        ("in", "--first-chunk 1 --switch 2:keep --switch 4:keep", "latent frame 4"),
+    ] {
+        let (code, said) = run(input, switches);
+        assert!(code == Some(2) && said.contains(words) && said.lines().count() == 1, "{switches}: {said}");
+    }
+    for (input, switches) in [("in", "--switch 3:keep --switch 9:reset"), ("given", "--switch 0:keep --switch 12:keep")]
+    {
+        let (code, said) = run(input, switches);
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{switches}");
+    }
+}

@@ -106,9 +106,19 @@ fn every_kind_of_checkpoint_gives_the_same_rollout() {
 
 #[test]
 fn readers_give_what_torch_and_gguf_give() {
-    for name in ["formats.pt", "quants.gguf"] {
+    let files = [
+        ("formats.pt", "formats"),
+        ("views.pt", "views"),
+        ("float8.pt", "float8"),
+        ("opaque2.pt", "opaque"),
+        ("opaque4.pt", "opaque"),
+        ("opaque5.pt", "opaque"),
+        ("quants.gguf", "quants"),
+    ];
+    for (name, expected) in files {
         let found = tensors(golden(name));
-        let expected = tensors(golden(&format!("{}.safetensors", name.split('.').next().unwrap())));
+        let expected = tensors(golden(&format!("{expected}.safetensors")));
+        assert!(found.keys().eq(expected.keys()), "{name}: {:?}", found.keys());
         for (tensor, (shape, values)) in expected {
             let (found_shape, found) = &found[&tensor];
             assert_eq!((found_shape, found.len()), (&shape, values.len()), "{name} {tensor}");
@@ -167,6 +177,10 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
     fs::write(folder.path("cut.pt"), &whole[..whole.len() / 2]).unwrap();
     let header = br#"{"w":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}"#;
     fs::write(folder.path("vast.safetensors"), [&(header.len() as u64).to_le_bytes()[..], header].concat()).unwrap();
+    let once = br#""head.head.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let twice = [b"{", &once[..], b",", &once[..], b"}"].concat();
+    let twice = [&(twice.len() as u64).to_le_bytes()[..], &twice, &[0; 4]].concat();
+    fs::write(folder.path("twice.safetensors"), twice).unwrap();
     save_gguf(folder.path("far.gguf"), &[("w", &[4, 4], 0, &[0; 64], Some(u64::MAX - 32))]);
     save_gguf(folder.path("vast.gguf"), &[("w", &[1 << 32, 1 << 31, 4], 0, &[], None)]);
     let whole = fs::read(golden("tiny.gguf")).unwrap();
@@ -174,11 +188,11 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
     nan_scales(folder.path("nan.gguf"));
     let table = [
         (shown("hostile.pt"), "system"),
-        (shown("transposed.pt"), "stride"),
         (shown("legacy.pt"), "PyTorch format before 1.6"),
         ("cut.safetensors".into(), "truncated"),
         ("cut.pt".into(), "truncated"),
         ("vast.safetensors".into(), "multiplies past"),
+        ("twice.safetensors".into(), "names \"head.head.bias\" twice"),
         ("far.gguf".into(), "w lies outside"),
         ("vast.gguf".into(), "multiplies past"),
         ("cut.gguf".into(), "truncated"),
@@ -231,10 +245,10 @@ fn broken_bytes_end_in_an_answer() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    for name in ["formats.pt", "formats.safetensors", "quants.gguf"] {
+    for name in ["formats.pt", "views.pt", "float8.pt", "opaque4.pt", "formats.safetensors", "quants.gguf"] {
         let whole = fs::read(golden(name)).unwrap();
         // Everything that is parsed: headers lie in front, a zip's directory at the end.
-        let parsed = if name == "formats.pt" { whole.len() } else { 1200.min(whole.len()) };
+        let parsed = if name.ends_with(".pt") { whole.len() } else { 1200.min(whole.len()) };
         let (mut good, mut bad) = (0, 0);
         for _ in 0..1500 {
             let mut bytes = whole.clone();

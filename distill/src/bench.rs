@@ -7,19 +7,20 @@ use burn::tensor::Device;
 use causeway_runtime::config::{ConfigError, ModelConfig};
 
 use crate::data::Episodes;
-use crate::dit;
 use crate::fast::kernels::Kernels;
 use crate::fast::linalg::wide;
-use crate::latents::Latents;
+use crate::latents::{self, Latents};
+use crate::mask::Route;
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::optim::Rule;
 use crate::precision::Precision;
 use crate::preset::Sizes;
-use crate::recording::RecordingInfo;
+use crate::recording::{Recording, RecordingInfo};
 use crate::rng::Rng;
 use crate::state::State;
 use crate::trainer::{Run, Span, TrainError};
 use crate::weights::Weights;
+use crate::{codec, dit};
 
 /// What to time.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Shape {
     pub picture: [usize; 2],
     /// Frames of a window.
     pub frames: usize,
+    /// Noisy copies of a window behind its clean one.
+    pub copies: usize,
     /// Windows a step.
     pub batch: usize,
     /// Data-parallel workers.
@@ -38,6 +41,8 @@ pub struct Shape {
     pub rounds: usize,
     /// Steps of a turn.
     pub steps: usize,
+    /// Whether only the fastest kernels take turns.
+    pub alone: bool,
 }
 
 /// What one turn took.
@@ -80,7 +85,7 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
     let config = shape.sizes.model(&info(shape.picture))?;
     let data = latents(&config, 8 * (shape.frames + 2));
     let kinds = [("f32", Kernels::F32), ("bf16", Kernels::fastest())];
-    let kinds = &kinds[..if Kernels::fastest() == Kernels::F32 { 1 } else { 2 }];
+    let kinds = if Kernels::fastest() == Kernels::F32 { &kinds[..1] } else { &kinds[usize::from(shape.alone)..] };
     let mut rows: Vec<(Row, State)> = Vec::new();
     for &(name, kernels) in kinds {
         let weights = Weights::init(&dit::specs(&config.dit), 1).on(kernels);
@@ -105,7 +110,8 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
         held: None,
         batch: shape.batch,
         frames: shape.frames,
-        route: 0,
+        route: Route::Fixed(0),
+        copies: shape.copies,
         drop_prev: 0.0,
         rule: Rule::default(),
         cpu: true,
@@ -120,7 +126,7 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
                 run.step(&stage, state, 0.5)?;
             }
             let (seconds, spent) = (clock.elapsed().as_secs_f64(), Spent::now());
-            let frames = (shape.steps * shape.batch * shape.frames) as f64;
+            let frames = (shape.steps * shape.batch * shape.copies * shape.frames) as f64;
             let processor = 1e3 * (spent.seconds - before.seconds) / frames;
             let turn_of =
                 Turn { frames: frames / seconds, processor, faults: (spent.faults - before.faults) / frames, bare };
@@ -156,6 +162,34 @@ pub fn table(rows: &[Row]) -> String {
     out
 }
 
+/// Frames encoded in a second by the tensor library and by the CPU's own passes, on `shape`'s threads; medians of turns.
+///
+/// # Errors
+/// [`BenchError::Model`].
+pub fn encode(shape: &Shape) -> Result<[f64; 2], BenchError> {
+    const FRAMES: usize = 200;
+    let info = info(shape.picture);
+    let c = shape.sizes.model(&info)?.codec;
+    let codec = Weights::init(&codec::specs(&c), 1);
+    let mut rng = Rng::new(3);
+    let recording = Recording {
+        frames: (0..FRAMES * info.width * info.height * 3).map(|_| rng.below(256) as u8).collect(),
+        actions: Vec::new(),
+        events: vec![0; FRAMES],
+        poses: Vec::new(),
+        episode_starts: (0..FRAMES).map(|i| u8::from(i % 100 == 0)).collect(),
+        info,
+    };
+    let flex = Device::flex();
+    let turn = |device: Option<&Device>| {
+        let clock = Instant::now();
+        std::hint::black_box(latents::encode(&recording, &codec, &c, device, shape.threads));
+        FRAMES as f64 / clock.elapsed().as_secs_f64()
+    };
+    let turns: Vec<[f64; 2]> = (0..shape.rounds).map(|_| [turn(Some(&flex)), turn(None)]).collect();
+    Ok([0, 1].map(|side| median(turns.iter().map(|turn| turn[side]))))
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -167,6 +201,7 @@ fn info([width, height]: [usize; 2]) -> RecordingInfo {
         width,
         height,
         fps: 20.0,
+        latch: 1,
         actions: ["forward", "back", "left", "right"].map(String::from).into(),
         events: vec!["day".into(), "night".into()],
         license: String::new(),

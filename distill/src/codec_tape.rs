@@ -1,7 +1,8 @@
-//! The codec of `codec` on the fast CPU tape: the same network, loss and names.
+//! The codecs of `codec` on the CPU: the same networks and names, the autoencoder's loss on the fast tape.
 
-use causeway_runtime::config::CodecConfig;
+use causeway_runtime::config::{CodecConfig, CodecKind};
 
+use crate::fast::linalg::linear;
 use crate::rng::Rng;
 use crate::tape::{Map, Tape};
 use crate::weights::Weights;
@@ -112,6 +113,43 @@ impl<'a> Pass<'a> {
         }
         self.conv3(&format!("taehv.decoder.{}", i + 1), x, true, false)
     }
+}
+
+/// Whether [`encode`] can do what the codec says: one latent for each frame.
+pub fn encodes(c: &CodecConfig) -> bool {
+    c.kind == CodecKind::Linear || c.time_up == [1, 1, 1]
+}
+
+/// How many frames before one change its latent: one for each MemBlock of the encoder.
+pub fn reach(c: &CodecConfig) -> usize {
+    if c.kind == CodecKind::Linear { 0 } else { 3 * c.blocks }
+}
+
+/// Codec latents [n, C, h, w] of consecutive `frames` [n, 3, H, W] in [0, 1], with nothing before them.
+pub fn encode(weights: &Weights, c: &CodecConfig, frames: &[f32], size: [usize; 3]) -> Vec<f32> {
+    let input = unshuffle(frames, size, c.patch);
+    if c.kind == CodecKind::Linear {
+        let rows: Vec<f32> = input.pixels().flat_map(|(i, y, x)| input.pixel(i, y, x).iter().copied()).collect();
+        let get = |part: &str| weights.tensor(&format!("linear.encoder.{part}")).map_or(&[][..], |(_, values)| values);
+        let latents = linear(&rows, get("weight"), get("bias"));
+        return planar([input.n, input.h * input.w], c.channels, |i| &latents[i * c.channels..][..c.channels]);
+    }
+    let mut pass = Pass::new(weights, c, input.n);
+    let input = pass.tape.input(input);
+    let latents = pass.encode(input);
+    let (map, places) = (pass.tape.value(latents), pass.tape.value(latents).pixels().collect::<Vec<_>>());
+    planar([map.n, map.h * map.w], c.channels, |i| map.pixel(places[i].0, places[i].1, places[i].2))
+}
+
+/// Pixels of `n` images of `area`, numbered through, as planes [n, channels, area].
+fn planar<'a>([n, area]: [usize; 2], channels: usize, pixel: impl Fn(usize) -> &'a [f32]) -> Vec<f32> {
+    let mut out = vec![0.0; n * channels * area];
+    for i in 0..n * area {
+        for (c, value) in pixel(i).iter().enumerate() {
+            out[(i / area * channels + c) * area + i % area] = *value;
+        }
+    }
+    out
 }
 
 /// Weight of the pull that keeps latents inside the decoder's soft clamp.

@@ -268,7 +268,8 @@ pub fn generate(
     let gather =
         |t: usize, pick: &dyn Fn(usize) -> Vec<f32>| starts.iter().flat_map(|&s| pick(s + t)).collect::<Vec<f32>>();
     let mut rng = Rng::new(7);
-    let mut rollout = Rollout::new(engine, &config.dit, config.history.window, vec![0.0; starts.len() * data.len]);
+    let mut rollout = Rollout::new(engine, &config.dit, config.history.window, vec![0.0; starts.len() * data.len])
+        .sinking(config.history.sink);
     let sigmas: Vec<f32> = match sampler {
         Sampler::Flow(n) => even_levels(n, config.schedule.shift),
         Sampler::Few(n) => config.schedule.sigmas(n).unwrap_or_else(|| vec![1.0]),

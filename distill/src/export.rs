@@ -129,7 +129,7 @@ fn golden(
     };
     let noisy = windows.mix(&clean, &rng.normals(clean.len()), &sigma);
     let net = denoiser.leaves(device);
-    let v = judged_velocity(&net, config, Mask::TeacherForcing { route: 0 }, &windows.doubled(&clean, &noisy, &sigma));
+    let v = judged_velocity(&net, config, Mask::teacher_forcing(0), &windows.doubled(&clean, &noisy, &sigma));
     let v = dit::from_tokens(c, &floats(v));
 
     let t: Vec<f32> = sigma.iter().map(|s| s * 1000.0).collect();

@@ -136,8 +136,11 @@ impl Folder {
             (None, Some(from)) => from.newest()?.1,
             (None, None) => self.fresh_denoiser(),
         };
+        if stage.method == (Method::Dmd {}) {
+            return Ok(DistributionMatching::networks(&self.config.dit, &start, &self.teacher(stage)?));
+        }
         if !stage.method.is_pair() {
-            return Ok(self.networks(stage, start));
+            return Ok(start);
         }
         // A critic of the same teacher knows the student already.
         let before = stage.start.as_deref().and_then(|name| self.recipe.stage(name));
@@ -148,12 +151,12 @@ impl Folder {
         }
     }
 
-    /// The networks of `stage`, the denoiser among them being `start`.
-    fn networks(&self, stage: &Stage, start: Weights) -> Weights {
+    /// Networks with the tensors of those of `stage`, each like `one`.
+    fn networks(&self, stage: &Stage, one: Weights) -> Weights {
         match stage.method {
-            Method::Dmd {} => DistributionMatching::networks(&self.config.dit, &start),
-            method if method.is_pair() => Pair::join(&start, &start),
-            _ => start,
+            Method::Dmd {} => DistributionMatching::networks(&self.config.dit, &one, &one),
+            method if method.is_pair() => Pair::join(&one, &one),
+            _ => one,
         }
     }
 

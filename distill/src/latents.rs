@@ -1,6 +1,8 @@
 //! A recording seen through the codec: normalised latents with their actions and events, and windows of them.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Device;
 use causeway_ops::quant::WeightSource;
@@ -9,13 +11,14 @@ use causeway_runtime::config::{CodecConfig, DitConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::codec::{self, Past};
+use crate::codec_tape;
 use crate::data::{Episodes, planes};
 use crate::dit::Frames;
 use crate::mask::Mask;
 use crate::recording::Recording;
 use crate::rng::Rng;
 use crate::state::{StateError, bytes_of, floats_in, write_whole};
-use crate::weights::{Weights, floats};
+use crate::weights::{Leaves, Weights, floats};
 
 /// Latents of a whole recording.
 pub struct Latents {
@@ -31,35 +34,84 @@ pub struct Latents {
     pub episodes: Episodes,
 }
 
-/// Encodes every episode of `recording` as one stream, on `threads` threads: codec latents [N, C, h, w].
-pub fn encode(recording: &Recording, codec: &Weights, c: &CodecConfig, device: &Device, threads: usize) -> Vec<f32> {
-    const CHUNK: usize = 25;
-    let (w, h) = (recording.info.width, recording.info.height);
-    let ranges = Episodes::new(&recording.episode_starts).ranges();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let work = || {
-        let net = codec.leaves(device);
-        let mut done = Vec::new();
-        while let Some(range) = ranges.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-            let (mut past, mut out) = (Past::default(), Vec::new());
-            for start in range.clone().step_by(CHUNK) {
-                let time = CHUNK.min(range.end - start);
-                let frames = net.constant(planes(recording, start..start + time), [time, 3, h, w]);
-                out.extend(floats(codec::encode(&net, c, frames, time, &mut past)));
-            }
-            done.push((range.start, out));
+/// Encodes every episode of `recording` as one stream, on `threads` threads: codec latents [N, C, h, w]. With the tensor library on
+/// `device`, or without one by the CPU's own passes, several times faster.
+pub fn encode(
+    recording: &Recording,
+    codec: &Weights,
+    c: &CodecConfig,
+    device: Option<&Device>,
+    threads: usize,
+) -> Vec<f32> {
+    let episodes = Episodes::new(&recording.episode_starts).ranges();
+    match device {
+        None if codec_tape::encodes(c) => {
+            let chunk = |episode: &Range<usize>| {
+                let (first, end) = (episode.start, episode.end);
+                (first..end).step_by(CHUNK).map(move |start| (first, start..end.min(start + CHUNK)))
+            };
+            let chunks: Vec<_> = episodes.iter().flat_map(chunk).collect();
+            let size = [recording.info.height, recording.info.width];
+            in_parallel(threads, &chunks, || {
+                |(first, chunk): &(usize, Range<usize>)| {
+                    // Frames before the chunk are encoded again rather than remembered, and forgotten.
+                    let start = chunk.start.saturating_sub(codec_tape::reach(c)).max(*first);
+                    let frames = planes(recording, start..chunk.end);
+                    let mut all = codec_tape::encode(codec, c, &frames, [chunk.end - start, size[0], size[1]]);
+                    all.drain(..all.len() / (chunk.end - start) * (chunk.start - start));
+                    all
+                }
+            })
         }
-        done
+        _ => {
+            let flex = Device::flex();
+            let device = device.unwrap_or(&flex);
+            in_parallel(threads, &episodes, || {
+                let net = codec.leaves(device);
+                move |episode| encode_by_library(recording, &net, c, episode)
+            })
+        }
+    }
+}
+
+/// Frames encoded at once.
+const CHUNK: usize = 25;
+
+fn encode_by_library(recording: &Recording, net: &Leaves, c: &CodecConfig, episode: &Range<usize>) -> Vec<f32> {
+    let (w, h) = (recording.info.width, recording.info.height);
+    let (mut past, mut out) = (Past::default(), Vec::new());
+    for start in episode.clone().step_by(CHUNK) {
+        let time = CHUNK.min(episode.end - start);
+        let frames = net.constant(planes(recording, start..start + time), [time, 3, h, w]);
+        out.extend(floats(codec::encode(net, c, frames, time, &mut past)));
+    }
+    out
+}
+
+/// What a function that `begin` makes on each of `threads` threads makes of all `parts`, in order.
+fn in_parallel<P: Sync, F: FnMut(&P) -> Vec<f32>>(
+    threads: usize,
+    parts: &[P],
+    begin: impl Fn() -> F + Sync,
+) -> Vec<f32> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut make, mut done) = (begin(), Vec::new());
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(i) else { return done };
+            done.push((i, make(part)));
+        }
     };
-    let mut parts = std::thread::scope(|scope| {
+    let mut made = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         let join = |w: std::thread::ScopedJoinHandle<'_, Vec<(usize, Vec<f32>)>>| {
             w.join().unwrap_or_else(|e| std::panic::resume_unwind(e))
         };
         workers.into_iter().flat_map(join).collect::<Vec<_>>()
     });
-    parts.sort_by_key(|part| part.0);
-    parts.into_iter().flat_map(|part| part.1).collect()
+    made.sort_by_key(|part| part.0);
+    made.into_iter().flat_map(|part| part.1).collect()
 }
 
 /// The codec's weights in a finished model file.
@@ -71,14 +123,6 @@ pub fn codec_of(model: &Model<'_>) -> Weights {
         }
     }
     codec
-}
-
-/// Normalised latents [N, C, h, w] of `recording` by the codec in a finished model file.
-pub fn of_model(model: &Model<'_>, recording: &Recording, device: &Device) -> Vec<f32> {
-    let config = model.config();
-    let mut out = encode(recording, &codec_of(model), &config.codec, device, 2);
-    normalise(&mut out, area(&config.dit), &config.dit.latent_mean, &config.dit.latent_std);
-    out
 }
 
 /// Mean and standard deviation of each channel of `data` [N, C, area].
@@ -241,19 +285,18 @@ impl Windows {
         out
     }
 
-    /// The doubled input [history | noisy] of teacher forcing; history at noise level zero, `noisy` at `sigma` [B, F].
+    /// The input [history | noisy ...] of teacher forcing; history at noise level zero, behind it any number of copies, `noisy`
+    /// [B, copies, F, C, H, W] at `sigma` [B, copies, F].
     pub fn doubled(&self, history: &[f32], noisy: &[f32], sigma: &[f32]) -> Frames {
-        let previous = self.previous(history);
-        let zeros = vec![0.0; sigma.len()];
-        let (row, a) = (self.frames * self.len, self.actions.len() / self.batch);
+        let (b, all) = (self.batch, 1 + sigma.len() / (self.batch * self.frames));
         Frames {
-            batch: self.batch,
-            frames: 2 * self.frames,
-            latents: interleave(history, noisy, row),
-            previous: interleave(&previous, &previous, row),
-            sigma: interleave(&zeros, sigma, self.frames),
-            actions: interleave(&self.actions, &self.actions, a),
-            events: interleave(&self.events, &self.events, self.frames),
+            batch: b,
+            frames: all * self.frames,
+            latents: behind(history, noisy, b),
+            previous: repeated(&self.previous(history), b, all),
+            sigma: behind(&vec![0.0; b * self.frames], sigma, b),
+            actions: repeated(&self.actions, b, all),
+            events: repeated(&self.events, b, all),
         }
     }
 
@@ -274,19 +317,19 @@ impl Windows {
     pub fn arranged(&self, mask: Mask, history: &[f32], noisy: &[f32], sigma: &[f32]) -> Frames {
         match mask {
             Mask::TeacherForcing { .. } => self.doubled(history, noisy, sigma),
-            Mask::Causal | Mask::Full => self.sequence(noisy, sigma),
+            Mask::Causal(_) | Mask::Full => self.sequence(noisy, sigma),
         }
     }
 
     /// The gradients of `history` and of `noisy` from those of what [`Self::arranged`] made of them: of the latents, `own`, and of the
-    /// frames before them, `previous`, which is empty for a network that sees none.
+    /// frames before them, `previous`, which is empty for a network that sees none. Teacher forcing has one copy here.
     pub fn arranged_back(&self, mask: Mask, own: &[f32], previous: &[f32]) -> [Vec<f32>; 2] {
         let row = self.frames * self.len;
         let mut out = [vec![0.0; self.batch * row], vec![0.0; self.batch * row]];
         // Rows of each window: what they are, and what the frames before them are.
         let rows: &[[usize; 2]] = match mask {
             Mask::TeacherForcing { .. } => &[[0, 0], [1, 0]],
-            Mask::Causal | Mask::Full => &[[1, 1]],
+            Mask::Causal(_) | Mask::Full => &[[1, 1]],
         };
         for (i, [is, follows]) in (0..self.batch * rows.len()).map(|i| (i, rows[i % rows.len()])) {
             let to = i / rows.len() * row;
@@ -363,8 +406,15 @@ pub fn with_ends(mut all: Vec<f32>, ends: &[f32], batch: usize) -> Vec<f32> {
     all
 }
 
-fn interleave<T: Copy>(a: &[T], b: &[T], row: usize) -> Vec<T> {
-    a.chunks_exact(row).zip(b.chunks_exact(row)).flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
+/// Each of the `batch` rows of `a` with that of `b` behind it.
+fn behind<T: Copy>(a: &[T], b: &[T], batch: usize) -> Vec<T> {
+    let rows = a.chunks_exact(a.len() / batch).zip(b.chunks_exact(b.len() / batch));
+    rows.flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
+}
+
+/// Each of the `batch` rows of `values` `times` over.
+pub fn repeated<T: Copy>(values: &[T], batch: usize, times: usize) -> Vec<T> {
+    values.chunks_exact(values.len() / batch).flat_map(|row| row.repeat(times)).collect()
 }
 
 /// sigma' = shift sigma / (1 + (shift - 1) sigma) (spec 2.1).

@@ -1,5 +1,7 @@
 //! The trainer's command line.
 
+mod allocator;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +19,6 @@ use causeway_distill::trainer::Span;
 use causeway_distill::{export, reproduce, score, state, world};
 use causeway_runtime::Model;
 use clap::{Parser, Subcommand, ValueEnum};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -203,6 +202,12 @@ struct BenchArgs {
     /// Frames of a window.
     #[arg(long, default_value_t = 16)]
     frames: usize,
+    /// Frames that attention sees; all of a window by default.
+    #[arg(long)]
+    window: Option<usize>,
+    /// Noisy copies of a window behind its clean one.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    copies: u16,
     /// Windows a step.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -215,6 +220,9 @@ struct BenchArgs {
     /// Steps of a turn.
     #[arg(long, default_value_t = 4)]
     steps: usize,
+    /// Time only the fastest kernels, for a profile.
+    #[arg(long)]
+    alone: bool,
 }
 
 #[derive(clap::Args)]
@@ -282,6 +290,7 @@ impl Where {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_memory();
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -331,7 +340,10 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         Command::Bench(args) => {
-            print!("{}", bench::table(&bench::train(&args.shape())?));
+            let shape = args.shape();
+            print!("{}", bench::table(&bench::train(&shape)?));
+            let [library, own] = bench::encode(&shape)?;
+            println!("\nEncoding: {own:.0} frames a second, {:.1}x the tensor library's {library:.0}.", own / library);
             Ok(())
         }
         Command::Export { place, to, golden } => {
@@ -416,16 +428,19 @@ impl BenchArgs {
             heads: Some(self.heads),
             layers: Some(self.layers),
             ffn_dim: Some(self.ffn_dim),
+            window: Some(self.window.unwrap_or(self.frames)),
             ..Sizes::default()
         };
         bench::Shape {
             sizes,
             picture: [self.picture[0], self.picture[1]],
             frames: self.frames,
+            copies: self.copies.into(),
             batch: self.batch.into(),
             threads: self.threads.into(),
             rounds: self.rounds,
             steps: self.steps,
+            alone: self.alone,
         }
     }
 }

@@ -247,6 +247,7 @@ impl<'a> Pipeline<'a> {
             batch: stage.batch,
             frames: stage.frames,
             route: stage.route,
+            copies: stage.copies,
             drop_prev: stage.drop_prev,
             rule: stage.rule,
             cpu: self.cpu,
@@ -265,16 +266,20 @@ impl<'a> Pipeline<'a> {
         Ok(match stage.method {
             Method::Codec {} | Method::Polish {} => true,
             Method::Teacher {} => run.train(&TeacherForcing(world), &mut state)?,
-            Method::Diffusion {} => run.train(&DiffusionForcing { world, mask: Mask::Causal }, &mut state)?,
+            Method::Diffusion {} => {
+                let mask = Mask::Causal(world.ring());
+                run.train(&DiffusionForcing { world, mask }, &mut state)?
+            }
             Method::Bidirectional {} => run.train(&DiffusionForcing { world, mask: Mask::Full }, &mut state)?,
             Method::Resampling(resampling) => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
             Method::Consistency(how) => {
-                let resampling = (how.clean < 1.0).then_some(how);
+                let resampling = (how.clean < 1.0 || how.own > 0.0).then_some(how);
                 run.train(&Consistency { world, teacher: &teacher()?, resampling }, &mut state)?
             }
             Method::Ode { history, trajectories } => {
-                let trajectories = &self.trajectories(stage, &world, mask, trajectories)?;
-                run.train(&OdeDistillation { world, trajectories, mask: history.mask(stage.route) }, &mut state)?
+                let (trajectories, mask) =
+                    (&self.trajectories(stage, &world, mask, trajectories)?, history.mask(&world));
+                run.train(&OdeDistillation { world, trajectories, mask }, &mut state)?
             }
             Method::SelfForcing { objective, steps } => {
                 let pair = Pair { teacher: &teacher()?, mask };
@@ -303,7 +308,16 @@ impl<'a> Pipeline<'a> {
             return Err(PipelineError::Polish { stage: stage.name.clone() });
         }
         self.forget_latents()?;
-        Ok(State::new(principal::fit(&self.train, &self.folder.config.codec)))
+        let codec = &self.folder.config.codec;
+        let weights = principal::fit(&self.train, codec);
+        let kept = principal::kept(&self.held, &weights, codec);
+        eprintln!(
+            "{}: {} of {} components keep {kept:.1} dB",
+            stage.name,
+            codec.channels,
+            3 * codec.patch * codec.patch
+        );
+        Ok(State::new(weights))
     }
 
     /// The trajectories that `stage` learns, stored in the run folder; recorded anew if its teacher has moved since.
@@ -345,7 +359,8 @@ impl<'a> Pipeline<'a> {
                 Some(data) => data,
                 None => {
                     eprintln!("encoding the {name} recording");
-                    let data = latents::encode(recording, &codec, &self.config().codec, self.device, threads);
+                    let library = (!self.cpu).then_some(self.device);
+                    let data = latents::encode(recording, &codec, &self.config().codec, library, threads);
                     latents::save(&path, &data)?;
                     data
                 }

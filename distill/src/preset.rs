@@ -46,6 +46,8 @@ pub struct Sizes {
     pub event_tokens: Option<usize>,
     /// Frames that attention sees, the one being made included.
     pub window: Option<usize>,
+    /// First frames of a stream that stay among them.
+    pub sink: Option<usize>,
     /// Whether the denoiser is shown the frame before as further channels of its input.
     pub prev_frame: Option<bool>,
     /// Channels of a latent.
@@ -93,6 +95,7 @@ impl Sizes {
             (&mut dit.freq_dim, self.freq_dim),
             (&mut dit.event_tokens, self.event_tokens),
             (&mut history.window, self.window),
+            (&mut history.sink, self.sink),
         ] {
             *size = wanted.unwrap_or(*size);
         }
@@ -157,6 +160,7 @@ impl Preset {
             history: HistoryConfig { window: 12, sink: 0, route: 0, positions: Positions::Compact },
             start: Some(StartConfig { latents: "start.latents".into(), events: vec![0], count: crate::eval::START }),
             fps: info.fps,
+            latch: info.latch,
             license: info.license.clone(),
             credits: info.credits.clone(),
             provenance: Provenance::default(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::fast::kernels::Kernels;
+use crate::mask::Route;
 use crate::method::delta_forcing::Weighting;
 use crate::method::resampling_forcing::Degrade;
 use crate::method::self_forcing::Objective;
@@ -127,7 +128,9 @@ pub struct Stage {
     /// Frames of a window.
     pub frames: usize,
     /// History frames every query is routed to; 0 for all.
-    pub route: usize,
+    pub route: Route,
+    /// Noisy copies of a window behind its clean one.
+    pub copies: usize,
     /// Share of windows in which the denoiser is not shown the frame before.
     pub drop_prev: f32,
     /// Parts in which each worker takes its share of a batch.
@@ -204,7 +207,8 @@ struct Settings {
     budget: Option<Span>,
     batch: Option<usize>,
     frames: Option<usize>,
-    route: Option<usize>,
+    route: Option<Route>,
+    copies: Option<usize>,
     drop_prev: Option<f32>,
     accumulate: Option<usize>,
     threads: Option<usize>,
@@ -221,6 +225,8 @@ struct Settings {
     checkpoint: Option<Span>,
     inspect: Option<Span>,
     degrade: Option<Degrade>,
+    own: Option<f32>,
+    own_steps: Option<usize>,
     shift: Option<f32>,
     clean: Option<f32>,
     history: Option<History>,
@@ -345,6 +351,8 @@ impl Settings {
         table!(
             self,
             degrade,
+            own,
+            own_steps,
             shift,
             clean,
             history,
@@ -370,6 +378,9 @@ impl Settings {
         };
         let rule = method.rule();
         // What only some stages do, the others do not take from `[defaults]`.
+        let one = |route: &Route| matches!(route, Route::Fixed(_));
+        let route = self.route.or(d.route.filter(|route| one(route) || method.copies_windows()));
+        let copies = self.copies.or(d.copies.filter(|_| method.copies_windows()));
         let drop_prev = self.drop_prev.or(d.drop_prev.filter(|_| method.sees_windows()));
         Ok(Stage {
             method,
@@ -378,7 +389,8 @@ impl Settings {
             teacher: self.teacher.clone(),
             batch: self.batch.or(d.batch).unwrap_or(4),
             frames: self.frames.or(d.frames).unwrap_or(12),
-            route: self.route.or(d.route).unwrap_or(0),
+            route: route.unwrap_or(Route::Fixed(0)),
+            copies: copies.unwrap_or(1),
             drop_prev: drop_prev.unwrap_or(0.0),
             accumulate: self.accumulate.or(d.accumulate).unwrap_or(1),
             threads: self.threads.or(d.threads).unwrap_or(2),
@@ -414,7 +426,28 @@ impl Stage {
             check.that(field, value >= 1, "at least 1", value)?;
         }
         check.that("frames", self.frames >= 2, "at least 2", self.frames)?;
-        check.that("drop_prev", (0.0..=1.0).contains(&self.drop_prev), "a share from 0 to 1", self.drop_prev)?;
+        check.that("copies", self.copies >= 1, "at least 1", self.copies)?;
+        let fits = self.copies == 1 || self.method.copies_windows();
+        check.that("copies", fits, "1: only `teacher` and `resampling` have more", self.copies)?;
+        if let Route::Between(least, most) = self.route {
+            let found = format!("[{least}, {most}]");
+            let fits = (1..=most).contains(&least);
+            check.that("route", fits, "at least 1 and then no less", &found)?;
+            check.that(
+                "route",
+                self.method.copies_windows(),
+                "a number: only `teacher` and `resampling` draw one",
+                found,
+            )?;
+        }
+        // Without any the frame before would be strange to the model when it is played.
+        let fits = (0.0..1.0).contains(&self.drop_prev);
+        check.that(
+            "drop_prev",
+            fits,
+            "a share from 0 up and below 1; for all, `prev_frame = false` in [model]",
+            self.drop_prev,
+        )?;
         let fits = self.drop_prev == 0.0 || self.method.sees_windows();
         check.that("drop_prev", fits, "0: it does not learn from windows of the data", self.drop_prev)?;
         // A contact sheet shows twelve pictures of a roll-out.

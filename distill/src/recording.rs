@@ -17,6 +17,9 @@ pub struct RecordingInfo {
     pub height: usize,
     /// Frames a second.
     pub fps: f32,
+    /// Frames that an action lasts once it has begun, and is named in each of them; 1 where rows say what is pressed.
+    #[serde(default = "once")]
+    pub latch: usize,
     /// Names of the action columns.
     pub actions: Vec<String>,
     /// Names of the conditions that `events` number.
@@ -29,6 +32,10 @@ pub struct RecordingInfo {
     pub source: String,
     /// The seed it was made from.
     pub seed: u64,
+}
+
+fn once() -> usize {
+    1
 }
 
 /// Why a recording could not be read or written.
@@ -55,6 +62,14 @@ pub enum RecordingError {
     Empty {
         /// The folder.
         path: PathBuf,
+    },
+    /// Two shards have one number.
+    #[error("{} and {} have the same number; rename or remove one", path.display(), other.display())]
+    Ambiguous {
+        /// One shard.
+        path: PathBuf,
+        /// The other.
+        other: PathBuf,
     },
     /// A tensor or the metadata is not what the format asks for.
     #[error("{}: `{tensor}`: expected {expected}, found {found}", path.display())]
@@ -274,19 +289,24 @@ impl Recording {
     }
 }
 
-/// The shards in a folder, in order.
+/// The shards in a folder in the order of their numbers, with zeros before them or without.
 fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(io(dir))? {
         let path = entry.map_err(io(dir))?.path();
         let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");
-        let numbered = stem.len() == 5 && stem.bytes().all(|b| b.is_ascii_digit());
-        if numbered && path.extension().is_some_and(|e| e == "safetensors") {
-            paths.push(path);
+        let digits = !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_digit());
+        if digits && path.extension().is_some_and(|e| e == "safetensors") {
+            // As text without its zeros, because it may have any length.
+            let number = stem.trim_start_matches('0').to_owned();
+            paths.push((number.len(), number, path));
         }
     }
     paths.sort();
-    Ok(paths)
+    if let Some(pair) = paths.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+        return Err(RecordingError::Ambiguous { path: pair[0].2.clone(), other: pair[1].2.clone() });
+    }
+    Ok(paths.into_iter().map(|(_, _, path)| path).collect())
 }
 
 /// SHA-256 of the bytes of all shards in `dir`, in order, in hexadecimal: the name of the data a model was trained on.
@@ -327,6 +347,7 @@ mod tests {
             width: 2,
             height: 1,
             fps: 20.0,
+            latch: 1,
             actions: names(&["go", "stop", "turn"]),
             events: names(&["day", "night"]),
             license: "MIT".into(),
@@ -361,6 +382,23 @@ mod tests {
         assert_eq!((all.len(), all.poses.len(), all.info), (8, 16, info()));
         assert_eq!(all.episode_starts, [1, 0, 1, 0, 1, 0, 1, 0]);
         assert_eq!(fs::read_dir(&dir.0).unwrap().count(), 2, "a partial file was left");
+    }
+
+    #[test]
+    fn numbers_of_shards_need_no_zeros_but_differ() {
+        let dir = Folder::new("numbers");
+        for index in 0..3 {
+            shard(60 * index).write(&dir.0, index.into(), &info()).unwrap();
+        }
+        let rename = |from: &str, to: &str| fs::rename(dir.0.join(from), dir.0.join(to)).unwrap();
+        rename("00001.safetensors", "9.safetensors");
+        rename("00002.safetensors", "10.safetensors");
+        let all = Recording::open(&dir.0).unwrap();
+        assert_eq!(all.frames, [shard(0).frames, shard(60).frames, shard(120).frames].concat());
+        rename("10.safetensors", "0009.safetensors");
+        let text = message(&dir.0);
+        assert!(text.contains("0009.safetensors and ") && text.contains("have the same number"), "{text}");
+        assert!(sha256(&dir.0).is_err());
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub struct Rollout<'a> {
     batch: usize,
     window: usize,
     route: usize,
+    sink: usize,
     history: Vec<Vec<Kv>>,
     previous: Vec<f32>,
 }
@@ -37,13 +38,19 @@ impl<'a> Rollout<'a> {
     /// is the frame before the first (zeros where a stream begins).
     pub fn new(engine: Engine<'a>, config: &'a DitConfig, window: usize, before: Vec<f32>) -> Self {
         let batch = before.len() / config.latent_len();
-        Self { engine, config, batch, window, route: 0, history: Vec::new(), previous: before }
+        Self { engine, config, batch, window, route: 0, sink: 0, history: Vec::new(), previous: before }
     }
 
     /// The same worlds, every query of which sees only its `route` best frames of the history; 0 for all.
     #[must_use]
     pub fn routed(self, route: usize) -> Self {
         Self { route, ..self }
+    }
+
+    /// The same worlds, whose first `sink` frames stay in the history; less than the window.
+    #[must_use]
+    pub fn sinking(self, sink: usize) -> Self {
+        Self { sink, ..self }
     }
 
     /// v for the next frame at noise levels `sigma` [B]; inputs and result [B, C, H, W], actions [B, A], events [B].
@@ -56,7 +63,7 @@ impl<'a> Rollout<'a> {
         let staged = self.pass(x, &vec![0.0; self.batch], actions, events).1;
         self.history.push(staged);
         if self.history.len() + 1 > self.window {
-            self.history.remove(0);
+            self.history.remove(self.sink);
         }
         self.previous = x.to_vec();
     }

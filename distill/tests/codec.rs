@@ -1,11 +1,16 @@
 //! The two implementations of the codec agree, and a stream is a clip.
 
+mod tiny;
+
 use burn::tensor::Device;
 use causeway_distill::codec::{self, Past};
 use causeway_distill::codec_tape::{PULL, Pass};
+use causeway_distill::latents;
 use causeway_distill::rng::Rng;
 use causeway_distill::weights::{Weights, floats};
 use causeway_runtime::config::{CodecConfig, CodecKind};
+
+use self::tiny::{off, recording};
 
 fn tiny() -> CodecConfig {
     CodecConfig {
@@ -49,6 +54,28 @@ fn tape_and_tensor_library_give_the_same_loss_and_gradient() {
         let at = entry.offset..entry.offset + entry.len();
         let off = fast[at.clone()].iter().zip(&slow[at]).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
         assert!(off < 1e-4 * norm, "{}: gradients differ by {off}, norm of all is {norm}", entry.name);
+    }
+}
+
+#[test]
+fn both_ways_to_encode_a_recording_give_the_same_latents() {
+    let mut recording = recording();
+    // Episodes shorter and longer than what is encoded at once.
+    for start in [2, 5] {
+        recording.episode_starts[start] = 1;
+    }
+    let linear = CodecConfig { kind: CodecKind::Linear, ..tiny() };
+    for config in [tiny(), CodecConfig { blocks: 2, ..tiny() }, linear] {
+        let mut weights = Weights::init(&codec::specs(&config), 3);
+        let mut rng = Rng::new(4);
+        weights.data.iter_mut().for_each(|w| *w += 0.1 * rng.normal());
+        let slow = latents::encode(&recording, &weights, &config, Some(&Device::flex()), 1);
+        for threads in [1, 3] {
+            let fast = latents::encode(&recording, &weights, &config, None, threads);
+            assert_eq!(fast.len(), slow.len());
+            let distance = off(&slow, &fast);
+            assert!(distance < 1e-5, "{:?}, {threads} threads: off by {distance}", config.kind);
+        }
     }
 }
 

@@ -4,15 +4,19 @@ mod tiny;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use causeway_distill::dit::{self, Frames};
+use causeway_distill::fast::attention;
+use causeway_distill::fast::kernels::Kernels;
+use causeway_distill::fast::network::Network;
 use causeway_distill::latents::Windows;
-use causeway_distill::mask::Mask;
+use causeway_distill::mask::{Mask, Ring};
 use causeway_distill::method::teacher_forcing::{World, judged_velocity};
 use causeway_distill::rng::Rng;
 use causeway_distill::rollout::{Engine, Rollout};
 use causeway_distill::rope;
 use causeway_distill::slope::slopes;
 use causeway_distill::weights::{Weights, floats};
-use causeway_runtime::config::ModelConfig;
+use causeway_runtime::config::{ModelConfig, Positions};
+use causeway_runtime::session as runtime;
 
 use self::tiny::{REACH, assert_slopes, tiny, weights, with_world};
 
@@ -35,73 +39,111 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// Arrangements worth a look: windows that fit the ring and longer ones, a sink, routes, copies.
+fn masks() -> Vec<Mask> {
+    let ring = |window: usize, sink: usize| Ring { window, sink };
+    let teacher = |ring: Ring, route: usize, copies: usize| Mask::TeacherForcing { ring, route, copies };
+    let mut masks: Vec<Mask> = [0, 1, 2].map(Mask::teacher_forcing).into();
+    masks.extend([
+        teacher(Ring::ENDLESS, 0, 3),
+        teacher(ring(7, 0), 0, 1),
+        teacher(ring(7, 2), 0, 3),
+        teacher(ring(7, 2), 3, 2),
+        teacher(ring(7, 6), 0, 1),
+        teacher(ring(40, 2), 0, 1),
+        teacher(ring(1, 0), 0, 2),
+        Mask::Causal(Ring::ENDLESS),
+        Mask::Causal(ring(7, 2)),
+        Mask::Full,
+    ]);
+    masks
+}
+
+/// Frames of a window that takes several tiles.
+const LONG: usize = 30;
+
+/// Frames of an input of such windows.
+fn input_frames(mask: Mask) -> usize {
+    if let Mask::TeacherForcing { copies, .. } = mask { (1 + copies) * LONG } else { LONG }
+}
+
 #[test]
 fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
     let config = tiny();
     let weights = weights(&config);
     let net = weights.leaves(&Device::flex());
     let mut rng = Rng::new(1);
-    let w = windows(&config, 2, 4, &mut rng);
-    let sigma: Vec<f32> = (0..8).map(|_| rng.unit()).collect();
+    let frames = 9;
+    let w = windows(&config, 2, frames, &mut rng);
+    let sigma: Vec<f32> = (0..2 * frames).map(|_| rng.unit()).collect();
     let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
-    for (engine, route) in [Engine::Library(&net), Engine::Fast(&weights)].into_iter().flat_map(|e| [(e, 0), (e, 2)]) {
-        let doubled =
-            floats(judged_velocity(&net, &config, Mask::TeacherForcing { route }, &w.doubled(&w.real, &noisy, &sigma)));
+    for (window, sink, route) in [(12, 0, 0), (12, 0, 2), (5, 0, 0), (5, 2, 0), (5, 2, 2)] {
+        let mask = Mask::TeacherForcing { ring: Ring { window, sink }, route, copies: 1 };
+        let doubled = floats(judged_velocity(&net, &config, mask, &w.doubled(&w.real, &noisy, &sigma)));
         let doubled = dit::from_tokens(&config.dit, &doubled);
-        let mut rollout = Rollout::new(engine, &config.dit, 8, w.before.clone()).routed(route);
-        for f in 0..4 {
-            let (actions, events) = (w.at(&w.actions, f), w.at(&w.events, f));
-            let v = rollout.velocity(&w.at(&noisy, f), &w.at(&sigma, f), &actions, &events);
-            let off = worst(&v, &w.at(&doubled, f));
-            assert!(off < 2e-4, "route {route}, frame {f}: cached and doubled passes differ by {off}");
-            rollout.commit(&w.at(&w.real, f), &actions, &events);
+        for engine in [Engine::Library(&net), Engine::Fast(&weights)] {
+            let mut rollout = Rollout::new(engine, &config.dit, window, w.before.clone()).routed(route).sinking(sink);
+            for f in 0..frames {
+                let (actions, events) = (w.at(&w.actions, f), w.at(&w.events, f));
+                let v = rollout.velocity(&w.at(&noisy, f), &w.at(&sigma, f), &actions, &events);
+                let off = worst(&v, &w.at(&doubled, f));
+                assert!(off < 2e-4, "{mask:?}, frame {f}: cached and doubled passes differ by {off}");
+                rollout.commit(&w.at(&w.real, f), &actions, &events);
+            }
         }
     }
 }
 
-/// Spec 1.7 and 2.10 word for word: one query at a time, f64.
+/// Spec 1.7 and 2.10 word for word: one query at a time, f64. What a frame sees, and from where, is what the runtime's ring says.
 fn naive(c: &ModelConfig, frames: usize, mask: Mask, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let (c, s) = (&c.dit, c.dit.tokens_per_frame());
     let (d, n) = (c.head_dim(), q.len() / c.dim);
-    let positions: Vec<usize> = (0..n / s).map(|frame| frame % frames).collect();
-    let angles = rope::angles(c, &positions);
-    let rotate = |x: &[f32]| -> Vec<f64> {
-        let mut out = vec![0.0; x.len()];
-        for i in 0..n {
-            for h in 0..c.heads {
-                for j in (0..d).step_by(2) {
-                    let (at, angle) = (i * c.dim + h * d + j, f64::from(angles[i * d + j]));
-                    let (a, b) = (f64::from(x[at]), f64::from(x[at + 1]));
-                    out[at] = a * angle.cos() - b * angle.sin();
-                    out[at + 1] = a * angle.sin() + b * angle.cos();
-                }
-            }
-        }
-        out
+    let angles = rope::angles(c, &(0..frames).collect::<Vec<_>>());
+    // Token i as if its frame had this position.
+    let rotated = |x: &[f32], i: usize, h: usize, position: usize| -> Vec<f64> {
+        let (row, turn) = (&x[i * c.dim + h * d..][..d], &angles[(position * s + i % s) * d..][..d]);
+        let pair = |j: usize| {
+            let [a, b, angle] = [row[j], row[j + 1], turn[j]].map(f64::from);
+            [a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()]
+        };
+        (0..d).step_by(2).flat_map(pair).collect()
     };
-    let (q, k) = (rotate(q), rotate(k));
+    let visible = |frame: usize| -> Vec<(usize, usize)> {
+        let ring = match mask {
+            Mask::Full => return (0..frames).map(|f| (f, f)).collect(),
+            Mask::Causal(ring) | Mask::TeacherForcing { ring, .. } => ring,
+        };
+        let window = if ring.window == 0 { frames } else { ring.window };
+        let ring = runtime::Ring { window, sink: ring.sink, chunk: 1, positions: Positions::Compact };
+        let mut seen = Vec::new();
+        ring.visible(frame as u64, 1, &mut seen);
+        seen.iter().map(|v| (v.frame as usize, v.position as usize)).collect()
+    };
     let mut out = vec![0.0f32; q.len()];
     for i in 0..n {
         let frame = i / s;
+        let seen = visible(frame % frames);
+        let own = seen.iter().find(|v| v.0 == frame % frames).expect("each frame sees itself").1;
         for h in 0..c.heads {
-            let dot = |j: usize| (0..d).map(|e| q[i * c.dim + h * d + e] * k[j * c.dim + h * d + e]).sum::<f64>();
-            let others: Vec<usize> = match mask {
-                Mask::Full => (0..frames).filter(|&g| g != frame).collect(),
-                Mask::Causal => (0..frame).collect(),
-                Mask::TeacherForcing { route } => {
-                    let mut past: Vec<(f64, usize)> =
-                        (0..frame % frames).map(|g| ((g * s..(g + 1) * s).map(dot).sum::<f64>(), g)).collect();
-                    if route > 0 {
-                        // The newest frame is always seen.
-                        past.iter_mut().filter(|p| p.1 + 1 == frame % frames).for_each(|p| p.0 = f64::MAX);
-                        past.sort_by(|a, b| b.0.total_cmp(&a.0));
-                        past.truncate(route);
-                    }
-                    past.into_iter().map(|p| p.1).collect()
-                }
+            let query = rotated(q, i, h, own);
+            let dot = |j: usize, position: usize| {
+                rotated(k, j, h, position).iter().zip(&query).map(|(k, q)| k * q).sum::<f64>()
             };
-            let seen = others.into_iter().chain([frame]).flat_map(|g| g * s..(g + 1) * s);
-            let scores: Vec<(f64, usize)> = seen.map(|j| (dot(j) / (d as f64).sqrt(), j)).collect();
+            // The frames' rows are those of the clean copy, but for the own one.
+            let mut past: Vec<(usize, usize)> = seen.iter().copied().filter(|v| v.1 != own).collect();
+            if let Mask::TeacherForcing { route, .. } = mask
+                && route > 0
+                && route < past.len()
+            {
+                let newest = past.pop();
+                let score = |&(f, p): &(usize, usize)| (f * s..(f + 1) * s).map(|j| dot(j, p)).sum::<f64>();
+                past.sort_by(|a, b| score(b).total_cmp(&score(a)));
+                past.truncate(route - 1);
+                past.extend(newest);
+            }
+            let keys =
+                past.into_iter().chain([(frame, own)]).flat_map(|(f, p)| (f * s..(f + 1) * s).map(move |j| (j, p)));
+            let scores: Vec<(f64, usize)> = keys.map(|(j, p)| (dot(j, p) / (d as f64).sqrt(), j)).collect();
             let top = scores.iter().map(|x| x.0).fold(f64::MIN, f64::max);
             let total: f64 = scores.iter().map(|x| (x.0 - top).exp()).sum();
             for e in 0..d {
@@ -117,17 +159,50 @@ fn naive(c: &ModelConfig, frames: usize, mask: Mask, q: &[f32], k: &[f32], v: &[
 #[test]
 fn masked_and_routed_attention_match_the_definition() {
     let config = tiny();
-    let (frames, device) = (5, Device::flex());
+    let device = Device::flex();
     let mut rng = Rng::new(2);
-    let routes = [0, 1, 2].map(|route| Mask::TeacherForcing { route });
-    for mask in routes.into_iter().chain([Mask::Causal, Mask::Full]) {
-        let all = if mask.window(2 * frames) == frames { 2 * frames } else { frames };
-        let n = all * config.dit.tokens_per_frame();
+    for mask in masks() {
+        let frames = input_frames(mask);
+        let n = frames * config.dit.tokens_per_frame();
         let [q, k, v] = [0; 3].map(|_| rng.normals(n * config.dit.dim));
+        let expected = naive(&config, LONG, mask, &q, &k, &v);
         let tensor = |x: &[f32]| Tensor::<3>::from_data(TensorData::new(x.to_vec(), [1, n, config.dit.dim]), &device);
-        let got = mask.library(&config.dit, all, &device).attend(0, tensor(&q), tensor(&k), tensor(&v));
-        let off = worst(&floats(got), &naive(&config, frames, mask, &q, &k, &v));
-        assert!(off < 1e-4, "{mask:?}: differs from the definition by {off}");
+        let got = mask.library(&config.dit, frames, &device).attend(0, tensor(&q), tensor(&k), tensor(&v));
+        let off = worst(&floats(got), &expected);
+        assert!(off < 1e-4, "{mask:?}: the library differs from the definition by {off}");
+        let fast = |kernels: Kernels| {
+            let mut attend = attention::masked(mask, &config.dit, 1, frames, false);
+            worst(&attend.forward(kernels, 0, q.clone(), k.clone(), v.clone()), &expected)
+        };
+        let off = fast(Kernels::F32);
+        assert!(off < 1e-4, "{mask:?}: the fast path differs from the definition by {off}");
+        // Factors of eight bits change logits of size one by a hundredth or so; which frames are the best may then change, too.
+        if !matches!(mask, Mask::TeacherForcing { route: 1.., .. }) {
+            let off = fast(Kernels::fastest());
+            assert!(off < 0.03, "{mask:?}: the fastest kernels differ from the definition by {off}");
+        }
+    }
+}
+
+/// The cost of a long window is linear in its length.
+#[test]
+fn tiles_hold_what_is_seen_and_little_else() {
+    for (frames, window, sink, rows) in
+        [(12, 0, 0, 16), (128, 24, 0, 64), (128, 24, 3, 96), (30, 40, 2, 8), (9, 1, 0, 500)]
+    {
+        let ring = Ring { window, sink };
+        let tiles = ring.tiles(frames, rows);
+        let all: Vec<usize> = tiles.iter().flat_map(|tile| tile.frames.clone()).collect();
+        assert_eq!(all, (0..frames).collect::<Vec<_>>(), "{ring:?}");
+        for tile in &tiles {
+            let most = if window == 0 { frames } else { window - 1 + tile.frames.len() };
+            assert!(tile.columns() <= most, "{ring:?}: {tile:?}");
+            for frame in tile.frames.clone() {
+                let held = if window == 0 { frame } else { frame.min(window - 1) };
+                let (sink, past) = ring.seen(tile, frame);
+                assert_eq!(sink + past.len(), held, "{ring:?}: {tile:?}, frame {frame}");
+            }
+        }
     }
 }
 
@@ -147,7 +222,7 @@ fn a_blind_window_sees_zeros_before_every_frame() {
     }
     // Nor has what is not shown a gradient.
     let ones = vec![1.0; 2 * 3 * row];
-    let [history, _] = w.arranged_back(Mask::TeacherForcing { route: 0 }, &vec![0.0; 2 * 3 * row], &ones);
+    let [history, _] = w.arranged_back(Mask::teacher_forcing(0), &vec![0.0; 2 * 3 * row], &ones);
     for (b, history) in history.chunks_exact(row).enumerate() {
         assert_eq!(history.iter().all(|&x| x == 0.0), b == 1, "window {b}");
     }
@@ -173,7 +248,7 @@ fn the_flow_loss_has_the_gradient_of_finite_differences() {
     let input: Frames = w.doubled(&w.real, &noisy, &sigma);
     let loss = |weights: &Weights, device: &Device| {
         let net = weights.leaves(device);
-        let v = judged_velocity(&net, &config, Mask::TeacherForcing { route: 0 }, &input);
+        let v = judged_velocity(&net, &config, Mask::teacher_forcing(0), &input);
         let error = v.clone() - net.constant(target.clone(), v.dims());
         (net, (error.clone() * error).mean())
     };
@@ -194,18 +269,16 @@ fn tokens_and_pictures_convert_back_and_forth() {
 
 #[test]
 fn the_fast_path_has_the_library_s_answer_and_gradient() {
-    use causeway_distill::fast::{attention, network::Network};
     let config = tiny();
     let weights = weights(&config);
     let mut rng = Rng::new(5);
-    let w = windows(&config, 2, 3, &mut rng);
-    let sigma: Vec<f32> = (0..6).map(|_| rng.unit()).collect();
-    let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
-    let input = w.doubled(&w.real, &noisy, &sigma);
-    let slope = rng.normals(2 * w.real.len());
-
-    let masks = [Mask::TeacherForcing { route: 0 }, Mask::TeacherForcing { route: 1 }, Mask::Causal, Mask::Full];
-    for mask in masks {
+    let w = windows(&config, 2, LONG, &mut rng);
+    for mask in masks() {
+        let rows = mask.judged(input_frames(mask));
+        let sigma: Vec<f32> = (0..2 * rows).map(|_| rng.unit()).collect();
+        let noisy = rng.normals(2 * rows * w.len);
+        let input = w.arranged(mask, &w.real, &noisy, &sigma);
+        let slope = rng.normals(input.latents.len());
         let net = weights.leaves(&Device::flex().autodiff());
         let mut doubled = mask.library(&config.dit, input.frames, net.device());
         let slow = dit::forward(&net, &config.dit, &input, doubled.as_mut());

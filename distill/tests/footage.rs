@@ -41,6 +41,7 @@ impl Folder {
             width: SIDE,
             height: SIDE,
             fps: 15.0,
+            latch: 1,
             actions: vec!["left".into(), "right".into()],
             events: vec!["day".into()],
             license: "CC0-1.0".into(),

@@ -109,3 +109,43 @@ fn changed_values_are_packed_anew() {
     assert_eq!(answer(&values), [8.0, 10.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0]);
     assert_eq!(answer(&values.clone()), answer(&values));
 }
+
+#[test]
+fn exponentials_are_those_of_f64() {
+    use causeway_distill::fast::vector::{gelu, gelu_back, softmax};
+    let Some(bf16) = Bf16::detect() else { return };
+    let mut rng = Rng::new(3);
+    let near = |what: &str, x: f64, found: f32, expected: f64, room: f64| {
+        assert!((f64::from(found) - expected).abs() <= room, "{what} at {x}: {found}, expected {expected}");
+    };
+    for len in [1, 5, 16, 33, 300] {
+        for scale in [0.1, 3.0, 60.0] {
+            let x: Vec<f32> = rng.normals(len).iter().map(|x| scale * x).collect();
+            let top = x.iter().fold(f64::MIN, |top, &x| top.max(f64::from(x)));
+            let total: f64 = x.iter().map(|&x| (f64::from(x) - top).exp()).sum();
+            let mut p = x.clone();
+            softmax(bf16, &mut p);
+            for (&x, &p) in x.iter().zip(&p) {
+                let expected = (f64::from(x) - top).exp() / total;
+                near("softmax", x.into(), p, expected, 3e-6 * expected + 1e-36);
+            }
+            let (mut y, mut slope) = (vec![0.0; len], vec![2.0; len]);
+            gelu(bf16, &x, &mut y);
+            gelu_back(bf16, &x, &mut slope);
+            for ((&x, &y), &slope) in x.iter().zip(&y).zip(&slope) {
+                let (x, a, b) = (f64::from(x), f64::from(1.595_769_f32), f64::from(0.044_715_f32));
+                let gate = 1.0 / (1.0 + (-a * (x + b * x * x * x)).exp());
+                near("GELU", x, y, x * gate, 3e-6 * (x * gate).abs() + 1e-12);
+                let expected = gate + x * gate * (1.0 - gate) * a * (1.0 + 3.0 * b * x * x);
+                near("slope of GELU", x, slope, 2.0 * expected, 2e-5);
+            }
+        }
+    }
+    // What is hidden has no weight, and the largest numbers no infinities.
+    let mut row = [f32::MIN, 0.0, 88.0, f32::MIN];
+    softmax(bf16, &mut row);
+    assert!(row[2] == 1.0 && row[0] < 1e-36 && row[3] < 1e-36, "{row:?}");
+    let mut slope = [1.0, 1.0];
+    gelu_back(bf16, &[-1e6, 1e6], &mut slope);
+    assert!(slope[0].abs() < 1e-20 && slope[1] == 1.0, "{slope:?}");
+}

@@ -75,6 +75,17 @@ fn all_methods_make_worlds_that_play() {
         assert!(sheets.count() > 0, "{} drew nothing", stage.name);
         assert!(folder.0.join(format!("{}.state.safetensors", stage.name)).is_file());
     }
+    // A critic begins as the score that knows the data.
+    let opened = pipeline.folder();
+    for name in ["dmd", "self"] {
+        let stage = opened.recipe.stage(name).expect("the stage");
+        let begun = opened.begin(stage, None).expect("networks");
+        let (student, teacher) = (stage.start.as_deref().map(|name| opened.named(name)), opened.teacher(stage));
+        let (student, teacher) = (student.expect("a name").expect("a student"), teacher.expect("a teacher"));
+        let (own, rest) = begun.data.split_at(student.data.len());
+        assert!(own == &student.data[..] && rest[..own.len()] == teacher.data[..], "{name}");
+        assert_ne!(student.data[..], teacher.data[..], "{name}: no test");
+    }
     let path = folder.0.join("world.safetensors");
     for stage in recipe.stages.iter().filter(|s| s.method.is_causal()) {
         export(&mut pipeline, &device, Some(&stage.name), &path, None).expect("a model file");
@@ -105,6 +116,7 @@ fn nothing_changes_in_a_world_of_one_event() {
         width: 64,
         height: 64,
         fps: 20.0,
+        latch: 1,
         actions: vec!["go".into()],
         events: vec!["day".into()],
         license: String::new(),

@@ -42,7 +42,7 @@ fn gradients_are_those_of_single_precision_but_for_rounding() {
                 let mut flat = vec![0.0; base.data.len()];
                 let (loss, found) = world.gradient(&base, &Device::flex(), &r, &mut flat);
                 assert_eq!(found, base.entries().len());
-                let v = world.velocity(&base, &Device::flex(), Mask::TeacherForcing { route: 0 }, &r.input);
+                let v = world.velocity(&base, &Device::flex(), Mask::teacher_forcing(0), &r.input);
                 (loss, flat, v)
             })
         };

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use causeway_distill::mask::Route;
 use causeway_distill::method::delta_forcing::Weighting;
 use causeway_distill::method::resampling_forcing::{Degrade, Resampling};
 use causeway_distill::method::self_forcing::Objective;
-use causeway_distill::recipe::{BUILT_IN, Data, History, Method, Recipe};
+use causeway_distill::recipe::{BUILT_IN, Data, History, Method, Recipe, Stage};
 use causeway_distill::trainer::Span;
 
 fn folder() -> PathBuf {
@@ -35,7 +36,7 @@ fn committed_recipes_are_read_and_come_back_from_the_run_folder() {
 
 #[test]
 fn what_is_left_out_is_filled_in() {
-    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9, drop_prev = 0.5 }\n\
+    let text = "out = 'o'\nseed = 5\ndata.folder = 'd'\ndefaults = { budget = { minutes = 3 }, ema = 0.9, drop_prev = 0.5, copies = 3, route = [2, 5] }\n\
         [[stage]]\nmethod = 'codec'\n[[stage]]\nmethod = 'teacher'\nema = 0\nseed = 77\nbudget = { steps = 9 }\n";
     let recipe = Recipe::parse(text, Path::new("r.toml")).expect("a recipe");
     let [codec, teacher] = &recipe.stages[..] else { panic!("{} stages", recipe.stages.len()) };
@@ -45,7 +46,8 @@ fn what_is_left_out_is_filled_in() {
         (Method::Teacher {}, Span::Steps(9), 0.0, 77)
     );
     assert_eq!((teacher.rule.rate, teacher.accumulate), (1.5e-3, 1));
-    assert_eq!((codec.drop_prev, teacher.drop_prev), (0.0, 0.5), "a codec sees no windows");
+    let shared = |stage: &Stage| (stage.drop_prev, stage.copies, stage.route);
+    assert_eq!((shared(codec), shared(teacher)), ((0.0, 1, Route::Fixed(0)), (0.5, 3, Route::Between(2, 5))));
     assert_eq!(recipe.data, Data::Folder("d".into()));
 }
 
@@ -110,8 +112,24 @@ fn what_one_method_is_told_another_is_not() {
         ("method = 'consistency', clean = 1.5", "`clean`: expected a share from 0 to 1, found 1.5"),
         ("method = 'ode', trajectories = 3", "`trajectories`: expected at least as many as `batch`, found 3"),
         (
-            "method = 'teacher', name = 'x', drop_prev = 1.5",
-            "line 5: stage 4, `drop_prev`: expected a share from 0 to 1",
+            "method = 'teacher', name = 'x', drop_prev = 1",
+            "line 5: stage 4, `drop_prev`: expected a share from 0 up and below 1; for all, `prev_frame = false` in [model], found 1",
+        ),
+        ("method = 'resampling', own = 1.5", "`own`: expected a share from 0 to 1, found 1.5"),
+        ("method = 'resampling', own_steps = 0", "`own_steps`: expected at least 1, found 0"),
+        ("method = 'teacher', name = 'x', own = 0.5", "line 5: stage 4: unknown field `own`, there are no fields"),
+        ("method = 'resampling', route = [5, 4]", "`route`: expected at least 1 and then no less, found [5, 4]"),
+        ("method = 'resampling', route = [0, 4]", "`route`: expected at least 1 and then no less, found [0, 4]"),
+        (
+            "method = 'dmd', route = [1, 4]",
+            "line 5: stage 4, `route`: expected a number: only `teacher` and `resampling` draw one",
+        ),
+        ("method = 'resampling', route = 'all'", "line 5, column 34"),
+        ("method = 'resampling', route = 'all'", "expected a number of frames, or [least, most]"),
+        ("method = 'teacher', name = 'x', copies = 0", "`copies`: expected at least 1, found 0"),
+        (
+            "method = 'consistency', copies = 3",
+            "line 5: stage 4, `copies`: expected 1: only `teacher` and `resampling` have more, found 3",
         ),
         (
             "method = 'dmd', drop_prev = 0.5",

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use causeway_distill::codec::{self, Past};
 use causeway_distill::dit;
 use causeway_distill::latents::Windows;
-use causeway_distill::mask::Mask;
+use causeway_distill::mask::{self, Mask};
 use causeway_distill::method::teacher_forcing::judged_velocity;
 use causeway_distill::preset::Preset;
 use causeway_distill::recording::RecordingInfo;
@@ -16,13 +16,13 @@ use causeway_ops::philox::normal4;
 use causeway_ops::plan::PassId;
 use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, Params};
-use causeway_runtime::config::{ModelConfig, Positions};
+use causeway_runtime::config::{CodecConfig, HistoryConfig, ModelConfig, Positions, Prediction};
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::model::{self, WorldPlan};
 use causeway_runtime::session::Ring;
 use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
 
-const FRAMES: usize = 4;
+const FRAMES: usize = 7;
 
 fn config() -> ModelConfig {
     let names = |list: &[&str]| list.iter().map(|name| (*name).into()).collect();
@@ -30,6 +30,7 @@ fn config() -> ModelConfig {
         width: 32,
         height: 32,
         fps: 20.0,
+        latch: 1,
         actions: names(&["go", "turn"]),
         events: names(&["day", "night"]),
         license: "CC0-1.0".into(),
@@ -41,6 +42,15 @@ fn config() -> ModelConfig {
     let dit = &mut config.dit;
     (dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.freq_dim) = (48, 2, 2, 96, 16);
     config.start = None;
+    config
+}
+
+/// The same with squares of pixels for a codec, answering with the clean frame.
+fn bare() -> ModelConfig {
+    let mut config = config();
+    config.codec = CodecConfig::linear(12, 8);
+    (config.dit.latent.height, config.dit.latent.width) = (4, 4);
+    config.dit.prediction = Prediction::Clean;
     config
 }
 
@@ -60,8 +70,7 @@ struct Both {
 }
 
 impl Both {
-    fn new() -> Self {
-        let config = config();
+    fn of(config: ModelConfig) -> Self {
         let codec = weights(&codec::specs(&config.codec), 3, 0.01);
         let denoiser = weights(&dit::specs(&config.dit), 9, 0.05);
         let values = |name: &str| codec.tensor(name).or_else(|| denoiser.tensor(name)).map(|(_, data)| data.to_vec());
@@ -89,7 +98,11 @@ fn channels_last(planar: &[f32], channels: usize) -> Vec<f32> {
 
 #[test]
 fn decoded_pictures_are_equal() {
-    let both = Both::new();
+    [config(), bare()].map(pictures_are_equal);
+}
+
+fn pictures_are_equal(config: ModelConfig) {
+    let both = Both::of(config);
     let latent = &both.config.dit.latent;
     let shape = [FRAMES, latent.channels, latent.height, latent.width];
     let latents = Rng::new(4).normals(shape.iter().product());
@@ -127,10 +140,10 @@ struct Bench {
 
 impl Bench {
     fn new(model: &Model<'_>) -> Self {
-        let window = model.config().history.window;
+        let HistoryConfig { window, sink, .. } = model.config().history;
         let world = WorldPlan::new(model.config(), model::Past::new(window, 0)).unwrap();
         let backend = CpuBackend::new(world.plan.clone(), model, CpuOptions::default()).unwrap();
-        let ring = Ring { window, sink: 0, chunk: 1, positions: Positions::Compact };
+        let ring = Ring { window, sink, chunk: 1, positions: Positions::Compact };
         Self { backend, world, ring }
     }
 
@@ -156,7 +169,7 @@ impl Bench {
         let rows = self.ring.max_history() + 1;
         let (mut frames, mut rotations) = (vec![0u32; rows], vec![0f32; rows * temporal]);
         for (i, v) in visible.iter().enumerate() {
-            let row = if i < n { i } else { rows - 1 };
+            let row = if i + 1 < visible.len() { i } else { rows - 1 };
             frames[row] = v.slot;
             for pair in 0..temporal / 2 {
                 let angle = v.position as f64 * theta.powf(-2.0 * pair as f64 / temporal as f64);
@@ -171,7 +184,11 @@ impl Bench {
 
 #[test]
 fn an_encoded_picture_is_equal() {
-    let both = Both::new();
+    [config(), bare()].map(encoded_is_equal);
+}
+
+fn encoded_is_equal(config: ModelConfig) {
+    let both = Both::of(config);
     let model = both.model();
     let mut bench = Bench::new(&model);
     let (width, height) = both.config.picture();
@@ -191,7 +208,16 @@ fn an_encoded_picture_is_equal() {
 
 #[test]
 fn predicted_flow_is_equal() {
-    let both = Both::new();
+    // A window that the ring holds; one longer than that, trained with its mask; and one whose first frames stay.
+    for (window, sink) in [(12, 0), (4, 0), (5, 2)] {
+        let mut config = config();
+        (config.history.window, config.history.sink) = (window, sink);
+        flow_is_equal(&Both::of(config));
+    }
+    flow_is_equal(&Both::of(bare()));
+}
+
+fn flow_is_equal(both: &Both) {
     let (model, c) = (both.model(), &both.config.dit);
     let mut rng = Rng::new(1);
     let len = c.latent_len();
@@ -202,18 +228,15 @@ fn predicted_flow_is_equal() {
         real: rng.normals(FRAMES * len),
         before: vec![0.0; len],
         actions: (0..2 * FRAMES).map(|_| rng.below(2) as f32).collect(),
-        events: vec![0, 0, 1, 1],
+        events: vec![0, 0, 1, 1, 1, 0, 0],
         blind: Vec::new(),
     };
-    let sigma = [1.0, 0.9, 0.75, 0.5];
+    let sigma = [1.0, 0.9, 0.75, 0.5, 0.3, 0.8, 0.6];
     let noisy = windows.mix(&windows.real, &rng.normals(FRAMES * len), &sigma);
     let net = both.denoiser.leaves(&Device::flex());
-    let flow = judged_velocity(
-        &net,
-        &both.config,
-        Mask::TeacherForcing { route: 0 },
-        &windows.doubled(&windows.real, &noisy, &sigma),
-    );
+    let HistoryConfig { window, sink, .. } = both.config.history;
+    let mask = Mask::TeacherForcing { ring: mask::Ring { window, sink }, route: 0, copies: 1 };
+    let flow = judged_velocity(&net, &both.config, mask, &windows.doubled(&windows.real, &noisy, &sigma));
     let flow = dit::from_tokens(c, &floats(flow));
 
     let mut bench = Bench::new(&model);
@@ -226,14 +249,15 @@ fn predicted_flow_is_equal() {
         bench.run(bench.world.passes.condition, Params::default());
         let x = channels_last(&noisy[n * len..][..len], c.latent.channels);
         bench.write(bench.world.latents, &x);
-        let params = Params { history: n as u32, timestep: 1000.0 * sigma[n], sigma: sigma[n], ..Params::default() };
+        let history = bench.ring.history(n as u64) as u32;
+        let params = Params { history, timestep: 1000.0 * sigma[n], sigma: sigma[n], ..Params::default() };
         bench.run(bench.world.passes.denoise, params);
         // With no level after it the step turns x into x - sigma v.
         let found: Vec<f32> = bench.latents().iter().zip(&x).map(|(x0, x)| (x - x0) / sigma[n]).collect();
         let error = error(&channels_last(&flow[n * len..][..len], c.latent.channels), &found);
-        assert!(error < 1e-3, "frame {n}: {error}");
+        assert!(error < 1e-3, "{mask:?}, frame {n}: {error}");
         bench.write(bench.world.latents, &channels_last(&windows.real[n * len..][..len], c.latent.channels));
-        bench.run(bench.world.passes.commit, Params { history: n as u32, ..Params::default() });
+        bench.run(bench.world.passes.commit, Params { history, ..Params::default() });
     }
 }
 
@@ -243,12 +267,17 @@ fn a_roll_out_is_equal() {
     const REAL: usize = 2;
     const MADE: usize = 8;
     const SEED: u64 = 0x1234_5678_9abc;
-    let both = Both::new();
-    let (model, c) = (both.model(), &both.config.dit);
-    let (len, channels) = (c.latent_len(), c.latent.channels);
-    let real = Rng::new(5).normals(REAL * len);
-    let sigmas = both.config.schedule.sigmas(4).unwrap();
-    for (window, route) in [(5, 0), (5, 2)] {
+    let cases = [(0, 0, true), (0, 2, true), (2, 0, true), (2, 2, false)];
+    for (config, (sink, route, prev_frame)) in
+        cases.map(|case| (config(), case)).into_iter().chain([(bare(), cases[0])])
+    {
+        let mut config = config;
+        (config.history.sink, config.dit.prev_frame) = (sink, prev_frame);
+        let both = Both::of(config);
+        let (model, c, window) = (both.model(), &both.config.dit, 5);
+        let (len, channels) = (c.latent_len(), c.latent.channels);
+        let real = Rng::new(5).normals(REAL * len);
+        let sigmas = both.config.schedule.sigmas(4).unwrap();
         let options = SessionOptions {
             seed: SEED,
             start: Start::Latents(real.clone()),
@@ -261,7 +290,8 @@ fn a_roll_out_is_equal() {
         };
         let mut session = Session::new(&model, options).unwrap();
         let latents = session.world().latents;
-        let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]).routed(route);
+        let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]);
+        rollout = rollout.routed(route).sinking(sink);
         for n in 0..REAL + MADE {
             let action = if n < REAL { [0.0, 0.0] } else { [1.0, (n % 2) as f32] };
             let event = u8::from(n >= 6);
@@ -291,7 +321,7 @@ fn a_roll_out_is_equal() {
             }
             rollout.commit(&x, &action, &[event]);
             let error = error(&channels_last(&x, channels), &found);
-            assert!(error < 1e-3, "route {route}, frame {n}: {error}");
+            assert!(error < 1e-3, "sink {sink}, route {route}, frame {n}: {error}");
         }
     }
 }

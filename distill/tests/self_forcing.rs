@@ -3,7 +3,7 @@
 mod tiny;
 
 use burn::tensor::Device;
-use causeway_distill::mask::Mask;
+use causeway_distill::mask::{Mask, Ring};
 use causeway_distill::method::ode_distillation::{Trajectories, integrate};
 use causeway_distill::method::score::{Pair, RATIO, Scores};
 use causeway_distill::method::self_forcing::{self, Objective, SelfForcing};
@@ -63,7 +63,7 @@ fn the_score_identity_has_the_gradient_of_finite_differences() {
     for prev_frame in [false, true] {
         let mut config = config();
         config.dit.prev_frame = prev_frame;
-        for mask in [Mask::Full, Mask::TeacherForcing { route: 0 }] {
+        for mask in [Mask::Full, Mask::teacher_forcing(0)] {
             the_score_identity(&config, mask);
         }
     }
@@ -106,7 +106,7 @@ fn steps_move_the_student_or_its_critic() {
     let config = config();
     let student = weights(&config);
     let teacher = student.with(student.data.iter().map(|w| 0.9 * w).collect());
-    let masks = [Mask::Full, Mask::TeacherForcing { route: 0 }];
+    let masks = [Mask::Full, Mask::teacher_forcing(0)];
     for (objective, mask) in [Objective::Matching, Objective::Identity].into_iter().zip(masks) {
         with_world(&config, true, FRAMES, |world| {
             let pair = Pair { teacher: &teacher, mask };
@@ -138,7 +138,7 @@ fn only_a_bidirectional_teachers_ends_depend_on_noise_to_come() {
         // New noise for the last frame.
         let row = FRAMES * windows.len;
         other.chunks_exact_mut(row).for_each(|w| w[row - windows.len..].iter_mut().for_each(|x| *x = rng.normal()));
-        for (mask, depends) in [(world.mask(), false), (Mask::Causal, false), (Mask::Full, true)] {
+        for (mask, depends) in [(world.mask(), false), (Mask::Causal(Ring::ENDLESS), false), (Mask::Full, true)] {
             let ends = |noise: &[f32]| {
                 let end = integrate(&world, &teacher, &Device::flex(), mask, &windows, noise).pop().expect("states");
                 end.chunks_exact(row).flat_map(|w| w[..row - windows.len].to_vec()).collect::<Vec<f32>>()

@@ -119,7 +119,7 @@ fn scores_see_the_overlap_and_not_what_only_the_student_remembers() {
 
 #[test]
 fn both_networks_have_the_gradient_of_finite_differences() {
-    for (guarded, mask) in [(false, Mask::Full), (true, Mask::Full), (true, Mask::TeacherForcing { route: 0 })] {
+    for (guarded, mask) in [(false, Mask::Full), (true, Mask::Full), (true, Mask::teacher_forcing(0))] {
         with_stage(|mut stage, [student, teacher, critic]| {
             stage.pair.mask = mask;
             let (device, both) = (Device::flex(), student.beside(critic, "critic."));

@@ -7,7 +7,7 @@ mod tiny;
 
 use burn::tensor::{DType, Device, DeviceKind};
 use causeway_distill::codec;
-use causeway_distill::mask::Mask;
+use causeway_distill::mask::{Mask, Ring};
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::precision::Precision;
 use causeway_distill::rng::Rng;
@@ -27,7 +27,9 @@ fn the_denoiser_has_the_cpus_answers_and_gradients() {
     let config = tiny();
     let base = weights(&config);
     let half = device().supports_dtype(DType::F16).then_some((Precision::F16, 0.004));
-    for mask in [0, 2].map(|route| Mask::TeacherForcing { route }).into_iter().chain([Mask::Causal, Mask::Full]) {
+    for mask in
+        [0, 2].map(|route| Mask::teacher_forcing(route)).into_iter().chain([Mask::Causal(Ring::ENDLESS), Mask::Full])
+    {
         let of = |cpu: bool, precision: Precision| {
             with_world(&config, cpu, 4, |world| {
                 let (world, mut rng) = (World { precision, ..world }, Rng::new(5));

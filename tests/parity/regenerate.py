@@ -15,8 +15,11 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
 import decoders
+import loras
+import pictures
 import reference
 import streams
+import torchfiles
 import umt5
 
 OUT = Path(sys.argv[1])
@@ -157,7 +160,6 @@ def formats():
              "view": "view", "tail": "tail", "extremes": "extremes"}
     save_file({k: tensors[v].float().contiguous().clone() for k, v in names.items()}, OUT / "formats.safetensors")
     torch.save({"generator": Hostile()}, OUT / "hostile.pt")
-    torch.save({"w": torch.randn(4, 6).t()}, OUT / "transposed.pt")
     torch.save({"w": torch.zeros(3)}, OUT / "legacy.pt", _use_new_zipfile_serialization=False)
 
     rng = np.random.default_rng(5)
@@ -201,7 +203,10 @@ def main():
     save_file({k: v.half().contiguous() for k, v in original(wide).items()}, OUT / "wide.safetensors")
     parity(tiny, wide)
     streams.make(tiny, OUT)
+    loras.make(tiny, OUT)
+    pictures.make(OUT)
     formats()
+    torchfiles.write(OUT)
     decoders.taehv(OUT)
     decoders.vae(OUT)
     umt5.write(OUT)

@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 if [ -z "${PYTHON:-}" ]; then
     python3 -m venv "$work/venv"
     PYTHON="$work/venv/bin/python"
-    "$PYTHON" -m pip install -q torch diffusers transformers safetensors gguf numpy ftfy sentencepiece protobuf
+    "$PYTHON" -m pip install -q torch diffusers transformers peft safetensors gguf numpy pillow ftfy sentencepiece protobuf
     "$PYTHON" -m pip install -q --no-deps flashdreams==0.1.0
 fi
 HF_HUB_OFFLINE=1 "$PYTHON" regenerate.py "$work/golden"

@@ -56,6 +56,7 @@ pub fn tiny_config() -> ModelConfig {
         history: HistoryConfig { window: 6, sink: 0, route: 0, positions: Positions::Compact },
         start: Some(StartConfig { latents: "start.latents".to_owned(), events: vec![0], count: 2 }),
         fps: 20.0,
+        latch: 1,
         license: "CC0-1.0".to_owned(),
         credits: "random numbers".to_owned(),
         provenance: Provenance { command: "tiny_config()".to_owned(), ..Provenance::default() },

@@ -352,3 +352,47 @@ fn packed_rings_stay_close() {
         assert_eq!(other.restore(&snapshot), Err(SessionError::SnapshotOfAnother), "{kv}");
     }
 }
+
+/// Where a model's actions last, a session makes the frames of one that is told the movement under way in each of them; also from a
+/// snapshot in the midst of one.
+#[test]
+fn actions_last_as_the_model_says() {
+    let mut config = tiny_config();
+    let plain = model_bytes(&config, DType::F32, 3);
+    config.latch = 3;
+    let lasting = model_bytes(&config, DType::F32, 3);
+    let (plain, lasting) = (open(&plain), open(&lasting));
+    let options = || SessionOptions { start: Start::Empty, ..cpu(5) };
+    let (mut told, mut latched) =
+        (Session::new(&plain, options()).unwrap(), Session::new(&lasting, options()).unwrap());
+    let key = |n: Option<usize>| -> Vec<f32> { (0..5).map(|i| f32::from(u8::from(Some(i) == n))).collect() };
+    let pressed = [Some(0), None, Some(2), Some(2), None, Some(1), None, Some(3)];
+    let movement = [Some(0), Some(0), Some(0), Some(2), Some(2), Some(2), None, Some(3)];
+    let (mut tickets, mut middle) = (Vec::new(), None);
+    for (n, (&pressed, &movement)) in pressed.iter().zip(&movement).enumerate() {
+        told.set_action(&key(movement)).unwrap();
+        latched.set_action(&key(pressed)).unwrap();
+        let expected = next_frame(&mut told, Budget::Frame);
+        while latched.pump(Budget::Frame).unwrap() != Pump::Frame {}
+        let frame = latched.frame().unwrap();
+        assert_eq!(frame.pixels, expected, "frame {n}");
+        tickets.push(frame.receipt.action);
+        latched.release();
+        if n == 4 {
+            middle = Some(latched.snapshot().unwrap());
+        }
+    }
+    // A frame names the action that its movement began with.
+    assert_eq!(tickets, [1, 1, 1, 4, 4, 4, 7, 8]);
+    latched.restore(&middle.unwrap()).unwrap();
+    latched.set_action(&key(Some(1))).unwrap();
+    let mut again = Session::new(&plain, options()).unwrap();
+    let made: Vec<_> = movement[..6]
+        .iter()
+        .map(|movement| {
+            again.set_action(&key(*movement)).unwrap();
+            next_frame(&mut again, Budget::Frame)
+        })
+        .collect();
+    assert_eq!(next_frame(&mut latched, Budget::Frame), made[5]);
+}

@@ -69,7 +69,8 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let config = model.config();
     let [frames, channels, height, width] = inputs.shape;
     let len = channels * height * width;
-    let frames = inputs.initial.len() / len + frames;
+    let given = inputs.initial.len() / len;
+    let frames = given + frames;
     let (prompts, text_dim) = (&inputs.prompts, config.dit.text.map_or(0, |text| text.dim));
     if prompts.dim != text_dim || channels != config.dit.latent.channels {
         return Err(Error::Usage(format!(
@@ -87,6 +88,7 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         threads: args.threads,
         ..args.stream.options(prompts, frames)?
     };
+    args.stream.check_switches(&args.stream.chunks(config.dit.chunk, given, frames))?;
     let mut rollout = Rollout::new(model, LatentConfig { channels, height, width }, options)?;
     let mut switches = args.stream.begin(&mut rollout, prompts)?;
     rollout.start(&inputs.initial)?;

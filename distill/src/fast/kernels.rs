@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bf16::{Bf16, Panels, Rows};
+use super::bf16::{Bf16, Panels, Rows, Start};
+use super::linalg::{self, View};
+use super::vector;
 
 /// The kernels of a network's products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,48 @@ impl Kernels {
     /// The fastest ones that this CPU has.
     pub fn fastest() -> Self {
         Bf16::detect().map_or(Self::F32, Self::Bf16)
+    }
+
+    /// [`linalg::product`] by these kernels; `a` and `b` have unit distance between columns or, transposed, between rows.
+    pub fn product(self, add: bool, [m, k, n]: [usize; 3], a: View<'_>, b: View<'_>, dst: &mut [f32], dst_row: usize) {
+        let Self::Bf16(bf16) = self else { return linalg::product(add, [m, k, n], a, b, dst, dst_row) };
+        let start = if add { Start::There } else { Start::Zero };
+        let right = match b {
+            View(b, distance, 1) => bf16.panels(&bf16.rows(b, distance, [k, n])),
+            View(b, _, distance) => bf16.transposed(&bf16.rows(b, distance, [n, k])),
+        };
+        match a {
+            View(a, distance, 1) => bf16.product(&bf16.rows(a, distance, [m, k]), &right, start, dst, dst_row),
+            View(a, _, distance) => {
+                let left = bf16.panels(&bf16.rows(a, distance, [k, m]));
+                bf16.transposed_product(&left, &right, start, dst, dst_row);
+            }
+        }
+    }
+
+    /// Softmax of `row` in place.
+    #[inline(always)]
+    pub fn softmax(self, row: &mut [f32]) {
+        match self {
+            Self::F32 => linalg::softmax(row),
+            Self::Bf16(bf16) => vector::softmax(bf16, row),
+        }
+    }
+
+    /// GELU(tanh).
+    pub fn gelu(self, x: &[f32]) -> Vec<f32> {
+        let Self::Bf16(bf16) = self else { return linalg::gelu(x) };
+        let mut y = vec![0.0; x.len()];
+        vector::gelu(bf16, x, &mut y);
+        y
+    }
+
+    /// Turns the gradient of [`Self::gelu`]'s result into that of x, in place.
+    pub fn gelu_back(self, x: &[f32], dy: &mut [f32]) {
+        match self {
+            Self::F32 => linalg::gelu_back(x, dy),
+            Self::Bf16(bf16) => vector::gelu_back(bf16, x, dy),
+        }
     }
 
     /// Rows of `columns` values as these kernels read them.

@@ -228,8 +228,8 @@ pub fn rms_back(x: &[f32], scale: &[f32], gain: &[f32], dy: &mut [f32], dgain: &
 }
 
 /// 2 sqrt(2 / pi).
-const A: f32 = 1.595_769;
-const B: f32 = 0.044_715;
+pub(super) const A: f32 = 1.595_769;
+pub(super) const B: f32 = 0.044_715;
 
 /// GELU(tanh), as x sigmoid(2a).
 pub fn gelu(x: &[f32]) -> Vec<f32> {
@@ -274,9 +274,17 @@ pub fn silu_back(x: &[f32], dy: &mut [f32]) {
 /// Softmax of `row` in place.
 #[inline(always)]
 pub fn softmax(row: &mut [f32]) {
-    let mut top = f32::MIN;
-    for &x in row.iter() {
-        top = top.max(x);
+    // In lanes, as one after the other they would wait for each other.
+    let mut lanes = [f32::MIN; 16];
+    let chunks = row.chunks_exact(16);
+    let mut top = chunks.remainder().iter().fold(f32::MIN, |top, &x| top.max(x));
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = if *lane < x { x } else { *lane };
+        }
+    }
+    for lane in lanes {
+        top = top.max(lane);
     }
     for x in row.iter_mut() {
         *x = exp(*x - top);

@@ -4,7 +4,9 @@
 
 pub mod attention;
 pub mod bf16;
+pub mod causal;
 pub mod kernels;
 pub mod linalg;
 pub mod network;
 pub mod sequence;
+pub mod vector;

@@ -6,8 +6,8 @@ use super::attention::{Attend, Trained};
 use super::bf16::Start;
 use super::kernels::{Input, Side};
 use super::linalg::{
-    add, column_sums, gelu, gelu_back, layer_norm, layer_norm_back, linear, linear_back, rms, rms_back, silu,
-    silu_back, softmax, softmax_back, wide,
+    add, column_sums, layer_norm, layer_norm_back, linear, linear_back, rms, rms_back, silu, silu_back, softmax,
+    softmax_back, wide,
 };
 use crate::dit::{self, Clean, Frames};
 use crate::weights::Weights;
@@ -214,7 +214,7 @@ impl<'a> Network<'a> {
         let v = self.project(&name("self_attn.v"), &y1);
         let (q, q_scale) = rms(&q_raw, self.get(&name("self_attn.norm_q.weight")), c.eps);
         let (k, k_scale) = rms(&k_raw, self.get(&name("self_attn.norm_k.weight")), c.eps);
-        let attended = self.input(attend.forward(layer, q, k, v), d);
+        let attended = self.input(attend.forward(self.weights.kernels, layer, q, k, v), d);
         let out1 = self.project(&name("self_attn.o"), &attended);
         gated_add(h, &out1, m, 2, d, s);
 
@@ -227,7 +227,7 @@ impl<'a> Network<'a> {
         let norm2 = layer_norm(h, d, c.eps);
         let y2 = self.input(modulate(&norm2.0, m, 6, 3, d, s), d);
         let hidden = self.project(&name("ffn.0"), &y2);
-        let active = self.input(gelu(&hidden), c.ffn_dim);
+        let active = self.input(self.weights.kernels.gelu(&hidden), c.ffn_dim);
         let out2 = self.project(&name("ffn.2"), &active);
         gated_add(h, &out2, m, 5, d, s);
         let (q, k) = ((q_raw, q_scale), (k_raw, k_scale));
@@ -351,7 +351,7 @@ impl<'a> Network<'a> {
 
         let d_out = gated_back(&b.out2, m, 5, dh, dm, s, d);
         let mut d_hidden = self.project_back(&[(&name("ffn.2"), &d_out)], &b.active, grad, true);
-        gelu_back(&b.hidden, &mut d_hidden);
+        self.weights.kernels.gelu_back(&b.hidden, &mut d_hidden);
         let dy = self.project_back(&[(&name("ffn.0"), &d_hidden)], &b.y2, grad, true);
         let dn = modulate_back(&b.norm2.0, m, 6, 3, &dy, dm, s, d);
         layer_norm_back(&b.norm2.0, &b.norm2.1, &dn, dh);
@@ -373,7 +373,7 @@ impl<'a> Network<'a> {
 
         let d_out = gated_back(&b.out1, m, 2, dh, dm, s, d);
         let d_attended = self.project_back(&[(&name("self_attn.o"), &d_out)], &b.attended, grad, true);
-        let [mut dq, mut dk, dv] = attend.backward(layer, &d_attended);
+        let [mut dq, mut dk, dv] = attend.backward(self.weights.kernels, layer, &d_attended);
         for (part, raw, g) in [("q", &b.q, &mut dq), ("k", &b.k, &mut dk)] {
             let (at, len) = self.place(&name(&format!("self_attn.norm_{part}.weight")));
             let gain = self.get(&name(&format!("self_attn.norm_{part}.weight")));

@@ -1,9 +1,18 @@
-//! Self-attention within one sequence of frames, each of which sees earlier ones or all (`mask::Sequence`), and its gradient.
+//! Self-attention within one sequence of frames that all see each other (`mask::Sequence`), and its gradient.
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Saved, Trained, Turns};
-use super::linalg::{View, product, softmax, softmax_back, wide};
+use super::attention::{Attend, Trained, Turns};
+use super::kernels::Kernels;
+use super::linalg::{View, softmax_back, wide};
+
+/// What a layer's gradient needs: rotated and scaled q, rotated k, v, and the softmax.
+struct Saved {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    weights: Vec<f32>,
+}
 
 /// Attention over `frames` frames, positions 0.. .
 pub struct Sequence {
@@ -12,23 +21,17 @@ pub struct Sequence {
     tokens: usize,
     heads: usize,
     dim: usize,
-    causal: bool,
     turns: Turns,
     saved: Vec<Option<Saved>>,
     keep: bool,
 }
 
 impl Sequence {
-    /// For `batch` sequences of `frames` frames, of which later ones are hidden if `causal`; `keep` saves what the gradient needs.
-    pub fn new(c: &DitConfig, batch: usize, frames: usize, causal: bool, keep: bool) -> Self {
+    /// For `batch` sequences of `frames` frames; `keep` saves what the gradient needs.
+    pub fn new(c: &DitConfig, batch: usize, frames: usize, keep: bool) -> Self {
         let turns = Turns::new(c, &(0..frames).collect::<Vec<_>>());
         let (tokens, saved) = (c.tokens_per_frame(), Vec::new());
-        Self { batch, frames, tokens, heads: c.heads, dim: c.dim, causal, turns, saved, keep }
-    }
-
-    /// Tokens that frame `f` sees: they are the first ones.
-    fn seen(&self, f: usize) -> usize {
-        self.tokens * if self.causal { f + 1 } else { self.frames }
+        Self { batch, frames, tokens, heads: c.heads, dim: c.dim, turns, saved, keep }
     }
 
     /// Calls `f(number, first element)` for each head of each sequence.
@@ -43,8 +46,8 @@ impl Sequence {
 }
 
 impl Attend for Sequence {
-    fn forward(&mut self, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
-        let (dim, s, n) = (self.dim, self.tokens, self.frames * self.tokens);
+    fn forward(&mut self, kernels: Kernels, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
+        let (dim, n) = (self.dim, self.frames * self.tokens);
         let d = dim / self.heads;
         self.turns.apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
         self.turns.apply(&mut k, dim, 1.0, false);
@@ -53,18 +56,16 @@ impl Attend for Sequence {
         self.heads(|index, at| {
             let from = if self.keep { index * n * n } else { 0 };
             let p = &mut weights[from..from + n * n];
-            product(false, [n, d, n], View(&q[at..], dim, 1), View(&k[at..], dim, 1).t(), p, n);
+            kernels.product(false, [n, d, n], View(&q[at..], dim, 1), View(&k[at..], dim, 1).t(), p, n);
             wide(
                 #[inline(always)]
                 || {
-                    for (i, row) in p.chunks_exact_mut(n).enumerate() {
-                        let (seen, hidden) = row.split_at_mut(self.seen(i / s));
-                        softmax(seen);
-                        hidden.fill(0.0);
+                    for row in p.chunks_exact_mut(n) {
+                        kernels.softmax(row);
                     }
                 },
             );
-            product(false, [n, n, d], View(p, n, 1), View(&v[at..], dim, 1), &mut out[at..], dim);
+            kernels.product(false, [n, n, d], View(p, n, 1), View(&v[at..], dim, 1), &mut out[at..], dim);
         });
         if self.keep {
             self.saved.push(Some(Saved { q, k, v, weights }));
@@ -74,7 +75,7 @@ impl Attend for Sequence {
 }
 
 impl Trained for Sequence {
-    fn backward(&mut self, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
+    fn backward(&mut self, kernels: Kernels, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
         let (dim, n) = (self.dim, self.frames * self.tokens);
         let d = dim / self.heads;
         let Some(Saved { q, k, v, weights }) = self.saved[layer].take() else {
@@ -85,8 +86,8 @@ impl Trained for Sequence {
         self.heads(|index, at| {
             let p = &weights[index * n * n..(index + 1) * n * n];
             let go = View(&d_out[at..], dim, 1);
-            product(false, [n, d, n], go, View(&v[at..], dim, 1).t(), &mut ds, n);
-            product(true, [n, n, d], View(p, n, 1).t(), go, &mut dv[at..], dim);
+            kernels.product(false, [n, d, n], go, View(&v[at..], dim, 1).t(), &mut ds, n);
+            kernels.product(true, [n, n, d], View(p, n, 1).t(), go, &mut dv[at..], dim);
             wide(
                 #[inline(always)]
                 || {
@@ -95,8 +96,8 @@ impl Trained for Sequence {
                     }
                 },
             );
-            product(true, [n, n, d], View(&ds, n, 1), View(&k[at..], dim, 1), &mut dq[at..], dim);
-            product(true, [n, n, d], View(&ds, n, 1).t(), View(&q[at..], dim, 1), &mut dk[at..], dim);
+            kernels.product(true, [n, n, d], View(&ds, n, 1), View(&k[at..], dim, 1), &mut dq[at..], dim);
+            kernels.product(true, [n, n, d], View(&ds, n, 1).t(), View(&q[at..], dim, 1), &mut dk[at..], dim);
         });
         self.turns.apply(&mut dq, dim, 1.0 / (d as f32).sqrt(), true);
         self.turns.apply(&mut dk, dim, 1.0, true);

@@ -28,7 +28,7 @@ pub struct DiffusionForcing<'a> {
 pub fn levels(world: &World<'_>, mask: Mask, batch: usize, frames: usize, rng: &mut Rng) -> Vec<f32> {
     match mask {
         Mask::Full => world.levels(rng, batch).into_iter().flat_map(|level| vec![level; frames]).collect(),
-        Mask::Causal | Mask::TeacherForcing { .. } => world.levels(rng, batch * frames),
+        Mask::Causal(_) | Mask::TeacherForcing { .. } => world.levels(rng, batch * frames),
     }
 }
 

@@ -20,7 +20,6 @@ use crate::method::score::{self, Pair, Scores};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::{Part, Rule};
-use crate::rollout::Rollout;
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
@@ -47,9 +46,10 @@ pub struct DistributionMatching<'a> {
 }
 
 impl DistributionMatching<'_> {
-    /// Student and critic, both `start`, and a fresh discriminator.
-    pub fn networks(c: &DitConfig, start: &Weights) -> Weights {
-        start.beside(start, "critic.").beside(&Weights::init(&adversary::specs(c), 3), "")
+    /// The student, a critic that begins as the teacher's score (spec 5.5), and a fresh discriminator. What maps noise to frames in a
+    /// few steps is no score: its critic would have to unlearn that first.
+    pub fn networks(c: &DitConfig, student: &Weights, teacher: &Weights) -> Weights {
+        Pair::join(student, teacher).beside(&Weights::init(&adversary::specs(c), 3), "")
     }
 
     fn split(&self, all: &Weights) -> [Weights; 3] {
@@ -62,7 +62,7 @@ impl DistributionMatching<'_> {
     /// really followed [B, F, C, H, W].
     fn roll_out(&self, student: &Weights, job: &mut Job<'_>) -> (Made, Vec<f32>) {
         let (world, rng) = (&self.world, &mut job.rng);
-        let (config, c) = (world.config, &world.config.dit);
+        let config = world.config;
         let lists: Vec<usize> = config.schedule.steps.keys().copied().collect();
         let all = config.schedule.sigmas(lists[rng.below(lists.len())]).unwrap_or_else(|| vec![1.0]);
         let given = 1 + rng.below(GIVEN.min(world.frames - 1));
@@ -75,7 +75,7 @@ impl DistributionMatching<'_> {
         let mut stream = world.data.windows(job.share, ahead + world.frames, rng);
         let truth = stream.part(ahead, world.frames).real;
         if ahead > 0 {
-            let mut rollout = Rollout::new(engine, c, world.frames, stream.before.clone()).routed(world.route);
+            let mut rollout = world.rollout(engine, stream.before.clone());
             for f in 0..ahead + given {
                 let (actions, events) = (stream.at(&stream.actions, f), stream.at(&stream.events, f));
                 if f < given {

@@ -4,6 +4,11 @@
 //! output, so that their errors look like those of a roll-out. The target stays the real frame: the model learns to walk
 //! back to the data from where its mistakes lead. No gradient flows through the history. [`Degrade`] has the paper's two
 //! weaker ways beside it.
+//!
+//! **Ours, not the paper's: own roll-outs.** A re-synthesis begins with the noised truth, so it is never in the wrong place. Where
+//! actions decide what comes, as in a world with a renderer, the recorded frame is the truth for any history that was led along
+//! the recorded actions. So a share of windows may have a history that the model made from nothing but noise, after some real
+//! frames, and still be told what should be there.
 
 use std::path::Path;
 
@@ -11,11 +16,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::Sampler;
-use crate::latents::{Windows, warp};
+use crate::latents::{Windows, even_levels, warp};
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
+use crate::rollout::Engine;
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
@@ -42,6 +47,10 @@ pub struct Resampling {
     /// Shift of the distribution of re-synthesis levels. In the paper 0.6 is good, 0.1 lets errors pile up and 3 lets content
     /// drift (spec 5.3).
     pub shift: f32,
+    /// Share of windows whose history is an own roll-out; all else is about the other windows.
+    pub own: f32,
+    /// Euler steps of a frame of such a roll-out: one makes the mean of what may come.
+    pub own_steps: usize,
     /// Share of windows whose history is left clean, so that one-frame precision is not forgotten.
     pub clean: f32,
 }
@@ -49,17 +58,47 @@ pub struct Resampling {
 /// A world told its actions drifts less and fades more than a film: history is re-made from further up.
 impl Default for Resampling {
     fn default() -> Self {
-        Self { how: Degrade::Autoregressive, shift: 1.0, clean: 0.1 }
+        Self { how: Degrade::Autoregressive, shift: 1.0, own: 0.0, own_steps: 2, clean: 0.1 }
     }
 }
 
 /// The part of a re-synthesis level that plain noise is worth: as much would leave nothing to continue from.
 const NOISE: f32 = 0.3;
 
+/// Most frames of an own roll-out. Farther on nothing the model can still know leads back.
+const OWN: usize = 24;
+
 impl Resampling {
     /// The degraded frames of `windows` [B, F, C, H, W], made by `weights` without gradient; the frame before each window is
     /// perturbed too, since the extra input channels see it.
     pub fn history(
+        &self,
+        world: &World<'_>,
+        weights: &Weights,
+        device: &Device,
+        windows: &mut Windows,
+        rng: &mut Rng,
+    ) -> Vec<f32> {
+        if self.own <= 0.0 {
+            return self.degraded(world, weights, device, windows, rng);
+        }
+        // Windows are all drawn alike, so it may as well be the first ones.
+        let own = (0..windows.batch).filter(|_| rng.unit() < self.own).count();
+        let (first, mut others) = (windows.worlds(0, own), windows.worlds(own, windows.batch - own));
+        let mut history = Vec::with_capacity(windows.real.len());
+        if own > 0 {
+            let leaves = world.leaves(weights, device);
+            history = roll_out(world.engine(weights, &leaves), world, &first, self.own_steps, rng);
+        }
+        if others.batch > 0 {
+            history.extend(self.degraded(world, weights, device, &mut others, rng));
+        }
+        windows.before = [first.before, others.before].concat();
+        history
+    }
+
+    /// [`Self::history`] of windows none of which is rolled out.
+    fn degraded(
         &self,
         world: &World<'_>,
         weights: &Weights,
@@ -100,8 +139,7 @@ impl Resampling {
 
 /// Frame after frame: noised to its window's level, and brought back in one step on what was brought back before.
 fn resample(engine: Engine<'_>, world: &World<'_>, windows: &Windows, levels: &[f32], rng: &mut Rng) -> Vec<f32> {
-    let mut rollout =
-        Rollout::new(engine, &world.config.dit, windows.frames, windows.before.clone()).routed(world.route);
+    let mut rollout = world.rollout(engine, windows.before.clone());
     let mut out = vec![0.0; windows.real.len()];
     for f in 0..windows.frames {
         let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
@@ -125,6 +163,23 @@ fn resample(engine: Engine<'_>, world: &World<'_>, windows: &Windows, levels: &[
     out
 }
 
+/// Some real frames of `windows`, as many as the draw says, and at most [`OWN`] that the model makes after them in `steps` steps each,
+/// along the actions of the recording.
+fn roll_out(engine: Engine<'_>, world: &World<'_>, windows: &Windows, steps: usize, rng: &mut Rng) -> Vec<f32> {
+    let given = windows.frames - 1 - rng.below(OWN.min(windows.frames - 1));
+    let sigmas = even_levels(steps, world.config.schedule.shift);
+    let (mut rollout, mut history) = (world.rollout(engine, windows.before.clone()), windows.clone());
+    for f in 0..windows.frames {
+        let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));
+        if f < given {
+            rollout.commit(&windows.at(&windows.real, f), &actions, &events);
+        } else {
+            history.put(f, &rollout.integrate(&sigmas, &actions, &events, rng));
+        }
+    }
+    history.real
+}
+
 /// Flow matching on degraded history.
 pub struct ResamplingForcing<'a> {
     /// Data and settings.
@@ -135,7 +190,7 @@ pub struct ResamplingForcing<'a> {
 
 impl ResamplingForcing<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
-        let (world, weights) = (&self.world, &job.state.weights);
+        let (world, weights) = (&self.world.drawn(&mut job.rng), &job.state.weights);
         let mut windows = world.windows(job.share, &mut job.rng);
         let history = self.resampling.history(world, weights, &job.device, &mut windows, &mut job.rng);
         world.flow(&windows, &history, &mut job.rng)

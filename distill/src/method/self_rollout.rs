@@ -4,7 +4,7 @@ use crate::dit;
 use crate::latents::Windows;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
+use crate::rollout::Engine;
 
 /// Something a student made, after `given` frames it did not make.
 pub struct Made {
@@ -32,8 +32,7 @@ impl Made {
         rng: &mut Rng,
     ) -> Self {
         let exit = sigmas.last().copied().unwrap_or(1.0);
-        let mut rollout =
-            Rollout::new(engine, &world.config.dit, windows.frames, windows.before.clone()).routed(world.route);
+        let mut rollout = world.rollout(engine, windows.before.clone());
         let (mut noisy, mut sigma) = (vec![0.0; windows.real.len()], vec![0.0; windows.batch * windows.frames]);
         for f in 0..windows.frames {
             let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));

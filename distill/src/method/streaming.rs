@@ -15,7 +15,7 @@ use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
 use crate::optim::{Part, Rule};
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
+use crate::rollout::Engine;
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
@@ -44,7 +44,7 @@ impl Streaming<'_> {
         let sigmas = world.config.schedule.sigmas(self.steps).unwrap_or_else(|| vec![1.0]);
         let before = world.data.windows(batch, world.frames, rng);
         // Plain roll-out under the first event.
-        let mut rollout = Rollout::new(student, c, world.frames, before.before.clone());
+        let mut rollout = world.rollout(student, before.before.clone());
         let mut first = before.clone();
         for f in 0..world.frames {
             let (actions, events) = (before.at(&before.actions, f), before.at(&before.events, f));

@@ -3,23 +3,24 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use causeway_runtime::config::ModelConfig;
+use causeway_runtime::config::{ModelConfig, Prediction};
 
 use crate::dit;
 use crate::eval::{self, Held, Sampler};
 use crate::fast::attention;
 use crate::fast::network::Network;
-use crate::latents::{Latents, Windows, warp, with_ends};
-use crate::mask::Mask;
+use crate::latents::{Latents, Windows, repeated, warp, with_ends};
+use crate::mask::{Mask, Ring, Route};
 use crate::optim::Rule;
 use crate::precision::Precision;
 use crate::rng::Rng;
-use crate::rollout::Engine;
+use crate::rollout::{Engine, Rollout};
 use crate::state::StateError;
 use crate::trainer::{Figures, Job, Stage, library_gradient};
 use crate::weights::{Leaves, Weights, floats};
 
 /// What all stages of the denoiser share.
+#[derive(Clone, Copy)]
 pub struct World<'a> {
     /// The model being trained.
     pub config: &'a ModelConfig,
@@ -31,8 +32,10 @@ pub struct World<'a> {
     pub batch: usize,
     /// Frames of a window.
     pub frames: usize,
-    /// History frames a query is routed to; 0 for all.
-    pub route: usize,
+    /// History frames a query is routed to; where they are drawn and not asked for by [`Self::drawn`], the most of them.
+    pub route: Route,
+    /// Noisy copies of a window behind its clean one, in flow matching.
+    pub copies: usize,
     /// Share of windows in which the network is not shown the frame before.
     pub drop_prev: f32,
     /// Optimizer settings.
@@ -44,6 +47,11 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
+    /// This world with a route drawn.
+    pub fn drawn(&self, rng: &mut Rng) -> Self {
+        Self { route: Route::Fixed(self.route.draw(rng)), ..*self }
+    }
+
     /// Draws `batch` windows of the data. The frame before is a shortcut past history, so a share of them goes without.
     pub fn windows(&self, batch: usize, rng: &mut Rng) -> Windows {
         let mut windows = self.data.windows(batch, self.frames, rng);
@@ -59,24 +67,45 @@ impl World<'_> {
         (0..n).map(|_| warp(rng.unit(), self.config.schedule.shift)).collect()
     }
 
-    /// Flow matching of the frames of `windows` given `history` (real or degraded), a level for each.
+    /// Flow matching of the frames of `windows` given `history` (real or degraded), in each copy a level for each.
     pub fn flow(&self, windows: &Windows, history: &[f32], rng: &mut Rng) -> Regression {
-        let sigma = self.levels(rng, windows.batch * windows.frames);
-        self.matching(self.mask(), windows, history, &sigma, rng)
+        let sigma = self.levels(rng, windows.batch * self.copies * windows.frames);
+        let mask = Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: self.copies };
+        self.matching(mask, windows, history, &sigma, rng)
     }
 
-    /// Flow matching of the frames of `windows` at levels `sigma` [B, F]; `history` is for teacher forcing only.
+    /// Flow matching of the frames of `windows` at levels `sigma`, [B, F] or for copies [B, copies, F]; `history` is for teacher
+    /// forcing only.
     pub fn matching(&self, mask: Mask, windows: &Windows, history: &[f32], sigma: &[f32], rng: &mut Rng) -> Regression {
-        let noise = rng.normals(windows.real.len());
-        let noisy = windows.mix(&windows.real, &noise, sigma);
-        let target: Vec<f32> = noise.iter().zip(&windows.real).map(|(e, x)| e - x).collect();
-        let (scale, goal) = (vec![1.0; sigma.len()], dit::to_tokens(&self.config.dit, &target));
+        let real = repeated(&windows.real, windows.batch, sigma.len() / (windows.batch * windows.frames));
+        let noise = rng.normals(real.len());
+        let noisy = windows.mix(&real, &noise, sigma);
+        let (prediction, len) = (self.config.dit.prediction, windows.len);
+        // What the flow is worth at each level, and how much of it a clean answer's bounded division shows.
+        let weights: Vec<[f32; 2]> = sigma.iter().map(|&sigma| weight(prediction, sigma)).collect();
+        let scale = weights.iter().map(|&[worth, _]| worth).collect();
+        let part = |i: usize| weights[i / len].iter().product::<f32>();
+        let target: Vec<f32> = noise.iter().zip(&real).enumerate().map(|(i, (e, x))| (e - x) * part(i)).collect();
+        let goal = dit::to_tokens(&self.config.dit, &target);
         Regression { mask, input: windows.arranged(mask, history, &noisy, sigma), scale, goal }
     }
 
-    /// Teacher forcing with this world's routing.
+    /// Teacher forcing with this world's ring and routing, one noisy copy.
     pub fn mask(&self) -> Mask {
-        Mask::TeacherForcing { route: self.route }
+        Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: 1 }
+    }
+
+    /// What a frame sees of a long window, as when it is played.
+    pub fn ring(&self) -> Ring {
+        Ring { window: self.config.history.window, sink: self.config.history.sink }
+    }
+
+    /// Roll-outs with this world's routing from `before` [B, C, H, W] on; they remember what the ring holds, and no more than training
+    /// windows have.
+    pub fn rollout<'b>(&'b self, engine: Engine<'b>, before: Vec<f32>) -> Rollout<'b> {
+        let Ring { window, sink } = self.ring();
+        let window = window.min(self.frames);
+        Rollout::new(engine, &self.config.dit, window, before).routed(self.route.most()).sinking(sink.min(window - 1))
     }
 
     /// v for the frames of `input` that have a loss [B, F, C, H, W], without gradient.
@@ -163,22 +192,35 @@ impl World<'_> {
     }
 }
 
+/// The weight of the flow at `sigma`, and the share of it that a perfect answer shows. A flow counts as it is. A clean frame counts
+/// by its own error, four times as much below level 1/2 as at level 1: weighed by the flow's error it would be the lowest levels
+/// that count, which few-step sampling never visits and which ask for nothing but a copy of the input.
+fn weight(prediction: Prediction, sigma: f32) -> [f32; 2] {
+    match prediction {
+        Prediction::Flow => [1.0, 1.0],
+        Prediction::Clean => {
+            let divisor = sigma.max(Prediction::LEAST_SIGMA);
+            [divisor / sigma.max(0.5), sigma / divisor]
+        }
+    }
+}
+
 /// A least-squares problem: mean of (scale v - goal)^2 over the frames of `input` that have a loss.
 pub struct Regression {
     /// How `input` is arranged.
     pub mask: Mask,
     /// What the network sees.
     pub input: dit::Frames,
-    /// Factor on the answer of each such frame [B, F].
+    /// Factor on the answer of each such frame [B, F], or [B, copies, F].
     pub scale: Vec<f32>,
     /// Goal as tokens [B*F*S, head_out].
     pub goal: Vec<f32>,
 }
 
-/// The rows of each of `batch` sequences that have a loss.
+/// The values of each of `batch` sequences that have a loss.
 fn judged_rows(mask: Mask, tokens: &[f32], batch: usize) -> Vec<f32> {
     let one = tokens.len() / batch;
-    let first = one - mask.window(one);
+    let first = one - mask.judged(one);
     tokens.chunks_exact(one).flat_map(|window| window[first..].iter().copied()).collect()
 }
 
@@ -188,7 +230,7 @@ pub fn judged_velocity(net: &Leaves, config: &ModelConfig, mask: Mask, input: &d
     let v = dit::forward(net, c, input, mask.library(c, input.frames, net.device()).as_mut());
     let [rows, out] = v.dims();
     let (b, one) = (input.batch, rows / input.batch);
-    let n = mask.window(one);
+    let n = mask.judged(one);
     v.reshape([b, one, out]).slice([0..b, one - n..one]).reshape([b * n, out])
 }
 
@@ -197,8 +239,9 @@ pub struct TeacherForcing<'a>(pub World<'a>);
 
 impl TeacherForcing<'_> {
     fn regression(&self, job: &mut Job<'_>) -> Regression {
-        let windows = self.0.windows(job.share, &mut job.rng);
-        self.0.flow(&windows, &windows.real, &mut job.rng)
+        let world = self.0.drawn(&mut job.rng);
+        let windows = world.windows(job.share, &mut job.rng);
+        world.flow(&windows, &windows.real, &mut job.rng)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::mask::Mask;
 use crate::method::delta_forcing::Weighting;
 use crate::method::resampling_forcing::Resampling;
 use crate::method::self_forcing::Objective;
+use crate::method::teacher_forcing::World;
 use crate::optim::Rule;
 
 /// A way to train, one stage of a run. As TOML it is `method = "NAME"` and the options beside it.
@@ -136,6 +137,11 @@ impl Method {
         matches!(self, Self::Streaming { .. } | Self::Delta { .. })
     }
 
+    /// Whether one clean window can stand before several noisy ones.
+    pub(super) fn copies_windows(self) -> bool {
+        matches!(self, Self::Teacher {} | Self::Resampling(_))
+    }
+
     /// Whether its samples are windows of the data, so that the frame before may be kept from them.
     pub(super) fn sees_windows(self) -> bool {
         self.is_flow() || self.is_bidirectional() || matches!(self, Self::Consistency(_))
@@ -190,9 +196,11 @@ impl Method {
             check.that("overlap", (1..=context).contains(&overlap), "at least 1 and at most `context`", overlap)
         };
         match self {
-            Self::Resampling(Resampling { shift, clean, .. }) | Self::Consistency(Resampling { shift, clean, .. }) => {
-                check.that("shift", shift > 0.0 && shift.is_finite(), "a positive number", shift)?;
-                check.that("clean", (0.0..=1.0).contains(&clean), "a share from 0 to 1", clean)
+            Self::Resampling(r) | Self::Consistency(r) => {
+                check.that("shift", r.shift > 0.0 && r.shift.is_finite(), "a positive number", r.shift)?;
+                check.that("own", (0.0..=1.0).contains(&r.own), "a share from 0 to 1", r.own)?;
+                check.that("own_steps", r.own_steps >= 1, "at least 1", r.own_steps)?;
+                check.that("clean", (0.0..=1.0).contains(&r.clean), "a share from 0 to 1", r.clean)
             }
             Self::Ode { trajectories, .. } => {
                 check.that("trajectories", trajectories >= stage.batch, "at least as many as `batch`", trajectories)
@@ -210,11 +218,11 @@ impl Method {
 }
 
 impl History {
-    /// The mask of a student that routes to `route` frames.
-    pub fn mask(self, route: usize) -> Mask {
+    /// The mask of a student in `world`.
+    pub fn mask(self, world: &World<'_>) -> Mask {
         match self {
-            Self::Clean => Mask::TeacherForcing { route },
-            Self::Noisy => Mask::Causal,
+            Self::Clean => world.mask(),
+            Self::Noisy => Mask::Causal(world.ring()),
         }
     }
 }

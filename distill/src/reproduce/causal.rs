@@ -8,7 +8,7 @@
 use causeway_runtime::config::ModelConfig;
 
 use crate::latents::{Latents, even_levels};
-use crate::mask::Mask;
+use crate::mask::{Mask, Ring};
 use crate::method::consistency::Consistency;
 use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::ode_distillation::{self, OdeDistillation, Trajectories};
@@ -38,7 +38,7 @@ const JUDGED: usize = 128;
 const STEPS: [usize; 3] = [4, 2, 1];
 
 /// Clean history for the student.
-const CLEAN: Mask = Mask::TeacherForcing { route: 0 };
+const CLEAN: Mask = Mask::teacher_forcing(0);
 
 /// Trained initialisations, and what they are called.
 pub const STARTS: [&str; 4] = [
@@ -128,7 +128,7 @@ impl<'a> Walks<'a> {
             return lab.train(name, &stage, teacher.clone(), 1000);
         }
         let trajectories = Trajectories::record(&self.world(0.0), teacher, &lab.device, mask, 1024, 11 + lab.seed);
-        let sees = if i == 3 { Mask::Causal } else { CLEAN };
+        let sees = if i == 3 { Mask::Causal(Ring::ENDLESS) } else { CLEAN };
         let stage = OdeDistillation { world: self.world(1e-3), trajectories: &trajectories, mask: sees };
         lab.train(name, &stage, teacher.clone(), 1000)
     }

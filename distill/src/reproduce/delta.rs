@@ -58,7 +58,7 @@ const TRIED: &str = "So the trust region sees the change, and what it does about
 const TUNED: u64 = 500;
 
 /// Clean history for the student.
-const CLEAN: Mask = Mask::TeacherForcing { route: 0 };
+const CLEAN: Mask = Mask::teacher_forcing(0);
 
 /// The student that all start from.
 const BEFORE: &str = "before tuning";

@@ -19,6 +19,7 @@ use causeway_runtime::config::ModelConfig;
 
 use crate::dit;
 use crate::latents::Latents;
+use crate::mask::Route;
 use crate::method::teacher_forcing::World;
 use crate::optim::Rule;
 use crate::precision::Precision;
@@ -123,7 +124,8 @@ impl Lab<'_> {
             held: None,
             batch: 16,
             frames,
-            route: 0,
+            route: Route::Fixed(0),
+            copies: 1,
             drop_prev: 0.0,
             rule,
             cpu: self.cpu,

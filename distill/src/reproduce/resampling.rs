@@ -5,6 +5,7 @@
 //! paper's three shifts. Routing is measured on [`places`]: 5 of 20 frames by routing, all 20, and the last 5.
 
 use crate::latents::{Latents, even_levels};
+use crate::mask::Route;
 use crate::method::resampling_forcing::{Degrade, Resampling, ResamplingForcing};
 use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::reproduce::chart::{Chart, Line};
@@ -92,8 +93,8 @@ pub fn drift(lab: &Lab<'_>, ways: &[Way]) -> Result<Vec<(&'static str, Vec<track
         let net = match way {
             None => lab.train(name, &TeacherForcing(world(1e-3)), warm.clone(), 2000)?,
             Some((how, shift)) => {
-                let stage = ResamplingForcing { world: world(1e-3), resampling: Resampling { how, shift, clean: 0.0 } };
-                lab.train(name, &stage, warm.clone(), 2000)?
+                let resampling = Resampling { how, shift, clean: 0.0, ..Resampling::default() };
+                lab.train(name, &ResamplingForcing { world: world(1e-3), resampling }, warm.clone(), 2000)?
             }
         };
         found.push((name, roll_out(&net, &world(0.0), &held)));
@@ -124,7 +125,7 @@ fn memory(lab: &Lab<'_>) -> Result<Vec<(&'static str, [f64; 2])>, ReproduceError
     let data = places::record(600, MEMORY + 2, 1 + lab.seed);
     let held = places::record(JUDGED, 3 * MEMORY, 1_000_001 + lab.seed);
     let world = |frames: usize, route: usize, rate: f32| World {
-        route,
+        route: Route::Fixed(route),
         batch: 16 * (MEMORY + 1) / frames,
         ..lab.world(&config, &data, frames, rate)
     };
@@ -148,8 +149,8 @@ fn recall(net: &Weights, world: &World<'_>, held: &Latents) -> [f64; 2] {
     let truth = held.starts(3 * MEMORY - 1);
     let ages: Vec<_> = truth.actions.chunks_exact(truth.frames * places::ROOMS).map(places::ages).collect();
     let (sigmas, mut rng) = (even_levels(EULER, world.config.schedule.shift), Rng::new(5));
-    let mut rollout =
-        Rollout::new(Engine::Fast(net), &world.config.dit, world.frames, truth.before.clone()).routed(world.route);
+    let mut rollout = Rollout::new(Engine::Fast(net), &world.config.dit, world.frames, truth.before.clone())
+        .routed(world.route.most());
     let (mut sum, mut count) = ([0.0; 2], [0usize; 2]);
     for f in 0..truth.frames {
         let (actions, events) = (truth.at(&truth.actions, f), truth.at(&truth.events, f));

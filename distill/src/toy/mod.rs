@@ -36,6 +36,7 @@ pub fn model(channels: usize, actions: &[&str], events: &[&str], window: usize) 
         width: 4 * CELLS,
         height: 4,
         fps: 20.0,
+        latch: 1,
         actions: names(actions),
         events: names(events),
         license: String::new(),

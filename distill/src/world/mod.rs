@@ -118,6 +118,7 @@ impl Scene {
             width: self.size.width,
             height: self.size.height,
             fps: FPS,
+            latch: usize::from(player::FRAMES),
             actions: ACTIONS.map(String::from).to_vec(),
             events: Light::ALL[..self.map.lights].iter().map(|l| l.name().to_string()).collect(),
             license: "MIT OR Apache-2.0".into(),

@@ -7,6 +7,7 @@ use causeway_distill::data::Episodes;
 use causeway_distill::dit;
 use causeway_distill::eval::Held;
 use causeway_distill::latents::Latents;
+use causeway_distill::mask::Route;
 use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::optim::Rule;
@@ -24,6 +25,7 @@ pub fn info() -> RecordingInfo {
         width: 32,
         height: 32,
         fps: 20.0,
+        latch: 1,
         actions: vec!["go".into(), "turn".into()],
         events: vec!["day".into(), "night".into()],
         license: String::new(),
@@ -78,7 +80,19 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
     let held = Held { recording: &recording, latents: &latents, codec: &codec, worlds: 1, frames: 2, cpu };
     let (rule, precision) = (Rule::default(), Precision::F32);
     let held = Some(&held);
-    f(World { config, data: &latents, held, batch: 2, frames, route: 0, drop_prev: 0.0, rule, cpu, precision })
+    f(World {
+        config,
+        data: &latents,
+        held,
+        batch: 2,
+        frames,
+        route: Route::Fixed(0),
+        copies: 1,
+        drop_prev: 0.0,
+        rule,
+        cpu,
+        precision,
+    })
 }
 
 /// A codec stage on `recording`, two clips a step.

@@ -1,17 +1,22 @@
 //! A checkpoint of any format: a list of names, shapes, encodings and places.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::encoding::Encoding;
 use super::safetensors::{self, Metadata};
-use super::{ImportError, gguf, torch};
+use super::{ImportError, gather, gguf, torch};
 
 /// Most tensors of a checkpoint.
 pub(super) const MAX_TENSORS: usize = 1 << 16;
 /// Longest tensor name, bytes.
 pub(super) const MAX_NAME: usize = 1024;
+
+/// Most values that a tensor read as a whole has where its file holds fewer.
+const MAX_EXPANDED: usize = 1 << 18;
 
 /// A tensor in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +31,53 @@ pub struct Entry {
     pub(super) file: usize,
     /// First byte there.
     pub(super) offset: u64,
+    /// How its values lie there.
+    pub(super) view: View,
+}
+
+/// How the values of a tensor lie in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// One after another, in the order of the shape.
+    Whole,
+    /// With a stride for each dimension, in values: transposed, channels last, cut out, expanded. All lie in the file.
+    Strided(Vec<usize>),
+    /// In a way that is not read; what follows the tensor's name in a sentence. An error only where the tensor is needed.
+    Unreadable(String),
 }
 
 impl Entry {
     /// Values of the tensor.
     pub fn values(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Whether it is stored as numbers from 0 to 255; [`Checkpoint::integers`] reads these.
+    pub fn is_bytes(&self) -> bool {
+        self.encoding.integer() == Some((1, false))
+    }
+
+    /// Values and bytes of a block of its encoding.
+    ///
+    /// # Errors
+    /// `Tensor` where it cannot be read.
+    pub(super) fn readable(&self) -> Result<(usize, usize), ImportError> {
+        let refuse = |what| ImportError::Tensor { name: self.name.clone(), what };
+        if let View::Unreadable(what) = &self.view {
+            return Err(refuse(what.clone()));
+        }
+        let other = || refuse(format!("is stored as {}, which cannot be converted", self.encoding));
+        self.encoding.block().ok_or_else(other)
+    }
+
+    /// Values that the file holds for it, which an expanded tensor repeats.
+    fn stored(&self) -> usize {
+        match &self.view {
+            View::Strided(strides) if self.values() > 0 => {
+                self.shape.iter().zip(strides).fold(1, |end, (&size, &stride)| end + (size - 1) * stride)
+            }
+            _ => self.values(),
+        }
     }
 }
 
@@ -67,7 +113,8 @@ impl Checkpoint {
             let file = open(&path)?;
             let (mut found, texts) = read_entries(&file, &path)?;
             found.retain(|entry| expected.contains(&entry.name));
-            if let Some(missing) = expected.iter().find(|name| !found.iter().any(|entry| entry.name == **name)) {
+            let names: BTreeSet<&str> = found.iter().map(|entry| entry.name.as_str()).collect();
+            if let Some(missing) = expected.iter().find(|name| !names.contains(name.as_str())) {
                 let what = format!("the index places {missing} in {}, which does not hold it", path.display());
                 return Err(ImportError::container("safetensors index", what));
             }
@@ -113,17 +160,16 @@ impl Checkpoint {
     /// # Errors
     /// `Tensor` for an encoding that cannot be read, `Io`.
     pub fn read(&self, entry: &Entry, start: usize, out: &mut [f32]) -> Result<(), ImportError> {
-        let (block, bytes) = readable(entry)?;
+        let (block, bytes) = entry.readable()?;
         let refuse = |what: String| ImportError::Tensor { name: entry.name.clone(), what };
         if !start.is_multiple_of(block) || !out.len().is_multiple_of(block) || start + out.len() > entry.values() {
             return Err(refuse(format!("has {} values in blocks of {block}", entry.values())));
         }
         let (file, path) = &self.files[entry.file];
-        let mut raw = vec![0; out.len() / block * bytes];
-        let mut file: &File = file;
-        file.seek(SeekFrom::Start(entry.offset + (start / block * bytes) as u64))
-            .map_err(ImportError::io("read", path))?;
-        file.read_exact(&mut raw).map_err(ImportError::io("read", path))?;
+        if let View::Strided(strides) = &entry.view {
+            return gather::read((file, path), entry, strides, start, out);
+        }
+        let raw = bytes_at(file, path, entry.offset + (start / block * bytes) as u64, out.len() / block * bytes)?;
         entry.encoding.decode(&raw, out);
         Ok(())
     }
@@ -133,10 +179,25 @@ impl Checkpoint {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_all(&self, entry: &Entry) -> Result<Vec<f32>, ImportError> {
+        self.read_rows(entry, 0..entry.shape.first().copied().unwrap_or(1))
+    }
+
+    /// Rows of a tensor: what lies at these places of its first dimension.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_rows(&self, entry: &Entry, rows: Range<usize>) -> Result<Vec<f32>, ImportError> {
         // What cannot be read has not been compared with the file's size either.
-        readable(entry)?;
-        let mut out = vec![0.0; entry.values()];
-        self.read(entry, 0, &mut out)?;
+        entry.readable()?;
+        let row = entry.shape.iter().skip(1).product::<usize>();
+        let values = rows.len() * row;
+        let stored = entry.stored();
+        if values > MAX_EXPANDED.max(stored.saturating_mul(4)) {
+            let what = format!("repeats {stored} stored values up to {values}, too many to hold in memory");
+            return Err(ImportError::Tensor { name: entry.name.clone(), what });
+        }
+        let mut out = vec![0.0; values];
+        self.read(entry, rows.start * row, &mut out)?;
         Ok(out)
     }
 
@@ -149,6 +210,11 @@ impl Checkpoint {
         let Some((width, signed)) = entry.encoding.integer() else {
             return Err(refuse(format!("is stored as {}, expected integers", entry.encoding)));
         };
+        match &entry.view {
+            View::Whole => {}
+            View::Strided(_) => return Err(refuse("is a view of integers that do not follow each other".to_owned())),
+            View::Unreadable(what) => return Err(refuse(what.clone())),
+        }
         let (file, path) = &self.files[entry.file];
         let size = file.metadata().map_err(ImportError::io("read", path))?.len();
         let bytes =
@@ -163,12 +229,6 @@ impl Checkpoint {
         };
         raw.chunks_exact(width).map(value).collect()
     }
-}
-
-/// Values and bytes of a block of the tensor's encoding.
-fn readable(entry: &Entry) -> Result<(usize, usize), ImportError> {
-    let what = || format!("is stored as {}, which cannot be converted", entry.encoding);
-    entry.encoding.block().ok_or_else(|| ImportError::Tensor { name: entry.name.clone(), what: what() })
 }
 
 /// The checkpoint in a folder, or the file itself.

@@ -111,9 +111,7 @@ impl DecoderImport {
 
     fn values(&self, source: &Source) -> Result<Vec<f32>, ImportError> {
         let entry = &self.checkpoint.entries()[self.names[&source.name]];
-        let row = entry.shape[1..].iter().product::<usize>();
-        let mut values = vec![0.0; source.rows.len() * row];
-        self.checkpoint.read(entry, source.rows.start * row, &mut values)?;
+        let values = self.checkpoint.read_rows(entry, source.rows.clone())?;
         Ok(match entry.shape[..] {
             [_, inputs, 3, height, width] => vae::flatten_time(&values, inputs, height * width),
             _ => values,

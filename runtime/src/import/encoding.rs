@@ -4,6 +4,8 @@ use core::fmt;
 
 use half::{bf16, f16};
 
+use super::float8;
+
 /// Storage of a tensor's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the formats' own names")]
@@ -12,6 +14,8 @@ pub enum Encoding {
     F32,
     F16,
     Bf16,
+    F8E4M3,
+    F8E5M2,
     Q4_0,
     Q4_1,
     Q5_0,
@@ -26,7 +30,7 @@ pub enum Encoding {
     Other(String),
 }
 
-use Encoding::{Bf16, F16, F32, F64, Other, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use Encoding::{Bf16, F8E4M3, F8E5M2, F16, F32, F64, Other, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 
 impl Encoding {
     /// Values of a block and its bytes; `None` where the encoding is not known.
@@ -35,6 +39,7 @@ impl Encoding {
             F64 => (1, 8),
             F32 => (1, 4),
             F16 | Bf16 => (1, 2),
+            F8E4M3 | F8E5M2 => (1, 1),
             Q4_0 => (32, 18),
             Q4_1 => (32, 20),
             Q5_0 => (32, 22),
@@ -78,6 +83,8 @@ impl Encoding {
             F32 => plain(raw, out, f32::from_le_bytes),
             F16 => plain(raw, out, |x| f16::from_le_bytes(x).to_f32()),
             Bf16 => plain(raw, out, |x| bf16::from_le_bytes(x).to_f32()),
+            F8E4M3 => plain(raw, out, |[x]| float8::e4m3(x)),
+            F8E5M2 => plain(raw, out, |[x]| float8::e5m2(x)),
             Q4_0 => blocks(raw, out, |b: &[u8; 18], y: &mut [f32; 32]| {
                 let d = half_at(b, 0);
                 nibbles(&b[2..], y, |q, _| d * (f32::from(q) - 8.0));
@@ -112,6 +119,8 @@ impl fmt::Display for Encoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Other(name) => f.write_str(name),
+            F8E4M3 => f.write_str("F8_E4M3"),
+            F8E5M2 => f.write_str("F8_E5M2"),
             known => write!(f, "{known:?}"),
         }
     }

@@ -28,10 +28,8 @@ pub enum ImportError {
         /// What is wrong.
         what: String,
     },
-    /// The pickle asks for something other than tensors in plain containers.
-    #[error(
-        "refused to load the pickle: {0}; only tensors in dicts, lists and tuples are accepted, and nothing is executed"
-    )]
+    /// The pickle is damaged, or made to run something or to take memory.
+    #[error("refused to load the pickle: {0}; only tensors in dicts are read, and nothing is executed")]
     Pickle(String),
     /// A tensor that is needed is stored in a way that cannot be read.
     #[error("tensor {name} {what}")]

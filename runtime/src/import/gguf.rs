@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS};
+use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, View};
 use super::{Encoding, ImportError};
 use crate::config::printable;
 
@@ -80,7 +80,7 @@ impl Info {
         let encoding = encoding(kind);
         let inner = dims.first().copied().unwrap_or(1) as usize;
         let Some((block, _)) = encoding.block() else {
-            return Ok(Entry { name, shape, encoding, file: 0, offset: 0 });
+            return Ok(Entry { name, shape, encoding, file: 0, offset: 0, view: View::Whole });
         };
         let Some(bytes) = encoding.bytes(values).filter(|_| inner.is_multiple_of(block)) else {
             return Err(bad(format!("rows of {inner} values of {name} are not whole blocks of {encoding}")));
@@ -89,7 +89,7 @@ impl Info {
         if end.is_none_or(|end| end > size) {
             return Err(bad(format!("it is truncated, or {name} lies outside: {bytes} bytes at {offset} of its data")));
         }
-        Ok(Entry { name, shape, encoding, file: 0, offset: data + offset })
+        Ok(Entry { name, shape, encoding, file: 0, offset: data + offset, view: View::Whole })
     }
 }
 

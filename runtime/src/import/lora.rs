@@ -1,15 +1,17 @@
-//! Low-rank updates, merged while weights are written: W += strength * alpha / rank * B A.
+//! Low-rank updates, merged while weights are written: W += scale * B A, the scale as `strength` finds it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::{Checkpoint, ImportError, names};
+use super::alpha::{Module, Settings, sound};
+use super::{Checkpoint, Entry, ImportError, Merged, names};
 
 /// How a LoRA is applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoraOptions {
     /// Key of the checkpoint that holds it; `generator_lora` or all if `None`.
     pub key: Option<String>,
-    /// Alpha where the file has none; the rank if `None`, which makes the scale 1.
+    /// Alpha of layers that have no tensor of it, whatever the file's settings say; what these say if `None`, else the rank.
     pub alpha: Option<f32>,
     /// Multiplies the update.
     pub strength: f32,
@@ -36,6 +38,17 @@ pub(super) struct Lora {
     pairs: BTreeMap<String, Pair>,
 }
 
+/// The number in an alpha tensor of any type.
+fn number(checkpoint: &Checkpoint, entry: &Entry) -> Result<f64, ImportError> {
+    if entry.values() != 1 {
+        return Err(ImportError::Lora(format!("{} is {:?}, not one number", entry.name, entry.shape)));
+    }
+    if entry.encoding.integer().is_some() {
+        return Ok(checkpoint.integers(entry)?[0] as f64);
+    }
+    Ok(f64::from(checkpoint.read_all(entry)?[0]))
+}
+
 /// The factors of one weight in memory.
 pub(super) struct Update {
     rank: usize,
@@ -48,12 +61,21 @@ pub(super) struct Update {
 }
 
 impl Lora {
-    /// Pairs the factors up and compares them with the weights' shapes.
-    pub fn new(
-        checkpoint: Checkpoint,
+    /// Opens the file or folder at `path`, pairs the factors up and compares them with the weights' shapes.
+    pub fn open(
+        path: &Path,
         options: &LoraOptions,
         shapes: &BTreeMap<String, Vec<usize>>,
-    ) -> Result<Self, ImportError> {
+    ) -> Result<(Self, Merged), ImportError> {
+        let checkpoint = Checkpoint::open(path)?;
+        let settings = Settings::of(&checkpoint, path)?;
+        settings.mergeable().map_err(ImportError::Lora)?;
+        if let Some(alpha) = options.alpha {
+            sound(alpha.into()).map_err(|what| ImportError::Lora(format!("the alpha asked for is {what}")))?;
+        }
+        if !options.strength.is_finite() {
+            return Err(ImportError::Lora(format!("its strength is {}, expected a number", options.strength)));
+        }
         let entries = checkpoint.entries();
         let all: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
         const KEY: &str = "generator_lora";
@@ -78,7 +100,7 @@ impl Lora {
         if factors.is_empty() {
             return Err(ImportError::Lora("it holds no `lora_A` and `lora_B` tensors".to_owned()));
         }
-        let mut pairs = BTreeMap::new();
+        let (mut pairs, mut merged) = (BTreeMap::new(), Merged::default());
         for (target, parts) in factors {
             let [Some(a), Some(b), alpha] = parts else {
                 return Err(ImportError::Lora(format!("one factor of {target} is missing")));
@@ -90,20 +112,15 @@ impl Lora {
                 let what = format!("factors {down:?} and {up:?} do not make up {target} {weight:?}");
                 return Err(ImportError::Lora(what));
             }
-            let rank = down[0] as f32;
-            let alpha = match alpha {
-                Some(alpha) if entries[alpha].values() == 1 => checkpoint.read_all(&entries[alpha])?[0],
-                Some(_) => return Err(ImportError::Lora(format!("alpha of {target} is not one number"))),
-                None => options.alpha.unwrap_or(rank),
-            };
-            pairs.insert(target, Pair { a, b, scale: options.strength * alpha / rank });
+            let own = alpha.map(|alpha| number(&checkpoint, &entries[alpha])).transpose()?;
+            let raw = split(&entries[a].name).map_or(target.as_str(), |(raw, _)| raw);
+            let module = Module { raw, original: target.trim_end_matches(".weight"), rank: down[0] };
+            let scale = merged.scale(&module, own, &settings, options).map_err(ImportError::Lora)?;
+            pairs.insert(target, Pair { a, b, scale: scale.scale });
+            merged.count(scale);
         }
-        Ok(Self { checkpoint, pairs })
-    }
-
-    /// Weights that are updated.
-    pub fn len(&self) -> usize {
-        self.pairs.len()
+        settings.unused().for_each(|key| merged.note(format!("{key} is of no layer here")));
+        Ok((Self { checkpoint, pairs }, merged.sorted()))
     }
 
     /// The update of a weight, if there is one.

@@ -10,15 +10,20 @@
 
 #![forbid(unsafe_code)]
 
+mod alpha;
 mod checkpoint;
 mod decoder;
 mod encoding;
 mod error;
+mod float8;
+mod gather;
 mod gguf;
 mod lora;
 mod names;
 mod pickle;
+mod rebuild;
 mod safetensors;
+mod strength;
 mod taehv;
 mod torch;
 mod umt5;
@@ -32,5 +37,6 @@ pub use decoder::DecoderImport;
 pub use encoding::Encoding;
 pub use error::ImportError;
 pub use lora::LoraOptions;
+pub use strength::{Merged, Scale};
 pub use umt5::Umt5Import;
 pub use wan::{Import, ImportOptions, Settings, wan_1_3b};

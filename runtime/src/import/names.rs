@@ -78,7 +78,7 @@ pub fn find(
 }
 
 /// A tensor's name without what wrappers add.
-fn stripped(name: &str) -> String {
+pub fn stripped(name: &str) -> String {
     let mut name = INFIXES.iter().fold(name.to_owned(), |name, infix| name.replace(infix, ""));
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
         name = rest.to_owned();

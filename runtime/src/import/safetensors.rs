@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::checkpoint::{Entry, MAX_NAME, bytes_at};
+use super::checkpoint::{Entry, MAX_NAME, View, bytes_at};
 use super::{Encoding, ImportError};
 use crate::config::printable;
 use crate::file::FileError;
@@ -34,7 +34,7 @@ pub fn entries(file: &File, path: &Path, size: u64) -> Result<(Vec<Entry>, Metad
             other => Encoding::Other(other.name().to_owned()),
         };
         let offset = start as u64 + tensor.bytes.start;
-        Entry { name: tensor.name.into_owned(), shape: tensor.shape, encoding, file: 0, offset }
+        Entry { name: tensor.name.into_owned(), shape: tensor.shape, encoding, file: 0, offset, view: View::Whole }
     };
     Ok((found.tensors.into_iter().map(entry).collect(), found.metadata))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, bytes_at};
-use super::pickle::{Id, Pickle, Tensor, Value};
+use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, View, bytes_at};
+use super::pickle::{Pickle, Value};
+use super::rebuild::{self, Tensor};
 use super::zip::{self, Place};
 use super::{Encoding, ImportError};
 use crate::config::printable;
@@ -14,6 +15,10 @@ use crate::config::printable;
 const MAX_PICKLE: u64 = 32 << 20;
 /// Deepest nesting of dicts that names are made from.
 const MAX_DEPTH: usize = 8;
+/// Memory that the list of tensors may take: some in any case, and some for each byte of the pickle. Names that share a dict would
+/// take any amount.
+const FREE_BYTES: usize = 1 << 20;
+const BYTES_PER_BYTE: usize = 8;
 
 /// The tensors of a checkpoint; keys of nested dicts are joined with dots.
 pub fn entries(file: &File, path: &Path, size: u64) -> Result<Vec<Entry>, ImportError> {
@@ -34,46 +39,70 @@ pub fn entries(file: &File, path: &Path, size: u64) -> Result<Vec<Entry>, Import
             return Err(bad(format!("it is stored in {} byte order", printable(&String::from_utf8_lossy(&order)))));
         }
     }
-    let pickle = Pickle::read(&bytes_at(file, path, start, length as usize)?)?;
-    let mut walk = Walk { pickle: &pickle, archive: &archive, folder, entries: Vec::new(), visited: 0 };
+    let bytes = bytes_at(file, path, start, length as usize)?;
+    let pickle = Pickle::read(&bytes)?;
+    let mut walk = Walk {
+        pickle: &pickle,
+        archive: &archive,
+        folder,
+        entries: Vec::new(),
+        steps: 16 * MAX_TENSORS + 4 * bytes.len(),
+        bytes: FREE_BYTES + BYTES_PER_BYTE * bytes.len(),
+    };
     walk.visit(pickle.root(), "", 0)?;
     Ok(walk.entries)
 }
 
 struct Walk<'a> {
-    pickle: &'a Pickle,
+    pickle: &'a Pickle<'a>,
     archive: &'a BTreeMap<String, Place>,
     folder: &'a str,
     entries: Vec<Entry>,
-    visited: usize,
+    /// Pairs that may still be looked at. Shared dicts are visited once a path: a limit keeps hostile sharing from taking for ever.
+    steps: usize,
+    /// Bytes that the list may still grow by.
+    bytes: usize,
 }
 
 impl Walk<'_> {
-    /// Collects the tensors below a value. Optimiser states and settings beside them are passed over.
-    fn visit(&mut self, id: Id, name: &str, depth: usize) -> Result<(), ImportError> {
-        self.visited += 1;
-        // Shared values are visited once a path; a limit keeps hostile sharing from taking for ever.
-        if self.visited > 16 * MAX_TENSORS || depth > MAX_DEPTH || name.len() > MAX_NAME {
-            return Err(ImportError::Pickle(format!(
-                "its containers nest too deep or too wide at {}",
-                printable(name)
-            )));
-        }
-        match self.pickle.get(id) {
-            Value::Dict(pairs) => {
-                for pair in pairs.chunks_exact(2) {
-                    let key = match self.pickle.get(pair[0]) {
-                        Value::Text(key) if !key.contains(char::is_control) => key.clone(),
-                        Value::Int(key) => key.to_string(),
+    /// Collects the tensors below a value. Settings beside them are passed over, and so is what lies deeper than any network does.
+    fn visit(&mut self, value: Value<'_>, name: &str, depth: usize) -> Result<(), ImportError> {
+        match value {
+            Value::Dict(dict) if depth < MAX_DEPTH => {
+                for (key, value) in self.pickle.pairs(dict) {
+                    self.steps = self.steps.checked_sub(1).ok_or_else(|| Self::too_large(name))?;
+                    if !matches!(value, Value::Dict(_) | Value::Rebuild(_)) {
+                        continue;
+                    }
+                    let number;
+                    let key = match key {
+                        Value::Text(key) if !key.is_empty() => key,
+                        Value::Int(key) => {
+                            number = key.to_string();
+                            &number
+                        }
                         _ => continue,
                     };
-                    let name = if name.is_empty() { key } else { format!("{name}.{key}") };
-                    self.visit(pair[1], &name, depth + 1)?;
+                    if name.len() + 1 + key.len() > MAX_NAME || key.contains(char::is_control) {
+                        continue;
+                    }
+                    let name = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+                    self.visit(value, &name, depth + 1)?;
                 }
                 Ok(())
             }
-            Value::Tensor(tensor) => {
-                let entry = self.entry(name, tensor)?;
+            Value::Rebuild(call) => {
+                let entry = match rebuild::tensor(self.pickle, call) {
+                    Ok(tensor) => self.entry(name, tensor),
+                    Err(what) => unreadable(name, Vec::new(), Encoding::Other("no tensor".to_owned()), what),
+                };
+                let words = match (&entry.view, &entry.encoding) {
+                    (View::Unreadable(what), _) => what.len(),
+                    (_, Encoding::Other(kind)) => kind.len(),
+                    _ => 0,
+                };
+                let bytes = size_of::<Entry>() + entry.name.len() + 2 * size_of_val(entry.shape.as_slice()) + words;
+                self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| Self::too_large(name))?;
                 self.entries.push(entry);
                 Ok(())
             }
@@ -81,44 +110,62 @@ impl Walk<'_> {
         }
     }
 
-    fn entry(&self, name: &str, tensor: &Tensor) -> Result<Entry, ImportError> {
-        let bad = |what: String| Err(ImportError::Tensor { name: name.to_owned(), what });
-        let Tensor { storage, key, offset, shape, stride } = tensor;
-        let (encoding, width) = match storage.as_str() {
-            "DoubleStorage" => (Encoding::F64, 8),
-            "FloatStorage" => (Encoding::F32, 4),
-            "HalfStorage" => (Encoding::F16, 2),
-            "BFloat16Storage" => (Encoding::Bf16, 2),
-            other => {
-                let encoding = Encoding::Other(other.to_owned());
-                let width = encoding.integer().map_or(1, |(width, _)| width as u64);
-                (encoding, width)
-            }
-        };
-        let Some(values) = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim)) else {
-            return bad(format!("has shape {shape:?}, which multiplies past what can be counted"));
-        };
-        let mut expected = 1;
-        for (dim, (&size, &stride)) in shape.iter().zip(stride).enumerate().rev() {
-            if size > 1 && stride != expected {
-                return bad(format!("is a view with stride {stride} in dimension {dim}, expected {expected}"));
-            }
-            // Sizes behind a zero may multiply past what can be counted.
-            expected = expected.saturating_mul(size);
-        }
-        if stride.len() != shape.len() {
-            return bad(format!("has {} dimensions and {} strides", shape.len(), stride.len()));
-        }
-        let Some(&(start, length)) = self.archive.get(&format!("{}data/{key}", self.folder)) else {
-            return bad(format!("lies in storage {}, which is not in the archive", printable(key)));
-        };
-        let from = (*offset as u64).checked_mul(width);
-        let bytes = (values as u64).checked_mul(width);
-        match from.zip(bytes).and_then(|(from, bytes)| Some((from, from.checked_add(bytes)?))) {
-            Some((from, end)) if end <= length => {
-                Ok(Entry { name: name.to_owned(), shape: shape.clone(), encoding, file: 0, offset: start + from })
-            }
-            _ => bad(format!("takes {values} values from {offset} on of a storage of {length} bytes")),
+    fn too_large(name: &str) -> ImportError {
+        ImportError::Pickle(format!("its dicts hold each other too often, at {}", printable(name)))
+    }
+
+    /// Compares a tensor with the archive. One that cannot be read is listed all the same: it may not be needed.
+    fn entry(&self, name: &str, tensor: Tensor<'_>) -> Entry {
+        let Tensor { key, encoding, offset, shape, stride } = tensor;
+        let place = self.place(key, &encoding, offset, &shape, &stride);
+        match place {
+            Ok((offset, view)) => Entry { name: name.to_owned(), shape, encoding, file: 0, offset, view },
+            Err(what) => unreadable(name, shape, encoding, what),
         }
     }
+
+    /// First byte of a tensor in the file, and how its values follow each other.
+    fn place(
+        &self,
+        key: &str,
+        encoding: &Encoding,
+        offset: usize,
+        shape: &[usize],
+        stride: &[usize],
+    ) -> Result<(u64, View), String> {
+        let Some(values) = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim)) else {
+            return Err(format!("has shape {shape:?}, which multiplies past what can be counted"));
+        };
+        let width = encoding.block().or(encoding.integer().map(|(width, _)| (1, width)));
+        let Some((_, width)) = width else { return Ok((0, View::Whole)) };
+        let entry = if key.len() > MAX_NAME { None } else { self.archive.get(&format!("{}data/{key}", self.folder)) };
+        let Some(&(start, length)) = entry else {
+            return Err(format!("lies in storage {}, which is not in the archive", printable(key)));
+        };
+        // One past the last element that the strides lead to.
+        let end = shape
+            .iter()
+            .zip(stride)
+            .try_fold(1usize, |end, (&size, &stride)| end.checked_add(size.saturating_sub(1).checked_mul(stride)?));
+        let end = if values == 0 { Some(offset) } else { end.and_then(|end| end.checked_add(offset)) };
+        if end.is_none_or(|end| end as u64 > length / width as u64) {
+            return Err(format!("takes {values} values from {offset} on of a storage of {length} bytes"));
+        }
+        let mut expected = 1;
+        let dense = shape.iter().zip(stride).rev().all(|(&size, &stride)| {
+            let dense = size <= 1 || stride == expected;
+            expected = expected.saturating_mul(size);
+            dense
+        });
+        let view = if dense || values == 0 { View::Whole } else { View::Strided(stride.to_vec()) };
+        Ok((start + (offset * width) as u64, view))
+    }
+}
+
+/// A tensor that is an error only where it is needed.
+fn unreadable(name: &str, shape: Vec<usize>, encoding: Encoding, what: String) -> Entry {
+    // Its shape may multiply past what can be counted.
+    let values = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
+    let shape = if values.is_some() { shape } else { Vec::new() };
+    Entry { name: name.to_owned(), shape, encoding, file: 0, offset: 0, view: View::Unreadable(what) }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::checkpoint::View;
 use super::lora::{Lora, LoraOptions};
-use super::{Checkpoint, Entry, ImportError, names};
+use super::{Checkpoint, Encoding, Entry, ImportError, Merged, names};
 use crate::config::{
     CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
     Provenance, ScheduleConfig, TextConfig,
@@ -121,17 +122,16 @@ impl Import {
         Ok(import)
     }
 
-    /// Adds a LoRA to merge; returns how many weights it updates.
+    /// Adds a LoRA to merge, a file or the folder of one; returns how strongly it updates which share of the weights.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`]; `Lora` where it does not fit.
-    pub fn add_lora(&mut self, path: impl AsRef<Path>, options: &LoraOptions) -> Result<usize, ImportError> {
+    /// As [`Checkpoint::open`]; `Lora` where it does not fit, or says nothing certain about its strength.
+    pub fn add_lora(&mut self, path: impl AsRef<Path>, options: &LoraOptions) -> Result<Merged, ImportError> {
         let shapes =
             self.found.iter().map(|(name, &index)| (name.clone(), self.checkpoint.entries()[index].shape.clone()));
-        let lora = Lora::new(Checkpoint::open(path)?, options, &shapes.collect())?;
-        let count = lora.len();
+        let (lora, merged) = Lora::open(path.as_ref(), options, &shapes.collect())?;
         self.loras.push(lora);
-        Ok(count)
+        Ok(merged)
     }
 
     /// Tensors of the chosen part that the network does not use.
@@ -160,23 +160,35 @@ pub(super) fn compare(
     expected: Vec<(String, Vec<usize>)>,
     prefix: &str,
 ) -> Result<Vec<String>, String> {
-    let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+    let (mut missing, mut misshapen, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     let mut unknown = found.clone();
     for (name, shape) in expected {
         let name = name.trim_start_matches(prefix);
-        match unknown.remove(name).map(|index| &entries[index].shape) {
-            Some(found) if squeezed(found).eq(squeezed(&shape)) => {}
-            Some(found) => misshapen.push(format!("{name} is {found:?}, expected {shape:?}")),
+        match unknown.remove(name).map(|index| &entries[index]) {
+            Some(Entry { view: View::Unreadable(what), .. }) => unreadable.push(format!("{name} {what}")),
+            Some(found) if squeezed(&found.shape).eq(squeezed(&shape)) => {}
+            Some(found) => misshapen.push(format!("{name} is {:?}, expected {shape:?}", found.shape)),
             None => missing.push(name.to_owned()),
         }
     }
     let unknown: Vec<String> = unknown.into_keys().collect();
-    if missing.is_empty() && misshapen.is_empty() {
+    if let Some(scale) = unknown.iter().find(|name| scales(name, found, entries)) {
+        return Err(format!("{scale} scales values of eight bits, which is not done; they would be wrong without it"));
+    }
+    if missing.is_empty() && misshapen.is_empty() && unreadable.is_empty() {
         return Ok(unknown);
     }
-    let lists = [("missing", missing), ("misshapen", misshapen), ("unknown", unknown)];
+    let lists = [("missing", missing), ("misshapen", misshapen), ("unreadable", unreadable), ("unknown", unknown)];
     let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
     Err(lists.collect::<Vec<_>>().join("; "))
+}
+
+/// Whether a tensor that is not part of the network scales one of eight bits: it has that one's name but for the last part, and
+/// `scale` there (`scale_weight`, `weight_scale`, `weight_scale_inv`).
+fn scales(name: &str, found: &BTreeMap<String, usize>, entries: &[Entry]) -> bool {
+    let Some((module, last)) = name.rsplit_once('.').filter(|(_, last)| last.contains("scale")) else { return false };
+    let weight = found.get(&format!("{module}.{}", if last.contains("bias") { "bias" } else { "weight" }));
+    weight.is_some_and(|&index| matches!(entries[index].encoding, Encoding::F8E4M3 | Encoding::F8E5M2))
 }
 
 /// Dimensions other than 1: formats differ in how they store them.
@@ -196,7 +208,13 @@ impl Sizes {
             let what = format!("missing: {name}; {}", listed("found", &first));
             ImportError::Network(what)
         };
-        let shape = |name: &str| found.get(name).map(|&index| &entries[index].shape).ok_or_else(|| missing(name));
+        let shape = |name: &str| match found.get(name).map(|&index| &entries[index]) {
+            Some(Entry { name, view: View::Unreadable(what), .. }) => {
+                Err(ImportError::Tensor { name: name.clone(), what: what.clone() })
+            }
+            Some(entry) => Ok(&entry.shape),
+            None => Err(missing(name)),
+        };
         let misshapen = |name: &str, shape: &[usize]| ImportError::Network(format!("misshapen: {name} is {shape:?}"));
         let matrix = |name: &str| match shape(name)?.as_slice() {
             &[outputs, inputs] if outputs > 0 && inputs > 0 => Ok([outputs, inputs]),
@@ -295,6 +313,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         history: HistoryConfig { window: s.window, sink: s.sink, route: 0, positions: s.positions },
         start: None,
         fps: s.fps,
+        latch: 1,
         license: s.license.clone(),
         credits: s.credits.clone(),
         provenance: Provenance { command: s.command.clone(), ..Provenance::default() },

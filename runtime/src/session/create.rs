@@ -11,8 +11,8 @@ use causeway_ops::{
 };
 
 use super::{
-    BackendChoice, EventQueue, Opening, Queue, Queued, Session, SessionError, SessionOptions, Settled, Start, Stats,
-    Tables, stage::Cursor,
+    BackendChoice, EventQueue, Movement, Opening, Queue, Queued, Session, SessionError, SessionOptions, Settled, Start,
+    Stats, Tables, stage::Cursor,
 };
 use crate::{
     clock::Clock,
@@ -41,7 +41,8 @@ impl Session {
         let dit = &config.dit;
         let rope = (dit.rope_dims()[0], dit.rope_theta);
         let tables = Tables::new(&settled.ring, rope.0, dit.actions.len(), dit.events.len());
-        let own = queue.memory() + tables.memory() + opening.memory() + plan.bytes();
+        let movement = Movement::new(config.latch, dit.actions.len());
+        let own = queue.memory() + tables.memory() + movement.memory() + opening.memory() + plan.bytes();
         let clock = options.clock.take().unwrap_or_else(default_clock);
         let backend = backend(model, &plan, &mut options, own)?;
         Ok(Self {
@@ -60,6 +61,7 @@ impl Session {
             frame: 0,
             action: vec![0.0; dit.actions.len()],
             action_ticket: 0,
+            movement,
             events: EventQueue::new(),
             event_ticket: 0,
             current: Queued { event: settled.event as u32, ticket: 0, from: 0 },
@@ -105,7 +107,9 @@ impl Session {
                 causeway_ops::cpu::memory(&plan, model, &CpuOptions { isa, parallel, memory_cap: None })?
             }
         };
-        memory.overhead += options.queue * 4 * width * height + tables.memory() + opening.memory() + plan.bytes();
+        let movement = Movement::new(config.latch, dit.actions.len());
+        let own = tables.memory() + movement.memory() + opening.memory() + plan.bytes();
+        memory.overhead += options.queue * 4 * width * height + own;
         Ok(memory)
     }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod create;
 mod events;
 pub(crate) mod frame_table;
+mod movement;
 mod options;
 mod receipt;
 mod ring;
@@ -30,6 +31,7 @@ use crate::{
     model::{ModelError, WorldPlan},
 };
 use events::{EventQueue, Queued};
+use movement::Movement;
 use options::Settled;
 use receipt::Queue;
 use stage::{Cursor, Opening};
@@ -163,6 +165,7 @@ pub struct Session {
     frame: u64,
     action: Vec<f32>,
     action_ticket: u64,
+    movement: Movement,
     events: EventQueue,
     event_ticket: u64,
     /// Event in force and its ticket.
@@ -246,6 +249,7 @@ impl Session {
         self.events.waiting.clear();
         self.current = Queued { event: self.settled.event as u32, ticket: self.event_ticket, from: 0 };
         self.conditioned = false;
+        self.movement.stop(self.action_ticket);
         self.chunk_tickets = (self.action_ticket, self.event_ticket);
         self.shown_tickets = self.chunk_tickets;
         self.reading = false;
@@ -264,7 +268,9 @@ impl Session {
         Ok(())
     }
 
-    /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name.
+    /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name. Where the model's
+    /// actions last several frames (`latch` of its configuration) the one under way ends first, and of several entries only the
+    /// strongest counts.
     ///
     /// # Errors
     /// [`SessionError::ActionLength`], [`SessionError::ActionValue`].
@@ -304,6 +310,9 @@ impl Session {
     /// there was one to drop.
     pub fn abort_chunk(&mut self) -> bool {
         let dropped = self.cursor.abort();
+        if dropped {
+            self.movement.abort();
+        }
         self.stats.aborted += u64::from(dropped);
         dropped
     }
@@ -356,7 +365,11 @@ impl Session {
     /// Bytes held, by purpose; `overhead` includes frame buffers, tables and the plan.
     pub fn memory(&self) -> Memory {
         let mut memory = self.backend.memory();
-        memory.overhead += self.queue.memory() + self.tables.memory() + self.opening.memory() + self.plan().bytes();
+        memory.overhead += self.queue.memory()
+            + self.tables.memory()
+            + self.movement.memory()
+            + self.opening.memory()
+            + self.plan().bytes();
         memory
     }
 

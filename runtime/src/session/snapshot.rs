@@ -9,9 +9,9 @@ use super::{
     stage::{Cursor, Stage},
 };
 
-const MAGIC: &[u8; 8] = b"CWSNAP\0\x01";
+const MAGIC: &[u8; 8] = b"CWSNAP\0\x02";
 /// Numbers that every snapshot holds, but for the action vector and the event in force.
-const FIELDS: usize = 18;
+const FIELDS: usize = 20;
 /// Numbers in a receipt.
 const RECEIPT: usize = 7;
 
@@ -45,14 +45,14 @@ impl Session {
 
     /// Bytes of a snapshot taken now.
     pub fn snapshot_bytes(&self) -> usize {
-        let fields = FIELDS + self.action.len() + 3 + 3 * self.events.waiting.len() + RECEIPT * self.queue.len();
+        let fields = FIELDS + 2 * self.action.len() + 3 + 3 * self.events.waiting.len() + RECEIPT * self.queue.len();
         MAGIC.len() + 8 * fields + self.queue.len() * 4 * self.width * self.height + self.backend.arena_bytes()
     }
 
     /// Most bytes that a snapshot can take: with `actions` entries in an action vector, `queue` frames of `frame` bytes held and an arena
     /// of `arena` bytes.
     pub fn most_snapshot_bytes(actions: usize, queue: usize, frame: usize, arena: usize) -> usize {
-        let fields = FIELDS + actions + 3 + 3 * super::events::CAPACITY + RECEIPT * queue;
+        let fields = FIELDS + 2 * actions + 3 + 3 * super::events::CAPACITY + RECEIPT * queue;
         MAGIC.len() + 8 * fields + queue * frame + arena
     }
 
@@ -80,7 +80,9 @@ impl Session {
         }
         put(&mut w, u64::from(self.seed[0]) | u64::from(self.seed[1]) << 32);
         put(&mut w, u64::from(self.conditioned));
-        self.action.iter().for_each(|value| put(&mut w, u64::from(value.to_bits())));
+        [self.movement.left as u64, self.movement.ticket].iter().for_each(|&value| put(&mut w, value));
+        let actions = self.action.iter().chain(&self.movement.action);
+        actions.for_each(|value| put(&mut w, u64::from(value.to_bits())));
         put_event(&mut w, self.current);
         put(&mut w, self.events.waiting.len() as u64);
         self.events.waiting.iter().for_each(|&queued| put_event(&mut w, queued));
@@ -120,9 +122,13 @@ impl Session {
         let (chunk_tickets, shown_tickets) = ((r.u64()?, r.u64()?), (r.u64()?, r.u64()?));
         let seed = r.u64()?;
         let conditioned = r.u64()? != 0;
-        let mut action = Vec::with_capacity(self.action.len());
-        for _ in 0..self.action.len() {
-            action.push(f32::from_bits(r.u64()? as u32));
+        let (left, ticket) = (r.size()?, r.u64()?);
+        if left > self.movement.latch {
+            return Err(SessionError::Snapshot("a movement lasts longer than one can"));
+        }
+        let mut actions = Vec::with_capacity(2 * self.action.len());
+        for _ in 0..2 * self.action.len() {
+            actions.push(f32::from_bits(r.u64()? as u32));
         }
         let current = r.event(self.event_names.len())?;
         let mut waiting = Vec::with_capacity(super::events::CAPACITY);
@@ -157,7 +163,10 @@ impl Session {
         (self.chunk_tickets, self.shown_tickets) = (chunk_tickets, shown_tickets);
         self.seed = [seed as u32, (seed >> 32) as u32];
         self.conditioned = conditioned;
-        self.action.copy_from_slice(&action);
+        let (action, movement) = actions.split_at(self.action.len());
+        self.action.copy_from_slice(action);
+        self.movement.action.copy_from_slice(movement);
+        (self.movement.left, self.movement.ticket) = (left, ticket);
         self.current = current;
         self.events.waiting = waiting;
         self.reading = false;

@@ -1,41 +1,11 @@
-//! Pictures in memory: RGBA8 rows from the top, and the two ways of changing their size.
+//! Pictures in memory, RGBA8 rows from the top, and the two ways of changing their size; pictures in files.
 
-use std::{fs::File, io::BufReader, path::Path};
+mod exif;
+mod file;
+mod folder;
 
-use crate::error::Error;
-
-/// Most pixels of a start picture, 64 million: more is a mistake or an attack.
-const MAX_PIXELS: usize = 1 << 26;
-
-/// Reads a PNG, cuts the largest part of the wanted shape out of its middle and scales that to `width` x `height`.
-///
-/// # Errors
-/// The file cannot be read or is no PNG that fits into memory.
-pub fn load(path: &Path, (width, height): (usize, usize)) -> Result<Vec<u8>, Error> {
-    let refuse = |what: String| Error::Usage(format!("{}: {what}", path.display()));
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let mut decoder = png::Decoder::new(BufReader::new(file));
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().map_err(|error| refuse(format!("not a readable PNG: {error}")))?;
-    let (w, h) = (reader.info().width as usize, reader.info().height as usize);
-    if w.saturating_mul(h) > MAX_PIXELS {
-        return Err(refuse(format!("{w} x {h} pixels are more than the {MAX_PIXELS} accepted")));
-    }
-    let Some(bytes) = reader.output_buffer_size() else { return Err(refuse("too large".to_owned())) };
-    let mut data = vec![0; bytes];
-    let info = reader.next_frame(&mut data).map_err(|error| refuse(format!("not a readable PNG: {error}")))?;
-    let channels = info.color_type.samples();
-    let rgba: Vec<u8> = data[..w * h * channels].chunks_exact(channels).flat_map(to_rgba).collect();
-    Ok(fit(&rgba, (w, h), (width, height)))
-}
-
-fn to_rgba(pixel: &[u8]) -> [u8; 4] {
-    match *pixel {
-        [grey] | [grey, _] => [grey, grey, grey, 255],
-        [red, green, blue] | [red, green, blue, _] => [red, green, blue, 255],
-        _ => [0, 0, 0, 255],
-    }
-}
+pub use file::{Note, is_picture, load};
+pub use folder::list;
 
 /// Cuts the middle of the right shape out of a picture and scales it.
 fn fit(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize)) -> Vec<u8> {
