@@ -10,6 +10,7 @@ use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, S
 use super::ScoreError;
 use crate::bench::Spent;
 use crate::codec::{self, Past};
+use crate::codec_tape;
 use crate::data::{pixels, planar};
 use crate::latents;
 use crate::weights::{Weights, floats};
@@ -101,8 +102,11 @@ impl<'a> Player<'a> {
     /// Plays `model`, which was read from `file`, in `steps` steps a frame or its own number.
     ///
     /// # Errors
-    /// [`ScoreError::Model`] if the file has no encoder, by which real frames come in.
+    /// [`ScoreError::Model`] if the file makes several frames at a time, or has no encoder, by which real frames come in.
     pub fn new(model: &'a Model<'a>, file: PathBuf, steps: Option<usize>) -> Result<Self, ScoreError> {
+        if model.config().dit.chunk != 1 || !codec_tape::encodes(&model.config().codec) {
+            return Err(ScoreError::Model("it makes several frames at a time".into()));
+        }
         let wanted = codec::specs(&model.config().codec);
         if let Some(missing) = wanted.iter().find(|spec| model.tensor(&spec.name).is_none()) {
             return Err(ScoreError::Model(format!(
@@ -115,12 +119,9 @@ impl<'a> Player<'a> {
 
     /// Codec latents [N, C, h, w] of consecutive frames.
     fn encode(&self, run: &[Picture]) -> Vec<f32> {
-        let (c, device) = (self.model.config(), Device::flex());
-        let (w, h) = c.picture();
-        let net = self.codec.leaves(&device);
+        let (w, h) = self.model.config().picture();
         let frames: Vec<f32> = run.iter().flat_map(|frame| planar(frame)).collect();
-        let frames = net.constant(frames, [run.len(), 3, h, w]);
-        floats(codec::encode(&net, &c.codec, frames, run.len(), &mut Past::default()))
+        codec_tape::encode(&self.codec, &self.model.config().codec, &frames, [run.len(), h, w])
     }
 
     /// A session that is about to show the first real frame.

@@ -247,10 +247,15 @@ impl<'a> Trial<'a> {
             Err(_) => [self.options.frames, 256, 64, 16]
                 .into_iter()
                 .filter(|&after| after <= self.options.frames)
-                .map(|after| held.spread(count, |i| held.is_start(i, after)))
+                .map(|after| held.spread(count, |i| held.is_start(i, after) && !self.under_way(i)))
                 .find(|found| found.len() >= count.div_ceil(2))
-                .unwrap_or_else(|| held.spread(count, |i| held.is_start(i, 1))),
+                .unwrap_or_else(|| held.spread(count, |i| held.is_start(i, 1) && !self.under_way(i))),
         }
+    }
+
+    /// Whether at frame `i` an action that lasts may be under way, whose beginning a session would not know of.
+    fn under_way(&self, i: usize) -> bool {
+        self.held.recording.info.latch > 1 && self.held.told(i) != held::Told::Nothing
     }
 
     /// Frames from which nothing is pressed for long, of footage alone.
@@ -430,14 +435,11 @@ fn checked(truth: Truth, held: &Held<'_>) -> Result<Truth, String> {
     Ok(truth)
 }
 
-/// Whether a recording is of what the model makes, and the model one that can be scored.
+/// Whether a recording is of what the model makes.
 ///
 /// # Errors
-/// [`ScoreError::Model`], [`ScoreError::Footage`].
+/// [`ScoreError::Footage`].
 pub fn fits(model: &ModelConfig, held: &Recording) -> Result<(), ScoreError> {
-    if model.dit.chunk != 1 || model.codec.time_factor() != 1 {
-        return Err(ScoreError::Model("it makes several frames at a time".into()));
-    }
     let fault = |what, footage: String, model: String| Err(ScoreError::Footage { what, footage, model });
     let ((w, h), info) = (model.picture(), &held.info);
     if (w, h) != (info.width, info.height) {

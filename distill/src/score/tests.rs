@@ -1,10 +1,14 @@
 //! The score of dreamers whose marks are known, for the renderer itself dreams.
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::world::{KEEP, Key, Size};
 
 const SIZE: Size = Size { width: 32, height: 32 };
 const SCENE: fn() -> Scene = || Scene { map: &KEEP, size: SIZE };
+
+static FACTS: LazyLock<facts::Facts> = LazyLock::new(|| facts::Facts::new(SCENE()));
 
 /// What a test's dreamer shows.
 #[derive(Clone, Copy)]
@@ -30,7 +34,6 @@ impl Fake {
     }
 
     fn frames(&self, real: &Real, play: &Play, memory: Memory) -> Vec<Picture> {
-        let facts = facts::Facts::new(SCENE());
         let window = match self.shows {
             Shows::Amnesia(window) => {
                 // As a model does, it remembers what it sees: all of its window, or what it is routed to, wherever that lies.
@@ -51,7 +54,7 @@ impl Fake {
             }
             Shows::Amnesia(_) => {
                 let views: Vec<View> = real.views.iter().chain(&play.views[..=t]).copied().collect();
-                let lost = facts.unknown(&views, real.views.len(), window);
+                let lost = FACTS.unknown(&views, real.views.len(), window);
                 SCENE().render(&lost.iter().fold(play.views[t], |view, fact| fact.with(view, 0)))
             }
         };

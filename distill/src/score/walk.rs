@@ -150,17 +150,20 @@ pub fn hold(trial: &Trial<'_>, found: &[Walks]) -> Row {
     let (fps, frames) = (trial.fps(), trial.options.frames);
     let paces: Vec<[usize; 2]> = found.iter().filter_map(|walks| walks.first()?.paces).collect();
     let walked = |k: usize| paces.iter().map(|p| p[k]).min().unwrap_or(0);
+    let steps = format!(
+        "each moves in at least {:.0} % of its frames and leads over at least {} cells",
+        100.0 * walked(0) as f64 / frames.max(1) as f64,
+        walked(1)
+    );
     let mut row = Row::new(
         1,
         "holds its place",
         "median >= 30 s, lower quartile >= 12 s; the probe right on >= 98 % of true frames",
         &format!(
-            "fixed walks of {frames} frames, of which each moves in at least {:.0} % and leads over at least {} cells; nearest of \
-             all poses the renderer can take, in the true light and with the true facts; right within 0.25 cell and 20 degrees; \
-             lost at the first frame from which {RUN} frames running are wrong; the probe is tried on what the codec makes of \
-             true frames",
-            100.0 * walked(0) as f64 / frames.max(1) as f64,
-            walked(1)
+            "fixed walks of {frames} frames{}; nearest of all poses the renderer can take, in the true light and with the true \
+             facts; right within 0.25 cell and 20 degrees; lost at the first frame from which {RUN} frames running are wrong; the \
+             probe is tried on what the codec makes of true frames",
+            if paces.is_empty() { String::new() } else { format!(", {steps}") }
         ),
     );
     if let Err(why) = &trial.truth {
