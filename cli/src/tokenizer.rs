@@ -1,19 +1,26 @@
 //! Text to tokens, as the Wan project's pipeline does it (spec 4).
 
-use std::path::Path;
+mod charsmap;
+mod file;
 
-use tokenizers::{NormalizedString, Tokenizer};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    path::Path,
+};
+
+use tokenizers::NormalizedString;
 
 use crate::error::Error;
+use file::{Checked, MOST_NORMALISED};
 
 /// Largest file that is read; that of umT5 has 17 MB.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 64 << 20;
 /// The token that ends a prompt.
 const END: &str = "</s>";
 
 /// A tokenizer of an encoder's vocabulary.
 pub struct TextTokenizer {
-    tokenizer: Tokenizer,
+    checked: Checked,
     end: u32,
 }
 
@@ -32,13 +39,11 @@ impl TextTokenizer {
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(failed("not a tokenizer.json; a SentencePiece file (spiece.model) has one beside it"));
         }
-        let mut tokenizer = Tokenizer::from_bytes(&bytes)
-            .map_err(|error| failed(&format!("not a tokenizer.json that can be used: {}", one_line(&error))))?;
-        // Prompts are cut here and never padded.
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|error| failed(&one_line(&error)))?;
-        let end = tokenizer.token_to_id(END).ok_or_else(|| failed(&format!("it has no token {END}")))?;
-        Ok(Self { tokenizer, end })
+        let checked = guarded(|| file::read(&bytes)).unwrap_or_else(|| Err("reading it failed".to_owned()));
+        let checked =
+            checked.map_err(|what| failed(&format!("not a tokenizer.json that can be used: {}", one_line(&what))))?;
+        let end = checked.tokenizer.token_to_id(END).ok_or_else(|| failed(&format!("it has no token {END}")))?;
+        Ok(Self { checked, end })
     }
 
     /// Tokens of a text, the end token last; those beyond `most` are cut off. Also how many the whole text has.
@@ -46,9 +51,16 @@ impl TextTokenizer {
     /// # Errors
     /// The text cannot be told apart into tokens.
     pub fn tokens(&self, text: &str, most: usize) -> Result<(Vec<u32>, usize), Error> {
-        let encoding = self.tokenizer.encode(clean(text), true);
-        let encoding = encoding.map_err(|error| Error::Failed(format!("tokenizer: {}", one_line(&error))))?;
-        let mut tokens = encoding.get_ids().to_vec();
+        let Checked { tokenizer, around: (before, after), growth } = &self.checked;
+        let failed = |what: &str| Error::Failed(format!("tokenizer: {what}"));
+        let text = clean(text);
+        if text.len().saturating_mul(*growth) > MOST_NORMALISED {
+            let what = format!("a prompt of {} bytes, which it can make {growth} times longer", text.len());
+            return Err(failed(&what));
+        }
+        let encoding = guarded(|| tokenizer.encode(text, false)).ok_or_else(|| failed("it failed at a prompt"))?;
+        let encoding = encoding.map_err(|error| failed(&one_line(&error)))?;
+        let mut tokens = [before, encoding.get_ids(), after].concat();
         if tokens.last() != Some(&self.end) {
             tokens.push(self.end);
         }
@@ -59,6 +71,15 @@ impl TextTokenizer {
         }
         Ok((tokens, whole))
     }
+}
+
+/// What `run` gives, or `None` where it panics: the library does so where a file contradicts itself in a way that is not checked.
+fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(run));
+    set_hook(hook);
+    result.ok()
 }
 
 fn one_line(error: &impl ToString) -> String {

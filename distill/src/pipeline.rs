@@ -309,7 +309,16 @@ impl<'a> Pipeline<'a> {
             return Err(PipelineError::Polish { stage: stage.name.clone() });
         }
         self.forget_latents()?;
-        Ok(State::new(principal::fit(&self.train, &self.folder.config.codec)))
+        let codec = &self.folder.config.codec;
+        let weights = principal::fit(&self.train, codec);
+        let kept = principal::kept(&self.held, &weights, codec);
+        eprintln!(
+            "{}: {} of {} components keep {kept:.1} dB",
+            stage.name,
+            codec.channels,
+            3 * codec.patch * codec.patch
+        );
+        Ok(State::new(weights))
     }
 
     /// The trajectories that `stage` learns, stored in the run folder; recorded anew if its teacher has moved since.

@@ -13,6 +13,8 @@ use causeway_ops::quant::DType;
 use causeway_runtime::import::{Checkpoint, Entry};
 use causeway_tests::tiny::{model_bytes, quantisable_config, tiny_model_bytes};
 
+pub mod torch;
+
 /// A folder with `tiny.safetensors` in it.
 pub struct Place {
     folder: PathBuf,

@@ -162,8 +162,8 @@ impl Map {
         let mut map = Self { name, lights, banners, switches: facts.len() - banners, rows, decor };
         let mut n = 0;
         for cell in map.cells() {
-            for side in 0..4 {
-                if !map.solid((cell.0 + SIDES[side].0, cell.1 + SIDES[side].1)) {
+            for (side, (dx, dy)) in SIDES.into_iter().enumerate() {
+                if !map.solid((cell.0 + dx, cell.1 + dy)) {
                     continue;
                 }
                 let fact = facts.iter().find(|(wall, _)| *wall == (cell, side)).map(|(_, decor)| *decor);

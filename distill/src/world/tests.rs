@@ -124,9 +124,9 @@ fn a_hand_opens_the_door_in_five_frames_and_it_stays_open() {
         views.push(keep().render(&View { phase: 0, ..*world.view() }));
     }
     assert!(views.windows(2).all(|pair| pair[0] != pair[1]), "it moves in each frame");
-    (0..5).for_each(|_| drop(world.step(None, None)));
+    (0..5).for_each(|_| _ = world.step(None, None));
     assert_eq!(views[5], keep().render(&View { phase: 0, ..*world.view() }));
-    (0..5).for_each(|_| drop(world.step(Some(Key::Use), None)));
+    (0..5).for_each(|_| _ = world.step(Some(Key::Use), None));
     assert_eq!(shut, keep().render(&View { phase: 0, ..*world.view() }));
 }
 

@@ -1,5 +1,6 @@
 //! A checkpoint of any format: a list of names, shapes, encodings and places.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -112,7 +113,8 @@ impl Checkpoint {
             let file = open(&path)?;
             let (mut found, texts) = read_entries(&file, &path)?;
             found.retain(|entry| expected.contains(&entry.name));
-            if let Some(missing) = expected.iter().find(|name| !found.iter().any(|entry| entry.name == **name)) {
+            let names: BTreeSet<&str> = found.iter().map(|entry| entry.name.as_str()).collect();
+            if let Some(missing) = expected.iter().find(|name| !names.contains(name.as_str())) {
                 let what = format!("the index places {missing} in {}, which does not hold it", path.display());
                 return Err(ImportError::container("safetensors index", what));
             }

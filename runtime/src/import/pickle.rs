@@ -11,7 +11,7 @@
 use super::ImportError;
 use crate::config::printable;
 
-/// Memory that values may take: some in any case, and some for each byte of the pickle. Published checkpoints take 3 a byte.
+/// Memory that values may take: some in any case, and some for each byte of the pickle. What PyTorch writes takes 9 for each.
 const FREE_BYTES: usize = 1 << 20;
 const BYTES_PER_BYTE: usize = 16;
 

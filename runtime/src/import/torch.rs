@@ -96,7 +96,12 @@ impl Walk<'_> {
                     Ok(tensor) => self.entry(name, tensor),
                     Err(what) => unreadable(name, Vec::new(), Encoding::Other("no tensor".to_owned()), what),
                 };
-                let bytes = size_of::<Entry>() + entry.name.len() + 2 * size_of_val(entry.shape.as_slice());
+                let words = match (&entry.view, &entry.encoding) {
+                    (View::Unreadable(what), _) => what.len(),
+                    (_, Encoding::Other(kind)) => kind.len(),
+                    _ => 0,
+                };
+                let bytes = size_of::<Entry>() + entry.name.len() + 2 * size_of_val(entry.shape.as_slice()) + words;
                 self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| Self::too_large(name))?;
                 self.entries.push(entry);
                 Ok(())

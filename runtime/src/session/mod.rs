@@ -310,6 +310,9 @@ impl Session {
     /// there was one to drop.
     pub fn abort_chunk(&mut self) -> bool {
         let dropped = self.cursor.abort();
+        if dropped {
+            self.movement.abort();
+        }
         self.stats.aborted += u64::from(dropped);
         dropped
     }

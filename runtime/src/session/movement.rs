@@ -10,7 +10,7 @@ pub(super) struct Movement {
     pub latch: usize,
     /// The action in force.
     pub action: Vec<f32>,
-    /// Latent frames for which it stays in force.
+    /// Latent frames for which it stays in force, those of the chunk in flight included.
     pub left: usize,
     /// Ticket of the newest action that the one in force takes account of.
     pub ticket: u64,
@@ -28,8 +28,8 @@ impl Movement {
         (self.left, self.ticket) = (0, ticket);
     }
 
-    /// The action of the next chunk, of `frames` latent frames, while `pressed` is set under `ticket`.
-    pub fn next(&mut self, pressed: &[f32], ticket: u64, frames: usize) -> &[f32] {
+    /// The action of the next chunk, while `pressed` is set under `ticket`.
+    pub fn next(&mut self, pressed: &[f32], ticket: u64) -> &[f32] {
         if self.left == 0 {
             self.ticket = ticket;
             self.action.copy_from_slice(pressed);
@@ -37,8 +37,19 @@ impl Movement {
                 self.begin(pressed);
             }
         }
-        self.left = self.left.saturating_sub(frames);
         &self.action
+    }
+
+    /// A chunk of `frames` latent frames made with it is committed.
+    pub fn commit(&mut self, frames: usize) {
+        self.left = self.left.saturating_sub(frames);
+    }
+
+    /// The chunk in flight is dropped: a movement that began with it has not begun.
+    pub fn abort(&mut self) {
+        if self.left == self.latch {
+            self.left = 0;
+        }
     }
 
     /// Begins the movement of the strongest entry, the first of several, if one is not 0.
@@ -66,7 +77,9 @@ mod tests {
         let mut movement = Movement::new(3, 2);
         let (none, one, two) = ([0.0; 2], [1.0, 0.0], [0.0, 1.0]);
         let told = |movement: &mut Movement, pressed: &[f32], ticket| {
-            (movement.next(pressed, ticket, 1).to_vec(), movement.ticket)
+            let action = movement.next(pressed, ticket).to_vec();
+            movement.commit(1);
+            (action, movement.ticket)
         };
         assert_eq!(told(&mut movement, &none, 1), (none.to_vec(), 1));
         assert_eq!(told(&mut movement, &one, 2), (one.to_vec(), 2));
@@ -84,14 +97,36 @@ mod tests {
     #[test]
     fn without_a_latch_chunks_are_told_what_is_pressed() {
         let mut movement = Movement::new(1, 2);
-        assert_eq!(movement.next(&[0.5, 1.0], 1, 1), [0.5, 1.0]);
-        assert_eq!(movement.next(&[0.0, 0.0], 2, 1), [0.0, 0.0]);
+        for pressed in [[0.5, 1.0], [0.0, 0.0]] {
+            assert_eq!(movement.next(&pressed, 1), pressed);
+            movement.commit(1);
+        }
+    }
+
+    #[test]
+    fn a_dropped_chunk_takes_its_beginning_back_and_nothing_else() {
+        let mut movement = Movement::new(3, 2);
+        movement.next(&[1.0, 0.0], 1);
+        movement.abort();
+        assert_eq!(movement.next(&[0.0, 1.0], 2), [0.0, 1.0]);
+        movement.commit(1);
+        for _ in 0..2 {
+            movement.next(&[1.0, 0.0], 3);
+            movement.abort();
+            assert_eq!(movement.next(&[1.0, 0.0], 3), [0.0, 1.0]);
+            movement.commit(1);
+        }
+        assert_eq!(movement.next(&[1.0, 0.0], 3), [1.0, 0.0]);
     }
 
     #[test]
     fn chunks_of_several_frames_end_a_movement_together() {
         let mut movement = Movement::new(6, 1);
-        let told: Vec<f32> = (0..4).map(|i| movement.next(&[f32::from(u8::from(i == 0))], i, 3)[0]).collect();
+        let mut told = Vec::new();
+        for chunk in 0..4 {
+            told.push(movement.next(&[f32::from(u8::from(chunk == 0))], chunk)[0]);
+            movement.commit(3);
+        }
         assert_eq!(told, [1.0, 1.0, 0.0, 0.0]);
     }
 }

@@ -207,7 +207,11 @@ fn finish(s: &mut Session, stage: Stage) {
         Stage::Denoise(_) => Stage::Decode(0),
         Stage::Decode(f) => Stage::Read(f),
         Stage::Commit => {
-            s.frame += frames(s) as u64;
+            let made = frames(s);
+            s.frame += made as u64;
+            if !s.cursor.opening {
+                s.movement.commit(made);
+            }
             Stage::Begin
         }
         Stage::Begin | Stage::Read(_) => stage,
@@ -266,7 +270,7 @@ fn begin_opening(s: &mut Session) -> Result<u32, SessionError> {
 
 /// Takes the newest action and the events that are due; returns the event in force.
 fn begin_chunk(s: &mut Session, frames: usize) -> Result<u32, SessionError> {
-    let action = s.movement.next(&s.action, s.action_ticket, frames);
+    let action = s.movement.next(&s.action, s.action_ticket);
     s.tables.act(s.backend.as_mut(), &s.world, Some(action))?;
     let mut event = s.current.event;
     if let Some(due) = s.events.due(s.frame + frames as u64) {
