@@ -6,7 +6,8 @@ use std::time::Instant;
 use burn::tensor::Device;
 use causeway_runtime::config::{ConfigError, ModelConfig};
 
-use crate::data::Episodes;
+use crate::codec_tape::Pass;
+use crate::data::{Episodes, planes};
 use crate::fast::kernels::Kernels;
 use crate::fast::linalg::wide;
 use crate::latents::{self, Latents};
@@ -162,15 +163,17 @@ pub fn table(rows: &[Row]) -> String {
     out
 }
 
-/// Frames encoded in a second by the tensor library and by the CPU's own passes, on `shape`'s threads; medians of turns.
+/// Frames a second: encoded by the tensor library, by the CPU's own passes in f32, and by the fastest kernels, on `shape`'s threads;
+/// then trained on by the codec, on one thread, in f32 and by the fastest kernels. Medians of turns.
 ///
 /// # Errors
 /// [`BenchError::Model`].
-pub fn encode(shape: &Shape) -> Result<[f64; 2], BenchError> {
+pub fn codec(shape: &Shape) -> Result<[f64; 5], BenchError> {
     const FRAMES: usize = 200;
     let info = info(shape.picture);
     let c = shape.sizes.model(&info)?.codec;
-    let codec = Weights::init(&codec::specs(&c), 1);
+    let exact = Weights::init(&codec::specs(&c), 1);
+    let fast = exact.clone().on(Kernels::fastest());
     let mut rng = Rng::new(3);
     let recording = Recording {
         frames: (0..FRAMES * info.width * info.height * 3).map(|_| rng.below(256) as u8).collect(),
@@ -181,13 +184,23 @@ pub fn encode(shape: &Shape) -> Result<[f64; 2], BenchError> {
         info,
     };
     let flex = Device::flex();
-    let turn = |device: Option<&Device>| {
+    let encode = |codec: &Weights, device: Option<&Device>| {
         let clock = Instant::now();
-        std::hint::black_box(latents::encode(&recording, &codec, &c, device, shape.threads));
+        std::hint::black_box(latents::encode(&recording, codec, &c, device, shape.threads));
         FRAMES as f64 / clock.elapsed().as_secs_f64()
     };
-    let turns: Vec<[f64; 2]> = (0..shape.rounds).map(|_| [turn(Some(&flex)), turn(None)]).collect();
-    Ok([0, 1].map(|side| median(turns.iter().map(|turn| turn[side]))))
+    let size = [24, recording.info.height, recording.info.width];
+    let clips = planes(&recording, 0..size[0]);
+    let train = |codec: &Weights| {
+        let (clock, mut grad) = (Instant::now(), vec![0.0; codec.data.len()]);
+        for _ in 0..4 {
+            Pass::new(codec, &c, 3).step(&clips, size, 0.0, &mut Rng::new(4), &mut grad);
+        }
+        (4 * size[0]) as f64 / clock.elapsed().as_secs_f64()
+    };
+    let turn = || [encode(&exact, Some(&flex)), encode(&exact, None), encode(&fast, None), train(&exact), train(&fast)];
+    let turns: Vec<[f64; 5]> = (0..shape.rounds).map(|_| turn()).collect();
+    Ok([0, 1, 2, 3, 4].map(|side| median(turns.iter().map(|turn| turn[side]))))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -18,7 +18,7 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// For clips of `time` frames.
     pub fn new(weights: &'a Weights, config: &'a CodecConfig, time: usize) -> Self {
-        Self { weights, config, tape: Tape::new(&weights.data), time }
+        Self { weights, config, tape: Tape::new(&weights.data, weights.kernels), time }
     }
 
     /// Loss of redrawing `frames` [n, 3, h, w] (planar, in [0, 1]) as in `codec::loss` plus the pull on latents; adds the

@@ -205,6 +205,7 @@ impl<'a> Pipeline<'a> {
             return Ok(true);
         }
         let parent = recipe.from.as_deref().map(Folder::open).transpose()?;
+        let kernels = recipe.kernels();
         if stage.method.is_codec() {
             let polish = stage.method == Method::Polish {};
             let mut state = match (saved, &parent) {
@@ -213,6 +214,7 @@ impl<'a> Pipeline<'a> {
                 (None, Some(parent)) => State::new(parent.codec()?),
                 (None, None) => State::new(self.folder.fresh_codec()),
             };
+            state.weights.kernels = kernels;
             if !polish && run.budget.share(state.step, state.seconds) < 1.0 {
                 // Latents of an encoder that moves on are of no use.
                 self.forget_latents()?;
@@ -257,7 +259,6 @@ impl<'a> Pipeline<'a> {
             Some(state) => state,
             None => State::new(folder.begin(stage, parent.as_ref())?),
         };
-        let kernels = recipe.kernels();
         state.weights.kernels = kernels;
         let teacher = || folder.teacher(stage).map(|weights| weights.on(kernels));
         // What the teacher sees.
@@ -348,7 +349,7 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// [`PipelineError`].
     pub fn latents(&mut self) -> Result<(Latents, Latents), PipelineError> {
-        let codec = self.folder.codec()?;
+        let codec = self.folder.codec()?.on(self.folder.recipe.kernels());
         let threads = self.folder.recipe.stages.iter().map(|s| s.threads).max().unwrap_or(1);
         let (area, len) = (latents::area(&self.config().dit), self.config().dit.latent_len());
         let mut both = Vec::new();

@@ -5,7 +5,9 @@
 //! row of the kernel) of the very same memory, several times faster than the general-purpose operator. On other devices
 //! the codec trains through `codec`; a test holds the two together.
 
-use gemm::Parallelism;
+use crate::fast::bf16::Start;
+use crate::fast::kernels::Kernels;
+use crate::fast::linalg::{View, product};
 
 /// `n` images of `h` x `w` pixels and `c` channels, with zero borders.
 #[derive(Clone, Debug)]
@@ -96,35 +98,6 @@ impl Map {
     }
 }
 
-/// dst[m, n] (+)= a[m, k] b[k, n], `b` and `dst` row-major, `a` with the given strides.
-fn product(add: bool, [m, k, n]: [usize; 3], a: &[f32], [a_row, a_col]: [usize; 2], b: &[f32], dst: &mut [f32]) {
-    assert!((m - 1) * a_row + (k - 1) * a_col < a.len() && k * n <= b.len() && m * n <= dst.len());
-    // SAFETY: the assertion bounds every element the strides can reach, and `dst` is disjoint from the borrowed inputs.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            dst.as_mut_ptr(),
-            1,
-            n as isize,
-            add,
-            a.as_ptr(),
-            a_col as isize,
-            a_row as isize,
-            b.as_ptr(),
-            1,
-            n as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
-}
-
 /// What made a value of the tape.
 enum Op {
     Input,
@@ -168,14 +141,15 @@ enum Op {
 /// Values in the order they were computed.
 pub struct Tape<'a> {
     weights: &'a [f32],
+    kernels: Kernels,
     values: Vec<Map>,
     ops: Vec<Op>,
 }
 
 impl<'a> Tape<'a> {
-    /// An empty tape over flat parameters.
-    pub fn new(weights: &'a [f32]) -> Self {
-        Self { weights, values: Vec::new(), ops: Vec::new() }
+    /// An empty tape over flat parameters, whose products `kernels` take.
+    pub fn new(weights: &'a [f32], kernels: Kernels) -> Self {
+        Self { weights, kernels, values: Vec::new(), ops: Vec::new() }
     }
 
     /// A value.
@@ -200,7 +174,7 @@ impl<'a> Tape<'a> {
         let c = source.c;
         let mut out = source.like(to);
         let packed = pack(&self.weights[weight..weight + to * c * 9], to, c);
-        taps(source, &packed, &mut out);
+        taps(self.kernels, source, &packed, &mut out);
         let lead = out.lead();
         let rows = out.rows();
         for row in out.data[lead..lead + rows * to].chunks_exact_mut(to) {
@@ -222,7 +196,8 @@ impl<'a> Tape<'a> {
         let mut out = source.like(to);
         let transposed = transpose(&self.weights[weight..weight + to * c], to, c);
         let at = out.lead();
-        product(false, [source.rows(), c, to], &source.data[lead..], [c, 1], &transposed, &mut out.data[at..]);
+        let (from, weight_view) = (View(&source.data[lead..], c, 1), View(&transposed, to, 1));
+        self.kernels.product(false, [source.rows(), c, to], from, weight_view, &mut out.data[at..], to);
         self.push(out, Op::Conv1 { x, weight })
     }
 
@@ -331,15 +306,12 @@ impl<'a> Tape<'a> {
                     }
                 }
                 let packed = &mut vec![0.0; 9 * c * to];
-                for (dy, part) in packed.chunks_exact_mut(3 * c * to).enumerate() {
-                    let from = &source.data[dy * (source.w + 1) * c..];
-                    product(false, [3 * c, source.rows(), to], from, [1, c], &g.data[g.lead()..], part);
-                }
+                tap_weights(self.kernels, source, &g, packed);
                 unpack_add(packed, &mut grad[weight..weight + to * c * 9], to, c);
                 if !matches!(self.ops[x], Op::Input) {
                     let flipped = flip(&self.weights[weight..weight + to * c * 9], to, c);
                     let mut back = source.like(c);
-                    taps(&g, &flipped, &mut back);
+                    taps(self.kernels, &g, &flipped, &mut back);
                     back.clear_borders();
                     accumulate(grads, x, back);
                 }
@@ -349,12 +321,14 @@ impl<'a> Tape<'a> {
                 let (c, to) = (source.c, g.c);
                 let part = &mut vec![0.0; to * c];
                 let (from, lead) = (&source.data[source.lead()..], g.lead());
-                product(false, [to, source.rows(), c], &g.data[lead..], [1, to], from, part);
+                let (rows, kernels) = (source.rows(), self.kernels);
+                kernels.product(false, [to, rows, c], View(&g.data[lead..], to, 1).t(), View(from, c, 1), part, c);
                 grad[weight..weight + to * c].iter_mut().zip(part).for_each(|(g, p)| *g += *p);
                 let mut back = source.like(c);
                 let at = back.lead();
                 let matrix = &self.weights[weight..weight + to * c];
-                product(false, [source.rows(), to, c], &g.data[lead..], [to, 1], matrix, &mut back.data[at..]);
+                let (g, matrix) = (View(&g.data[lead..], to, 1), View(matrix, c, 1));
+                kernels.product(false, [rows, to, c], g, matrix, &mut back.data[at..], c);
                 accumulate(grads, x, back);
             }
             Op::Join { x, time } => {
@@ -422,10 +396,45 @@ fn gate(g: &mut Map, value: &Map) {
 }
 
 /// dst = sum over the kernel's rows of three-neighbour views of `x` times the packed weight [3][3 * x.c, dst.c].
-fn taps(x: &Map, packed: &[f32], dst: &mut Map) {
+fn taps(kernels: Kernels, x: &Map, packed: &[f32], dst: &mut Map) {
     let (rows, c, to, at) = (x.rows(), x.c, dst.c, dst.lead());
-    for (dy, weight) in packed.chunks_exact(3 * c * to).enumerate() {
-        product(dy > 0, [rows, 3 * c, to], &x.data[dy * (x.w + 1) * c..], [c, 1], weight, &mut dst.data[at..]);
+    let weights = packed.chunks_exact(3 * c * to).enumerate();
+    let dst = &mut dst.data[at..];
+    match kernels {
+        Kernels::Bf16(bf16) if c % 2 == 0 => {
+            let all = bf16.rows(&x.data, x.data.len(), [1, x.data.len()]);
+            for (dy, weight) in weights {
+                let weight = bf16.panels(&bf16.rows(weight, to, [3 * c, to]));
+                let start = if dy > 0 { Start::There } else { Start::Zero };
+                bf16.sliding_product(&all, [dy * (x.w + 1) * c, c], rows, &weight, start, dst, to);
+            }
+        }
+        _ => {
+            for (dy, weight) in weights {
+                let from = View(&x.data[dy * (x.w + 1) * c..], c, 1);
+                product(dy > 0, [rows, 3 * c, to], from, View(weight, to, 1), dst, to);
+            }
+        }
+    }
+}
+
+/// The gradient of the packed weight [3][3 * x.c, g.c] of [`taps`] from that of its result.
+fn tap_weights(kernels: Kernels, x: &Map, g: &Map, packed: &mut [f32]) {
+    let (rows, c, to, slope) = (x.rows(), x.c, g.c, &g.data[g.lead()..]);
+    let Kernels::Bf16(bf16) = kernels else {
+        for (dy, part) in packed.chunks_exact_mut(3 * c * to).enumerate() {
+            let from = View(&x.data[dy * (x.w + 1) * c..], 1, c);
+            product(false, [3 * c, rows, to], from, View(slope, to, 1), part, to);
+        }
+        return;
+    };
+    let slope = bf16.panels(&bf16.rows(slope, to, [rows, to]));
+    // Pairs of pixels that begin with an even one, and with an odd one: each neighbour is a number of pairs away in one of them.
+    let pixels = x.data.len() / c;
+    let pairs = [0, 1].map(|odd| bf16.panels(&bf16.rows(&x.data[odd * c..], c, [pixels - odd, c])));
+    for (k, part) in packed.chunks_exact_mut(c * to).enumerate() {
+        let away = k / 3 * (x.w + 1) + k % 3;
+        bf16.shifted_product(&pairs[away % 2], away / 2, &slope, Start::Zero, part, to);
     }
 }
 

@@ -94,6 +94,31 @@ fn a_product_writes_its_columns_alone() {
 }
 
 #[test]
+fn sliding_rows_and_shifted_pairs() {
+    let Some(bf16) = Bf16::detect() else { return };
+    let mut rng = Rng::new(4);
+    for [rows, step, first, k, n] in [[1, 2, 0, 2, 1], [9, 4, 6, 12, 5], [21, 24, 48, 72, 40], [30, 2, 2, 34, 33]] {
+        let a = rng.normals(first + rows * step + k);
+        let b = rng.normals(k * n);
+        let mut found = vec![0.0; rows * n];
+        let panels = bf16.panels(&bf16.rows(&b, n, [k, n]));
+        let all = bf16.rows(&a, a.len(), [1, a.len()]);
+        bf16.sliding_product(&all, [first, step], rows, &panels, Start::Zero, &mut found, n);
+        let off = worst([rows, k, n], &found, |_, _| 0.0, |i, l| a[first + i * step + l], |l, j| b[l * n + j]);
+        assert!(off <= 1.0, "{rows} rows, {step} apart: {off} times what rounding explains");
+    }
+    for [k, shift, m, n] in [[1, 0, 3, 2], [40, 5, 24, 48], [61, 8, 33, 12], [600, 1, 10, 34]] {
+        let (a, b) = (rng.normals((k + 2 * shift) * m), rng.normals(k * n));
+        let left = bf16.panels(&bf16.rows(&a, m, [k + 2 * shift, m]));
+        let right = bf16.panels(&bf16.rows(&b, n, [k, n]));
+        let mut found = vec![0.0; m * n];
+        bf16.shifted_product(&left, shift, &right, Start::Zero, &mut found, n);
+        let off = worst([m, k, n], &found, |_, _| 0.0, |i, l| a[(l + 2 * shift) * m + i], |l, j| b[l * n + j]);
+        assert!(off <= 1.0, "{k} rows from pair {shift} on: {off} times what rounding explains");
+    }
+}
+
+#[test]
 fn changed_values_are_packed_anew() {
     use causeway_distill::fast::kernels::{Side, Values};
     let Some(bf16) = Bf16::detect() else { return };

@@ -153,13 +153,46 @@ impl Bf16 {
         unsafe { tiles([a.rows, b.columns], 0..b.pairs(), side, b, start, dst, distance) };
     }
 
+    /// [`Self::product`] whose left side are `rows` overlapping rows, number i from value `first` + i `step` of the one row of `a` on.
+    #[allow(clippy::too_many_arguments)]
+    pub fn sliding_product(
+        self,
+        a: &Rows,
+        [first, step]: [usize; 2],
+        rows: usize,
+        b: &Panels,
+        start: Start<'_>,
+        dst: &mut [f32],
+        distance: usize,
+    ) {
+        assert!([first, step, b.rows].iter().all(|n| n.is_multiple_of(2)), "a pair is a word");
+        assert!(a.rows == 1 && first + rows.saturating_sub(1) * step + b.rows <= a.columns);
+        let side = |row: usize| (a.lines.as_ptr().cast::<u32>().wrapping_add((first + row * step) / 2), step / 2, 1);
+        // SAFETY: the last row ends inside `a`.
+        unsafe { tiles([rows, b.columns], 0..b.pairs(), side, b, start, dst, distance) };
+    }
+
     /// dst = start + a^T b; `dst` has `distance` between rows.
     pub fn transposed_product(self, a: &Panels, b: &Panels, start: Start<'_>, dst: &mut [f32], distance: usize) {
         assert!(a.rows == b.rows);
+        self.shifted_product(a, 0, b, start, dst, distance);
+    }
+
+    /// The same with the rows of `a` from the pair `shift` on; of an odd row the other half must be zeros.
+    pub fn shifted_product(
+        self,
+        a: &Panels,
+        shift: usize,
+        b: &Panels,
+        start: Start<'_>,
+        dst: &mut [f32],
+        distance: usize,
+    ) {
+        assert!(shift + b.pairs() <= a.pairs());
         let mut start = start;
         for first in (0..b.pairs().max(1)).step_by(DEEP) {
             let side = |row: usize| {
-                let lines = &a.lines[2 * (row / WIDE * a.pairs() + first)..];
+                let lines = &a.lines[2 * (row / WIDE * a.pairs() + shift + first)..];
                 (lines.as_ptr().cast::<u32>().wrapping_add(row % WIDE), 1, WIDE)
             };
             let pairs = first..b.pairs().min(first + DEEP);

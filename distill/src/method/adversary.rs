@@ -85,7 +85,7 @@ impl<'a> Judged<'a> {
             let (entry, _) = weights.tensor(&name).unwrap_or_else(|| panic!("no tensor named {name}"));
             (entry.offset, entry.shape[0])
         };
-        let mut tape = Tape::new(&weights.data);
+        let mut tape = Tape::new(&weights.data, weights.kernels);
         let (n, h, w) = (pairs.map.n, pairs.map.h, pairs.map.w);
         let nothing = Map::zeros(n, h, w, pairs.map.c);
         let input = tape.input(pairs.map);
