@@ -41,23 +41,25 @@ pub fn estimate(units: usize, stat: impl Fn(&[usize]) -> Option<f64>) -> Option<
 }
 
 /// [`estimate`] of a statistic of the values of all starts together; a start may have several, or none.
-pub fn over(starts: &[Vec<f64>], stat: impl Fn(&mut Vec<f64>) -> Option<f64>) -> Option<Estimate> {
-    estimate(starts.len(), |picked| stat(&mut picked.iter().flat_map(|&i| starts[i].iter().copied()).collect()))
+pub fn over(starts: &[Vec<f64>], stat: impl Fn(&mut [f64]) -> Option<f64>) -> Option<Estimate> {
+    estimate(starts.len(), |picked| {
+        stat(&mut picked.iter().flat_map(|&i| starts[i].iter().copied()).collect::<Vec<_>>())
+    })
 }
 
 /// The mean; `None` of nothing.
-pub fn mean(values: &mut Vec<f64>) -> Option<f64> {
+pub fn mean(values: &mut [f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// The median; `None` of nothing.
-pub fn median(values: &mut Vec<f64>) -> Option<f64> {
+pub fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     quantile(values, 0.5)
 }
 
 /// The lower quartile; `None` of nothing.
-pub fn lower_quartile(values: &mut Vec<f64>) -> Option<f64> {
+pub fn lower_quartile(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     quantile(values, 0.25)
 }
