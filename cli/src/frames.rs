@@ -59,7 +59,7 @@ fn in_range(values: &[f32]) -> Result<(), String> {
     if low >= -ROUNDING && high <= 1.0 + ROUNDING {
         return Ok(());
     }
-    let hint = if low < -ROUNDING && low >= -1.1 && high <= 1.1 {
+    let hint = if (-1.1..-ROUNDING).contains(&low) && high <= 1.1 {
         "; it looks like -1 to 1: add 1 and halve it"
     } else if low >= -0.5 && high > 2.0 && high <= 255.5 {
         "; it looks like 0 to 255: divide it by 255, or store it as U8"
