@@ -112,13 +112,16 @@ fn loras_of_diffusers_peft_and_kohya_merge_as_their_libraries_merge() {
     }
 }
 
+/// A name, metadata, options, and the scale with words about it, or words about what is wrong.
+type Case<'a> = (&'a str, Value, &'a str, Result<(f32, &'a str), &'a str>);
+
 /// Settings in `__metadata__`, other options, and the scale or what is wrong.
 #[test]
 fn alpha_is_found_wherever_it_is_written() {
     let folder = Place::new("loras-metadata");
     let json = |settings: Value| json!({"format": "pt", "lora_adapter_metadata": settings.to_string()});
     let raw = |text: &str| json!({"lora_adapter_metadata": text});
-    let table: Vec<(&str, Value, &str, Result<(f32, &str), &str>)> = vec![
+    let table: Vec<Case<'_>> = vec![
         ("nothing", json!(null), "", Ok((1.0, "no alpha is named"))),
         ("other keys", json!({"modelspec.title": "x", "ss_tag": "{}"}), "", Ok((1.0, "no alpha is named"))),
         ("asked", json!(null), "--lora-alpha 8", Ok((2.0, "as asked for"))),
