@@ -164,7 +164,7 @@ fn demo(b: &mut Bench) {
     let y = b.buffer(768);
     b.add("noise 768", Noise { y, frames: 1, len: 768 });
     let (x, v) = (b.buffer(768), b.buffer(768));
-    b.add("denoise 768", Denoise { x, v, frames: 1, len: 768 });
+    b.add("denoise 768", Denoise { x, v, clean: false, frames: 1, len: 768 });
     let (x, previous, y) = (b.buffer(768), Some(b.buffer(768)), b.buffer(1536));
     b.add("patchify", Patchify { x, previous, y, frames: 1, height: 8, width: 8, channels: 12, patch: [2, 2] });
     let (x, y) = (b.buffer(32 * 32 * 12), b.integers(0..64 * 64));
