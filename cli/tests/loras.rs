@@ -120,6 +120,7 @@ type Case<'a> = (&'a str, Value, &'a str, Result<(f32, &'a str), &'a str>);
 fn alpha_is_found_wherever_it_is_written() {
     let folder = Place::new("loras-metadata");
     let json = |settings: Value| json!({"format": "pt", "lora_adapter_metadata": settings.to_string()});
+    let parts = |count: usize| Value::from_iter((0..count).map(|part| (format!("p{part}.lora_alpha"), json!(8))));
     let raw = |text: &str| json!({"lora_adapter_metadata": text});
     let table: Vec<Case<'_>> = vec![
         ("nothing", json!(null), "", Ok((1.0, "no alpha is named"))),
@@ -198,10 +199,23 @@ fn alpha_is_found_wherever_it_is_written() {
         ("another rank, asked", json(json!({"r": 8, "lora_alpha": 8})), "--lora-alpha 4", Ok((1.0, "have rank 4"))),
         ("alpha twice", raw("{\"lora_alpha\": 8, \"lora_alpha\": 4}"), "", Err("is 8, but")),
         ("not JSON", raw("{lora_alpha: 8}"), "", Err("lora_adapter_metadata")),
+        ("too many parts", json(parts(3000)), "", Err("more than 2048 parts")),
+        (
+            "too many patterns",
+            json(json!({"lora_alpha": 8, "alpha_pattern": parts(5000)})),
+            "",
+            Err("more than 4096 entries"),
+        ),
         ("not JSON, asked", raw("{"), "--lora-alpha 8", Ok((2.0, "cannot be read"))),
         ("NaN in JSON", raw("{\"lora_alpha\": NaN}"), "", Err("lora_adapter_metadata")),
         ("a list", raw("{\"lora_alpha\": [8]}"), "", Err("expected a number")),
         ("no alpha of it", json(json!({"lora_alpha": null})), "", Ok((1.0, "no alpha is named"))),
+        (
+            "dora of the text encoder",
+            json(json!({"transformer.lora_alpha": 8, "text_encoder.use_dora": true})),
+            "",
+            Ok((2.0, "transformer.lora_alpha")),
+        ),
         ("dora", json(json!({"lora_alpha": 8, "use_dora": true})), "", Err("use_dora, which is not merged")),
         ("pissa", json(json!({"lora_alpha": 8, "init_lora_weights": "pissa_niter_4"})), "", Err("pissa")),
         (

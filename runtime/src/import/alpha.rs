@@ -22,10 +22,28 @@ use crate::file::container::Pairs;
 
 /// Longest `adapter_config.json`, bytes.
 const MAX_CONFIG: u64 = 1 << 20;
-/// Most entries of a pattern; each is compared with each layer.
-const MAX_PATTERN: usize = 4096;
+/// Most prefixes of settings, and most entries of all patterns: each is compared with each layer.
+const MAX_GROUPS: usize = 2048;
+const MAX_PATTERNS: usize = 4096;
 /// Largest alpha taken for one.
 const MAX_ALPHA: f64 = 65_536.0;
+
+/// Settings that count wherever they stand.
+const FIELDS: [&str; 10] = [
+    "lora_alpha",
+    "r",
+    "alpha_pattern",
+    "rank_pattern",
+    "use_rslora",
+    "use_dora",
+    "use_qalora",
+    "use_bdlora",
+    "fan_in_fan_out",
+    "init_lora_weights",
+];
+/// Other names of alpha and of the rank in plain metadata.
+const PLAIN_ALPHAS: [&str; 3] = ["network_alpha", "ss_network_alpha", "alpha"];
+const PLAIN_RANKS: [&str; 4] = ["network_dim", "ss_network_dim", "lora_rank", "rank"];
 
 /// An alpha as a file gives it, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +57,22 @@ pub(super) struct Alpha {
 pub(super) struct Module<'a> {
     /// As in the file, without the factor's ending.
     pub raw: &'a str,
+    /// The same without what wrappers add.
+    stripped: String,
     /// As in the network.
-    pub original: &'a str,
+    original: &'a str,
     pub rank: usize,
+}
+
+impl<'a> Module<'a> {
+    /// A module of these names, in the file and in the network, whose factors have this rank.
+    pub fn new(raw: &'a str, original: &'a str, rank: usize) -> Self {
+        Self { raw, stripped: names::stripped(raw), original, rank }
+    }
+
+    fn names(&self) -> [&str; 3] {
+        [self.raw, &self.stripped, self.original]
+    }
 }
 
 /// A setting that could be read, or why not.
@@ -53,6 +84,7 @@ type Named = Vec<(String, Setting)>;
 #[derive(Debug, Default)]
 struct Group {
     source: String,
+    /// What stands before the settings, without what wrappers add.
     prefix: String,
     alphas: Named,
     ranks: Named,
@@ -70,7 +102,9 @@ struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     groups: Vec<Group>,
-    /// A source that cannot be read; an error only where it would be needed.
+    /// Entries of all patterns.
+    patterns: usize,
+    /// What cannot be read; an error only where it would be needed.
     broken: Option<String>,
 }
 
@@ -155,30 +189,33 @@ impl Settings {
 
     fn set(&mut self, source: &str, key: &str, value: &Value) {
         let (prefix, field) = key.rsplit_once('.').unwrap_or(("", key));
-        // Plain metadata hold much else; the words of JSON are PEFT's.
+        // Plain metadata hold much else, and so do PEFT's settings.
         let plain = source == "__metadata__";
+        let ours =
+            FIELDS.contains(&field) || (plain && PLAIN_ALPHAS.iter().chain(&PLAIN_RANKS).any(|own| *own == field));
+        if !ours || self.broken.is_some() {
+            return;
+        }
+        let prefix = names::stripped(&format!("{prefix}."));
+        let prefix = prefix.trim_end_matches('.');
         let at = self.groups.iter().position(|group| group.source == source && group.prefix == prefix);
         let at = at.unwrap_or_else(|| {
             let (source, prefix) = (source.to_owned(), prefix.to_owned());
             self.groups.push(Group { source, prefix, ..Group::default() });
             self.groups.len() - 1
         });
+        if self.groups.len() > MAX_GROUPS {
+            self.broken = Some(format!("more than {MAX_GROUPS} parts have their own"));
+            return;
+        }
         let group = &mut self.groups[at];
         let named = if plain { printable(key) } else { format!("{source}, {}", printable(key)) };
         match field {
-            "lora_alpha" => group.alphas.extend(value.number().map(|value| (named, value))),
-            "network_alpha" | "ss_network_alpha" | "alpha" if plain => {
-                group.alphas.extend(value.number().map(|value| (named, value)));
-            }
-            "r" => group.ranks.extend(value.number().map(|value| (named, value))),
-            "network_dim" | "ss_network_dim" | "lora_rank" | "rank" if plain => {
-                group.ranks.extend(value.number().map(|value| (named, value)));
-            }
             "alpha_pattern" | "rank_pattern" => {
                 let pattern = value.pattern();
-                if pattern.len() > MAX_PATTERN {
-                    self.broken =
-                        Some(format!("{named} has {} entries, expected at most {MAX_PATTERN}", pattern.len()));
+                self.patterns += pattern.len();
+                if self.patterns > MAX_PATTERNS {
+                    self.broken = Some(format!("more than {MAX_PATTERNS} entries of patterns"));
                 } else if field == "alpha_pattern" {
                     group.alpha_pattern.extend(pattern);
                 } else {
@@ -198,6 +235,10 @@ impl Settings {
                     group.unmergeable = Some(format!("{field} {}", printable(text)));
                 }
             }
+            "lora_alpha" => group.alphas.extend(value.number().map(|value| (named, value))),
+            "r" => group.ranks.extend(value.number().map(|value| (named, value))),
+            alpha if PLAIN_ALPHAS.contains(&alpha) => group.alphas.extend(value.number().map(|value| (named, value))),
+            rank if PLAIN_RANKS.contains(&rank) => group.ranks.extend(value.number().map(|value| (named, value))),
             _ => {}
         }
     }
@@ -207,9 +248,10 @@ impl Settings {
         self.broken.as_ref().map_or(Ok(()), |what| Err(format!("its settings cannot be read, {what}")))
     }
 
-    /// Settings under which the factors' product is not what is added to the published weights.
+    /// Refuses settings of the modules asked for under which the factors' product is not what is added to the published weights.
     pub fn mergeable(&self) -> Result<(), String> {
-        match self.groups.iter().find_map(|group| Some((&group.source, group.unmergeable.as_ref()?))) {
+        let mut reached = self.groups.iter().filter(|group| group.reached.get());
+        match reached.find_map(|group| Some((&group.source, group.unmergeable.as_ref()?))) {
             Some((source, what)) => Err(format!("{source} says {what}, which is not merged")),
             None => Ok(()),
         }
@@ -248,7 +290,8 @@ impl Settings {
 
     /// Alphas of prefixes that reached none of the modules asked for.
     pub fn unused(&self) -> impl Iterator<Item = &str> {
-        let idle = self.groups.iter().filter(|group| !group.reached.get());
+        // Where something cannot be read, nothing of it is asked for.
+        let idle = self.groups.iter().filter(|group| self.broken.is_none() && !group.reached.get());
         idle.flat_map(|group| group.alphas.iter().map(|(key, _)| key.as_str()))
     }
 
@@ -292,12 +335,10 @@ impl Settings {
 impl Group {
     /// How closely this group's prefix names the module: 0 for all modules, `None` if it names others.
     fn reach(&self, module: &Module<'_>) -> Option<usize> {
-        let prefix = names::stripped(&format!("{}.", self.prefix));
-        let prefix = prefix.trim_end_matches('.');
-        let stripped = names::stripped(module.raw);
+        let prefix = self.prefix.as_str();
         let covers =
             |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        let reaches = prefix.is_empty() || [module.raw, &stripped, module.original].into_iter().any(covers);
+        let reaches = prefix.is_empty() || module.names().into_iter().any(covers);
         self.reached.set(self.reached.get() || reaches);
         reaches.then_some(prefix.len())
     }
@@ -311,8 +352,7 @@ fn fits(key: &str, module: &Module<'_>) -> Result<bool, String> {
     if name.is_empty() || !name.chars().all(plain) {
         return Err(format!("the pattern {} is not a name", printable(key)));
     }
-    let stripped = names::stripped(module.raw);
-    Ok([module.raw, &stripped, module.original].into_iter().any(|module| {
+    Ok(module.names().into_iter().any(|module| {
         let rest = module.strip_suffix(name.as_str());
         rest.is_some_and(|rest| rest.is_empty() || (!whole && rest.ends_with('.')))
     }))

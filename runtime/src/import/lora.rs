@@ -69,7 +69,6 @@ impl Lora {
     ) -> Result<(Self, Merged), ImportError> {
         let checkpoint = Checkpoint::open(path)?;
         let settings = Settings::of(&checkpoint, path)?;
-        settings.mergeable().map_err(ImportError::Lora)?;
         if let Some(alpha) = options.alpha {
             sound(alpha.into()).map_err(|what| ImportError::Lora(format!("the alpha asked for is {what}")))?;
         }
@@ -114,11 +113,12 @@ impl Lora {
             }
             let own = alpha.map(|alpha| number(&checkpoint, &entries[alpha])).transpose()?;
             let raw = split(&entries[a].name).map_or(target.as_str(), |(raw, _)| raw);
-            let module = Module { raw, original: target.trim_end_matches(".weight"), rank: down[0] };
+            let module = Module::new(raw, target.trim_end_matches(".weight"), down[0]);
             let scale = merged.scale(&module, own, &settings, options).map_err(ImportError::Lora)?;
             pairs.insert(target, Pair { a, b, scale: scale.scale });
             merged.count(scale);
         }
+        settings.mergeable().map_err(ImportError::Lora)?;
         settings.unused().for_each(|key| merged.note(format!("{key} is of no layer here")));
         Ok((Self { checkpoint, pairs }, merged.sorted()))
     }
