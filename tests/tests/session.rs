@@ -70,6 +70,46 @@ fn dense_history_equals_the_naive_model() {
     }
 }
 
+/// A stream that starts from frames of another, told what that was told, goes on as that does.
+#[test]
+fn start_frames_with_their_actions_are_as_good_as_made_ones() {
+    const MADE: usize = 5;
+    let bytes = tiny_model_bytes(DType::F32);
+    let model = open(&bytes);
+    let (channels, len) = (model.config().dit.latent.channels, model.config().dit.latent_len());
+    let mut first = Session::new(&model, SessionOptions { start: Start::Empty, ..cpu(5) }).unwrap();
+    let (mut frames, mut actions) = (Vec::new(), Vec::new());
+    for n in 0..=MADE {
+        let (action, _) = script(n as u64);
+        first.set_action(&action).unwrap();
+        next_frame(&mut first, Budget::Frame);
+        frames.push(latents(&mut first));
+        actions.extend(action);
+    }
+    let entries = actions.len() / (MADE + 1);
+    let (told, last) = actions.split_at(MADE * entries);
+    let planar =
+        |frame: &Vec<f32>| (0..len).map(|i| frame[i % (len / channels) * channels + i / (len / channels)]).collect();
+    let start: Vec<f32> = frames[..MADE].iter().flat_map::<Vec<f32>, _>(planar).collect();
+    let options =
+        |start_actions: Vec<f32>| SessionOptions { start: Start::Latents(start.clone()), start_actions, ..cpu(5) };
+    let next = |start_actions: Vec<f32>| {
+        let mut session = Session::new(&model, options(start_actions)).unwrap();
+        session.set_action(last).unwrap();
+        (0..=MADE).for_each(|_| _ = next_frame(&mut session, Budget::Frame));
+        latents(&mut session)
+    };
+    let off = |found: &[f32]| found.iter().zip(&frames[MADE]).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+    assert!(off(&next(told.to_vec())) < 1e-4);
+    assert!(off(&next(Vec::new())) > 1e-3, "what was told of the start frames makes no difference");
+    let short = Session::new(&model, options(told[1..].to_vec())).err();
+    let (expected, found) = (told.len(), told.len() - 1);
+    assert_eq!(short, Some(SessionError::StartSize { what: "actions", expected, found }));
+    let mut odd = told.to_vec();
+    odd[3] = f32::NAN;
+    assert_eq!(Session::new(&model, options(odd)).err(), Some(SessionError::ActionValue(3)));
+}
+
 #[test]
 fn routed_history_equals_the_naive_model() {
     for (chunk, window, sink, route) in [(1, 8, 1, 3), (1, 8, 0, 1), (2, 9, 2, 4)] {

@@ -29,6 +29,8 @@ pub const LEAD: usize = 8;
 pub struct Real {
     /// The pictures.
     pub frames: Vec<Picture>,
+    /// What was told of each of the last [`SHOWN`]: [A].
+    pub rows: Vec<Vec<f32>>,
     /// The condition in force.
     pub event: u8,
     /// What each of the last [`SHOWN`] shows exactly; empty where no renderer knows.
@@ -136,6 +138,7 @@ impl<'a> Player<'a> {
             route: memory.route,
             steps: self.steps,
             start: Start::Latents(start),
+            start_actions: real.rows.concat(),
             event: Some(usize::from(real.event)),
             backend: BackendChoice::Cpu,
             threads,

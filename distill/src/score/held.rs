@@ -86,7 +86,8 @@ impl<'a> Held<'a> {
     pub fn real(&self, i: usize) -> Real {
         let first = i + 1 - SHOWN - LEAD.min(self.around[i][0] + 1 - SHOWN);
         let frames = (first..=i).map(|k| self.recording.frame(k).to_vec()).collect();
-        Real { frames, event: self.recording.events[i], views: Vec::new() }
+        let rows = (i + 1 - SHOWN..=i).map(|k| self.recording.action(k).to_vec()).collect();
+        Real { frames, rows, event: self.recording.events[i], views: Vec::new() }
     }
 
     /// What was recorded in the `count` frames after `i`.

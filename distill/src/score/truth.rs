@@ -68,8 +68,8 @@ impl Truth {
             after.step(key, None);
         }
         let play = self.play(world, &keys, None);
-        let views = play.views[lead..].to_vec();
-        (Real { frames: play.truth, event: after.view().light.index(), views }, after)
+        let (rows, views) = (play.rows[lead..].to_vec(), play.views[lead..].to_vec());
+        (Real { frames: play.truth, rows, event: after.view().light.index(), views }, after)
     }
 }
 

@@ -35,7 +35,7 @@ impl Session {
         let settled = options.settle(config)?;
         let mut world = WorldPlan::new(config, settled.past)?;
         let plan = core::mem::take(&mut world.plan);
-        let opening = opening(model, &options.start, settled.event)?;
+        let opening = opening(model, &options, settled.event)?;
         let (width, height) = config.picture();
         let queue = Queue::new(options.queue, 4 * width * height)?;
         let dit = &config.dit;
@@ -92,7 +92,7 @@ impl Session {
         let (width, height) = config.picture();
         let dit = &config.dit;
         let tables = Tables::new(&settled.ring, dit.rope_dims()[0], dit.actions.len(), dit.events.len());
-        let opening = opening(model, &options.start, settled.event)?;
+        let opening = opening(model, options, settled.event)?;
         let mut memory = match &options.backend {
             #[cfg(feature = "gpu")]
             BackendChoice::Gpu(_) => causeway_ops::gpu::memory(&plan, model)?,
@@ -202,8 +202,21 @@ pub(crate) fn threads(_wanted: usize) -> Arc<dyn Parallel> {
     Arc::new(Serial)
 }
 
+/// First frames of the stream, and what was told of them.
+fn opening(model: &Model<'_>, options: &SessionOptions, event: usize) -> Result<Opening, SessionError> {
+    let (opening, actions) = (first_frames(model, &options.start, event)?, &options.start_actions);
+    let expected = opening.frames() * model.config().dit.actions.len();
+    if ![0, expected].contains(&actions.len()) {
+        return Err(SessionError::StartSize { what: "actions", expected, found: actions.len() });
+    }
+    if let Some(at) = actions.iter().position(|x| !x.is_finite()) {
+        return Err(SessionError::ActionValue(at));
+    }
+    Ok(Opening { actions: actions.clone(), ..opening })
+}
+
 /// First frames of the stream, channels-last.
-fn opening(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, SessionError> {
+fn first_frames(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, SessionError> {
     let config = model.config();
     let dit = &config.dit;
     let len = dit.latent_len();

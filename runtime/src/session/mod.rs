@@ -68,7 +68,7 @@ pub enum SessionError {
     /// A start picture or start latents of the wrong size.
     #[error("the start {what} has {found} values, this model takes {expected}")]
     StartSize {
-        /// Picture or latents.
+        /// Picture, latents or actions.
         what: &'static str,
         /// Values expected.
         expected: usize,

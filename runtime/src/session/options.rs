@@ -51,6 +51,8 @@ pub struct SessionOptions {
     pub memory_cap: Option<usize>,
     /// First frames.
     pub start: Start,
+    /// What was told of each frame that the stream starts from, [count, A]; nothing if empty.
+    pub start_actions: Vec<f32>,
     /// Event in force at the start (index); the model file's start event if `None`.
     pub event: Option<usize>,
     /// Finished frames held for the host before pumping pauses; at least one chunk.
@@ -84,6 +86,7 @@ impl Default for SessionOptions {
             steps: None,
             memory_cap: None,
             start: Start::Stored,
+            start_actions: Vec::new(),
             event: None,
             queue: 2,
             backend: BackendChoice::Auto,

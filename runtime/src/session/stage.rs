@@ -64,6 +64,8 @@ pub(super) struct Opening {
     pub latents: Vec<Vec<f32>>,
     /// Event of each of them.
     pub events: Vec<u32>,
+    /// Action vectors of all of them, one after the other; none if empty.
+    pub actions: Vec<f32>,
     /// A picture to encode instead.
     pub image: Option<Vec<u8>>,
     /// How many have been begun.
@@ -85,7 +87,7 @@ impl Opening {
     /// Bytes held.
     pub fn memory(&self) -> usize {
         let floats: usize = self.latents.iter().map(Vec::len).sum();
-        4 * floats + self.image.as_ref().map_or(0, Vec::len)
+        4 * (floats + self.actions.len()) + self.image.as_ref().map_or(0, Vec::len)
     }
 
     pub fn frames(&self) -> usize {
@@ -260,7 +262,9 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
 fn begin_opening(s: &mut Session) -> Result<u32, SessionError> {
     let index = s.opening.next;
     s.opening.next += 1;
-    s.tables.act(s.backend.as_mut(), &s.world, None)?;
+    let entries = s.action.len();
+    let action = s.opening.actions.get(index * entries..(index + 1) * entries).filter(|action| !action.is_empty());
+    s.tables.act(s.backend.as_mut(), &s.world, action)?;
     match &s.opening.image {
         Some(image) => s.backend.write(s.world.image, image)?,
         None => s.backend.write(s.world.latents, bytemuck::cast_slice(&s.opening.latents[index]))?,
