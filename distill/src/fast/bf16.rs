@@ -234,7 +234,7 @@ unsafe fn tiles(
                 Start::Row(values) => (values[left..].as_ptr(), 0),
                 Start::There => (to.cast_const(), distance),
             };
-            let tile = kernel::Tile {
+            let tile = Tile {
                 a: left_side,
                 row,
                 pair,
@@ -252,29 +252,30 @@ unsafe fn tiles(
     }
 }
 
+/// A piece of a product: `pairs` words of each row of the left side, the same of a panel, sums of up to 32 columns.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel reads it"))]
+struct Tile {
+    a: *const u32,
+    row: usize,
+    pair: usize,
+    b: *const u32,
+    pairs: usize,
+    /// Where the sums begin; null for zeros.
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+    columns: usize,
+}
+
 /// What the instructions do. Only a [`Bf16`] leads here, so that the CPU has them.
 #[cfg(target_arch = "x86_64")]
 mod kernel {
     use std::arch::x86_64::*;
     use std::mem::transmute;
 
-    use super::{LANES, Line, WIDE};
-
-    /// A piece of a product: `pairs` words of each row of the left side, the same of a panel, sums of up to 32 columns.
-    #[derive(Clone, Copy)]
-    pub struct Tile {
-        pub a: *const u32,
-        pub row: usize,
-        pub pair: usize,
-        pub b: *const u32,
-        pub pairs: usize,
-        /// Where the sums begin; null for zeros.
-        pub from: *const f32,
-        pub from_row: usize,
-        pub to: *mut f32,
-        pub to_row: usize,
-        pub columns: usize,
-    }
+    use super::{LANES, Line, Tile, WIDE};
 
     /// Masks of the first `n` values of two vectors.
     fn masks(n: usize) -> [u16; 2] {
@@ -390,22 +391,7 @@ mod kernel {
 /// No such CPU: nothing leads here.
 #[cfg(not(target_arch = "x86_64"))]
 mod kernel {
-    use super::Line;
-
-    #[allow(dead_code, reason = "see above")]
-    #[derive(Clone, Copy)]
-    pub struct Tile {
-        pub a: *const u32,
-        pub row: usize,
-        pub pair: usize,
-        pub b: *const u32,
-        pub pairs: usize,
-        pub from: *const f32,
-        pub from_row: usize,
-        pub to: *mut f32,
-        pub to_row: usize,
-        pub columns: usize,
-    }
+    use super::{Line, Tile};
 
     pub unsafe fn tile(_: usize, _: Tile) {
         unreachable!()

@@ -44,9 +44,9 @@ impl Target {
             _ => vec![true; picture.len() / 3],
         };
         // Enough frames before it for the codec to be in its stride.
-        let all: Vec<Picture> = real.frames.iter().chain(&play.truth[..=at]).cloned().collect();
-        let run = &all[all.len().saturating_sub(1 + LEAD)..];
-        let shown = trial.dreamer.codec(run).pop()?;
+        let before = (real.frames.len() + at).saturating_sub(LEAD);
+        let run: Vec<Picture> = real.frames.iter().chain(&play.truth[..=at]).skip(before).cloned().collect();
+        let shown = trial.dreamer.codec(&run).pop()?;
         let mut target = Self { at, picture, counted, width, ceiling: Like { psnr: 0.0, ssim: 0.0 } };
         target.ceiling = target.like(&shown)?;
         Some(target)

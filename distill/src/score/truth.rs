@@ -29,7 +29,7 @@ impl Truth {
     fn view(&self, held: &Held<'_>, i: usize) -> Option<View> {
         let view = view_from_row(held.recording.pose(i), held.recording.events[i])?;
         let (banners, switches) = (6u32.checked_pow(self.scene.map.banners as u32)?, self.scene.map.switches);
-        (view.banners < banners && view.on >> switches == 0 && !self.scene.map.solid(cell(&view))).then_some(view)
+        (view.banners < banners && view.on >> switches == 0 && !self.scene.map.solid(view.pose.cell())).then_some(view)
     }
 
     /// What the last real frames up to `i` show.
@@ -42,7 +42,7 @@ impl Truth {
         let view = self.view(held, i)?;
         // No movement is told of only where none is under way.
         let rests = held.told(i) == Told::Nothing && view.fade == 1.0 && view.change == 0.0;
-        let body = Body::new(cell(&view), usize::from(view.pose.heading / 900));
+        let body = Body::new(view.pose.cell(), usize::from(view.pose.heading / 900));
         let rests = rests && body.pose(self.scene.map) == view.pose;
         rests.then(|| World::new(self.scene.map, body, view.light, view.phase, [view.banners, view.on]))
     }
@@ -71,10 +71,6 @@ impl Truth {
         let (rows, views) = (play.rows[lead..].to_vec(), play.views[lead..].to_vec());
         (Real { frames: play.truth, rows, event: after.view().light.index(), views }, after)
     }
-}
-
-fn cell(view: &View) -> (i32, i32) {
-    (view.pose.x.floor() as i32, view.pose.y.floor() as i32)
 }
 
 /// Keys for so many movements, each pressed as long as it lasts.
@@ -118,7 +114,7 @@ fn wander(map: &Map, mut body: Body, rng: &mut Rng, frames: usize) -> Vec<Action
         let goal = cells[rng.range(0, cells.len() - 1)];
         for to in route(map, body.cell, goal) {
             let mut movements = Vec::new();
-            let want = (0..4).find(|&side| Body::new(body.cell, side).next(Key::Forward) == to).unwrap_or(0);
+            let want = body.side_of(to);
             match (want + 4 - body.side) % 4 {
                 0 => {}
                 1 => movements.push(Key::Right),

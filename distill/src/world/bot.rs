@@ -103,7 +103,7 @@ impl Bot {
         let goal = cells[rng.range(0, cells.len() - 1)];
         let (mut cell, mut side) = (body.cell, body.side);
         for to in route(map, cell, goal).into_iter().take(rng.range(1, 8)) {
-            let want = (0..4).find(|&side| Body::new(cell, side).next(Key::Forward) == to).unwrap_or(0);
+            let want = Body::new(cell, side).side_of(to);
             let mut backwards = false;
             match (want + 4 - side) % 4 {
                 0 => {}

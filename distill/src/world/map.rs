@@ -171,15 +171,11 @@ impl Map {
                     n += 1;
                     ornament(n - 1)
                 });
-                let at = map.index(cell);
+                let at = map.place(cell);
                 map.decor[at][side] = Some(hung);
             }
         }
         map
-    }
-
-    fn index(&self, (x, y): (i32, i32)) -> usize {
-        y as usize * self.rows[0].len() + x as usize
     }
 
     fn kind(&self, (x, y): (i32, i32)) -> u8 {
@@ -200,7 +196,7 @@ impl Map {
 
     /// What hangs on the wall on `side` of the open cell.
     pub fn decor(&self, cell: (i32, i32), side: usize) -> Option<Decor> {
-        if self.solid(cell) { None } else { self.decor[self.index(cell)][side] }
+        if self.solid(cell) { None } else { self.decor[self.place(cell)][side] }
     }
 
     /// All open cells, row by row.
@@ -216,8 +212,8 @@ impl Map {
     }
 
     /// A number of its own for each cell of the plan.
-    pub fn place(&self, cell: (i32, i32)) -> usize {
-        self.index(cell)
+    pub fn place(&self, (x, y): (i32, i32)) -> usize {
+        y as usize * self.rows[0].len() + x as usize
     }
 }
 

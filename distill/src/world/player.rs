@@ -3,6 +3,7 @@
 //! A key begins a movement when the body is at rest, and the movement runs to its end. Every key does, also a step into a wall
 //! (a nudge) and a use of nothing: so a host that latches keys needs no map.
 
+use super::colour::floor;
 use super::map::{Map, SIDES};
 
 /// Names of the actions, in the order of [`Action::row`].
@@ -73,6 +74,11 @@ fn quarter_sine(tenths: u16) -> f64 {
 }
 
 impl Pose {
+    /// The cell it is in.
+    pub fn cell(self) -> (i32, i32) {
+        (floor(self.x), floor(self.y))
+    }
+
     /// Unit vector ahead.
     pub fn ahead(self) -> [f32; 2] {
         let (quarter, rest) = (self.heading / 900 % 4, self.heading % 900);
@@ -140,28 +146,25 @@ impl Body {
         Self { cell, side: (self.side + turn) % 4, moving: None }
     }
 
+    /// Which way the neighbouring cell `to` lies; east if it is none.
+    pub fn side_of(self, to: (i32, i32)) -> usize {
+        (0..4).find(|&side| Self { side, ..self }.next(Key::Forward) == to).unwrap_or(0)
+    }
+
     /// Where its eyes are.
     pub fn pose(self, map: &Map) -> Pose {
-        let (mut pose, heading) =
-            (Pose { x: self.cell.0 as f32 + 0.5, y: self.cell.1 as f32 + 0.5, heading: 0 }, self.side as i32 * 900);
-        let mut turned = heading;
-        if let Some((key, frames)) = self.moving {
-            let part = if self.walks(map, key) {
-                f32::from(frames) / f32::from(FRAMES)
-            } else {
-                NUDGE[usize::from(frames) - 1]
-            };
-            let to = self.next(key);
-            pose.x += (to.0 - self.cell.0) as f32 * part;
-            pose.y += (to.1 - self.cell.1) as f32 * part;
-            let step = i32::from(frames) * 900 / i32::from(FRAMES);
-            turned += match key {
-                Key::Left => -step,
-                Key::Right => step,
-                _ => 0,
-            };
-        }
-        pose.heading = turned.rem_euclid(i32::from(FULL_TURN)) as u16;
-        pose
+        let (x, y) = (self.cell.0 as f32 + 0.5, self.cell.1 as f32 + 0.5);
+        let heading = |turned: i32| (self.side as i32 * 900 + turned).rem_euclid(i32::from(FULL_TURN)) as u16;
+        let Some((key, frames)) = self.moving else { return Pose { x, y, heading: heading(0) } };
+        let part =
+            if self.walks(map, key) { f32::from(frames) / f32::from(FRAMES) } else { NUDGE[usize::from(frames) - 1] };
+        let (to, step) = (self.next(key), i32::from(frames) * 900 / i32::from(FRAMES));
+        let turned = match key {
+            Key::Left => -step,
+            Key::Right => step,
+            _ => 0,
+        };
+        let [dx, dy] = [to.0 - self.cell.0, to.1 - self.cell.1].map(|cells| cells as f32 * part);
+        Pose { x: x + dx, y: y + dy, heading: heading(turned) }
     }
 }

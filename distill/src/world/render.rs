@@ -165,7 +165,7 @@ fn sample(map: &Map, view: &View, ray: &Ray, rise: f32, bearing: i32) -> Seen {
     let shade = [1.0, 0.80, 0.90, 0.86][ray.side];
     let mut seen = match map.decor(ray.cell, ray.side) {
         Some(decor) => {
-            let ahead = (ray.cell, ray.side) == (stands(view.pose), usize::from(view.pose.heading / 900));
+            let ahead = (ray.cell, ray.side) == (view.pose.cell(), usize::from(view.pose.heading / 900));
             wall::hung(decor, view, ahead, ray.u, 0.5 + rise * ray.far, || stones(room, ray, rise))
         }
         None => stones(room, ray, rise),
@@ -175,11 +175,6 @@ fn sample(map: &Map, view: &View, ray: &Ray, rise: f32, bearing: i32) -> Seen {
         seen.paint = seen.paint.scale(shade);
     }
     seen
-}
-
-/// The cell a pose is in.
-fn stands(pose: Pose) -> (i32, i32) {
-    (floor(pose.x), floor(pose.y))
 }
 
 fn stones(room: &Room, ray: &Ray, rise: f32) -> Seen {
