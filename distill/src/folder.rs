@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use causeway_runtime::config::{ConfigError, ModelConfig};
 
+use crate::landed::Landed;
 use crate::method::distribution_matching::DistributionMatching;
 use crate::method::score::Pair;
 use crate::recipe::{Method, Recipe, RecipeError, Stage};
@@ -55,6 +56,8 @@ pub struct Folder {
     pub recipe: Recipe,
     /// The model as known so far.
     pub config: ModelConfig,
+    /// The landed run that it goes on with, where it has no checkpoint of its own.
+    landed: Option<Landed>,
 }
 
 impl Folder {
@@ -67,7 +70,8 @@ impl Folder {
         let Some(config) = read_config(dir)? else {
             return Err(content(dir.join("config.json"), "missing"));
         };
-        Ok(Self { recipe, config })
+        let landed = landed(&recipe, &config)?;
+        Ok(Self { recipe, config, landed })
     }
 
     /// The recipe of the run in `dir`, wherever the folder has been moved to.
@@ -95,7 +99,8 @@ impl Folder {
         let path = recipe.out.join("recipe.toml");
         let text = recipe.write().map_err(|reason| content(path.clone(), &reason))?;
         write_whole(&path, text.as_bytes())?;
-        let folder = Self { recipe: recipe.clone(), config };
+        let landed = landed(recipe, &config)?;
+        let folder = Self { recipe: recipe.clone(), config, landed };
         folder.write_config()?;
         Ok(folder)
     }
@@ -160,14 +165,29 @@ impl Folder {
         }
     }
 
-    /// The checkpoint of `stage`, `None` before its first.
+    /// The checkpoint of `stage`, here or landed, whichever is further; `None` before its first.
     ///
     /// # Errors
     /// [`StateError`] when it is damaged or of another network.
     pub fn state(&self, stage: &Stage) -> Result<Option<State>, StateError> {
         let path = checkpoint(self.dir(), &stage.name);
         let start = || if stage.method.is_codec() { self.fresh_codec() } else { self.fresh_denoiser() };
-        path.exists().then(|| State::load(self.networks(stage, start()), &path)).transpose()
+        let own = path.exists().then(|| State::load(self.networks(stage, start()), &path)).transpose()?;
+        let landed = self.landed.as_ref().filter(|landed| landed.step(&stage.name) > own.as_ref().map(|own| own.step));
+        let Some(landed) = landed else { return Ok(own) };
+        let path = self.recipe.from.clone().unwrap_or_default();
+        landed.state(&stage.name, self.networks(stage, start()), &path)
+    }
+
+    /// Whether there is anything of `stage`.
+    pub fn knows(&self, stage: &Stage) -> bool {
+        let landed = self.landed.as_ref().is_some_and(|landed| landed.step(&stage.name).is_some());
+        landed || checkpoint(self.dir(), &stage.name).exists()
+    }
+
+    /// Whether `stage` was over when the run landed that this one goes on with, and nothing needs it any more.
+    pub fn passed(&self, stage: &Stage) -> bool {
+        self.landed.as_ref().is_some_and(|landed| landed.passed(&stage.name))
     }
 
     /// The averaged weights of the autoencoder, with the polished decoder if there is one.
@@ -238,8 +258,20 @@ impl Folder {
         self.named(stage.teacher.as_deref().unwrap_or("teacher"))
     }
 
-    fn missing(&self, stage: &str) -> FolderError {
+    pub(crate) fn missing(&self, stage: &str) -> FolderError {
         FolderError::Missing { dir: self.dir().into(), stage: stage.into() }
+    }
+}
+
+/// The landed run that `recipe`, whose model is `model`, goes on with.
+fn landed(recipe: &Recipe, model: &ModelConfig) -> Result<Option<Landed>, FolderError> {
+    let Some(path) = recipe.landed() else { return Ok(None) };
+    let landed = Landed::open(path)?;
+    let mut found = landed.model().clone();
+    (found.dit.latent_mean, found.dit.latent_std) = (model.dit.latent_mean.clone(), model.dit.latent_std.clone());
+    match found == *model {
+        true => Ok(Some(landed)),
+        false => Err(content(path.into(), "a landed run of another model than the recipe's")),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use causeway_distill::bench;
 use causeway_distill::folder::Folder;
+use causeway_distill::landed::Landed;
 use causeway_distill::pipeline::Pipeline;
 use causeway_distill::precision::Precision;
 use causeway_distill::preset::Sizes;
@@ -98,6 +99,15 @@ enum Command {
     },
     /// Time steps of training a denoiser on random latents, f32 kernels and the fastest of this CPU in turns, and print a table.
     Bench(BenchArgs),
+    /// Write all that another machine needs to go on with a run to one small file, in f16; `train --from FILE` goes on.
+    Land {
+        /// The run folder.
+        #[arg(long)]
+        out: PathBuf,
+        /// File to write.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// Write the model file of a run.
     Export {
         /// The run folder.
@@ -244,7 +254,8 @@ struct TrainArgs {
     /// Minutes for each stage of the recipe, or one figure for all, in place of the recipe's budgets.
     #[arg(long, value_delimiter = ',')]
     minutes: Vec<f64>,
-    /// A finished run of the same model to start from: its codec and its newest denoiser, not random weights.
+    /// A finished run of the same model to start from: its codec and its newest denoiser, not random weights. Or a file that `land` wrote:
+    /// then the run in it goes on.
     #[arg(long)]
     from: Option<PathBuf>,
     /// Where to compute.
@@ -349,6 +360,11 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             println!(
                 "Frames the codec trains on in a second, one thread: f32 {exact:.0}, fastest kernels {trained:.0}."
             );
+            Ok(())
+        }
+        Command::Land { out, to } => {
+            let bytes = Landed::write(&Folder::open(&out)?, &to)?;
+            println!("{} has {:.1} MB; to go on: causeway-distill train --from {0}", to.display(), bytes as f64 / 1e6);
             Ok(())
         }
         Command::Export { place, to, golden } => {

@@ -181,6 +181,9 @@ impl<'a> Pipeline<'a> {
 
     /// Trains `stage`; returns whether it ran to its end.
     fn train(&mut self, stage: &Stage) -> Result<bool, PipelineError> {
+        if self.folder.passed(stage) {
+            return Ok(true);
+        }
         let (recipe, saved) = (self.folder.recipe.clone(), self.folder.state(stage)?);
         let run = Run {
             dir: &recipe.out,
@@ -204,7 +207,7 @@ impl<'a> Pipeline<'a> {
         if saved.as_ref().map(|state| run.is_over(state)).transpose()? == Some(true) {
             return Ok(true);
         }
-        let parent = recipe.from.as_deref().map(Folder::open).transpose()?;
+        let parent = recipe.from.as_deref().filter(|_| recipe.landed().is_none()).map(Folder::open).transpose()?;
         let kernels = recipe.kernels();
         if stage.method.is_codec() {
             let polish = stage.method == Method::Polish {};

@@ -13,7 +13,7 @@ use crate::mask::Route;
 use crate::method::delta_forcing::Weighting;
 use crate::method::resampling_forcing::Degrade;
 use crate::method::self_forcing::Objective;
-use crate::optim::Rule;
+use crate::optim::{Optimizer, Rule};
 use crate::preset::Sizes;
 use crate::trainer::Span;
 use crate::world::{RecordError, Scene, Size};
@@ -161,7 +161,8 @@ pub struct Recipe {
     pub out: PathBuf,
     /// Seed of the first weights; stage number n takes batches from this plus n, unless it has a seed of its own.
     pub seed: u64,
-    /// A finished run of the same model whose codec and newest denoiser the first stages start from.
+    /// A finished run of the same model whose codec and newest denoiser the first stages start from; or a file that a run landed as, with
+    /// which this one goes on.
     pub from: Option<PathBuf>,
     /// Whether the CPU's own passes multiply in single precision, slower, even where it has bf16 products.
     pub exact: bool,
@@ -215,6 +216,7 @@ struct Settings {
     seed: Option<u64>,
     worlds: Option<usize>,
     horizon: Option<usize>,
+    optimizer: Option<Optimizer>,
     rate: Option<f32>,
     warmup: Option<u64>,
     beta1: Option<f32>,
@@ -317,6 +319,11 @@ impl Recipe {
         if self.exact { Kernels::F32 } else { Kernels::fastest() }
     }
 
+    /// The landed run to go on with, if that is what `from` names.
+    pub fn landed(&self) -> Option<&Path> {
+        self.from.as_deref().filter(|from| !from.is_dir())
+    }
+
     /// The stage called `name`.
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
@@ -382,6 +389,7 @@ impl Settings {
         let route = self.route.or(d.route.filter(|route| one(route) || method.copies_windows()));
         let copies = self.copies.or(d.copies.filter(|_| method.copies_windows()));
         let drop_prev = self.drop_prev.or(d.drop_prev.filter(|_| method.sees_windows()));
+        let optimizer = self.optimizer.or(d.optimizer.filter(|_| !method.is_codec()));
         Ok(Stage {
             method,
             name: self.name.as_ref().unwrap_or(name).clone(),
@@ -398,6 +406,7 @@ impl Settings {
             worlds: self.worlds.or(d.worlds).unwrap_or(10),
             horizon: self.horizon.or(d.horizon).unwrap_or(32),
             rule: Rule {
+                optimizer: optimizer.unwrap_or(rule.optimizer),
                 rate: self.rate.or(d.rate).unwrap_or(rule.rate),
                 warmup: self.warmup.or(d.warmup).unwrap_or(rule.warmup),
                 beta1: self.beta1.or(d.beta1).unwrap_or(rule.beta1),
@@ -460,6 +469,8 @@ impl Stage {
             check.that(field, fits, "more than nothing", format!("{span:?}"))?;
         }
         let r = &self.rule;
+        let fits = r.optimizer == Optimizer::Adamw || !self.method.is_codec();
+        check.that("optimizer", fits, "\"adamw\": a codec has no blocks of matrices", "\"muon\"")?;
         check.that("rate", r.rate > 0.0 && r.rate.is_finite(), "a positive number", r.rate)?;
         check.that("clip", r.clip > 0.0, "a positive number", r.clip)?;
         check.that("decay", r.decay >= 0.0 && r.decay.is_finite(), "a number from 0 up", r.decay)?;

@@ -54,6 +54,8 @@ pub struct State {
     pub second: Vec<f32>,
     /// Optimizer steps taken in this stage.
     pub step: u64,
+    /// The step at which the moments began: past 0 where a landed run went on.
+    pub begun: u64,
     /// Seconds spent in this stage.
     pub seconds: f64,
 }
@@ -62,7 +64,15 @@ impl State {
     /// Starts a stage from `weights`.
     pub fn new(weights: Weights) -> Self {
         let n = weights.data.len();
-        Self { ema: weights.data.to_vec(), weights, first: vec![0.0; n], second: vec![0.0; n], step: 0, seconds: 0.0 }
+        Self {
+            ema: weights.data.to_vec(),
+            weights,
+            first: vec![0.0; n],
+            second: vec![0.0; n],
+            step: 0,
+            begun: 0,
+            seconds: 0.0,
+        }
     }
 
     /// The averaged weights as a network of their own.
@@ -77,7 +87,7 @@ impl State {
     /// # Errors
     /// [`StateError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), StateError> {
-        let counters = [self.step as f64, self.seconds];
+        let counters = [self.step as f64, self.seconds, self.begun as f64];
         let n = self.ema.len();
         let arrays =
             [("weights", &*self.weights.data), ("ema", &self.ema), ("first", &self.first), ("second", &self.second)];
@@ -87,7 +97,7 @@ impl State {
             views.push((*name, view(Dtype::F32, vec![n], data, path)?));
         }
         let counters: Vec<u8> = counters.iter().flat_map(|x| x.to_le_bytes()).collect();
-        views.push(("counters", view(Dtype::F64, vec![2], &counters, path)?));
+        views.push(("counters", view(Dtype::F64, vec![3], &counters, path)?));
         let file = safetensors::serialize(views, None).map_err(|e| format(path, e))?;
         write_whole(path, &file)
     }
@@ -111,11 +121,12 @@ impl State {
         let (ema, first, second) = (read("ema")?, read("first")?, read("second")?);
         let counters = file.tensor("counters").map_err(|e| format(path, e))?;
         let mut numbers = counters.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));
-        let (step, seconds) = match (numbers.next(), numbers.next()) {
-            (Some(step), Some(seconds)) => (step as u64, seconds),
+        // A run that never landed has only two.
+        let (step, seconds, begun) = match (numbers.next(), numbers.next(), numbers.next().unwrap_or(0.0)) {
+            (Some(step), Some(seconds), begun) if begun <= step => (step as u64, seconds, begun as u64),
             _ => return Err(format(path, "counters are missing")),
         };
-        Ok(Self { weights, ema, first, second, step, seconds })
+        Ok(Self { weights, ema, first, second, step, begun, seconds })
     }
 }
 

@@ -228,9 +228,9 @@ impl Run<'_> {
     pub fn step(&self, stage: &dyn Stage, state: &mut State, done: f64) -> Result<Step, TrainError> {
         let (loss, grad) = self.gradient(stage, state, done)?;
         let rule = stage.rule();
-        let rate = rule.rate_at(state.step, done);
+        let rate = rule.rate_at(state.step - state.begun, done);
         let part = stage.part(state.step, grad.len());
-        Ok(Step { loss, norm: rule.step(state, &grad, &part, rate), rate })
+        Ok(Step { loss, norm: rule.step(state, &grad, &part, rate, self.threads), rate })
     }
 
     /// Mean loss and gradient over the batch. Its parts are summed in order, so that a run is reproducible, and so that a batch
