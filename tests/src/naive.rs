@@ -229,7 +229,7 @@ impl<'a> Naive<'a> {
         out
     }
 
-    /// Indices of the history frames that a query keeps (design.md, section 6).
+    /// Indices of the history frames that a query keeps (docs/design.md, section 6).
     fn route(&self, query: &[f64], history: &[Rows]) -> Vec<usize> {
         let k = self.settings.route;
         if k == 0 || history.len() <= k {

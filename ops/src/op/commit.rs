@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Copies own frame f to ring slot `frames[max_history + f]` and stores mean(keys) there. Only the clean-context pass runs it
-/// (design.md, idea 4). The slot is not yet visible, so an aborted commit leaves no trace.
+/// (docs/design.md, idea 4). The slot is not yet visible, so an aborted commit leaves no trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
     /// The chunk's keys [chunk * tokens, dim].

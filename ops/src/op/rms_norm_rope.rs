@@ -13,7 +13,7 @@ pub struct Grid {
     pub tokens: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Leading pairs of each head that stay unrotated here: the temporal ones, which attention applies (design.md, idea 4).
+    /// Leading pairs of each head that stay unrotated here: the temporal ones, which attention applies (docs/design.md, idea 4).
     pub temporal_pairs: usize,
 }
 

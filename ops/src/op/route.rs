@@ -1,4 +1,4 @@
-//! History routing: the k history frames one query token of one head attends to (design.md, section 6; spec 2.10).
+//! History routing: the k history frames one query token of one head attends to (docs/design.md, section 6; docs/spec.md 2.10).
 
 use super::{Access, Check, Operator};
 use crate::plan::{BufferId, Cost, PlanError};

@@ -97,7 +97,7 @@ impl Opening {
 
 /// How far a node may reach beyond the budget, microseconds.
 const TOLERANCE_MICROS: u64 = 100;
-/// Longest slice of GPU work handed out at once, microseconds (design.md, idea 3).
+/// Longest slice of GPU work handed out at once, microseconds (docs/design.md, idea 3).
 const SLICE_MICROS: u64 = 1_500;
 
 pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError> {
