@@ -148,6 +148,8 @@ class Stream:
 
     def recache(self, refresh):
         held = min(self.window, len(self.shown))
+        # LongLive's code protects the sink only where the recached range does not begin at frame 0.
+        refresh = refresh or held == len(self.shown)
         sink = [] if refresh else self.shown[: self.sink]
         frames = self.shown[len(self.shown) - held :]
         frames = frames if refresh else frames[min(self.sink, held) :]

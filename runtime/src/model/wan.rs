@@ -23,14 +23,14 @@ pub struct WanShape {
     pub text_rows: usize,
     /// Whether there is a second ring, of the negative prompt.
     pub guided: bool,
-    /// Passes that compute the window anew, if there are any.
-    pub recache: Option<Recache>,
+    /// Passes that compute the window anew.
+    pub recache: Vec<Recache>,
 }
 
 /// Passes that compute frames of the window anew, all at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recache {
-    /// History that they see: the sink, where it is protected.
+    /// History that they see: the sink, where it keeps what it has.
     pub history: usize,
     /// How many frames there can be.
     pub frames: Vec<usize>,
@@ -56,8 +56,8 @@ pub struct WanBranch {
     pub first: WanPasses,
     /// Passes of all others.
     pub chunk: WanPasses,
-    /// Numbers of frames and the pass that computes so many anew.
-    pub recache: Vec<(usize, PassId)>,
+    /// Frames of history and of their own that passes see which compute the latter anew.
+    pub recache: Vec<((usize, usize), PassId)>,
 }
 
 /// A Wan model's plan and the buffers a host touches.
@@ -135,14 +135,14 @@ fn branch(
     };
     let all = passes(chunk, "");
     let first = if shape.first == chunk { all } else { passes(shape.first, ".first") };
-    let recache = shape.recache.as_ref().map_or(Vec::new(), |recache| {
-        let dit = dit.seeing(recache.history);
-        let pass = |&frames: &usize| {
-            let pass = b.pass(format!("recache.{frames}{name}"));
+    let mut recache = Vec::new();
+    for Recache { history, frames } in &shape.recache {
+        let dit = dit.seeing(*history);
+        for &frames in frames {
+            let pass = b.pass(format!("recache.{history}.{frames}{name}"));
             dit.commit(b, latents, frames);
-            (frames, pass)
-        };
-        recache.frames.iter().map(pass).collect()
-    });
+            recache.push(((*history, frames), pass));
+        }
+    }
     Ok(WanBranch { condition, offsets, first, chunk: all, recache })
 }

@@ -1,6 +1,6 @@
 //! What a host chooses when it creates a stream, and what can be wrong with it.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use causeway_ops::{BackendError, Kv};
 
@@ -58,7 +58,8 @@ pub(crate) fn finite(what: &'static str, values: &[f32]) -> Result<(), RolloutEr
 /// What [`Switch::Recache`](super::Switch) does with the sink (spec 2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
-    /// It keeps the keys and values of the old prompt; the rolling frames are recomputed and see it.
+    /// It keeps the keys and values of the old prompt; the rolling frames are recomputed and see it. While the window still shows the stream's
+    /// first frame all are recomputed, as by LongLive's code.
     Protect,
     /// The oldest frames of the window become the sink; all are recomputed.
     Refresh,
@@ -151,10 +152,7 @@ impl RolloutOptions {
         }
         let ring = Ring { window, sink, chunk, positions: self.positions.unwrap_or(config.history.positions) };
         let past = Past { window, route, route_sink, route_recent, kv: self.kv };
-        let recache = self.recache.map(|how| {
-            let history = if how == Sink::Protect { sink } else { 0 };
-            Recache { history, frames: recache_frames(&ring, first, history) }
-        });
+        let recache = self.recache.map_or(Vec::new(), |how| recaches(&ring, first, how));
         // The row after the last one stands for the padding.
         let shape = WanShape { first, past, text_rows: text_rows + 1, guided: self.guided, recache };
         let context_timestep = config.schedule.context_noise;
@@ -162,16 +160,17 @@ impl RolloutOptions {
     }
 }
 
-/// How many frames there can be to recompute behind `history` frames of sink, ascending: as many as a young stream has after each
-/// chunk, then all of the window.
-fn recache_frames(ring: &Ring, first: usize, history: usize) -> alloc::vec::Vec<usize> {
-    let young = |from: usize| (from..ring.window).step_by(ring.chunk);
-    let mut frames: alloc::vec::Vec<usize> = young(first)
-        .chain(young(ring.chunk))
-        .chain([ring.window])
-        .filter_map(|held| held.checked_sub(history).filter(|&frames| frames > 0))
-        .collect();
+/// What there can be to recompute: all of a stream that its window still holds from the first frame on, as it is after each chunk; then the
+/// window, behind its sink where that is protected.
+fn recaches(ring: &Ring, first: usize, how: Sink) -> Vec<Recache> {
+    let young = |from: usize| (from..=ring.window).step_by(ring.chunk);
+    let old = (how == Sink::Refresh || ring.sink == 0).then_some(ring.window);
+    let mut frames: Vec<usize> = young(first).chain(young(ring.chunk)).chain(old).collect();
     frames.sort_unstable();
     frames.dedup();
-    frames
+    let mut recaches = vec![Recache { history: 0, frames }];
+    if old.is_none() {
+        recaches.push(Recache { history: ring.sink, frames: vec![ring.window - ring.sink] });
+    }
+    recaches
 }

@@ -86,9 +86,9 @@ impl Rollout {
         let len = self.config.latent_len();
         let held = self.recent.len() / len;
         let history = match self.sink {
-            Some(Sink::Protect) => self.ring.sink.min(held),
+            Some(Sink::Protect) if self.frame > held as u64 => self.ring.sink,
             // What the window shows is all the stream has been.
-            Some(Sink::Refresh) => {
+            Some(_) => {
                 self.frame = held as u64;
                 0
             }
@@ -105,7 +105,7 @@ impl Rollout {
         self.table.recache(self.backend.as_mut(), buffers, &self.ring, rope, self.frame, (history, frames))?;
         for side in self.sides() {
             let passes = &self.branch(side)?.recache;
-            let Some(&(_, pass)) = passes.iter().find(|(own, _)| *own == frames) else {
+            let Some(&(_, pass)) = passes.iter().find(|(own, _)| *own == (history, frames)) else {
                 return Err(RolloutError::Option(alloc::format!("the plan has no pass for {frames} frames")));
             };
             self.pass(pass, history as u32)?;
