@@ -10,6 +10,7 @@ pub mod export;
 pub mod fast;
 pub mod folder;
 pub mod latents;
+mod letters;
 pub mod mask;
 pub mod method;
 pub mod metrics;
