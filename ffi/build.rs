@@ -1,5 +1,5 @@
-//! Says where there is Vulkan (`cfg(vulkan)`), and keeps the shared library in its process once it is loaded, where the linker can: a host that unloads it with a worker thread at
-//! work, or with handles it still uses, finds everything as it was instead of code that is gone.
+//! Says where there is Vulkan (`cfg(vulkan)`), and keeps the shared library in its process once it is loaded, where the linker can and nothing ends its threads
+//! before it goes (src/unload.rs): a host that unloads it with a worker thread at work finds everything as it was instead of code that is gone.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -11,7 +11,8 @@ fn main() {
     if gpu && vendor != "apple" && family != "wasm" {
         println!("cargo:rustc-cfg=vulkan");
     }
-    if matches!(system.as_str(), "linux" | "android" | "freebsd") {
+    let glibc = system == "linux" && std::env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|name| name == "gnu");
+    if matches!(system.as_str(), "linux" | "android" | "freebsd") && !glibc {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

@@ -997,9 +997,9 @@ CwStatus cw_device_create(const CwDeviceOptions *options,
 CwStatus cw_device_destroy(CwDevice *device);
 
 /*
- Maps and checks the model file at `path` (UTF-8, `length` bytes). The file must not be changed in place while the model is open;
- replacing it by renaming is fine. The caller owns `*model` and ends it with `cw_model_destroy`; sessions copy what they need. Any
- thread; reads the file once, so do it while loading.
+ Opens and checks the model file at `path` (UTF-8, `length` bytes), a regular file. It stays open, and sessions read it while they are
+ created: one that was cut short is `CW_ERROR_IO` then; replacing it by renaming is fine. The caller owns `*model` and ends it with
+ `cw_model_destroy`; sessions copy what they need. Any thread; reads the file once, so do it while loading.
  */
 CwStatus cw_model_open_path(const char *path,
                             size_t length,
@@ -1127,7 +1127,7 @@ CwStatus cw_session_start_worker(CwSession *session);
 
 /*
  Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
- is in.
+ is in; `CW_ERROR_BUSY` in a hook that the worker calls.
  */
 CwStatus cw_session_stop_worker(CwSession *session);
 

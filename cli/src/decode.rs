@@ -9,10 +9,11 @@ use crate::{
     error::Error,
     frames::{rgba, tensor},
     output::print,
-    record::{self, Recording},
+    record::{self, Recording, Tape},
     stop::Stop,
     table::bytes,
     tensors,
+    world::EndArgs,
 };
 
 /// Options of `decode`.
@@ -22,11 +23,13 @@ pub struct DecodeArgs {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Input: latents [F,C,H,W], as `rollout` writes them
-    #[arg(long = "in", value_name = "FILE.safetensors")]
-    input: PathBuf,
+    #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "files")]
+    input: Option<PathBuf>,
     /// Output: .safetensors (frames [N,3,H,W] in 0 to 1), .mp4, .gif, .png (contact sheet), or a folder of PNGs
-    #[arg(long = "out", value_name = "PATH")]
-    output: PathBuf,
+    #[arg(long = "out", value_name = "PATH", required_unless_present = "files")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    ends: EndArgs,
     /// Frames a second of a film
     #[arg(long, default_value_t = 16.0, value_name = "N", value_parser = record::fps)]
     fps: f32,
@@ -40,7 +43,8 @@ pub struct DecodeArgs {
 /// Files that cannot be read or do not fit each other, a memory cap that not even a tile fits into, Ctrl-C.
 pub fn run(args: &DecodeArgs, stop: &Stop) -> Result<(), Error> {
     let file = DecoderFile::open(&args.model).map_err(Error::file(&args.model))?;
-    let (shape, latents) = tensor(&args.input, "latents", 4)?;
+    let [input, output] = args.ends.both(args.input.as_ref(), args.output.as_ref())?;
+    let (shape, latents) = tensor(&input, "latents", 4)?;
     let channels = file.config().codec.channels();
     if shape[1] != channels {
         let what = format!("the latents have {} channels, the decoder takes {channels}", shape[1]);
@@ -57,19 +61,21 @@ pub fn run(args: &DecodeArgs, stop: &Stop) -> Result<(), Error> {
     bar.finish_and_clear();
     let (width, height) = decoder.picture();
     let count = frames.len() / (3 * width * height);
-    if args.output.extension().is_some_and(|extension| extension == "safetensors") {
-        tensors::write(&args.output, &[("frames", vec![count, 3, height, width], &frames)])?;
+    if output.extension().is_some_and(|extension| extension == "safetensors") {
+        tensors::write(&output, &[("frames", vec![count, 3, height, width], &frames)])?;
     } else {
-        let path = args.output.clone();
+        let path = output.clone();
         let recording = Recording { path, width, height, scale: 1, fps: args.fps, frames: count as u64 };
-        let mut sink = record::sink(&recording)?;
+        let mut tape = Tape::begin(&recording)?;
         for frame in frames.chunks_exact(3 * width * height) {
-            stop.check()?;
-            sink.frame(&rgba(frame))?;
+            if stop.requested() {
+                break;
+            }
+            tape.frame(&rgba(frame))?;
         }
-        sink.finish()?;
+        tape.end()?;
     }
     let memory = bytes(decoder.decoder().memory().total());
     let tiles = if rows * columns == 1 { String::new() } else { format!(", {rows} x {columns} tiles") };
-    print(&format!("{}: {count} frames of {width} x {height}, {memory}{tiles}\n", args.output.display()))
+    print(&format!("{}: {count} frames of {width} x {height}, {memory}{tiles}\n", output.display()))
 }

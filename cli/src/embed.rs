@@ -1,8 +1,12 @@
 //! `causeway embed`: prompts become text embeddings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use causeway_runtime::{EncodeError, EncodeOptions, TextEncoding, file::Umt5File};
+use causeway_ops::backend::Memory;
+use causeway_runtime::{
+    EncodeError, EncodeOptions, TextEncoding,
+    file::{Umt5File, regular},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -52,8 +56,58 @@ pub struct EmbedArgs {
 /// Prompts, tokenizer or encoder that do not fit each other, a backend that fails, Ctrl-C; then there is no new output.
 pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
     let prompts = prompts(args)?;
-    let tokenizer = TextTokenizer::open(&args.tokenizer)?;
-    let model = Umt5File::open(&args.model).map_err(Error::file(&args.model))?;
+    let Encoded { tokens, embeddings, dim, memory } =
+        encode(&args.model, &args.tokenizer, &prompts, &args.compute, stop)?;
+
+    let names: Vec<String> = (1..=prompts.len()).map(name).collect();
+    let list: Vec<_> = names
+        .iter()
+        .zip(&embeddings)
+        .map(|(name, values)| (name.as_str(), vec![values.len() / dim, dim], values.as_slice()))
+        .collect();
+    let notes: Map<String, Value> =
+        names.iter().zip(&prompts).map(|(name, prompt)| (name.clone(), prompt.as_str().into())).collect();
+    tensors::write_noted(&args.out, &list, notes)?;
+    let peak = allocation::peak_bytes();
+    if args.json {
+        return print_json(&json!({
+            "tokens": tokens, "dim": dim, "memory": memory_json(memory), "peak_bytes": peak,
+        }));
+    }
+    let counts = tokens.iter().map(|tokens| tokens.len().to_string()).collect::<Vec<_>>().join(", ");
+    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    print(&format!("{}: {counts} tokens of {}\n{}{peak}", args.out.display(), dim, memory_table(memory)))
+}
+
+/// What became of prompts.
+pub struct Encoded {
+    /// Of each prompt.
+    pub tokens: Vec<Vec<u32>>,
+    /// Of each prompt [tokens, dim].
+    pub embeddings: Vec<Vec<f32>>,
+    /// Values of a row.
+    pub dim: usize,
+    /// What the encoder held.
+    pub memory: Memory,
+}
+
+/// Encodes prompts; says which were too long.
+///
+/// # Errors
+/// As [`run`].
+pub fn encode(
+    model: &Path,
+    tokenizer: &Path,
+    prompts: &[String],
+    compute: &ComputeArgs,
+    stop: &Stop,
+) -> Result<Encoded, Error> {
+    if !tokenizer.is_dir() {
+        // Before it is waited for.
+        regular::open(tokenizer).map_err(Error::io("open", tokenizer))?;
+    }
+    let tokenizer = TextTokenizer::open(tokenizer)?;
+    let model = Umt5File::open(model).map_err(Error::file(model))?;
     let sizes = model.config().encoder;
     let mut tokens = Vec::new();
     for (n, prompt) in prompts.iter().enumerate() {
@@ -64,9 +118,8 @@ pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
         }
         tokens.push(kept);
     }
-    let (backend, threads, memory_cap) = (args.compute.choice()?, args.compute.threads, args.compute.memory_cap);
-    let options = EncodeOptions { backend, threads, memory_cap };
-    let mut encoding = TextEncoding::new(&model, &tokens, &options)?;
+    let (backend, threads, memory_cap) = (compute.choice()?, compute.threads, compute.memory_cap);
+    let mut encoding = TextEncoding::new(&model, &tokens, &EncodeOptions { backend, threads, memory_cap })?;
     let memory = encoding.memory();
     let bar = progress(encoding.layers() as u64, "layers");
     while encoding.layer() < encoding.layers() {
@@ -75,26 +128,7 @@ pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
     }
     bar.finish_and_clear();
     stop.check()?;
-    let embeddings = encoding.finish();
-
-    let names: Vec<String> = (1..=prompts.len()).map(name).collect();
-    let list: Vec<_> = names
-        .iter()
-        .zip(&embeddings)
-        .map(|(name, values)| (name.as_str(), vec![values.len() / sizes.dim, sizes.dim], values.as_slice()))
-        .collect();
-    let notes: Map<String, Value> =
-        names.iter().zip(&prompts).map(|(name, prompt)| (name.clone(), prompt.as_str().into())).collect();
-    tensors::write_noted(&args.out, &list, notes)?;
-    let peak = allocation::peak_bytes();
-    if args.json {
-        return print_json(&json!({
-            "tokens": tokens, "dim": sizes.dim, "memory": memory_json(memory), "peak_bytes": peak,
-        }));
-    }
-    let counts = tokens.iter().map(|tokens| tokens.len().to_string()).collect::<Vec<_>>().join(", ");
-    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
-    print(&format!("{}: {counts} tokens of {}\n{}{peak}", args.out.display(), sizes.dim, memory_table(memory)))
+    Ok(Encoded { tokens, embeddings: encoding.finish(), dim: sizes.dim, memory })
 }
 
 /// Name of prompt `n`'s tensor, counted from 1.
@@ -105,7 +139,7 @@ fn name(n: usize) -> String {
 fn prompts(args: &EmbedArgs) -> Result<Vec<String>, Error> {
     let mut prompts = args.prompt.clone();
     if let Some(path) = &args.file {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = regular::read_to_string(path).map_err(Error::io("read", path))?;
         prompts.extend(text.lines().filter(|line| !line.trim().is_empty()).map(ToOwned::to_owned));
     }
     if prompts.is_empty() {

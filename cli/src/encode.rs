@@ -14,6 +14,7 @@ use crate::{
     record,
     stop::Stop,
     tensors,
+    world::EndArgs,
 };
 
 /// Options of `encode`.
@@ -24,11 +25,13 @@ pub struct EncodeArgs {
     model: PathBuf,
     /// Input: a picture (PNG, JPEG, WebP), a folder of them in the order of their names (2 before 10), or a .safetensors file with frames
     /// [N,3,H,W], floats in 0 to 1 or bytes
-    #[arg(long = "in", value_name = "PATH")]
-    input: PathBuf,
+    #[arg(long = "in", value_name = "PATH", required_unless_present = "files")]
+    input: Option<PathBuf>,
     /// Output: latents [F,C,H,W]
-    #[arg(long = "out", value_name = "FILE.safetensors")]
-    output: PathBuf,
+    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "files")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    ends: EndArgs,
     /// Size that pictures are cut and scaled to, multiples of 16
     #[arg(long, default_value = "832x480", value_name = "WxH", value_parser = latent_size)]
     size: (usize, usize),
@@ -44,7 +47,8 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     let file = DecoderFile::open(&args.model).map_err(Error::file(&args.model))?;
     let codec = &file.config().codec;
     let (side, group) = (codec.space_factor(), codec.time_factor());
-    let source = Source::open(&args.input)?;
+    let [input, output] = args.ends.both(args.input.as_ref(), args.output.as_ref())?;
+    let source = Source::open(&input)?;
     let (height, width) = source.size().unwrap_or((args.size.0 * 8, args.size.1 * 8));
     if !height.is_multiple_of(side) || !width.is_multiple_of(side) {
         return Err(Error::Usage(format!("frames of {width} x {height}: sides must be multiples of {side}")));
@@ -60,7 +64,7 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
         && let [first, rest @ ..] = others.as_slice()
     {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        eprintln!("{}: left out as no picture: {}{more}", args.input.display(), first.display());
+        eprintln!("{}: left out as no picture: {}{more}", input.display(), first.display());
     }
     let bar = record::progress(count as u64, "frames");
     let mut said = Vec::new();
@@ -85,8 +89,8 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     bar.finish_and_clear();
     let shape = vec![latents.len() / (channels * size.0 * size.1), channels, size.0, size.1];
     let made = shape[0];
-    tensors::write(&args.output, &[("latents", shape, &latents)])?;
-    print(&format!("{}: {made} latents of {count} frames\n", args.output.display()))
+    tensors::write(&output, &[("latents", shape, &latents)])?;
+    print(&format!("{}: {made} latents of {count} frames\n", output.display()))
 }
 
 /// Where frames come from.

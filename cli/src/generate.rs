@@ -14,9 +14,11 @@ use crate::{
     error::Error,
     frames::{rgba, tensor},
     output::print,
-    record::{self, Recording},
+    record::{Recording, Tape},
     stop::Stop,
-    stream::{Prompts, StreamArgs},
+    stream::StreamArgs,
+    text::TextArgs,
+    world::seed,
 };
 
 /// Options of `generate`.
@@ -28,9 +30,8 @@ pub struct GenerateArgs {
     /// Decoder file, made by `convert`
     #[arg(long, value_name = "FILE")]
     decoder: PathBuf,
-    /// Prompts: context [n,text_dim]; perhaps negative, context2 and so on
-    #[arg(long, value_name = "FILE.safetensors")]
-    prompt: PathBuf,
+    #[command(flatten)]
+    text: TextArgs,
     /// Clean latents that the video begins with: latents [n,C,H,W] of whole chunks, as `encode` writes them
     #[arg(long, value_name = "FILE.safetensors")]
     start: Option<PathBuf>,
@@ -41,7 +42,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "PATH")]
     record: PathBuf,
     /// Noise seed
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Size of a picture, multiples of 16 [default: the model's]
     #[arg(long, value_name = "WxH", value_parser = latent_size)]
@@ -55,7 +56,7 @@ pub struct GenerateArgs {
 /// Makes the video.
 ///
 /// # Errors
-/// Files that cannot be read or do not fit each other, a backend that fails, Ctrl-C; then there is no video.
+/// Files that cannot be read or do not fit each other, a backend that fails, Ctrl-C; then what there is of the video is kept.
 pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     let model = Model::open(&args.model).map_err(Error::file(&args.model))?;
     let file = DecoderFile::open(&args.decoder).map_err(Error::file(&args.decoder))?;
@@ -72,7 +73,7 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
         return Err(Error::Usage(format!("the model makes latents of {ours} channels, the decoder takes {theirs}")));
     }
     let sampling = args.stream.sampling(&config.schedule)?;
-    let prompts = Prompts::read(&args.prompt)?;
+    let prompts = args.text.prompts(&args.compute, args.stream.guided(), stop)?;
     let text_dim = config.dit.text.map_or(0, |text| text.dim);
     if prompts.dim != text_dim {
         let what = format!("the prompt has rows of {}, the model takes {text_dim}", prompts.dim);
@@ -105,37 +106,36 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     let (width, height) = decoder.picture();
     let recording =
         Recording { path: args.record.clone(), width, height, scale: 1, fps: config.fps, frames: args.frames };
-    let mut sink = record::sink(&recording)?;
-    let bar = record::progress(args.frames, "frames");
-    bar.tick();
+    let mut tape = Tape::begin(&recording)?;
     let len = latent.channels * latent.height * latent.width;
-    let mut made = 0;
-    while made < args.frames {
+    while tape.made < args.frames && !stop.requested() {
         if clean.is_empty() {
             let noise = |step| noise(args.seed, rollout.position(), rollout.frames(), step, latent);
             let first = noise(0);
             let renoise: Vec<f32> = (1..=sampling.renoised() as u32).flat_map(noise).collect();
-            clean = rollout.run_watched(&first, &renoise, &sampling, |rollout, moment| {
+            let latents = rollout.run_watched(&first, &renoise, &sampling, |rollout, moment| {
                 switches.watch(rollout, moment)?;
                 stop.check()
-            })?;
+            });
+            match latents {
+                Err(Error::Interrupted) => break,
+                latents => clean = latents?,
+            }
         }
         for latent in clean.chunks_exact(len) {
-            stop.check()?;
+            if stop.requested() {
+                break;
+            }
             for frame in decoder.decode(latent)?.chunks_exact(3 * width * height) {
-                if made < args.frames {
-                    sink.frame(&rgba(frame))?;
-                    made += 1;
+                if tape.made < args.frames {
+                    tape.frame(&rgba(frame))?;
                 }
             }
-            bar.set_position(made);
         }
         clean.clear();
     }
-    bar.finish_and_clear();
-    stop.check()?;
-    sink.finish()?;
-    print(&format!("{}: {made} frames of {width} x {height}\n", args.record.display()))
+    tape.end()?;
+    print(&format!("{}: {} frames of {width} x {height}\n", args.record.display(), args.frames))
 }
 
 /// Reads the latents that a video begins with.

@@ -6,14 +6,14 @@ use crate::{
     any::AnyFile,
     error::Error,
     output::{print, print_json},
-    world::ModelArgs,
+    world::FileArgs,
 };
 
 /// Options of `info`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InfoArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: FileArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,

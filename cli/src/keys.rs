@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use causeway_runtime::config::printable;
+
 /// A key that matters to a world. Letters are lower-case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -21,6 +23,21 @@ pub enum Key {
     Char(char),
 }
 
+impl Key {
+    /// As it is called in one line of help.
+    fn label(self) -> String {
+        match self {
+            Key::Up => "up".to_owned(),
+            Key::Down => "down".to_owned(),
+            Key::Left => "left".to_owned(),
+            Key::Right => "right".to_owned(),
+            Key::Escape => "esc".to_owned(),
+            Key::Char(' ') => "space".to_owned(),
+            Key::Char(letter) => letter.to_string(),
+        }
+    }
+}
+
 /// What a key asks for besides an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -32,8 +49,22 @@ pub enum Command {
     Event(usize),
 }
 
-/// Terminals report no releases; a key counts as down for this long after its last repeat.
+/// Most terminals report no releases. A key counts as down for this long after it repeated, and for [`FIRST`] after it went down: the first
+/// repeat of a held key takes half a second in most systems, then they come some 30 times a second.
 const HOLD: Duration = Duration::from_millis(150);
+const FIRST: Duration = Duration::from_millis(600);
+
+/// Actions of which the newer ends the older, so that a tap to turn back does not wait for the end of the first.
+const OPPOSITE: [(&str, &str); 2] = [("forward", "back"), ("left", "right")];
+
+/// What the keys do, before it is known in which world.
+pub const HELP: &str = "\
+Keys, by the names of the model's actions:
+  forward, back, left, right  arrows or W S A D
+  attack, use                 space
+  others                      E F C V X Z T G B Y H N U J M I K O L P, in the model's order
+  its events                  1 to 9
+  R starts anew, Q or Esc leaves, ? shows the keys of this world again";
 
 /// Keys for the actions that worlds usually have.
 const USUAL: [(&str, &[Key]); 6] = [
@@ -65,6 +96,8 @@ struct Held {
 #[derive(Debug)]
 pub struct Keys {
     bindings: Vec<(Key, usize)>,
+    /// The action that ends when this one begins, by its number.
+    opposite: Vec<Option<usize>>,
     /// Whether releases are reported.
     releases: bool,
     held: Vec<Held>,
@@ -82,7 +115,28 @@ impl Keys {
                 None => bindings.extend(spare.next().map(|letter| (Key::Char(letter), index))),
             }
         }
-        Self { bindings, releases, held: Vec::new(), vector: vec![0.0; actions.len()] }
+        let opposite = |name: &String| {
+            let pair = OPPOSITE.iter().find(|(a, b)| a == name || b == name)?;
+            let other = if pair.0 == name { pair.1 } else { pair.0 };
+            actions.iter().position(|action| action == other)
+        };
+        let opposite = actions.iter().map(opposite).collect();
+        Self { bindings, opposite, releases, held: Vec::new(), vector: vec![0.0; actions.len()] }
+    }
+
+    /// One line: what the keys do in a world of these actions and events.
+    pub fn help(&self, actions: &[String], events: &[String]) -> String {
+        let mut parts = Vec::new();
+        for (index, action) in actions.iter().enumerate() {
+            let keys: Vec<_> =
+                self.bindings.iter().filter(|(_, bound)| *bound == index).map(|(key, _)| key.label()).collect();
+            // More actions than letters: those are for programs.
+            if !keys.is_empty() {
+                parts.push(format!("{} {}", keys.join("/"), printable(action)));
+            }
+        }
+        parts.extend(events.iter().take(9).enumerate().map(|(i, name)| format!("{} {}", i + 1, printable(name))));
+        format!("{}, r anew, q leaves", parts.join(", "))
     }
 
     /// A key went down, or repeats.
@@ -94,10 +148,15 @@ impl Keys {
             _ => {}
         }
         let action = self.bindings.iter().find(|(bound, _)| *bound == key)?.1;
-        let until = (!self.releases).then(|| now + HOLD);
+        let until = |hold| (!self.releases).then(|| now + hold);
         match self.held.iter_mut().find(|held| held.key == key) {
-            Some(held) => held.until = until,
-            None => self.held.push(Held { key, action, until, ticket: None, shown: false }),
+            Some(held) => held.until = until(HOLD),
+            None => {
+                if let (Some(other), false) = (self.opposite[action], self.releases) {
+                    self.held.iter_mut().filter(|held| held.action == other).for_each(|held| held.until = Some(now));
+                }
+                self.held.push(Held { key, action, until: until(FIRST), ticket: None, shown: false });
+            }
         }
         None
     }
@@ -185,9 +244,39 @@ mod tests {
         keys.press(Key::Up, now);
         keys.sent(1);
         keys.shown(1);
-        assert_eq!(keys.vector(now + HOLD / 2), [1.0]);
-        keys.press(Key::Up, now + HOLD / 2);
-        assert_eq!(keys.vector(now + HOLD), [1.0]);
-        assert_eq!(keys.vector(now + 2 * HOLD), [0.0]);
+        // Until a held key repeats for the first time, and from one repeat to the next.
+        assert_eq!(keys.vector(now + FIRST - HOLD / 2), [1.0]);
+        let repeat = now + FIRST - HOLD / 2;
+        keys.press(Key::Up, repeat);
+        assert_eq!(keys.vector(repeat + HOLD / 2), [1.0]);
+        assert_eq!(keys.vector(repeat + HOLD), [0.0]);
+    }
+
+    #[test]
+    fn a_turn_back_ends_the_turn() {
+        let now = Instant::now();
+        for releases in [false, true] {
+            let mut keys = Keys::new(&names(&["left", "right", "forward"]), releases);
+            keys.press(Key::Left, now);
+            keys.press(Key::Up, now);
+            keys.sent(1);
+            keys.shown(1);
+            keys.press(Key::Char('d'), now);
+            // With releases it is known that both are down.
+            assert_eq!(keys.vector(now), [f32::from(u8::from(releases)), 1.0, 1.0], "{releases}");
+        }
+    }
+
+    #[test]
+    fn help_names_the_keys_of_this_world() {
+        let actions = names(&["forward", "jump", "use"]);
+        let keys = Keys::new(&actions, true);
+        let help = keys.help(&actions, &names(&["day", "ni\u{202e}ght"]));
+        assert_eq!(help, "up/w forward, e jump, space use, 1 day, 2 ni ght, r anew, q leaves");
+        // Every action of a large world that has a letter has one of its own.
+        let many: Vec<String> = (0..30).map(|i| format!("a{i}")).collect();
+        let keys = Keys::new(&many, true);
+        assert_eq!(keys.bindings.len(), SPARE.len());
+        assert!(HELP.contains(&SPARE.to_uppercase().chars().map(String::from).collect::<Vec<_>>().join(" ")));
     }
 }

@@ -173,11 +173,9 @@ impl Live {
         format!("{:4.1} FPS  latency {latency}  frame {}  {event}", self.fps(), self.session.position())
     }
 
-    /// What the keys do.
+    /// What the keys do in this world.
     pub fn help(&self) -> String {
-        let events = self.session.events();
-        let numbered: Vec<_> = events.iter().take(9).enumerate().map(|(i, name)| format!("{} {name}", i + 1)).collect();
-        format!("arrows/WASD move, space attacks, {}, r resets, q quits", numbered.join(", "))
+        self.keys.help(self.session.actions(), self.session.events())
     }
 
     /// Picture size in pixels (width, height).

@@ -6,6 +6,7 @@
 mod allocation;
 mod any;
 mod bench;
+mod colour;
 mod compute;
 mod convert;
 mod decode;
@@ -13,8 +14,11 @@ mod doctor;
 #[cfg(feature = "text")]
 mod embed;
 mod encode;
+mod environment;
 mod error;
 mod frames;
+#[cfg(test)]
+mod fuzz;
 mod generate;
 mod info;
 mod keys;
@@ -36,6 +40,7 @@ mod table;
 mod temporary;
 mod tensors;
 mod terminal;
+mod text;
 #[cfg(feature = "text")]
 mod tokenizer;
 mod tour;
@@ -53,7 +58,7 @@ use stop::Stop;
 ///
 /// Without a command it plays the shipped world: live in a terminal, else into a recording.
 #[derive(Debug, Parser)]
-#[command(name = "causeway", version, args_conflicts_with_subcommands = true)]
+#[command(name = "causeway", version, args_conflicts_with_subcommands = true, after_help = keys::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -64,9 +69,11 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Play live in the terminal, or record a scripted tour
+    #[command(after_help = keys::HELP)]
     Play(play::PlayArgs),
     /// Play in a window
     #[cfg(feature = "window")]
+    #[command(after_help = keys::HELP)]
     Window(window::WindowArgs),
     /// Show what a model file says about itself
     Info(info::InfoArgs),
@@ -94,11 +101,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    environment::tidy();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match run(cli) {
+    match stop::caught(|| run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("causeway: {error}");
@@ -114,7 +122,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         #[cfg(feature = "window")]
         Command::Window(args) => window::run(&args, &stop),
         Command::Info(args) => info::run(&args),
-        Command::Plan(args) => plan::run(&args),
+        Command::Plan(args) => plan::run(&args, &stop),
         Command::Quantize(args) => quantize::run(&args, &stop),
         Command::Convert(args) => convert::run(&args, &stop),
         #[cfg(feature = "text")]
@@ -128,15 +136,25 @@ fn run(cli: Cli) -> Result<(), Error> {
     }
 }
 
-/// Help and version as clap prints them; an error as one sentence.
+/// Help and version as clap prints them; an error whole, with its suggestions and the usage.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let shown = output::print(&error.render().to_string());
         return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let text = error.render().to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let sentence = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    eprintln!("causeway: {}", sentence.strip_prefix("error: ").unwrap_or(&sentence));
+    let mut text = error.render().to_string();
+    // `causeway --model FILE window` is refused because the options would be those of playing.
+    if error.kind() == clap::error::ErrorKind::ArgumentConflict && text.contains("subcommand") {
+        text = text.replacen(
+            "\n\n",
+            "\n\n  tip: options go after the command, as in `causeway window --model FILE`\n\n",
+            1,
+        );
+    }
+    match text.strip_prefix("error: ") {
+        Some(text) => eprint!("causeway: {text}"),
+        // A command of commands alone, whose help says which there are.
+        None => eprint!("causeway: a command is missing\n\n{text}"),
+    }
     ExitCode::from(2)
 }

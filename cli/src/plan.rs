@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use crate::{
     error::Error,
     output::{print, print_json},
+    stop::Stop,
     table::{self, Table},
-    world::{ModelArgs, SessionArgs},
+    world::{FileArgs, SessionArgs},
 };
 
 /// Options of `plan`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PlanArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: FileArgs,
     #[command(flatten)]
     session: SessionArgs,
     /// List every node (`<` reads, `>` writes, `=` updates)
@@ -30,9 +31,9 @@ pub struct PlanArgs {
 ///
 /// # Errors
 /// The session cannot be created.
-pub fn run(args: &PlanArgs) -> Result<(), Error> {
+pub fn run(args: &PlanArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.open()?;
-    let session = args.session.session(&model)?;
+    let session = args.session.session(&model, stop)?;
     let config = model.config();
     let steps = args.session.steps.unwrap_or(config.schedule.default_steps);
     let frame = frame_cost(&session, steps);

@@ -9,7 +9,9 @@ use std::{
 use causeway_runtime::Session;
 
 use crate::{
+    colour::Colours,
     error::Error,
+    keys::Key,
     live::{Live, Next},
     output::print,
     record::{self, Recording},
@@ -23,6 +25,9 @@ use crate::{
 /// Where a recording goes when nobody said.
 const DEFAULT_RECORDING: &str = "out/tour.gif";
 
+/// Frames of a recording when nobody said.
+const FRAMES: u64 = 160;
+
 /// How long the help stays on the status line.
 const HELP: Duration = Duration::from_secs(6);
 
@@ -33,12 +38,13 @@ pub struct PlayArgs {
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
-    /// Record a scripted tour to FILE.mp4, .gif or .png (a contact sheet), or as numbered PNGs into a folder
+    /// Record a scripted tour to FILE.mp4, .gif or .png (a contact sheet), or as numbered PNGs into a folder [default: out/tour.gif where
+    /// there is no terminal, or with --frames, --action or --scale]
     #[arg(long, value_name = "OUT")]
     record: Option<PathBuf>,
-    /// Frames of a recording
-    #[arg(long, default_value_t = 160, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    frames: u64,
+    /// Frames of a recording [default: 160]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    frames: Option<u64>,
     /// Hold this action vector through the recording instead of the tour, such as 1,0,0,0,0
     #[arg(long, value_name = "A,B,..", allow_hyphen_values = true)]
     action: Option<String>,
@@ -54,21 +60,24 @@ pub struct PlayArgs {
 pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.open()?;
     let config = model.config();
-    let session = args.session.session(&model)?;
-    if args.record.is_none() && args.action.is_none() && std::io::stdout().is_terminal() {
+    let session = args.session.session(&model, stop)?;
+    // What only a recording has asks for one.
+    let recorded = args.record.is_some() || args.action.is_some() || args.frames.is_some() || args.scale.is_some();
+    if !recorded && std::io::stdout().is_terminal() {
         return live(session, config.fps, stop);
     }
+    let frames = args.frames.unwrap_or(FRAMES);
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),
         None => {
             let first = if args.session.event.is_some() { session.event() } else { 0 };
-            Tour::new(session.actions(), session.events().len(), first, args.frames)
+            Tour::new(session.actions(), session.events().len(), first, frames)
         }
     };
     let path = args.record.clone().unwrap_or_else(|| DEFAULT_RECORDING.into());
     let (width, height) = session.picture();
     let scale = args.scale.map_or((256 / height).max(1), |scale| scale as usize);
-    let recording = Recording { path: path.clone(), width, height, scale, fps: config.fps, frames: args.frames };
+    let recording = Recording { path: path.clone(), width, height, scale, fps: config.fps, frames };
     record::tour(session, &tour, &recording, stop)?;
     print(&format!("{}\n", path.display()))
 }
@@ -78,8 +87,9 @@ fn live(session: Session, fps: f32, stop: &Stop) -> Result<(), Error> {
     let mut terminal = Terminal::enter()?;
     let mut live = Live::new(session, fps, terminal.releases())?;
     let (columns, rows) = terminal.size()?;
-    let mut screen = Screen::new(columns, rows);
-    let began = Instant::now();
+    let colours = Colours::of_environment();
+    let mut screen = Screen::new(columns, rows, colours);
+    let mut began = Instant::now();
     while !stop.requested() {
         let wait = match live.advance()? {
             Next::Show => {
@@ -97,11 +107,12 @@ fn live(session: Session, fps: f32, stop: &Stop) -> Result<(), Error> {
         let mut input = terminal.input(wait)?;
         while let Some(happened) = input {
             match happened {
+                Input::Press(Key::Char('?')) => began = Instant::now(),
                 Input::Press(key) if live.press(key)? => return Ok(()),
                 Input::Press(_) => {}
                 Input::Release(key) => live.release(key),
                 Input::Away => live.release_all(),
-                Input::Resize(columns, rows) => screen = Screen::new(columns, rows),
+                Input::Resize(columns, rows) => screen = Screen::new(columns, rows, colours),
                 Input::Interrupt => return Ok(()),
             }
             input = terminal.input(Duration::ZERO)?;

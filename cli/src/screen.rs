@@ -1,11 +1,14 @@
-//! Pictures as text: two pixels a character, in 24-bit colour.
+//! Pictures as text: two pixels a character, in the colours that the terminal has.
 
 use std::fmt::Write as _;
 
-use crate::picture;
+use crate::{colour::Colours, picture};
 
 /// The upper half of a character cell, in the foreground colour over the background colour.
 const UPPER_HALF: char = '\u{2580}';
+
+/// Characters from dark to bright, for a terminal without colours.
+const SHADES: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
 
 /// The colours of one cell: upper and lower pixel.
 type Cell = [[u8; 3]; 2];
@@ -15,6 +18,7 @@ type Cell = [[u8; 3]; 2];
 pub struct Screen {
     columns: usize,
     rows: usize,
+    colours: Colours,
     cells: Vec<Option<Cell>>,
     status: String,
     out: String,
@@ -22,10 +26,11 @@ pub struct Screen {
 
 impl Screen {
     /// A screen of this many character cells; the last row is for the status line.
-    pub fn new(columns: usize, rows: usize) -> Self {
+    pub fn new(columns: usize, rows: usize, colours: Colours) -> Self {
         let rows = rows.max(2);
         let columns = columns.max(1);
-        Self { columns, rows, cells: vec![None; columns * (rows - 1)], status: String::new(), out: String::new() }
+        let cells = vec![None; columns * (rows - 1)];
+        Self { columns, rows, colours, cells, status: String::new(), out: String::new() }
     }
 
     /// The text that brings the terminal from the last picture to this one (RGBA8 of `size` pixels).
@@ -50,7 +55,7 @@ impl Screen {
             let mut cursor = None;
             for column in 0..shown.0 {
                 let at = |y| picture::mean(pixels, size, shown, (column, y));
-                let cell = [at(2 * row), at(2 * row + 1)];
+                let cell = [at(2 * row), at(2 * row + 1)].map(|colour| self.colours.nearest(colour));
                 let index = (top + row) * self.columns + left + column;
                 if self.cells[index] == Some(cell) {
                     continue;
@@ -60,12 +65,15 @@ impl Screen {
                     put(&mut self.out, format_args!("\x1b[{};{}H", top + row + 1, left + column + 1));
                 }
                 cursor = Some(column + 1);
-                let [[r, g, b], [r2, g2, b2]] = cell;
-                if colours.is_none_or(|old| old[0] != cell[0]) {
-                    put(&mut self.out, format_args!("\x1b[38;2;{r};{g};{b}m"));
+                if self.colours == Colours::None {
+                    let bright = (u16::from(cell[0][0]) + u16::from(cell[1][0])) / 2;
+                    self.out.push(SHADES[usize::from(bright) * SHADES.len() / 256]);
+                    continue;
                 }
-                if colours.is_none_or(|old| old[1] != cell[1]) {
-                    put(&mut self.out, format_args!("\x1b[48;2;{r2};{g2};{b2}m"));
+                for (layer, colour) in cell.into_iter().enumerate() {
+                    if colours.is_none_or(|old| old[layer] != colour) {
+                        self.colours.code(&mut self.out, colour, layer == 1);
+                    }
                 }
                 colours = Some(cell);
                 self.out.push(UPPER_HALF);
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn two_pixels_make_one_cell_and_nothing_is_sent_twice() {
-        let mut screen = Screen::new(2, 2);
+        let mut screen = Screen::new(2, 2, Colours::True);
         let pixels = [1, 2, 3, 255, 9, 9, 9, 255, 4, 5, 6, 255, 9, 9, 9, 255];
         let text = screen.draw(&pixels, (2, 2), "status").to_owned();
         assert!(text.contains("\x1b[1;1H\x1b[38;2;1;2;3m\x1b[48;2;4;5;6m\u{2580}"), "{text:?}");
@@ -133,12 +141,24 @@ mod tests {
     }
 
     #[test]
+    fn fewer_colours_need_no_more_than_they_have() {
+        let pixels = [255, 0, 0, 255, 255, 0, 0, 255];
+        let draw = |colours| Screen::new(1, 2, colours).draw(&pixels, (1, 2), "").to_owned();
+        assert!(draw(Colours::Cube).contains("\x1b[38;5;196m\x1b[48;5;196m\u{2580}"));
+        let few = draw(Colours::Few);
+        assert!(few.contains("m\u{2580}") && !few.contains(";2;") && !few.contains(";5;"), "{few:?}");
+        // Brightness 76 of 255.
+        let none = draw(Colours::None);
+        assert!(none.contains("\x1b[1;1H:") && !none.contains("38") && !none.contains("48"), "{none:?}");
+    }
+
+    #[test]
     fn any_terminal_size_works() {
         let pixels = vec![7; 4 * 5 * 3];
         for columns in 0..12 {
             for rows in 0..12 {
                 assert!(
-                    Screen::new(columns, rows).draw(&pixels, (5, 3), "x").contains(UPPER_HALF),
+                    Screen::new(columns, rows, Colours::True).draw(&pixels, (5, 3), "x").contains(UPPER_HALF),
                     "{columns} x {rows}"
                 );
             }

@@ -232,7 +232,7 @@ impl StreamArgs {
             route_sink: self.route_sink,
             route_recent: self.route_recent,
             kv: self.kv.into(),
-            guided: self.guidance != 1.0,
+            guided: self.guided(),
             recache: recaches.then_some(if self.refresh_sink { Sink::Refresh } else { Sink::Protect }),
             positions: self.compact.then_some(Positions::Compact),
             context_noise: self.context_noise,
@@ -287,13 +287,18 @@ impl StreamArgs {
         Ok(())
     }
 
+    /// Whether the stream is led away from a negative prompt.
+    pub fn guided(&self) -> bool {
+        self.guidance != 1.0
+    }
+
     /// Gives `rollout` its first prompt, and the negative one where there is guidance; returns the changes to come.
     ///
     /// # Errors
     /// Guidance without a negative prompt, a backend that fails.
     pub fn begin<'a>(&'a self, rollout: &mut Rollout, prompts: &'a Prompts) -> Result<Switches<'a>, Error> {
         rollout.set_text(&prompts.texts[0])?;
-        if self.guidance != 1.0 {
+        if self.guided() {
             let negative = prompts.negative.as_deref().ok_or_else(|| Error::Usage(NO_NEGATIVE.to_owned()))?;
             rollout.set_negative(negative)?;
         }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Write, stdout},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -49,6 +50,7 @@ impl Terminal {
     /// Standard output is no terminal, or it refuses.
     pub fn enter() -> Result<Self, Error> {
         terminal::enable_raw_mode().map_err(refused)?;
+        TAKEN.store(true, Relaxed);
         // From here on dropping puts everything back.
         let mut this = Self { releases: false };
         execute!(stdout(), EnterAlternateScreen, cursor::Hide, EnableFocusChange).map_err(refused)?;
@@ -57,6 +59,7 @@ impl Terminal {
             let flags =
                 KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
             execute!(stdout(), PushKeyboardEnhancementFlags(flags)).map_err(refused)?;
+            ENHANCED.store(true, Relaxed);
         }
         Ok(this)
     }
@@ -103,13 +106,25 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Nobody is left to tell if this fails.
-        if self.releases && !cfg!(windows) {
-            let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
-        }
-        let _ = execute!(stdout(), DisableFocusChange, cursor::Show, LeaveAlternateScreen);
-        let _ = terminal::disable_raw_mode();
+        give_back();
     }
+}
+
+/// Whether the terminal is taken over, and whether key releases were asked for.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static ENHANCED: AtomicBool = AtomicBool::new(false);
+
+/// Puts the terminal back as it was, if it was taken over; from any thread.
+pub fn give_back() {
+    if !TAKEN.swap(false, Relaxed) {
+        return;
+    }
+    // Nobody is left to tell if this fails.
+    if ENHANCED.swap(false, Relaxed) {
+        let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
+    }
+    let _ = execute!(stdout(), DisableFocusChange, cursor::Show, LeaveAlternateScreen);
+    let _ = terminal::disable_raw_mode();
 }
 
 fn input(event: event::KeyEvent) -> Option<Input> {

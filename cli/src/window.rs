@@ -1,6 +1,10 @@
 //! `causeway window`: live in a window, with real key releases.
 
-use std::{num::NonZeroU32, rc::Rc, time::Instant};
+use std::{
+    num::NonZeroU32,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use softbuffer::{Context, Surface};
 use winit::{
@@ -26,6 +30,9 @@ const HEIGHT: usize = 512;
 /// Frames between two updates of the title.
 const TITLE: u64 = 10;
 
+/// How long the title tells what the keys do.
+const HELP: Duration = Duration::from_secs(10);
+
 /// Options of `window`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WindowArgs {
@@ -41,11 +48,11 @@ pub struct WindowArgs {
 /// Everything that opening and running a world can fail with; no window can be opened.
 pub fn run(args: &WindowArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.open()?;
-    let session = args.session.session(&model)?;
+    let session = args.session.session(&model, stop)?;
     let live = Live::new(session, model.config().fps, true)?;
     let events = EventLoop::new().map_err(no_window)?;
     let context = Context::new(events.owned_display_handle()).map_err(no_window)?;
-    let mut app = App { live, context, view: None, stop: stop.clone(), shown: 0, result: Ok(()) };
+    let mut app = App { live, context, view: None, stop: stop.clone(), shown: 0, help: Instant::now(), result: Ok(()) };
     events.run_app(&mut app).map_err(no_window)?;
     app.result
 }
@@ -68,6 +75,8 @@ struct App {
     view: Option<View>,
     stop: Stop,
     shown: u64,
+    /// When the keys were last asked for.
+    help: Instant,
     result: Result<(), Error>,
 }
 
@@ -76,7 +85,8 @@ impl App {
         let (width, height) = self.live.picture();
         let scale = (HEIGHT / height).max(1);
         let size = LogicalSize::new((width * scale) as f64, (height * scale) as f64);
-        let attributes = Window::default_attributes().with_title("Causeway").with_inner_size(size);
+        let attributes =
+            Window::default_attributes().with_title(format!("Causeway: {}", self.live.help())).with_inner_size(size);
         let window = Rc::new(events.create_window(attributes).map_err(no_window)?);
         let surface = Surface::new(&self.context, Rc::clone(&window)).map_err(no_window)?;
         Ok(View { window, surface })
@@ -101,7 +111,8 @@ impl App {
     fn title(&mut self) {
         self.shown += 1;
         if let Some(view) = self.view.as_ref().filter(|_| self.shown.is_multiple_of(TITLE)) {
-            view.window.set_title(&format!("Causeway: {}", self.live.status()));
+            let text = if self.help.elapsed() < HELP { self.live.help() } else { self.live.status() };
+            view.window.set_title(&format!("Causeway: {text}"));
         }
     }
 
@@ -165,6 +176,7 @@ impl ApplicationHandler for App {
             WindowEvent::KeyboardInput { event, is_synthetic: false, .. } => {
                 let Some(key) = key(&event.logical_key) else { return };
                 match event.state {
+                    ElementState::Pressed if key == Key::Char('?') => self.help = Instant::now(),
                     ElementState::Pressed => match self.live.press(key) {
                         Ok(true) => events.exit(),
                         result => self.check(events, result.map(|_| ())),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use causeway_runtime::{BackendChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start};
 
-use crate::{error::Error, kv::Kv, picture, table::parse_bytes};
+use crate::{error::Error, kv::Kv, picture, stop::Stop, table::parse_bytes};
 
 /// The model that comes with the program.
 const SHIPPED: &str = "models/rooms.safetensors";
@@ -28,11 +28,60 @@ pub struct ModelArgs {
     pub model: Option<PathBuf>,
 }
 
+/// Which model file, with or without the name of the option.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FileArgs {
+    /// Model file, as --model
+    #[arg(value_name = "FILE", conflicts_with = "model")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl FileArgs {
+    /// As [`ModelArgs::path`].
+    ///
+    /// # Errors
+    /// As [`ModelArgs::path`].
+    pub fn path(&self) -> Result<PathBuf, Error> {
+        self.file.clone().map_or_else(|| self.model.path(), Ok)
+    }
+
+    /// As [`ModelArgs::open`].
+    ///
+    /// # Errors
+    /// As [`ModelArgs::open`].
+    pub fn open(&self) -> Result<Model<'static>, Error> {
+        ModelArgs { model: Some(self.path()?) }.open()
+    }
+}
+
+/// Input and output, with or without the names of their options.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EndArgs {
+    /// The same as --in INPUT --out OUTPUT
+    #[arg(value_names = ["INPUT", "OUTPUT"], num_args = 2, conflicts_with_all = ["input", "output"])]
+    files: Option<Vec<PathBuf>>,
+}
+
+impl EndArgs {
+    /// Both files; `input` and `output` are what the options say, which must be given where these are not.
+    ///
+    /// # Errors
+    /// One is missing.
+    pub fn both(&self, input: Option<&PathBuf>, output: Option<&PathBuf>) -> Result<[PathBuf; 2], Error> {
+        match (self.files.as_deref(), input, output) {
+            (Some([input, output]), _, _) | (None, Some(input), Some(output)) => Ok([input.clone(), output.clone()]),
+            _ => Err(Error::Usage("--in and --out are both needed".to_owned())),
+        }
+    }
+}
+
 /// How a session runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SessionArgs {
     /// Noise seed
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true, value_parser = seed)]
     pub seed: u64,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
@@ -67,6 +116,14 @@ pub struct SessionArgs {
     /// Event in force at the start, by name or number from 1
     #[arg(long, value_name = "EVENT")]
     pub event: Option<String>,
+}
+
+/// A seed.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
 
 /// A number of threads.
@@ -137,12 +194,15 @@ impl SessionArgs {
         })
     }
 
-    /// A session of `model`.
+    /// A session of `model`, whose work on the CPU `stop` ends at once.
     ///
     /// # Errors
     /// As [`Self::options`] and [`Session::new`].
-    pub fn session(&self, model: &Model<'_>) -> Result<Session, Error> {
-        let options = self.options(model.config())?;
+    pub fn session(&self, model: &Model<'_>, stop: &Stop) -> Result<Session, Error> {
+        let mut options = self.options(model.config())?;
+        if !matches!(options.backend, BackendChoice::Gpu(_)) {
+            options.parallel = Some(stop.parallel(self.threads));
+        }
         let event = options.event;
         let mut session = Session::new(model, options)?;
         // Stored first frames bring their own event; what was asked for follows them.

@@ -265,7 +265,7 @@ fn a_prompt_becomes_a_video() {
     assert!(made.status.success() && (0..6).all(|index| frame("a", index) != frame("g", index)), "{made:?}");
 
     #[cfg(unix)]
-    folder.interrupt(&format!("{generate} --frames 999999 --record long.gif"), Some("long.gif.partial"));
+    folder.interrupt_recording(&format!("{generate} --frames 999999 --record long.gif"), "long.gif");
 
     // The same by hand: noise, rollout, decoder.
     let model = Model::open(folder.path("m.safetensors")).unwrap();

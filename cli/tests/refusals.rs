@@ -3,7 +3,9 @@
 mod common;
 
 use causeway_ops::quant::DType;
+use causeway_tests::tiny::{model_bytes, tiny_config};
 use common::{Place, quantisable, text};
+use std::time::{Duration, Instant};
 
 const FEW: &str = "--model tiny.safetensors --backend cpu";
 const CPU: &str = "--model tiny.safetensors --backend cpu --threads 1";
@@ -14,7 +16,10 @@ fn refused(place: &Place, arguments: &str, code: i32, words: &[&str]) {
     let output = place.run(arguments);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments}: {message}");
-    assert_eq!(message.lines().count(), 1, "{arguments}: more than one line\n{message}");
+    // What the parser of the command line refuses comes with suggestions and the usage.
+    if !message.contains("\n\nFor more information, try '--help'.\n") {
+        assert_eq!(message.lines().count(), 1, "{arguments}: more than one line\n{message}");
+    }
     assert!(!message.contains("panicked"), "{arguments}: {message}");
     for word in words {
         assert!(message.contains(word), "{arguments}: `{word}` is not in\n{message}");
@@ -51,8 +56,10 @@ fn bad_files() {
         refused(&place, &format!("quantize {file} new.safetensors --to q8"), 1, &with_name);
     }
     refused(&place, "info --model nowhere.safetensors", 1, &["cannot open nowhere.safetensors"]);
-    refused(&place, "quantize tiny.safetensors nowhere/new.safetensors --to f16", 1, &["nowhere"]);
-    refused(&place, "info --model .", 1, &["."]);
+    place.write("file", b"");
+    refused(&place, "quantize tiny.safetensors file/new.safetensors --to f16", 1, &["file/new.safetensors"]);
+    refused(&place, "info --model .", 1, &["it is a folder, expected a regular file"]);
+    refused(&place, "play --model .", 1, &["it is a folder, expected a regular file"]);
 }
 
 /// A quantised model in which one scale is NaN.
@@ -93,8 +100,9 @@ fn bad_options() {
         ("--frames 0", &["--frames"]),
         ("--scale 0", &["--scale"]),
         ("--threads 5000", &["--threads", "1024"]),
-        ("--seed -1", &["-1"]),
-        ("--sideways", &["--sideways"]),
+        ("--seed -1", &["'-1' for '--seed <N>'", "a whole number from 0"]),
+        ("--sideways", &["--sideways", "Usage: causeway play"]),
+        ("--stpes 2", &["a similar argument exists: '--steps'"]),
     ] {
         refused(&place, &format!("play {FEW} --record film.gif {options}"), 2, words);
     }
@@ -103,7 +111,11 @@ fn bad_options() {
     }
     refused(&place, "quantize tiny.safetensors new.safetensors --to q2", 2, &["q2", "q4"]);
     refused(&place, "quantize tiny.safetensors", 2, &["OUTPUT", "--to"]);
-    refused(&place, "dance", 2, &["dance"]);
+    refused(&place, "dance", 2, &["dance", "Usage: causeway"]);
+    refused(&place, "paly", 2, &["a similar subcommand exists: 'play'"]);
+    refused(&place, "--model tiny.safetensors info", 2, &["options go after the command"]);
+    refused(&place, "info tiny.safetensors --model tiny.safetensors", 2, &["cannot be used with"]);
+    refused(&place, "decode --model tiny.safetensors one", 2, &["INPUT", "OUTPUT"]);
     refused(&place, &format!("bench demo {CPU} --size 100x64"), 2, &["100x64", "multiples of 16x16"]);
     refused(&place, &format!("bench demo {CPU} --size big"), 2, &["128x96"]);
     refused(&place, &format!("bench attention {CPU} --route 0"), 2, &["--route 0"]);
@@ -162,11 +174,131 @@ fn a_failing_encoder() {
 fn interrupted() {
     let place = Place::new("interrupted");
     let play = format!("play {CPU} --frames 1000000 --record");
-    place.interrupt(&format!("{play} film.gif"), Some("film.gif.partial"));
-    place.interrupt(&format!("{play} film.png"), Some("film.png.partial"));
-    place.interrupt(&format!("{play} folder"), Some("folder.partial/000001.png"));
-    place.interrupt(&format!("bench demo {CPU} --frames 1000000"), None);
-    place.interrupt(&format!("bench frame-cost {CPU} --late 1000000"), None);
+    for kept in ["film.gif", "film.png", "folder"] {
+        place.interrupt_recording(&format!("{play} {kept}"), kept);
+    }
+    assert!(place.path("folder/000000.png").is_file());
+    place.interrupt(&format!("bench demo {CPU} --frames 1000000"));
+    place.interrupt(&format!("bench frame-cost {CPU} --late 1000000"));
+}
+
+/// A model of 98 kB whose frame takes minutes: a request to terminate ends it within an operator, and nothing is left.
+#[cfg(unix)]
+#[test]
+fn a_frame_without_an_end_is_left() {
+    let place = Place::new("endless");
+    place.write("endless.safetensors", &endless());
+    for threads in [1, 2] {
+        for record in ["film.gif", "folder"] {
+            let play = format!("play --model endless.safetensors --backend cpu --threads {threads} --record {record}");
+            let before = place.list();
+            let mut child = place.start(&play);
+            std::thread::sleep(Duration::from_secs(2));
+            assert!(child.try_wait().unwrap().is_none(), "{play}: it ended by itself");
+            let began = Instant::now();
+            let output = place.signal(&mut child, "TERM", &play);
+            assert!(began.elapsed() < Duration::from_secs(2), "{play}: {:?}", began.elapsed());
+            assert_eq!(output.status.code(), Some(130), "{play}: {output:?}");
+            assert_eq!(text(&output.stderr), "causeway: interrupted\n");
+            assert_eq!(place.list(), before, "{play}");
+        }
+    }
+}
+
+/// A tiny network over pictures of 4096 x 4096 pixels: tokens without number.
+#[cfg(unix)]
+fn endless() -> Vec<u8> {
+    let mut config = tiny_config();
+    (config.dit.latent.height, config.dit.latent.width) = (512, 512);
+    model_bytes(&config, DType::F16, 1)
+}
+
+/// A limit on the size of files is an error that leaves nothing, not a signal that leaves half a file.
+#[cfg(unix)]
+#[test]
+fn files_over_the_limit() {
+    let place = Place::new("limit");
+    let before = place.list();
+    for kind in ["film.gif", "folder"] {
+        let mut command = std::process::Command::new("sh");
+        let play = format!("ulimit -f 8; exec \"$0\" play {CPU} --frames 200 --scale 8 --record {kind}");
+        let output = command.args(["-c", &play, env!("CARGO_BIN_EXE_causeway")]).current_dir(place.path("")).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{kind}: {output:?}");
+        assert!(text(&output.stderr).contains("File too large"), "{kind}: {output:?}");
+        assert_eq!(place.list(), before, "{kind}");
+    }
+}
+
+/// What is not a regular file is refused, wherever a file is read: a pipe that nobody writes to would be waited for without an end.
+#[cfg(unix)]
+#[test]
+fn pipes() {
+    let place = Place::new("pipes");
+    let made = std::process::Command::new("mkfifo").arg(place.path("pipe")).status().unwrap();
+    assert!(made.success());
+    for arguments in [
+        "info pipe",
+        "play --model pipe --record film.gif",
+        "play --model tiny.safetensors --start-image pipe --record film.gif",
+        "quantize pipe out.safetensors --to f16",
+        "rollout --model pipe pipe out.safetensors",
+        "decode --model pipe tiny.safetensors out.gif",
+        "encode --model pipe pipe out.safetensors",
+        "generate --model pipe --decoder pipe --prompt pipe --record film.gif",
+        "embed --model tiny.safetensors --tokenizer pipe --prompt x --out out.safetensors",
+        "embed --model tiny.safetensors --tokenizer pipe --file pipe --out out.safetensors",
+        "convert pipe out.safetensors",
+        "convert tiny.safetensors out.safetensors --lora pipe",
+    ] {
+        let before = place.list();
+        let mut child = place.start(arguments);
+        let began = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if began.elapsed() > Duration::from_secs(20) {
+                child.kill().unwrap();
+                panic!("{arguments} waits for the pipe");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().unwrap();
+        let message = text(&output.stderr);
+        assert!([1, 2].contains(&output.status.code().unwrap()), "{arguments}: {message}");
+        assert!(message.contains("expected a regular file"), "{arguments}: {message}");
+        assert_eq!(place.list(), before, "{arguments}");
+    }
+}
+
+/// Two programs that write one file leave that of one of them, whole.
+#[test]
+fn two_writers_of_one_file() {
+    let place = Place::new("two-writers");
+    place.write("model.safetensors", &quantisable(DType::F32));
+    let [expected, _] = ["one", "two"].map(|name| {
+        place.good(&format!("quantize model.safetensors {name}.safetensors --to q8"));
+        place.read(&format!("{name}.safetensors"))
+    });
+    for _ in 0..5 {
+        let mut writers: Vec<_> =
+            (0..4).map(|_| place.start("quantize model.safetensors out.safetensors --to q8")).collect();
+        for writer in &mut writers {
+            assert!(writer.wait().unwrap().success());
+        }
+        assert_eq!(place.read("out.safetensors"), expected);
+    }
+    assert!(!place.list().iter().any(|name| name.ends_with(".partial")), "{:?}", place.list());
+}
+
+/// An empty variable is none, options of recordings ask for one, and files go without the names of their options.
+#[test]
+fn what_is_meant() {
+    let place = Place::new("meant");
+    let output = place.command("info tiny.safetensors").env("CAUSEWAY_MODEL", "").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(place.good("info tiny.safetensors"), place.good("info --model tiny.safetensors"));
+    assert_eq!(place.good("plan tiny.safetensors --backend cpu"), place.good(&format!("plan {FEW}")));
+    place.good(&format!("play {CPU} --frames 2 --record a/b/film.gif"));
+    assert!(place.path("a/b/film.gif").is_file());
 }
 
 /// A reader that leaves early (`causeway info | head -0`) is no error.

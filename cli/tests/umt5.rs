@@ -86,7 +86,7 @@ fn interrupted() {
     folder.good(&format!("convert {} m.safetensors --to f32", shown("umt5.pth")));
     folder.write("prompts.txt", format!("{}\n", "a ".repeat(500)).repeat(2000).as_bytes());
     let tokenizer = format!("--tokenizer {} --file prompts.txt", shown("umt5-tokenizer.json"));
-    folder.interrupt(&format!("embed --model m.safetensors {tokenizer} --out e.safetensors --backend cpu"), None);
+    folder.interrupt(&format!("embed --model m.safetensors {tokenizer} --out e.safetensors --backend cpu"));
 }
 
 #[test]

@@ -61,6 +61,11 @@ pub fn export(
     let first = start_frame(&held, p.held());
     let events = (first..first + START).map(|i| usize::from(held.events[i])).collect();
     config.start = Some(StartConfig { latents: "start.latents".into(), events, count: START });
+    if folder.recipe.model.name.is_none() {
+        // The preset's name is that of no world; the run's folder has one that somebody chose.
+        let name = std::path::absolute(folder.dir()).ok().and_then(|dir| Some(dir.file_name()?.to_str()?.to_owned()));
+        config.name = name.filter(|name| !name.is_empty()).unwrap_or(config.name);
+    }
     config.provenance.command = format!("causeway-distill train, stage {}", stage.name);
     config.provenance.steps = folder.state(stage)?.map_or(0, |state| state.step);
     config.provenance.data_sha256 = recording::sha256(&folder.recipe.data().join("train"))?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Device;
 use causeway_ops::quant::WeightSource;
+use causeway_ops::stored::ReadError;
 use causeway_runtime::Model;
 use causeway_runtime::config::{CodecConfig, DitConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -15,6 +16,7 @@ use crate::codec_tape;
 use crate::data::{Episodes, planes};
 use crate::dit::Frames;
 use crate::mask::Mask;
+use crate::progress;
 use crate::recording::Recording;
 use crate::rng::Rng;
 use crate::state::{StateError, bytes_of, floats_in, write_whole};
@@ -95,12 +97,14 @@ fn in_parallel<P: Sync, F: FnMut(&P) -> Vec<f32>>(
     begin: impl Fn() -> F + Sync,
 ) -> Vec<f32> {
     let next = AtomicUsize::new(0);
+    let bar = progress::parts("encoding", parts.len());
     let work = || {
         let (mut make, mut done) = (begin(), Vec::new());
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(part) = parts.get(i) else { return done };
             done.push((i, make(part)));
+            bar.inc(1);
         }
     };
     let mut made = std::thread::scope(|scope| {
@@ -110,19 +114,23 @@ fn in_parallel<P: Sync, F: FnMut(&P) -> Vec<f32>>(
         };
         workers.into_iter().flat_map(join).collect::<Vec<_>>()
     });
+    bar.finish_and_clear();
     made.sort_by_key(|part| part.0);
     made.into_iter().flat_map(|part| part.1).collect()
 }
 
 /// The codec's weights in a finished model file.
-pub fn codec_of(model: &Model<'_>) -> Weights {
+///
+/// # Errors
+/// Weights that cannot be read.
+pub fn codec_of(model: &Model<'_>) -> Result<Weights, ReadError> {
     let mut codec = Weights::init(&codec::specs(&model.config().codec), 0);
     for entry in codec.entries().to_vec() {
         if let Some(view) = model.tensor(&entry.name) {
-            codec.data[entry.offset..entry.offset + entry.len()].copy_from_slice(&view.to_f32());
+            codec.data[entry.offset..entry.offset + entry.len()].copy_from_slice(&view.to_f32()?);
         }
     }
-    codec
+    Ok(codec)
 }
 
 /// Mean and standard deviation of each channel of `data` [N, C, area].

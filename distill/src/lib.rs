@@ -11,6 +11,7 @@ pub mod fast;
 pub mod folder;
 pub mod landed;
 pub mod latents;
+mod letters;
 pub mod mask;
 pub mod method;
 pub mod metrics;

@@ -321,12 +321,18 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(out.map_or(Ok(()), |out| scene.record(&out, seed, frames, shard))?)
         }
         Command::Train(args) => {
-            ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+            catch_signals()?;
             let device = args.device.device();
             let pipeline = Pipeline::open(&args.recipe()?, &device, args.device.is_cpu(), &STOP)?;
             let mut pipeline = pipeline.in_precision(args.dtype)?;
-            if let Some(stage) = pipeline.run(args.stage.as_deref())? {
-                eprintln!("stopped in stage {stage}; the same command goes on");
+            let stopped = pipeline.run(args.stage.as_deref())?;
+            let out = pipeline.folder().dir().display();
+            match (stopped, &args.stage) {
+                (Some(stage), _) => eprintln!("stopped in stage {stage}; the same command goes on"),
+                (None, Some(stage)) => eprintln!("stage {stage} is trained"),
+                (None, None) => {
+                    eprintln!("trained; next: causeway-distill export --out {out} --to NAME.safetensors");
+                }
             }
             Ok(())
         }
@@ -338,7 +344,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         Command::Reproduce { name, runs, out, seeds, threads, effort, device } => {
-            ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+            catch_signals()?;
             let (device, cpu) = (device.device(), device.is_cpu());
             let plan = reproduce::Plan { runs: &runs, seeds, threads, effort, stop: &STOP, device, cpu };
             let report = match name {
@@ -370,9 +376,25 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Export { place, to, golden } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
-            Ok(export::export(&mut pipeline, &device, place.stage.as_deref(), &to, golden.as_deref())?)
+            export::export(&mut pipeline, &device, place.stage.as_deref(), &to, golden.as_deref())?;
+            let (bytes, to) = (std::fs::metadata(&to)?.len(), to.display());
+            println!("{to}: {:.1} MB", bytes as f64 / 1e6);
+            eprintln!(
+                "to play it: causeway play --model {to}; a quarter of the size: causeway quantize {to} NEW.safetensors --to q8"
+            );
+            Ok(())
         }
     }
+}
+
+/// The first Ctrl-C asks for the end, which comes after a step and a checkpoint; the second one does not wait for it.
+fn catch_signals() -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            causeway_runtime::file::abandon();
+            std::process::exit(130);
+        }
+    })
 }
 
 /// Reads WIDTHxHEIGHT.

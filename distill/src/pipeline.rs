@@ -115,10 +115,11 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// [`PipelineError`].
     pub fn open(recipe: &Recipe, device: &'a Device, cpu: bool, stop: &'a AtomicBool) -> Result<Self, PipelineError> {
-        fs::create_dir_all(&recipe.out).map_err(|source| StateError::Io { path: recipe.out.clone(), source })?;
+        // The run folder is made by what is first written into it: a run that cannot begin leaves none.
         record(recipe)?;
         let (train, held) =
             (Recording::open(&recipe.data().join("train"))?, Recording::open(&recipe.data().join("held"))?);
+        train.info.fits(&held.info, &recipe.data())?;
         let most = |of: fn(&Stage) -> usize| recipe.stages.iter().map(of).max().unwrap_or(0);
         // A window also wants the frame before it, and so does a look, which begins with real frames.
         let (window, look) = (most(|s| s.frames) + 1, most(|s| s.horizon) + START + 1);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
+use causeway_runtime::file::{regular, write_whole};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +37,32 @@ pub struct RecordingInfo {
 
 fn once() -> usize {
     1
+}
+
+/// Sides of the pictures that a model can be trained on are multiples of this many pixels: 8 a latent, 2 x 2 latents a token.
+const SIDE: usize = 16;
+
+impl RecordingInfo {
+    /// Whether a model can be trained on the recordings `train`, this one, and `held`, `other`, in the folder `folder`.
+    ///
+    /// # Errors
+    /// [`RecordingError::Content`].
+    pub fn fits(&self, other: &Self, folder: &Path) -> Result<()> {
+        let (train, held) = (folder.join("train"), folder.join("held"));
+        let size = |info: &Self| format!("{} x {} pixels", info.width, info.height);
+        let check = Check { path: &train, tensor: "recording" };
+        let whole = [self.width, self.height].iter().all(|side| *side > 0 && side.is_multiple_of(SIDE));
+        check.that(whole, format!("width and height in multiples of {SIDE}"), size(self))?;
+        let check = Check { path: &held, tensor: "recording" };
+        let same = |what: &str, ours: String, theirs: String| {
+            check.that(ours == theirs, format!("{what} as in the training footage, {ours}"), theirs)
+        };
+        same("pictures", size(self), size(other))?;
+        same("a frame rate", format!("{} a second", self.fps), format!("{} a second", other.fps))?;
+        same("actions", self.actions.join(", "), other.actions.join(", "))?;
+        same("events", self.events.join(", "), other.events.join(", "))?;
+        same("a latch", self.latch.to_string(), other.latch.to_string())
+    }
 }
 
 /// Why a recording could not be read or written.
@@ -155,9 +182,7 @@ impl Shard {
     /// [`RecordingError::Content`] if lengths disagree with each other or with `info`; [`RecordingError::Io`] and
     /// [`RecordingError::Safetensors`] if the file cannot be written.
     pub fn write(&self, dir: &Path, index: usize, info: &RecordingInfo) -> Result<()> {
-        fs::create_dir_all(dir).map_err(io(dir))?;
         let path = dir.join(format!("{index:05}.safetensors"));
-        let partial = dir.join(format!("{index:05}.safetensors.partial"));
         let n = self.events.len();
         let pose_columns = self.poses.len().checked_div(n).unwrap_or(0);
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
@@ -180,14 +205,12 @@ impl Shard {
         }
         let json = serde_json::to_string(info).map_err(|e| io(&path)(e.into()))?;
         let meta = HashMap::from([("recording".to_string(), json)]);
-        serialize_to_file(views, Some(meta), &partial).map_err(broken(&partial))?;
-        fs::File::open(&partial).and_then(|f| f.sync_all()).map_err(io(&partial))?;
-        fs::rename(&partial, &path).map_err(io(&path))
+        write_whole(&path, &serialize(views, Some(meta)).map_err(broken(&path))?).map_err(io(&path))
     }
 
     /// Reads and checks one shard.
     fn read(path: &Path) -> Result<(Self, RecordingInfo)> {
-        let bytes = fs::read(path).map_err(io(path))?;
+        let bytes = regular::read(path).map_err(io(path))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken(path))?;
         let check = Check { path, tensor: "recording" };
         let json = header.metadata().as_ref().and_then(|m| m.get("recording"));
@@ -203,7 +226,9 @@ impl Shard {
                 && shape.first().is_some_and(|&len| n.is_none_or(|n| n == len))
                 && shape[1..] == *rest;
             let len = n.map_or_else(|| "N".to_string(), |n| n.to_string());
-            check.that(fits, format!("{dtypes:?} [{len}; then {rest:?}]"), format!("{dtype:?} {shape:?}"))?;
+            let types = dtypes.iter().map(|dtype| format!("{dtype:?}")).collect::<Vec<_>>().join(" or ");
+            let wanted = std::iter::once(len).chain(rest.iter().map(usize::to_string)).collect::<Vec<_>>().join(", ");
+            check.that(fits, format!("{types} [{wanted}]"), format!("{dtype:?} {shape:?}"))?;
             Ok((dtype, shape[0], view.data().to_vec()))
         };
         let (_, n, frames) = get("frames", &[Dtype::U8], &[info.height, info.width, 3], None)?;
@@ -218,16 +243,24 @@ impl Shard {
         };
         let poses: Vec<f32> = floats(&poses).collect();
 
-        let bad = actions.iter().find(|a| !a.is_finite());
-        Check { path, tensor: "actions" }.that(bad.is_none(), "finite values", format!("{bad:?}"))?;
-        let bad = events.iter().find(|&&e| usize::from(e) >= info.events.len());
+        let none = |tensor, expected: &str, bad: Option<(usize, String)>| match bad {
+            None => Ok(()),
+            Some((at, value)) => Err(Check { path, tensor }.fail(expected, format!("{value} at place {at}"))),
+        };
+        let columns = info.actions.len().max(1);
+        let bad = actions.iter().position(|a| !a.is_finite());
+        let of = |at: usize| format!("{} in row {}", actions[at], at / columns);
+        none("actions", "finite values", bad.map(|at| (at % columns, of(at))))?;
+        let bad = events.iter().position(|&e| usize::from(e) >= info.events.len());
         let below = format!("numbers below {}", info.events.len());
-        Check { path, tensor: "events" }.that(bad.is_none(), below, format!("{bad:?}"))?;
-        let starts = Check { path, tensor: "episode_starts" };
-        let bad = episode_starts.iter().find(|&&s| s > 1);
-        starts.that(bad.is_none(), "0 or 1", format!("{bad:?}"))?;
-        let first = episode_starts.first();
-        starts.that(first == Some(&1), "1 for the first frame", format!("{first:?}"))?;
+        none("events", &below, bad.map(|at| (at, events[at].to_string())))?;
+        let bad = episode_starts.iter().position(|&s| s > 1);
+        none("episode_starts", "0 or 1", bad.map(|at| (at, episode_starts[at].to_string())))?;
+        match episode_starts.first() {
+            Some(1) => {}
+            Some(first) => none("episode_starts", "1 for the first frame", Some((0, first.to_string())))?,
+            None => return Err(Check { path, tensor: "episode_starts" }.fail("1 for the first frame", "no frames")),
+        }
         Ok((Self { frames, actions, events, poses, episode_starts }, info))
     }
 }
@@ -247,7 +280,8 @@ impl Recording {
         for path in rest {
             let (shard, other) = Shard::read(path)?;
             let check = |tensor| Check { path, tensor };
-            check("recording").that(other == info, format!("{info:?}"), format!("{other:?}"))?;
+            let json = |info: &RecordingInfo| serde_json::to_string(info).unwrap_or_default();
+            check("recording").that(other == info, json(&info), json(&other))?;
             check("frames").that(shard.events.len() == n, format!("{n} frames"), shard.events.len())?;
             check("poses").that(shard.poses.len() == poses, format!("{poses} values"), shard.poses.len())?;
             all.frames.extend_from_slice(&shard.frames);
@@ -316,13 +350,15 @@ fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
 pub fn sha256(dir: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     for path in shards(dir)? {
-        hash.update(fs::read(&path).map_err(io(&path))?);
+        hash.update(regular::read(&path).map_err(io(&path))?);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::serialize_to_file;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -425,11 +461,11 @@ mod tests {
     fn faults_name_the_file_and_the_tensor() {
         type Spoil = fn(&mut Shard, &mut RecordingInfo);
         let cases: [(&str, Spoil); 5] = [
-            ("`events`: expected numbers below 2, found Some(9)", |s, _| s.events[2] = 9),
-            ("`episode_starts`: expected 1 for the first frame, found Some(0)", |s, _| s.episode_starts[0] = 0),
-            ("`episode_starts`: expected 0 or 1, found Some(3)", |s, _| s.episode_starts[1] = 3),
-            ("`actions`: expected finite values", |s, _| s.actions[5] = f32::NAN),
-            ("`recording`: expected RecordingInfo", |_, i| i.seed = 8),
+            ("`events`: expected numbers below 2, found 9 at place 2", |s, _| s.events[2] = 9),
+            ("`episode_starts`: expected 1 for the first frame, found 0 at place 0", |s, _| s.episode_starts[0] = 0),
+            ("`episode_starts`: expected 0 or 1, found 3 at place 1", |s, _| s.episode_starts[1] = 3),
+            ("`actions`: expected finite values, found NaN in row 1 at place 2", |s, _| s.actions[5] = f32::NAN),
+            ("`recording`: expected {\"width\":2,", |_, i| i.seed = 8),
         ];
         for (i, (want, spoil)) in cases.into_iter().enumerate() {
             let dir = Folder::new(&format!("fault{i}"));
@@ -439,6 +475,32 @@ mod tests {
             bad.write(&dir.0, 1, &about).unwrap();
             let text = message(&dir.0);
             assert!(text.contains("00001.safetensors") && text.contains(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn footage_to_train_and_to_look_at_belongs_together() {
+        type Spoil = fn(&mut RecordingInfo);
+        let good = || RecordingInfo { width: 64, height: 48, ..info() };
+        let folder = Path::new("data");
+        good().fits(&good(), folder).unwrap();
+        let odd = RecordingInfo { width: 60, height: 60, ..info() };
+        let text = odd.fits(&odd, folder).unwrap_err().to_string();
+        assert!(
+            text.contains("data/train: `recording`: expected width and height in multiples of 16, found 60 x 60"),
+            "{text}"
+        );
+        let cases: [(&str, Spoil); 4] = [
+            ("expected a frame rate as in the training footage, 20 a second, found 15 a second", |i| i.fps = 15.0),
+            ("pictures as in the training footage, 64 x 48 pixels, found 32 x 48 pixels", |i| i.width = 32),
+            ("actions as in the training footage, go, stop, turn, found go, stop", |i| i.actions.truncate(2)),
+            ("events as in the training footage, day, night, found day", |i| i.events.truncate(1)),
+        ];
+        for (want, spoil) in cases {
+            let mut held = good();
+            spoil(&mut held);
+            let text = good().fits(&held, folder).unwrap_err().to_string();
+            assert!(text.contains("data/held") && text.contains(want), "{text}");
         }
     }
 

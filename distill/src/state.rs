@@ -1,7 +1,6 @@
 //! Everything a stage needs to go on exactly where it stopped: weights, moments, average, counters; and its file.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -142,19 +141,12 @@ pub fn floats_in(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
     (tensor.dtype() == Dtype::F32).then(|| tensor.data().chunks_exact(4).map(values).collect())
 }
 
-/// Writes `bytes` beside `path`, syncs, and renames.
+/// Writes `bytes` beside `path`, syncs, and renames; makes the folder where there is none.
 ///
 /// # Errors
 /// [`StateError::Io`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    let partial = path.with_extension("partial");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|source| StateError::Io { path: path.into(), source })
+    causeway_runtime::file::write_whole(path, bytes).map_err(|source| StateError::Io { path: path.into(), source })
 }
 
 fn view<'a>(dtype: Dtype, shape: Vec<usize>, data: &'a [u8], path: &Path) -> Result<TensorView<'a>, StateError> {

@@ -1,6 +1,6 @@
 //! From a caller's options to a session.
 
-use causeway_runtime::{Kv, Session, SessionOptions, Start};
+use causeway_runtime::{Kv, Session, SessionError, SessionOptions, Start};
 
 use crate::{
     device::Device,
@@ -28,7 +28,15 @@ pub unsafe fn create(device: &Device, model: &Model, options: &CwSessionOptions)
     let mut inner = unsafe { settle(device, model, options) }?;
     let info = info(device, model, options, &inner)?;
     let kept = Kept::new(device, &mut inner, kept(model, options), model.0.config().picture())?;
-    Stream::new(Session::new(&model.0, inner)?, options.queue as usize, info, kept)
+    let session = Session::new(&model.0, inner).map_err(|error| match error {
+        // What lies here beside the session counts too: the numbers are those of `cw_session_query` and of the host.
+        SessionError::MemoryCap { needed, .. } => {
+            let cap = usize::try_from(options.memory_cap).unwrap_or(usize::MAX);
+            SessionError::MemoryCap { needed: needed + outbox_bytes(device, model, options), cap }
+        }
+        other => other,
+    })?;
+    Stream::new(session, options.queue as usize, info, kept)
 }
 
 /// What a session of these options would hold.

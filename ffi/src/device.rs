@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     host::HostParallel,
     types::{CW_DEVICE_AUTO, CW_DEVICE_CPU, CW_DEVICE_GPU, CwAdapterInfo, CwDeviceOptions},
+    unload,
 };
 
 /// Threads that sessions share, or an open GPU.
@@ -67,7 +68,7 @@ impl Device {
         let parallel: Arc<dyn Parallel> = match (options.parallel_for, threads) {
             (Some(call), _) => Arc::new(HostParallel { call, user: options.parallel_user, threads }),
             (None, 1) => Arc::new(Serial),
-            (None, _) => Arc::new(ThreadPool::new(threads)),
+            (None, _) => Arc::new(unload::aside(|| ThreadPool::new(threads))),
         };
         Ok(Device::Cpu { parallel, strict: options.strict != 0 })
     }
@@ -75,6 +76,7 @@ impl Device {
     #[cfg(feature = "gpu")]
     fn gpu(options: &CwDeviceOptions, adapter: Option<&str>, software: bool) -> Result<Self, Error> {
         use causeway_ops::gpu::{AdapterChoice, Gpu, GpuOptions};
+        unload::stay();
         let adapter = match (usize::try_from(options.adapter_index), adapter) {
             (Ok(index), _) => Some(AdapterChoice::Index(index)),
             (_, Some(name)) => Some(AdapterChoice::Name(name.into())),
@@ -136,6 +138,7 @@ pub fn adapters() -> Vec<CwAdapterInfo> {
     use crate::types::{
         CW_ADAPTER_DISCRETE, CW_ADAPTER_INTEGRATED, CW_ADAPTER_OTHER, CW_ADAPTER_SOFTWARE, CW_ADAPTER_VIRTUAL,
     };
+    unload::stay();
     let info = |report: &causeway_ops::gpu::AdapterReport| CwAdapterInfo {
         struct_size: size_of::<CwAdapterInfo>() as u32,
         kind: match report.kind.as_str() {

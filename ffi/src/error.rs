@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cell::RefCell};
 
-use causeway_ops::BackendError;
+use causeway_ops::{BackendError, stored::ReadError};
 use causeway_runtime::{FileError, SessionError};
 
 use crate::types::*;
@@ -36,6 +36,7 @@ impl From<BackendError> for Error {
     fn from(error: BackendError) -> Self {
         let status = match &error {
             BackendError::Weight { .. } => CW_ERROR_MODEL,
+            BackendError::WeightLost { .. } => CW_ERROR_IO,
             BackendError::MemoryCap { .. } => CW_ERROR_MEMORY_CAP,
             BackendError::OutOfMemory { .. } => CW_ERROR_OUT_OF_MEMORY,
             BackendError::Isa(_) | BackendError::NoAdapter(_) | BackendError::Unsupported(_) => CW_ERROR_DEVICE,
@@ -69,7 +70,8 @@ impl From<SessionError> for Error {
 impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
         let status = match &error {
-            FileError::Io { .. } => CW_ERROR_IO,
+            FileError::Io { .. } | FileError::Read(ReadError::Lost(_)) => CW_ERROR_IO,
+            FileError::Read(ReadError::OutOfMemory(_)) => CW_ERROR_OUT_OF_MEMORY,
             FileError::OutOfMemory { .. } => CW_ERROR_OUT_OF_MEMORY,
             _ => CW_ERROR_MODEL,
         };

@@ -24,6 +24,7 @@ mod pointers;
 mod sized;
 mod stream;
 mod types;
+mod unload;
 mod vulkan;
 mod worker;
 

@@ -6,7 +6,9 @@
 //! a worker thread of ours is asked to step aside instead, which takes it one slice.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -41,11 +43,61 @@ struct Outbox {
     failure: Option<(CwStatus, String)>,
 }
 
+/// A number of the calling thread's own, not 0.
+fn this_thread() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        // Without a destructor, as all that host threads have of us.
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    if NUMBER.get() == 0 {
+        NUMBER.set(COUNT.fetch_add(1, SeqCst));
+    }
+    NUMBER.get()
+}
+
+/// The session, and the note that this thread has it.
+struct Inside<'a> {
+    session: MutexGuard<'a, Session>,
+    owner: &'a AtomicU64,
+}
+
+impl<'a> Inside<'a> {
+    fn new(session: MutexGuard<'a, Session>, owner: &'a AtomicU64) -> Self {
+        owner.store(this_thread(), SeqCst);
+        Self { session, owner }
+    }
+}
+
+impl Deref for Inside<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl DerefMut for Inside<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        // The lock is let go after this.
+        self.owner.store(0, SeqCst);
+    }
+}
+
 /// A session of the interface.
 pub struct Stream {
     inbox: Mutex<Inbox>,
     outbox: Mutex<Outbox>,
     session: Mutex<Session>,
+    /// The thread that is inside the session, and the one that is its worker; 0 for none.
+    owner: AtomicU64,
+    worker_thread: AtomicU64,
     /// Wakes the worker: a frame was fetched, the pause or the worker's life ended.
     wake: Condvar,
     worker: Mutex<Option<Worker>>,
@@ -97,6 +149,8 @@ impl Stream {
             outbox: Mutex::new(Outbox { ready: VecDeque::with_capacity(queue), free, failure: None }),
             interrupt: session.interrupt(),
             session: Mutex::new(session),
+            owner: AtomicU64::new(0),
+            worker_thread: AtomicU64::new(0),
             wake: Condvar::new(),
             worker: Mutex::new(None),
             has_worker: AtomicBool::new(false),
@@ -155,13 +209,13 @@ impl Stream {
 
     /// One round of pumping; `session` is this stream's.
     pub fn advance(&self, session: &mut Session, micros: u64) -> Result<CwStatus, Error> {
-        if self.paused.load(SeqCst) {
-            return Ok(CW_PAUSED);
-        }
         let start = Instant::now();
         // Cleared before the reasons to set it are looked at, so that none is lost.
         self.interrupt.store(false, SeqCst);
         self.alive()?;
+        if self.paused.load(SeqCst) {
+            return Ok(CW_PAUSED);
+        }
         self.cancel_chunk(session);
         self.feed(session)?;
         self.deliver(session);
@@ -290,18 +344,21 @@ impl Stream {
         }))
     }
 
-    /// The session, if no other thread is inside. Our own worker steps aside for it.
-    fn enter(&self) -> Result<MutexGuard<'_, Session>, Error> {
+    /// The session, if no other thread is inside, nor this one, by a hook of the host's. Our own worker steps aside for it.
+    fn enter(&self) -> Result<Inside<'_>, Error> {
         let broken = || Error::new(CW_ERROR_PANIC, "an earlier call met a defect; this session can only be destroyed");
+        if self.owner.load(SeqCst) == this_thread() {
+            return Err(Error::new(CW_ERROR_BUSY, "this thread is inside this session: a hook of it cannot call it"));
+        }
         if self.has_worker.load(SeqCst) {
             self.waiting.fetch_add(1, SeqCst);
             self.interrupt.store(true, SeqCst);
             let guard = self.session.lock();
             self.waiting.fetch_sub(1, SeqCst);
-            return guard.map_err(|_| broken());
+            return guard.map(|guard| Inside::new(guard, &self.owner)).map_err(|_| broken());
         }
         match self.session.try_lock() {
-            Ok(guard) => Ok(guard),
+            Ok(guard) => Ok(Inside::new(guard, &self.owner)),
             Err(TryLockError::WouldBlock) => Err(Error::new(CW_ERROR_BUSY, "another thread is inside this session")),
             Err(TryLockError::Poisoned(_)) => Err(broken()),
         }
@@ -309,6 +366,8 @@ impl Stream {
 
     pub fn reset(&self, seed: u64) -> Result<(), Error> {
         let mut session = self.enter()?;
+        // Room for all that wait here, which get their tickets before they are dropped, too.
+        session.drop_events();
         self.feed(&mut session)?;
         session.restart(seed)?;
         self.kept.forget();
@@ -418,6 +477,7 @@ impl Stream {
     }
 
     pub fn start_worker(self: &Arc<Self>) -> Result<(), Error> {
+        self.not_by_worker()?;
         let mut worker = lock(&self.worker);
         self.alive()?;
         if worker.is_some() {
@@ -438,7 +498,8 @@ impl Stream {
     }
 
     /// Ends the worker thread, if there is one, and waits for the slice it is in.
-    pub fn stop_worker(&self) {
+    pub fn stop_worker(&self) -> Result<(), Error> {
+        self.not_by_worker()?;
         // Held until the thread has ended, so that none is started meanwhile.
         let mut worker = lock(&self.worker);
         if let Some(worker) = worker.take() {
@@ -448,13 +509,30 @@ impl Stream {
             worker.join();
             self.has_worker.store(false, SeqCst);
         }
+        Ok(())
+    }
+
+    /// A hook that the worker calls cannot wait for the worker.
+    fn not_by_worker(&self) -> Result<(), Error> {
+        if self.worker_thread.load(SeqCst) == this_thread() {
+            return Err(Error::new(CW_ERROR_BUSY, "this is the session's worker thread: a hook of it cannot end it"));
+        }
+        Ok(())
     }
 
     /// Ends everything under way; the memory goes with the last call that is inside.
     pub fn destroy(&self) {
         self.destroyed.store(true, SeqCst);
         self.interrupt.store(true, SeqCst);
-        self.stop_worker();
+        if self.stop_worker().is_err() {
+            // By the worker itself, in a hook: it ends after its slice, with nobody to wait for it.
+            self.stop_worker.store(true, SeqCst);
+        }
+    }
+
+    /// The calling thread is the worker from now on.
+    pub fn become_worker(&self) {
+        self.worker_thread.store(this_thread(), SeqCst);
     }
 
     fn notify(&self) {
@@ -465,9 +543,8 @@ impl Stream {
 
     /// The session for the worker, which waits its turn.
     pub fn work(&self, micros: u64) -> Result<CwStatus, Error> {
-        let mut session =
-            self.session.lock().map_err(|_| Error::new(CW_ERROR_PANIC, "an earlier call met a defect"))?;
-        self.advance(&mut session, micros)
+        let session = self.session.lock().map_err(|_| Error::new(CW_ERROR_PANIC, "an earlier call met a defect"))?;
+        self.advance(&mut Inside::new(session, &self.owner), micros)
     }
 
     /// Lets threads in that wait for the worker.

@@ -2,7 +2,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -12,6 +15,7 @@ use crate::{
     memory,
     stream::Stream,
     types::{CW_ERROR_HOST, CW_ERROR_PANIC, CW_FULL, CW_PAUSED, CW_PENDING},
+    unload,
 };
 
 /// A round of the worker: how long others wait for it at most, but for one node.
@@ -23,8 +27,21 @@ pub struct Worker(JoinHandle<()>);
 
 impl Worker {
     pub fn start(stream: Arc<Stream>) -> Result<Self, Error> {
-        let thread = std::thread::Builder::new().name("causeway-worker".into()).spawn(move || work(&stream));
-        thread.map(Self).map_err(|error| Error::new(CW_ERROR_HOST, format!("no thread could be started: {error}")))
+        let thread = unload::aside(|| {
+            let begun = Arc::new(AtomicBool::new(false));
+            let begins = begun.clone();
+            let work = move || {
+                begins.store(true, SeqCst);
+                work(&stream);
+            };
+            let thread = std::thread::Builder::new().name("causeway-worker".into()).spawn(work)?;
+            while !begun.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            Ok(thread)
+        });
+        let failed = |error: std::io::Error| Error::new(CW_ERROR_HOST, format!("no thread could be started: {error}"));
+        thread.map(Self).map_err(failed)
     }
 
     /// Waits for the thread's end.
@@ -35,7 +52,7 @@ impl Worker {
 }
 
 fn work(stream: &Stream) {
-    use std::sync::atomic::Ordering::SeqCst;
+    stream.become_worker();
     while !stream.stop_worker.load(SeqCst) {
         let start = Instant::now();
         memory::forget_refusals();

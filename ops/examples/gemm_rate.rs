@@ -45,7 +45,7 @@ struct Tensor {
 impl WeightSource for Weights {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         let Tensor { dtype, shape, data, scales } = self.0.get(name)?;
-        Some(TensorView { dtype: *dtype, shape, data, scales: scales.as_deref() })
+        Some(TensorView::here(*dtype, shape, data, scales.as_deref()))
     }
 }
 

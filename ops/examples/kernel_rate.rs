@@ -21,7 +21,7 @@ struct Weights(HashMap<String, (Vec<usize>, Vec<u8>)>);
 impl WeightSource for Weights {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         let (shape, data) = self.0.get(name)?;
-        Some(TensorView { dtype: DType::F32, shape, data, scales: None })
+        Some(TensorView::here(DType::F32, shape, data, None))
     }
 }
 

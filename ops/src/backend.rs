@@ -7,6 +7,7 @@ use crate::{
     memory::Refused,
     params::Params,
     plan::{BufferId, PassId, Plan},
+    stored::ReadError,
 };
 
 /// Bytes that a backend holds for a plan, exact before anything is allocated.
@@ -38,6 +39,14 @@ pub enum BackendError {
         /// Tensor name.
         name: String,
         /// What was expected and found.
+        what: String,
+    },
+    /// The bytes of a tensor cannot be read any more: the file was shortened after it was opened, or the disk fails.
+    #[error("weight `{name}` cannot be read: {what}")]
+    WeightLost {
+        /// Tensor name.
+        name: String,
+        /// The reader's reason.
         what: String,
     },
     /// The plan needs more memory than the caller granted.
@@ -76,6 +85,16 @@ pub enum BackendError {
         /// Bytes given.
         found: usize,
     },
+}
+
+impl BackendError {
+    /// The weight `name` cannot be read.
+    pub fn unread(name: &str, error: ReadError) -> Self {
+        match error {
+            ReadError::Lost(what) => Self::WeightLost { name: name.into(), what },
+            ReadError::OutOfMemory(bytes) => Self::OutOfMemory { bytes },
+        }
+    }
 }
 
 impl From<Refused> for BackendError {

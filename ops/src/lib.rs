@@ -29,6 +29,7 @@ pub mod philox;
 pub mod plan;
 pub mod planner;
 pub mod quant;
+pub mod stored;
 #[cfg(feature = "std")]
 pub mod table;
 

@@ -1,13 +1,16 @@
 //! Weight tensors as they lie in a model file: plain (`F32`, `F16`) or in blocks of 32 weights that share one `F16`
 //! scale (`Q8`, `Q4`).
 //!
-//! The planar layout (codes in one array, scales in another) is the one of `docs/model-file.md`, so a mapped file is
-//! used in place. Bytes are little-endian and are read without assuming alignment.
+//! The planar layout (codes in one array, scales in another) is the one of `docs/model-file.md`, so what a file holds is
+//! used as it is. Bytes are little-endian and are read without assuming alignment.
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+
+use crate::stored::{Bytes, PIECE, ReadError};
 
 /// Weights that share one scale.
 pub const BLOCK: usize = 32;
@@ -71,7 +74,7 @@ pub trait WeightSource {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>>;
 }
 
-/// One borrowed weight tensor.
+/// One weight tensor: what it is, and where its bytes are.
 ///
 /// `shape` is the logical one ([out, in] also for `Q4`, whose `data` are [out, in / 2] bytes). Row `r` of a tensor is
 /// what belongs to index `r` of its first dimension; a vector is a single row.
@@ -82,12 +85,17 @@ pub struct TensorView<'a> {
     /// Logical dimensions, outermost first.
     pub shape: &'a [usize],
     /// Values or codes, little-endian, [`DType::data_bytes`] long.
-    pub data: &'a [u8],
+    pub data: Bytes<'a>,
     /// `F16` scales, one a [`BLOCK`] in the order of the codes; present exactly where the type is quantised.
-    pub scales: Option<&'a [u8]>,
+    pub scales: Option<Bytes<'a>>,
 }
 
 impl<'a> TensorView<'a> {
+    /// A tensor in memory.
+    pub fn here(dtype: DType, shape: &'a [usize], data: &'a [u8], scales: Option<&'a [u8]>) -> Self {
+        Self { dtype, shape, data: Bytes::Here(data), scales: scales.map(Bytes::Here) }
+    }
+
     /// Values in the tensor.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -110,42 +118,93 @@ impl<'a> TensorView<'a> {
 
     /// Bytes of values and scales together.
     pub fn bytes(&self) -> usize {
-        self.data.len() + self.scales.map_or(0, <[u8]>::len)
+        self.data.len() + self.scales.map_or(0, |scales| scales.len())
+    }
+
+    /// Gives all rows to `take`, one after the other with the number of each.
+    ///
+    /// # Errors
+    /// Bytes that cannot be read.
+    ///
+    /// # Panics
+    /// If the byte counts do not fit the shape (views made by the model file reader always do), or if `take` does.
+    pub fn each_row(&self, take: impl FnMut(usize, Row<'_>)) -> Result<(), ReadError> {
+        self.some_rows(0..self.rows(), take)
     }
 
     /// Decodes row `row` into `out`.
     ///
+    /// # Errors
+    /// Bytes that cannot be read.
+    ///
     /// # Panics
-    /// If `row >= rows()`, if `out.len() != cols()`, or if the byte counts do not fit the shape (views made
-    /// by the model file reader always do).
-    pub fn row(&self, row: usize, out: &mut [f32]) {
-        let cols = self.cols();
-        assert_eq!(out.len(), cols, "a row of this tensor has {cols} values");
-        let first = row * cols;
-        match self.dtype {
-            DType::F32 => f32_from_bytes(&self.data[first * 4..(first + cols) * 4], out),
-            DType::F16 => f16_from_bytes(&self.data[first * 2..(first + cols) * 2], out),
-            DType::Q8 | DType::Q4 => {
-                let scales = self.scales.unwrap_or(&[]);
-                let scales = &scales[first / BLOCK * 2..(first + cols) / BLOCK * 2];
-                if self.dtype == DType::Q8 {
-                    dequantise_q8(&self.data[first..first + cols], scales, out);
-                } else {
-                    dequantise_q4(&self.data[first / 2..(first + cols) / 2], scales, out);
-                }
-            }
-        }
+    /// If `row >= rows()`, if `out.len() != cols()`, or if the byte counts do not fit the shape.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<(), ReadError> {
+        self.some_rows(row..row + 1, |_, row| row.decode(out))
     }
 
     /// Decodes the whole tensor, row after row.
-    pub fn to_f32(&self) -> Vec<f32> {
-        let mut out = vec![0.0; self.len()];
+    ///
+    /// # Errors
+    /// Bytes that cannot be read.
+    pub fn to_f32(&self) -> Result<Vec<f32>, ReadError> {
+        let (mut out, cols) = (vec![0.0; self.len()], self.cols());
         if !out.is_empty() {
-            for (row, values) in out.chunks_exact_mut(self.cols()).enumerate() {
-                self.row(row, values);
+            self.each_row(|at, row| row.decode(&mut out[at * cols..][..cols]))?;
+        }
+        Ok(out)
+    }
+
+    /// Reads as many rows at once as make a piece, at least one.
+    fn some_rows(&self, rows: Range<usize>, mut take: impl FnMut(usize, Row<'_>)) -> Result<(), ReadError> {
+        let (mut data, mut scales) = (Vec::new(), Vec::new());
+        let bytes = |value: usize| self.dtype.data_bytes(value).unwrap_or_default();
+        let scale = |value: usize| self.dtype.scale_bytes(value);
+        let cols = self.cols();
+        let at_once = (PIECE / bytes(cols).max(1)).max(1);
+        for first in rows.clone().step_by(at_once) {
+            let end = rows.end.min(first + at_once);
+            let codes = self.data.read(bytes(first * cols)..bytes(end * cols), &mut data)?;
+            let scales = match &self.scales {
+                Some(bytes) => bytes.read(scale(first * cols)..scale(end * cols), &mut scales)?,
+                None => &[],
+            };
+            for row in first..end {
+                let at = row - first;
+                let data = &codes[at * bytes(cols)..][..bytes(cols)];
+                let scales = &scales[at * scale(cols)..][..scale(cols)];
+                take(row, Row { dtype: self.dtype, data, scales });
             }
         }
-        out
+        Ok(())
+    }
+}
+
+/// A row of a tensor, in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// How `data` encode the values.
+    pub dtype: DType,
+    /// Values or codes.
+    pub data: &'a [u8],
+    /// `F16` scales of the codes, none for a plain type.
+    pub scales: &'a [u8],
+}
+
+impl Row<'_> {
+    /// Decodes the row into `out`.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn decode(&self, out: &mut [f32]) {
+        let fits = self.dtype.data_bytes(out.len()) == Some(self.data.len());
+        assert!(fits, "a row of {} bytes does not have {} values", self.data.len(), out.len());
+        match self.dtype {
+            DType::F32 => f32_from_bytes(self.data, out),
+            DType::F16 => f16_from_bytes(self.data, out),
+            DType::Q8 => dequantise_q8(self.data, self.scales, out),
+            DType::Q4 => dequantise_q4(self.data, self.scales, out),
+        }
     }
 }
 
@@ -299,6 +358,7 @@ fn nearest(x: f32, low: f32, high: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stored::ReadAt;
 
     /// Blocks of every character: gaussian-like, outliers, tiny, huge, constant, one-sided, zero.
     fn blocks() -> Vec<[f32; BLOCK]> {
@@ -336,7 +396,7 @@ mod tests {
         assert_eq!(Some(codes.len()), dtype.data_bytes(BLOCK));
         assert_eq!(scales.len(), dtype.scale_bytes(BLOCK));
         let mut out = [0.0; BLOCK];
-        TensorView { dtype, shape: &[1, BLOCK], data: &codes, scales: Some(&scales) }.row(0, &mut out);
+        TensorView::here(dtype, &[1, BLOCK], &codes, Some(&scales)).row(0, &mut out).unwrap();
         (out, f16::from_le_bytes([scales[0], scales[1]]).to_f32().abs())
     }
 
@@ -405,19 +465,63 @@ mod tests {
         let f32s: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let f16s: Vec<u8> = values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
         for (dtype, data) in [(DType::F32, &f32s), (DType::F16, &f16s)] {
-            let view = TensorView { dtype, shape: &[2, 4, 8], data, scales: None };
+            let view = TensorView::here(dtype, &[2, 4, 8], data, None);
             assert_eq!((view.rows(), view.cols(), view.bytes()), (2, BLOCK, data.len()));
-            assert_eq!(view.to_f32(), values);
+            assert_eq!(view.to_f32().unwrap(), values);
         }
-        let vector = TensorView { dtype: DType::F32, shape: &[2 * BLOCK], data: &f32s, scales: None };
+        let vector = TensorView::here(DType::F32, &[2 * BLOCK], &f32s, None);
         assert_eq!((vector.rows(), vector.cols()), (1, 2 * BLOCK));
-        assert_eq!(vector.to_f32(), values);
+        assert_eq!(vector.to_f32().unwrap(), values);
         // Codes written by hand, so that a wrong nibble order cannot cancel out.
         let mut codes = [0x88u8; BLOCK / 2];
         codes[0] = 0xf1;
         let scale = f16::from_f32(0.5).to_le_bytes();
-        let q4 = TensorView { dtype: DType::Q4, shape: &[1, BLOCK], data: &codes, scales: Some(&scale) };
-        assert_eq!(q4.to_f32()[..4], [-3.5, 3.5, 0.0, 0.0]);
+        let q4 = TensorView::here(DType::Q4, &[1, BLOCK], &codes, Some(&scale));
+        assert_eq!(q4.to_f32().unwrap()[..4], [-3.5, 3.5, 0.0, 0.0]);
+    }
+
+    /// Bytes that are read, and how much of them there is.
+    struct Shelf(Vec<u8>);
+
+    impl ReadAt for Shelf {
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+            let bytes = self.0.get(offset as usize..).and_then(|rest| rest.get(..buffer.len()));
+            buffer.copy_from_slice(bytes.ok_or_else(|| ReadError::Lost("gone".into()))?);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_read_are_those_in_memory_or_an_error() {
+        // More than two pieces, and rows that do not divide one.
+        let shape = [311, 96 * BLOCK];
+        let values: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i * 7919 % 4001) as f32 / 512.0 - 3.0).collect();
+        let (mut codes, mut scales) = (Vec::new(), Vec::new());
+        quantise_q8(&values, &mut codes, &mut scales);
+        let here = TensorView::here(DType::Q8, &shape, &codes, Some(&scales));
+        let shelf = Shelf([vec![0; 64], codes.clone(), scales.clone()].concat());
+        let there = |reader, offset, len| Bytes::There { reader, offset, len };
+        let view = |shelf| TensorView {
+            data: there(shelf, 64, codes.len()),
+            scales: Some(there(shelf, 64 + codes.len() as u64, scales.len())),
+            ..here
+        };
+        assert!(codes.len() > 3 * PIECE);
+        assert_eq!(view(&shelf).to_f32(), here.to_f32());
+        let mut joined: Vec<u8> = Vec::new();
+        let add = |at: usize, piece: &[u8]| {
+            assert_eq!(at, joined.len());
+            joined.extend(piece);
+            Ok::<_, ReadError>(())
+        };
+        view(&shelf).data.pieces(add).unwrap();
+        assert_eq!(joined, codes);
+        let mut row = vec![0.0; shape[1]];
+        view(&shelf).row(310, &mut row).unwrap();
+        let cut = Shelf(shelf.0[..shelf.0.len() - 1].to_vec());
+        assert_eq!(view(&cut).to_f32(), Err(ReadError::Lost("gone".into())));
+        assert!(view(&cut).row(310, &mut row).is_err());
+        view(&cut).row(0, &mut row).unwrap();
     }
 
     #[test]

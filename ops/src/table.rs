@@ -46,7 +46,7 @@ impl WeightSource for Weights {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         let tensor = self.0.get(name)?;
         let scales = tensor.scales.as_deref();
-        Some(TensorView { dtype: tensor.dtype, shape: &tensor.shape, data: &tensor.data, scales })
+        Some(TensorView::here(tensor.dtype, &tensor.shape, &tensor.data, scales))
     }
 }
 

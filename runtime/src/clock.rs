@@ -1,6 +1,6 @@
 //! Time behind a trait, so that a host without `std` can supply its own.
 
-/// A monotonic clock.
+/// A monotonic clock. One that runs backwards costs short pumps, nothing else.
 pub trait Clock: Send {
     /// Microseconds since some fixed moment.
     fn micros(&self) -> u64;

@@ -18,7 +18,8 @@ mod decoder;
 mod kind;
 mod umt5;
 
-pub(crate) use check::printable;
+pub(crate) use check::misleading;
+pub use check::printable;
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork, VaeConfig};
 use kind::check_version;
 pub use kind::{About, FileConfig, from_json, to_json};

@@ -25,6 +25,7 @@ use causeway_ops::{
     parallel::Parallel,
     plan::PassId,
     quant::WeightSource,
+    stored::ReadError,
 };
 
 use crate::{
@@ -85,7 +86,7 @@ pub struct EncodeOptions {
     pub backend: BackendChoice,
     /// CPU threads; 0 takes what the machine has.
     pub threads: usize,
-    /// Most bytes to hold, mapped pages of the file apart.
+    /// Most bytes to hold.
     pub memory_cap: Option<usize>,
 }
 
@@ -130,7 +131,10 @@ impl<'m> TextEncoding<'m> {
         if let Some(cap) = options.memory_cap.filter(|&cap| cap < this.memory.total()) {
             return Err(EncodeError::MemoryCap { needed: this.memory.total(), cap });
         }
-        this.prompts = prompts.iter().filter_map(|tokens| this.look_up(tokens)).collect();
+        for tokens in prompts {
+            let prompt = this.look_up(tokens).map_err(|error| BackendError::unread(EMBEDDING, error))?;
+            this.prompts.extend(prompt);
+        }
         Ok(this)
     }
 
@@ -144,8 +148,7 @@ impl<'m> TextEncoding<'m> {
         self.model.config().encoder.layers
     }
 
-    /// Bytes held at most: the heaviest layer's weights, activations, all prompts. Pages of a mapped file that are being read come on
-    /// top, at most one layer of the file.
+    /// Bytes held at most: the heaviest layer's weights, activations, all prompts. While weights are read, a piece of the file comes on top.
     pub fn memory(&self) -> Memory {
         self.memory
     }
@@ -171,10 +174,10 @@ impl<'m> TextEncoding<'m> {
         let failed = |error: BackendError| E::from(error.into());
         let mut backend = self.device.backend(&self.plan, &weights).map_err(failed)?;
         let table = weights.name(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS });
-        let bias = self.model.tensor(&table).map(|view| view.to_f32()).unwrap_or_default();
-        for weight in &self.plan.plan.weights {
-            self.model.release(&weights.name(&weight.name));
-        }
+        let bias = match self.model.tensor(&table) {
+            Some(view) => view.to_f32().map_err(|error| failed(BackendError::unread(&table, error)))?,
+            None => Vec::new(),
+        };
         let last = self.layer + 1 == sizes.layers;
         for prompt in &mut self.prompts {
             let Umt5Passes { rows, layer, norm } = prompt.passes;
@@ -205,15 +208,14 @@ impl<'m> TextEncoding<'m> {
         self.prompts.into_iter().map(embedding).collect()
     }
 
-    fn look_up(&self, tokens: &[u32]) -> Option<Prompt> {
-        let passes = *self.plan.passes.iter().find(|passes| passes.rows == tokens.len())?;
-        let table = self.model.tensor(EMBEDDING)?;
+    fn look_up(&self, tokens: &[u32]) -> Result<Option<Prompt>, ReadError> {
+        let passes = self.plan.passes.iter().find(|passes| passes.rows == tokens.len());
+        let (Some(&passes), Some(table)) = (passes, self.model.tensor(EMBEDDING)) else { return Ok(None) };
         let mut x = vec![0.0; self.plan.plan.buffer(self.plan.x).len];
         for (row, &token) in x.chunks_exact_mut(table.cols()).zip(tokens) {
-            table.row(token as usize, row);
+            table.row(token as usize, row)?;
         }
-        self.model.release(EMBEDDING);
-        Some(Prompt { passes, x })
+        Ok(Some(Prompt { passes, x }))
     }
 
     /// Bytes of the heaviest layer.

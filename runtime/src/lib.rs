@@ -13,7 +13,7 @@
 //! ```
 //!
 //! # Features
-//! * `std` (default): files and memory maps, threads, a clock. Without it the crate is `no_std + alloc`: models come from bytes,
+//! * `std` (default): files, threads, a clock. Without it the crate is `no_std + alloc`: models come from bytes,
 //!   budgets are counted in nodes.
 //! * `gpu`: sessions on wgpu.
 //!
@@ -22,8 +22,7 @@
 //! `f32`.
 //!
 //! # Safety
-//! `unsafe` appears only where a file is mapped; the mapped bytes are checked before use and must not be changed by others while
-//! the model is open.
+//! Files are checked before they are used, and read, never mapped: one that another program cuts short is an error.
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 

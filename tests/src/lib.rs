@@ -2,5 +2,6 @@
 
 pub mod tiny;
 
+pub mod fuzz;
 pub mod naive;
 pub mod stream;

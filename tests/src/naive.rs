@@ -47,7 +47,7 @@ impl<'a> Naive<'a> {
         let weights = model
             .tensors()
             .map(|(name, _)| {
-                let values = model.tensor(name).map(|t| t.to_f32()).unwrap_or_default();
+                let values = model.tensor(name).and_then(|t| t.to_f32().ok()).unwrap_or_default();
                 (name.to_owned(), values.into_iter().map(f64::from).collect())
             })
             .collect();

@@ -368,7 +368,53 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     assert!(session.restore(&Snapshot::from_bytes(longer)).is_err());
     let mut other = Session::new(&model, SessionOptions { window: Some(5), ..cpu(3) }).unwrap();
     assert_eq!(other.restore(&good), Err(SessionError::SnapshotOfAnother));
+    // More frames than there is room for, counted before anything is loaded; and numbers that no stream gets to.
+    let fields = good.as_bytes();
+    let numbers = |at: usize| u64::from_le_bytes(fields[at..at + 8].try_into().unwrap());
+    let actions = session.actions().len();
+    let events = 8 * (1 + 20) + 16 * actions + 24;
+    let frames = events + 8 + 24 * numbers(events) as usize;
+    assert!(numbers(frames) <= 2, "the place of the count of frames");
+    for (at, value, why) in [
+        (frames, 100, "more frames than the queue"),
+        (frames, u64::MAX, "more frames than the queue"),
+        (events, 65, "out of range"),
+        (8 * 7, u64::MAX, "out of range"),
+        (8 * 4, 1 << 40, "out of range"),
+    ] {
+        let mut bytes = fields.to_vec();
+        bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        let error = session.restore(&Snapshot::from_bytes(bytes)).unwrap_err().to_string();
+        assert!(error.contains(why), "{at}: {error}");
+        assert_eq!(session.snapshot().unwrap(), good, "{at}");
+    }
     assert_eq!(whole[3], scripted(&mut session, Budget::Frame));
+}
+
+/// A clock that goes back by a millisecond each time it is asked, or jumps.
+struct Backwards(std::sync::atomic::AtomicU64);
+
+impl causeway_runtime::clock::Clock for Backwards {
+    fn micros(&self) -> u64 {
+        self.0.fetch_sub(1000, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn budgets_have_no_edge_and_clocks_may_run_backwards() {
+    let expected = stream(cpu(3), 4, || Budget::Frame);
+    for micros in [0, 1, u64::MAX / 2, u64::MAX - 99, u64::MAX] {
+        assert_eq!(stream(cpu(3), 4, || Budget::Micros(micros)), expected, "{micros}");
+    }
+    let bytes = tiny_model_bytes(1);
+    let clock = Backwards(std::sync::atomic::AtomicU64::new(1 << 40));
+    let mut session = Session::new(&open(&bytes), SessionOptions { clock: Some(Box::new(clock)), ..cpu(3) }).unwrap();
+    // Each pump ends early, so no frame of the host's waits for ever.
+    assert_eq!(session.pump(Budget::Micros(1_000_000)).unwrap(), Pump::Pending);
+    assert!(session.stats().nodes <= 1);
+    for frame in expected {
+        assert_eq!(scripted(&mut session, Budget::Micros(1_000_000)), frame);
+    }
 }
 
 /// A session with a packed ring holds less, stays close to the f32 one, and keeps its snapshots to itself.

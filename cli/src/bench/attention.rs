@@ -1,6 +1,6 @@
 //! `bench attention`: what routing saves over a long history, for the model's own pictures and for larger ones.
 
-use causeway_runtime::{Model, Session};
+use causeway_runtime::{Budget, Model, Session};
 use serde_json::{Value, json};
 
 use super::{Common, params, resized, time_nodes};
@@ -145,13 +145,13 @@ fn session(args: &AttentionArgs, model: &Model<'_>, route: usize, stop: &Stop) -
     let mut options = args.common.session.clone();
     options.window = Some(history + model.config().dit.chunk);
     options.route = Some(route);
-    let mut session = options.session(model)?;
+    let mut session = options.session(model, stop)?;
     let tour = Tour::new(session.actions(), session.events().len(), session.event(), args.history);
     let bar = progress(args.history + 1, "frames of history");
     // One more than fits: with a full ring, tables are as they will stay.
     for _ in 0..=history {
         stop.check()?;
-        step(&mut session, &tour)?;
+        step(&mut session, &tour, Budget::Frame, stop)?;
         session.release();
         bar.inc(1);
     }

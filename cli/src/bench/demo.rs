@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use causeway_ops::plan::PassId;
-use causeway_runtime::Session;
+use causeway_runtime::{Budget, Session};
 use serde_json::json;
 
 use super::{Common, time_nodes};
@@ -43,7 +43,7 @@ pub fn run(args: &DemoArgs, stop: &Stop) -> Result<(), Error> {
     let common = &args.common;
     let model = common.open()?;
     let before = allocation::live_bytes();
-    let mut session = common.session.session(&model)?;
+    let mut session = common.session.session(&model, stop)?;
     let allocated = allocation::live_bytes() - before;
     let tour = Tour::new(session.actions(), session.events().len(), session.event(), args.warmup + args.frames);
     let (times, allocations) = walk(&mut session, &tour, args, stop)?;
@@ -101,7 +101,7 @@ fn walk(session: &mut Session, tour: &Tour, args: &DemoArgs, stop: &Stop) -> Res
     for frame in 0..warmup + args.frames {
         stop.check()?;
         let (calls, start) = (allocation::calls(), Instant::now());
-        step(session, tour)?;
+        step(session, tour, Budget::Frame, stop)?;
         session.release();
         if frame >= warmup {
             times.push(1e3 * start.elapsed().as_secs_f64());

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use causeway_runtime::Budget;
 use serde_json::{Value, json};
 
 use super::Common;
@@ -41,7 +42,7 @@ struct Point {
 pub fn run(args: &FrameCostArgs, stop: &Stop) -> Result<(), Error> {
     let common = &args.common;
     let model = common.open()?;
-    let mut session = common.session.session(&model)?;
+    let mut session = common.session.session(&model, stop)?;
     let tour = Tour::new(session.actions(), session.events().len(), session.event(), 400);
     let bar = progress(args.late + AROUND, "frames");
     let mut points = Vec::new();
@@ -54,7 +55,7 @@ pub fn run(args: &FrameCostArgs, stop: &Stop) -> Result<(), Error> {
         while frame < middle + AROUND {
             stop.check()?;
             let start = Instant::now();
-            step(&mut session, &tour)?;
+            step(&mut session, &tour, Budget::Frame, stop)?;
             session.release();
             if frame + AROUND >= middle {
                 times.push(1e3 * start.elapsed().as_secs_f64());

@@ -54,7 +54,7 @@ impl Matrix {
 impl WeightSource for Matrix {
     fn tensor(&self, _name: &str) -> Option<TensorView<'_>> {
         let scales = self.dtype.is_quantised().then_some(self.scales.as_slice());
-        Some(TensorView { dtype: self.dtype, shape: &[WIDTH, WIDTH], data: &self.data, scales })
+        Some(TensorView::here(self.dtype, &[WIDTH, WIDTH], &self.data, scales))
     }
 }
 

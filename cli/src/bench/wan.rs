@@ -105,11 +105,11 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     let rows = args.chunk * config.dit.tokens_per_frame();
     let rates = rates::measure(gpu, threads, dtype, rows)?;
 
-    let name = format!("causeway-wan-1.3b-{}.safetensors", std::process::id());
-    let file = Temporary(std::env::temp_dir().join(name));
-    eprintln!("writing random weights to {}", file.0.display());
-    synthetic::write(&file.0, &config, dtype, stop)?;
-    let model = Model::open(&file).map_err(Error::file(&file.0))?;
+    let file = Temporary::beside(&std::env::temp_dir().join("causeway-wan-1.3b.safetensors"))?;
+    let path = file.as_ref();
+    eprintln!("writing random weights to {}", path.display());
+    synthetic::write(path, &config, dtype, stop)?;
+    let model = Model::open(path).map_err(Error::file(path))?;
     let options = RolloutOptions {
         window: Some(args.window),
         sink: Some(args.sink),
@@ -168,7 +168,7 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         }
     }
     let resident = allocation::resident_bytes();
-    finish(args.json, memory, model.file_bytes(), resident, || {
+    finish(args.json, memory, resident, || {
         let operators = shares.iter().map(|(name, share)| {
             (
                 (*name).to_owned(),
@@ -188,23 +188,16 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
 fn finish(
     as_json: bool,
     memory: Memory,
-    file: usize,
     resident: Option<usize>,
     value: impl FnOnce() -> serde_json::Value,
 ) -> Result<(), Error> {
     if as_json {
         return print_json(&value());
     }
-    let planned = memory.total() + file;
     let Some(resident) = resident else { return Ok(()) };
-    print(&format!(
-        "resident memory {}; plan {} + mapped file {} = {}; ratio {:.4}\n",
-        bytes(resident),
-        bytes(memory.total()),
-        bytes(file),
-        bytes(planned),
-        resident as f64 / planned as f64
-    ))
+    let planned = memory.total();
+    let ratio = resident as f64 / planned as f64;
+    print(&format!("resident memory {}; plan {}; ratio {ratio:.4}\n", bytes(resident), bytes(planned)))
 }
 
 fn machine(gpu: bool, threads: usize) -> String {

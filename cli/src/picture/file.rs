@@ -2,11 +2,11 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{Cursor, Read},
     path::Path,
 };
 
+use causeway_runtime::file::regular;
 use zune_jpeg::zune_core::{colorspace::ColorSpace, options::DecoderOptions};
 
 use super::{exif, fit};
@@ -16,6 +16,9 @@ use crate::error::Error;
 const MAX_PIXELS: usize = 1 << 26;
 /// Longest file, bytes: that many pixels of 16 bits a channel, and some.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// Greatest ratio of what deflate unpacks to what it packed.
+const DEFLATE: usize = 1032;
 
 /// What was done to a picture that its file does not show by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,7 @@ impl Kind {
 /// The file cannot be read.
 pub fn is_picture(path: &Path) -> Result<bool, Error> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = regular::open(path).map_err(Error::io("open", path))?;
     file.take(12).read_to_end(&mut start).map_err(Error::io("read", path))?;
     Ok(Kind::of(&start).is_some())
 }
@@ -85,7 +88,7 @@ pub fn is_picture(path: &Path) -> Result<bool, Error> {
 pub fn load(path: &Path, (width, height): (usize, usize), say: &mut dyn FnMut(Note)) -> Result<Vec<u8>, Error> {
     let refuse = |what: String| Error::Usage(format!("{}: {what}", path.display()));
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = regular::open(path).map_err(Error::io("open", path))?;
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refuse(format!("more than {MAX_BYTES} bytes are no picture that is read")));
@@ -148,6 +151,11 @@ fn png(bytes: &[u8]) -> Result<Decoded, String> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(text)?;
     let size = checked(reader.info().width as usize, reader.info().height as usize)?;
+    // Each byte of a file may stand for so many of pixels, not more, and a pixel has one bit at least.
+    let bits = reader.info().bits_per_pixel();
+    if (size.0 * size.1).saturating_mul(bits) / 8 > bytes.len().saturating_mul(DEFLATE) {
+        return Err(format!("{} x {} pixels in {} bytes, more than there can be in them", size.0, size.1, bytes.len()));
+    }
     let mut data = vec![0; reader.output_buffer_size().ok_or("too large")?];
     let info = reader.next_frame(&mut data).map_err(text)?;
     let channels = info.color_type.samples();
@@ -219,6 +227,28 @@ mod tests {
             right.extend((name.starts_with("turned") && name != "turned-1.jpg").then_some(Note::Turned));
             assert_eq!(notes, right, "{name}");
         }
+    }
+
+    /// A few bytes that claim to be as many pixels as are read: half a gigabyte was taken for them.
+    #[test]
+    fn a_small_file_is_no_large_picture() {
+        let path = std::env::temp_dir().join(format!("causeway-claims-{}", std::process::id()));
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut encoder = png::Encoder::new(&mut file, 8192, 8192);
+        encoder.set_color(png::ColorType::Rgba);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 0x03, 0, 0, 0, 0, 1]).unwrap();
+        drop(writer);
+        let error = load(&path, (8, 8), &mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains("8192 x 8192 pixels in ") && error.contains("more than there can be"), "{error}");
+        // The densest there is: one colour in one bit.
+        let mut encoder = png::Encoder::new(std::fs::File::create(&path).unwrap(), 8192, 8192);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        encoder.set_compression(png::Compression::High);
+        encoder.write_header().unwrap().write_image_data(&vec![0; 8192 * 1024]).unwrap();
+        load(&path, (8, 8), &mut |_| {}).unwrap();
+        std::fs::remove_file(&path).unwrap();
     }
 
     /// A file cut anywhere is refused, and no damaged byte makes a reader panic.

@@ -6,15 +6,20 @@ mod movie;
 mod sheet;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use causeway_runtime::{Budget, EventTime, Pump, Session, file::PartialFile};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{error::Error, stop::Stop, tour::Tour};
+use crate::{
+    error::Error,
+    stop::{self, Stop},
+    tour::Tour,
+};
 
 /// What is recorded, and where to.
 #[derive(Clone, Debug)]
@@ -55,10 +60,6 @@ pub trait Sink {
 pub fn sink(recording: &Recording) -> Result<Box<dyn Sink>, Error> {
     let path = &recording.path;
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    }
     Ok(match extension.as_deref() {
         Some("gif") => Box::new(gif::Gif::create(recording)?),
         Some("png") => Box::new(sheet::Sheet::create(recording)?),
@@ -74,29 +75,82 @@ pub fn sink(recording: &Recording) -> Result<Box<dyn Sink>, Error> {
 /// Plays a tour and records it.
 ///
 /// # Errors
-/// The session or the sink fails, or Ctrl-C; then there is no file.
+/// The session or the sink fails, or Ctrl-C; then what was recorded is kept.
 pub fn tour(mut session: Session, tour: &Tour, recording: &Recording, stop: &Stop) -> Result<(), Error> {
-    let mut sink = sink(recording)?;
-    let bar = progress(recording.frames, "frames");
-    for _ in 0..recording.frames {
-        stop.check()?;
-        step(&mut session, tour)?;
+    let mut tape = Tape::begin(recording)?;
+    while tape.made < recording.frames {
+        match stop::caught(|| step(&mut session, tour, SLICE, stop)) {
+            Err(Error::Interrupted) => break,
+            result => result?,
+        }
         if let Some(frame) = session.frame() {
-            sink.frame(frame.pixels)?;
+            tape.frame(frame.pixels)?;
         }
         session.release();
-        bar.inc(1);
     }
-    bar.finish_and_clear();
-    stop.check()?;
-    sink.finish()
+    tape.end()
 }
 
-/// Makes the next frame of a tour; it waits in [`Session::frame`].
+/// A recording that is under way.
+pub struct Tape<'a> {
+    sink: Box<dyn Sink>,
+    recording: &'a Recording,
+    bar: ProgressBar,
+    /// Frames taken.
+    pub made: u64,
+}
+
+impl<'a> Tape<'a> {
+    /// Begins a recording.
+    ///
+    /// # Errors
+    /// As [`sink`].
+    pub fn begin(recording: &'a Recording) -> Result<Self, Error> {
+        let bar = progress(recording.frames, "frames");
+        bar.tick();
+        Ok(Self { sink: sink(recording)?, recording, bar, made: 0 })
+    }
+
+    /// Takes the next frame.
+    ///
+    /// # Errors
+    /// Writing fails.
+    pub fn frame(&mut self, rgba: &[u8]) -> Result<(), Error> {
+        self.sink.frame(rgba)?;
+        self.made += 1;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// Completes the recording. What was recorded of one that was interrupted is kept, and it is said how much; of nothing, nothing.
+    ///
+    /// # Errors
+    /// Writing or renaming fails; [`Error::Interrupted`] if there are fewer frames than there were to be.
+    pub fn end(self) -> Result<(), Error> {
+        self.bar.finish_and_clear();
+        let (made, wanted) = (self.made, self.recording.frames);
+        if made == 0 {
+            return Err(Error::Interrupted);
+        }
+        self.sink.finish()?;
+        if made == wanted {
+            return Ok(());
+        }
+        eprintln!("{}: the first {made} of {wanted} frames", self.recording.path.display());
+        Err(Error::Interrupted)
+    }
+}
+
+/// How long a recording computes before it asks whether to go on, microseconds.
+const SLICE: Budget = Budget::Micros(10_000);
+/// A pump that took less found a GPU busy; asking again at once would only heat a core.
+const IDLE: Duration = Duration::from_micros(500);
+
+/// Makes the next frame of a tour, in pumps of this budget; it waits in [`Session::frame`].
 ///
 /// # Errors
-/// The session fails.
-pub fn step(session: &mut Session, tour: &Tour) -> Result<(), Error> {
+/// The session fails; [`Error::Interrupted`].
+pub fn step(session: &mut Session, tour: &Tour, budget: Budget, stop: &Stop) -> Result<(), Error> {
     // Frames come out in order and are numbered from 0, so the next one is known before it is made. An action takes effect with
     // the chunk that begins after it is set, an event with the chunk that holds its frame.
     let next = session.stats().frames;
@@ -104,8 +158,16 @@ pub fn step(session: &mut Session, tour: &Tour) -> Result<(), Error> {
     if let Some(event) = tour.event(next) {
         session.queue_event(event, EventTime::Frame(next))?;
     }
-    while session.pump(Budget::Frame)? != Pump::Frame {}
-    Ok(())
+    loop {
+        stop.check()?;
+        let began = Instant::now();
+        if session.pump(budget)? == Pump::Frame {
+            return Ok(());
+        }
+        if began.elapsed() < IDLE {
+            std::thread::sleep(IDLE);
+        }
+    }
 }
 
 /// Frames a second of a film.

@@ -1,31 +1,35 @@
 //! MP4 through the system's `ffmpeg`, which knows the encoders that this program does not want to carry.
 
 use std::{
-    fs,
+    fs::OpenOptions,
     io::{ErrorKind, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use super::{Recording, Sink, enlarged, folder::partial_name};
+use causeway_runtime::file::Partial;
+
+use super::{Recording, Sink, enlarged};
 use crate::error::Error;
 
 /// A running encoder and the file that it writes under a temporary name.
 pub struct Movie {
     child: Child,
     input: Option<ChildStdin>,
-    partial: PathBuf,
+    /// None once it has its final name.
+    partial: Option<Partial>,
     path: PathBuf,
     width: usize,
     scale: usize,
-    finished: bool,
 }
 
 impl Movie {
     pub fn create(recording: &Recording) -> Result<Self, Error> {
         let &Recording { width, height, scale, fps, .. } = recording;
         let path = recording.path.clone();
-        let partial = partial_name(&path);
+        // Empty, for the encoder to write over: nobody else has the name then.
+        let reserve = |name: &Path| OpenOptions::new().write(true).create_new(true).open(name).map(drop);
+        let ((), partial) = Partial::create(&path, reserve).map_err(Error::file(&path))?;
         let size = format!("{}x{}", width * scale, height * scale);
         let mut command = Command::new("ffmpeg");
         command.args(["-loglevel", "error", "-nostdin", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &size]);
@@ -33,7 +37,7 @@ impl Movie {
         // The common pixel format halves colour resolution, so sides must be even.
         command.args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-movflags", "+faststart", "-f", "mp4"]);
         // An absolute name cannot be taken for an option or a protocol.
-        command.arg(std::path::absolute(&partial).map_err(Error::io("write", &partial))?);
+        command.arg(std::path::absolute(partial.name()).map_err(Error::io("write", &path))?);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         // Ctrl-C is for this program, which then ends the encoder and removes its file.
         #[cfg(unix)]
@@ -46,7 +50,7 @@ impl Movie {
             _ => Error::Io { action: "run", path: "ffmpeg".to_owned(), source },
         })?;
         let input = child.stdin.take();
-        Ok(Self { child, input, partial, path, width, scale, finished: false })
+        Ok(Self { child, input, partial: Some(partial), path, width, scale })
     }
 
     /// Waits for the encoder; its last words if it failed.
@@ -78,19 +82,16 @@ impl Sink for Movie {
 
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
         self.wait()?;
-        fs::rename(&self.partial, &self.path).map_err(Error::io("write", &self.path))?;
-        self.finished = true;
-        Ok(())
+        self.partial.take().map_or(Ok(()), |partial| partial.commit().map_err(Error::file(&self.path)))
     }
 }
 
 impl Drop for Movie {
     fn drop(&mut self) {
-        if !self.finished {
-            // Nobody is left to tell if this fails.
+        if self.partial.is_some() {
+            // Nobody is left to tell if this fails. The file goes after its writer.
             let _ = self.child.kill();
             let _ = self.child.wait();
-            let _ = fs::remove_file(&self.partial);
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    BackendChoice, Model, Rollout, RolloutOptions, config::LatentConfig, file::quantize, import::Settings,
+    Model, Rollout, RolloutOptions,
+    config::LatentConfig,
+    file::{quantize, regular},
+    import::Settings,
     rollout::Moment,
 };
 use tensors::Inputs;
@@ -21,8 +24,9 @@ use crate::{
     quantize::Weights,
     stop::Stop,
     stream::StreamArgs,
+    table::parse_bytes,
     temporary::Temporary,
-    world::Backend,
+    world::{Backend, EndArgs, choice, threads},
 };
 
 /// Options of `rollout`.
@@ -32,11 +36,13 @@ pub struct RolloutArgs {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Inputs: noise [F,C,H,W], renoise [steps-1,F,C,H,W], context [n,text_dim]; perhaps initial [n,C,H,W], negative, context2 and so on
-    #[arg(long = "in", value_name = "FILE.safetensors")]
-    input: PathBuf,
+    #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "files")]
+    input: Option<PathBuf>,
     /// Outputs: latents [F,C,H,W], first_flow [first chunk,C,H,W]
-    #[arg(long = "out", value_name = "FILE.safetensors")]
-    output: PathBuf,
+    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "files")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    ends: EndArgs,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
@@ -44,11 +50,17 @@ pub struct RolloutArgs {
     /// Type of the weights [default: the model file's; f32 for a checkpoint]
     #[arg(long, value_enum)]
     weights: Option<Weights>,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
-    backend: Backend,
+    /// Where to compute [default: cpu, or gpu with --adapter]
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// GPU whose name contains this text
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+    /// Most memory to hold, such as 2GB
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory_cap: Option<usize>,
     /// CPU threads; 0 for all
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = threads)]
     threads: usize,
 }
 
@@ -63,8 +75,11 @@ struct Opened {
 /// # Errors
 /// Inputs, model or options that do not fit each other, a backend that fails, Ctrl-C.
 pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
-    let inputs = Inputs::read(&args.input)?;
-    let opened = open(args, stop)?;
+    let usual = if args.adapter.is_some() { Backend::Gpu } else { Backend::Cpu };
+    let backend = choice(args.backend.unwrap_or(usual), args.adapter.as_deref())?;
+    let [input, output] = args.ends.both(args.input.as_ref(), args.output.as_ref())?;
+    let inputs = Inputs::read(&input)?;
+    let opened = open(args, &output, stop)?;
     let model = &opened.model;
     let config = model.config();
     let [frames, channels, height, width] = inputs.shape;
@@ -80,12 +95,9 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     }
     let sampling = args.stream.sampling(&config.schedule)?;
     let options = RolloutOptions {
-        backend: match args.backend {
-            Backend::Auto => BackendChoice::Auto,
-            Backend::Cpu => BackendChoice::Cpu,
-            Backend::Gpu => BackendChoice::Gpu(String::new()),
-        },
+        backend,
         threads: args.threads,
+        memory_cap: args.memory_cap,
         ..args.stream.options(prompts, frames)?
     };
     args.stream.check_switches(&args.stream.chunks(config.dit.chunk, given, frames))?;
@@ -104,17 +116,14 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let latents = [inputs.initial, latents].concat();
     let shape = |frames| vec![frames, channels, height, width];
     let first = first_flow.len() / len;
-    crate::tensors::write(
-        &args.output,
-        &[("first_flow", shape(first), &first_flow), ("latents", shape(frames), &latents)],
-    )?;
-    print(&format!("{}: {frames} latent frames\n", args.output.display()))
+    crate::tensors::write(&output, &[("first_flow", shape(first), &first_flow), ("latents", shape(frames), &latents)])?;
+    print(&format!("{}: {frames} latent frames\n", output.display()))
 }
 
 /// Opens a model file as it is; anything else is converted to a temporary file beside the output first.
-fn open(args: &RolloutArgs, stop: &Stop) -> Result<Opened, Error> {
+fn open(args: &RolloutArgs, output: &Path, stop: &Stop) -> Result<Opened, Error> {
     let (path, wanted) = (&args.model, args.weights.map(DType::from));
-    let temporary = Temporary(PathBuf::from(format!("{}.{}.weights", args.output.display(), std::process::id())));
+    let temporary = Temporary::beside(output)?;
     let file = temporary.as_ref();
     if is_model_file(path)? {
         let model = Model::open(path).map_err(Error::file(path))?;
@@ -139,7 +148,7 @@ fn is_model_file(path: &Path) -> Result<bool, Error> {
     if path.is_dir() {
         return Ok(false);
     }
-    let mut file = std::fs::File::open(path).map_err(Error::io("open", path))?;
+    let mut file = regular::open(path).map_err(Error::io("open", path))?;
     let mut length = [0; 8];
     if file.read_exact(&mut length).is_err() || u64::from_le_bytes(length) > MOST {
         return Ok(false);

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -78,23 +79,46 @@ impl Place {
         out
     }
 
-    /// Ctrl-C in the middle of something long, once the file `begun` is there, or after half a second: exit code 130, one line, and
-    /// nothing left behind.
+    /// Ctrl-C in the middle of something long, half a second after it began: exit code 130, one line, and nothing left behind.
     #[cfg(unix)]
-    pub fn interrupt(&self, arguments: &str, begun: Option<&str>) {
+    pub fn interrupt(&self, arguments: &str) {
         let before = self.list();
         let mut child = self.start(arguments);
-        match begun {
-            Some(file) => wait_for(|| self.path(file).exists(), arguments),
-            None => std::thread::sleep(Duration::from_millis(500)),
-        }
-        let killed = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
-        assert!(killed.unwrap().success());
-        wait_for(|| child.try_wait().unwrap().is_some(), arguments);
-        let output = child.wait_with_output().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        let output = self.signal(&mut child, "INT", arguments);
         assert_eq!(output.status.code(), Some(130), "{arguments}: {output:?}");
         assert_eq!(text(&output.stderr), "causeway: interrupted\n");
         assert_eq!(self.list(), before, "{arguments}");
+    }
+
+    /// Ctrl-C in the middle of a recording, once it has begun: exit code 130, and `kept` is all that is left, the frames there were.
+    #[cfg(unix)]
+    pub fn interrupt_recording(&self, arguments: &str, kept: &str) {
+        let mut expected = self.list();
+        expected.push(kept.to_owned());
+        expected.sort();
+        let mut child = self.start(arguments);
+        let partial = |name: &String| name.starts_with(kept) && name.ends_with(".partial");
+        wait_for(|| self.list().iter().any(partial), arguments);
+        std::thread::sleep(Duration::from_millis(1500));
+        let output = self.signal(&mut child, "INT", arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{arguments}: {message}");
+        assert!(message.starts_with(&format!("{kept}: the first ")), "{arguments}: {message}");
+        assert!(message.ends_with(" frames\ncauseway: interrupted\n"), "{arguments}: {message}");
+        assert_eq!(self.list(), expected, "{arguments}");
+    }
+
+    /// Sends a signal to a program and waits for its end.
+    #[cfg(unix)]
+    pub fn signal(&self, child: &mut Child, name: &str, what: &str) -> Output {
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+        assert!(killed.unwrap().success());
+        wait_for(|| child.try_wait().unwrap().is_some(), what);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        child.stdout.take().map(|mut pipe| pipe.read_to_end(&mut out));
+        child.stderr.take().map(|mut pipe| pipe.read_to_end(&mut err));
+        Output { status: child.wait().unwrap(), stdout: out, stderr: err }
     }
 
     /// The JSON that a run which must succeed prints.

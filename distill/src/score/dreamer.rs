@@ -116,7 +116,8 @@ impl<'a> Player<'a> {
                 missing.name
             )));
         }
-        Ok(Self { model, codec: latents::codec_of(model), steps, file })
+        let codec = latents::codec_of(model).map_err(|error| ScoreError::Model(error.to_string()))?;
+        Ok(Self { model, codec, steps, file })
     }
 
     /// Codec latents [N, C, h, w] of consecutive frames.

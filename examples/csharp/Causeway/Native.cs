@@ -497,9 +497,9 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_device_destroy(IntPtr device);
 
-        /// <summary>Maps and checks the model file at `path` (UTF-8, `length` bytes). The file must not be changed in place while the model is open;
-        /// replacing it by renaming is fine. The caller owns `*model` and ends it with `cw_model_destroy`; sessions copy what they need. Any
-        /// thread; reads the file once, so do it while loading.</summary>
+        /// <summary>Opens and checks the model file at `path` (UTF-8, `length` bytes), a regular file. It stays open, and sessions read it while they are
+        /// created: one that was cut short is `CW_ERROR_IO` then; replacing it by renaming is fine. The caller owns `*model` and ends it with
+        /// `cw_model_destroy`; sessions copy what they need. Any thread; reads the file once, so do it while loading.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_model_open_path(byte* path, UIntPtr length, out IntPtr model);
 
@@ -585,7 +585,7 @@ namespace Causeway
         internal static extern int cw_session_start_worker(SessionHandle session);
 
         /// <summary>Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
-        /// is in.</summary>
+        /// is in; `CW_ERROR_BUSY` in a hook that the worker calls.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_stop_worker(SessionHandle session);
 

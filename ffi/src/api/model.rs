@@ -23,9 +23,9 @@ unsafe fn open(model: *mut *mut CwModel, open: impl FnOnce() -> Result<Model, Er
     enter(0, || unsafe { handle::give(model, "model", open) })
 }
 
-/// Maps and checks the model file at `path` (UTF-8, `length` bytes). The file must not be changed in place while the model is open;
-/// replacing it by renaming is fine. The caller owns `*model` and ends it with `cw_model_destroy`; sessions copy what they need. Any
-/// thread; reads the file once, so do it while loading.
+/// Opens and checks the model file at `path` (UTF-8, `length` bytes), a regular file. It stays open, and sessions read it while they are
+/// created: one that was cut short is `CW_ERROR_IO` then; replacing it by renaming is fine. The caller owns `*model` and ends it with
+/// `cw_model_destroy`; sessions copy what they need. Any thread; reads the file once, so do it while loading.
 ///
 /// # Safety
 /// `path` has `length` bytes; `model` is writable.

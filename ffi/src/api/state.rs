@@ -22,11 +22,11 @@ pub extern "C" fn cw_session_start_worker(session: *mut CwSession) -> CwStatus {
 }
 
 /// Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
-/// is in.
+/// is in; `CW_ERROR_BUSY` in a hook that the worker calls.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_stop_worker(session: *mut CwSession) -> CwStatus {
     enter(session.addr(), || {
-        handle::get(session)?.stop_worker();
+        handle::get(session)?.stop_worker()?;
         Ok(CW_OK)
     })
 }

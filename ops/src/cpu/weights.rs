@@ -6,7 +6,8 @@ use super::{block::Block, bytes::COLUMN_WORDS, simd::Level, tile};
 use crate::{
     backend::BackendError,
     plan::{Plan, Weight, WeightRole},
-    quant::{self, DType, TensorView, WeightSource},
+    quant::{self, DType, Row, TensorView, WeightSource},
+    stored::ReadError,
 };
 
 /// A weight ready for its kernel.
@@ -74,7 +75,7 @@ pub(crate) fn find<'a>(weight: &Weight, source: &'a dyn WeightSource) -> Result<
     if view.len() != len || view.shape.first() != weight.shape.first() {
         return Err(error(format!("has shape {:?}, the plan needs {:?}", view.shape, weight.shape)));
     }
-    let scales = view.scales.map_or(0, <[u8]>::len);
+    let scales = view.scales.map_or(0, |scales| scales.len());
     if view.dtype.data_bytes(len) != Some(view.data.len()) || view.dtype.scale_bytes(len) != scales {
         return Err(error(format!("has {} + {scales} bytes, which do not fit {}", view.data.len(), view.dtype)));
     }
@@ -114,24 +115,23 @@ pub(crate) fn bytes(weight: &Weight, view: &TensorView<'_>, level: Level) -> usi
 /// Brings one weight into its kernel's layout.
 fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Result<Prepared, BackendError> {
     let mut block = Block::zeroed(words(weight, view, level.lanes()))?;
-    Ok(match weight.role {
+    let prepared = match weight.role {
         WeightRole::Vector => {
+            let cols = view.cols();
             let values = &mut block.as_mut_slice()[..view.len()];
-            for (row, values) in values.chunks_exact_mut(view.cols().max(1)).enumerate() {
-                view.row(row, values);
-            }
-            Prepared::Vector(block, view.len())
+            view.each_row(|at, row| row.decode(&mut values[at * cols..][..cols]))
+                .map(|()| Prepared::Vector(block, view.len()))
         }
         _ if as_bytes(weight, view) => pack_bytes(view, level.lanes(), block),
         _ if as_halves(weight, view) => {
-            let bits = |row: usize, out: &mut [u16]| {
-                let bytes = &view.data[row * 2 * out.len()..][..2 * out.len()];
-                out.iter_mut().zip(bytes.as_chunks::<2>().0).for_each(|(x, bytes)| *x = u16::from_le_bytes(*bytes));
+            let bits = |row: Row<'_>, out: &mut [u16]| {
+                out.iter_mut().zip(row.data.as_chunks::<2>().0).for_each(|(x, bytes)| *x = u16::from_le_bytes(*bytes));
             };
-            Prepared::Halves(pack(weight, view, level.lanes(), block, bits))
+            pack(weight, view, level.lanes(), block, bits).map(Prepared::Halves)
         }
-        _ => Prepared::Panels(pack(weight, view, level.lanes(), block, |row, out: &mut [f32]| view.row(row, out))),
-    })
+        _ => pack(weight, view, level.lanes(), block, |row, out: &mut [f32]| row.decode(out)).map(Prepared::Panels),
+    };
+    prepared.map_err(|error| BackendError::unread(&weight.name, error))
 }
 
 /// Packs rows that `read(row, values)` decodes.
@@ -140,50 +140,47 @@ fn pack<E: bytemuck::Pod>(
     view: &TensorView<'_>,
     lanes: usize,
     mut block: Block,
-    read: impl Fn(usize, &mut [E]),
-) -> Panels {
+    read: impl Fn(Row<'_>, &mut [E]),
+) -> Result<Panels, ReadError> {
     let (outputs, terms) = (view.rows(), view.cols());
     // A convolution's terms run over its window first and channels last, like the pixels it reads.
     let window = if weight.role == WeightRole::Conv { weight.shape[2..].iter().product() } else { 1 };
     let channels = terms / window;
-    let mut row = vec![E::zeroed(); terms];
+    let mut values = vec![E::zeroed(); terms];
     let words = block.as_mut_slice::<E>();
-    for output in 0..outputs {
-        read(output, &mut row);
+    view.each_row(|output, row| {
+        read(row, &mut values);
         let (first, width) = panel_of(output, outputs, lanes);
         let panel = &mut words[first * terms..][..width * terms];
-        for (at, value) in row.iter().enumerate() {
+        for (at, value) in values.iter().enumerate() {
             let term = at % window * channels + at / window;
             panel[term * width + output - first] = *value;
         }
-    }
-    Panels { block, outputs, terms }
+    })?;
+    Ok(Panels { block, outputs, terms })
 }
 
-fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Prepared {
+fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Result<Prepared, ReadError> {
     let (outputs, blocks) = (view.rows(), view.cols() / quant::BLOCK);
     let offset = if view.dtype == DType::Q4 { 8 } else { 128 };
-    let scales = view.scales.unwrap_or(&[]).as_chunks::<2>().0;
-    // Codes are signed bytes, or pairs of nibbles that are unsigned already.
-    let byte = |at: usize| match view.dtype {
-        DType::Q4 => view.data[at / 2] >> (at % 2 * 4) & 15,
-        _ => view.data[at] ^ 128,
-    };
     let words = block.as_mut_slice::<u32>();
-    for output in 0..outputs {
+    view.each_row(|output, row| {
+        // Codes are signed bytes, or pairs of nibbles that are unsigned already.
+        let byte = |at: usize| match row.dtype {
+            DType::Q4 => row.data[at / 2] >> (at % 2 * 4) & 15,
+            _ => row.data[at] ^ 128,
+        };
         let (first, width) = panel_of(output, outputs, lanes);
-        for index in 0..blocks {
+        for (index, scale) in row.scales.as_chunks::<2>().0.iter().enumerate() {
             let block = &mut words[(first * blocks + index * width) * COLUMN_WORDS..][..width * COLUMN_WORDS];
-            let from = (output * blocks + index) * quant::BLOCK;
             for four in 0..quant::BLOCK / 4 {
-                let bytes = core::array::from_fn(|i| byte(from + 4 * four + i));
+                let bytes = core::array::from_fn(|i| byte(index * quant::BLOCK + 4 * four + i));
                 block[four * width + output - first] = u32::from_le_bytes(bytes);
             }
-            let scale = half::f16::from_le_bytes(scales[output * blocks + index]).to_f32();
-            block[quant::BLOCK / 4 * width + output - first] = scale.to_bits();
+            block[quant::BLOCK / 4 * width + output - first] = half::f16::from_le_bytes(*scale).to_f32().to_bits();
         }
-    }
-    Prepared::Bytes(BytePanels { block, outputs, blocks, offset })
+    })?;
+    Ok(Prepared::Bytes(BytePanels { block, outputs, blocks, offset }))
 }
 
 /// First column and width of the panel that holds a column.

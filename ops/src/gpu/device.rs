@@ -166,7 +166,11 @@ fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
     let mut all = enumerate();
     let list = |all: &[wgpu::Adapter]| -> String {
         let names: Vec<String> = all.iter().enumerate().map(|(i, a)| report(i, a).to_string()).collect();
-        if names.is_empty() { "there is none".into() } else { format!("there are {}", names.join("; ")) }
+        if names.is_empty() {
+            "this machine has none".into()
+        } else {
+            format!("this machine has: {}", names.join("; "))
+        }
     };
     let found = match &options.adapter {
         Some(AdapterChoice::Index(index)) => (*index < all.len()).then_some(*index),

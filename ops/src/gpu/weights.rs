@@ -6,6 +6,7 @@ use crate::{
     cpu::weights::find,
     plan::{Plan, Weight, WeightRole},
     quant::{DType, TensorView, WeightSource},
+    stored::{Bytes, ReadError},
 };
 
 /// A weight on the GPU.
@@ -59,7 +60,11 @@ pub(super) fn upload(
     source: &dyn WeightSource,
 ) -> Result<Vec<GpuWeight>, BackendError> {
     let mut upload = Upload { device, queue, pending: 0 };
-    plan.weights.iter().map(|weight| Ok(upload.weight(weight, &find(weight, source)?))).collect()
+    let one = |weight: &Weight| {
+        let view = find(weight, source)?;
+        upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))
+    };
+    plan.weights.iter().map(one).collect()
 }
 
 struct Upload<'a> {
@@ -70,20 +75,23 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    fn weight(&mut self, weight: &Weight, view: &TensorView<'_>) -> GpuWeight {
+    fn weight(&mut self, weight: &Weight, view: &TensorView<'_>) -> Result<GpuWeight, ReadError> {
         let shape = Shape::new(weight.role, view);
         let [data, scales] = shape.bytes();
         let as_it_is = shape.dtype == view.dtype && shape.stride == shape.cols && weight.role != WeightRole::Conv;
         let data = if as_it_is && cfg!(target_endian = "little") {
-            self.buffer(&weight.name, data, view.data)
+            self.buffer(&weight.name, data, view.data)?
         } else {
-            self.buffer(&weight.name, data, &arrange(weight, view, &shape))
+            self.buffer(&weight.name, data, Bytes::Here(&arrange(weight, view, &shape)?))?
         };
-        let scales = view.scales.filter(|_| scales > 0).map(|bytes| self.buffer(&weight.name, scales, bytes));
-        GpuWeight { data, scales, role: weight.role, dtype: shape.dtype }
+        let scales = match view.scales.filter(|_| scales > 0) {
+            Some(bytes) => Some(self.buffer(&weight.name, scales, bytes)?),
+            None => None,
+        };
+        Ok(GpuWeight { data, scales, role: weight.role, dtype: shape.dtype })
     }
 
-    fn buffer(&mut self, label: &str, size: usize, bytes: &[u8]) -> wgpu::Buffer {
+    fn buffer(&mut self, label: &str, size: usize, bytes: Bytes<'_>) -> Result<wgpu::Buffer, ReadError> {
         const MOST_PENDING: usize = 32 << 20;
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
@@ -91,37 +99,34 @@ impl Upload<'_> {
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        // Copies are of whole words; what is left is zero.
-        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
-        self.queue.write_buffer(&buffer, 0, words);
-        if !rest.is_empty() {
-            let mut last = [0; 4];
-            last[..rest.len()].copy_from_slice(rest);
-            self.queue.write_buffer(&buffer, words.len() as u64, &last);
-        }
-        self.pending += bytes.len();
-        if self.pending > MOST_PENDING {
-            self.pending = 0;
-            self.queue.submit([]);
-            // Staging memory comes free once the copies are done. A lost device shows in the next checked call.
-            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
-        }
-        buffer
+        bytes.pieces(|at, piece| {
+            // Copies are of whole words; what is left, at the end of the last piece, is zero.
+            let (words, rest) = piece.split_at(piece.len() / 4 * 4);
+            self.queue.write_buffer(&buffer, at as u64, words);
+            if !rest.is_empty() {
+                let mut last = [0; 4];
+                last[..rest.len()].copy_from_slice(rest);
+                self.queue.write_buffer(&buffer, (at + words.len()) as u64, &last);
+            }
+            self.pending += piece.len();
+            if self.pending > MOST_PENDING {
+                self.pending = 0;
+                self.queue.submit([]);
+                // Staging memory comes free once the copies are done. A lost device shows in the next checked call.
+                let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+            }
+            Ok::<_, ReadError>(())
+        })?;
+        Ok(buffer)
     }
 }
 
 /// Rows padded to the stride; a convolution's [channel, tap] turned into [tap, channel].
-fn arrange(weight: &Weight, view: &TensorView<'_>, shape: &Shape) -> Vec<u8> {
+fn arrange(weight: &Weight, view: &TensorView<'_>, shape: &Shape) -> Result<Vec<u8>, ReadError> {
     let taps = if weight.role == WeightRole::Conv { weight.shape.iter().skip(2).product::<usize>().max(1) } else { 1 };
     let channels = shape.cols / taps;
-    let mut row = vec![0.0f32; shape.cols];
     let mut out = Vec::with_capacity(shape.bytes()[0]);
-    for index in 0..shape.rows {
-        if shape.rows == view.rows() {
-            view.row(index, &mut row);
-        } else {
-            row = view.to_f32(); // a vector of several dimensions is one row here
-        }
+    let mut put = |row: &[f32]| {
         for position in 0..shape.stride {
             let value = if position < shape.cols { row[position % channels * taps + position / channels] } else { 0.0 };
             match shape.dtype {
@@ -129,6 +134,15 @@ fn arrange(weight: &Weight, view: &TensorView<'_>, shape: &Shape) -> Vec<u8> {
                 _ => out.extend(value.to_le_bytes()),
             }
         }
+    };
+    if shape.rows == view.rows() {
+        let mut values = vec![0.0f32; shape.cols];
+        view.each_row(|_, row| {
+            row.decode(&mut values);
+            put(&values);
+        })?;
+    } else {
+        put(&view.to_f32()?); // a vector of several dimensions is one row here
     }
-    out
+    Ok(out)
 }

@@ -81,12 +81,21 @@ impl ThreadPool {
             wake: Condvar::new(),
             panic: Mutex::new(None),
         });
+        let begun = Arc::new(AtomicUsize::new(0));
         let start = |index| {
-            let shared = shared.clone();
+            let (shared, begun) = (shared.clone(), begun.clone());
             let builder = std::thread::Builder::new().name(std::format!("causeway-{index}"));
-            builder.spawn(move || shared.work(index)).ok()
+            let work = move || {
+                begun.fetch_add(1, Ordering::Release);
+                shared.work(index);
+            };
+            builder.spawn(work).ok()
         };
-        let workers = (1..threads).map_while(start).collect();
+        let workers: Vec<_> = (1..threads).map_while(start).collect();
+        // A host may unload the code at any time from now on, and then a thread had better not be half started.
+        while begun.load(Ordering::Acquire) < workers.len() {
+            std::thread::yield_now();
+        }
         Self { shared, workers }
     }
 }

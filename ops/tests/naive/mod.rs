@@ -101,7 +101,7 @@ impl<'a> Machine<'a> {
 
     fn weight(&self, id: WeightId) -> Vec<f64> {
         let view = self.weights.tensor(&self.plan.weight(id).name).expect("the table makes every weight");
-        view.to_f32().into_iter().map(f64::from).collect()
+        view.to_f32().expect("it is in memory").into_iter().map(f64::from).collect()
     }
 
     fn activate(&mut self, op: &Activate) {

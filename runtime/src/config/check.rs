@@ -60,8 +60,8 @@ pub(super) fn latents(field: &str, channels: usize, mean: &[f32], std: &[f32]) -
 pub(super) fn text(field: &str, value: &str) -> Result<(), ConfigError> {
     let length = value.len();
     check(field, format!("a text of {length} bytes"), (1..=256).contains(&length), || "1 to 256 bytes".to_owned())?;
-    check(field, format!("{value:?}"), !value.contains(char::is_control), || {
-        "a text without control characters".to_owned()
+    check(field, format!("{value:?}"), !value.contains(misleading), || {
+        "a text without control characters, those of writing direction included".to_owned()
     })
 }
 
@@ -78,10 +78,20 @@ pub(super) fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Text of an untrusted file as it may be shown: on one line, without control characters, not too long.
-pub(crate) fn printable(text: &str) -> String {
+/// Whether a character moves, hides or turns round what is shown beside it: control characters, line and paragraph separators, the
+/// marks of writing direction (with U+202E a name reads backwards), and those of no width.
+pub(crate) fn misleading(c: char) -> bool {
+    let marks = ['\u{61c}', '\u{180e}', '\u{feff}'];
+    c.is_control()
+        || marks.contains(&c)
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text of an untrusted file as it may be shown: on one line, without [`misleading`] characters, not too long.
+pub fn printable(text: &str) -> String {
     const LONGEST: usize = 240;
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let clean = |c: char| if misleading(c) { ' ' } else { c };
     let mut shown: String = text.chars().take(LONGEST).map(clean).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push_str("...");

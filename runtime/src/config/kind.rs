@@ -26,8 +26,6 @@ pub struct About<'a> {
 pub trait FileConfig: Serialize + DeserializeOwned {
     /// Families of this kind, as the JSON names them.
     const FAMILIES: &'static [&'static str];
-    /// Whether such files are used a part at a time, so that pages of a mapped one need not stay in memory.
-    const STREAMED: bool = false;
 
     /// Short name of the model.
     fn name(&self) -> &str;

@@ -71,7 +71,6 @@ pub struct Umt5Sizes {
 
 impl FileConfig for Umt5Config {
     const FAMILIES: &'static [&'static str] = &["umt5"];
-    const STREAMED: bool = true;
 
     fn name(&self) -> &str {
         &self.name

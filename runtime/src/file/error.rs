@@ -6,6 +6,7 @@ use super::header::{MAX_NAME, MAX_RANK, MAX_TENSORS};
 use crate::config::ConfigError;
 use alloc::string::String;
 use alloc::vec::Vec;
+use causeway_ops::stored::ReadError;
 use core::fmt;
 
 /// Why a model file was refused, or could not be written.
@@ -23,6 +24,9 @@ pub enum FileError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Bytes that were there when the file was opened cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The system, or the host's allocator, has no memory for the file.
     #[error("{bytes} bytes could not be allocated for the file")]
     OutOfMemory {

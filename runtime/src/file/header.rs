@@ -2,7 +2,7 @@
 
 use super::container::{self, RawTensor, RawType};
 use super::{ALIGN, FileError, PAD};
-use crate::config::printable;
+use crate::config::{misleading, printable};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -32,14 +32,20 @@ pub struct Header<'a> {
     pub config: String,
     /// Tensors other than padding, sorted by name, no name twice.
     pub entries: Vec<Entry<'a>>,
-    /// Where tensor data start.
-    pub data_start: usize,
 }
 
-/// Parses and checks the header of the file `bytes`.
-pub fn parse(bytes: &[u8]) -> Result<Header<'_>, FileError> {
-    let data_start = container::data_start(bytes, bytes.len() as u64)?;
-    let found = container::parse(&bytes[8..data_start], (bytes.len() - data_start) as u64, accept)?;
+/// How many bytes of a file tell where its data start.
+pub const START: usize = 9;
+
+/// Where the data start in a file of `size` bytes that begins with `start`.
+pub fn data_start(start: &[u8], size: usize) -> Result<usize, FileError> {
+    container::data_start(start, size as u64)
+}
+
+/// Parses and checks the header of a file of `size` bytes: `bytes`, all of them before the data.
+pub fn parse(bytes: &[u8], size: usize) -> Result<Header<'_>, FileError> {
+    let data_start = bytes.len();
+    let found = container::parse(&bytes[8..], (size - data_start) as u64, accept)?;
     if found.tensors.len() > MAX_TENSORS {
         return Err(FileError::TooManyTensors(found.tensors.len()));
     }
@@ -61,12 +67,12 @@ pub fn parse(bytes: &[u8]) -> Result<Header<'_>, FileError> {
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut metadata = found.metadata.into_iter();
     let config = metadata.find(|(key, _)| key == "causeway").ok_or(FileError::NoConfig)?.1;
-    Ok(Header { config, entries, data_start })
+    Ok(Header { config, entries })
 }
 
 /// Refuses what no tensor of a model file can be.
 fn accept(name: &str, dtype: RawType, shape: &[usize]) -> Result<(), FileError> {
-    if name.len() > MAX_NAME || name.contains(char::is_control) {
+    if name.len() > MAX_NAME || name.contains(misleading) {
         return Err(FileError::Name { length: name.len(), start: printable(name) });
     }
     let padding = name.starts_with(PAD);

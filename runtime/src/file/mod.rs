@@ -1,46 +1,45 @@
 //! The model file: one safetensors file holding configuration and weights (`docs/model-file.md`).
 //!
-//! * [`ModelFile`] opens a file (or bytes) in place and checks all of it; it is a [`WeightSource`] for backends. Its configuration
+//! * [`ModelFile`] opens a file (or bytes) and checks all of it; it is a [`WeightSource`] for backends. Its configuration
 //!   tells what the file holds; [`Model`] is the one with a denoiser.
 //! * [`expected_tensors`] lists what a configuration implies.
 //! * [`Info`] summarises a model for people.
 //! * [`Writer`], [`quantize()`] (feature `std`) make files.
 //!
-//! A file is untrusted input. Everything that reads one is free of `unsafe` and does not panic on any
-//! bytes; only the memory map itself, in `map`, is unsafe code.
+//! A file is untrusted input. Everything that reads one is free of `unsafe` and does not panic on any bytes.
 //!
 //! [`WeightSource`]: causeway_ops::quant::WeightSource
 
-#[forbid(unsafe_code)]
+#![forbid(unsafe_code)]
+
 pub(crate) mod container;
-#[forbid(unsafe_code)]
 mod error;
-#[forbid(unsafe_code)]
 mod header;
-#[forbid(unsafe_code)]
 mod info;
 #[cfg(feature = "std")]
-mod map;
+mod partial;
 #[cfg(feature = "std")]
-#[forbid(unsafe_code)]
 mod quantize;
-#[forbid(unsafe_code)]
 mod reader;
-#[forbid(unsafe_code)]
+#[cfg(feature = "std")]
+pub mod regular;
+#[cfg(feature = "std")]
+mod stored;
 mod tensors;
 #[cfg(feature = "std")]
-#[forbid(unsafe_code)]
 mod writer;
 
 pub use error::{FileError, TensorMismatch};
 pub use info::{Info, Share};
+#[cfg(feature = "std")]
+pub use partial::{Partial, PartialFile, abandon, write_whole};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
 pub use reader::{Model, ModelFile, Umt5File};
 pub(crate) use tensors::{decoder_tensors, grown};
 pub use tensors::{expected_tensors, may_quantise};
 #[cfg(feature = "std")]
-pub use writer::{PartialFile, TensorSpec, Writer, write_model, write_model_to};
+pub use writer::{TensorSpec, Writer, write_model, write_model_to};
 
 /// Tensor data and every tensor in it start at a multiple of this many bytes.
 pub const ALIGN: usize = 64;

@@ -1,4 +1,4 @@
-//! Opens model files in place, trusting nothing.
+//! Opens model files, trusting nothing.
 
 use super::container::RawType;
 use super::header::{self, Entry};
@@ -13,14 +13,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use causeway_ops::memory::{Refused, filled};
 use causeway_ops::quant::{BLOCK, DType, TensorView, WeightSource};
+use causeway_ops::stored::{Bytes, ReadError};
 use core::fmt;
 use core::ops::Range;
 
-/// An opened model: its configuration and views of its tensors, in place.
+/// An opened model: its configuration and views of its tensors.
 ///
 /// Opening checks everything: the header, every offset, that the tensors are exactly those the configuration implies,
-/// and that no weight or scale is NaN or infinite. It reads each weight once (about as fast as memory allows) and
-/// copies none.
+/// and that no weight or scale is NaN or infinite. It reads each weight once, a piece at a time, and keeps none: who wants a weight
+/// of a file reads it from there. A file is never mapped, so one that is cut short by another program is an error
+/// when its weights are wanted, and never a signal.
 pub struct ModelFile<'a, C> {
     config: C,
     tensors: Vec<Tensor>,
@@ -53,28 +55,30 @@ enum Storage<'a> {
     Shared(Arc<[u8]>),
     Owned(Vec<Aligned>, usize),
     #[cfg(feature = "std")]
-    Mapped(memmap2::Mmap),
+    Stored(super::stored::Stored),
 }
 
 impl Storage<'_> {
-    fn bytes(&self) -> &[u8] {
+    /// Bytes of the file.
+    fn len(&self) -> usize {
         match self {
-            Storage::Borrowed(bytes) => bytes,
-            Storage::Shared(bytes) => bytes,
-            Storage::Owned(lines, bytes) => &bytemuck::cast_slice(lines)[..*bytes],
             #[cfg(feature = "std")]
-            Storage::Mapped(map) => map,
+            Storage::Stored(stored) => stored.bytes(),
+            Storage::Borrowed(bytes) => bytes.len(),
+            Storage::Shared(bytes) => bytes.len(),
+            Storage::Owned(_, bytes) => *bytes,
         }
     }
 
-    /// Lets the system take back the memory of a range, where it can bring it back.
-    fn release(&self, range: Range<usize>) {
-        #[cfg(feature = "std")]
-        if let Storage::Mapped(map) = self {
-            super::map::release(map, range);
-        }
-        #[cfg(not(feature = "std"))]
-        let _ = range;
+    /// The bytes of `range`, which lies within.
+    fn bytes(&self, range: Range<usize>) -> Bytes<'_> {
+        Bytes::Here(match self {
+            #[cfg(feature = "std")]
+            Storage::Stored(reader) => return Bytes::There { reader, offset: range.start as u64, len: range.len() },
+            Storage::Borrowed(bytes) => &bytes[range],
+            Storage::Shared(bytes) => &bytes[range],
+            Storage::Owned(lines, bytes) => &bytemuck::cast_slice(lines)[..*bytes][range],
+        })
     }
 }
 
@@ -89,21 +93,24 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
     }
 
     fn check(storage: Storage<'a>) -> Result<Self, FileError> {
-        let bytes = storage.bytes();
-        if !bytes.as_ptr().addr().is_multiple_of(align_of::<f32>()) {
+        let size = storage.len();
+        let all = storage.bytes(0..size);
+        if let Bytes::Here(bytes) = all
+            && !bytes.as_ptr().addr().is_multiple_of(align_of::<f32>())
+        {
             return Err(FileError::UnalignedBuffer);
         }
-        let header = header::parse(bytes)?;
+        let mut buffer = Vec::new();
+        let start = all.read(0..size.min(header::START), &mut buffer)?;
+        let data_start = header::data_start(start, size)?;
+        let header = header::parse(all.read(0..data_start, &mut buffer)?, size)?;
         let config: C = from_json(&header.config)?;
         let tensors = join_scales(header.entries)?;
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
         for tensor in &tensors {
-            check_finite(tensor, bytes)?;
-            if C::STREAMED {
-                storage.release(tensor.data.clone());
-            }
+            check_finite(tensor, &storage)?;
         }
-        Ok(Self { config, tensors, data_start: header.data_start, storage })
+        Ok(Self { config, tensors, data_start, storage })
     }
 
     /// The configuration.
@@ -116,14 +123,6 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
         self.tensors.iter().map(|tensor| (tensor.name.as_str(), self.view(tensor)))
     }
 
-    /// Lets the system take back the pages that hold a tensor of a mapped file. Using the tensor again reads them again.
-    pub fn release(&self, name: &str) {
-        if let Some(tensor) = self.find(name) {
-            self.storage.release(tensor.data.clone());
-            tensor.scales.iter().for_each(|range| self.storage.release(range.clone()));
-        }
-    }
-
     fn find(&self, name: &str) -> Option<&Tensor> {
         let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
         Some(&self.tensors[index])
@@ -131,7 +130,7 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
 
     /// Bytes of the whole file.
     pub fn file_bytes(&self) -> usize {
-        self.storage.bytes().len()
+        self.storage.len()
     }
 
     /// Bytes before tensor data: the header and its length.
@@ -140,12 +139,11 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
     }
 
     fn view<'s>(&'s self, tensor: &'s Tensor) -> TensorView<'s> {
-        let bytes = self.storage.bytes();
         TensorView {
             dtype: tensor.dtype,
             shape: &tensor.shape,
-            data: &bytes[tensor.data.clone()],
-            scales: tensor.scales.clone().map(|range| &bytes[range]),
+            data: self.storage.bytes(tensor.data.clone()),
+            scales: tensor.scales.clone().map(|range| self.storage.bytes(range)),
         }
     }
 }
@@ -173,27 +171,19 @@ impl<C: FileConfig> ModelFile<'static, C> {
         Ok(Self::check(Storage::Owned(lines, bytes))?)
     }
 
-    /// Maps and opens the part of a file that begins at `offset` and is `bytes` long: an asset inside an archive. A part that does not
-    /// begin at a multiple of 4 is read into memory instead. The conditions of [`ModelFile::open`] hold.
+    /// Opens the part of a file that begins at `offset` and is `bytes` long: an asset inside an archive. As [`ModelFile::open`].
     ///
     /// # Errors
     /// Any [`FileError`].
     #[cfg(feature = "std")]
     pub fn open_part(file: &std::fs::File, offset: u64, bytes: usize) -> Result<Self, FileError> {
-        let map = super::map::map_part(file, offset, bytes)?;
-        if map.as_ptr().addr().is_multiple_of(align_of::<f32>()) {
-            return Self::check(Storage::Mapped(map));
-        }
-        Self::from_filled(bytes, |target| {
-            target.copy_from_slice(&map);
-            Ok(())
-        })
+        Self::check(Storage::Stored(super::stored::Stored::part(file, offset, bytes)?))
     }
 
-    /// Maps and opens the model file at `path`.
+    /// Opens the model file at `path`, which stays open while the model lives; weights are read when they are wanted.
     ///
-    /// The file must not be changed in place while the model lives (replacing it by rename, as [`Writer`] does, is
-    /// fine). Where that cannot be relied upon use [`ModelFile::read`].
+    /// The file should not be changed in place meanwhile: one that got shorter is an error, weights that were rewritten are taken as they
+    /// are. Replacing it by rename, as [`Writer`] does, is fine. [`ModelFile::read`] keeps a copy of its own.
     ///
     /// [`Writer`]: super::Writer
     ///
@@ -201,7 +191,7 @@ impl<C: FileConfig> ModelFile<'static, C> {
     /// Any [`FileError`].
     #[cfg(feature = "std")]
     pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, FileError> {
-        Self::check(Storage::Mapped(super::map::map(path.as_ref())?))
+        Self::check(Storage::Stored(super::stored::Stored::open(path.as_ref())?))
     }
 
     /// Reads the model file at `path` into memory and opens it there.
@@ -211,7 +201,7 @@ impl<C: FileConfig> ModelFile<'static, C> {
     #[cfg(feature = "std")]
     pub fn read(path: impl AsRef<std::path::Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        match std::fs::read(path) {
+        match super::regular::read(path) {
             Ok(bytes) => Self::from_shared(bytes.into()),
             Err(source) => Err(FileError::Io { action: "read", path: path.display().to_string(), source }),
         }
@@ -300,20 +290,39 @@ pub(super) fn compare_with_config<'t, C: FileConfig>(
     if mismatch.is_empty() { Ok(()) } else { Err(mismatch) }
 }
 
-fn check_finite(tensor: &Tensor, bytes: &[u8]) -> Result<(), FileError> {
+fn check_finite(tensor: &Tensor, storage: &Storage<'_>) -> Result<(), FileError> {
+    let data = storage.bytes(tensor.data.clone());
+    let not_finite = |name: &str, (index, value)| FileError::NotFinite { name: name.to_owned(), index, value };
     let found = match tensor.dtype {
-        DType::F32 => first_infinite_f32(&bytes[tensor.data.clone()]),
-        DType::F16 => first_infinite_f16(&bytes[tensor.data.clone()]),
+        DType::F32 => first_infinite(data, 4, first_infinite_f32)?,
+        DType::F16 => first_infinite(data, 2, first_infinite_f16)?,
         DType::Q8 | DType::Q4 => None,
     };
-    let scale = tensor.scales.clone().and_then(|range| first_infinite_f16(&bytes[range]));
-    if let Some((index, value)) = found {
-        return Err(FileError::NotFinite { name: tensor.name.clone(), index, value });
+    if let Some(found) = found {
+        return Err(not_finite(&tensor.name, found));
     }
-    if let Some((index, value)) = scale {
-        return Err(FileError::NotFinite { name: format!("{}.scale", tensor.name), index, value });
+    if let Some(range) = &tensor.scales
+        && let Some(found) = first_infinite(storage.bytes(range.clone()), 2, first_infinite_f16)?
+    {
+        return Err(not_finite(&format!("{}.scale", tensor.name), found));
     }
     Ok(())
+}
+
+/// The first NaN or infinity that `find` sees among values of `size` bytes.
+fn first_infinite(
+    bytes: Bytes<'_>,
+    size: usize,
+    find: fn(&[u8]) -> Option<(usize, f32)>,
+) -> Result<Option<(usize, f32)>, ReadError> {
+    let mut first = None;
+    bytes.pieces(|start, piece| {
+        if first.is_none() {
+            first = find(piece).map(|(index, value)| (start / size + index, value));
+        }
+        Ok::<_, ReadError>(())
+    })?;
+    Ok(first)
 }
 
 /// The first NaN or infinity and its index. Both have all exponent bits set; testing those alone, without an early

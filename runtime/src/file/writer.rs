@@ -3,14 +3,13 @@
 use super::container::{MAX_HEADER, RawType};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
-use super::{ALIGN, FileError, PAD};
+use super::{ALIGN, FileError, PAD, PartialFile};
 use crate::config::{FileConfig, to_json};
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
 use half::f16;
 use half::vec::HalfFloatVecExt;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 /// A tensor that is going to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +114,12 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::put`].
     pub fn put_view(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), FileError> {
         if self.expect(name, view.len())?.dtype == view.dtype {
-            return self.put_bytes(view.data, view.scales.unwrap_or(&[]));
+            for part in core::iter::once(view.data).chain(view.scales) {
+                part.pieces(|_, piece| write(&mut self.sink, piece))?;
+                pad(&mut self.sink, part.len())?;
+            }
+            self.written += 1;
+            return Ok(());
         }
         // Row by row: the token embedding of a large text encoder takes 4 GB in f32.
         let columns = view.cols();
@@ -125,7 +129,7 @@ impl<W: Write> Writer<W> {
             while !rest.is_empty() {
                 let (index, offset) = (at / columns, at % columns);
                 if decoded != Some(index) {
-                    view.row(index, &mut row);
+                    view.row(index, &mut row)?;
                     decoded = Some(index);
                 }
                 let count = rest.len().min(columns - offset);
@@ -216,73 +220,6 @@ pub(super) fn specs<C: FileConfig>(config: &C, dtype: DType) -> Result<Vec<Tenso
     Ok(config.tensors().into_iter().map(spec).collect())
 }
 
-/// A file being written beside its final name, which it takes by [`PartialFile::commit`]. Dropped before that it
-/// vanishes, and the file that was there before stays as it was.
-#[derive(Debug)]
-pub struct PartialFile {
-    file: Option<BufWriter<File>>,
-    partial: PathBuf,
-    path: PathBuf,
-}
-
-impl PartialFile {
-    /// Opens `path` + `.partial` for writing.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        let path = path.as_ref().to_owned();
-        let mut partial = path.clone().into_os_string();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(io_error("create", &partial))?;
-        Ok(Self { file: Some(BufWriter::with_capacity(1 << 20, file)), partial, path })
-    }
-
-    /// Syncs to the disk and renames to the final name.
-    ///
-    /// # Errors
-    /// `Io`; the file that was there before is then still there.
-    pub fn commit(mut self) -> Result<(), FileError> {
-        if let Some(file) = self.file.take() {
-            let synced = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-            let renamed = synced.and_then(|()| fs::rename(&self.partial, &self.path));
-            if let Err(source) = renamed {
-                let _ = fs::remove_file(&self.partial);
-                return Err(io_error("write", &self.path)(source));
-            }
-        }
-        // The new name is on the disk only when the folder is; not every system can open a folder, and the data are
-        // safe.
-        if let Some(folder) = self.path.parent() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        }
-        Ok(())
-    }
-}
-
-impl Write for PartialFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.file {
-            Some(file) => file.write(bytes),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            let _ = fs::remove_file(&self.partial);
-        }
-    }
-}
-
 /// Bytes from `length` to the next multiple of 64.
 fn padding(length: usize) -> usize {
     length.next_multiple_of(ALIGN) - length
@@ -364,9 +301,4 @@ fn write(sink: &mut impl Write, bytes: &[u8]) -> Result<(), FileError> {
 
 fn write_error(source: io::Error) -> FileError {
     FileError::Io { action: "write", path: "the model file".to_owned(), source }
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
-    let path = path.display().to_string();
-    move |source| FileError::Io { action, path, source }
 }

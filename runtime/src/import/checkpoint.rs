@@ -253,7 +253,7 @@ fn find(path: &Path) -> Result<PathBuf, ImportError> {
 }
 
 fn open(path: &Path) -> Result<File, ImportError> {
-    File::open(path).map_err(ImportError::io("open", path))
+    crate::file::regular::open(path).map_err(ImportError::io("open", path))
 }
 
 /// Recognises the format by its first bytes.

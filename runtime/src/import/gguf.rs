@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, View};
 use super::{Encoding, ImportError};
-use crate::config::printable;
+use crate::config::{misleading, printable};
 
 /// Most bytes before tensor data.
 const MAX_HEADER: u64 = 64 << 20;
@@ -150,7 +150,7 @@ impl<R: Read> Reader<R> {
         let mut bytes = vec![0; length as usize];
         self.fill(&mut bytes)?;
         let text = String::from_utf8(bytes).map_err(|_| bad("a name is not UTF-8"))?;
-        if text.contains(char::is_control) {
+        if text.contains(misleading) {
             return Err(bad(format!("the name {} has control characters", printable(&text))));
         }
         Ok(text)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::checkpoint::{Entry, MAX_NAME, View, bytes_at};
 use super::{Encoding, ImportError};
-use crate::config::printable;
+use crate::config::{misleading, printable};
 use crate::file::FileError;
 use crate::file::container::{self, RawTensor, RawType};
 
@@ -41,7 +41,7 @@ pub fn entries(file: &File, path: &Path, size: u64) -> Result<(Vec<Entry>, Metad
 
 /// Names must be fit to be shown.
 fn accept(name: &str, _: RawType, _: &[usize]) -> Result<(), FileError> {
-    if name.len() > MAX_NAME || name.contains(char::is_control) {
+    if name.len() > MAX_NAME || name.contains(misleading) {
         let what = format!("a tensor name of {} bytes begins {}", name.len(), printable(name));
         return Err(FileError::Header(what));
     }

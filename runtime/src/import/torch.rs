@@ -9,7 +9,7 @@ use super::pickle::{Pickle, Value};
 use super::rebuild::{self, Tensor};
 use super::zip::{self, Place};
 use super::{Encoding, ImportError};
-use crate::config::printable;
+use crate::config::{misleading, printable};
 
 /// Longest pickle read, bytes: a hundred times that of the largest known models.
 const MAX_PICKLE: u64 = 32 << 20;
@@ -83,7 +83,7 @@ impl Walk<'_> {
                         }
                         _ => continue,
                     };
-                    if name.len() + 1 + key.len() > MAX_NAME || key.contains(char::is_control) {
+                    if name.len() + 1 + key.len() > MAX_NAME || key.contains(misleading) {
                         continue;
                     }
                     let name = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };

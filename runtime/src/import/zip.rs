@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::ImportError;
 use super::checkpoint::{MAX_NAME, bytes_at};
-use crate::config::printable;
+use crate::config::{misleading, printable};
 
 /// Most entries of an archive.
 const MAX_ENTRIES: u64 = 1 << 17;
@@ -44,7 +44,7 @@ pub fn entries(file: &File, path: &Path, size: u64) -> Result<BTreeMap<String, P
     for _ in 0..count {
         let listed = listed(&directory, &mut at).ok_or_else(|| bad("its directory is cut short or damaged"))?;
         let Listed { name, method, header, size: length } = listed;
-        if name.len() > MAX_NAME || name.contains(char::is_control) {
+        if name.len() > MAX_NAME || name.contains(misleading) {
             return Err(bad(format!("an entry name of {} bytes begins {}", name.len(), printable(&name))));
         }
         if method != 0 {

@@ -33,8 +33,8 @@ use causeway_ops::{
 /// Why no plan can be made for a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// The configuration asks for something this build cannot run.
-    #[error("this build cannot run the model: {0}")]
+    /// The configuration asks for something that this cannot run.
+    #[error("the model cannot be run this way: {0}")]
     Unsupported(String),
     /// The emitted plan is inconsistent, which is a defect of this library.
     #[error("the model emitted a faulty plan: {0}")]

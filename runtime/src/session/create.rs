@@ -29,7 +29,7 @@ impl Session {
     pub fn new(model: &Model<'_>, mut options: SessionOptions) -> Result<Self, SessionError> {
         let config = model.config();
         if config.family != Family::World {
-            let what = "it has no decoder in its file; `Rollout` and `causeway rollout` run it".into();
+            let what = "it makes videos of prompts and has no decoder in its file; `causeway generate` runs it with one (`Rollout` and `Decoder` in Rust)".into();
             return Err(ModelError::Unsupported(what).into());
         }
         let settled = options.settle(config)?;
@@ -234,7 +234,8 @@ fn first_frames(model: &Model<'_>, start: &Start, event: usize) -> Result<Openin
             let Some(stored) = &config.start else { return Ok(Opening::default()) };
             let view =
                 model.tensor(&stored.latents).ok_or_else(|| SessionError::StoredStart(stored.latents.clone()))?;
-            let latents = channels_last(dit, &view.to_f32());
+            let values = view.to_f32().map_err(|error| BackendError::unread(&stored.latents, error))?;
+            let latents = channels_last(dit, &values);
             let events = (0..latents.len())
                 .map(|i| *stored.events.get(i).or(stored.events.last()).unwrap_or(&event) as u32)
                 .collect();

@@ -306,6 +306,11 @@ impl Session {
         Ok(self.event_ticket)
     }
 
+    /// Drops all events that wait; tickets count on.
+    pub fn drop_events(&mut self) {
+        self.events.waiting.clear();
+    }
+
     /// Drops the chunk in flight and everything done for it. Only possible before its first frame is decoded; returns whether
     /// there was one to drop.
     pub fn abort_chunk(&mut self) -> bool {

@@ -64,6 +64,11 @@ impl Queue {
         self.ready.len()
     }
 
+    /// Most frames that it holds.
+    pub fn capacity(&self) -> usize {
+        self.ready.len() + self.free.len()
+    }
+
     /// The buffer that the next frame goes to, if there is room.
     pub fn next_buffer(&mut self) -> Option<&mut [u8]> {
         self.free.last_mut().map(Vec::as_mut_slice)

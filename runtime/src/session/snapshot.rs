@@ -6,12 +6,14 @@ use causeway_ops::memory::filled;
 
 use super::{
     Queued, Receipt, Session, SessionError,
-    stage::{Cursor, Stage},
+    stage::{Cursor, Stage, pass},
 };
 
 const MAGIC: &[u8; 8] = b"CWSNAP\0\x02";
 /// Numbers that every snapshot holds, but for the action vector and the event in force.
 const FIELDS: usize = 20;
+/// Largest number of a frame or of a ticket: no stream gets there, and one more can always be counted.
+const MOST: u64 = 1 << 60;
 /// Numbers in a receipt.
 const RECEIPT: usize = 7;
 
@@ -133,14 +135,23 @@ impl Session {
         let current = r.event(self.event_names.len())?;
         let mut waiting = Vec::with_capacity(super::events::CAPACITY);
         let count = r.size()?;
-        if count > super::events::CAPACITY || next as usize > self.opening.frames() || !self.plausible(&cursor) {
+        let counts = [frame, action_ticket, event_ticket, ticket];
+        let tickets = [chunk_tickets.0, chunk_tickets.1, shown_tickets.0, shown_tickets.1];
+        if count > super::events::CAPACITY
+            || next as usize > self.opening.frames()
+            || !self.plausible(&cursor)
+            || counts.into_iter().chain(tickets).any(|count| count > MOST)
+        {
             return Err(SessionError::Snapshot("a count is out of range"));
         }
         for _ in 0..count {
             waiting.push(r.event(self.event_names.len())?);
         }
-        let mut frames = Vec::new();
-        for _ in 0..r.size()? {
+        let (mut frames, count) = (Vec::new(), r.size()?);
+        if count > self.queue.capacity() {
+            return Err(SessionError::Snapshot("it holds more frames than the queue"));
+        }
+        for _ in 0..count {
             frames.push((r.receipt()?, r.take(4 * self.width * self.height)?));
         }
         let arena = r.take(self.backend.arena_bytes())?;
@@ -150,11 +161,11 @@ impl Session {
         self.backend.load(arena)?;
         self.queue.clear();
         for (receipt, pixels) in frames {
-            let Some(buffer) = self.queue.next_buffer() else {
-                return Err(SessionError::Snapshot("it holds more frames than the queue"));
-            };
-            buffer.copy_from_slice(pixels);
-            self.queue.push(receipt);
+            // There is room: they were counted.
+            if let Some(buffer) = self.queue.next_buffer() {
+                buffer.copy_from_slice(pixels);
+                self.queue.push(receipt);
+            }
         }
         self.cursor = cursor;
         self.frame = frame;
@@ -173,9 +184,12 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a session can be there: at a node of the stage's pass, at the one frame of a start, with as much history as there is room for.
     fn plausible(&self, cursor: &Cursor) -> bool {
-        let longest = self.backend.plan().passes.iter().map(|pass| pass.nodes.len()).max().unwrap_or(0);
-        cursor.node <= longest && cursor.history as usize <= self.settled.ring.max_history()
+        let pass = pass(&self.world.passes, cursor.stage, cursor.opening);
+        let nodes = pass.map_or(1, |pass| self.backend.plan().pass(pass).nodes.len());
+        let first = matches!(cursor.stage, Stage::Decode(frame) | Stage::Read(frame) if frame > 0);
+        cursor.node < nodes && !(cursor.opening && first) && cursor.history as usize <= self.settled.ring.max_history()
     }
 }
 

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use causeway_ops::{Params, memory::reserved, plan::PassId};
 
 use super::{Budget, Pump, Receipt, Session, SessionError};
+use crate::model::WorldPasses;
 
 /// What the session is doing. Each stage but `Begin` and `Read` is one pass of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +110,7 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
         }
         let slice = match budget {
             Budget::Frame => u64::MAX,
-            Budget::Micros(micros) => SLICE_MICROS.min(micros.saturating_sub(s.clock.micros() - start)),
+            Budget::Micros(micros) => SLICE_MICROS.min(micros.saturating_sub(since(s, start))),
             Budget::Nodes(_) => 0,
         };
         let before = s.stats.nodes;
@@ -119,7 +120,7 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
         }
         let spent = match budget {
             Budget::Frame => false,
-            Budget::Micros(micros) => s.clock.micros() - start >= micros,
+            Budget::Micros(micros) => since(s, start) >= micros,
             Budget::Nodes(limit) => nodes >= limit,
         };
         if spent {
@@ -131,9 +132,16 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
 /// Whether the next node alone would exceed the budget, to judge from what it cost before. Such a node waits for the next pump, where
 /// it comes first: a host's frame is better ended a little early than late.
 fn overruns(s: &Session, budget: Budget, start: u64) -> bool {
-    let (Budget::Micros(micros), Some(pass)) = (budget, pass(s, s.cursor.stage)) else { return false };
+    let Cursor { stage, opening, .. } = s.cursor;
+    let (Budget::Micros(micros), Some(pass)) = (budget, pass(&s.world.passes, stage, opening)) else { return false };
     let next = s.backend.node_micros(pass, s.cursor.node).unwrap_or(0.0) as u64;
-    next > TOLERANCE_MICROS && (s.clock.micros() - start) + next > micros + TOLERANCE_MICROS
+    next > TOLERANCE_MICROS && since(s, start).saturating_add(next) > micros.saturating_add(TOLERANCE_MICROS)
+}
+
+/// Microseconds since `start`. A clock that runs backwards, as a host's may, has spent every budget: a pump that is too short is
+/// made up for by the next one, one without an end is not.
+fn since(s: &Session, start: u64) -> u64 {
+    s.clock.micros().checked_sub(start).unwrap_or(u64::MAX)
 }
 
 /// One slice of one pass, or one transition; Some when pumping must return.
@@ -144,7 +152,7 @@ fn step(s: &mut Session, slice: u64, wait: bool) -> Result<Option<Pump>, Session
         Stage::Read(f) => return read(s, f, wait),
         _ => {}
     }
-    let Some(pass) = pass(s, stage) else { return Ok(None) };
+    let Some(pass) = pass(&s.world.passes, stage, s.cursor.opening) else { return Ok(None) };
     if !wait && !s.backend.idle()? {
         return Ok(Some(Pump::Pending));
     }
@@ -161,15 +169,15 @@ fn step(s: &mut Session, slice: u64, wait: bool) -> Result<Option<Pump>, Session
     Ok(None)
 }
 
-fn pass(s: &Session, stage: Stage) -> Option<PassId> {
-    let passes = &s.world.passes;
+/// The pass of a stage, if it has one; `opening` if the frame in flight is one that the stream starts from.
+pub(super) fn pass(passes: &WorldPasses, stage: Stage, opening: bool) -> Option<PassId> {
     Some(match stage {
         Stage::Condition => passes.condition,
         Stage::Encode => passes.encode,
         Stage::Noise => passes.noise,
         Stage::Denoise(_) => passes.denoise,
         Stage::Decode(f) => passes.decode[f as usize],
-        Stage::Commit if s.cursor.opening => passes.commit_one,
+        Stage::Commit if opening => passes.commit_one,
         Stage::Commit => passes.commit,
         Stage::Begin | Stage::Read(_) => return None,
     })
@@ -314,7 +322,7 @@ fn read(s: &mut Session, f: u32, wait: bool) -> Result<Option<Pump>, SessionErro
         event_ticket,
         first_of_event: event_ticket > s.shown_tickets.1,
         began: s.began,
-        ready: s.clock.micros(),
+        ready: s.clock.micros().max(s.began),
     });
     s.shown_tickets = s.chunk_tickets;
     s.stats.frames += 1;

@@ -1,6 +1,6 @@
 //! Every field of a configuration is checked, and the error names it.
 
-use causeway_runtime::config::{ConfigError, ModelConfig};
+use causeway_runtime::config::{ConfigError, ModelConfig, printable};
 use causeway_tests::tiny::tiny_config;
 use serde_json::{Value, json};
 
@@ -37,11 +37,23 @@ fn the_documented_example_is_valid() {
 }
 
 #[test]
+fn what_is_printed_reads_as_it_is_written() {
+    assert_eq!(printable("CC0 \u{202e}0CC\u{202c}\u{2028}next\u{e0041}\u{1b}[2J"), "CC0  0CC  next  [2J");
+    for text in ["na\u{ef}ve \u{4e16}\u{754c} \u{1f98a}", "\u{5d0}\u{5d1}\u{5d2}"] {
+        assert_eq!(printable(text), text);
+    }
+}
+
+#[test]
 fn every_wrong_field_is_named() {
     let many = |count: usize| -> Value { (0..count).map(|i| json!(format!("n{i}"))).collect() };
     let table = [
         ("/name", json!(""), "name"),
         ("/name", json!("rooms\u{7}"), "name"),
+        ("/name", json!("rooms\u{202e}gnp.txt"), "name"),
+        ("/name", json!("ro\u{200b}oms"), "name"),
+        ("/dit/events/1", json!("amber\u{2066}"), "dit.events[1]"),
+        ("/dit/actions/0", json!("\u{feff}forward"), "dit.actions[0]"),
         ("/name", json!("x".repeat(300)), "name"),
         ("/dit/dim", json!(0), "dit.dim"),
         ("/dit/dim", json!(1 << 20), "dit.dim"),

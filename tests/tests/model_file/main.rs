@@ -5,3 +5,4 @@ mod config;
 mod fuzz;
 mod parts;
 mod round_trip;
+mod shrunk;
