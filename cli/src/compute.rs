@@ -40,6 +40,6 @@ impl ComputeArgs {
     /// As [`Self::choice`].
     pub fn decoder(&self) -> Result<DecoderOptions, Error> {
         let (threads, memory_cap) = (self.threads, self.memory_cap);
-        Ok(DecoderOptions { backend: self.choice()?, threads, memory_cap })
+        Ok(DecoderOptions { backend: self.choice()?, threads, memory_cap, strict: false })
     }
 }

@@ -101,6 +101,7 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     rollout.start(&clean)?;
     // What the denoiser leaves of the cap is the decoder's.
     let mut options = args.compute.decoder()?;
+    options.strict = args.stream.strict;
     options.memory_cap = options.memory_cap.map(|cap| cap.saturating_sub(rollout.memory().total()));
     let mut decoder = Decoder::new(&file, (height, width), &options)?;
     let (width, height) = decoder.picture();

@@ -45,6 +45,8 @@ pub enum Command {
     Quit,
     /// Back to the first frame.
     Reset,
+    /// Back to the first frame, with another memory.
+    Memory,
     /// Switch to the event of this index.
     Event(usize),
 }
@@ -62,9 +64,10 @@ pub const HELP: &str = "\
 Keys, by the names of the model's actions:
   forward, back, left, right  arrows or W S A D
   attack, use                 space
-  others                      E F C V X Z T G B Y H N U J M I K O L P, in the model's order
+  others                      E F C V X Z T G B Y H N U J I K O L P, in the model's order
   its events                  1 to 9
-  R starts anew, Q or Esc leaves, ? shows the keys of this world again";
+  R starts anew, M starts anew with another memory: routed, all of the window, its newest frames
+  Q or Esc leaves, ? shows the keys of this world again";
 
 /// Keys for the actions that worlds usually have.
 const USUAL: [(&str, &[Key]); 6] = [
@@ -77,7 +80,7 @@ const USUAL: [(&str, &[Key]); 6] = [
 ];
 
 /// Keys for other actions, in the order of the model file.
-const SPARE: &str = "efcvxztgbyhnujmikolp";
+const SPARE: &str = "efcvxztgbyhnujikolp";
 
 /// A key that is down, or was when the last action was sent.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +139,7 @@ impl Keys {
             }
         }
         parts.extend(events.iter().take(9).enumerate().map(|(i, name)| format!("{} {}", i + 1, printable(name))));
-        format!("{}, r anew, q leaves", parts.join(", "))
+        format!("{}, r anew, m memory, q leaves", parts.join(", "))
     }
 
     /// A key went down, or repeats.
@@ -144,6 +147,7 @@ impl Keys {
         match key {
             Key::Escape | Key::Char('q') => return Some(Command::Quit),
             Key::Char('r') => return Some(Command::Reset),
+            Key::Char('m') => return Some(Command::Memory),
             Key::Char(digit @ '1'..='9') => return Some(Command::Event(digit as usize - '1' as usize)),
             _ => {}
         }
@@ -219,6 +223,7 @@ mod tests {
         assert_eq!(keys.press(Key::Char('3'), now), Some(Command::Event(2)));
         assert_eq!(keys.press(Key::Char('q'), now), Some(Command::Quit));
         assert_eq!(keys.press(Key::Char('r'), now), Some(Command::Reset));
+        assert_eq!(keys.press(Key::Char('m'), now), Some(Command::Memory));
     }
 
     /// Pressed and released between two chunks: still down until a frame has shown it.
@@ -272,7 +277,7 @@ mod tests {
         let actions = names(&["forward", "jump", "use"]);
         let keys = Keys::new(&actions, true);
         let help = keys.help(&actions, &names(&["day", "ni\u{202e}ght"]));
-        assert_eq!(help, "up/w forward, e jump, space use, 1 day, 2 ni ght, r anew, q leaves");
+        assert_eq!(help, "up/w forward, e jump, space use, 1 day, 2 ni ght, r anew, m memory, q leaves");
         // Every action of a large world that has a letter has one of its own.
         let many: Vec<String> = (0..30).map(|i| format!("a{i}")).collect();
         let keys = Keys::new(&many, true);

@@ -5,12 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_runtime::{Budget, EventTime, Frame, Pump, Session, Snapshot};
+use causeway_runtime::{Budget, EventTime, Frame, Model, Pump, Session, Snapshot};
 
 use crate::{
     error::Error,
     keys::{Command, Key, Keys},
+    memory::Memory,
+    stop::Stop,
     table::median_p95,
+    world::SessionArgs,
 };
 
 /// How long one call of [`Live::advance`] computes before the keyboard is asked again.
@@ -33,9 +36,37 @@ pub enum Next {
     Wait(Instant),
 }
 
+/// A world to play, with whatever memory.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// The model.
+    pub model: &'a Model<'a>,
+    /// How it was asked for.
+    pub args: &'a SessionArgs,
+    /// What ends its work at once.
+    pub stop: &'a Stop,
+}
+
+impl World<'_> {
+    /// The memory that was asked for.
+    pub fn memory(&self) -> Memory {
+        Memory::of(self.args, self.model.config())
+    }
+
+    /// A session with this memory.
+    ///
+    /// # Errors
+    /// As [`SessionArgs::session`].
+    pub fn open(&self, memory: Memory) -> Result<Session, Error> {
+        memory.applied(self.args, self.model.config()).session(self.model, self.stop)
+    }
+}
+
 /// A world being played.
-pub struct Live {
+pub struct Live<'a> {
+    world: World<'a>,
     session: Session,
+    memory: Memory,
     beginning: Snapshot,
     keys: Keys,
     action: Vec<f32>,
@@ -50,12 +81,12 @@ pub struct Live {
     last: Option<Instant>,
 }
 
-impl Live {
-    /// Begins to play a session at `fps` frames a second; `releases` tells whether key releases will be reported.
+impl<'a> Live<'a> {
+    /// Begins to play `world` in a session of the memory that was asked for; `releases` tells whether key releases will be reported.
     ///
     /// # Errors
     /// The backend fails.
-    pub fn new(mut session: Session, fps: f32, releases: bool) -> Result<Self, Error> {
+    pub fn new(world: World<'a>, mut session: Session, releases: bool) -> Result<Self, Error> {
         let beginning = session.snapshot()?;
         let keys = Keys::new(session.actions(), releases);
         Ok(Self {
@@ -63,7 +94,9 @@ impl Live {
             beginning,
             keys,
             session,
-            period: Duration::from_secs_f32(1.0 / fps),
+            memory: world.memory(),
+            world,
+            period: Duration::from_secs_f32(1.0 / world.model.config().fps),
             due: Instant::now(),
             presses: VecDeque::with_capacity(RECENT),
             latencies: VecDeque::with_capacity(RECENT),
@@ -82,9 +115,14 @@ impl Live {
             Some(Command::Quit) => return Ok(true),
             Some(Command::Reset) => {
                 self.session.restore(&self.beginning)?;
-                self.keys.clear();
-                self.presses.clear();
-                self.action.fill(0.0);
+                self.begin();
+            }
+            Some(Command::Memory) => {
+                let memory = self.memory.next();
+                self.session = self.world.open(memory)?;
+                self.beginning = self.session.snapshot()?;
+                self.memory = memory;
+                self.begin();
             }
             // A digit beyond the model's events does nothing; a full queue means that the key is held down.
             Some(Command::Event(index)) if index < self.session.events().len() => {
@@ -94,6 +132,13 @@ impl Live {
             None => self.act(now)?,
         }
         Ok(false)
+    }
+
+    /// Nothing was pressed yet.
+    fn begin(&mut self) {
+        self.keys.clear();
+        self.presses.clear();
+        self.action.fill(0.0);
     }
 
     /// A key went up.
@@ -165,12 +210,17 @@ impl Live {
         if total > 0.0 { self.intervals.len() as f64 / total } else { 0.0 }
     }
 
-    /// One line: speed, latency (from a key press to the first frame that shows it), place, event.
+    /// One line: speed, latency (from a key press to the first frame that shows it), place, event, memory.
     pub fn status(&self) -> String {
         let (latency, _) = median_p95(self.latencies.iter().copied().collect::<Vec<_>>().as_slice());
         let latency = if self.latencies.is_empty() { "-".to_owned() } else { format!("{:.0} ms", 1e3 * latency) };
         let event = self.session.events().get(self.session.event()).map_or("", String::as_str);
-        format!("{:4.1} FPS  latency {latency}  frame {}  {event}", self.fps(), self.session.position())
+        format!(
+            "{:4.1} FPS  latency {latency}  frame {}  {event}  {}",
+            self.fps(),
+            self.session.position(),
+            self.memory
+        )
     }
 
     /// What the keys do in this world.

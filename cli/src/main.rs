@@ -24,6 +24,7 @@ mod info;
 mod keys;
 mod kv;
 mod live;
+mod memory;
 mod output;
 mod picture;
 mod plan;

@@ -6,13 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_runtime::Session;
-
 use crate::{
     colour::Colours,
     error::Error,
     keys::Key,
-    live::{Live, Next},
+    live::{Live, Next, World},
     output::print,
     record::{self, Recording},
     screen::Screen,
@@ -60,12 +58,12 @@ pub struct PlayArgs {
 pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.open()?;
     let config = model.config();
-    let session = args.session.session(&model, stop)?;
     // What only a recording has asks for one.
     let recorded = args.record.is_some() || args.action.is_some() || args.frames.is_some() || args.scale.is_some();
     if !recorded && std::io::stdout().is_terminal() {
-        return live(session, config.fps, stop);
+        return live(World { model: &model, args: &args.session, stop });
     }
+    let session = args.session.session(&model, stop)?;
     let frames = args.frames.unwrap_or(FRAMES);
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),
@@ -83,14 +81,16 @@ pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
 }
 
 /// Plays in the terminal until the player leaves.
-fn live(session: Session, fps: f32, stop: &Stop) -> Result<(), Error> {
+fn live(world: World<'_>) -> Result<(), Error> {
+    // What cannot be opened is said before the terminal is taken.
+    let session = world.open(world.memory())?;
     let mut terminal = Terminal::enter()?;
-    let mut live = Live::new(session, fps, terminal.releases())?;
+    let mut live = Live::new(world, session, terminal.releases())?;
     let (columns, rows) = terminal.size()?;
     let colours = Colours::of_environment();
     let mut screen = Screen::new(columns, rows, colours);
     let mut began = Instant::now();
-    while !stop.requested() {
+    while !world.stop.requested() {
         let wait = match live.advance()? {
             Next::Show => {
                 let status = if began.elapsed() < HELP { live.help() } else { live.status() };

@@ -80,6 +80,9 @@ pub struct StreamArgs {
     /// Type of the ring of keys and values
     #[arg(long, value_enum, default_value_t)]
     kv: Kv,
+    /// Plain scalar arithmetic on the CPU: the same bits on every one, slowly
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// A sampler by name.
@@ -232,6 +235,7 @@ impl StreamArgs {
             route_sink: self.route_sink,
             route_recent: self.route_recent,
             kv: self.kv.into(),
+            strict: self.strict,
             guided: self.guided(),
             recache: recaches.then_some(if self.refresh_sink { Sink::Refresh } else { Sink::Protect }),
             positions: self.compact.then_some(Positions::Compact),

@@ -19,7 +19,7 @@ use winit::{
 use crate::{
     error::Error,
     keys::Key,
-    live::{Live, Next},
+    live::{Live, Next, World},
     stop::Stop,
     world::{ModelArgs, SessionArgs},
 };
@@ -48,8 +48,8 @@ pub struct WindowArgs {
 /// Everything that opening and running a world can fail with; no window can be opened.
 pub fn run(args: &WindowArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.open()?;
-    let session = args.session.session(&model, stop)?;
-    let live = Live::new(session, model.config().fps, true)?;
+    let world = World { model: &model, args: &args.session, stop };
+    let live = Live::new(world, world.open(world.memory())?, true)?;
     let events = EventLoop::new().map_err(no_window)?;
     let context = Context::new(events.owned_display_handle()).map_err(no_window)?;
     let mut app = App { live, context, view: None, stop: stop.clone(), shown: 0, help: Instant::now(), result: Ok(()) };
@@ -69,8 +69,8 @@ struct View {
     surface: Surface<OwnedDisplayHandle, Rc<Window>>,
 }
 
-struct App {
-    live: Live,
+struct App<'a> {
+    live: Live<'a>,
     context: Context<OwnedDisplayHandle>,
     view: Option<View>,
     stop: Stop,
@@ -80,7 +80,7 @@ struct App {
     result: Result<(), Error>,
 }
 
-impl App {
+impl App<'_> {
     fn open(&self, events: &ActiveEventLoop) -> Result<View, Error> {
         let (width, height) = self.live.picture();
         let scale = (HEIGHT / height).max(1);
@@ -127,7 +127,7 @@ impl App {
 
 impl View {
     /// Draws the frame as large as a whole factor allows, on black.
-    fn draw(&mut self, live: &Live) -> Result<(), Error> {
+    fn draw(&mut self, live: &Live<'_>) -> Result<(), Error> {
         let Some(frame) = live.frame() else { return Ok(()) };
         let size = self.window.inner_size();
         // A minimised window has no pixels.
@@ -161,7 +161,7 @@ fn paint(out: &mut [u32], (columns, rows): (usize, usize), rgba: &[u8], (width, 
     }
 }
 
-impl ApplicationHandler for App {
+impl ApplicationHandler for App<'_> {
     fn resumed(&mut self, events: &ActiveEventLoop) {
         match self.open(events) {
             Ok(view) => self.view = Some(view),

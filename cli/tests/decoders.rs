@@ -146,7 +146,7 @@ fn tiles_fit_the_memory_cap_and_their_seams_do_not_show() {
     // A random network, so its attention is as strong as all else.
     folder.good(&format!("convert {} v.safetensors --to f32", shown("vae.pth")));
     let file = DecoderFile::open(folder.path("v.safetensors")).unwrap();
-    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 2, memory_cap: None };
+    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 2, ..DecoderOptions::default() };
     let (whole, least) = needs(&file, (38, 40), &options);
     println!("{whole} bytes whole, {least} at least");
     // The third latent is the first with all memories full.
@@ -165,7 +165,7 @@ fn taehv_decodes_whole_or_names_its_need() {
     let folder = Place::new("decoders-taehv-cap");
     folder.good(&format!("convert {} d.safetensors --to f32", shown("taehv.pth")));
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
-    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 1, memory_cap: None };
+    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 1, ..DecoderOptions::default() };
     let (whole, least) = needs(&file, (40, 40), &options);
     assert_eq!(whole, least);
 }
@@ -329,7 +329,12 @@ fn what_is_no_decoder_is_refused_in_one_sentence() {
     }
     assert_eq!(folder.list(), ["d.safetensors", "lacking.safetensors", "tiny.safetensors"]);
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
-    let cap = |bytes| DecoderOptions { backend: BackendChoice::Cpu, memory_cap: Some(bytes), threads: 1 };
+    let cap = |bytes| DecoderOptions {
+        backend: BackendChoice::Cpu,
+        memory_cap: Some(bytes),
+        threads: 1,
+        ..DecoderOptions::default()
+    };
     let Err(error) = Decoder::new(&file, (6, 8), &cap(1000)) else { panic!("a thousand bytes are enough") };
     let RolloutError::Session(SessionError::MemoryCap { needed, cap: 1000 }) = error else { panic!("{error}") };
     let decoder = Decoder::new(&file, (6, 8), &cap(needed)).unwrap();

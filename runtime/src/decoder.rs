@@ -42,6 +42,8 @@ pub struct DecoderOptions {
     pub threads: usize,
     /// Most bytes to hold.
     pub memory_cap: Option<usize>,
+    /// Compute with plain scalar arithmetic on the CPU: the same bits on every one, slowly.
+    pub strict: bool,
 }
 
 impl DecoderOptions {
@@ -51,6 +53,7 @@ impl DecoderOptions {
             backend: self.backend.clone(),
             threads: self.threads,
             memory_cap: self.memory_cap,
+            strict: self.strict,
             ..SessionOptions::default()
         };
         create::backend(weights, plan, &mut session, plan.bytes())

@@ -89,6 +89,7 @@ impl Rollout {
             backend: options.backend,
             threads: options.threads,
             memory_cap: options.memory_cap,
+            strict: options.strict,
             ..SessionOptions::default()
         };
         Ok(Self {

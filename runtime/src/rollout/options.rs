@@ -102,6 +102,8 @@ pub struct RolloutOptions {
     pub threads: usize,
     /// Most bytes to hold.
     pub memory_cap: Option<usize>,
+    /// Compute with plain scalar arithmetic on the CPU: the same bits on every one, slowly.
+    pub strict: bool,
 }
 
 /// Options after the model file's defaults are filled in and everything is checked.
