@@ -1,5 +1,5 @@
 //! Says where there is Vulkan (`cfg(vulkan)`), and keeps the shared library in its process once it is loaded, where the linker can and nothing ends its threads
-//! before it goes (src/unload.rs): a host that unloads it with a worker thread at work finds everything as it was instead of code that is gone.
+//! before it goes (src/threads.rs): a host that unloads it with a worker thread at work finds everything as it was instead of code that is gone.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

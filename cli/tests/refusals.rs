@@ -17,7 +17,7 @@ fn refused(place: &Place, arguments: &str, code: i32, words: &[&str]) {
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments}: {message}");
     // What the parser of the command line refuses comes with suggestions and the usage.
-    if !message.contains("\n\nFor more information, try '--help'.\n") {
+    if !["\nUsage: causeway", "\nFor more information, try '--help'."].iter().any(|part| message.contains(part)) {
         assert_eq!(message.lines().count(), 1, "{arguments}: more than one line\n{message}");
     }
     assert!(!message.contains("panicked"), "{arguments}: {message}");
@@ -112,7 +112,8 @@ fn bad_options() {
     refused(&place, "quantize tiny.safetensors new.safetensors --to q2", 2, &["q2", "q4"]);
     refused(&place, "quantize tiny.safetensors", 2, &["OUTPUT", "--to"]);
     refused(&place, "dance", 2, &["dance", "Usage: causeway"]);
-    refused(&place, "paly", 2, &["a similar subcommand exists: 'play'"]);
+    refused(&place, "paly", 2, &["similar subcommands exist", "'play'"]);
+    refused(&place, "bench", 2, &["a command is missing", "frame-cost"]);
     refused(&place, "--model tiny.safetensors info", 2, &["options go after the command"]);
     refused(&place, "info tiny.safetensors --model tiny.safetensors", 2, &["cannot be used with"]);
     refused(&place, "decode --model tiny.safetensors one", 2, &["INPUT", "OUTPUT"]);
@@ -249,8 +250,10 @@ fn pipes() {
         "embed --model tiny.safetensors --tokenizer pipe --prompt x --out out.safetensors",
         "embed --model tiny.safetensors --tokenizer pipe --file pipe --out out.safetensors",
         "convert pipe out.safetensors",
-        "convert tiny.safetensors out.safetensors --lora pipe",
     ] {
+        if arguments.starts_with("embed") && cfg!(not(feature = "text")) {
+            continue;
+        }
         let before = place.list();
         let mut child = place.start(arguments);
         let began = Instant::now();

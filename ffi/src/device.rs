@@ -8,8 +8,8 @@ use causeway_runtime::{BackendChoice, SessionOptions};
 use crate::{
     error::Error,
     host::HostParallel,
+    threads,
     types::{CW_DEVICE_AUTO, CW_DEVICE_CPU, CW_DEVICE_GPU, CwAdapterInfo, CwDeviceOptions},
-    unload,
 };
 
 /// Threads that sessions share, or an open GPU.
@@ -68,7 +68,7 @@ impl Device {
         let parallel: Arc<dyn Parallel> = match (options.parallel_for, threads) {
             (Some(call), _) => Arc::new(HostParallel { call, user: options.parallel_user, threads }),
             (None, 1) => Arc::new(Serial),
-            (None, _) => Arc::new(unload::aside(|| ThreadPool::new(threads))),
+            (None, _) => Arc::new(ThreadPool::started_by(threads, |name, work| threads::start(&name, work).ok())),
         };
         Ok(Device::Cpu { parallel, strict: options.strict != 0 })
     }
@@ -76,7 +76,7 @@ impl Device {
     #[cfg(feature = "gpu")]
     fn gpu(options: &CwDeviceOptions, adapter: Option<&str>, software: bool) -> Result<Self, Error> {
         use causeway_ops::gpu::{AdapterChoice, Gpu, GpuOptions};
-        unload::stay();
+        threads::stay();
         let adapter = match (usize::try_from(options.adapter_index), adapter) {
             (Ok(index), _) => Some(AdapterChoice::Index(index)),
             (_, Some(name)) => Some(AdapterChoice::Name(name.into())),
@@ -138,7 +138,7 @@ pub fn adapters() -> Vec<CwAdapterInfo> {
     use crate::types::{
         CW_ADAPTER_DISCRETE, CW_ADAPTER_INTEGRATED, CW_ADAPTER_OTHER, CW_ADAPTER_SOFTWARE, CW_ADAPTER_VIRTUAL,
     };
-    unload::stay();
+    threads::stay();
     let info = |report: &causeway_ops::gpu::AdapterReport| CwAdapterInfo {
         struct_size: size_of::<CwAdapterInfo>() as u32,
         kind: match report.kind.as_str() {

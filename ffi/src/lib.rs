@@ -23,8 +23,8 @@ mod model;
 mod pointers;
 mod sized;
 mod stream;
+mod threads;
 mod types;
-mod unload;
 mod vulkan;
 mod worker;
 

@@ -54,16 +54,6 @@ pub fn forget_refusals() {
     REFUSED.set(0);
 }
 
-/// Bytes of the largest refusal since then; 0 for none.
-pub fn refused() -> usize {
-    REFUSED.get()
-}
-
-/// Notes a refusal that another thread met for this one; 0 is none.
-pub fn refuse(bytes: usize) {
-    REFUSED.set(REFUSED.get().max(bytes));
-}
-
 /// An error if the host refused memory since then.
 pub fn check() -> Result<(), Error> {
     match REFUSED.get() {

@@ -93,7 +93,7 @@ mod present {
                     host.api_version
                 )));
             }
-            crate::unload::stay();
+            crate::threads::stay();
             // SAFETY: the type of vkGetInstanceProcAddr, which the host says it is; on all platforms here "C" is Vulkan's own convention
             // but for 32-bit Windows, where the host's compiler knows the difference.
             let get = unsafe {

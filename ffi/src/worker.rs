@@ -2,20 +2,18 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    thread::JoinHandle,
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::{Duration, Instant},
 };
+
+use causeway_ops::parallel::Join;
 
 use crate::{
     error::Error,
     memory,
     stream::Stream,
+    threads,
     types::{CW_ERROR_HOST, CW_ERROR_PANIC, CW_FULL, CW_PAUSED, CW_PENDING},
-    unload,
 };
 
 /// A round of the worker: how long others wait for it at most, but for one node.
@@ -23,31 +21,18 @@ const ROUND_MICROS: u64 = 1_000;
 /// A round shorter than this that made no frame waited for a GPU.
 const BUSY: Duration = Duration::from_micros(100);
 
-pub struct Worker(JoinHandle<()>);
+pub struct Worker(Join);
 
 impl Worker {
     pub fn start(stream: Arc<Stream>) -> Result<Self, Error> {
-        let thread = unload::aside(|| {
-            let begun = Arc::new(AtomicBool::new(false));
-            let begins = begun.clone();
-            let work = move || {
-                begins.store(true, SeqCst);
-                work(&stream);
-            };
-            let thread = std::thread::Builder::new().name("causeway-worker".into()).spawn(work)?;
-            while !begun.load(SeqCst) {
-                std::thread::yield_now();
-            }
-            Ok(thread)
-        });
-        let failed = |error: std::io::Error| Error::new(CW_ERROR_HOST, format!("no thread could be started: {error}"));
-        thread.map(Self).map_err(failed)
+        threads::start("causeway-worker", Box::new(move || work(&stream)))
+            .map(Self)
+            .map_err(|error| Error::new(CW_ERROR_HOST, format!("no thread could be started: {error}")))
     }
 
     /// Waits for the thread's end.
     pub fn join(self) {
-        // Its panics were caught and kept.
-        let _ = self.0.join();
+        (self.0)();
     }
 }
 

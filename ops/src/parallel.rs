@@ -26,4 +26,4 @@ impl Parallel for Serial {
 #[cfg(feature = "std")]
 mod pool;
 #[cfg(feature = "std")]
-pub use pool::ThreadPool;
+pub use pool::{Join, ThreadPool};

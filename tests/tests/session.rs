@@ -372,7 +372,7 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     let fields = good.as_bytes();
     let numbers = |at: usize| u64::from_le_bytes(fields[at..at + 8].try_into().unwrap());
     let actions = session.actions().len();
-    let events = 8 * (1 + 20) + 16 * actions + 24;
+    let events = 8 * 19 + 16 * actions + 24;
     let frames = events + 8 + 24 * numbers(events) as usize;
     assert!(numbers(frames) <= 2, "the place of the count of frames");
     for (at, value, why) in [

@@ -9,11 +9,11 @@ use std::{
     boxed::Box,
     cell::UnsafeCell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    string::String,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
     time::{Duration, Instant},
     vec::Vec,
 };
@@ -28,8 +28,11 @@ const SPIN: Duration = Duration::from_micros(50);
 /// Calls from several threads at once, and calls from inside a piece, are safe: all but one run serially.
 pub struct ThreadPool {
     shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<Join>,
 }
+
+/// Waits for the end of a thread.
+pub type Join = Box<dyn FnOnce() + Send + Sync>;
 
 /// The work in flight. Its lifetime is erased: `Shared::pending` tells how long it lives.
 #[derive(Clone, Copy)]
@@ -68,6 +71,18 @@ impl ThreadPool {
     /// A pool in which `threads` threads run pieces, the caller's among them. Where the system refuses more threads the pool
     /// is smaller.
     pub fn new(threads: usize) -> Self {
+        Self::started_by(threads, |name, work| {
+            let thread = std::thread::Builder::new().name(name).spawn(work).ok()?;
+            let join: Join = Box::new(move || {
+                // A worker catches its pieces' panics, so it has none of its own to report.
+                let _ = thread.join();
+            });
+            Some(join)
+        })
+    }
+
+    /// As [`new`](Self::new), with threads that `start` starts: under a name, with their work, which catches panics.
+    pub fn started_by(threads: usize, start: impl Fn(String, Box<dyn FnOnce() + Send>) -> Option<Join>) -> Self {
         let threads = threads.clamp(1, 1024);
         let idle = |_: usize| {};
         let shared = Arc::new(Shared {
@@ -84,12 +99,11 @@ impl ThreadPool {
         let begun = Arc::new(AtomicUsize::new(0));
         let start = |index| {
             let (shared, begun) = (shared.clone(), begun.clone());
-            let builder = std::thread::Builder::new().name(std::format!("causeway-{index}"));
             let work = move || {
                 begun.fetch_add(1, Ordering::Release);
                 shared.work(index);
             };
-            builder.spawn(work).ok()
+            start(std::format!("causeway-{index}"), Box::new(work))
         };
         let workers: Vec<_> = (1..threads).map_while(start).collect();
         // A host may unload the code at any time from now on, and then a thread had better not be half started.
@@ -105,10 +119,7 @@ impl Drop for ThreadPool {
         self.shared.stop.store(true, Ordering::SeqCst);
         drop(lock(&self.shared.sleep));
         self.shared.wake.notify_all();
-        for worker in self.workers.drain(..) {
-            // A worker catches its pieces' panics, so it has none of its own to report.
-            let _ = worker.join();
-        }
+        self.workers.drain(..).for_each(|join| join());
     }
 }
 

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A file or a folder that is not whole yet, under a name beside its final one. Dropped before [`Partial::commit`] it vanishes, with the
 /// folders that were made for it, and what was there before stays as it was.
@@ -107,6 +108,9 @@ impl PartialFile {
     pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let create = |name: &Path| OpenOptions::new().write(true).create_new(true).open(name);
         let (file, partial) = Partial::create(path, create)?;
+        // Held while the file is open: one that is old and not held has lost its writer. Not every file system has locks.
+        let _ = file.try_lock();
+        sweep(&partial.path);
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), partial })
     }
 
@@ -163,6 +167,33 @@ fn unused(path: &Path) -> PathBuf {
 fn remove(name: &Path) {
     if fs::remove_file(name).is_err() {
         let _ = fs::remove_dir_all(name);
+    }
+}
+
+/// How old a file must be before it is asked whether its writer lives: many times what lies between making and locking it.
+const STALE: Duration = Duration::from_secs(60);
+
+/// Removes what dead processes left of files beside `path`.
+fn sweep(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Some(name), Ok(entries)) = (path.file_name().and_then(|name| name.to_str()), fs::read_dir(folder)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let middle =
+            found.to_str().and_then(|found| found.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".partial"));
+        let ours =
+            middle.is_some_and(|middle| middle.len() == 8 && middle.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let old = |metadata: &fs::Metadata| {
+            metadata.is_file() && metadata.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age > STALE))
+        };
+        if ours
+            && entry.metadata().is_ok_and(|metadata| old(&metadata))
+            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -169,10 +169,23 @@ fn an_interrupted_write_leaves_the_old_file() {
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 2);
     assert_eq!(std::fs::read(&path).unwrap(), old);
 
-    // The leftover does not hinder the next writer.
+    // Leftovers do not hinder the next writer, which removes those that nobody holds: not the one above, nor a new one.
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let age =
+        |name: &std::path::Path| std::fs::File::options().write(true).open(name).unwrap().set_modified(old).unwrap();
+    let held =
+        std::fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).find(|name| *name != path).unwrap();
+    let (dead, new) =
+        ["0badc0de", "00c0ffee"].map(|hex| folder.0.join(format!("world.safetensors.{hex}.partial"))).into();
+    for name in [&dead, &new] {
+        std::fs::write(name, b"half").unwrap();
+    }
+    age(&held);
+    age(&dead);
     write_model(&path, &config, DType::F32, |name, shape| random_weights(name, shape, 2)).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), tiny_model_bytes(2));
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+    assert_eq!([&held, &dead, &new, &path].map(|name| name.exists()), [true, false, true, true]);
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 3);
 }
 
 #[test]

@@ -42,8 +42,7 @@ fn a_file_that_shrinks_is_an_error_and_sessions_go_on() {
         assert!(matches!(&error, FileError::Read(_)), "{left}: {error}");
         // What was checked while the file was whole is known still.
         assert_eq!(Info::of(&model).file_bytes, bytes.len());
-        assert!(Session::need(&model, &SessionOptions::default()).is_ok());
-        session.reset(4).unwrap();
+        session.restart(4).unwrap();
         frame(&mut session);
     }
 }

@@ -1,28 +1,56 @@
-//! The end of the library in a process that goes on: a host that unloads it without `cw_shutdown`.
+//! The library's own threads, and its end in a process that goes on: a host that unloads it without `cw_shutdown`.
 //!
 //! With glibc the library's destructor does then what `cw_shutdown` does: sessions end, their threads are waited for, memory goes back. Two things
 //! would be in its way:
 //!
 //! * glibc keeps a library, and runs no destructor of it, while a living thread has a thread-local value of it that wants dropping. Rust's
-//!   standard library leaves one on every thread that starts another. So threads are started by a thread of their own ([`aside`]), and what
-//!   host threads have of ours needs no dropping.
+//!   standard library leaves one on every thread it starts, and on every thread that starts one. So ours are started without it, and what
+//!   they and the host's have of ours needs no dropping.
 //! * The loader's lock is held meanwhile. Our threads need it only when they touch a thread-local value for the first time, so whoever starts
 //!   one waits until it has.
 //!
 //! GPU drivers keep neither rule: once one was asked for, the library stays until the process ends ([`stay`]). Elsewhere it stays in any case
 //! where the linker can make it (build.rs), and Windows wants `cw_shutdown` before `FreeLibrary`: a destructor there must not wait for threads.
 
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use causeway_ops::parallel::Join;
+
+/// Starts a thread, whose work catches its panics, and waits until it runs; returns what waits for its end.
+pub fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<Join> {
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = begun.clone();
+    let work = Box::new(move || {
+        crate::memory::forget_refusals();
+        begins.store(true, SeqCst);
+        work();
+    });
+    let join = system::start(name, work)?;
+    while !begun.load(SeqCst) {
+        std::thread::yield_now();
+    }
+    Ok(join)
+}
+
+pub use system::stay;
+
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-mod glibc {
+mod system {
     use std::{
-        any::Any,
-        ffi::c_void,
-        panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-        ptr::null_mut,
+        ffi::{CString, c_void},
+        io,
+        ptr::{null, null_mut},
         sync::atomic::{AtomicPtr, Ordering::SeqCst},
     };
 
-    use crate::{api::cw_shutdown, memory};
+    use super::Join;
+    use crate::api::cw_shutdown;
 
     unsafe extern "C" {
         fn __cxa_atexit(call: unsafe extern "C" fn(*mut c_void), with: *mut c_void, library: *mut c_void) -> i32;
@@ -76,41 +104,49 @@ mod glibc {
         }
     }
 
-    struct Job<'a, T> {
-        work: Option<Box<dyn FnOnce() -> T + Send + 'a>>,
-        result: Option<Result<T, Box<dyn Any + Send>>>,
-        refused: usize,
-    }
+    type Work = Box<dyn FnOnce() + Send>;
 
-    extern "C" fn run<T>(job: *mut c_void) -> *mut c_void {
-        // SAFETY: `aside` passes its own and waits.
-        let job = unsafe { &mut *job.cast::<Job<'_, T>>() };
-        memory::forget_refusals();
-        job.result = job.work.take().map(|work| catch_unwind(AssertUnwindSafe(work)));
-        job.refused = memory::refused();
+    extern "C" fn run(work: *mut c_void) -> *mut c_void {
+        // SAFETY: `start` gave it up to this thread.
+        let work = unsafe { Box::from_raw(work.cast::<Work>()) };
+        work();
         null_mut()
     }
 
-    /// Does `work` on a thread that has ended when this returns, or here if the system has none.
-    pub fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    pub fn start(name: &str, work: Work) -> io::Result<Join> {
         watch_exit();
-        let mut job = Job { work: Some(Box::new(work)), result: None, refused: 0 };
-        let mut thread = 0;
-        let at: *mut Job<'_, T> = &raw mut job;
-        // SAFETY: the job outlives the thread, which is waited for, and nobody else uses it meanwhile.
-        unsafe {
-            if libc::pthread_create(&raw mut thread, std::ptr::null(), run::<T>, at.cast()) == 0 {
-                // Fails for a thread that is none, which this one is not.
-                libc::pthread_join(thread, null_mut());
-            } else {
-                run::<T>(at.cast());
-            }
+        let work: *mut Work = Box::into_raw(Box::new(work));
+        let mut thread: libc::pthread_t = 0;
+        // SAFETY: `run` takes what it is given.
+        let error = unsafe { libc::pthread_create(&raw mut thread, null(), run, work.cast()) };
+        if error != 0 {
+            // SAFETY: no thread has it.
+            drop(unsafe { Box::from_raw(work) });
+            return Err(io::Error::from_raw_os_error(error));
         }
-        memory::refuse(job.refused);
-        match job.result {
-            Some(Ok(result)) => result,
-            Some(Err(panic)) => resume_unwind(panic),
-            None => unreachable!("the job was done"),
+        if let Ok(name) = CString::new(name) {
+            // SAFETY: a thread that was not waited for yet. A name that is too long is not taken.
+            unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
+        }
+        let own = Own(thread);
+        Ok(Box::new(move || own.join()))
+    }
+
+    /// A thread that was not waited for; given up without that it ends by itself.
+    struct Own(libc::pthread_t);
+
+    impl Own {
+        fn join(self) {
+            // SAFETY: as the type says.
+            unsafe { libc::pthread_join(self.0, null_mut()) };
+            std::mem::forget(self);
+        }
+    }
+
+    impl Drop for Own {
+        fn drop(&mut self) {
+            // SAFETY: as the type says.
+            unsafe { libc::pthread_detach(self.0) };
         }
     }
 
@@ -126,15 +162,15 @@ mod glibc {
     }
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub use glibc::{aside, stay};
-
-/// Does `work`.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    work()
+mod system {
+    use super::{Join, io};
+
+    pub fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<Join> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        Ok(Box::new(move || drop(thread.join())))
+    }
+
+    /// The library stays in any case, or not at all.
+    pub fn stay() {}
 }
-
-/// The library stays in any case, or not at all.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn stay() {}
