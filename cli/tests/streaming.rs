@@ -62,8 +62,11 @@ fn safetensors(path: PathBuf, list: Vec<Stored>) {
     sparse(path, &[&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat(), end);
 }
 
-/// The network with its matrices of eight bits, and scales of a shape that is made of theirs.
-fn eight(path: PathBuf, dtype: &'static str, scale: Option<(&str, fn(&[usize]) -> Vec<usize>)>) {
+/// A scale's name, and its shape by its matrix's.
+type Scale<'a> = (&'a str, fn(&[usize]) -> Vec<usize>);
+
+/// The network with its matrices of eight bits, and scales.
+fn eight(path: PathBuf, dtype: &'static str, scale: Option<Scale<'_>>) {
     let mut list = Vec::new();
     for (name, shape) in network() {
         if !matrix(&name, &shape) {
