@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Model, ModelConfig,
-    config::Positions,
-    file::{PartialFile, Umt5File, may_quantise},
-    import::{DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings, Umt5Import},
+    config::{FileConfig, Positions},
+    file::{Umt5File, may_quantise},
+    import::{
+        Answer, Checkpoint, DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings, Umt5Import,
+    },
 };
 use serde_json::json;
 
@@ -15,7 +17,7 @@ use crate::{
     allocation,
     error::Error,
     output::{print, print_json},
-    quantize::{Stoppable, Weights},
+    quantize::{Stoppable, Weights, stored},
     stop::Stop,
     table::{Table, bytes},
 };
@@ -29,24 +31,57 @@ pub struct SourceArgs {
     /// Attention heads [default: as many as make heads of 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub heads: Option<u16>,
-    /// LoRA to merge, a file or the folder of one; may be given several times
-    #[arg(long, value_name = "FILE")]
-    pub lora: Vec<PathBuf>,
+    /// LoRA to merge, a file or the folder of one, and its strength; may be given several times
+    #[arg(long, value_name = "FILE[=X]", value_parser = lora)]
+    pub lora: Vec<LoraFile>,
     /// Part of the LoRA files to take [default: generator_lora, or all]
     #[arg(long, value_name = "KEY", requires = "lora")]
     pub lora_key: Option<String>,
     /// Alpha of LoRA layers without a tensor of it [default: what the file's metadata or adapter_config.json say, else the rank]
     #[arg(long, value_name = "X", requires = "lora")]
     pub lora_alpha: Option<f32>,
-    /// Multiplies the LoRA
+    /// Multiplies each LoRA that has no strength of its own
     #[arg(long, value_name = "X", default_value_t = 1.0, requires = "lora", allow_negative_numbers = true)]
     pub lora_strength: f32,
+}
+
+/// A LoRA file, and its strength where it has one of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraFile {
+    path: PathBuf,
+    strength: Option<f32>,
+}
+
+/// A path such as `style.safetensors=0.8`. A file of that very name is taken for what it is.
+fn lora(text: &str) -> Result<LoraFile, String> {
+    let whole = LoraFile { path: text.into(), strength: None };
+    match text.rsplit_once('=') {
+        Some((path, number)) if !path.is_empty() && !whole.path.exists() => match number.parse() {
+            Ok(strength) if f32::is_finite(strength) => Ok(LoraFile { path: path.into(), strength: Some(strength) }),
+            _ => Err(format!("`{number}` is no strength; expected a number, such as {path}=0.8")),
+        },
+        _ => Ok(whole),
+    }
+}
+
+/// Opens a checkpoint; what was chosen in it, and what it is where it is not what it seems, is told on standard error.
+///
+/// # Errors
+/// It is refused, or of a kind that cannot be converted.
+pub fn open(path: &Path, key: Option<&str>) -> Result<Checkpoint, Error> {
+    let checkpoint = Checkpoint::open(path).map_err(Error::import(path))?;
+    let kind = checkpoint.known(key).map_err(Error::import(path))?;
+    checkpoint.notes().iter().for_each(|note| eprintln!("{}: {note}", path.display()));
+    if let Some(kind) = kind.filter(|kind| matches!(kind.answer, Answer::Warned(_))) {
+        eprintln!("{}: warning: {kind}", path.display());
+    }
+    Ok(checkpoint)
 }
 
 /// Options of `convert`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConvertArgs {
-    /// Checkpoint: .pt, .pth, .safetensors, .index.json, .gguf, or the folder of one
+    /// Checkpoint: .pt, .pth, .bin, .safetensors, .index.json, .gguf, or the folder of one
     input: PathBuf,
     /// Model file to write
     output: PathBuf,
@@ -144,12 +179,18 @@ impl SourceArgs {
     /// # Errors
     /// Everything that can be wrong with them.
     pub fn open(&self, path: &Path) -> Result<Import, Error> {
+        self.import(open(path, self.key.as_deref())?, path)
+    }
+
+    /// Finds the network in an opened checkpoint.
+    fn import(&self, checkpoint: Checkpoint, path: &Path) -> Result<Import, Error> {
         let options = ImportOptions { key: self.key.clone(), heads: self.heads.map(usize::from) };
-        let mut import = Import::open(path, &options).map_err(Error::import(path))?;
-        let lora = LoraOptions { key: self.lora_key.clone(), alpha: self.lora_alpha, strength: self.lora_strength };
-        for file in &self.lora {
-            let merged = import.add_lora(file, &lora).map_err(Error::import(file))?;
-            eprintln!("{}: {merged}", file.display());
+        let mut import = Import::of(checkpoint, &options).map_err(Error::import(path))?;
+        for LoraFile { path, strength } in &self.lora {
+            let strength = strength.unwrap_or(self.lora_strength);
+            let lora = LoraOptions { key: self.lora_key.clone(), alpha: self.lora_alpha, strength };
+            let merged = import.add_lora(path, &lora).map_err(Error::import(path))?;
+            eprintln!("{}: {merged}", path.display());
         }
         let unknown = import.unknown();
         if !unknown.is_empty() {
@@ -170,26 +211,31 @@ pub fn write(
     config: &ModelConfig,
     (input, output): (&Path, &Path),
     stop: &Stop,
-    choose: impl FnMut(&str, &[usize]) -> DType,
+    choose: impl Fn(&str, &[usize]) -> DType,
 ) -> Result<(), Error> {
-    named(input, output, stop, |sink| import.write(sink, config, choose))
+    let total = total(config, &choose);
+    named((input, output), total, stop, |sink| import.write(sink, config, choose))
+}
+
+/// Bytes of all tensors of a file.
+fn total(config: &impl FileConfig, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
+    config.tensors().iter().map(|(name, shape)| stored(choose(name, shape), shape.iter().product())).sum()
 }
 
 /// Gives what `write` writes the name `output`, unless it fails or Ctrl-C is pressed.
 fn named<'a>(
-    input: &Path,
-    output: &Path,
+    (input, output): (&Path, &Path),
+    total: usize,
     stop: &'a Stop,
     write: impl FnOnce(Stoppable<'a>) -> Result<Stoppable<'a>, ImportError>,
 ) -> Result<(), Error> {
-    let file = PartialFile::create(output).map_err(Error::file(output))?;
-    let written = write(Stoppable { file, stop });
+    let written = write(Stoppable::create(output, total, stop)?);
     stop.check()?;
     let written = written.map_err(|error| match error {
         ImportError::File(causeway_runtime::FileError::Io { source, .. }) => Error::io("write", output)(source),
         error => Error::import(input)(error),
     })?;
-    written.file.commit().map_err(Error::file(output))
+    written.commit(output)
 }
 
 /// The type of a tensor when matrices of blocks are `matrices` and all else is `plain`.
@@ -238,14 +284,16 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
         return Err(Error::Usage("--plain must be f16 or f32".to_owned()));
     }
     let key = args.source.key.as_deref();
-    if let Some(import) = Umt5Import::find(&args.input, key).map_err(Error::import(&args.input))? {
-        return text_encoder(args, &import, (matrices, plain), stop);
-    }
-    let found = DecoderImport::find(&args.input, key).map_err(Error::import(&args.input))?;
-    if let Some(import) = found {
-        return decoder(args, &import, plain, stop);
-    }
-    let import = args.source.open(&args.input)?;
+    let checkpoint = open(&args.input, key)?;
+    let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(&args.input))? {
+        Ok(import) => return text_encoder(args, &import, (matrices, plain), stop),
+        Err(checkpoint) => checkpoint,
+    };
+    let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(&args.input))? {
+        Ok(import) => return decoder(args, &import, plain, stop),
+        Err(checkpoint) => checkpoint,
+    };
+    let import = args.source.import(checkpoint, &args.input)?;
     let config = import.config(&args.settings()).map_err(|error| Error::Usage(error.to_string()))?;
     write(&import, &config, (&args.input, &args.output), stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
     // Before the result is mapped, whose pages would count too.
@@ -266,9 +314,9 @@ fn text_encoder(
     }
     let settings = args.settings();
     let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
-    named(&args.input, &args.output, stop, |sink| {
-        import.write(sink, &config, |name, shape| args.dtype(name, shape, matrices, plain))
-    })?;
+    let choose = |name: &str, shape: &[usize]| args.dtype(name, shape, matrices, plain);
+    let total = total(&config, choose);
+    named((&args.input, &args.output), total, stop, |sink| import.write(sink, &config, choose))?;
     let peak = allocation::peak_bytes();
     let file = Umt5File::open(&args.output).map_err(Error::file(&args.output))?;
     let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
@@ -290,19 +338,22 @@ fn text_encoder(
 fn decoder(args: &ConvertArgs, import: &DecoderImport, plain: DType, stop: &Stop) -> Result<(), Error> {
     let settings = args.settings();
     let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
-    named(&args.input, &args.output, stop, |sink| import.write(sink, &config, plain))?;
+    let total = total(&config, |_, _| plain);
+    named((&args.input, &args.output), total, stop, |sink| import.write(sink, &config, plain))?;
+    let peak = allocation::peak_bytes();
     let file = DecoderFile::open(&args.output).map_err(Error::file(&args.output))?;
     let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
     let (network, unused) = (import.network(), import.unknown());
     if args.json {
         return print_json(&json!({
-            "codec": network, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unused,
+            "codec": network, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unused, "peak_bytes": peak,
         }));
     }
     let (output, side, frames) = (args.output.display(), network.space_factor(), network.time_factor());
     let of = format!("{} channels to {side} x {side} pixels and {frames} frames", network.channels());
     let size = bytes(file.file_bytes());
-    print(&format!("{output}\ndecoder: {of}, {values} parameters, {size}; {} tensors left out\n", unused.len()))
+    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    print(&format!("{output}\ndecoder: {of}, {values} parameters, {size}; {} tensors left out\n{peak}", unused.len()))
 }
 
 fn report(args: &ConvertArgs, import: &Import, model: &Model<'_>, peak: Option<usize>) -> Result<(), Error> {

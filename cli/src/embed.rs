@@ -31,7 +31,7 @@ pub struct EmbedArgs {
     /// Text encoder, made by `convert`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The encoder's tokenizer.json
+    /// The encoder's tokenizer.json or spiece.model, or the folder of one
     #[arg(long, value_name = "FILE")]
     tokenizer: PathBuf,
     /// Prompt; may be given several times

@@ -1,6 +1,10 @@
 //! `causeway quantize`: a model file with other weight types.
 
-use std::{io, io::Write, path::PathBuf};
+use std::{
+    io,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
@@ -8,10 +12,13 @@ use causeway_runtime::{
     file::{FileError, ModelFile, PartialFile, quantize_to},
 };
 
+use indicatif::ProgressBar;
+
 use crate::{
     any::AnyFile,
     error::Error,
     output::print,
+    record,
     stop::Stop,
     table::{Table, bytes},
 };
@@ -52,25 +59,56 @@ pub struct QuantizeArgs {
     to: Weights,
 }
 
-/// A file being written that stops growing after Ctrl-C, and so is never named.
+/// A file being written that stops growing after Ctrl-C, and so is never named; a bar shows how it grows.
 pub struct Stoppable<'a> {
-    /// The file.
-    pub file: PartialFile,
-    /// What ends it.
-    pub stop: &'a Stop,
+    file: PartialFile,
+    stop: &'a Stop,
+    bar: ProgressBar,
+    written: usize,
 }
+
+impl<'a> Stoppable<'a> {
+    /// The file at `output`, which will have about `total` bytes.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn create(output: &Path, total: usize, stop: &'a Stop) -> Result<Self, Error> {
+        let file = PartialFile::create(output).map_err(Error::file(output))?;
+        Ok(Self { file, stop, bar: record::progress(total.div_ceil(MEGABYTE) as u64, "MB"), written: 0 })
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn commit(self, output: &Path) -> Result<(), Error> {
+        self.bar.finish_and_clear();
+        self.file.commit().map_err(Error::file(output))
+    }
+}
+
+/// What the bar counts in.
+const MEGABYTE: usize = 1_000_000;
 
 impl Write for Stoppable<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         if self.stop.requested() {
             return Err(io::Error::other("interrupted"));
         }
-        self.file.write(data)
+        let count = self.file.write(data)?;
+        self.written += count;
+        self.bar.set_position((self.written / MEGABYTE) as u64);
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Bytes of `count` values in a type.
+pub fn stored(dtype: DType, count: usize) -> usize {
+    dtype.data_bytes(count).unwrap_or(0) + dtype.scale_bytes(count)
 }
 
 /// Converts the file.
@@ -93,14 +131,14 @@ pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
 }
 
 fn rewrite<C: FileConfig>(args: &QuantizeArgs, model: &ModelFile<'_, C>, to: DType, stop: &Stop) -> Result<(), Error> {
-    let file = PartialFile::create(&args.output).map_err(Error::file(&args.output))?;
-    let written = quantize_to(model, to, Stoppable { file, stop });
+    let total = model.tensors().map(|(_, view)| stored(to, view.len())).sum();
+    let written = quantize_to(model, to, Stoppable::create(&args.output, total, stop)?);
     stop.check()?;
     let written = written.map_err(|error| match error {
         FileError::Io { source, .. } => Error::io("write", &args.output)(source),
         error => Error::file(&args.input)(error),
     })?;
-    written.file.commit().map_err(Error::file(&args.output))?;
+    written.commit(&args.output)?;
     let result = ModelFile::<C>::open(&args.output).map_err(Error::file(&args.output))?;
     let mut table = Table::new(&["file", "size", "bytes"]);
     for (path, size) in [(&args.input, model.file_bytes()), (&args.output, result.file_bytes())] {

@@ -2,6 +2,7 @@
 
 mod charsmap;
 mod file;
+mod spiece;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
@@ -25,23 +26,29 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Reads a `tokenizer.json`.
+    /// Reads a `tokenizer.json` or SentencePiece's `spiece.model`, or the folder of one.
     ///
     /// # Errors
     /// The file cannot be read or is no tokenizer with an end token.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let names = ["tokenizer.json", "spiece.model", "sentencepiece.bpe.model"];
+        let inside = names.iter().map(|name| path.join(name)).find(|file| path.is_dir() && file.is_file());
+        let path = inside.as_deref().unwrap_or(path);
         let failed = |what: &str| Error::Failed(format!("{}: {what}", path.display()));
         let size = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
         if size > MOST_BYTES {
             return Err(failed(&format!("it has {size} bytes; no tokenizer.json has more than {MOST_BYTES}")));
         }
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(failed("not a tokenizer.json; a SentencePiece file (spiece.model) has one beside it"));
-        }
+        let (what, bytes) = if bytes.trim_ascii_start().first() == Some(&b'{') {
+            ("tokenizer.json", bytes)
+        } else {
+            let made = spiece::json(&bytes);
+            let made = made.map_err(|what| failed(&format!("neither a tokenizer.json nor a spiece.model: {what}")))?;
+            ("spiece.model", made)
+        };
         let checked = guarded(|| file::read(&bytes)).unwrap_or_else(|| Err("reading it failed".to_owned()));
-        let checked =
-            checked.map_err(|what| failed(&format!("not a tokenizer.json that can be used: {}", one_line(&what))))?;
+        let checked = checked.map_err(|why| failed(&format!("not a {what} that can be used: {}", one_line(&why))))?;
         let end = checked.tokenizer.token_to_id(END).ok_or_else(|| failed(&format!("it has no token {END}")))?;
         Ok(Self { checked, end })
     }

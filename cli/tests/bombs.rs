@@ -236,7 +236,18 @@ fn texts() -> Vec<(&'static str, Vec<u8>)> {
     let header = |json: &str| [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat();
     let tensors: Vec<String> =
         (0..20_000).map(|n| format!(r#""{n}":{{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#)).collect();
+    let eight = |name: &str| format!(r#""{name}":{{"dtype":"F8_E4M3","shape":[],"data_offsets":[0,1]}}"#);
+    let scaled = (0..10_000).flat_map(|n| [eight(&format!("{n}.weight")), eight(&format!("{n}.weight_scale"))]);
+    let marker = format!("{}.scaled_fp8", "m".repeat(1000));
+    let unscaled = (0..10_000).map(|n| eight(&format!("{n}.weight"))).chain([eight(&marker)]);
+    // Every weight is beside all that follow.
+    let deeper = (0..250).map(|n| eight(&format!("{}weight", "a.".repeat(n))));
+    let beside = (0..10_000).map(|n| eight(&format!("{}{n}.weight_scale_x", "a.".repeat(250))));
+    let list = |list: Vec<String>| [header(&format!("{{{}}}", list.join(","))), vec![0; 4]].concat();
     vec![
+        ("many scales", list(scaled.collect())),
+        ("many without a scale", list(unscaled.collect())),
+        ("many weights around many scales", list(deeper.chain(beside).collect())),
         ("a header of 2^63 bytes", [&(1u64 << 63).to_le_bytes()[..], b"{"].concat()),
         ("a header of 15 MB", [&(15u64 << 20).to_le_bytes()[..], b"{}"].concat()),
         ("lists in lists", header(&format!(r#"{{"a":{}"#, "[".repeat(500_000)))),

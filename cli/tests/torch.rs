@@ -182,10 +182,13 @@ fn conversions_say_what_they_cannot_read() {
     let name = "blocks.0.self_attn.q.weight";
     let sparse = |at: &str, _: &[i64]| (at == name).then(|| call("torch._utils", "_rebuild_sparse_tensor", &[]));
     let eight = |at: &str, shape: &[i64]| (at == name).then(|| tensor_v3("float8_e5m2", shape, &[32, 1]));
-    let scale = [("blocks.0.self_attn.q.scale_weight", tensor("FloatStorage", 0, &[], &[]))];
+    let scale = |name, shape: &[i64]| [(name, tensor("FloatStorage", 0, shape, &vec![1; shape.len()]))];
+    let unfit = scale("blocks.0.self_attn.q.scale_weight", &[7]);
+    let unknown = scale("blocks.0.self_attn.q.weight_scale_x", &[]);
     for (spoil, more, expected) in [
         (&sparse as Spoil<'_>, &[][..], "unreadable: blocks.0.self_attn.q.weight is made by"),
-        (&eight, &scale, "blocks.0.self_attn.q.scale_weight scales values of eight bits"),
+        (&eight, &unfit, "blocks.0.self_attn.q.scale_weight is [7], which do not fit"),
+        (&eight, &unknown, "has blocks.0.self_attn.q.weight_scale_x beside it, which is not read"),
     ] {
         write(spoil, more);
         let before = folder.list();

@@ -172,10 +172,18 @@ fn tokens_are_those_of_the_reference() {
     let rows: serde_json::Value = serde_json::from_slice(&fs::read(golden("umt5-tokens.json")).unwrap()).unwrap();
     let rows = rows.as_array().unwrap();
     let mut wrong = Vec::new();
-    for row in rows {
+    // SentencePiece's own file says the same, also in a folder.
+    fs::create_dir(folder.path("folder")).unwrap();
+    fs::copy(golden("umt5-spiece.model"), folder.path("folder/spiece.model")).unwrap();
+    let tokenizers = [shown("umt5-tokenizer.json"), shown("umt5-spiece.model"), "folder".to_owned()];
+    for (row, tokenizer) in tokenizers[..2]
+        .iter()
+        .flat_map(|one| rows.iter().map(move |row| (row, one)))
+        .chain([(&rows[0], &tokenizers[2])])
+    {
         let prompt = row["text"].as_str().unwrap();
         let mut command = folder.command("embed --model m.safetensors --backend cpu --out e.safetensors --json");
-        command.args(["--tokenizer", &shown("umt5-tokenizer.json"), "--prompt", prompt]);
+        command.args(["--tokenizer", tokenizer, "--prompt", prompt]);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{prompt:?}: {}", text(&output.stderr));
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -281,6 +289,10 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
     let whole = fs::read(golden("umt5-tokenizer.json")).unwrap();
     folder.write("cut.json", &whole[..whole.len() / 2]);
     folder.write("spiece.model", b"\x0a\x0e\x0a\x05<pad>");
+    let pieces = fs::read(golden("umt5-spiece.model")).unwrap();
+    folder.write("cut.model", &pieces[..pieces.len() / 2]);
+    // A trainer's settings (field 2) whose kind of model (field 3) is BPE, 2.
+    folder.write("bpe.model", &[&pieces[..], &[0x12, 2, 0x18, 2]].concat());
     folder.write("empty.json", b"{}");
     folder.write("model.json", br#"{"model": {"type": "Unigram", "vocab": [], "unk_id": 7}}"#);
     folder.write("endless.json", br#"{"model": {"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": 0}}"#);
@@ -294,7 +306,12 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
     let prompt = "--prompt fox";
     for (arguments, expected) in [
         (format!("--model m.safetensors --tokenizer cut.json {prompt}"), "not a tokenizer.json that can be used"),
-        (format!("--model m.safetensors --tokenizer spiece.model {prompt}"), "tokenizer.json"),
+        (
+            format!("--model m.safetensors --tokenizer spiece.model {prompt}"),
+            "neither a tokenizer.json nor a spiece.model: its fields are damaged",
+        ),
+        (format!("--model m.safetensors --tokenizer cut.model {prompt}"), "its fields are damaged"),
+        (format!("--model m.safetensors --tokenizer bpe.model {prompt}"), "only Unigram models"),
         (format!("--model m.safetensors --tokenizer empty.json {prompt}"), "not a tokenizer.json that can be used"),
         (format!("--model m.safetensors --tokenizer model.json {prompt}"), "not a tokenizer.json that can be used"),
         (format!("--model m.safetensors --tokenizer endless.json {prompt}"), "no token </s>"),

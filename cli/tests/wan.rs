@@ -245,7 +245,10 @@ fn broken_bytes_end_in_an_answer() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    for name in ["formats.pt", "views.pt", "float8.pt", "opaque4.pt", "formats.safetensors", "quants.gguf"] {
+    let others = ["fp8-described.safetensors", "fp8-blocks.safetensors", "iq4.gguf"];
+    let others = others.map(|name| format!("../../data/formats/{name}"));
+    let names = ["formats.pt", "views.pt", "float8.pt", "opaque4.pt", "formats.safetensors", "quants.gguf"];
+    for name in names.into_iter().chain(others.iter().map(String::as_str)) {
         let whole = fs::read(golden(name)).unwrap();
         // Everything that is parsed: headers lie in front, a zip's directory at the end.
         let parsed = if name.ends_with(".pt") { whole.len() } else { 1200.min(whole.len()) };

@@ -150,6 +150,7 @@ def tokenizer(out):
         model_type="unigram", normalization_rule_name="nmt_nfkc", byte_fallback=True, character_coverage=0.98, pad_id=0,
         eos_id=1, unk_id=2, bos_id=-1, num_threads=1, minloglevel=2, hard_vocab_limit=True,
     )
+    (out / "umt5-spiece.model").write_bytes(trained.getvalue())
     proto = sentencepiece_model_pb2.ModelProto.FromString(trained.getvalue())
     pieces = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
     vocabulary = [(piece.piece, piece.score) for piece in proto.pieces]

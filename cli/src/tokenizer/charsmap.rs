@@ -32,6 +32,20 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Encodes base64 with padding.
+pub fn to_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = three.iter().chain([&0; 2]).take(3).fold(0u32, |word, &byte| word << 8 | u32::from(byte));
+        for digit in 0..4 {
+            let value = DIGITS[(word >> (18 - 6 * digit)) as usize & 63];
+            text.push(if digit <= three.len() { char::from(value) } else { '=' });
+        }
+    }
+    text
+}
+
 /// Checks a table; returns how many times longer it can make a text.
 ///
 /// # Errors
@@ -122,6 +136,9 @@ mod tests {
         assert_eq!(base64("AAECAwT/").as_deref(), Some(&[0, 1, 2, 3, 4, 255][..]));
         assert_eq!(base64("AA==").as_deref(), Some(&[0][..]));
         assert_eq!(base64("AAE=").as_deref(), Some(&[0, 1][..]));
+        for text in ["AAECAwT/", "AA==", "AAE=", ""] {
+            assert_eq!(to_base64(&base64(text).unwrap()), text);
+        }
         assert_eq!((base64("A"), base64("A==="), base64("AA-_")), (None, None, None));
     }
 }

@@ -46,7 +46,7 @@ pub struct DecoderConfig {
 pub enum DecoderNetwork {
     /// TAEHV (spec 3.2), the decoder alone.
     Taehv(CodecConfig),
-    /// The Wan 2.1 VAE (spec 3.1), both ways.
+    /// The Wan 2.1 VAE (spec 3.1), both ways where the file has both.
     Vae(VaeConfig),
 }
 
@@ -66,6 +66,9 @@ pub struct VaeConfig {
     pub latent_mean: Vec<f32>,
     /// Per-channel standard deviation of latents.
     pub latent_std: Vec<f32>,
+    /// Whether the file lacks the encoder.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub decode_only: bool,
 }
 
 impl VaeConfig {
@@ -142,6 +145,9 @@ impl FileConfig for DecoderConfig {
         let (side, frames) = (codec.space_factor(), codec.time_factor());
         let (network, widths, blocks) = match codec {
             DecoderNetwork::Taehv(taehv) => ("TAEHV, latents to pictures", taehv.widths.as_slice(), taehv.blocks),
+            DecoderNetwork::Vae(vae) if vae.decode_only => {
+                ("Wan 2.1 VAE, latents to pictures", vae.widths.as_slice(), vae.blocks)
+            }
             DecoderNetwork::Vae(vae) => ("Wan 2.1 VAE, both ways", vae.widths.as_slice(), vae.blocks),
         };
         vec![

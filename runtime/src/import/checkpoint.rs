@@ -7,13 +7,20 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::encoding::Encoding;
-use super::safetensors::{self, Metadata};
+use super::safetensors;
+
+use super::folder::{self, Found};
+use super::kind::{self, Bytes};
+use super::scaled::Scale;
 use super::{ImportError, gather, gguf, torch};
 
 /// Most tensors of a checkpoint.
 pub(super) const MAX_TENSORS: usize = 1 << 16;
 /// Longest tensor name, bytes.
 pub(super) const MAX_NAME: usize = 1024;
+
+/// Texts by key that a file holds beside its tensors.
+pub(super) type Metadata = Vec<(String, String)>;
 
 /// Most values that a tensor read as a whole has where its file holds fewer.
 const MAX_EXPANDED: usize = 1 << 18;
@@ -33,6 +40,8 @@ pub struct Entry {
     pub(super) offset: u64,
     /// How its values lie there.
     pub(super) view: View,
+    /// What its codes are multiplied by.
+    pub(super) scale: Option<Box<Scale>>,
 }
 
 /// How the values of a tensor lie in its file.
@@ -66,7 +75,11 @@ impl Entry {
         if let View::Unreadable(what) = &self.view {
             return Err(refuse(what.clone()));
         }
-        let other = || refuse(format!("is stored as {}, which cannot be converted", self.encoding));
+        if self.scale.is_some() {
+            return self.encoding.codes().ok_or_else(|| refuse(format!("is stored as {} with a scale", self.encoding)));
+        }
+        let codes = if self.encoding.is_int8() { ": its scale is missing" } else { "" };
+        let other = || refuse(format!("is stored as {}, which cannot be converted{codes}", self.encoding));
         self.encoding.block().ok_or_else(other)
     }
 
@@ -84,24 +97,51 @@ impl Entry {
 /// An opened checkpoint. Tensor data stay on the disk until they are read.
 #[derive(Debug)]
 pub struct Checkpoint {
-    files: Vec<(File, PathBuf)>,
-    entries: Vec<Entry>,
+    pub(super) files: Vec<(File, PathBuf)>,
+    pub(super) entries: Vec<Entry>,
     metadata: Metadata,
+    notes: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Opens a `.pt`/`.pth`, `.safetensors`, `*.index.json` or `.gguf` file, recognised by its contents, or the folder of one.
+    /// Opens a `.pt`, `.pth`, `.bin`, `.safetensors`, `*.index.json` or `.gguf` file, recognised by its contents, with all other parts
+    /// of one that was split; or the folder of one, which may be a diffusers pipeline's.
     ///
     /// # Errors
-    /// Any [`ImportError`] about containers and pickles, `Io`.
+    /// Any [`ImportError`] about containers and pickles, `Kind` for a file that is something else, `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ImportError> {
-        let path = &find(path.as_ref())?;
-        if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")) {
-            return Self::open_shards(path);
+        let mut notes = Vec::new();
+        let mut checkpoint = match folder::find(path.as_ref(), &mut notes)? {
+            Found::Index(index) => Self::open_shards(&index)?,
+            Found::File(path) => Self::open_parts(&[path])?,
+            Found::Parts(paths) => Self::open_parts(&paths)?,
+        };
+        checkpoint.notes = notes;
+        Ok(checkpoint)
+    }
+
+    /// Opens a file, or all parts of one that was split.
+    fn open_parts(paths: &[PathBuf]) -> Result<Self, ImportError> {
+        let (mut files, mut entries, mut metadata) = (Vec::new(), Vec::new(), Metadata::new());
+        for (number, path) in paths.iter().enumerate() {
+            let file = open(path)?;
+            let (mut found, texts) = read_entries(&file, path)?;
+            let told = |key: &str| texts.iter().find(|(name, _)| name == key).and_then(|(_, text)| text.parse().ok());
+            let (part, parts) = (told(gguf::PART), told(gguf::PARTS).unwrap_or(0usize));
+            if parts > 1 && (parts != paths.len() || part != Some(number)) {
+                let (part, name) = (part.unwrap_or(0) + 1, "NAME-00001-of-");
+                return Err(ImportError::Unrecognised(format!(
+                    "part {part} of {parts} of a split file; its parts must lie beside each other under the names that they were made with, {name}{parts:05}.gguf"
+                )));
+            }
+            found.iter_mut().for_each(|entry| entry.file = files.len());
+            entries.extend(found);
+            files.push((file, path.clone()));
+            metadata.extend(texts);
         }
-        let file = open(path)?;
-        let (entries, metadata) = read_entries(&file, path)?;
-        Self::new(vec![(file, path.clone())], entries, metadata)
+        metadata.sort();
+        metadata.dedup();
+        Self::new(files, entries, metadata)
     }
 
     fn open_shards(index: &Path) -> Result<Self, ImportError> {
@@ -116,7 +156,7 @@ impl Checkpoint {
             let names: BTreeSet<&str> = found.iter().map(|entry| entry.name.as_str()).collect();
             if let Some(missing) = expected.iter().find(|name| !names.contains(name.as_str())) {
                 let what = format!("the index places {missing} in {}, which does not hold it", path.display());
-                return Err(ImportError::container("safetensors index", what));
+                return Err(ImportError::container("index", what));
             }
             found.iter_mut().for_each(|entry| entry.file = files.len());
             entries.extend(found);
@@ -137,7 +177,9 @@ impl Checkpoint {
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(ImportError::container("checkpoint", format!("it names {} twice", pair[0].name)));
         }
-        Ok(Self { files, entries, metadata })
+        let mut checkpoint = Self { files, entries, metadata, notes: Vec::new() };
+        checkpoint.scale()?;
+        Ok(checkpoint)
     }
 
     /// Its tensors, sorted by name.
@@ -148,6 +190,11 @@ impl Checkpoint {
     /// Texts by key that a safetensors file holds beside its tensors; shards may repeat a key.
     pub fn metadata(&self) -> &[(String, String)] {
         &self.metadata
+    }
+
+    /// What was chosen among several, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Where it was found: the file itself where a folder was opened.
@@ -167,11 +214,12 @@ impl Checkpoint {
         }
         let (file, path) = &self.files[entry.file];
         if let View::Strided(strides) = &entry.view {
-            return gather::read((file, path), entry, strides, start, out);
+            gather::read((file, path), entry, strides, start, out)?;
+        } else {
+            let raw = bytes_at(file, path, entry.offset + (start / block * bytes) as u64, out.len() / block * bytes)?;
+            entry.encoding.decode(&raw, out);
         }
-        let raw = bytes_at(file, path, entry.offset + (start / block * bytes) as u64, out.len() / block * bytes)?;
-        entry.encoding.decode(&raw, out);
-        Ok(())
+        entry.scale.as_ref().map_or(Ok(()), |scale| scale.apply(self, entry, start, out))
     }
 
     /// A whole tensor.
@@ -231,27 +279,6 @@ impl Checkpoint {
     }
 }
 
-/// The checkpoint in a folder, or the file itself.
-fn find(path: &Path) -> Result<PathBuf, ImportError> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let listed = std::fs::read_dir(path).map_err(ImportError::io("read", path))?;
-    let mut files: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.sort();
-    let index = files.iter().find(|file| file.to_string_lossy().ends_with(".index.json"));
-    let kinds = ["safetensors", "pt", "pth", "gguf"];
-    let weights = |file: &&PathBuf| file.extension().is_some_and(|ext| kinds.iter().any(|kind| ext == *kind));
-    match (index, files.iter().filter(weights).collect::<Vec<_>>().as_slice()) {
-        (Some(index), _) => Ok(index.clone()),
-        (None, [one]) => Ok((*one).clone()),
-        (None, found) => {
-            let what = format!("the folder {} holds {} checkpoints; name one file", path.display(), found.len());
-            Err(ImportError::Unrecognised(what))
-        }
-    }
-}
-
 fn open(path: &Path) -> Result<File, ImportError> {
     crate::file::regular::open(path).map_err(ImportError::io("open", path))
 }
@@ -261,15 +288,14 @@ fn read_entries(file: &File, path: &Path) -> Result<(Vec<Entry>, Metadata), Impo
     let io = |error| ImportError::io("read", path)(error);
     let size = file.metadata().map_err(io)?.len();
     let mut head = Vec::new();
-    file.take(9).read_to_end(&mut head).map_err(ImportError::io("read", path))?;
+    file.take(kind::HEAD).read_to_end(&mut head).map_err(io)?;
+    if let Some(kind) = Bytes::new(path, &head, size).kind() {
+        return Err(kind);
+    }
     match head.as_slice() {
         [b'P', b'K', 3, 4, ..] => Ok((torch::entries(file, path, size)?, Metadata::new())),
-        [b'G', b'G', b'U', b'F', ..] => Ok((gguf::entries(file, path, size)?, Metadata::new())),
-        [_, _, _, _, _, _, _, _, b'{'] => safetensors::entries(file, path, size),
-        [0x80, ..] => Err(ImportError::Unrecognised(
-            "a pickle outside a zip archive: the PyTorch format before 1.6, which is not read; load and save it again"
-                .to_owned(),
-        )),
+        [b'G', b'G', b'U', b'F', ..] => gguf::entries(file, path, size),
+        [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::entries(file, path, size),
         _ => Err(ImportError::Unrecognised(
             "neither a PyTorch zip archive, nor safetensors, nor GGUF by its first bytes".to_owned(),
         )),

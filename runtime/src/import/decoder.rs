@@ -57,19 +57,26 @@ impl DecoderImport {
     /// # Errors
     /// As [`Checkpoint::open`]; `Decoder` listing missing and misshapen tensors by name.
     pub fn find(path: impl AsRef<Path>, key: Option<&str>) -> Result<Option<Self>, ImportError> {
-        let checkpoint = Checkpoint::open(path)?;
+        Self::of(Checkpoint::open(path)?, key).map(Result::ok)
+    }
+
+    /// As [`Self::find`] in an opened checkpoint, which comes back where it holds no decoder.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn of(checkpoint: Checkpoint, key: Option<&str>) -> Result<Result<Self, Checkpoint>, ImportError> {
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let names = vae::original(names::original(&all, key)?);
+        let names = vae::original(names::original(&all, key, &names::ANCHORS)?);
         let found = Found { names: &names, entries: checkpoint.entries() };
         let network = match taehv::infer(&found)? {
             None => vae::infer(&found)?,
             found => found,
         };
-        let Some(network) = network else { return Ok(None) };
+        let Some(network) = network else { return Ok(Err(checkpoint)) };
         let mut import = Self { network, sources: BTreeMap::new(), unknown: Vec::new(), names, checkpoint };
         import.config("decoder", "", "", "").validate()?;
         import.compare()?;
-        Ok(Some(import))
+        Ok(Ok(import))
     }
 
     /// The network.
@@ -120,7 +127,7 @@ impl DecoderImport {
 
     /// Finds the source of every tensor.
     fn compare(&mut self) -> Result<(), ImportError> {
-        let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+        let (mut missing, mut misshapen, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         let mut unknown: BTreeMap<&String, &usize> = self.names.iter().collect();
         let found = Found { names: &self.names, entries: self.checkpoint.entries() };
         for (name, shape) in self.config("decoder", "", "", "").tensors() {
@@ -136,12 +143,15 @@ impl DecoderImport {
             if !fits || at[1..].iter().product::<usize>() != shape[1..].iter().product::<usize>() {
                 misshapen.push(format!("{} is {at:?}, expected {shape:?}", source.name));
             }
+            if let Err(ImportError::Tensor { name, what }) = found.entries[found.names[&source.name]].readable() {
+                unreadable.push(format!("{name} {what}"));
+            }
             unknown.remove(&source.name);
             self.sources.insert(name, source);
         }
         let unknown = unknown.into_keys().cloned().collect();
-        if !missing.is_empty() || !misshapen.is_empty() {
-            let lists = [("missing", missing), ("misshapen", misshapen)];
+        if !missing.is_empty() || !misshapen.is_empty() || !unreadable.is_empty() {
+            let lists = [("missing", missing), ("misshapen", misshapen), ("unreadable", unreadable)];
             let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
             return Err(ImportError::Decoder(lists.collect::<Vec<_>>().join("; ")));
         }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use half::{bf16, f16};
 
-use super::float8;
+use super::{float8, iq4};
 
 /// Storage of a tensor's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +26,15 @@ pub enum Encoding {
     Q4K,
     Q5K,
     Q6K,
+    Iq4Nl,
+    Iq4Xs,
     /// Anything else, by name: it may lie in the file but cannot be read.
     Other(String),
 }
 
-use Encoding::{Bf16, F8E4M3, F8E5M2, F16, F32, F64, Other, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use Encoding::{
+    Bf16, F8E4M3, F8E5M2, F16, F32, F64, Iq4Nl, Iq4Xs, Other, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0,
+};
 
 impl Encoding {
     /// Values of a block and its bytes; `None` where the encoding is not known.
@@ -50,6 +54,8 @@ impl Encoding {
             Q4K => (256, 144),
             Q5K => (256, 176),
             Q6K => (256, 210),
+            Iq4Nl => (32, 18),
+            Iq4Xs => (256, 136),
             Other(_) => return None,
         })
     }
@@ -70,10 +76,14 @@ impl Encoding {
         })
     }
 
-    /// Bytes of `values` values; `None` where they are not whole blocks, or too many.
-    pub(super) fn bytes(&self, values: usize) -> Option<usize> {
-        let (block, bytes) = self.block()?;
-        if values.is_multiple_of(block) { (values / block).checked_mul(bytes) } else { None }
+    /// Whether these are signed integers of eight bits: codes, which say nothing without their scale.
+    pub(super) fn is_int8(&self) -> bool {
+        self.integer() == Some((1, true))
+    }
+
+    /// Values of a block and its bytes also of integers of eight bits, where a scale makes values of them.
+    pub(super) fn codes(&self) -> Option<(usize, usize)> {
+        self.block().or_else(|| self.is_int8().then_some((1, 1)))
     }
 
     /// Decodes whole blocks.
@@ -110,6 +120,9 @@ impl Encoding {
             Q4K => blocks(raw, out, q4_k),
             Q5K => blocks(raw, out, q5_k),
             Q6K => blocks(raw, out, q6_k),
+            Iq4Nl => blocks(raw, out, iq4::nl),
+            Iq4Xs => blocks(raw, out, iq4::xs),
+            Other(_) if self.is_int8() => plain(raw, out, |x| f32::from(i8::from_le_bytes(x))),
             Other(_) => out.fill(f32::NAN),
         }
     }
@@ -121,6 +134,14 @@ impl fmt::Display for Encoding {
             Other(name) => f.write_str(name),
             F8E4M3 => f.write_str("F8_E4M3"),
             F8E5M2 => f.write_str("F8_E5M2"),
+            Q2K => f.write_str("Q2_K"),
+            Q3K => f.write_str("Q3_K"),
+            Q4K => f.write_str("Q4_K"),
+            Q5K => f.write_str("Q5_K"),
+            Q6K => f.write_str("Q6_K"),
+            Iq4Nl => f.write_str("IQ4_NL"),
+            Iq4Xs => f.write_str("IQ4_XS"),
+            Bf16 => f.write_str("BF16"),
             known => write!(f, "{known:?}"),
         }
     }

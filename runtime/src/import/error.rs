@@ -20,6 +20,14 @@ pub enum ImportError {
     /// None of the formats that are read.
     #[error("{0}")]
     Unrecognised(String),
+    /// Something that is known and not converted.
+    #[error("{}{detail}: {}", kind.name, kind.sentence())]
+    Kind {
+        /// What it is.
+        kind: &'static super::Kind,
+        /// What is known besides, after the name.
+        detail: String,
+    },
     /// The container contradicts itself or its length.
     #[error("not a sound {format} file: {what}")]
     Container {

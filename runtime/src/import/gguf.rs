@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, View};
+use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, Metadata, View};
 use super::{Encoding, ImportError};
 use crate::config::{misleading, printable};
 
@@ -18,8 +18,17 @@ const MAX_RANK: u32 = 8;
 /// Metadata under this prefix give the shape that a tensor had before it was flattened to fit four dimensions.
 const SHAPE_KEY: &str = "comfy.gguf.orig_shape.";
 
-/// The tensors of a file of `size` bytes.
-pub fn entries(mut file: &File, path: &Path, size: u64) -> Result<Vec<Entry>, ImportError> {
+/// Metadata that are kept: what network it is, and which part of a file that was split.
+const KEPT: [&str; 4] = [ARCHITECTURE, PART, PARTS, "split.tensors.count"];
+/// The network's kind in the words of GGUF's writers.
+pub const ARCHITECTURE: &str = "general.architecture";
+/// Number of a part, from 0 on.
+pub const PART: &str = "split.no";
+/// How many parts there are.
+pub const PARTS: &str = "split.count";
+
+/// The tensors and the metadata of a file of `size` bytes.
+pub fn entries(mut file: &File, path: &Path, size: u64) -> Result<(Vec<Entry>, Metadata), ImportError> {
     file.seek(SeekFrom::Start(0)).map_err(ImportError::io("read", path))?;
     let mut reader = Reader { inner: BufReader::new(file).take(size.min(MAX_HEADER)), at: 0, size };
     reader.u32()?;
@@ -31,7 +40,7 @@ pub fn entries(mut file: &File, path: &Path, size: u64) -> Result<Vec<Entry>, Im
     if tensors > MAX_TENSORS as u64 || keys > MAX_KEYS {
         return Err(bad(format!("it claims {tensors} tensors and {keys} metadata entries")));
     }
-    let (mut alignment, mut shapes) = (32, BTreeMap::new());
+    let (mut alignment, mut shapes, mut metadata) = (32, BTreeMap::new(), Metadata::new());
     for _ in 0..keys {
         let key = reader.string()?;
         let kind = reader.u32()?;
@@ -39,6 +48,9 @@ pub fn entries(mut file: &File, path: &Path, size: u64) -> Result<Vec<Entry>, Im
             alignment = reader.integer(kind)?;
         } else if let (Some(name), 9) = (key.strip_prefix(SHAPE_KEY), kind) {
             shapes.insert(name.to_owned(), reader.shape()?);
+        } else if KEPT.contains(&key.as_str()) {
+            let text = if kind == 8 { reader.string()? } else { reader.integer(kind)?.to_string() };
+            metadata.push((key, text));
         } else {
             reader.skip(kind, 0)?;
         }
@@ -48,7 +60,8 @@ pub fn entries(mut file: &File, path: &Path, size: u64) -> Result<Vec<Entry>, Im
     }
     let infos = (0..tensors).map(|_| reader.tensor()).collect::<Result<Vec<_>, _>>()?;
     let data = reader.at.next_multiple_of(alignment);
-    infos.into_iter().map(|info| info.entry(&shapes, data, size)).collect()
+    let entries = infos.into_iter().map(|info| info.entry(&shapes, data, size)).collect::<Result<_, _>>()?;
+    Ok((entries, metadata))
 }
 
 fn bad(what: impl Into<String>) -> ImportError {
@@ -79,18 +92,53 @@ impl Info {
         }
         let encoding = encoding(kind);
         let inner = dims.first().copied().unwrap_or(1) as usize;
-        let Some((block, _)) = encoding.block() else {
-            return Ok(Entry { name, shape, encoding, file: 0, offset: 0, view: View::Whole });
+        let block = encoding.block().or(encoding.integer().map(|(width, _)| (1, width)));
+        let Some((block, bytes)) = block else {
+            let what =
+                format!("is stored as {encoding}, which is not read; of GGUF's types these are: {}", READ.join(", "));
+            return Ok(Entry { name, shape, encoding, file: 0, offset: 0, view: View::Unreadable(what), scale: None });
         };
-        let Some(bytes) = encoding.bytes(values).filter(|_| inner.is_multiple_of(block)) else {
+        let whole = inner.is_multiple_of(block) && values.is_multiple_of(block);
+        let Some(bytes) = (values / block).checked_mul(bytes).filter(|_| whole) else {
             return Err(bad(format!("rows of {inner} values of {name} are not whole blocks of {encoding}")));
         };
         let end = data.checked_add(offset).and_then(|start| start.checked_add(bytes as u64));
         if end.is_none_or(|end| end > size) {
             return Err(bad(format!("it is truncated, or {name} lies outside: {bytes} bytes at {offset} of its data")));
         }
-        Ok(Entry { name, shape, encoding, file: 0, offset: data + offset, view: View::Whole })
+        Ok(Entry { name, shape, encoding, file: 0, offset: data + offset, view: View::Whole, scale: None })
     }
+}
+
+/// The types that are read.
+pub const READ: [&str; 16] = [
+    "F64", "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+    "IQ4_NL", "IQ4_XS",
+];
+
+/// The types that are not, by name.
+fn other(kind: u32) -> String {
+    let name = match kind {
+        9 => "Q8_1",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        40 => "NVFP4",
+        other => return format!("GGML type {other}"),
+    };
+    name.to_owned()
 }
 
 fn encoding(kind: u32) -> Encoding {
@@ -107,9 +155,11 @@ fn encoding(kind: u32) -> Encoding {
         12 => Encoding::Q4K,
         13 => Encoding::Q5K,
         14 => Encoding::Q6K,
+        20 => Encoding::Iq4Nl,
+        23 => Encoding::Iq4Xs,
         28 => Encoding::F64,
         30 => Encoding::Bf16,
-        other => Encoding::Other(format!("GGML type {other}")),
+        kind => Encoding::Other(other(kind)),
     }
 }
 

@@ -1,10 +1,12 @@
-//! Low-rank updates, merged while weights are written: W += scale * B A, the scale as `strength` finds it.
+//! Updates of weights, merged while they are written: low-rank pairs, W += scale * B A with the scale as `strength` finds it, and full
+//! differences, W += strength * D.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::alpha::{Module, Settings, sound};
-use super::{Checkpoint, Entry, ImportError, Merged, names};
+use super::module::{Modules, Part};
+use super::{Answer, Checkpoint, Entry, ImportError, Merged};
 
 /// How a LoRA is applied.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +33,14 @@ struct Pair {
     scale: f32,
 }
 
-/// The updates of one LoRA file, by the weight they belong to.
+/// The updates of one LoRA file, by the tensor they belong to.
 #[derive(Debug)]
 pub(super) struct Lora {
     checkpoint: Checkpoint,
     pairs: BTreeMap<String, Pair>,
+    /// Indices of full differences.
+    differences: BTreeMap<String, usize>,
+    strength: f32,
 }
 
 /// The number in an alpha tensor of any type.
@@ -49,8 +54,14 @@ fn number(checkpoint: &Checkpoint, entry: &Entry) -> Result<f64, ImportError> {
     Ok(f64::from(checkpoint.read_all(entry)?[0]))
 }
 
+/// What is added to one tensor. Factors are in memory, a difference is read as it is added.
+pub(super) struct Update<'a> {
+    pair: Option<Factors>,
+    difference: Option<(&'a Checkpoint, &'a Entry, f32)>,
+}
+
 /// The factors of one weight in memory.
-pub(super) struct Update {
+struct Factors {
     rank: usize,
     inputs: usize,
     scale: f32,
@@ -60,14 +71,24 @@ pub(super) struct Update {
     b: Vec<f32>,
 }
 
+/// A matrix's rows and their length; convolutions count as the matrices that they are on patches.
+fn matrix(shape: &[usize]) -> Option<[usize; 2]> {
+    let (&rows, rest) = shape.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    Some([rows, rest.iter().product()])
+}
+
 impl Lora {
-    /// Opens the file or folder at `path`, pairs the factors up and compares them with the weights' shapes.
+    /// Opens the file or folder at `path`, pairs the factors up and compares them with the tensors' shapes.
     pub fn open(
         path: &Path,
         options: &LoraOptions,
         shapes: &BTreeMap<String, Vec<usize>>,
     ) -> Result<(Self, Merged), ImportError> {
         let checkpoint = Checkpoint::open(path)?;
+        let refused = |kind: &&&super::Kind| matches!(kind.answer, Answer::Refused(_));
+        if let Some(kind) = checkpoint.lora_kinds().iter().find(refused) {
+            return Err(ImportError::Kind { kind, detail: String::new() });
+        }
         let settings = Settings::of(&checkpoint, path)?;
         if let Some(alpha) = options.alpha {
             sound(alpha.into()).map_err(|what| ImportError::Lora(format!("the alpha asked for is {what}")))?;
@@ -77,65 +98,89 @@ impl Lora {
         }
         let entries = checkpoint.entries();
         let all: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        const KEY: &str = "generator_lora";
-        let standard = all.iter().any(|name| name.starts_with("generator_lora.")).then_some(KEY);
-        let found = names::original(&all, options.key.as_deref().or(standard))?;
-        let mut factors: BTreeMap<String, [Option<usize>; 3]> = BTreeMap::new();
-        let mut unknown = Vec::new();
-        for (name, index) in found {
-            let (target, part) = match split(&name) {
-                Some((target, part)) if shapes.contains_key(&format!("{target}.weight")) => (target, part),
-                _ => {
-                    unknown.push(name);
-                    continue;
-                }
-            };
-            factors.entry(format!("{target}.weight")).or_default()[part] = Some(index);
-        }
+        let Modules { parts, unknown } = Modules::find(&all, options.key.as_deref(), shapes)?;
         if !unknown.is_empty() {
-            unknown.truncate(16);
-            return Err(ImportError::Lora(format!("it has updates for what the model lacks: {}", unknown.join(", "))));
+            let names: Vec<&str> = unknown.iter().take(16).map(String::as_str).collect();
+            return Err(ImportError::Lora(format!("it has updates for what the model lacks: {}", names.join(", "))));
         }
-        if factors.is_empty() {
-            return Err(ImportError::Lora("it holds no `lora_A` and `lora_B` tensors".to_owned()));
+        if parts.is_empty() {
+            return Err(ImportError::Lora("it holds no `lora_A` and `lora_B` tensors, and no differences".to_owned()));
         }
-        let (mut pairs, mut merged) = (BTreeMap::new(), Merged::default());
-        for (target, parts) in factors {
-            let [Some(a), Some(b), alpha] = parts else {
-                return Err(ImportError::Lora(format!("one factor of {target} is missing")));
+        let (mut pairs, mut differences, mut merged) = (BTreeMap::new(), BTreeMap::new(), Merged::default());
+        for (target, parts) in parts {
+            let part = |part: Part| parts.get(&part).copied();
+            let weight = &shapes[&target];
+            if let Some(index) = part(Part::Difference) {
+                let found = &entries[index].shape;
+                let squeezed = |shape: &[usize]| shape.iter().copied().filter(|&dim| dim != 1).collect::<Vec<_>>();
+                if squeezed(found) != squeezed(weight) {
+                    return Err(ImportError::Lora(format!("the difference {found:?} is none of {target} {weight:?}")));
+                }
+                entries[index].readable()?;
+                differences.insert(target.clone(), index);
+                merged.differences += 1;
+            }
+            let (a, b) = match (part(Part::Down), part(Part::Up)) {
+                (Some(a), Some(b)) => (a, b),
+                // Trainers that extract differences leave an alpha beside them.
+                (None, None) if part(Part::Difference).is_some() => continue,
+                _ => return Err(ImportError::Lora(format!("one factor of {target} is missing"))),
             };
-            let (down, up, weight) = (&entries[a].shape, &entries[b].shape, &shapes[&target]);
-            let fits = matches!((down.as_slice(), up.as_slice(), weight.as_slice()),
-                ([rank, inputs], [outputs, other], [out, inner]) if rank == other && inputs == inner && outputs == out && *rank > 0);
+            let (down, up) = (&entries[a].shape, &entries[b].shape);
+            let fits = matches!((matrix(down), matrix(up), matrix(weight)),
+                (Some([rank, inputs]), Some([outputs, other]), Some([out, inner]))
+                    if rank == other && inputs == inner && outputs == out && rank > 0);
             if !fits {
                 let what = format!("factors {down:?} and {up:?} do not make up {target} {weight:?}");
                 return Err(ImportError::Lora(what));
             }
-            let own = alpha.map(|alpha| number(&checkpoint, &entries[alpha])).transpose()?;
-            let raw = split(&entries[a].name).map_or(target.as_str(), |(raw, _)| raw);
+            let own = part(Part::Alpha).map(|alpha| number(&checkpoint, &entries[alpha])).transpose()?;
+            let raw = Part::split(&entries[a].name).map_or(target.as_str(), |(raw, _)| raw);
             let module = Module::new(raw, target.trim_end_matches(".weight"), down[0]);
             let scale = merged.scale(&module, own, &settings, options).map_err(ImportError::Lora)?;
             pairs.insert(target, Pair { a, b, scale: scale.scale });
             merged.count(scale);
         }
+        merged.strength = options.strength;
         settings.mergeable().map_err(ImportError::Lora)?;
         settings.unused().for_each(|key| merged.note(format!("{key} is of no layer here")));
-        Ok((Self { checkpoint, pairs }, merged.sorted()))
+        Ok((Self { checkpoint, pairs, differences, strength: options.strength }, merged.sorted()))
     }
 
-    /// The update of a weight, if there is one.
-    pub fn update(&self, target: &str) -> Result<Option<Update>, ImportError> {
-        let Some(Pair { a, b, scale }) = self.pairs.get(target) else { return Ok(None) };
-        let (down, up) = (&self.checkpoint.entries()[*a], &self.checkpoint.entries()[*b]);
-        let (rank, inputs) = (down.shape[0], down.shape[1]);
-        let (a, b) = (self.checkpoint.read_all(down)?, self.checkpoint.read_all(up)?);
-        Ok(Some(Update { rank, inputs, scale: *scale, a, b }))
+    /// The update of a tensor, if there is one.
+    pub fn update(&self, target: &str) -> Result<Option<Update<'_>>, ImportError> {
+        let entries = self.checkpoint.entries();
+        let factors = |Pair { a, b, scale }: &Pair| {
+            let (down, up) = (&entries[*a], &entries[*b]);
+            let [rank, inputs] = matrix(&down.shape).unwrap_or_default();
+            let (a, b) = (self.checkpoint.read_all(down)?, self.checkpoint.read_all(up)?);
+            Ok::<_, ImportError>(Factors { rank, inputs, scale: *scale, a, b })
+        };
+        let pair = self.pairs.get(target).map(factors).transpose()?;
+        let difference = self.differences.get(target).map(|&at| (&self.checkpoint, &entries[at], self.strength));
+        Ok((pair.is_some() || difference.is_some()).then_some(Update { pair, difference }))
     }
 }
 
-impl Update {
-    /// Adds the update to values `start..` of its weight.
-    pub fn add(&self, start: usize, values: &mut [f32]) {
+impl Update<'_> {
+    /// Adds the update to values `start..` of its tensor.
+    pub fn add(&self, start: usize, values: &mut [f32]) -> Result<(), ImportError> {
+        if let Some(factors) = &self.pair {
+            factors.add(start, values);
+        }
+        let Some((file, entry, strength)) = self.difference else { return Ok(()) };
+        // Slabs begin and end where blocks of weights do; those of a difference may be longer.
+        let (block, _) = entry.readable()?;
+        let (first, last) = (start / block * block, (start + values.len()).next_multiple_of(block));
+        let mut added = vec![0.0; last.min(entry.values()) - first];
+        file.read(entry, first, &mut added)?;
+        values.iter_mut().zip(&added[start - first..]).for_each(|(value, added)| *value += strength * added);
+        Ok(())
+    }
+}
+
+impl Factors {
+    fn add(&self, start: usize, values: &mut [f32]) {
         let mut done = 0;
         while done < values.len() {
             let (row, column) = ((start + done) / self.inputs, (start + done) % self.inputs);
@@ -148,18 +193,4 @@ impl Update {
             done = end;
         }
     }
-}
-
-/// The weight's name without `.weight`, and whether this is A (0), B (1) or alpha (2).
-fn split(name: &str) -> Option<(&str, usize)> {
-    const PARTS: [(&str, usize); 7] = [
-        (".lora_A.weight", 0),
-        (".lora_A.default.weight", 0),
-        (".lora_down.weight", 0),
-        (".lora_B.weight", 1),
-        (".lora_B.default.weight", 1),
-        (".lora_up.weight", 1),
-        (".alpha", 2),
-    ];
-    PARTS.iter().find_map(|(suffix, part)| Some((name.strip_suffix(suffix)?, *part)))
 }

@@ -1,6 +1,7 @@
 //! Reads what projects publish (PyTorch `.pt`, safetensors whole or sharded, GGUF) and writes model files of ours.
 //!
 //! * [`Checkpoint`] is a list of tensors, wherever and however they are stored; it executes nothing.
+//! * [`Kind`] says what a file is, and why it is refused.
 //! * [`Import`] finds the Wan network among them: names, shapes, configuration, LoRA.
 //! * [`DecoderImport`] finds a decoder among them.
 //! * [`Umt5Import`] finds a text encoder among them.
@@ -16,13 +17,19 @@ mod decoder;
 mod encoding;
 mod error;
 mod float8;
+mod folder;
 mod gather;
 mod gguf;
+mod iq4;
+mod kind;
+mod kinds;
 mod lora;
+mod module;
 mod names;
 mod pickle;
 mod rebuild;
 mod safetensors;
+mod scaled;
 mod strength;
 mod taehv;
 mod torch;
@@ -36,6 +43,7 @@ pub use checkpoint::{Checkpoint, Entry};
 pub use decoder::DecoderImport;
 pub use encoding::Encoding;
 pub use error::ImportError;
+pub use kind::{Answer, Kind, Section};
 pub use lora::LoraOptions;
 pub use strength::{Merged, Scale};
 pub use umt5::Umt5Import;

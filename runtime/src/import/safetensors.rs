@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::checkpoint::{Entry, MAX_NAME, View, bytes_at};
+use super::checkpoint::{Entry, MAX_NAME, Metadata, View, bytes_at};
 use super::{Encoding, ImportError};
 use crate::config::{misleading, printable};
 use crate::file::FileError;
@@ -15,9 +15,6 @@ use crate::file::container::{self, RawTensor, RawType};
 
 /// Longest accepted index, bytes.
 const MAX_INDEX: u64 = 16 << 20;
-
-/// Texts by key, as `__metadata__` holds them.
-pub type Metadata = Vec<(String, String)>;
 
 /// The tensors and the metadata of a file of `size` bytes.
 pub fn entries(file: &File, path: &Path, size: u64) -> Result<(Vec<Entry>, Metadata), ImportError> {
@@ -31,10 +28,20 @@ pub fn entries(file: &File, path: &Path, size: u64) -> Result<(Vec<Entry>, Metad
             RawType::F32 => Encoding::F32,
             RawType::F16 => Encoding::F16,
             RawType::BF16 => Encoding::Bf16,
+            RawType::F8_E4M3 => Encoding::F8E4M3,
+            RawType::F8_E5M2 => Encoding::F8E5M2,
             other => Encoding::Other(other.name().to_owned()),
         };
         let offset = start as u64 + tensor.bytes.start;
-        Entry { name: tensor.name.into_owned(), shape: tensor.shape, encoding, file: 0, offset, view: View::Whole }
+        Entry {
+            name: tensor.name.into_owned(),
+            shape: tensor.shape,
+            encoding,
+            file: 0,
+            offset,
+            view: View::Whole,
+            scale: None,
+        }
     };
     Ok((found.tensors.into_iter().map(entry).collect(), found.metadata))
 }
@@ -54,7 +61,7 @@ pub fn shards(mut file: &File, path: &Path) -> Result<BTreeMap<String, BTreeSet<
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let bad = |what: String| ImportError::container("safetensors index", what);
+    let bad = |what: String| ImportError::container("index", what);
     let mut text = Vec::new();
     (&mut file).take(MAX_INDEX + 1).read_to_end(&mut text).map_err(ImportError::io("read", path))?;
     if text.len() as u64 > MAX_INDEX {
@@ -64,9 +71,10 @@ pub fn shards(mut file: &File, path: &Path) -> Result<BTreeMap<String, BTreeSet<
     let mut shards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (tensor, shard) in index.weight_map {
         // Shards lie beside their index; a path could name any file of the machine.
-        if shard.contains(['/', '\\', ':']) || shard.starts_with('.') || !shard.ends_with(".safetensors") {
+        let weights = [".safetensors", ".bin"].iter().any(|ending| shard.ends_with(ending));
+        if shard.contains(['/', '\\', ':']) || shard.starts_with('.') || !weights {
             return Err(bad(format!(
-                "it places {} in `{}`, not a file beside it",
+                "it places {} in `{}`, which is no .safetensors or .bin file beside it",
                 printable(&tensor),
                 printable(&shard)
             )));

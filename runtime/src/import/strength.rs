@@ -17,6 +17,10 @@ use super::alpha::{Module, Settings, sound};
 pub struct Merged {
     /// Weights by how they are updated; most weights first.
     pub scales: Vec<Scale>,
+    /// Tensors that a full difference is added to.
+    pub differences: usize,
+    /// What differences are multiplied with.
+    pub strength: f32,
     /// Settings that do not count though they say something else, one sentence each.
     pub notes: Vec<String>,
 }
@@ -40,7 +44,7 @@ pub struct Scale {
 }
 
 impl Merged {
-    /// Weights that are updated.
+    /// Weights that are updated by factors.
     pub fn weights(&self) -> usize {
         self.scales.iter().map(|scale| scale.weights).sum()
     }
@@ -130,7 +134,16 @@ const LISTED: usize = 6;
 
 impl fmt::Display for Merged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "updates {} tensors", self.weights())?;
+        if self.differences > 0 {
+            write!(f, "adds {} differences", self.differences)?;
+            if self.strength != 1.0 {
+                write!(f, " times {}", self.strength)?;
+            }
+            f.write_str(if self.scales.is_empty() { "" } else { " and " })?;
+        }
+        if !self.scales.is_empty() {
+            write!(f, "updates {} tensors", self.weights())?;
+        }
         for (at, scale) in self.scales.iter().take(LISTED).enumerate() {
             f.write_str(if at == 0 { " " } else { ", " })?;
             if self.scales.len() > 1 {

@@ -119,7 +119,7 @@ impl Walk<'_> {
         let Tensor { key, encoding, offset, shape, stride } = tensor;
         let place = self.place(key, &encoding, offset, &shape, &stride);
         match place {
-            Ok((offset, view)) => Entry { name: name.to_owned(), shape, encoding, file: 0, offset, view },
+            Ok((offset, view)) => Entry { name: name.to_owned(), shape, encoding, file: 0, offset, view, scale: None },
             Err(what) => unreadable(name, shape, encoding, what),
         }
     }
@@ -167,5 +167,5 @@ fn unreadable(name: &str, shape: Vec<usize>, encoding: Encoding, what: String) -
     // Its shape may multiply past what can be counted.
     let values = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
     let shape = if values.is_some() { shape } else { Vec::new() };
-    Entry { name: name.to_owned(), shape, encoding, file: 0, offset: 0, view: View::Unreadable(what) }
+    Entry { name: name.to_owned(), shape, encoding, file: 0, offset: 0, view: View::Unreadable(what), scale: None }
 }

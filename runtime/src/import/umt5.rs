@@ -32,11 +32,18 @@ impl Umt5Import {
     /// # Errors
     /// As [`Checkpoint::open`]; `Encoder` listing missing and misshapen tensors by name.
     pub fn find(path: impl AsRef<Path>, key: Option<&str>) -> Result<Option<Self>, ImportError> {
-        let checkpoint = Checkpoint::open(path)?;
+        Self::of(Checkpoint::open(path)?, key).map(Result::ok)
+    }
+
+    /// As [`Self::find`] in an opened checkpoint, which comes back where it holds no encoder.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn of(checkpoint: Checkpoint, key: Option<&str>) -> Result<Result<Self, Checkpoint>, ImportError> {
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let mut found = names::find(&without_ties(&all), key, from_transformers)?;
+        let mut found = names::find(&without_ties(&all), key, &names::ANCHORS, from_transformers)?;
         if !found.contains_key(EMBEDDING) && !found.contains_key("blocks.0.attn.q.weight") {
-            return Ok(None);
+            return Ok(Err(checkpoint));
         }
         let own = "blocks.0.pos_embedding.embedding.weight";
         let single = layers(&found) > 1 && !found.contains_key("blocks.1.pos_embedding.embedding.weight");
@@ -51,7 +58,7 @@ impl Umt5Import {
         config.validate()?;
         let compared = wan::compare(&import.found, import.checkpoint.entries(), config.tensors(), "umt5.");
         import.unknown = compared.map_err(ImportError::Encoder)?;
-        Ok(Some(import))
+        Ok(Ok(import))
     }
 
     /// Tensors of the chosen part that the encoder does not use, such as a T5 model's decoder.
@@ -99,12 +106,14 @@ fn without_ties<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names.iter().map(|name| if tied(name) { "" } else { name }).collect()
 }
 
-/// Renames what transformers calls differently; other names stay as they are.
+/// Renames what transformers and GGUF call differently; other names stay as they are.
 fn from_transformers(name: &str) -> String {
-    const OUTER: [(&str, &str); 3] = [
+    const OUTER: [(&str, &str); 5] = [
         ("shared.", "token_embedding."),
         ("encoder.embed_tokens.", "token_embedding."),
         ("encoder.final_layer_norm.", "norm."),
+        ("token_embd.", "token_embedding."),
+        ("enc.output_norm.", "norm."),
     ];
     const INNER: [(&str, &str); 7] = [
         ("layer.0.SelfAttention.relative_attention_bias.", "pos_embedding.embedding."),
@@ -115,12 +124,27 @@ fn from_transformers(name: &str) -> String {
         ("layer.1.DenseReluDense.wi_1.", "ffn.fc1."),
         ("layer.1.DenseReluDense.wo.", "ffn.fc2."),
     ];
+    // Those of GGUF's `t5encoder`.
+    const SHORT: [(&str, &str); 10] = [
+        ("attn_rel_b.", "pos_embedding.embedding."),
+        ("attn_q.", "attn.q."),
+        ("attn_k.", "attn.k."),
+        ("attn_v.", "attn.v."),
+        ("attn_o.", "attn.o."),
+        ("attn_norm.", "norm1."),
+        ("ffn_norm.", "norm2."),
+        ("ffn_gate.", "ffn.gate.0."),
+        ("ffn_up.", "ffn.fc1."),
+        ("ffn_down.", "ffn.fc2."),
+    ];
     let name = names::renamed(name, &OUTER).unwrap_or_else(|| name.to_owned());
-    let Some((number, inner)) = name.strip_prefix("encoder.block.").and_then(|rest| rest.split_once('.')) else {
-        return name;
-    };
-    let inner = names::renamed(inner, &INNER).unwrap_or_else(|| inner.to_owned());
-    format!("blocks.{number}.{inner}")
+    for (blocks, table) in [("encoder.block.", &INNER[..]), ("enc.blk.", &SHORT)] {
+        if let Some((number, inner)) = name.strip_prefix(blocks).and_then(|rest| rest.split_once('.')) {
+            let inner = names::renamed(inner, table).unwrap_or_else(|| inner.to_owned());
+            return format!("blocks.{number}.{inner}");
+        }
+    }
+    name
 }
 
 fn layers(found: &BTreeMap<String, usize>) -> usize {

@@ -58,13 +58,16 @@ fn one(name: &str, blocks: usize) -> String {
     format!("{side}.{rest}")
 }
 
-/// The network that the shapes tell, if these are the names of one.
+/// The network that the shapes tell, if these are the names of one. Files of the decoder alone exist.
 pub(super) fn infer(found: &Found<'_>) -> Result<Option<DecoderNetwork>, ImportError> {
     let Some(&[_, channels, _, _, _]) = found.shape("decoder.conv1.weight") else { return Ok(None) };
+    let decode_only = found.shape("encoder.conv1.weight").is_none();
+    let side = if decode_only { "decoder.upsamples" } else { "encoder.downsamples" };
+    // From the first level on: its blocks, then what changes the size.
     let (mut widths, mut time_down, mut blocks) = (Vec::new(), Vec::new(), 0);
     let mut width = 0;
     for index in 0.. {
-        let name = format!("encoder.downsamples.{index}");
+        let name = format!("{side}.{index}");
         if let Ok(rows) = found.rows(&format!("{name}.residual.6.weight")) {
             width = rows;
             blocks += usize::from(widths.is_empty());
@@ -76,11 +79,25 @@ pub(super) fn infer(found: &Found<'_>) -> Result<Option<DecoderNetwork>, ImportE
             break;
         }
     }
+    if decode_only {
+        // The decoder begins next to the latents, and its levels have a block more.
+        widths.reverse();
+        time_down.reverse();
+        blocks = blocks.saturating_sub(1);
+    }
     if blocks == 0 {
-        return Err(ImportError::Decoder("missing: encoder.downsamples.0.residual.6.weight".into()));
+        return Err(ImportError::Decoder(format!("missing: {side}.0.residual.6.weight")));
     }
     let (latent_mean, latent_std) = latent_statistics(channels);
-    Ok(Some(DecoderNetwork::Vae(VaeConfig { channels, widths, blocks, time_down, latent_mean, latent_std })))
+    Ok(Some(DecoderNetwork::Vae(VaeConfig {
+        channels,
+        widths,
+        blocks,
+        time_down,
+        latent_mean,
+        latent_std,
+        decode_only,
+    })))
 }
 
 /// Where the tensor `name` of ours comes from: queries, keys and values are rows of one tensor, so are the two frames that an enlargement

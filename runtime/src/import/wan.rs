@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::checkpoint::View;
 use super::lora::{Lora, LoraOptions};
-use super::{Checkpoint, Encoding, Entry, ImportError, Merged, names};
+use super::{Checkpoint, Entry, ImportError, Merged, names};
 use crate::config::{
     CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
     Provenance, ScheduleConfig, TextConfig,
@@ -14,6 +14,10 @@ use crate::file::expected_tensors;
 
 /// Features of a head in every published Wan 2.1 model.
 const HEAD_DIM: usize = 128;
+/// The layer that takes patches of latents.
+const PATCHES: &str = names::WAN;
+/// Sides of a patch in every published Wan 2.1 model.
+const LINEAR: [usize; 3] = [1, 2, 2];
 /// Most names that an error lists of a kind.
 const LISTED: usize = 12;
 
@@ -111,10 +115,20 @@ impl Import {
     /// # Errors
     /// As [`Checkpoint::open`]; `Network` listing missing and misshapen tensors by name.
     pub fn open(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, ImportError> {
-        let checkpoint = Checkpoint::open(path)?;
+        Self::of(Checkpoint::open(path)?, options)
+    }
+
+    /// As [`Self::open`] in an opened checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(mut checkpoint: Checkpoint, options: &ImportOptions) -> Result<Self, ImportError> {
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let found = names::original(&all, options.key.as_deref())?;
+        let found = names::original(&all, options.key.as_deref(), &names::ANCHORS)?;
         let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads)?;
+        // The same numbers in the same order, however many dimensions a format has for them.
+        let [t, h, w] = sizes.patch;
+        checkpoint.entries[found[PATCHES]].shape = vec![sizes.dim, sizes.channels, t, h, w];
         let mut import = Self { checkpoint, found, loras: Vec::new(), sizes, unknown: Vec::new() };
         let config = import.config(&Settings::default())?;
         let compared = compare(&import.found, import.checkpoint.entries(), expected_tensors(&config), "dit.");
@@ -160,35 +174,37 @@ pub(super) fn compare(
     expected: Vec<(String, Vec<usize>)>,
     prefix: &str,
 ) -> Result<Vec<String>, String> {
-    let (mut missing, mut misshapen, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+    // Names by what is wrong with them, which is often the same of all.
+    let mut unreadable: Vec<(String, Vec<&str>)> = Vec::new();
     let mut unknown = found.clone();
-    for (name, shape) in expected {
+    for (name, shape) in &expected {
         let name = name.trim_start_matches(prefix);
         match unknown.remove(name).map(|index| &entries[index]) {
-            Some(Entry { view: View::Unreadable(what), .. }) => unreadable.push(format!("{name} {what}")),
-            Some(found) if squeezed(&found.shape).eq(squeezed(&shape)) => {}
+            Some(entry) if entry.readable().is_err() => {
+                let Err(ImportError::Tensor { what, .. }) = entry.readable() else { continue };
+                match unreadable.iter_mut().find(|(same, _)| *same == what) {
+                    Some((_, names)) => names.push(name),
+                    None => unreadable.push((what, vec![name])),
+                }
+            }
+            Some(found) if squeezed(&found.shape).eq(squeezed(shape)) => {}
             Some(found) => misshapen.push(format!("{name} is {:?}, expected {shape:?}", found.shape)),
             None => missing.push(name.to_owned()),
         }
     }
     let unknown: Vec<String> = unknown.into_keys().collect();
-    if let Some(scale) = unknown.iter().find(|name| scales(name, found, entries)) {
-        return Err(format!("{scale} scales values of eight bits, which is not done; they would be wrong without it"));
-    }
     if missing.is_empty() && misshapen.is_empty() && unreadable.is_empty() {
         return Ok(unknown);
     }
+    let alike = |(what, names): (String, Vec<&str>)| match names.len() {
+        1 => format!("{} {what}", names[0]),
+        count => format!("{} and {} more: each {what}", names[0], count - 1),
+    };
+    let unreadable = unreadable.into_iter().map(alike).collect();
     let lists = [("missing", missing), ("misshapen", misshapen), ("unreadable", unreadable), ("unknown", unknown)];
     let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
     Err(lists.collect::<Vec<_>>().join("; "))
-}
-
-/// Whether a tensor that is not part of the network scales one of eight bits: it has that one's name but for the last part, and
-/// `scale` there (`scale_weight`, `weight_scale`, `weight_scale_inv`).
-fn scales(name: &str, found: &BTreeMap<String, usize>, entries: &[Entry]) -> bool {
-    let Some((module, last)) = name.rsplit_once('.').filter(|(_, last)| last.contains("scale")) else { return false };
-    let weight = found.get(&format!("{module}.{}", if last.contains("bias") { "bias" } else { "weight" }));
-    weight.is_some_and(|&index| matches!(entries[index].encoding, Encoding::F8E4M3 | Encoding::F8E5M2))
 }
 
 /// Dimensions other than 1: formats differ in how they store them.
@@ -199,6 +215,34 @@ fn squeezed(shape: &[usize]) -> impl Iterator<Item = &usize> {
 pub(super) fn listed(kind: &str, list: &[String]) -> String {
     let more = if list.len() > LISTED { format!(" and {} more", list.len() - LISTED) } else { String::new() };
     format!("{kind}: {}{more}", list[..list.len().min(LISTED)].join(", "))
+}
+
+/// The layer that takes patches of latents.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patches {
+    dim: usize,
+    /// Channels that it takes.
+    pub inputs: usize,
+    /// Frames, height and width of a patch.
+    pub sides: [usize; 3],
+}
+
+impl Patches {
+    /// Reads the shape of its weight in a network of width `width`.
+    pub fn of(shape: &[usize], width: usize) -> Option<Self> {
+        let (dim, inputs, sides) = match *shape {
+            [dim, inputs, t, h, w] => (dim, inputs, [t, h, w]),
+            // Four dimensions are all that GGML holds: one is left out, or outputs and inputs are one.
+            [dim, inputs, h, w] if dim == width => (dim, inputs, [1, h, w]),
+            [both, t, h, w] if width > 0 && both > 0 && both.is_multiple_of(width) => (width, both / width, [t, h, w]),
+            // A linear layer, channels first; of its patches no tensor tells the sides.
+            [dim, inputs] if inputs.is_multiple_of(LINEAR.iter().product()) => {
+                (dim, inputs / LINEAR.iter().product::<usize>(), LINEAR)
+            }
+            _ => return None,
+        };
+        Some(Self { dim, inputs, sides })
+    }
 }
 
 impl Sizes {
@@ -220,14 +264,11 @@ impl Sizes {
             &[outputs, inputs] if outputs > 0 && inputs > 0 => Ok([outputs, inputs]),
             other => Err(misshapen(name, other)),
         };
-        let name = "patch_embedding.weight";
-        let (dim, inputs, patch) = match shape(name)?.as_slice() {
-            &[dim, inputs, t, h, w] => (dim, inputs, [t, h, w]),
-            // Four dimensions are all that some formats hold.
-            &[dim, inputs, h, w] => (dim, inputs, [1, h, w]),
-            other => return Err(misshapen(name, other)),
+        let patches = shape(PATCHES)?;
+        let [head, width] = matrix("head.head.weight")?;
+        let Some(Patches { dim, inputs, sides: patch }) = Patches::of(patches, width) else {
+            return Err(misshapen(PATCHES, patches));
         };
-        let [head, _] = matrix("head.head.weight")?;
         let area = patch.iter().try_fold(1usize, |product, &side| product.checked_mul(side)).filter(|&area| area > 0);
         let channels = area.and_then(|area| head.is_multiple_of(area).then(|| head / area));
         let Some(channels) = channels else { return Err(misshapen("head.head.weight", &[head])) };

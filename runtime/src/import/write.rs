@@ -33,8 +33,7 @@ impl Import {
                 updates = (name.to_owned(), list.collect::<Result<Vec<_>, _>>()?);
             }
             self.checkpoint.read(entry, start, values)?;
-            updates.1.iter().for_each(|update| update.add(start, values));
-            Ok(())
+            updates.1.iter().try_for_each(|update| update.add(start, values))
         })
     }
 }

@@ -35,8 +35,9 @@ impl EncoderPlan {
     /// [`ModelError`] for a network without an encoder, and as [`super::DecoderPlan::new`].
     pub fn new(config: &DecoderConfig, size: (usize, usize)) -> Result<Self, ModelError> {
         check_size(size)?;
-        let DecoderNetwork::Vae(vae) = &config.codec else {
-            return Err(ModelError::Unsupported(format!("{} has no encoder", config.name)));
+        let vae = match &config.codec {
+            DecoderNetwork::Vae(vae) if !vae.decode_only => vae,
+            _ => return Err(ModelError::Unsupported(format!("{} has no encoder", config.name))),
         };
         let (side, frames) = (vae.space_factor(), vae.time_factor());
         let (height, width) = (size.0 * side, size.1 * side);

@@ -1,0 +1,261 @@
+//! The table of kinds. The first row that fits counts; docs/models.md shows it.
+
+use super::Encoding;
+use super::kind::Answer::{Read, Refused, Warned};
+use super::kind::{Bytes, Kind, Network, Test};
+
+const fn file(name: &'static str, answer: super::Answer, test: fn(&Bytes<'_>) -> bool) -> Kind {
+    Kind { name, answer, test: Test::Bytes(test) }
+}
+
+const fn storage(name: &'static str, answer: super::Answer, test: fn(&Network<'_>) -> bool) -> Kind {
+    Kind { name, answer, test: Test::Storage(test) }
+}
+
+const fn network(name: &'static str, answer: super::Answer, test: fn(&Network<'_>) -> bool) -> Kind {
+    Kind { name, answer, test: Test::Network(test) }
+}
+
+const fn lora(name: &'static str, answer: super::Answer, test: fn(&Network<'_>) -> bool) -> Kind {
+    Kind { name, answer, test: Test::Lora(test) }
+}
+
+/// What all networks that are Wan's and more come to.
+const TEXT_TO_VIDEO: &str = "only text-to-video networks are run; take the T2V checkpoint of that size";
+
+pub(super) static KINDS: &[Kind] = &[
+    file("an empty file of 0 bytes", Refused("nothing was downloaded or written; fetch it again"), |b| b.size == 0),
+    file("a download that has not ended", Refused("wait for it, or begin it again"), |b| {
+        [".part", ".crdownload", ".incomplete", ".aria2", ".download", ".tmp"].iter().any(|end| b.name.ends_with(end))
+    }),
+    file("a part of a file that was cut", Refused("put the parts together in their order: cat NAME.part* > NAME"), cut),
+    file(
+        "a git-lfs pointer",
+        Refused("it only names the file; fetch that with `git lfs pull`, or download it from its page"),
+        |b| b.text().starts_with("version https://git-lfs"),
+    ),
+    file(
+        "a web page",
+        Refused("the download ended at a login, a licence or an error; open the address in a browser"),
+        |b| ["<!doctype html", "<html", "<head", "<?xml", "<error"].iter().any(|start| b.text().starts_with(start)),
+    ),
+    file("a picture", Refused("pictures go to `causeway encode` and to --start-image; weights are needed here"), |b| {
+        let webp = b.head.starts_with(b"RIFF") && b.head.get(8..12) == Some(b"WEBP");
+        webp || [&b"\x89PNG"[..], b"\xff\xd8\xff", b"GIF8"].iter().any(|start| b.head.starts_with(start))
+    }),
+    file("a video", Refused("weights are needed here; `causeway encode` takes a folder of pictures"), |b| {
+        let avi = b.head.starts_with(b"RIFF") && b.head.get(8..12) == Some(b"AVI ");
+        avi || b.head.get(4..8) == Some(b"ftyp") || b.head.starts_with(b"\x1a\x45\xdf\xa3")
+    }),
+    file(
+        "a pickle outside a zip archive, the PyTorch format before 1.6",
+        Refused("load and save it again with a newer PyTorch"),
+        |b| matches!(b.head, [0x80, 1..=5, ..]) && b.head.get(8) != Some(&b'{'),
+    ),
+    file("an archive", Refused("unpack it, and give what is inside"), |b| {
+        let starts = [&b"\x1f\x8b"[..], b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh"];
+        starts.iter().any(|start| b.head.starts_with(start)) || b.head.get(257..262) == Some(b"ustar")
+    }),
+    file("an array of NumPy", Refused("save the weights as safetensors, under their names"), |b| {
+        b.head.starts_with(b"\x93NUMPY")
+    }),
+    file("weights of TensorFlow or Keras (HDF5)", Refused("PyTorch, safetensors and GGUF are read"), |b| {
+        b.head.starts_with(b"\x89HDF")
+    }),
+    file("a network in ONNX", Refused("take the weights that it was made of: .pt, .safetensors or .gguf"), |b| {
+        b.name.ends_with(".onnx")
+    }),
+    file(
+        "JSON",
+        Refused("settings or a tokenizer; weights are in files beside it, a tokenizer goes to `embed`"),
+        |b| {
+            // A safetensors file may begin with the same byte, but its length has zeros after it.
+            b.head.len() > 1
+                && b.is_text()
+                && b.text().starts_with(['{', '['])
+                && !b.head.iter().take(8).any(|&c| c == 0)
+        },
+    ),
+    file("a tokenizer of SentencePiece", Refused("it goes to `causeway embed --tokenizer`"), |b| {
+        b.head.first() == Some(&b'\n') && b.head.windows(5).take(64).any(|at| at == b"<unk>" || at == b"<pad>")
+    }),
+    file("text", Refused("not a safetensors file, nor any other that is read"), |b| b.is_text()),
+    file("a PyTorch archive (.pt, .pth, .bin, .ckpt)", Read("nothing in it is executed"), |b| {
+        b.head.starts_with(b"PK")
+    }),
+    file("GGUF", Read("versions 2 and 3, also split"), |b| b.head.starts_with(b"GGUF")),
+    file("safetensors", Read("whole, split, or in the shards of an index"), |b| b.head.get(8) == Some(&b'{')),
+    //
+    storage("weights of bitsandbytes", Refused("codes of 4 or 8 bits that only it unpacks; take another file"), |n| {
+        n.names(&[".quant_state.bitsandbytes__", ".absmax", ".SCB"])
+    }),
+    storage("weights of GPTQ, AWQ or SVDQuant", Refused("packed codes of few bits; take fp8, GGUF or bf16"), |n| {
+        n.names(&[".qweight", ".qzeros", ".wscales"])
+    }),
+    storage("weights in NVFP4 or MXFP", Refused("packed codes of few bits; take fp8, GGUF or bf16"), |n| {
+        n.names(&[".weight_scale_2"]) || n.any(|entry| entry.encoding.to_string().starts_with("F8_E8M0"))
+    }),
+    storage("floats of 16 bits and more (F64, F32, F16, BF16)", Read("in every format"), |n| {
+        n.any(|entry| matches!(entry.encoding, Encoding::F64 | Encoding::F32 | Encoding::F16 | Encoding::Bf16))
+    }),
+    storage("floats of 8 bits (F8_E4M3, F8_E5M2)", Read("codes as they are"), |n| {
+        n.any(|entry| eight(&entry.encoding) && entry.scale.is_none())
+    }),
+    storage(
+        "floats of 8 bits with scales",
+        Read("`scale_weight` or `weight_scale` for a tensor, a row or a block; one that is missing is an error"),
+        |n| n.any(|entry| eight(&entry.encoding) && entry.scale.is_some()),
+    ),
+    storage("integers of 8 bits with scales (LightX2V)", Read("as above; without their scale never"), |n| {
+        n.any(|entry| entry.encoding.is_int8() && entry.scale.is_some())
+    }),
+    storage(
+        "blocks of GGUF",
+        Read("Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS; others by name not"),
+        |n| n.any(|entry| entry.encoding.block().is_some_and(|(values, _)| values > 1)),
+    ),
+    //
+    network(
+        "a model file of Causeway",
+        Refused("it is converted already; give it to --model, or to `causeway quantize` for other types"),
+        |n| n.checkpoint.metadata().iter().any(|(key, _)| key == "causeway"),
+    ),
+    network("a LoRA", Refused("convert the model that it belongs to, and give this with --lora"), |n| {
+        n.names(&["lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", ".diff_b", ".diff_m"])
+            && n.shape("patch_embedding.weight").is_none()
+    }),
+    network("CLIP", Refused("only image-to-video networks use it; prompts go through umT5"), |n| {
+        n.names(&["visual.transformer.", "vision_model.encoder.", "text_model.encoder.", "visual.cls_embedding"])
+    }),
+    network("Wan VACE", Refused(TEXT_TO_VIDEO), |n| n.names(&["vace_blocks.", "vace_patch_embedding."])),
+    network("Wan Animate", Refused(TEXT_TO_VIDEO), |n| n.names(&["face_adapter.", "motion_encoder."])),
+    network("Wan with sound (S2V, MultiTalk, InfiniteTalk)", Refused(TEXT_TO_VIDEO), |n| {
+        n.names(&["audio_injector.", "casual_audio_encoder.", "audio_proj.", "audio_cross_attn."])
+    }),
+    network("Matrix-Game", Refused("its action modules are not read"), |n| n.names(&["action_model."])),
+    network("Wan with a camera (Fun-Control-Camera, ReCamMaster)", Refused(TEXT_TO_VIDEO), |n| {
+        n.names(&["control_adapter.", "cam_encoder."])
+    }),
+    network("Wan Fun-Control", Refused(TEXT_TO_VIDEO), |n| {
+        n.names(&["ref_conv."])
+            || n.wan().is_some_and(|(inputs, outputs)| outputs == 16 && (inputs == 48 || inputs == 52))
+    }),
+    network(
+        "Wan image-to-video (I2V, FLF2V, Fun-InP)",
+        Refused("take the T2V checkpoint of that size; `generate --start` lets a T2V student begin with a picture"),
+        |n| {
+            n.wan().is_some_and(|(inputs, outputs)| inputs == 36 && outputs == 16)
+                || n.names(&["img_emb.", "image_embedder."])
+        },
+    ),
+    network("Wan with further inputs", Refused(TEXT_TO_VIDEO), |n| {
+        n.wan().is_some_and(|(inputs, outputs)| inputs != outputs)
+    }),
+    network(
+        "Wan 2.2 TI2V-5B",
+        Warned("its latents are those of the Wan 2.2 VAE, of which there is no decoder here"),
+        |n| n.wan() == Some((48, 48)),
+    ),
+    network(
+        "one expert of Wan 2.2 A14B",
+        Warned("it denoises one part of the steps and the other expert the rest; alone it makes no good video"),
+        |n| n.wan().is_some() && expert(n),
+    ),
+    network("Wan 2.1 text-to-video", Read("a denoiser; students with a KV cache make videos"), |n| n.wan().is_some()),
+    network("the VAE of Wan 2.2", Refused("only that of Wan 2.1 is run; take Wan2.1_VAE.pth or taew2_1"), |n| {
+        n.decoder() == Some((48, 5)) || n.names(&["decoder.upsamples.0.upsamples."])
+    }),
+    network("the VAE of another model", Refused("it is not for Wan's latents; take Wan2.1_VAE.pth or taew2_1"), |n| {
+        n.names(&["decoder.conv_in.conv."])
+            || n.decoder().is_some_and(|(_, rank)| rank == 4) && n.taehv().is_none() && !tiny(n)
+    }),
+    network("the decoder of the Wan 2.1 VAE, without its encoder", Read("decodes only"), |n| {
+        n.decoder().is_some_and(|(_, rank)| rank == 5) && !n.names(&["encoder."])
+    }),
+    network("the Wan 2.1 VAE", Read("decodes and encodes"), |n| n.decoder().is_some_and(|(_, rank)| rank == 5)),
+    network("TAESD", Refused("it decodes pictures, not videos; take taew2_1"), |n| n.taehv().is_none() && tiny(n)),
+    network("the TAEHV of Wan 2.2 (taew2_2)", Warned("for the latents of TI2V-5B alone; others are Wan 2.1's"), |n| {
+        n.taehv() == Some(48)
+    }),
+    network(
+        "the TAEHV of HunyuanVideo",
+        Warned("Wan's latents are others, and come out wrong; for them take taew2_1"),
+        |n| n.taehv().is_some_and(|channels| channels == 32 || n.file().starts_with("taehv")),
+    ),
+    network(
+        "the TAEHV of CogVideoX, Open-Sora, Mochi or LTX",
+        Warned("Wan's latents are others, and come out wrong; for them take taew2_1"),
+        |n| n.taehv().is_some() && ["taecvx", "taeos", "taemochi", "taeltx"].iter().any(|tae| n.file().contains(tae)),
+    ),
+    network("TAEHV with its encoder", Read("the decoder is taken, the encoder left out"), |n| {
+        n.taehv().is_some() && n.names(&["encoder."])
+    }),
+    network("TAEHV (taew2_1)", Read("decodes only"), |n| n.taehv().is_some()),
+    network("umT5", Read("a text encoder"), |n| {
+        n.names(&[
+            "block.1.layer.0.SelfAttention.relative_attention_bias.",
+            "blocks.1.pos_embedding.",
+            "enc.blk.1.attn_rel_b.",
+        ])
+    }),
+    network("T5", Read("a text encoder; Wan's own is umT5, which has biases in every layer"), |n| {
+        n.names(&["block.0.layer.0.SelfAttention.relative_attention_bias.", "enc.blk.0.attn_rel_b."])
+            || n.shape("pos_embedding.embedding.weight").is_some()
+    }),
+    network(
+        "a denoiser of another model (HunyuanVideo, Flux, LTX, CogVideoX, Stable Diffusion)",
+        Refused("only networks of Wan 2.1's architecture are run"),
+        |n| n.names(&["double_blocks.", "transformer_blocks.", "input_blocks.", "joint_blocks."]),
+    ),
+    network("a language model", Refused("prompts go through umT5: models_t5_umt5-xxl-enc-bf16.pth or its GGUF"), |n| {
+        n.names(&["layers.0.self_attn.q_proj.", "blk.0.attn_q.", "h.0.attn.c_attn."])
+    }),
+    network("the state of an optimizer", Refused("the weights are in another file beside it"), |n| {
+        n.names(&[".exp_avg"]) && !n.names(&["blocks."])
+    }),
+    //
+    lora("LoHa, LoKr or OFT", Refused("only low-rank pairs and full differences are merged"), |n| {
+        n.names(&[".hada_w1", ".lokr_w1", ".oft_", ".lora_mid."])
+    }),
+    lora("DoRA", Refused("its weights have lengths of their own, which is not merged"), |n| {
+        n.names(&[".dora_scale", ".lora_magnitude_vector"])
+    }),
+    lora("kohya's names (`lora_unet_...`)", Read("points are told from underscores by the model's own names"), |n| {
+        n.any(|entry| entry.name.split('.').next().is_some_and(|stem| stem.contains("_blocks_")))
+    }),
+    lora("full differences (`.diff`, `.diff_b`, `.diff_m`)", Read("added times the strength"), |n| {
+        n.any(|entry| [".diff", ".diff_b", ".diff_m"].iter().any(|end| entry.name.ends_with(end)))
+    }),
+    lora("`lora_A` and `lora_B`, of any adapter's name", Read("PEFT, diffusers"), |n| n.names(&[".lora_A"])),
+    lora("`lora_down` and `lora_up`, `lora.down` and `lora.up`", Read("kohya, old diffusers"), |n| {
+        n.names(&["lora_down", "lora.down"])
+    }),
+];
+
+/// A part that a file was cut into by bytes; what begins it may look sound.
+fn cut(b: &Bytes<'_>) -> bool {
+    let Some((_, end)) = b.name.rsplit_once('.') else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let numbered = end.strip_prefix("part").is_some_and(|rest| {
+        digits(rest) || rest.split_once("of").is_some_and(|(part, parts)| digits(part) && digits(parts))
+    });
+    numbered || (end.len() == 3 && digits(end)) || end.starts_with("part-")
+}
+
+fn eight(encoding: &Encoding) -> bool {
+    matches!(encoding, Encoding::F8E4M3 | Encoding::F8E5M2)
+}
+
+/// Whether names say that this is one of two networks.
+fn expert(n: &Network<'_>) -> bool {
+    let words =
+        ["high_noise", "low_noise", "highnoise", "lownoise", "high-noise", "low-noise", "a14b", "transformer_2/"];
+    let second = n.checkpoint.path().and_then(|path| Some(path.parent()?.parent()?.join("transformer_2")));
+    let pair = n.path.starts_with("transformer/") && second.is_some_and(|second| second.is_dir());
+    pair || words.iter().any(|word| n.path.contains(word))
+}
+
+/// Whether these are the names of the tiny autoencoders.
+fn tiny(n: &Network<'_>) -> bool {
+    n.shape("decoder.3.conv.0.weight").is_some()
+}
