@@ -58,7 +58,7 @@ fn bad_files() {
     refused(&place, "info --model nowhere.safetensors", 1, &["cannot open nowhere.safetensors"]);
     place.write("file", b"");
     refused(&place, "quantize tiny.safetensors file/new.safetensors --to f16", 1, &["file/new.safetensors"]);
-    refused(&place, "info --model .", 1, &["it is a folder, expected a regular file"]);
+    refused(&place, "info --model .", 1, &["the folder . holds", "name one file"]);
     refused(&place, "play --model .", 1, &["it is a folder, expected a regular file"]);
 }
 

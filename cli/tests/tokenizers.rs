@@ -206,7 +206,7 @@ fn hostile_files_end_in_one_sentence() {
             set("post_processor", json!({"type": "RobertaProcessing", "sep": ["a", 1]})),
             "RobertaProcessing",
         ),
-        ("lists", "[".repeat(1_000_000).into_bytes(), "SentencePiece"),
+        ("lists", "[".repeat(1_000_000).into_bytes(), "neither a tokenizer.json nor a spiece.model"),
         ("objects", r#"{"a":"#.repeat(200_000).into_bytes(), "can be used"),
     ];
     for (name, tokenizer, expected) in table {
