@@ -323,7 +323,10 @@ fn hostile_files_end_in_one_error_and_leave_nothing() {
         (format!("--model m.safetensors --tokenizer {tokenizer} --file binary.txt"), "cannot read binary.txt"),
         (format!("--model m.safetensors --tokenizer {tokenizer} --file none.txt"), "nothing to embed"),
         (format!("--model m.safetensors --tokenizer {tokenizer} {prompt} --memory-cap 1000"), "the memory cap is 1000"),
-        (format!("--model m.safetensors --tokenizer {tokenizer} {prompt} --out m.safetensors/e.safetensors"), "m.safetensors/e"),
+        (
+            format!("--model m.safetensors --tokenizer {tokenizer} {prompt} --out m.safetensors/e.safetensors"),
+            "m.safetensors/e",
+        ),
     ] {
         let out = if arguments.contains("--out") { "--backend cpu" } else { place };
         refused(&format!("embed {arguments} {out}"), expected);
