@@ -38,6 +38,7 @@ pub fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<Join> {
     Ok(join)
 }
 
+#[cfg(feature = "gpu")]
 pub use system::stay;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -151,6 +152,7 @@ mod system {
     }
 
     /// Keeps the library in its process from now on.
+    #[cfg(feature = "gpu")]
     pub fn stay() {
         // SAFETY: asks where this function is, and for that file, which is loaded, once more.
         unsafe {
@@ -172,5 +174,6 @@ mod system {
     }
 
     /// The library stays in any case, or not at all.
+    #[cfg(feature = "gpu")]
     pub fn stay() {}
 }
