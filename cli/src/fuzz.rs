@@ -2,29 +2,21 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use causeway_tests::fuzz::{executions, run};
+use causeway_tests::fuzz::{Place, executions, run};
 
 /// Longest that an answer may take on a busy machine.
 const LONGEST: Duration = Duration::from_secs(10);
-
-/// A place for one file, in memory where there is one.
-fn place(name: &str) -> std::path::PathBuf {
-    let memory = Path::new("/dev/shm");
-    let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    root.join(format!("causeway-fuzz-{name}-{}", std::process::id()))
-}
 
 #[test]
 fn pictures() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/parity/golden/pictures");
     let names = ["rgb.png", "palette.png", "plain.jpg", "progressive.jpg", "lossy.webp", "lossless.webp", "film.webp"];
     let bases: Vec<_> = names.iter().map(|name| fs::read(golden.join(name)).unwrap()).collect();
-    let path = place("picture");
+    let place = Place::new("picture");
     let outcome = run("pictures", &bases, executions() / 8, |bytes| {
-        fs::write(&path, bytes).unwrap();
-        crate::picture::load(&path, (8, 8), &mut |_| {}).is_ok()
+        place.write(bytes);
+        crate::picture::load(place.path(), (8, 8), &mut |_| {}).is_ok()
     });
-    fs::remove_file(&path).unwrap();
     assert!(outcome.slowest < LONGEST, "{outcome:?}");
     assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");
 }
@@ -46,12 +38,12 @@ fn tokenizers() {
             "special_tokens":{"</s>":{"id":"</s>","ids":[1],"tokens":["</s>"]}}},
         "decoder":null,"model":{"type":"Unigram","unk_id":2,"vocab":[["<pad>",0.0],["</s>",0.0],["<unk>",0.0],
             ["\u2581a",-2.0],["\u2581fox",-3.5],["fo",-4.0],["x",-5.25],["\u2581",-1.5]],"byte_fallback":false}}"#;
-    let path = place("tokenizer");
+    let place = Place::new("tokenizer");
     let outcome = run("tokenizers", &[SMALL.as_bytes().to_vec()], executions() / 8, |bytes| {
-        fs::write(&path, bytes).unwrap();
-        crate::tokenizer::TextTokenizer::open(&path).is_ok_and(|tokenizer| tokenizer.tokens("a fox, a box", 16).is_ok())
+        place.write(bytes);
+        crate::tokenizer::TextTokenizer::open(place.path())
+            .is_ok_and(|tokenizer| tokenizer.tokens("a fox, a box", 16).is_ok())
     });
-    fs::remove_file(&path).unwrap();
     assert!(outcome.slowest < LONGEST, "{outcome:?}");
     assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");
 }

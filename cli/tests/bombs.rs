@@ -3,46 +3,16 @@
 mod common;
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     fs,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use causeway_runtime::{Model, import::Checkpoint};
+use causeway_tests::counting::{self, Counting};
 use common::{
     Place, golden,
     torch::{call, checkpoint, dict, global, int, pickle, storage, tensor, text, tuple, zip},
 };
-
-/// The system's allocator with counters; a block that is enlarged counts twice for a moment, as it may be copied.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -279,10 +249,8 @@ fn readers_take_a_small_multiple_of_a_file() {
         folder.write(file, &bytes);
         let (path, size, begun) = (folder.path(file), bytes.len(), Instant::now());
         drop(bytes);
-        let before = HELD.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        let answer = Checkpoint::open(&path);
-        let (peak, took) = (PEAK.load(Relaxed) - before, begun.elapsed());
+        let (answer, peak) = counting::peak(|| Checkpoint::open(&path));
+        let took = begun.elapsed();
         let answer = match answer {
             Ok(file) => format!("{} tensors", file.entries().len()),
             Err(error) => error.to_string(),
@@ -315,10 +283,7 @@ fn configurations(folder: &Place) {
         text.push_str(&" ".repeat((text.len() + 8).next_multiple_of(64) - text.len() - 8));
         let bytes = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), &whole[8 + length..]].concat();
         folder.write("m.safetensors", &bytes);
-        let before = HELD.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        let answer = Model::open(folder.path("m.safetensors")).map(|_| ());
-        let peak = PEAK.load(Relaxed) - before;
+        let (answer, peak) = counting::peak(|| Model::open(folder.path("m.safetensors")).map(|_| ()));
         println!("configuration: {} bytes, peak {peak}: {answer:.100?}", bytes.len());
         assert!(peak <= FREE_BYTES + BYTES_PER_BYTE * bytes.len(), "{} bytes, peak {peak}", bytes.len());
     }

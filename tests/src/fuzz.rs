@@ -1,7 +1,9 @@
 //! Spoiled files by the thousand, the same ones for the same number: what parsers are tried with.
 
 use std::{
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -10,6 +12,38 @@ use crate::tiny::Random;
 /// How many files to try in all: `CAUSEWAY_FUZZ`, else a number that an ordinary run of the tests has time for.
 pub fn executions() -> u64 {
     std::env::var("CAUSEWAY_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(4_000)
+}
+
+/// A file for spoiled bytes, in memory where there is such a folder; it goes with the test.
+#[derive(Debug)]
+pub struct Place(PathBuf);
+
+impl Place {
+    /// A place of this name.
+    pub fn new(name: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self(root.join(format!("causeway-fuzz-{}-{name}", std::process::id())))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes `bytes` the file.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write(&self, bytes: &[u8]) {
+        fs::write(&self.0, bytes).unwrap_or_else(|error| panic!("{}: {error}", self.0.display()));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// Numbers that tend to hurt, as they lie in files.

@@ -2,6 +2,7 @@
 
 pub mod tiny;
 
+pub mod counting;
 pub mod fuzz;
 pub mod naive;
 pub mod stream;

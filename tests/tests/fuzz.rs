@@ -2,44 +2,14 @@
 //! is said by `CAUSEWAY_FUZZ`; docs/reliability.md has how many were tried. (Model files have a million of their own: model_file/fuzz.rs.
 //! Pictures and tokenizers are the program's: cli/src.)
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    fs,
-    path::{Path, PathBuf},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Mutex, time::Duration};
 
 use causeway_runtime::{Budget, Model, Session, SessionOptions, import::Checkpoint, session::Snapshot};
 use causeway_tests::{
-    fuzz::{executions, run},
+    counting::{Counting, peak},
+    fuzz::{Place, executions, run},
     tiny::tiny_model_bytes,
 };
-
-/// The system's allocator with counters.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -58,47 +28,26 @@ fn golden(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A folder in memory where there is one, that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let memory = Path::new("/dev/shm");
-        let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let path = root.join(format!("causeway-fuzz-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Opens spoiled copies of `names` as checkpoints and reads all tensors of those that open.
 fn checkpoints(kind: &str, extension: &str, names: &[&str], share: u64) {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let bases: Vec<_> = names.iter().map(|name| golden(name)).collect();
-    let folder = Folder::new(kind);
-    let path = folder.0.join("file").with_extension(extension);
+    let place = Place::new(&format!("{kind}.{extension}"));
     let mut most = 0;
     let outcome = run(kind, &bases, executions() / share, |bytes| {
-        fs::write(&path, bytes).unwrap();
-        let before = HELD.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        let opened = Checkpoint::open(&path);
-        if let Err(error) = &opened {
-            let text = error.to_string();
-            assert!(text.lines().count() == 1 && text.len() < 3000, "{text}");
-        }
-        let taken = opened.is_ok_and(|file| {
-            // What a file says it has must be there to be read, or the reading is an error.
-            let read = |entry| file.read_all(entry).map(drop).is_ok();
-            file.entries().iter().filter(|entry| entry.values() < 1 << 16).filter(|entry| read(entry)).count() > 0
+        place.write(bytes);
+        let (taken, peak) = peak(|| {
+            let opened = Checkpoint::open(place.path());
+            if let Err(error) = &opened {
+                let text = error.to_string();
+                assert!(text.lines().count() == 1 && text.len() < 3000, "{text}");
+            }
+            opened.is_ok_and(|file| {
+                // What a file says it has must be there to be read, or the reading is an error.
+                let read = |entry| file.read_all(entry).map(drop).is_ok();
+                file.entries().iter().filter(|entry| entry.values() < 1 << 16).filter(|entry| read(entry)).count() > 0
+            })
         });
-        let peak = PEAK.load(Relaxed).saturating_sub(before);
         assert!(peak <= FREE_BYTES + BYTES_PER_BYTE * bytes.len(), "{peak} bytes for a file of {}", bytes.len());
         most = most.max(peak);
         taken
@@ -147,10 +96,7 @@ fn snapshots() {
     }
     let good = Snapshot::from_bytes(bases[1].clone());
     let outcome = run("snapshots", &bases, executions() / 8, |bytes| {
-        let before = HELD.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        let taken = session.restore_bytes(bytes).is_ok();
-        let peak = PEAK.load(Relaxed).saturating_sub(before);
+        let (taken, peak) = peak(|| session.restore_bytes(bytes).is_ok());
         assert!(peak <= 1 << 20, "{peak} bytes for a snapshot of {}", bytes.len());
         taken
     });

@@ -1,38 +1,12 @@
 //! Memory: what a session says it holds is what it holds, and a steady stream allocates nothing.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
 use causeway_ops::quant::DType;
 use causeway_runtime::{Budget, EventTime, Pump, Session, SessionOptions};
 use causeway_tests::{
+    counting::{Counting, calls, held},
     stream::{cpu, open, script},
     tiny::{model_bytes, quantisable_config},
 };
-
-/// The system's allocator with counters.
-struct Counting;
-
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, Relaxed);
-        HELD.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's contract is the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -64,15 +38,15 @@ fn bytes_are_as_planned_and_steady_frames_allocate_nothing() {
         let options = || SessionOptions { route: Some(route), threads, ..cpu(3) };
         // The thread pool and lazily made statics of the process are not the session's.
         play(&mut Session::new(&model, options()).unwrap(), 3);
-        let before = HELD.load(Relaxed);
+        let before = held();
         let mut session = Session::new(&model, options()).unwrap();
-        let (planned, held) = (session.memory().total(), HELD.load(Relaxed) - before);
+        let (planned, held) = (session.memory().total(), held() - before);
         let excess = held as f64 / planned as f64 - 1.0;
         println!("{dtype:?}: planned {planned}, held {held}: {:+.2} %", 100.0 * excess);
         assert!(excess.abs() <= 0.03, "{dtype:?}: planned {planned}, held {held}");
         play(&mut session, 20);
-        let calls = CALLS.load(Relaxed);
+        let before = calls();
         play(&mut session, 1000);
-        assert_eq!(CALLS.load(Relaxed) - calls, 0, "{dtype:?}: allocations over 1,000 steady frames");
+        assert_eq!(calls() - before, 0, "{dtype:?}: allocations over 1,000 steady frames");
     }
 }
