@@ -96,20 +96,11 @@ impl ThreadPool {
             wake: Condvar::new(),
             panic: Mutex::new(None),
         });
-        let begun = Arc::new(AtomicUsize::new(0));
         let start = |index| {
-            let (shared, begun) = (shared.clone(), begun.clone());
-            let work = move || {
-                begun.fetch_add(1, Ordering::Release);
-                shared.work(index);
-            };
-            start(std::format!("causeway-{index}"), Box::new(work))
+            let shared = shared.clone();
+            start(std::format!("causeway-{index}"), Box::new(move || shared.work(index)))
         };
-        let workers: Vec<_> = (1..threads).map_while(start).collect();
-        // A host may unload the code at any time from now on, and then a thread had better not be half started.
-        while begun.load(Ordering::Acquire) < workers.len() {
-            std::thread::yield_now();
-        }
+        let workers = (1..threads).map_while(start).collect();
         Self { shared, workers }
     }
 }
