@@ -10,12 +10,12 @@ use causeway_runtime::config::ModelConfig;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, FolderError};
 use crate::recipe::Stage;
-use crate::state::{State, StateError, write_whole};
+use crate::state::{State, StateError, format, view, write_whole};
 use crate::weights::Weights;
 
 /// A landed run, opened.
@@ -72,18 +72,16 @@ impl Landed {
                 arrays.push((format!("{}.weights", stage.name), state.weights.data.to_vec()));
             }
         }
-        let fail = |reason: String| StateError::Format { path: path.into(), reason };
         let bytes: Vec<(String, Vec<u8>)> = arrays
             .into_iter()
             .map(|(name, values)| (name, values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect()))
             .collect();
-        let views: Result<Vec<_>, _> = bytes
+        let views = bytes
             .iter()
-            .map(|(name, bytes)| TensorView::new(Dtype::F16, vec![bytes.len() / 2], bytes).map(|view| (name, view)))
-            .collect();
-        let text = serde_json::to_string(&note).map_err(|e| fail(e.to_string()))?;
-        let file = views.and_then(|views| safetensors::serialize(views, Some([(KEY.into(), text)].into())));
-        let file = file.map_err(|e| fail(e.to_string()))?;
+            .map(|(name, bytes)| Ok((name, view(Dtype::F16, vec![bytes.len() / 2], bytes, path)?)))
+            .collect::<Result<Vec<_>, StateError>>()?;
+        let text = serde_json::to_string(&note).map_err(|e| format(path, e))?;
+        let file = safetensors::serialize(views, Some([(KEY.into(), text)].into())).map_err(|e| format(path, e))?;
         write_whole(path, &file)?;
         Ok(file.len() as u64)
     }
@@ -93,17 +91,16 @@ impl Landed {
     /// # Errors
     /// [`StateError`] when it cannot be read or is no such file.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let fail = |reason: String| StateError::Format { path: path.into(), reason };
         let bytes = fs::read(path).map_err(|source| StateError::Io { path: path.into(), source })?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(path, e))?;
         let text = header.metadata().as_ref().and_then(|all| all.get(KEY));
-        let text = text.ok_or_else(|| fail("not a landed run: its metadata has no `landed`".into()))?;
-        let note = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
+        let text = text.ok_or_else(|| format(path, "not a landed run: its metadata has no `landed`"))?;
+        let note = serde_json::from_str(text).map_err(|e| format(path, e))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| format(path, e))?;
         let mut arrays = HashMap::new();
         for (name, view) in file.iter() {
             if view.dtype() != Dtype::F16 {
-                return Err(fail(format!("{name} is {:?}, expected F16", view.dtype())));
+                return Err(format(path, format!("{name} is {:?}, expected F16", view.dtype())));
             }
             let halves: Vec<f16> =
                 view.data().chunks_exact(2).map(|b| f16::from_le_bytes(b.try_into().unwrap_or_default())).collect();
@@ -136,7 +133,7 @@ impl Landed {
         let expected = networks.data.len();
         let read = |name: &'static str| self.arrays.get(&format!("{stage}.{name}")).map(|values| (name, values));
         let Some((name, ema)) = read("ema") else {
-            return Err(StateError::Format { path: path.into(), reason: format!("no array {stage}.ema") });
+            return Err(format(path, format!("no array {stage}.ema")));
         };
         let (_, plain) = read("weights").unwrap_or((name, ema));
         for (name, values) in [(name, ema), ("weights", plain)] {

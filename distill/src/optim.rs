@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::muon;
 use crate::state::State;
+use crate::weights::Entry;
 
 /// Which way a step goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,16 +133,16 @@ impl Rule {
             return Vec::new();
         }
         let (start, weights) = (range.start, &state.weights);
-        let inside = |at: &Range<usize>| range.start <= at.start && at.end <= range.end;
-        let found: Vec<_> = weights.entries().iter().filter(|entry| muon::moves(entry)).collect();
-        let found = found.into_iter().map(|entry| (entry.offset..entry.offset + entry.len(), entry));
-        let found: Vec<_> = found.filter(|(at, _)| inside(at)).collect();
-        let one = |(at, entry): &(Range<usize>, &crate::weights::Entry)| {
+        let inside = |entry: &Entry| range.start <= entry.offset && entry.offset + entry.len() <= range.end;
+        let found: Vec<_> = weights.entries().iter().filter(|entry| muon::moves(entry) && inside(entry)).collect();
+        let one = |entry: &&Entry| {
+            let at = entry.offset..entry.offset + entry.len();
             // Nesterov's look ahead.
-            let moments = state.first[at.clone()].iter().zip(&grad[at.start - start..at.end - start]);
+            let own = at.start - start..at.end - start;
+            let moments = state.first[at].iter().zip(&grad[own.clone()]);
             let ahead: Vec<f32> = moments.map(|(m, g)| self.beta1 * m + (1.0 - self.beta1) * g * scale).collect();
             let direction = muon::direction(weights.kernels, &ahead, [entry.shape[0], entry.shape[1]]);
-            (at.start - start..at.end - start, direction)
+            (own, direction)
         };
         let threads = threads.max(1);
         let share = |n: usize| found.iter().skip(n).step_by(threads).map(one).collect::<Vec<_>>();

@@ -149,10 +149,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     causeway_runtime::file::write_whole(path, bytes).map_err(|source| StateError::Io { path: path.into(), source })
 }
 
-fn view<'a>(dtype: Dtype, shape: Vec<usize>, data: &'a [u8], path: &Path) -> Result<TensorView<'a>, StateError> {
+pub(crate) fn view<'a>(
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: &'a [u8],
+    path: &Path,
+) -> Result<TensorView<'a>, StateError> {
     TensorView::new(dtype, shape, data).map_err(|e| format(path, e))
 }
 
-fn format(path: &Path, reason: impl ToString) -> StateError {
+pub(crate) fn format(path: &Path, reason: impl ToString) -> StateError {
     StateError::Format { path: path.into(), reason: reason.to_string() }
 }
