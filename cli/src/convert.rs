@@ -296,7 +296,7 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     let import = args.source.import(checkpoint, &args.input)?;
     let config = import.config(&args.settings()).map_err(|error| Error::Usage(error.to_string()))?;
     write(&import, &config, (&args.input, &args.output), stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
-    // Before the result is mapped, whose pages would count too.
+    // Before the result is opened, which would count too.
     let peak = allocation::peak_bytes();
     let model = Model::open(&args.output).map_err(Error::file(&args.output))?;
     report(args, &import, &model, peak)

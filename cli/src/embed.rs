@@ -102,10 +102,6 @@ pub fn encode(
     compute: &ComputeArgs,
     stop: &Stop,
 ) -> Result<Encoded, Error> {
-    if !tokenizer.is_dir() {
-        // Before it is waited for.
-        regular::open(tokenizer).map_err(Error::io("open", tokenizer))?;
-    }
     let tokenizer = TextTokenizer::open(tokenizer)?;
     let model = Umt5File::open(model).map_err(Error::file(model))?;
     let sizes = model.config().encoder;

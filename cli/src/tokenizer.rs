@@ -5,10 +5,12 @@ mod file;
 mod spiece;
 
 use std::{
+    io::Read,
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
     path::Path,
 };
 
+use causeway_runtime::file::regular;
 use tokenizers::NormalizedString;
 
 use crate::error::Error;
@@ -35,11 +37,13 @@ impl TextTokenizer {
         let inside = names.iter().map(|name| path.join(name)).find(|file| path.is_dir() && file.is_file());
         let path = inside.as_deref().unwrap_or(path);
         let failed = |what: &str| Error::Failed(format!("{}: {what}", path.display()));
-        let size = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
+        let mut file = regular::open(path).map_err(Error::io("open", path))?;
+        let size = file.metadata().map_err(Error::io("open", path))?.len();
         if size > MOST_BYTES {
             return Err(failed(&format!("it has {size} bytes; no tokenizer.json has more than {MOST_BYTES}")));
         }
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         let (what, bytes) = if bytes.trim_ascii_start().first() == Some(&b'{') {
             ("tokenizer.json", bytes)
         } else {

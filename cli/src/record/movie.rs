@@ -1,9 +1,8 @@
 //! MP4 through the system's `ffmpeg`, which knows the encoders that this program does not want to carry.
 
 use std::{
-    fs::OpenOptions,
     io::{ErrorKind, Read, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -28,8 +27,7 @@ impl Movie {
         let &Recording { width, height, scale, fps, .. } = recording;
         let path = recording.path.clone();
         // Empty, for the encoder to write over: nobody else has the name then.
-        let reserve = |name: &Path| OpenOptions::new().write(true).create_new(true).open(name).map(drop);
-        let ((), partial) = Partial::create(&path, reserve).map_err(Error::file(&path))?;
+        let (_, partial) = Partial::file(&path).map_err(Error::file(&path))?;
         let size = format!("{}x{}", width * scale, height * scale);
         let mut command = Command::new("ffmpeg");
         command.args(["-loglevel", "error", "-nostdin", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &size]);

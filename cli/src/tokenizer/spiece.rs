@@ -47,27 +47,30 @@ impl<'a> Fields<'a> {
         Some(taken)
     }
 
-    /// `None` at the end, an error where the bytes are no fields.
-    fn next(&mut self) -> Result<Option<(u64, Field<'a>)>, String> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let field = |fields: &mut Self| {
-            let tag = fields.number()?;
-            let value = match tag & 7 {
-                0 => Field::Number(fields.number()?),
-                1 => Field::Bytes(fields.take(8)?),
-                2 => {
-                    let length = usize::try_from(fields.number()?).ok()?;
-                    Field::Bytes(fields.take(length)?)
-                }
-                5 => Field::Float(f32::from_le_bytes(fields.take(4)?.try_into().ok()?)),
-                _ => return None,
-            };
-            Some((tag >> 3, value))
+    fn next(&mut self) -> Option<(u64, Field<'a>)> {
+        let tag = self.number()?;
+        let value = match tag & 7 {
+            0 => Field::Number(self.number()?),
+            1 => Field::Bytes(self.take(8)?),
+            2 => {
+                let length = usize::try_from(self.number()?).ok()?;
+                Field::Bytes(self.take(length)?)
+            }
+            5 => Field::Float(f32::from_le_bytes(self.take(4)?.try_into().ok()?)),
+            _ => return None,
         };
-        field(self).map(Some).ok_or_else(|| "its fields are damaged".to_owned())
+        Some((tag >> 3, value))
     }
+}
+
+/// Gives each field of the message in `bytes` to `take`.
+fn each<'a>(bytes: &'a [u8], mut take: impl FnMut(u64, Field<'a>) -> Result<(), String>) -> Result<(), String> {
+    let mut fields = Fields(bytes);
+    while !fields.0.is_empty() {
+        let (number, value) = fields.next().ok_or("its fields are damaged")?;
+        take(number, value)?;
+    }
+    Ok(())
 }
 
 /// The `tokenizer.json` of a SentencePiece model.
@@ -78,9 +81,8 @@ pub fn json(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let (mut pieces, mut added, mut unknown) = (Vec::new(), Vec::new(), None);
     let (mut kind, mut fallback, mut prefix, mut escaped) = (UNIGRAM, false, true, true);
     let mut charsmap: &[u8] = &[];
-    let mut fields = Fields(bytes);
-    while let Some(field) = fields.next()? {
-        match field {
+    each(bytes, |field, value| {
+        match (field, value) {
             (1, Field::Bytes(piece)) => {
                 let (text, score, kind) = self::piece(piece)?;
                 let id = pieces.len();
@@ -92,30 +94,27 @@ pub fn json(bytes: &[u8]) -> Result<Vec<u8>, String> {
                 }
                 pieces.push(json!([text, score]));
             }
-            (2, Field::Bytes(trainer)) => {
-                let mut fields = Fields(trainer);
-                while let Some(field) = fields.next()? {
-                    match field {
-                        (3, Field::Number(number)) => kind = number,
-                        (35, Field::Number(number)) => fallback = number != 0,
-                        _ => {}
-                    }
+            (2, Field::Bytes(trainer)) => each(trainer, |field, value| {
+                match (field, value) {
+                    (3, Field::Number(number)) => kind = number,
+                    (35, Field::Number(number)) => fallback = number != 0,
+                    _ => {}
                 }
-            }
-            (3, Field::Bytes(normaliser)) => {
-                let mut fields = Fields(normaliser);
-                while let Some(field) = fields.next()? {
-                    match field {
-                        (2, Field::Bytes(table)) => charsmap = table,
-                        (3, Field::Number(number)) => prefix = number != 0,
-                        (5, Field::Number(number)) => escaped = number != 0,
-                        _ => {}
-                    }
+                Ok(())
+            })?,
+            (3, Field::Bytes(normaliser)) => each(normaliser, |field, value| {
+                match (field, value) {
+                    (2, Field::Bytes(table)) => charsmap = table,
+                    (3, Field::Number(number)) => prefix = number != 0,
+                    (5, Field::Number(number)) => escaped = number != 0,
+                    _ => {}
                 }
-            }
+                Ok(())
+            })?,
             _ => {}
         }
-    }
+        Ok(())
+    })?;
     if kind != UNIGRAM || !escaped || pieces.is_empty() {
         return Err("only Unigram models that mark spaces are read".to_owned());
     }
@@ -145,16 +144,14 @@ pub fn json(bytes: &[u8]) -> Result<Vec<u8>, String> {
 /// A piece's text, score and type.
 fn piece(bytes: &[u8]) -> Result<(&str, f32, u64), String> {
     let (mut text, mut score, mut kind) = ("", 0.0, 1);
-    let mut fields = Fields(bytes);
-    while let Some(field) = fields.next()? {
-        match field {
-            (1, Field::Bytes(bytes)) => {
-                text = core::str::from_utf8(bytes).map_err(|_| "a token is not UTF-8".to_owned())?
-            }
+    each(bytes, |field, value| {
+        match (field, value) {
+            (1, Field::Bytes(bytes)) => text = core::str::from_utf8(bytes).map_err(|_| "a token is not UTF-8")?,
             (2, Field::Float(value)) => score = value,
             (3, Field::Number(number)) => kind = number,
             _ => {}
         }
-    }
+        Ok(())
+    })?;
     Ok((text, score, kind))
 }

@@ -50,6 +50,14 @@ impl Partial {
         }
     }
 
+    /// As [`Self::create`], an empty file.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn file(path: impl AsRef<Path>) -> Result<(File, Self), FileError> {
+        Self::create(path, |name| OpenOptions::new().write(true).create_new(true).open(name))
+    }
+
     /// The name until it is whole.
     pub fn name(&self) -> &Path {
         &self.name
@@ -106,8 +114,7 @@ impl PartialFile {
     /// # Errors
     /// `Io`.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        let create = |name: &Path| OpenOptions::new().write(true).create_new(true).open(name);
-        let (file, partial) = Partial::create(path, create)?;
+        let (file, partial) = Partial::file(path)?;
         // Held while the file is open: one that is old and not held has lost its writer. Not every file system has locks.
         let _ = file.try_lock();
         sweep(&partial.path);

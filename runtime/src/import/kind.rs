@@ -188,7 +188,7 @@ impl<'a> Network<'a> {
     /// Channels that a Wan network reads and writes.
     pub fn wan(&self) -> Option<(usize, usize)> {
         let &[head, width] = self.shape("head.head.weight")? else { return None };
-        let patches = Patches::of(self.shape("patch_embedding.weight")?, width)?;
+        let patches = Patches::of(self.shape(names::WAN)?, width)?;
         let area: usize = patches.sides.iter().product();
         (area > 0).then(|| (patches.inputs, head / area))
     }

@@ -180,17 +180,17 @@ pub(super) fn compare(
     let mut unknown = found.clone();
     for (name, shape) in &expected {
         let name = name.trim_start_matches(prefix);
-        match unknown.remove(name).map(|index| &entries[index]) {
-            Some(entry) if entry.readable().is_err() => {
-                let Err(ImportError::Tensor { what, .. }) = entry.readable() else { continue };
-                match unreadable.iter_mut().find(|(same, _)| *same == what) {
-                    Some((_, names)) => names.push(name),
-                    None => unreadable.push((what, vec![name])),
-                }
+        let Some(found) = unknown.remove(name).map(|index| &entries[index]) else {
+            missing.push(name.to_owned());
+            continue;
+        };
+        if let Err(ImportError::Tensor { what, .. }) = found.readable() {
+            match unreadable.iter_mut().find(|(same, _)| *same == what) {
+                Some((_, names)) => names.push(name),
+                None => unreadable.push((what, vec![name])),
             }
-            Some(found) if squeezed(&found.shape).eq(squeezed(shape)) => {}
-            Some(found) => misshapen.push(format!("{name} is {:?}, expected {shape:?}", found.shape)),
-            None => missing.push(name.to_owned()),
+        } else if !squeezed(&found.shape).eq(squeezed(shape)) {
+            misshapen.push(format!("{name} is {:?}, expected {shape:?}", found.shape));
         }
     }
     let unknown: Vec<String> = unknown.into_keys().collect();
