@@ -1,4 +1,4 @@
-//! How fast a denoiser trains: whole steps with one kind of kernels and the other, in turns.
+//! How fast a denoiser trains: whole steps with each kind of kernels, in turns.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -85,10 +85,18 @@ pub enum BenchError {
 pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
     let config = shape.sizes.model(&info(shape.picture))?;
     let data = latents(&config, 8 * (shape.frames + 2));
-    let kinds = [("f32", Kernels::F32), ("bf16", Kernels::fastest())];
-    let kinds = if Kernels::fastest() == Kernels::F32 { &kinds[..1] } else { &kinds[usize::from(shape.alone)..] };
+    let mut kinds = vec![("f32", Kernels::F32)];
+    if let Kernels::Bf16(bf16) = Kernels::fastest() {
+        kinds.push(("bf16", Kernels::Bf16(bf16.without_matrix_unit())));
+        if bf16.has_matrix_unit() {
+            kinds.push(("amx", Kernels::fastest()));
+        }
+    }
+    if shape.alone {
+        kinds.drain(..kinds.len() - 1);
+    }
     let mut rows: Vec<(Row, State)> = Vec::new();
-    for &(name, kernels) in kinds {
+    for (name, kernels) in kinds {
         let weights = Weights::init(&dit::specs(&config.dit), 1).on(kernels);
         rows.push((Row { name, turns: Vec::new() }, State::new(weights)));
     }

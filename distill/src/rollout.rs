@@ -6,7 +6,8 @@ use causeway_runtime::config::DitConfig;
 
 use crate::dit::{self, Attend, Frames};
 use crate::fast;
-use crate::fast::attention::Kv;
+use crate::fast::history::{History, Kv};
+use crate::fast::kernels::Kernels;
 use crate::mask;
 use crate::rng::Rng;
 use crate::rope::Rope;
@@ -29,7 +30,7 @@ pub struct Rollout<'a> {
     window: usize,
     route: usize,
     sink: usize,
-    history: Vec<Vec<Kv>>,
+    history: History,
     previous: Vec<f32>,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Rollout<'a> {
     /// is the frame before the first (zeros where a stream begins).
     pub fn new(engine: Engine<'a>, config: &'a DitConfig, window: usize, before: Vec<f32>) -> Self {
         let batch = before.len() / config.latent_len();
-        Self { engine, config, batch, window, route: 0, sink: 0, history: Vec::new(), previous: before }
+        Self { engine, config, batch, window, route: 0, sink: 0, history: History::new(config), previous: before }
     }
 
     /// The same worlds, every query of which sees only its `route` best frames of the history; 0 for all.
@@ -61,9 +62,13 @@ impl<'a> Rollout<'a> {
     /// Makes `x` the newest frame of the history: the clean-context pass.
     pub fn commit(&mut self, x: &[f32], actions: &[f32], events: &[u8]) {
         let staged = self.pass(x, &vec![0.0; self.batch], actions, events).1;
-        self.history.push(staged);
+        let kernels = match self.engine {
+            Engine::Library(_) => Kernels::F32,
+            Engine::Fast(weights) => weights.kernels,
+        };
+        self.history.push(self.config, kernels, staged);
         if self.history.len() + 1 > self.window {
-            self.history.remove(self.sink);
+            self.history.remove(self.sink, kernels);
         }
         self.previous = x.to_vec();
     }
@@ -124,7 +129,7 @@ impl<'a> Rollout<'a> {
                 (floats(dit::forward(net, self.config, &frames, &mut attend)), attend.staged)
             }
             Engine::Fast(weights) => {
-                let mut attend = fast::attention::Cached::new(self.config, &self.history, self.route);
+                let mut attend = fast::history::Cached::new(&self.history, self.route);
                 let network = fast::network::Network::new(weights, self.config);
                 (network.forward(&frames, &mut attend, false).0, attend.staged)
             }
@@ -134,7 +139,7 @@ impl<'a> Rollout<'a> {
 
 /// One frame's queries over the cached frames and itself.
 struct Cached<'a> {
-    history: &'a [Vec<Kv>],
+    history: &'a History,
     net: &'a Leaves,
     heads: usize,
     route: usize,
@@ -164,7 +169,8 @@ impl Attend for Cached<'_> {
         let [b, s, dim] = q.dims();
         let (h, d) = (self.heads, dim / self.heads);
         let with_past = |own: &Tensor<3>, pick: fn(&Kv) -> &Vec<f32>| {
-            let past = self.history.iter().map(|frame| self.net.constant(pick(&frame[layer]).clone(), [b, s, dim]));
+            let kv = |f| self.history.frame(f).nth(layer).expect("a pair a layer");
+            let past = (0..self.history.len()).map(|f| self.net.constant(pick(kv(f)).clone(), [b, s, dim]));
             Tensor::cat(past.chain([own.clone()]).collect(), 1)
         };
         let keys = self.all.apply(with_past(&k, |kv| &kv.0));

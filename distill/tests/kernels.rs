@@ -1,10 +1,12 @@
 //! Products of bf16 factors against the same in f64.
 
 use causeway_distill::fast::bf16::{Bf16, Start};
+use causeway_distill::fast::kernels::Kernels;
+use causeway_distill::fast::linalg::Router;
 use causeway_distill::rng::Rng;
 
 /// Rows, inner size and columns: the networks' own, and every kind of edge.
-const SHAPES: [[usize; 3]; 12] = [
+const SHAPES: [[usize; 3]; 16] = [
     [1, 1, 1],
     [1, 2, 33],
     [7, 3, 31],
@@ -17,7 +19,25 @@ const SHAPES: [[usize; 3]; 12] = [
     [64, 192, 96],
     [34, 576, 80],
     [16, 1100, 40],
+    [128, 224, 672],
+    [50, 1030, 32],
+    [1300, 64, 33],
+    [224, 48, 16],
 ];
+
+/// Every way this CPU has to multiply bf16 factors.
+fn ways() -> Vec<Bf16> {
+    let Some(bf16) = Bf16::detect() else {
+        eprintln!("this CPU has no bf16 products");
+        return Vec::new();
+    };
+    if bf16.has_matrix_unit() {
+        vec![bf16, bf16.without_matrix_unit()]
+    } else {
+        eprintln!("this CPU has no matrix unit, or its kernel does not lend it");
+        vec![bf16]
+    }
+}
 
 /// The value a factor is rounded to: eight bits of significance, ties to even.
 fn rounded(x: f32) -> f64 {
@@ -45,12 +65,8 @@ fn worst(
 
 #[test]
 fn products_are_sums_of_rounded_factors() {
-    let Some(bf16) = Bf16::detect() else {
-        eprintln!("this CPU has no bf16 products");
-        return;
-    };
     let mut rng = Rng::new(1);
-    for [m, k, n] in SHAPES {
+    for (bf16, [m, k, n]) in ways().into_iter().flat_map(|bf16| SHAPES.map(|shape| (bf16, shape))) {
         let (a, b, bias, there) = (rng.normals(m * k), rng.normals(k * n), rng.normals(n), rng.normals(m * n));
         let rows = bf16.rows(&a, k, [m, k]);
         // The right side as it is, and from its transposed matrix.
@@ -79,42 +95,52 @@ fn products_are_sums_of_rounded_factors() {
 
 #[test]
 fn a_product_writes_its_columns_alone() {
-    let Some(bf16) = Bf16::detect() else { return };
-    let (m, k, n, distance) = (9, 5, 40, 70);
-    let mut rng = Rng::new(2);
-    let (a, b) = (rng.normals(m * 80), rng.normals(k * n));
-    // Rows of a matrix inside another.
-    let rows = bf16.rows(&a[3..], 80, [m, k]);
-    let mut found = vec![7.0; m * distance];
-    bf16.product(&rows, &bf16.panels(&bf16.rows(&b, n, [k, n])), Start::Zero, &mut found, distance);
-    assert!(found.chunks(distance).all(|row| row[n..].iter().all(|&x| x == 7.0)), "a row reaches into the next");
-    let inside: Vec<f32> = found.chunks(distance).flat_map(|row| row[..n].to_vec()).collect();
-    let off = worst([m, k, n], &inside, |_, _| 0.0, |i, l| a[3 + i * 80 + l], |l, j| b[l * n + j]);
-    assert!(off <= 1.0, "{off} times what rounding explains");
+    for (bf16, m) in ways().into_iter().flat_map(|bf16| [9, 16, 50].map(|m| (bf16, m))) {
+        let (k, n, distance) = (5, 40, 70);
+        let mut rng = Rng::new(2);
+        let (a, b) = (rng.normals(m * 80), rng.normals(k * n));
+        // Rows of a matrix inside another.
+        let rows = bf16.rows(&a[3..], 80, [m, k]);
+        let mut found = vec![7.0; m * distance];
+        bf16.product(&rows, &bf16.panels(&bf16.rows(&b, n, [k, n])), Start::Zero, &mut found, distance);
+        assert!(found.chunks(distance).all(|row| row[n..].iter().all(|&x| x == 7.0)), "a row reaches into the next");
+        let inside: Vec<f32> = found.chunks(distance).flat_map(|row| row[..n].to_vec()).collect();
+        let off = worst([m, k, n], &inside, |_, _| 0.0, |i, l| a[3 + i * 80 + l], |l, j| b[l * n + j]);
+        assert!(off <= 1.0, "{off} times what rounding explains");
+        // The same of a transposed left side, wider and narrower than the right one.
+        let flipped: Vec<f32> = (0..k * m).map(|i| a[3 + i % m * 80 + i / m]).collect();
+        let (left, right) = (bf16.panels(&bf16.rows(&flipped, m, [k, m])), bf16.panels(&bf16.rows(&b, n, [k, n])));
+        let mut found = vec![7.0; m * distance];
+        bf16.transposed_product(&left, &right, Start::Zero, &mut found, distance);
+        assert!(found.chunks(distance).all(|row| row[n..].iter().all(|&x| x == 7.0)), "a row reaches into the next");
+    }
 }
 
 #[test]
 fn sliding_rows_and_shifted_pairs() {
-    let Some(bf16) = Bf16::detect() else { return };
     let mut rng = Rng::new(4);
-    for [rows, step, first, k, n] in [[1, 2, 0, 2, 1], [9, 4, 6, 12, 5], [21, 24, 48, 72, 40], [30, 2, 2, 34, 33]] {
-        let a = rng.normals(first + rows * step + k);
-        let b = rng.normals(k * n);
-        let mut found = vec![0.0; rows * n];
-        let panels = bf16.panels(&bf16.rows(&b, n, [k, n]));
-        let all = bf16.rows(&a, a.len(), [1, a.len()]);
-        bf16.sliding_product(&all, [first, step], rows, &panels, Start::Zero, &mut found, n);
-        let off = worst([rows, k, n], &found, |_, _| 0.0, |i, l| a[first + i * step + l], |l, j| b[l * n + j]);
-        assert!(off <= 1.0, "{rows} rows, {step} apart: {off} times what rounding explains");
-    }
-    for [k, shift, m, n] in [[1, 0, 3, 2], [40, 5, 24, 48], [61, 8, 33, 12], [600, 1, 10, 34]] {
-        let (a, b) = (rng.normals((k + 2 * shift) * m), rng.normals(k * n));
-        let left = bf16.panels(&bf16.rows(&a, m, [k + 2 * shift, m]));
-        let right = bf16.panels(&bf16.rows(&b, n, [k, n]));
-        let mut found = vec![0.0; m * n];
-        bf16.shifted_product(&left, shift, &right, Start::Zero, &mut found, n);
-        let off = worst([m, k, n], &found, |_, _| 0.0, |i, l| a[(l + 2 * shift) * m + i], |l, j| b[l * n + j]);
-        assert!(off <= 1.0, "{k} rows from pair {shift} on: {off} times what rounding explains");
+    for bf16 in ways() {
+        for [rows, step, first, k, n] in
+            [[1, 2, 0, 2, 1], [9, 4, 6, 12, 5], [21, 24, 48, 72, 40], [30, 2, 2, 34, 33], [55, 6, 2, 128, 48]]
+        {
+            let a = rng.normals(first + rows * step + k);
+            let b = rng.normals(k * n);
+            let mut found = vec![0.0; rows * n];
+            let panels = bf16.panels(&bf16.rows(&b, n, [k, n]));
+            let all = bf16.rows(&a, a.len(), [1, a.len()]);
+            bf16.sliding_product(&all, [first, step], rows, &panels, Start::Zero, &mut found, n);
+            let off = worst([rows, k, n], &found, |_, _| 0.0, |i, l| a[first + i * step + l], |l, j| b[l * n + j]);
+            assert!(off <= 1.0, "{rows} rows, {step} apart: {off} times what rounding explains");
+        }
+        for [k, shift, m, n] in [[1, 0, 3, 2], [40, 5, 24, 48], [61, 8, 33, 12], [600, 1, 10, 34], [128, 20, 70, 33]] {
+            let (a, b) = (rng.normals((k + 2 * shift) * m), rng.normals(k * n));
+            let left = bf16.panels(&bf16.rows(&a, m, [k + 2 * shift, m]));
+            let right = bf16.panels(&bf16.rows(&b, n, [k, n]));
+            let mut found = vec![0.0; m * n];
+            bf16.shifted_product(&left, shift, &right, Start::Zero, &mut found, n);
+            let off = worst([m, k, n], &found, |_, _| 0.0, |i, l| a[(l + 2 * shift) * m + i], |l, j| b[l * n + j]);
+            assert!(off <= 1.0, "{k} rows from pair {shift} on: {off} times what rounding explains");
+        }
     }
 }
 
@@ -173,4 +199,32 @@ fn exponentials_are_those_of_f64() {
     let mut slope = [1.0, 1.0];
     gelu_back(bf16, &[-1e6, 1e6], &mut slope);
     assert!(slope[0].abs() < 1e-20 && slope[1] == 1.0, "{slope:?}");
+}
+
+#[test]
+fn what_is_brought_together_for_a_softmax_is_put_back() {
+    let mut rng = Rng::new(6);
+    for (bf16, [frames, s, route]) in ways().into_iter().flat_map(|bf16| {
+        [[0, 5, 2], [1, 4, 1], [3, 4, 3], [9, 4, 2], [9, 16, 8], [20, 64, 5], [7, 3, 0], [12, 5, 1]]
+            .map(|size| (bf16, size))
+    }) {
+        let (mut exact, mut quick) = (Router::new(route), Router::new(route));
+        exact.begin(frames);
+        quick.begin(frames);
+        for _ in 0..3 {
+            let mut p: Vec<f32> = rng.normals((frames + 1) * s).iter().map(|x| 3.0 * x).collect();
+            let mut q = p.clone();
+            exact.softmax(Kernels::F32, &mut p, s);
+            quick.softmax(Kernels::Bf16(bf16), &mut q, s);
+            let off = p.iter().zip(&q).map(|(p, q)| (p - q).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-6, "{frames} frames of {s}, route {route}: {off}");
+            let seen = (0..frames).filter(|f| q[f * s..(f + 1) * s].iter().any(|&x| x > 0.0)).count();
+            assert_eq!(
+                seen,
+                if route == 0 { frames } else { route.min(frames) },
+                "{frames} frames of {s}, route {route}"
+            );
+        }
+        assert!((0..frames).all(|f| exact.used(f) == quick.used(f)));
+    }
 }

@@ -1,11 +1,11 @@
-//! What self-attention is to the denoiser, and that over a cache; [`Causal`] and [`Sequence`] have the arrangements of training
-//! (`mask`), with their gradient.
+//! What self-attention is to the denoiser. [`Causal`] and [`Sequence`] have the arrangements of training (`mask`), with their gradient;
+//! `history` has a stream's.
 
 use causeway_runtime::config::DitConfig;
 
 use super::causal::Causal;
 use super::kernels::Kernels;
-use super::linalg::{View, keep_best, wide};
+use super::linalg::wide;
 use super::sequence::Sequence;
 use crate::mask::Mask;
 use crate::rope;
@@ -69,73 +69,5 @@ pub fn masked(mask: Mask, c: &DitConfig, batch: usize, frames: usize, keep: bool
         }
         Mask::Causal(ring) => Box::new(Causal::new(c, [batch, frames, 0], ring, 0, keep)),
         Mask::Full => Box::new(Sequence::new(c, batch, frames, keep)),
-    }
-}
-
-/// Keys (not rotated) and values [B * S, dim] of one frame in one layer.
-pub type Kv = (Vec<f32>, Vec<f32>);
-
-/// One frame's tokens over the frames of a cache and themselves, compact positions.
-pub struct Cached<'a> {
-    history: &'a [Vec<Kv>],
-    heads: usize,
-    dim: usize,
-    tokens: usize,
-    route: usize,
-    turns: Vec<Turns>,
-    /// Keys and values of the frame itself, a pair a layer, for a commit.
-    pub staged: Vec<Kv>,
-}
-
-impl<'a> Cached<'a> {
-    /// Over the `route` best frames (0 for all) of `history`, oldest first; each holds one pair a layer.
-    pub fn new(c: &DitConfig, history: &'a [Vec<Kv>], route: usize) -> Self {
-        let turns = (0..=history.len()).map(|p| Turns::new(c, &[p])).collect();
-        let tokens = c.tokens_per_frame();
-        Self { history, heads: c.heads, dim: c.dim, tokens, route, turns, staged: Vec::new() }
-    }
-}
-
-impl Attend for Cached<'_> {
-    fn forward(&mut self, kernels: Kernels, layer: usize, mut q: Vec<f32>, k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
-        let (s, dim, n, route) = (self.tokens, self.dim, self.history.len(), self.route);
-        let (d, width) = (dim / self.heads, (n + 1) * s);
-        self.turns[n].apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
-        let past = self.history.iter().map(|frame| (&frame[layer].0, &frame[layer].1));
-        let frames: Vec<(Vec<f32>, &Vec<f32>)> = past
-            .chain([(&k, &v)])
-            .zip(&self.turns)
-            .map(|((k, v), turns)| {
-                let mut k = k.clone();
-                turns.apply(&mut k, dim, 1.0, false);
-                (k, v)
-            })
-            .collect();
-        let (mut out, mut p) = (vec![0.0; q.len()], vec![0.0; s * width]);
-        for b in 0..q.len() / (s * dim) {
-            for h in 0..self.heads {
-                let at = b * s * dim + h * d;
-                for (f, (k, _)) in frames.iter().enumerate() {
-                    let keys = View(&k[at..], dim, 1).t();
-                    kernels.product(false, [s, d, s], View(&q[at..], dim, 1), keys, &mut p[f * s..], width);
-                }
-                wide(
-                    #[inline(always)]
-                    || {
-                        for row in p.chunks_exact_mut(width) {
-                            keep_best(&mut row[..n * s], s, route);
-                            kernels.softmax(row);
-                        }
-                    },
-                );
-                for (f, (_, v)) in frames.iter().enumerate() {
-                    let weights = View(&p[f * s..], width, 1);
-                    kernels.product(true, [s, s, d], weights, View(&v[at..], dim, 1), &mut out[at..], dim);
-                }
-            }
-        }
-        drop(frames);
-        self.staged.push((k, v));
-        out
     }
 }

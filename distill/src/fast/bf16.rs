@@ -7,19 +7,25 @@
 
 use std::ptr;
 
-/// Proof that this CPU has the instructions.
+use super::amx::Amx;
+
+/// Proof that this CPU has the instructions; and a matrix unit, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bf16(());
+pub struct Bf16(Option<Amx>);
 
 /// Sixteen pairs; their alignment is a cache line's.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u32; LANES]);
+pub(super) struct Line([u32; LANES]);
+
+impl Line {
+    pub(super) const ZERO: Self = Self([0; LANES]);
+}
 
 /// Pairs of a vector.
 const LANES: usize = 16;
 /// Columns of a panel.
-const WIDE: usize = 2 * LANES;
+pub(super) const WIDE: usize = 2 * LANES;
 /// Rows of a tile.
 const TALL: usize = 8;
 /// Pairs summed at a time where both sides are panels, so that both stay in the first cache.
@@ -32,11 +38,11 @@ pub struct Rows {
     columns: usize,
 }
 
-/// A matrix by panels of 32 columns, each pairs of rows from top to bottom, filled up with zeros.
+/// A matrix by panels of 32 columns, each pairs of rows from top to bottom, a whole multiple of 16 of them, filled up with zeros.
 pub struct Panels {
     lines: Vec<Line>,
-    rows: usize,
-    columns: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 /// What a product adds to.
@@ -72,6 +78,31 @@ impl Panels {
     fn pairs(&self) -> usize {
         self.rows.div_ceil(2)
     }
+
+    /// Pairs from one panel to the next.
+    pub(super) fn stride(&self) -> usize {
+        stride(self.rows)
+    }
+
+    /// The panel of a column, two lines a pair.
+    pub(super) fn panel(&self, column: usize) -> *const Line {
+        self.lines[2 * (column / WIDE * self.stride())..].as_ptr()
+    }
+}
+
+/// Pairs of a panel of so many rows, zeros included.
+fn stride(rows: usize) -> usize {
+    rows.div_ceil(WIDE) * LANES
+}
+
+impl Start<'_> {
+    /// The same for what begins at a column.
+    pub(super) fn right_of(self, column: usize) -> Self {
+        match self {
+            Self::Row(row) => Self::Row(&row[column..]),
+            other => other,
+        }
+    }
 }
 
 /// Room for `n` lines, which `write` fills.
@@ -91,9 +122,20 @@ impl Bf16 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512bf16")
         {
-            return Some(Self(()));
+            return Some(Self(Amx::detect()));
         }
         None
+    }
+
+    /// The same by vectors alone.
+    #[must_use]
+    pub fn without_matrix_unit(self) -> Self {
+        Self(None)
+    }
+
+    /// Whether products use a matrix unit.
+    pub fn has_matrix_unit(self) -> bool {
+        self.0.is_some()
     }
 
     /// Rounds a matrix of `rows` rows of `columns`, which begin `distance` values from one another.
@@ -111,17 +153,21 @@ impl Bf16 {
 
     /// The matrix itself, to be the right side of a product (or the left one of [`Self::transposed_product`]).
     pub fn panels(self, x: &Rows) -> Panels {
-        let (width, pairs) = (x.width(), x.rows.div_ceil(2));
-        let zeros = vec![Line([0; LANES]); if x.rows % 2 == 1 { width } else { 0 }];
-        let lines = filled(2 * width * pairs, |to| {
+        let (width, pairs, stride) = (x.width(), x.rows.div_ceil(2), stride(x.rows));
+        let zeros = vec![Line::ZERO; if x.rows % 2 == 1 { width } else { 0 }];
+        let lines = filled(2 * width * stride, |to| {
             for i in 0..pairs {
                 let upper = x.lines[2 * i * width..][..width].as_ptr();
                 let lower =
                     x.lines.get((2 * i + 1) * width..).filter(|rest| !rest.is_empty()).unwrap_or(&zeros).as_ptr();
                 for j in 0..width {
                     // SAFETY: both rows have `width` lines, and `to` two for each of them and each pair.
-                    unsafe { kernel::interleave(upper.add(j), lower.add(j), to.add(2 * (j * pairs + i))) };
+                    unsafe { kernel::interleave(upper.add(j), lower.add(j), to.add(2 * (j * stride + i))) };
                 }
+            }
+            for j in 0..width {
+                // SAFETY: `to` has room for `stride` pairs of each panel.
+                unsafe { to.add(2 * (j * stride + pairs)).write_bytes(0, 2 * (stride - pairs)) };
             }
         });
         Panels { lines, rows: x.rows, columns: x.columns }
@@ -129,7 +175,8 @@ impl Bf16 {
 
     /// The transposed matrix as the right side of a product.
     pub fn transposed(self, x: &Rows) -> Panels {
-        let (width, pairs) = (x.width(), x.columns.div_ceil(2));
+        // Rows are filled up as panels are: a row has the words of all pairs.
+        let (width, pairs) = (x.width(), stride(x.columns));
         let halves = 2 * x.rows.div_ceil(WIDE);
         let lines = filled(halves * pairs, |to| {
             for half in 0..halves {
@@ -148,9 +195,19 @@ impl Bf16 {
     /// dst = start + a b; `dst` has `distance` between rows.
     pub fn product(self, a: &Rows, b: &Panels, start: Start<'_>, dst: &mut [f32], distance: usize) {
         assert!(a.columns == b.rows);
-        let side = |row: usize| (a.lines[row * a.width()..].as_ptr().cast(), a.width() * LANES, 1);
+        check([a.rows, b.columns], start, dst, distance);
+        let done = match self.0 {
+            // SAFETY: rows are filled up as panels are; the rest was just checked.
+            Some(amx) => unsafe {
+                let (lines, step) = (a.lines.as_ptr().cast(), size_of::<Line>() * a.width());
+                amx.product(lines, step, [a.rows, b.columns], b, start, dst, distance)
+            },
+            None => 0,
+        };
+        let side = |row: usize| (a.lines[(done + row) * a.width()..].as_ptr().cast(), a.width() * LANES, 1);
+        let rest = dst.get_mut(done * distance..).unwrap_or_default();
         // SAFETY: the rows of `a` have the words that the pairs of `b` are multiplied with.
-        unsafe { tiles([a.rows, b.columns], 0..b.pairs(), side, b, start, dst, distance) };
+        unsafe { tiles([a.rows - done, b.columns], 0..b.pairs(), side, b, start, rest, distance) };
     }
 
     /// [`Self::product`] whose left side are `rows` overlapping rows, number i from value `first` + i `step` of the one row of `a` on.
@@ -167,9 +224,20 @@ impl Bf16 {
     ) {
         assert!([first, step, b.rows].iter().all(|n| n.is_multiple_of(2)), "a pair is a word");
         assert!(a.rows == 1 && first + rows.saturating_sub(1) * step + b.rows <= a.columns);
-        let side = |row: usize| (a.lines.as_ptr().cast::<u32>().wrapping_add((first + row * step) / 2), step / 2, 1);
+        check([rows, b.columns], start, dst, distance);
+        let line = a.lines.as_ptr().cast::<u32>();
+        let done = match self.0 {
+            // SAFETY: the last row ends inside `a`, with all pairs of a panel; the rest was just checked.
+            Some(amx) if b.stride() == b.pairs() => unsafe {
+                let from = line.wrapping_add(first / 2).cast();
+                amx.product(from, 2 * step, [rows, b.columns], b, start, dst, distance)
+            },
+            _ => 0,
+        };
+        let side = |row: usize| (line.wrapping_add((first + (done + row) * step) / 2), step / 2, 1);
+        let rest = dst.get_mut(done * distance..).unwrap_or_default();
         // SAFETY: the last row ends inside `a`.
-        unsafe { tiles([rows, b.columns], 0..b.pairs(), side, b, start, dst, distance) };
+        unsafe { tiles([rows - done, b.columns], 0..b.pairs(), side, b, start, rest, distance) };
     }
 
     /// dst = start + a^T b; `dst` has `distance` between rows.
@@ -189,10 +257,15 @@ impl Bf16 {
         distance: usize,
     ) {
         assert!(shift + b.pairs() <= a.pairs());
+        check([a.columns, b.columns], start, dst, distance);
+        if let Some(amx) = self.0.filter(|_| a.columns * b.columns * b.rows > 0 && shift + b.stride() <= a.stride()) {
+            // SAFETY: `a` has the pairs of `b` and what fills them up; the rest was just checked.
+            return unsafe { amx.transposed_product(a, shift, b, start, dst, distance) };
+        }
         let mut start = start;
         for first in (0..b.pairs().max(1)).step_by(DEEP) {
             let side = |row: usize| {
-                let lines = &a.lines[2 * (row / WIDE * a.pairs() + shift + first)..];
+                let lines = &a.lines[2 * (row / WIDE * a.stride() + shift + first)..];
                 (lines.as_ptr().cast::<u32>().wrapping_add(row % WIDE), 1, WIDE)
             };
             let pairs = first..b.pairs().min(first + DEEP);
@@ -200,6 +273,14 @@ impl Bf16 {
             unsafe { tiles([a.columns, b.columns], pairs, side, b, start, dst, distance) };
             start = Start::There;
         }
+    }
+}
+
+/// Panics where `dst` has no m rows of n values, or what they start with no n.
+fn check([m, n]: [usize; 2], start: Start<'_>, dst: &[f32], distance: usize) {
+    assert!(m * n == 0 || n <= distance && (m - 1) * distance + n <= dst.len());
+    if let Start::Row(row) = start {
+        assert!(n <= row.len());
     }
 }
 
@@ -220,12 +301,10 @@ unsafe fn tiles(
     if m * n == 0 {
         return;
     }
-    assert!(n <= distance && (m - 1) * distance + n <= dst.len() && pairs.end <= b.pairs());
-    if let Start::Row(row) = start {
-        assert!(n <= row.len());
-    }
+    check([m, n], start, dst, distance);
+    assert!(pairs.end <= b.pairs());
     for left in (0..n).step_by(WIDE) {
-        let right = b.lines[2 * (left / WIDE * b.pairs() + pairs.start)..].as_ptr().cast();
+        let right = b.lines[2 * (left / WIDE * b.stride() + pairs.start)..].as_ptr().cast();
         for top in (0..m).step_by(TALL) {
             let (left_side, row, pair) = side(top);
             let to = dst[top * distance + left..].as_mut_ptr();

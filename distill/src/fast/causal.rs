@@ -9,7 +9,7 @@ use causeway_runtime::config::DitConfig;
 
 use super::attention::{Attend, Trained, Turns};
 use super::kernels::Kernels;
-use super::linalg::{View, add, keep_best, softmax_back, wide};
+use super::linalg::{Router, View, add, softmax_back, wide};
 use crate::mask::{Ring, Tile};
 
 /// Attention over [clean frames | noisy copies], all of the same length, positions 0.. in each.
@@ -128,6 +128,7 @@ impl Head<'_> {
             let (q, keys) = (View(&q[i * s * d..], d, 1), View(&k[at..], dim, 1).t());
             kernels.product(false, [s, d, s], q, keys, &mut p[i * s * width + past..], width);
         }
+        let mut router = Router::new(all.route);
         wide(
             #[inline(always)]
             || {
@@ -138,8 +139,7 @@ impl Head<'_> {
                     let known = sink + seen.len();
                     row.copy_within(seen.clone(), sink);
                     row.copy_within(past.., known);
-                    keep_best(&mut row[..known], s, all.route);
-                    kernels.softmax(&mut row[..known + s]);
+                    router.softmax(kernels, &mut row[..known + s], s);
                     row.copy_within(known..known + s, past);
                     row.copy_within(sink..known, seen.start);
                     row[sink..seen.start].fill(0.0);

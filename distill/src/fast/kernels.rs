@@ -41,6 +41,14 @@ impl Kernels {
         }
     }
 
+    /// The left side of several products by packed factors, [m, k]; nothing is made of it where there are none.
+    pub fn left(self, a: View<'_>, [m, k]: [usize; 2]) -> Left {
+        match self {
+            Self::F32 => Left(None),
+            Self::Bf16(bf16) => Left(Some((bf16, bf16.rows(a.0, a.1, [m, k])))),
+        }
+    }
+
     /// Softmax of `row` in place.
     #[inline(always)]
     pub fn softmax(self, row: &mut [f32]) {
@@ -72,6 +80,17 @@ impl Kernels {
             Self::F32 => Input::F32(x),
             Self::Bf16(bf16) => Input::Bf16(bf16, bf16.rows(&x, columns, [x.len() / columns, columns])),
         }
+    }
+}
+
+/// Rows packed once for several products.
+pub struct Left(Option<(Bf16, Rows)>);
+
+impl Left {
+    /// dst = start + rows b; `dst` has `distance` between rows. Panics for kernels that pack nothing.
+    pub fn product(&self, b: &Panels, start: Start<'_>, dst: &mut [f32], distance: usize) {
+        let (bf16, rows) = self.0.as_ref().expect("factors are packed by the kernels that read them");
+        bf16.product(rows, b, start, dst, distance);
     }
 }
 

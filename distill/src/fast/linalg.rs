@@ -2,6 +2,8 @@
 
 use gemm::Parallelism;
 
+use super::kernels::Kernels;
+
 /// A strided view of a matrix: values, distance between rows, distance between columns.
 #[derive(Clone, Copy)]
 pub struct View<'a>(pub &'a [f32], pub usize, pub usize);
@@ -136,21 +138,24 @@ pub fn add(a: &mut [f32], b: &[f32]) {
     );
 }
 
-/// Sum in eight lanes, so that it vectorises.
+/// Sum of `f` of the values of all rows at each place, in sixteen lanes. Lanes are arrays: with bounds to check the compiler adds one
+/// number at a time, and that was once two fifths of training.
 #[inline(always)]
-fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let mut i = 0;
-    while i + 16 <= n {
+fn sum<const N: usize>(rows: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
+    const LANES: usize = 16;
+    let n = rows[0].len();
+    let rows = rows.map(|row| &row[..n]);
+    let parts = rows.map(|row| row.as_chunks::<LANES>());
+    let mut lanes = [0.0f32; LANES];
+    for i in 0..n / LANES {
+        let chunks = parts.map(|(chunks, _)| &chunks[i]);
         for (l, lane) in lanes.iter_mut().enumerate() {
-            *lane += f(i + l);
+            *lane += f(chunks.map(|chunk| chunk[l]));
         }
-        i += 16;
     }
     let mut total: f32 = lanes.iter().sum();
-    while i < n {
-        total += f(i);
-        i += 1;
+    for i in n / LANES * LANES..n {
+        total += f(rows.map(|row| row[i]));
     }
     total
 }
@@ -162,8 +167,8 @@ pub fn layer_norm(x: &[f32], d: usize, eps: f32) -> (Vec<f32>, Vec<f32>) {
         #[inline(always)]
         || {
             for ((x, y), scale) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(&mut scale) {
-                let mean = sum(d, |i| x[i]) / d as f32;
-                let variance = sum(d, |i| (x[i] - mean) * (x[i] - mean)) / d as f32;
+                let mean = sum([x], |[x]| x) / d as f32;
+                let variance = sum([x], |[x]| (x - mean) * (x - mean)) / d as f32;
                 let r = 1.0 / (variance + eps).sqrt();
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * r);
                 *scale = r;
@@ -181,8 +186,8 @@ pub fn layer_norm_back(y: &[f32], scale: &[f32], dy: &[f32], dx: &mut [f32]) {
         || {
             let rows = y.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)).zip(scale);
             for (((y, dy), dx), r) in rows {
-                let mean = sum(d, |i| dy[i]) / d as f32;
-                let along = sum(d, |i| dy[i] * y[i]) / d as f32;
+                let mean = sum([dy], |[dy]| dy) / d as f32;
+                let along = sum([dy, y], |[dy, y]| dy * y) / d as f32;
                 for i in 0..d {
                     dx[i] += r * (dy[i] - mean - y[i] * along);
                 }
@@ -199,7 +204,7 @@ pub fn rms(x: &[f32], gain: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
         #[inline(always)]
         || {
             for ((x, y), scale) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(&mut scale) {
-                let r = 1.0 / (sum(d, |i| x[i] * x[i]) / d as f32 + eps).sqrt();
+                let r = 1.0 / (sum([x], |[x]| x * x) / d as f32 + eps).sqrt();
                 for i in 0..d {
                     y[i] = x[i] * r * gain[i];
                 }
@@ -217,7 +222,7 @@ pub fn rms_back(x: &[f32], scale: &[f32], gain: &[f32], dy: &mut [f32], dgain: &
         #[inline(always)]
         || {
             for ((x, dy), &r) in x.chunks_exact(d).zip(dy.chunks_exact_mut(d)).zip(scale) {
-                let along = sum(d, |i| dy[i] * gain[i] * x[i]) * r * r * r / d as f32;
+                let along = sum([dy, gain, x], |[dy, gain, x]| dy * gain * x) * r * r * r / d as f32;
                 for i in 0..d {
                     dgain[i] += dy[i] * x[i] * r;
                     dy[i] = dy[i] * gain[i] * r - x[i] * along;
@@ -289,29 +294,97 @@ pub fn softmax(row: &mut [f32]) {
     for x in row.iter_mut() {
         *x = exp(*x - top);
     }
-    let inverse = 1.0 / sum(row.len(), |i| row[i]);
+    let inverse = 1.0 / sum([row], |[x]| x);
     row.iter_mut().for_each(|x| *x *= inverse);
 }
 
-/// Hides all but the `route` best frames (0 keeps all) from a row of logits, `s` columns a frame: their mean is q . mean(keys
-/// of the frame), which ranks frames (spec 2.10); ties go to the older one. The newest is always kept, as the runtime does.
-#[inline(always)]
-pub fn keep_best(row: &mut [f32], s: usize, route: usize) {
-    let frames = row.len() / s;
-    if route == 0 || frames <= route {
-        return;
+/// Picks each query's best frames (spec 2.10), and remembers which frames any query has picked.
+pub struct Router {
+    route: usize,
+    scores: Vec<f32>,
+    order: Vec<usize>,
+    hidden: Vec<bool>,
+    used: Vec<bool>,
+}
+
+impl Router {
+    /// For the `route` best frames; 0 for all.
+    pub fn new(route: usize) -> Self {
+        Self { route, scores: Vec::new(), order: Vec::new(), hidden: Vec::new(), used: Vec::new() }
     }
-    let mut scores: Vec<f32> = row.chunks_exact(s).map(|frame| sum(s, |i| frame[i])).collect();
-    scores[frames - 1] = f32::INFINITY;
-    let mut order: Vec<usize> = (0..frames).collect();
-    let (_, _, hidden) =
-        order.select_nth_unstable_by(route - 1, |&f, &g| scores[g].total_cmp(&scores[f]).then(f.cmp(&g)));
-    hidden.iter().for_each(|f| row[f * s..(f + 1) * s].fill(f32::MIN));
+
+    /// Forgets what was picked; there are `frames` to pick from.
+    pub fn begin(&mut self, frames: usize) {
+        self.used.clear();
+        self.used.resize(frames, false);
+    }
+
+    /// Whether any query has picked a frame.
+    pub fn used(&self, frame: usize) -> bool {
+        self.used[frame]
+    }
+
+    /// Marks all but the best of `row`, logits of history with `s` columns a frame: their mean is q . mean(keys of the frame),
+    /// which ranks frames; ties go to the older one. The newest is always kept, as the runtime does.
+    #[inline(always)]
+    fn pick(&mut self, row: &[f32], s: usize) {
+        let frames = row.len() / s;
+        self.hidden.clear();
+        self.hidden.resize(frames, false);
+        if self.route > 0 && frames > self.route {
+            self.scores.clear();
+            self.scores.extend(row.chunks_exact(s).map(|frame| sum([frame], |[x]| x)));
+            self.scores[frames - 1] = f32::INFINITY;
+            self.order.clear();
+            self.order.extend(0..frames);
+            let scores = &self.scores;
+            let better = |&f: &usize, &g: &usize| scores[g].total_cmp(&scores[f]).then(f.cmp(&g));
+            let (_, _, rest) = self.order.select_nth_unstable_by(self.route - 1, better);
+            rest.iter().for_each(|&f| self.hidden[f] = true);
+        }
+    }
+
+    /// Softmax of `row` in place: logits of history, of which a query sees its best frames, and of its own frame.
+    #[inline(always)]
+    pub fn softmax(&mut self, kernels: Kernels, row: &mut [f32], s: usize) {
+        let past = row.len() - s;
+        self.pick(&row[..past], s);
+        for (used, hidden) in self.used.iter_mut().zip(&self.hidden) {
+            *used |= !hidden;
+        }
+        if let Kernels::F32 = kernels {
+            // Sums in the order they always had.
+            let hidden = self.hidden.iter().enumerate().filter(|(_, hidden)| **hidden);
+            hidden.for_each(|(f, _)| row[f * s..(f + 1) * s].fill(f32::MIN));
+            return kernels.softmax(row);
+        }
+        // What is seen is brought together, so that exponentials are of nothing else, and then put back.
+        let seen = self.hidden.iter().filter(|hidden| !**hidden).count() * s;
+        if seen == past {
+            return kernels.softmax(row);
+        }
+        let mut to = 0;
+        for f in (0..self.hidden.len()).filter(|&f| !self.hidden[f]) {
+            row.copy_within(f * s..(f + 1) * s, to);
+            to += s;
+        }
+        row.copy_within(past.., seen);
+        kernels.softmax(&mut row[..seen + s]);
+        row.copy_within(seen..seen + s, past);
+        for f in (0..self.hidden.len()).rev() {
+            if self.hidden[f] {
+                row[f * s..(f + 1) * s].fill(0.0);
+            } else {
+                to -= s;
+                row.copy_within(to..to + s, f * s);
+            }
+        }
+    }
 }
 
 /// Turns the gradient `dp` of a softmax's result `p` into that of its input, in place.
 #[inline(always)]
 pub fn softmax_back(p: &[f32], dp: &mut [f32]) {
-    let along = sum(p.len(), |i| p[i] * dp[i]);
+    let along = sum([p, dp], |[p, dp]| p * dp);
     dp.iter_mut().zip(p).for_each(|(g, p)| *g = p * (*g - along));
 }
