@@ -20,6 +20,7 @@ use crate::{
     quantize::{Stoppable, Weights, stored},
     stop::Stop,
     table::{Table, bytes},
+    world::EndArgs,
 };
 
 /// Where in a checkpoint the network is, and what belongs to it.
@@ -81,10 +82,14 @@ pub fn open(path: &Path, key: Option<&str>) -> Result<Checkpoint, Error> {
 /// Options of `convert`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConvertArgs {
-    /// Checkpoint: .pt, .pth, .bin, .safetensors, .index.json, .gguf, or the folder of one
-    input: PathBuf,
-    /// Model file to write
-    output: PathBuf,
+    /// Input, a checkpoint: .pt, .pth, .bin, .safetensors, .index.json, .gguf, or the folder of one
+    #[arg(long = "in", value_name = "PATH", required_unless_present = "first")]
+    input: Option<PathBuf>,
+    /// Output, a model file
+    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "second")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    ends: EndArgs,
     #[command(flatten)]
     source: SourceArgs,
     /// Type of the blocks' matrices
@@ -250,8 +255,8 @@ impl ConvertArgs {
         named.map_or_else(|| usual(name, shape, matrices, plain), |(_, dtype)| *dtype)
     }
 
-    fn settings(&self) -> Settings {
-        let stem = self.input.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    fn settings(&self, input: &Path) -> Settings {
+        let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let usual = Settings::default();
         let steps: Vec<Vec<f32>> = self.steps.iter().map(|steps| steps.0.clone()).collect();
         Settings {
@@ -283,28 +288,31 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     if plain.is_quantised() {
         return Err(Error::Usage("--plain must be f16 or f32".to_owned()));
     }
+    let [input, output] = &args.ends.both(args.input.as_ref(), args.output.as_ref())?;
+    let ends = (input.as_path(), output.as_path());
     let key = args.source.key.as_deref();
-    let checkpoint = open(&args.input, key)?;
-    let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(&args.input))? {
-        Ok(import) => return text_encoder(args, &import, (matrices, plain), stop),
+    let checkpoint = open(input, key)?;
+    let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(input))? {
+        Ok(import) => return text_encoder(args, ends, &import, (matrices, plain), stop),
         Err(checkpoint) => checkpoint,
     };
-    let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(&args.input))? {
-        Ok(import) => return decoder(args, &import, plain, stop),
+    let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {
+        Ok(import) => return decoder(args, ends, &import, plain, stop),
         Err(checkpoint) => checkpoint,
     };
-    let import = args.source.import(checkpoint, &args.input)?;
-    let config = import.config(&args.settings()).map_err(|error| Error::Usage(error.to_string()))?;
-    write(&import, &config, (&args.input, &args.output), stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
+    let import = args.source.import(checkpoint, input)?;
+    let config = import.config(&args.settings(ends.0)).map_err(|error| Error::Usage(error.to_string()))?;
+    write(&import, &config, ends, stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
     // Before the result is opened, which would count too.
     let peak = allocation::peak_bytes();
-    let model = Model::open(&args.output).map_err(Error::file(&args.output))?;
-    report(args, &import, &model, peak)
+    let model = Model::open(output).map_err(Error::file(output))?;
+    report(args, output, &import, &model, peak)
 }
 
 /// Writes a text encoder.
 fn text_encoder(
     args: &ConvertArgs,
+    ends: (&Path, &Path),
     import: &Umt5Import,
     (matrices, plain): (DType, DType),
     stop: &Stop,
@@ -312,13 +320,13 @@ fn text_encoder(
     if !args.source.lora.is_empty() || args.source.heads.is_some() {
         return Err(Error::Usage("--lora and --heads do not belong to a text encoder".to_owned()));
     }
-    let settings = args.settings();
+    let settings = args.settings(ends.0);
     let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
     let choose = |name: &str, shape: &[usize]| args.dtype(name, shape, matrices, plain);
     let total = total(&config, choose);
-    named((&args.input, &args.output), total, stop, |sink| import.write(sink, &config, choose))?;
+    named(ends, total, stop, |sink| import.write(sink, &config, choose))?;
     let peak = allocation::peak_bytes();
-    let file = Umt5File::open(&args.output).map_err(Error::file(&args.output))?;
+    let file = Umt5File::open(ends.1).map_err(Error::file(ends.1))?;
     let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
     let (c, unknown) = (&config.encoder, import.unknown());
     if args.json {
@@ -326,7 +334,7 @@ fn text_encoder(
             "encoder": c, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unknown, "peak_bytes": peak,
         }));
     }
-    let output = args.output.display();
+    let output = ends.1.display();
     let sizes =
         format!("dim {}, heads {}, layers {}, ffn {}, {} tokens", c.dim, c.heads, c.layers, c.ffn_dim, c.vocabulary);
     let (size, left) = (bytes(file.file_bytes()), unknown.len());
@@ -335,13 +343,19 @@ fn text_encoder(
 }
 
 /// Writes a decoder, all of whose tensors are plain.
-fn decoder(args: &ConvertArgs, import: &DecoderImport, plain: DType, stop: &Stop) -> Result<(), Error> {
-    let settings = args.settings();
+fn decoder(
+    args: &ConvertArgs,
+    ends: (&Path, &Path),
+    import: &DecoderImport,
+    plain: DType,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let settings = args.settings(ends.0);
     let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
     let total = total(&config, |_, _| plain);
-    named((&args.input, &args.output), total, stop, |sink| import.write(sink, &config, plain))?;
+    named(ends, total, stop, |sink| import.write(sink, &config, plain))?;
     let peak = allocation::peak_bytes();
-    let file = DecoderFile::open(&args.output).map_err(Error::file(&args.output))?;
+    let file = DecoderFile::open(ends.1).map_err(Error::file(ends.1))?;
     let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
     let (network, unused) = (import.network(), import.unknown());
     if args.json {
@@ -349,14 +363,20 @@ fn decoder(args: &ConvertArgs, import: &DecoderImport, plain: DType, stop: &Stop
             "codec": network, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unused, "peak_bytes": peak,
         }));
     }
-    let (output, side, frames) = (args.output.display(), network.space_factor(), network.time_factor());
+    let (output, side, frames) = (ends.1.display(), network.space_factor(), network.time_factor());
     let of = format!("{} channels to {side} x {side} pixels and {frames} frames", network.channels());
     let size = bytes(file.file_bytes());
     let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     print(&format!("{output}\ndecoder: {of}, {values} parameters, {size}; {} tensors left out\n{peak}", unused.len()))
 }
 
-fn report(args: &ConvertArgs, import: &Import, model: &Model<'_>, peak: Option<usize>) -> Result<(), Error> {
+fn report(
+    args: &ConvertArgs,
+    output: &Path,
+    import: &Import,
+    model: &Model<'_>,
+    peak: Option<usize>,
+) -> Result<(), Error> {
     let dit = &model.config().dit;
     let info = causeway_runtime::file::Info::of(model);
     if args.json {
@@ -375,5 +395,5 @@ fn report(args: &ConvertArgs, import: &Import, model: &Model<'_>, peak: Option<u
         dit.dim, dit.heads, dit.layers, dit.ffn_dim, info.parameters
     );
     let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
-    print(&format!("{}\n{sizes}{table}{peak}", args.output.display()))
+    print(&format!("{}\n{sizes}{table}{peak}", output.display()))
 }

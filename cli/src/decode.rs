@@ -23,10 +23,10 @@ pub struct DecodeArgs {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Input: latents [F,C,H,W], as `rollout` writes them
-    #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "files")]
+    #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "first")]
     input: Option<PathBuf>,
     /// Output: .safetensors (frames [N,3,H,W] in 0 to 1), .mp4, .gif, .png (contact sheet), or a folder of PNGs
-    #[arg(long = "out", value_name = "PATH", required_unless_present = "files")]
+    #[arg(long = "out", value_name = "PATH", required_unless_present = "second")]
     output: Option<PathBuf>,
     #[command(flatten)]
     ends: EndArgs,

@@ -25,10 +25,10 @@ pub struct EncodeArgs {
     model: PathBuf,
     /// Input: a picture (PNG, JPEG, WebP), a folder of them in the order of their names (2 before 10), or a .safetensors file with frames
     /// [N,3,H,W], floats in 0 to 1 or bytes
-    #[arg(long = "in", value_name = "PATH", required_unless_present = "files")]
+    #[arg(long = "in", value_name = "PATH", required_unless_present = "first")]
     input: Option<PathBuf>,
     /// Output: latents [F,C,H,W]
-    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "files")]
+    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "second")]
     output: Option<PathBuf>,
     #[command(flatten)]
     ends: EndArgs,

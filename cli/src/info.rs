@@ -47,7 +47,7 @@ fn show<C: FileConfig>(info: &Info<C>, json: bool) -> Result<(), Error> {
         let value = serde_json::to_value(info).map_err(|error| Error::Failed(error.to_string()))?;
         return print_json(&value);
     }
-    print(&format!("{info}\n"))
+    print(&info.to_string())
 }
 
 /// The checkpoint at `path`, if it is one that others made.

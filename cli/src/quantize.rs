@@ -21,6 +21,7 @@ use crate::{
     record,
     stop::Stop,
     table::{Table, bytes},
+    world::EndArgs,
 };
 
 /// Weight types that can be asked for.
@@ -50,10 +51,14 @@ impl From<Weights> for DType {
 /// Options of `quantize`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct QuantizeArgs {
-    /// Model file to read
-    input: PathBuf,
-    /// Model file to write
-    output: PathBuf,
+    /// Input, a model file
+    #[arg(long = "in", value_name = "FILE", required_unless_present = "first")]
+    input: Option<PathBuf>,
+    /// Output, a model file
+    #[arg(long = "out", value_name = "FILE", required_unless_present = "second")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    ends: EndArgs,
     /// Type of the matrices; all else is stored as f16
     #[arg(long, value_enum)]
     to: Weights,
@@ -117,32 +122,58 @@ pub fn stored(dtype: DType, count: usize) -> usize {
 /// The input is refused, the output cannot be written, or Ctrl-C; then there is no new output.
 pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
     let to = DType::from(args.to);
-    match AnyFile::open(&args.input)? {
+    let [input, output] = &args.ends.both(args.input.as_ref(), args.output.as_ref())?;
+    match AnyFile::open(input)? {
         AnyFile::Decoder(_) if to.is_quantised() => {
-            let (input, to) = (args.input.display(), to.name());
+            let (input, to) = (input.display(), to.name());
             Err(Error::Usage(format!(
                 "{input}: a decoder is all convolutions, which are stored as f32 or f16, not {to}"
             )))
         }
-        AnyFile::Model(file) => rewrite(args, &file, to, stop),
-        AnyFile::Decoder(file) => rewrite(args, &file, to, stop),
-        AnyFile::Text(file) => rewrite(args, &file, to, stop),
+        AnyFile::Model(file) => rewrite((input, output), &file, to, stop),
+        AnyFile::Decoder(file) => rewrite((input, output), &file, to, stop),
+        AnyFile::Text(file) => rewrite((input, output), &file, to, stop),
     }
 }
 
-fn rewrite<C: FileConfig>(args: &QuantizeArgs, model: &ModelFile<'_, C>, to: DType, stop: &Stop) -> Result<(), Error> {
+fn rewrite<C: FileConfig>(
+    (input, output): (&Path, &Path),
+    model: &ModelFile<'_, C>,
+    to: DType,
+    stop: &Stop,
+) -> Result<(), Error> {
     let total = model.tensors().map(|(_, view)| stored(to, view.len())).sum();
-    let written = quantize_to(model, to, Stoppable::create(&args.output, total, stop)?);
+    let written = quantize_to(model, to, Stoppable::create(output, total, stop)?);
     stop.check()?;
     let written = written.map_err(|error| match error {
-        FileError::Io { source, .. } => Error::io("write", &args.output)(source),
-        error => Error::file(&args.input)(error),
+        FileError::Io { source, .. } => Error::io("write", output)(source),
+        error => Error::file(input)(error),
     })?;
-    written.commit(&args.output)?;
-    let result = ModelFile::<C>::open(&args.output).map_err(Error::file(&args.output))?;
-    let mut table = Table::new(&["file", "size", "bytes"]);
-    for (path, size) in [(&args.input, model.file_bytes()), (&args.output, result.file_bytes())] {
-        table.row([path.display().to_string(), bytes(size), size.to_string()]);
+    written.commit(output)?;
+    let result = ModelFile::<C>::open(output).map_err(Error::file(output))?;
+    let shares = [share(model, to), share(&result, to)];
+    let mut table = Table::new(&["file", "size", "bytes", &format!("values in {}", to.name())]);
+    for ((path, size), share) in [(input, model.file_bytes()), (output, result.file_bytes())].into_iter().zip(shares) {
+        table.row([path.display().to_string(), bytes(size), size.to_string(), format!("{:.1} %", 100.0 * share)]);
     }
-    print(&table.to_string())
+    print(&table.to_string())?;
+    if shares[1] < LITTLE {
+        eprintln!(
+            "warning: {:.1} % of the values are in {} now; only matrices of blocks whose rows are a multiple of 32 can be",
+            100.0 * shares[1],
+            to.name()
+        );
+    }
+    Ok(())
+}
+
+/// A share of values below which a type was hardly applied.
+const LITTLE: f64 = 0.5;
+
+/// Share of a file's values that are stored in a type.
+fn share<C: FileConfig>(file: &ModelFile<'_, C>, dtype: DType) -> f64 {
+    let count = |of: &dyn Fn(DType) -> bool| {
+        file.tensors().filter(|(_, view)| of(view.dtype)).map(|(_, view)| view.len()).sum::<usize>() as f64
+    };
+    count(&|other| other == dtype) / count(&|_| true).max(1.0)
 }

@@ -59,9 +59,12 @@ impl FileArgs {
 /// Input and output, with or without the names of their options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct EndArgs {
-    /// The same as --in INPUT --out OUTPUT
-    #[arg(value_names = ["INPUT", "OUTPUT"], num_args = 2, conflicts_with_all = ["input", "output"])]
-    files: Option<Vec<PathBuf>>,
+    /// The same as --in
+    #[arg(value_name = "INPUT", conflicts_with = "input")]
+    first: Option<PathBuf>,
+    /// The same as --out
+    #[arg(value_name = "OUTPUT", conflicts_with = "output")]
+    second: Option<PathBuf>,
 }
 
 impl EndArgs {
@@ -70,8 +73,8 @@ impl EndArgs {
     /// # Errors
     /// One is missing.
     pub fn both(&self, input: Option<&PathBuf>, output: Option<&PathBuf>) -> Result<[PathBuf; 2], Error> {
-        match (self.files.as_deref(), input, output) {
-            (Some([input, output]), _, _) | (None, Some(input), Some(output)) => Ok([input.clone(), output.clone()]),
+        match (self.first.as_ref().or(input), self.second.as_ref().or(output)) {
+            (Some(input), Some(output)) => Ok([input.clone(), output.clone()]),
             _ => Err(Error::Usage("--in and --out are both needed".to_owned())),
         }
     }

@@ -94,6 +94,30 @@ fn quantize_writes_smaller_files_that_play() {
 }
 
 #[test]
+fn quantize_says_when_it_quantises_next_to_nothing() {
+    let place = Place::new("next-to-nothing");
+    // Rows of 48 values have no blocks of 32.
+    let output = place.run("quantize --in tiny.safetensors --out small.safetensors --to q8");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{err}");
+    assert!(out.contains("values in q8") && err.contains("% of the values are in q8 now"), "{out}{err}");
+    place.write("full.safetensors", &quantisable(DType::F32));
+    let output = place.run("quantize full.safetensors small.safetensors --to q8");
+    assert!(output.status.success() && !String::from_utf8_lossy(&output.stderr).contains("warning"), "{output:?}");
+}
+
+#[test]
+fn info_has_no_empty_lines() {
+    let place = Place::new("info-lines");
+    place.write("full.safetensors", &quantisable(DType::F32));
+    for file in ["tiny", "full"] {
+        let out = place.good(&format!("info --model {file}.safetensors"));
+        // A label alone would say nothing.
+        assert!(out.lines().all(|line| line.split_whitespace().nth(1).is_some()), "{out}");
+    }
+}
+
+#[test]
 fn info_and_quantize_take_files_of_every_family() {
     let place = Place::new("families");
     let wan = "tiny.pt --heads 2 --text-len 16 --size 64x64";

@@ -36,10 +36,10 @@ pub struct RolloutArgs {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Inputs: noise [F,C,H,W], renoise [steps-1,F,C,H,W], context [n,text_dim]; perhaps initial [n,C,H,W], negative, context2 and so on
-    #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "files")]
+    #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "first")]
     input: Option<PathBuf>,
     /// Outputs: latents [F,C,H,W], first_flow [first chunk,C,H,W]
-    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "files")]
+    #[arg(long = "out", value_name = "FILE.safetensors", required_unless_present = "second")]
     output: Option<PathBuf>,
     #[command(flatten)]
     ends: EndArgs,

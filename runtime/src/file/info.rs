@@ -95,7 +95,7 @@ impl<C: FileConfig> fmt::Display for Info<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let about = self.config.about();
         writeln!(f, "{} (family {}, format {FORMAT})", self.config.name(), about.family)?;
-        for (label, text) in self.config.summary() {
+        for (label, text) in self.config.summary().into_iter().filter(|(_, text)| !text.is_empty()) {
             writeln!(f, "  {label:<11} {text}")?;
         }
         writeln!(f, "  parameters  {}", self.parameters)?;
@@ -108,10 +108,15 @@ impl<C: FileConfig> fmt::Display for Info<C> {
             let Share { name, tensors, values, bytes } = share;
             writeln!(f, "    {name:<14} {tensors:>5} tensors {values:>12} values {bytes:>12} bytes")?;
         }
-        writeln!(f, "  licence     {}", printable(about.license))?;
-        writeln!(f, "  credits     {}", printable(about.credits))?;
-        writeln!(f, "  made by     {}", printable(&about.provenance.command))?;
-        writeln!(f, "  data        sha256 {}", printable(&about.provenance.data_sha256))?;
-        write!(f, "  trained     {} steps", about.provenance.steps)
+        // What a file does not say gets no line.
+        let made = &about.provenance;
+        let data = if made.data_sha256.is_empty() { String::new() } else { format!("sha256 {}", made.data_sha256) };
+        let steps = if made.steps == 0 { String::new() } else { format!("{} steps", made.steps) };
+        let known = [about.license, about.credits, &made.command, &data, &steps];
+        let labels = ["licence", "credits", "made by", "data", "trained"];
+        for (label, text) in labels.into_iter().zip(known).filter(|(_, text)| !text.is_empty()) {
+            writeln!(f, "  {label:<11} {}", printable(text))?;
+        }
+        Ok(())
     }
 }

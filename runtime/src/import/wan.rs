@@ -281,8 +281,9 @@ impl Sizes {
             found.keys().filter_map(|name| name.strip_prefix("blocks.")?.split_once('.')?.0.parse::<usize>().ok());
         let layers = blocks.max().map_or(0, |last| last.saturating_add(1));
         if heads.is_none() && !dim.is_multiple_of(HEAD_DIM) {
-            let what =
-                format!("a width of {dim} is no multiple of {HEAD_DIM}, the usual head; give the number of heads");
+            let what = format!(
+                "a width of {dim} is no multiple of {HEAD_DIM}, the usual head; say with --heads how many heads there are"
+            );
             return Err(ImportError::Network(what));
         }
         let heads = heads.unwrap_or(dim / HEAD_DIM);
