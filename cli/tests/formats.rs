@@ -239,6 +239,8 @@ fn every_shape_name_and_split_of_the_base_is_the_base() {
         shown("patch-4d.gguf"),
         shown("bin-index"),
         shown("bin-index/pytorch_model.bin.index.json"),
+        common::shown("bin-shards"),
+        common::shown("bin-shards/pytorch_model-00002-of-00003.bin"),
         shown("fastvideo.safetensors"),
         shown("prefix.safetensors"),
         format!("{} --key net", shown("prefix.safetensors")),

@@ -3,6 +3,7 @@
 import argparse
 import collections
 import enum
+import json
 import pathlib
 import random
 import sys
@@ -10,7 +11,7 @@ from collections import OrderedDict
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 
 class Settings(dict):
@@ -100,7 +101,23 @@ def opaque(out):
     save_file(plain(expected), out / "opaque.safetensors")
 
 
+def shards(out):
+    """A checkpoint in three files with an index, each written by torch.save as transformers' own shards are."""
+    base = load_file(pathlib.Path(__file__).parent.parent / "data" / "torch" / "base.safetensors")
+    names, folder, index = list(base), out / "bin-shards", {}
+    folder.mkdir(exist_ok=True)
+    for number in range(3):
+        name = f"pytorch_model-0000{number + 1}-of-00003.bin"
+        part = names[number::3]
+        torch.save(OrderedDict((key, base[key]) for key in part), folder / name)
+        index |= dict.fromkeys(part, name)
+    size = sum(value.numel() * value.element_size() for value in base.values())
+    text = json.dumps({"metadata": {"total_size": size}, "weight_map": dict(sorted(index.items()))}, indent=2)
+    (folder / "pytorch_model.bin.index.json").write_text(text + "\n")
+
+
 def write(out):
+    shards(out)
     views(out)
     float8(out)
     opaque(out)
