@@ -3,57 +3,23 @@
 //! Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 failed, 2 a command line that
 //! cannot work, 130 interrupted.
 
-mod allocation;
-mod any;
-mod bench;
-mod colour;
-mod compute;
-mod convert;
-mod decode;
-mod doctor;
-#[cfg(feature = "text")]
-mod embed;
-mod encode;
-mod environment;
+mod command;
 mod error;
-mod frames;
-#[cfg(test)]
-mod fuzz;
-mod generate;
-mod info;
-mod keys;
-mod kv;
-mod live;
-mod memory;
-mod output;
-mod picture;
-mod plan;
-mod play;
-mod quantize;
-mod record;
-mod rollout;
-mod screen;
-mod selftest;
-mod stop;
-mod stream;
-mod synthetic;
-mod table;
-mod temporary;
-mod tensors;
-mod terminal;
-mod text;
-#[cfg(feature = "text")]
-mod tokenizer;
-mod tour;
-#[cfg(feature = "window")]
-mod window;
-mod world;
+mod files;
+mod options;
+mod stage;
+mod tools;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use command::*;
 use error::Error;
-use stop::Stop;
+use stage::keys;
+use tools::{
+    environment,
+    stop::{self, Stop},
+};
 
 /// Play, inspect and measure neural worlds.
 ///
@@ -140,7 +106,7 @@ fn run(cli: Cli) -> Result<(), Error> {
 /// Help and version as clap prints them; an error whole, with its suggestions and the usage.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        let shown = output::print(&error.render().to_string());
+        let shown = tools::output::print(&error.render().to_string());
         return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let mut text = error.render().to_string();

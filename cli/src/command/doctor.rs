@@ -1,0 +1,261 @@
+//! `causeway doctor`: what this machine offers, and whether every kernel computes the right thing on it.
+
+use std::sync::Arc;
+
+use causeway_ops::{
+    Backend, BackendError,
+    cpu::{CpuBackend, CpuOptions, Isa},
+    parallel::ThreadPool,
+    table::Table as Cases,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    command::selftest::{Outputs, Verdicts, compare, outputs},
+    error::Error,
+    tools::{
+        output::{print, print_json},
+        stop::Stop,
+        table::Table,
+    },
+};
+
+/// Options of `doctor`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something that runs plans and is put to the test.
+enum Candidate {
+    Cpu(Isa),
+    #[cfg(feature = "gpu")]
+    Gpu(causeway_ops::gpu::AdapterReport),
+}
+
+impl Candidate {
+    fn name(&self) -> String {
+        match self {
+            Candidate::Cpu(isa) => isa.name().to_owned(),
+            #[cfg(feature = "gpu")]
+            Candidate::Gpu(adapter) => format!("gpu {}", adapter.index),
+        }
+    }
+
+    fn backend(&self, cases: &Cases) -> Result<Box<dyn Backend>, BackendError> {
+        let plan = cases.plan.clone();
+        match self {
+            Candidate::Cpu(isa) => {
+                let parallel = Arc::new(ThreadPool::new(2));
+                let options = CpuOptions { isa: Some(*isa), parallel, memory_cap: None };
+                Ok(Box::new(CpuBackend::new(plan, &cases.weights, options)?))
+            }
+            #[cfg(feature = "gpu")]
+            Candidate::Gpu(adapter) => {
+                use causeway_ops::gpu::{AdapterChoice, GpuBackend, GpuOptions};
+                let adapter = Some(AdapterChoice::Index(adapter.index));
+                let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
+                Ok(Box::new(GpuBackend::new(plan, &cases.weights, options)?))
+            }
+        }
+    }
+
+    /// Runs every case and compares with the plain scalar kernels.
+    fn test(&self, cases: &Cases, reference: &Outputs, stop: &Stop) -> Result<Verdicts, Error> {
+        let found = outputs(cases, self.backend(cases)?.as_mut(), stop)?;
+        Ok(compare(cases, reference, &found, !matches!(self, Candidate::Cpu(_))))
+    }
+}
+
+/// What became of a candidate.
+struct Outcome {
+    name: String,
+    result: Result<Verdicts, String>,
+}
+
+impl Outcome {
+    fn failures(&self) -> usize {
+        self.result.as_ref().map_or(1, |verdicts| verdicts.values().filter(|verdict| !verdict.passed).count())
+    }
+}
+
+/// Reports on the machine and tests it.
+///
+/// # Errors
+/// A kernel failed, or Ctrl-C.
+pub fn run(args: &DoctorArgs, stop: &Stop) -> Result<(), Error> {
+    let machine = Machine::look();
+    let cases = Cases::new().map_err(|error| Error::Failed(error.to_string()))?;
+    let plain = CpuOptions { isa: Some(Isa::Portable), ..CpuOptions::default() };
+    let reference = outputs(&cases, &mut CpuBackend::new(cases.plan.clone(), &cases.weights, plain)?, stop)?;
+    let mut outcomes = Vec::new();
+    for candidate in machine.candidates() {
+        let result = match candidate.test(&cases, &reference, stop) {
+            Ok(verdicts) => Ok(verdicts),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => Err(error.to_string()),
+        };
+        outcomes.push(Outcome { name: candidate.name(), result });
+    }
+    let failures: usize = outcomes.iter().map(Outcome::failures).sum();
+    if args.json {
+        print_json(&machine.to_json(&outcomes, failures))?;
+    } else {
+        print(&format!("{machine}\n{}", findings(&outcomes)))?;
+    }
+    match failures {
+        0 => Ok(()),
+        count => Err(Error::Failed(format!("the self-test found {count} failures"))),
+    }
+}
+
+/// What the machine has.
+struct Machine {
+    cpu: String,
+    threads: usize,
+    isas: Vec<Isa>,
+    #[cfg(feature = "gpu")]
+    adapters: Vec<causeway_ops::gpu::AdapterReport>,
+}
+
+impl Machine {
+    fn look() -> Self {
+        Self {
+            cpu: cpu_name(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            isas: Isa::ALL.into_iter().filter(|isa| isa.available()).collect(),
+            #[cfg(feature = "gpu")]
+            adapters: causeway_ops::gpu::adapters(),
+        }
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        let cpu = self.isas.iter().map(|&isa| Candidate::Cpu(isa));
+        #[cfg(feature = "gpu")]
+        let cpu = {
+            let fit = self.adapters.iter().filter(|adapter| adapter.unfit.is_none());
+            cpu.chain(fit.cloned().map(Candidate::Gpu))
+        };
+        cpu.collect()
+    }
+
+    fn to_json(&self, outcomes: &[Outcome], failures: usize) -> Value {
+        let tests = outcomes.iter().map(|outcome| match &outcome.result {
+            Ok(verdicts) => {
+                let kernels = verdicts.iter().map(|(kernel, verdict)| {
+                    let value = json!({"buffers": verdict.buffers, "error": verdict.error, "passed": verdict.passed});
+                    (kernel.clone(), value)
+                });
+                json!({"name": outcome.name, "kernels": Value::Object(kernels.collect())})
+            }
+            Err(why) => json!({"name": outcome.name, "failed": why}),
+        });
+        let isas: Vec<&str> = self.isas.iter().map(|isa| isa.name()).collect();
+        json!({
+            "cpu": {"name": self.cpu, "threads": self.threads, "isas": isas, "chosen": Isa::best().name()},
+            "gpus": self.gpus_json(),
+            "auto": auto_choice(),
+            "tests": tests.collect::<Vec<_>>(),
+            "failures": failures,
+        })
+    }
+
+    #[cfg(feature = "gpu")]
+    fn gpus_json(&self) -> Value {
+        let list = self.adapters.iter().map(|a| {
+            json!({
+                "index": a.index, "name": a.name, "kind": a.kind, "api": a.backend, "driver": a.driver,
+                "max_buffer_bytes": a.max_buffer_bytes, "max_binding_bytes": a.max_binding_bytes,
+                "workgroup_bytes": a.workgroup_bytes, "workgroup_invocations": a.workgroup_invocations,
+                "storage_buffers": a.storage_buffers, "f16": a.f16, "timestamps": a.timestamps, "unfit": a.unfit,
+            })
+        });
+        list.collect()
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn gpus_json(&self) -> Value {
+        json!([])
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let isas: Vec<&str> = self.isas.iter().map(|isa| isa.name()).collect();
+        writeln!(
+            f,
+            "CPU   {}, {} threads; kernels {}, using {}",
+            self.cpu,
+            self.threads,
+            isas.join(", "),
+            Isa::best()
+        )?;
+        #[cfg(feature = "gpu")]
+        for adapter in &self.adapters {
+            writeln!(f, "GPU   {adapter}")?;
+            writeln!(
+                f,
+                "      buffers to {}, bindings to {}, workgroups of {} with {} bytes, {} storage buffers, f16 {}, timestamps {}",
+                crate::tools::table::bytes(adapter.max_buffer_bytes as usize),
+                crate::tools::table::bytes(adapter.max_binding_bytes as usize),
+                adapter.workgroup_invocations,
+                adapter.workgroup_bytes,
+                adapter.storage_buffers,
+                if adapter.f16 { "yes" } else { "no" },
+                if adapter.timestamps { "yes" } else { "no" },
+            )?;
+        }
+        #[cfg(feature = "gpu")]
+        if self.adapters.is_empty() {
+            writeln!(f, "GPU   none")?;
+        }
+        #[cfg(not(feature = "gpu"))]
+        writeln!(f, "GPU   this build has no GPU backend")?;
+        writeln!(f, "auto  {}", auto_choice())
+    }
+}
+
+/// What `--backend auto` means here: a GPU that is no CPU in disguise, else the CPU.
+pub fn auto_choice() -> String {
+    #[cfg(feature = "gpu")]
+    if let Some(adapter) = causeway_ops::gpu::adapters().into_iter().find(|a| a.unfit.is_none() && a.kind != "Cpu") {
+        return adapter.name;
+    }
+    format!("CPU, {}", Isa::best())
+}
+
+/// The processor's name, where the system tells.
+pub fn cpu_name() -> String {
+    let list = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = list.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
+    name.unwrap_or(std::env::consts::ARCH).to_owned()
+}
+
+/// Kernels against candidates.
+fn findings(outcomes: &[Outcome]) -> String {
+    let tested: Vec<(&str, &Verdicts)> =
+        outcomes.iter().filter_map(|o| Some((o.name.as_str(), o.result.as_ref().ok()?))).collect();
+    let mut headings = vec!["largest error"];
+    headings.extend(tested.iter().map(|(name, _)| *name));
+    let mut table = Table::new(&headings);
+    let mut kernels: Vec<&String> = tested.iter().flat_map(|(_, verdicts)| verdicts.keys()).collect();
+    kernels.sort_unstable();
+    kernels.dedup();
+    for kernel in kernels {
+        let cell = |verdicts: &Verdicts| match verdicts.get(kernel) {
+            Some(verdict) if verdict.passed => format!("{:.1e}", verdict.error),
+            Some(verdict) => format!("{:.1e} FAILED", verdict.error),
+            None => "-".to_owned(),
+        };
+        table.row(std::iter::once(kernel.clone()).chain(tested.iter().map(|(_, verdicts)| cell(verdicts))));
+    }
+    let mut text = table.to_string();
+    for outcome in outcomes {
+        if let Err(why) = &outcome.result {
+            text += &format!("{}: FAILED, {why}\n", outcome.name);
+        }
+    }
+    text
+}

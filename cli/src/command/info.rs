@@ -1,0 +1,92 @@
+//! `causeway info`: what a model file says about itself, and what a file is that is none.
+
+use std::path::Path;
+
+use causeway_runtime::{
+    config::FileConfig,
+    file::Info,
+    import::{Answer, Checkpoint, ImportError},
+};
+use serde_json::json;
+
+use crate::{
+    error::Error,
+    files::any::AnyFile,
+    options::session::FileArgs,
+    tools::output::{print, print_json},
+};
+
+/// Options of `info`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InfoArgs {
+    #[command(flatten)]
+    model: FileArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the summary.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn run(args: &InfoArgs) -> Result<(), Error> {
+    let path = args.model.path()?;
+    if let Some(checkpoint) = checkpoint(&path)? {
+        return describe(&checkpoint, &path, args.json);
+    }
+    match AnyFile::open(&path)? {
+        AnyFile::Model(file) => show(&Info::of(&file), args.json),
+        AnyFile::Decoder(file) => show(&Info::of(&file), args.json),
+        AnyFile::Text(file) => show(&Info::of(&file), args.json),
+    }
+}
+
+fn show<C: FileConfig>(info: &Info<C>, json: bool) -> Result<(), Error> {
+    if json {
+        let value = serde_json::to_value(info).map_err(|error| Error::Failed(error.to_string()))?;
+        return print_json(&value);
+    }
+    print(&info.to_string())
+}
+
+/// The checkpoint at `path`, if it is one that others made.
+fn checkpoint(path: &Path) -> Result<Option<Checkpoint>, Error> {
+    match Checkpoint::open(path) {
+        Ok(checkpoint) if checkpoint.metadata().iter().any(|(key, _)| key == "causeway") => Ok(None),
+        Ok(checkpoint) => Ok(Some(checkpoint)),
+        // What is wrong with a model file is said when it is opened as one.
+        Err(ImportError::Container { format: "safetensors", .. }) => Ok(None),
+        Err(error) => Err(Error::import(path)(error)),
+    }
+}
+
+/// Says what a checkpoint is, whether it can be converted, and how.
+fn describe(checkpoint: &Checkpoint, path: &Path, json: bool) -> Result<(), Error> {
+    let (kind, keys) = (checkpoint.kind(None), checkpoint.keys());
+    let (tensors, values) =
+        (checkpoint.entries().len(), checkpoint.entries().iter().map(|entry| entry.values()).sum::<usize>());
+    let stored: Vec<&str> = checkpoint.storage().iter().map(|kind| kind.name).collect();
+    let convertible = kind.is_some_and(|kind| !matches!(kind.answer, Answer::Refused(_)));
+    if json {
+        return print_json(&json!({
+            "kind": kind.map(|kind| kind.name), "says": kind.map(|kind| kind.sentence()), "convertible": convertible,
+            "stored": stored, "tensors": tensors, "values": values, "keys": keys, "notes": checkpoint.notes(),
+        }));
+    }
+    let shown = path.display();
+    let what = kind.map_or_else(|| "a checkpoint of no known network".to_owned(), ToString::to_string);
+    let mut lines =
+        vec![("what", what), ("stored", stored.join(", ")), ("tensors", format!("{tensors}, {values} values"))];
+    lines.extend(checkpoint.notes().iter().map(|note| ("chosen", note.clone())));
+    if !keys.is_empty() {
+        let taken =
+            if kind.is_some() { " (the first is taken unless --key names another)" } else { " (one for --key)" };
+        lines.push(("keys", keys.join(", ") + taken));
+    }
+    if convertible {
+        lines.push(("next", format!("causeway convert {shown} MODEL.safetensors")));
+    }
+    let lines: String = lines.iter().map(|(name, text)| format!("{name:9}{text}\n")).collect();
+    print(&format!("{shown}\n{lines}"))
+}

@@ -1,0 +1,12 @@
+//! Files that commands read and write: models of any kind, pictures, tensors, recordings.
+
+pub mod any;
+pub mod frames;
+#[cfg(test)]
+pub mod fuzz;
+pub mod picture;
+pub mod record;
+pub mod temporary;
+pub mod tensors;
+#[cfg(feature = "text")]
+pub mod tokenizer;

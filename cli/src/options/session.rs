@@ -1,0 +1,269 @@
+//! The options that most commands share: which model, and how a session of it runs.
+
+use std::path::{Path, PathBuf};
+
+use causeway_runtime::{BackendChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start};
+
+use crate::{
+    error::Error,
+    files::picture,
+    options::kv::Kv,
+    tools::{stop::Stop, table::parse_bytes},
+};
+
+/// The model that comes with the program.
+const SHIPPED: &str = "models/rooms.safetensors";
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// A hardware GPU if there is one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU, software adapters included.
+    Gpu,
+}
+
+/// Which model file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ModelArgs {
+    /// Model file [default: the shipped models/rooms.safetensors]
+    #[arg(long, value_name = "FILE", env = "CAUSEWAY_MODEL")]
+    pub model: Option<PathBuf>,
+}
+
+/// Which model file, with or without the name of the option.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FileArgs {
+    /// Model file, as --model
+    #[arg(value_name = "FILE", conflicts_with = "model")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl FileArgs {
+    /// As [`ModelArgs::path`].
+    ///
+    /// # Errors
+    /// As [`ModelArgs::path`].
+    pub fn path(&self) -> Result<PathBuf, Error> {
+        self.file.clone().map_or_else(|| self.model.path(), Ok)
+    }
+
+    /// As [`ModelArgs::open`].
+    ///
+    /// # Errors
+    /// As [`ModelArgs::open`].
+    pub fn open(&self) -> Result<Model<'static>, Error> {
+        ModelArgs { model: Some(self.path()?) }.open()
+    }
+}
+
+/// Input and output, with or without the names of their options.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EndArgs {
+    /// The same as --in
+    #[arg(value_name = "INPUT", conflicts_with = "input")]
+    first: Option<PathBuf>,
+    /// The same as --out
+    #[arg(value_name = "OUTPUT", conflicts_with = "output")]
+    second: Option<PathBuf>,
+}
+
+impl EndArgs {
+    /// Both files; `input` and `output` are what the options say, which must be given where these are not.
+    ///
+    /// # Errors
+    /// One is missing.
+    pub fn both(&self, input: Option<&PathBuf>, output: Option<&PathBuf>) -> Result<[PathBuf; 2], Error> {
+        match (self.first.as_ref().or(input), self.second.as_ref().or(output)) {
+            (Some(input), Some(output)) => Ok([input.clone(), output.clone()]),
+            _ => Err(Error::Usage("--in and --out are both needed".to_owned())),
+        }
+    }
+}
+
+/// How a session runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SessionArgs {
+    /// Noise seed
+    #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true, value_parser = seed)]
+    pub seed: u64,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = Backend::Auto)]
+    pub backend: Backend,
+    /// GPU whose name contains this text
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Denoise steps a chunk [default: the model's]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// History frames a query attends to; 0 for all [default: the model's]
+    #[arg(long, value_name = "N")]
+    pub route: Option<usize>,
+    /// Type of the ring of keys and values
+    #[arg(long, value_enum, default_value_t)]
+    pub kv: Kv,
+    /// Latent frames that attention sees, sink and chunk included [default: the model's]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// First frames that stay in the window [default: the model's]
+    #[arg(long, value_name = "N")]
+    pub sink: Option<usize>,
+    /// Most memory the session may hold, such as 64MB
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub memory_cap: Option<usize>,
+    /// CPU threads; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = threads)]
+    pub threads: usize,
+    /// Picture to begin from, PNG, JPEG or WebP, cut and scaled to the model's size
+    #[arg(long, value_name = "FILE")]
+    pub start_image: Option<PathBuf>,
+    /// Event in force at the start, by name or number from 1
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+}
+
+/// A seed.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+/// A number of threads.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn threads(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n <= 1024).ok_or_else(|| "expected a number from 0 to 1024".to_owned())
+}
+
+impl ModelArgs {
+    /// The file to open: what was asked for, or the shipped model beside the working directory, beside the program (or a few
+    /// folders above it, as in a build tree), or in the source tree under `cargo run`.
+    ///
+    /// # Errors
+    /// No model was named and the shipped one is nowhere.
+    pub fn path(&self) -> Result<PathBuf, Error> {
+        if let Some(path) = &self.model {
+            return Ok(path.clone());
+        }
+        let program = std::env::current_exe().unwrap_or_default();
+        let above = program.ancestors().skip(1).take(4).map(|folder| folder.join(SHIPPED));
+        let source = std::env::var_os("CARGO_MANIFEST_DIR").map(|folder| Path::new(&folder).join("..").join(SHIPPED));
+        let mut places = std::iter::once(PathBuf::from(SHIPPED)).chain(above).chain(source);
+        places.find(|path| path.is_file()).ok_or_else(|| {
+            Error::Usage(format!("{SHIPPED} was not found; name a model file with --model or in $CAUSEWAY_MODEL"))
+        })
+    }
+
+    /// Opens the model.
+    ///
+    /// # Errors
+    /// As [`Self::path`], and everything that can be wrong with the file.
+    pub fn open(&self) -> Result<Model<'static>, Error> {
+        let path = self.path()?;
+        Model::open(&path).map_err(Error::file(&path))
+    }
+}
+
+impl SessionArgs {
+    /// Options for a session of a model with this configuration.
+    ///
+    /// # Errors
+    /// An event that the model lacks, a picture that cannot be read, options that exclude each other.
+    pub fn options(&self, config: &ModelConfig) -> Result<SessionOptions, Error> {
+        let start = match &self.start_image {
+            Some(path) => {
+                let say = &mut |note| eprintln!("{}: {note}", path.display());
+                Start::Image(picture::load(path, config.picture(), say)?)
+            }
+            None => Start::Stored,
+        };
+        Ok(SessionOptions {
+            seed: self.seed,
+            window: self.window,
+            sink: self.sink,
+            route: self.route,
+            kv: self.kv.into(),
+            steps: self.steps,
+            memory_cap: self.memory_cap,
+            start,
+            event: self.event.as_deref().map(|event| find_event(event, &config.dit.events)).transpose()?,
+            // No frame is made before the one ahead of it has been shown: more would only add latency.
+            queue: config.dit.chunk,
+            backend: choice(self.backend, self.adapter.as_deref())?,
+            threads: self.threads,
+            ..SessionOptions::default()
+        })
+    }
+
+    /// A session of `model`, whose work on the CPU `stop` ends at once.
+    ///
+    /// # Errors
+    /// As [`Self::options`] and [`Session::new`].
+    pub fn session(&self, model: &Model<'_>, stop: &Stop) -> Result<Session, Error> {
+        let mut options = self.options(model.config())?;
+        if !matches!(options.backend, BackendChoice::Gpu(_)) {
+            options.parallel = Some(stop.parallel(self.threads));
+        }
+        let event = options.event;
+        let mut session = Session::new(model, options)?;
+        // Stored first frames bring their own event; what was asked for follows them.
+        if let Some(event) = event {
+            session.queue_event(event, EventTime::NextChunk)?;
+        }
+        Ok(session)
+    }
+}
+
+/// What `--backend` and `--adapter` mean together.
+///
+/// # Errors
+/// They exclude each other.
+pub fn choice(backend: Backend, adapter: Option<&str>) -> Result<BackendChoice, Error> {
+    Ok(match (backend, adapter) {
+        (Backend::Cpu, Some(_)) => {
+            return Err(Error::Usage("--adapter names a GPU, but --backend is cpu".to_owned()));
+        }
+        (Backend::Cpu, None) => BackendChoice::Cpu,
+        (Backend::Auto, None) => BackendChoice::Auto,
+        (Backend::Gpu, None) => BackendChoice::Gpu(String::new()),
+        (_, Some(name)) => BackendChoice::Gpu(name.to_owned()),
+    })
+}
+
+/// The index of an event given by name or by number from 1, as on the keyboard.
+fn find_event(text: &str, names: &[String]) -> Result<usize, Error> {
+    let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let index = names.iter().position(|name| name == text).or(number);
+    index.filter(|&index| index < names.len()).ok_or_else(|| {
+        let known: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{} {name}", i + 1)).collect();
+        Error::Usage(format!("there is no event `{text}`; this model has: {}", known.join(", ")))
+    })
+}
+
+/// An action vector such as `1,0,0,0.5`.
+///
+/// # Errors
+/// Not numbers, or not as many as the model has actions.
+pub fn parse_action(text: &str, actions: &[String]) -> Result<Vec<f32>, Error> {
+    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse::<f32>()).collect();
+    let values = values.map_err(|_| {
+        Error::Usage(format!(
+            "--action is `{text}`; expected numbers with commas between them, for: {}",
+            actions.join(", ")
+        ))
+    })?;
+    if values.len() != actions.len() {
+        return Err(SessionError::ActionLength { expected: actions.len(), found: values.len() }.into());
+    }
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        return Err(SessionError::ActionValue(at).into());
+    }
+    Ok(values)
+}

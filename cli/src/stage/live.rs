@@ -1,0 +1,244 @@
+//! Playing live, apart from where it is shown: a session, a keyboard, and the pace of the model.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use causeway_runtime::{Budget, EventTime, Frame, Model, Pump, Session, Snapshot};
+
+use crate::{
+    error::Error,
+    options::session::SessionArgs,
+    stage::{
+        keys::{Command, Key, Keys},
+        memory::Memory,
+    },
+    tools::{stop::Stop, table::median_p95},
+};
+
+/// How long one call of [`Live::advance`] computes before the keyboard is asked again.
+const SLICE: Budget = Budget::Micros(4_000);
+
+/// A pump that took less found the GPU busy; asking again at once would only heat a core.
+const IDLE: Duration = Duration::from_micros(500);
+
+/// Measurements kept for the status line.
+const RECENT: usize = 32;
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Show [`Live::frame`], then call [`Live::shown`].
+    Show,
+    /// Look at the keyboard and call [`Live::advance`] again.
+    Again,
+    /// The same, but not before this moment unless a key comes.
+    Wait(Instant),
+}
+
+/// A world to play, with whatever memory.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// The model.
+    pub model: &'a Model<'a>,
+    /// How it was asked for.
+    pub args: &'a SessionArgs,
+    /// What ends its work at once.
+    pub stop: &'a Stop,
+}
+
+impl World<'_> {
+    /// The memory that was asked for.
+    pub fn memory(&self) -> Memory {
+        Memory::of(self.args, self.model.config())
+    }
+
+    /// A session with this memory.
+    ///
+    /// # Errors
+    /// As [`SessionArgs::session`].
+    pub fn open(&self, memory: Memory) -> Result<Session, Error> {
+        memory.applied(self.args, self.model.config()).session(self.model, self.stop)
+    }
+}
+
+/// A world being played.
+pub struct Live<'a> {
+    world: World<'a>,
+    session: Session,
+    memory: Memory,
+    beginning: Snapshot,
+    keys: Keys,
+    action: Vec<f32>,
+    /// Time between frames at the model's pace.
+    period: Duration,
+    /// When the next frame may be shown.
+    due: Instant,
+    /// Presses that no frame has shown yet: ticket and moment.
+    presses: VecDeque<(u64, Instant)>,
+    latencies: VecDeque<f64>,
+    intervals: VecDeque<f64>,
+    last: Option<Instant>,
+}
+
+impl<'a> Live<'a> {
+    /// Begins to play `world` in a session of the memory that was asked for; `releases` tells whether key releases will be reported.
+    ///
+    /// # Errors
+    /// The backend fails.
+    pub fn new(world: World<'a>, mut session: Session, releases: bool) -> Result<Self, Error> {
+        let beginning = session.snapshot()?;
+        let keys = Keys::new(session.actions(), releases);
+        Ok(Self {
+            action: vec![0.0; session.actions().len()],
+            beginning,
+            keys,
+            session,
+            memory: world.memory(),
+            world,
+            period: Duration::from_secs_f32(1.0 / world.model.config().fps),
+            due: Instant::now(),
+            presses: VecDeque::with_capacity(RECENT),
+            latencies: VecDeque::with_capacity(RECENT),
+            intervals: VecDeque::with_capacity(RECENT),
+            last: None,
+        })
+    }
+
+    /// A key went down or repeats. True if the player wants to leave.
+    ///
+    /// # Errors
+    /// The backend fails on a reset.
+    pub fn press(&mut self, key: Key) -> Result<bool, Error> {
+        let now = Instant::now();
+        match self.keys.press(key, now) {
+            Some(Command::Quit) => return Ok(true),
+            Some(Command::Reset) => {
+                self.session.restore(&self.beginning)?;
+                self.begin();
+            }
+            Some(Command::Memory) => {
+                let memory = self.memory.next();
+                self.session = self.world.open(memory)?;
+                self.beginning = self.session.snapshot()?;
+                self.memory = memory;
+                self.begin();
+            }
+            // A digit beyond the model's events does nothing; a full queue means that the key is held down.
+            Some(Command::Event(index)) if index < self.session.events().len() => {
+                let _ = self.session.queue_event(index, EventTime::NextChunk);
+            }
+            Some(Command::Event(_)) => {}
+            None => self.act(now)?,
+        }
+        Ok(false)
+    }
+
+    /// Nothing was pressed yet.
+    fn begin(&mut self) {
+        self.keys.clear();
+        self.presses.clear();
+        self.action.fill(0.0);
+    }
+
+    /// A key went up.
+    pub fn release(&mut self, key: Key) {
+        self.keys.release(key, Instant::now());
+    }
+
+    /// All keys went up.
+    pub fn release_all(&mut self) {
+        self.keys.clear();
+    }
+
+    fn act(&mut self, now: Instant) -> Result<(), Error> {
+        let action = self.keys.vector(now);
+        if action == self.action {
+            return Ok(());
+        }
+        self.action.copy_from_slice(action);
+        let ticket = self.session.set_action(&self.action)?;
+        if self.keys.sent(ticket) && self.presses.len() < RECENT {
+            self.presses.push_back((ticket, now));
+        }
+        Ok(())
+    }
+
+    /// Computes for a few milliseconds.
+    ///
+    /// # Errors
+    /// The backend fails, for instance because the device was lost.
+    pub fn advance(&mut self) -> Result<Next, Error> {
+        let now = Instant::now();
+        if self.session.frame().is_some() && now >= self.due {
+            return Ok(Next::Show);
+        }
+        self.act(now)?;
+        let pump = self.session.pump(SLICE)?;
+        Ok(match pump {
+            Pump::Frame => Next::Again,
+            Pump::Full => Next::Wait(self.due),
+            Pump::Pending if now.elapsed() < IDLE => Next::Wait(now + 2 * IDLE),
+            Pump::Pending => Next::Again,
+        })
+    }
+
+    /// The frame to show.
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        self.session.frame()
+    }
+
+    /// The frame is on the screen.
+    pub fn shown(&mut self) {
+        let now = Instant::now();
+        let Some(ticket) = self.session.frame().map(|frame| frame.receipt.action) else { return };
+        self.keys.shown(ticket);
+        while let Some((_, pressed)) = self.presses.pop_front_if(|(sent, _)| *sent <= ticket) {
+            keep(&mut self.latencies, now - pressed);
+        }
+        if let Some(last) = self.last.replace(now) {
+            keep(&mut self.intervals, now - last);
+        }
+        self.session.release();
+        // A world that is slower than its pace does not catch up: the past is of no interest.
+        self.due = (self.due + self.period).max(now);
+    }
+
+    /// Frames a second over the last ones.
+    pub fn fps(&self) -> f64 {
+        let total: f64 = self.intervals.iter().sum();
+        if total > 0.0 { self.intervals.len() as f64 / total } else { 0.0 }
+    }
+
+    /// One line: speed, latency (from a key press to the first frame that shows it), place, event, memory.
+    pub fn status(&self) -> String {
+        let (latency, _) = median_p95(self.latencies.iter().copied().collect::<Vec<_>>().as_slice());
+        let latency = if self.latencies.is_empty() { "-".to_owned() } else { format!("{:.0} ms", 1e3 * latency) };
+        let event = self.session.events().get(self.session.event()).map_or("", String::as_str);
+        format!(
+            "{:4.1} FPS  latency {latency}  frame {}  {event}  {}",
+            self.fps(),
+            self.session.position(),
+            self.memory
+        )
+    }
+
+    /// What the keys do in this world.
+    pub fn help(&self) -> String {
+        self.keys.help(self.session.actions(), self.session.events())
+    }
+
+    /// Picture size in pixels (width, height).
+    #[cfg(feature = "window")]
+    pub fn picture(&self) -> (usize, usize) {
+        self.session.picture()
+    }
+}
+
+fn keep(list: &mut VecDeque<f64>, time: Duration) {
+    if list.len() == RECENT {
+        list.pop_front();
+    }
+    list.push_back(time.as_secs_f64());
+}
