@@ -1,10 +1,10 @@
 //! Memory: what a session says it holds is what it holds, and a steady stream allocates nothing.
 
 use causeway_ops::quant::DType;
-use causeway_runtime::{Budget, EventTime, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, EventTime, Pump, Session, SessionOptions};
 use causeway_tests::{
     counting::{Counting, calls, held},
-    stream::{cpu, open, script},
+    stream::{open, script, seeded},
     tiny::{model_bytes, quantisable_config},
 };
 
@@ -35,11 +35,12 @@ fn bytes_are_as_planned_and_steady_frames_allocate_nothing() {
     for (dtype, route, threads) in [(DType::Q8, 0, 2), (DType::F16, 3, 1)] {
         let bytes = model_bytes(&config, dtype, 1);
         let model = open(&bytes);
-        let options = || SessionOptions { route: Some(route), threads, ..cpu(3) };
+        let device = Device::cpu(threads);
+        let options = || SessionOptions { route: Some(route), ..seeded(3) };
         // The thread pool and lazily made statics of the process are not the session's.
-        play(&mut Session::new(&model, options()).unwrap(), 3);
+        play(&mut Session::new(&model, &device, options()).unwrap(), 3);
         let before = held();
-        let mut session = Session::new(&model, options()).unwrap();
+        let mut session = Session::new(&model, &device, options()).unwrap();
         let (planned, held) = (session.memory().total(), held() - before);
         let excess = held as f64 / planned as f64 - 1.0;
         println!("{dtype:?}: planned {planned}, held {held}: {:+.2} %", 100.0 * excess);

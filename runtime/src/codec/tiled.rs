@@ -9,8 +9,9 @@
 use alloc::{format, vec::Vec};
 
 use crate::{
+    codec::decoder::{Decoder, DecoderFile},
     config::{DecoderNetwork, VaeConfig},
-    decoder::{Decoder, DecoderFile, DecoderOptions},
+    device::Device,
     model::Tiles,
     rollout::RolloutError,
     session::SessionError,
@@ -92,7 +93,12 @@ impl VideoDecoder {
     ///
     /// # Errors
     /// [`SessionError::MemoryCap`] with the need of the smallest tile that seams allow; as [`Decoder::new`].
-    pub fn new(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> Result<Self, RolloutError> {
+    pub fn new(
+        file: &DecoderFile<'_>,
+        device: &Device,
+        size: (usize, usize),
+        memory_cap: Option<usize>,
+    ) -> Result<Self, RolloutError> {
         let (seam, tiled) = match &file.config().codec {
             DecoderNetwork::Taehv(_) => (Seam::default(), false),
             DecoderNetwork::Vae(vae) => (Seam::new(vae), true),
@@ -101,7 +107,7 @@ impl VideoDecoder {
         loop {
             let corners = rows.starts.iter().flat_map(|&top| columns.starts.iter().map(move |&left| (top, left)));
             let tiles = Tiles { size: (rows.tile, columns.tile), corners: corners.collect() };
-            match Decoder::tiled(file, size, &tiles, options) {
+            match Decoder::tiled(file, device, size, &tiles, memory_cap) {
                 Err(RolloutError::Session(error @ SessionError::MemoryCap { .. })) if tiled => {
                     // The longer side of a tile is cut first: short edges are short seams.
                     let by_rows = rows.divisible() && (rows.tile >= columns.tile || !columns.divisible());

@@ -4,11 +4,11 @@
 //! them whatever the encoder's size.
 //!
 //! ```no_run
-//! use causeway_runtime::{EncodeOptions, TextEncoding, file::Umt5File};
+//! use causeway_runtime::{Device, TextEncoding, file::Umt5File};
 //!
 //! # fn f(tokens: Vec<u32>) -> Result<(), Box<dyn std::error::Error>> {
 //! let model = Umt5File::open("umt5.safetensors")?;
-//! let mut encoding = TextEncoding::new(&model, &[tokens], &EncodeOptions::default())?;
+//! let mut encoding = TextEncoding::new(&model, &Device::auto(Device::cpu(0)), &[tokens], None)?;
 //! while encoding.layer() < encoding.layers() {
 //!     encoding.step()?;
 //! }
@@ -16,23 +16,17 @@
 //! # Ok(()) }
 //! ```
 
-use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 use causeway_ops::{
-    Backend, BackendError, Params,
-    backend::Memory,
-    cpu::{CpuBackend, CpuOptions},
-    parallel::Parallel,
-    plan::PassId,
-    quant::WeightSource,
-    stored::ReadError,
+    Backend, BackendError, Params, backend::Memory, plan::PassId, quant::WeightSource, stored::ReadError,
 };
 
 use crate::{
     config::Umt5Sizes,
+    device::Device,
     file::Umt5File,
     model::{LayerWeights, ModelError, Umt5Passes, Umt5Plan},
-    session::{BackendChoice, create},
 };
 
 /// Why text was not encoded.
@@ -79,17 +73,6 @@ pub enum EncodeError {
     Backend(#[from] BackendError),
 }
 
-/// How text is encoded.
-#[derive(Clone, Debug, Default)]
-pub struct EncodeOptions {
-    /// Where to compute.
-    pub backend: BackendChoice,
-    /// CPU threads; 0 takes what the machine has.
-    pub threads: usize,
-    /// Most bytes to hold.
-    pub memory_cap: Option<usize>,
-}
-
 /// Prompts on their way through an encoder.
 pub struct TextEncoding<'m> {
     model: &'m Umt5File<'m>,
@@ -106,29 +89,27 @@ struct Prompt {
     x: Vec<f32>,
 }
 
-/// What outlives the layers.
-enum Device {
-    Cpu(Arc<dyn Parallel>),
-    #[cfg(feature = "gpu")]
-    Gpu(causeway_ops::gpu::Gpu),
-}
-
 impl<'m> TextEncoding<'m> {
-    /// Looks the tokens up, each prompt with its end token and without padding.
+    /// Looks the tokens up, each prompt with its end token and without padding; holds at most `memory_cap` bytes on `device`.
     ///
     /// # Errors
-    /// Prompts that the encoder cannot take, a memory cap that is too small, no adapter.
-    pub fn new(model: &'m Umt5File<'m>, prompts: &[Vec<u32>], options: &EncodeOptions) -> Result<Self, EncodeError> {
+    /// Prompts that the encoder cannot take, a memory cap that is too small, a device that refuses.
+    pub fn new(
+        model: &'m Umt5File<'m>,
+        device: &Device,
+        prompts: &[Vec<u32>],
+        memory_cap: Option<usize>,
+    ) -> Result<Self, EncodeError> {
         let sizes = &model.config().encoder;
         check(prompts, sizes)?;
         let mut lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
         lengths.sort_unstable();
         lengths.dedup();
         let plan = Umt5Plan::new(sizes, &lengths)?;
-        let device = Device::open(options)?;
+        let device = device.clone();
         let mut this = Self { model, plan, device, prompts: Vec::new(), layer: 0, memory: Memory::default() };
         this.memory = this.need(prompts.len())?;
-        if let Some(cap) = options.memory_cap.filter(|&cap| cap < this.memory.total()) {
+        if let Some(cap) = memory_cap.filter(|&cap| cap < this.memory.total()) {
             return Err(EncodeError::MemoryCap { needed: this.memory.total(), cap });
         }
         for tokens in prompts {
@@ -172,7 +153,7 @@ impl<'m> TextEncoding<'m> {
         let sizes = self.model.config().encoder;
         let weights = LayerWeights { model: self.model, layer: self.layer };
         let failed = |error: BackendError| E::from(error.into());
-        let mut backend = self.device.backend(&self.plan, &weights).map_err(failed)?;
+        let mut backend = self.device.load(&weights, &self.plan.plan, None, 0).map_err(failed)?;
         let table = weights.name(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS });
         let bias = match self.model.tensor(&table) {
             Some(view) => view.to_f32().map_err(|error| failed(BackendError::unread(&table, error)))?,
@@ -222,7 +203,7 @@ impl<'m> TextEncoding<'m> {
     fn need(&self, prompts: usize) -> Result<Memory, EncodeError> {
         let mut most = Memory::default();
         for layer in 0..self.layers() {
-            let memory = self.device.memory(&self.plan, &LayerWeights { model: self.model, layer })?;
+            let memory = self.device.memory(&LayerWeights { model: self.model, layer }, &self.plan.plan)?;
             if memory.total() > most.total() {
                 most = memory;
             }
@@ -257,48 +238,4 @@ fn check(prompts: &[Vec<u32>], sizes: &Umt5Sizes) -> Result<(), EncodeError> {
         }
     }
     Ok(())
-}
-
-impl Device {
-    fn open(options: &EncodeOptions) -> Result<Self, BackendError> {
-        let cpu = || Ok(Device::Cpu(create::threads(options.threads)));
-        match &options.backend {
-            BackendChoice::Cpu => cpu(),
-            #[cfg(feature = "gpu")]
-            BackendChoice::Gpu(adapter) => create::open_gpu(adapter, true).map(Device::Gpu),
-            #[cfg(feature = "gpu")]
-            BackendChoice::Auto => match create::open_gpu("", false) {
-                Ok(gpu) => Ok(Device::Gpu(gpu)),
-                Err(why) => {
-                    log::info!("computing on the CPU, for no GPU can be used: {why}");
-                    cpu()
-                }
-            },
-            #[cfg(not(feature = "gpu"))]
-            BackendChoice::Gpu(_) => Err(BackendError::NoAdapter("this build has no GPU backend".into())),
-            #[cfg(not(feature = "gpu"))]
-            BackendChoice::Auto => cpu(),
-        }
-    }
-
-    fn options(parallel: &Arc<dyn Parallel>) -> CpuOptions {
-        CpuOptions { parallel: Arc::clone(parallel), ..CpuOptions::default() }
-    }
-
-    fn memory(&self, plan: &Umt5Plan, weights: &dyn WeightSource) -> Result<Memory, BackendError> {
-        match self {
-            Device::Cpu(parallel) => causeway_ops::cpu::memory(&plan.plan, weights, &Self::options(parallel)),
-            #[cfg(feature = "gpu")]
-            Device::Gpu(_) => causeway_ops::gpu::memory(&plan.plan, weights),
-        }
-    }
-
-    fn backend(&self, plan: &Umt5Plan, weights: &dyn WeightSource) -> Result<Box<dyn Backend>, BackendError> {
-        let plan = plan.plan.clone();
-        Ok(match self {
-            Device::Cpu(parallel) => Box::new(CpuBackend::new(plan, weights, Self::options(parallel))?),
-            #[cfg(feature = "gpu")]
-            Device::Gpu(gpu) => Box::new(causeway_ops::gpu::GpuBackend::on(gpu, plan, weights, None)?),
-        })
-    }
 }

@@ -2,63 +2,30 @@
 //!
 //! ```no_run
 //! # fn f(latents: Vec<f32>) -> Result<(), Box<dyn std::error::Error>> {
-//! use causeway_runtime::{Decoder, DecoderFile, DecoderOptions};
+//! use causeway_runtime::{Decoder, DecoderFile, Device};
 //! let file = DecoderFile::open("taew2_1.safetensors")?;
-//! let mut decoder = Decoder::new(&file, (60, 104), &DecoderOptions::default())?;
+//! let mut decoder = Decoder::new(&file, &Device::auto(Device::cpu(0)), (60, 104), None)?;
 //! for latent in latents.chunks(16 * 60 * 104) {
 //!     let frames = decoder.decode(latent)?; // [1, 3, 480, 832], then [4, 3, 480, 832]
 //! }
 //! # Ok(()) }
 //! ```
 
-mod video;
-
 use alloc::{boxed::Box, format, vec, vec::Vec};
 
-use causeway_ops::{Backend, Params, Plan, backend::Memory, plan::PassId, quant::WeightSource};
+use causeway_ops::{Backend, Params, Plan, backend::Memory, plan::PassId};
 
 use crate::{
     config::DecoderConfig,
+    device::Device,
     file::ModelFile,
+    layout::interleave,
     model::{DecoderPass, DecoderPlan, Tiles},
     rollout::{RolloutError, finite},
-    session::{
-        BackendChoice, SessionError, SessionOptions,
-        create::{self, interleave},
-    },
 };
-
-pub use video::VideoDecoder;
 
 /// A file of family `decoder`.
 pub type DecoderFile<'a> = ModelFile<'a, DecoderConfig>;
-
-/// Where a decoder runs.
-#[derive(Clone, Debug, Default)]
-pub struct DecoderOptions {
-    /// Where to compute.
-    pub backend: BackendChoice,
-    /// CPU threads; 0 takes what the machine has.
-    pub threads: usize,
-    /// Most bytes to hold.
-    pub memory_cap: Option<usize>,
-    /// Compute with plain scalar arithmetic on the CPU: the same bits on every one, slowly.
-    pub strict: bool,
-}
-
-impl DecoderOptions {
-    /// Loads `plan` on the chosen backend.
-    pub(crate) fn load(&self, weights: &dyn WeightSource, plan: &Plan) -> Result<Box<dyn Backend>, SessionError> {
-        let mut session = SessionOptions {
-            backend: self.backend.clone(),
-            threads: self.threads,
-            memory_cap: self.memory_cap,
-            strict: self.strict,
-            ..SessionOptions::default()
-        };
-        create::backend(weights, plan, &mut session, plan.bytes())
-    }
-}
 
 /// Runs a whole pass.
 pub(crate) fn run_pass(backend: &mut dyn Backend, pass: PassId) -> Result<(), RolloutError> {
@@ -76,25 +43,32 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder of latents of (height, width). The weights are copied into the backend's layout, so the file may be dropped.
+    /// A decoder of latents of (height, width) that holds at most `memory_cap` bytes. The weights are copied into the device's layout,
+    /// so the file may be dropped.
     ///
     /// # Errors
-    /// A memory cap that is too small (with the exact need), no adapter, a size that cannot be.
-    pub fn new(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> Result<Self, RolloutError> {
-        Self::tiled(file, size, &Tiles::whole(size), options)
+    /// A memory cap that is too small (with the exact need), a device that refuses, a size that cannot be.
+    pub fn new(
+        file: &DecoderFile<'_>,
+        device: &Device,
+        size: (usize, usize),
+        memory_cap: Option<usize>,
+    ) -> Result<Self, RolloutError> {
+        Self::tiled(file, device, size, &Tiles::whole(size), memory_cap)
     }
 
     /// A decoder of one of `tiles` of latents of (height, width) at a time.
-    fn tiled(
+    pub(super) fn tiled(
         file: &DecoderFile<'_>,
+        device: &Device,
         size: (usize, usize),
         tiles: &Tiles,
-        options: &DecoderOptions,
+        memory_cap: Option<usize>,
     ) -> Result<Self, RolloutError> {
         let mut plan = DecoderPlan::tiled(file.config(), size, tiles)?;
         let channels = file.config().codec.channels();
         let inner = core::mem::take(&mut plan.plan);
-        let backend = options.load(file, &inner)?;
+        let backend = device.load(file, &inner, memory_cap, inner.bytes())?;
         Ok(Self { backend, plan, latent_len: channels * size.0 * size.1, channels, begun: false })
     }
 
@@ -110,7 +84,7 @@ impl Decoder {
     }
 
     /// Decodes tile `tile` of the next latent of a stream of that tile.
-    fn decode_tile(&mut self, latent: &[f32], tile: usize) -> Result<Vec<f32>, RolloutError> {
+    pub(super) fn decode_tile(&mut self, latent: &[f32], tile: usize) -> Result<Vec<f32>, RolloutError> {
         if latent.len() != self.latent_len {
             let expected = format!("{}", self.latent_len);
             return Err(RolloutError::Size { what: "a latent", found: latent.len(), expected });

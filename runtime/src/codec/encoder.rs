@@ -5,10 +5,11 @@ use alloc::{boxed::Box, format, vec, vec::Vec};
 use causeway_ops::{Backend, Plan, backend::Memory};
 
 use crate::{
-    decoder::{DecoderFile, DecoderOptions, run_pass},
+    codec::decoder::{DecoderFile, run_pass},
+    device::Device,
+    layout::{interleave, planar},
     model::EncoderPlan,
     rollout::{RolloutError, finite},
-    session::create::{interleave, planar},
 };
 
 /// Encodes one stream.
@@ -21,16 +22,21 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder to latents of (height, width). The weights are copied into the backend's layout, so the file may be dropped.
+    /// An encoder to latents of (height, width) that holds at most `memory_cap` bytes. The weights are copied into the device's layout, so the file may be dropped.
     ///
     /// # Errors
     /// A file without an encoder, and as [`crate::Decoder::new`].
-    pub fn new(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> Result<Self, RolloutError> {
+    pub fn new(
+        file: &DecoderFile<'_>,
+        device: &Device,
+        size: (usize, usize),
+        memory_cap: Option<usize>,
+    ) -> Result<Self, RolloutError> {
         let mut plan = EncoderPlan::new(file.config(), size)?;
         let codec = &file.config().codec;
         let (channels, side) = (codec.channels(), codec.space_factor());
         let inner = core::mem::take(&mut plan.plan);
-        let backend = options.load(file, &inner)?;
+        let backend = device.load(file, &inner, memory_cap, inner.bytes())?;
         Ok(Self { backend, plan, channels, picture: (size.1 * side, size.0 * side), begun: false })
     }
 

@@ -5,7 +5,11 @@ use core::sync::atomic::Ordering;
 
 use causeway_ops::{Params, memory::reserved, plan::PassId};
 
-use super::{Budget, Pump, Receipt, Session, SessionError};
+use super::{
+    Receipt, Session,
+    budget::{Budget, Pump},
+    error::SessionError,
+};
 use crate::model::WorldPasses;
 
 /// What the session is doing. Each stage but `Begin` and `Read` is one pass of the plan.
