@@ -4,9 +4,10 @@ use alloc::string::String;
 use core::ops::Range;
 
 use crate::{
+    buffer::BufferId,
     memory::Refused,
     params::Params,
-    plan::{BufferId, PassId, Plan},
+    plan::{PassId, Plan},
     stored::ReadError,
 };
 

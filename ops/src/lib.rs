@@ -17,6 +17,7 @@
 extern crate alloc;
 
 pub mod backend;
+mod buffer;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;

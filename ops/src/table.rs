@@ -11,8 +11,9 @@ use half::f16;
 
 use crate::{
     Backend, BackendError, Kv, Op, Params, Plan, PlanBuilder,
+    buffer::{BufferId, BufferKind, Element, PlanError, WeightId, WeightRole},
     op::Access,
-    plan::{BufferId, BufferKind, Element, PassId, PlanError, WeightId, WeightRole},
+    plan::PassId,
     quant::{DType, TensorView, WeightSource, quantise_q4, quantise_q8},
 };
 

@@ -4,9 +4,9 @@ use core::marker::PhantomData;
 
 use super::{scratch::Scratch, simd::Level, weights::Prepared};
 use crate::{
+    buffer::{BufferId, WeightId},
     parallel::Parallel,
     params::Params,
-    plan::{BufferId, WeightId},
 };
 
 /// Where a buffer lies: first word and words. Empty for a buffer no node touches.

@@ -28,10 +28,11 @@ use core::ops::Range;
 use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, simd::Level, weights::Prepared};
 use crate::{
     backend::{Backend, BackendError, Memory},
+    buffer::{BufferId, BufferKind},
     op::Op,
     parallel::{Parallel, Serial},
     params::Params,
-    plan::{BufferId, BufferKind, PassId, Plan},
+    plan::{PassId, Plan},
     planner::Layout,
     quant::WeightSource,
 };

@@ -5,7 +5,8 @@ use alloc::{format, string::String, vec, vec::Vec};
 use super::{block::Block, bytes::COLUMN_WORDS, simd::Level, tile};
 use crate::{
     backend::BackendError,
-    plan::{Plan, Weight, WeightRole},
+    buffer::{Weight, WeightRole},
+    plan::Plan,
     quant::{self, DType, Row, TensorView, WeightSource},
     stored::ReadError,
 };

@@ -30,8 +30,9 @@ use self::{
 };
 use crate::{
     backend::{Backend, BackendError, Memory},
+    buffer::{BufferId, BufferKind},
     params::Params,
-    plan::{BufferId, BufferKind, PassId, Plan},
+    plan::{PassId, Plan},
     quant::WeightSource,
 };
 

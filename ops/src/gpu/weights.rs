@@ -3,8 +3,9 @@
 
 use crate::{
     backend::BackendError,
+    buffer::{Weight, WeightRole},
     cpu::weights::find,
-    plan::{Plan, Weight, WeightRole},
+    plan::Plan,
     quant::{DType, TensorView, WeightSource},
     stored::{Bytes, ReadError},
 };

@@ -1,7 +1,7 @@
 //! Element-wise activations.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

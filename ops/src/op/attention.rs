@@ -2,8 +2,8 @@
 
 use super::{Access, Check, Operator};
 use crate::{
+    buffer::{BufferId, Cost, PlanError},
     kv::Kv,
-    plan::{BufferId, Cost, PlanError},
 };
 
 /// Attention of the chunk's queries over ring slots and the chunk's own keys.

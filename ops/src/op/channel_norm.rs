@@ -1,7 +1,7 @@
 //! RMS norm over the channels of each pixel.
 
 use super::{Access, Activation, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y = act(x / |x| * sqrt(dim) * weight)` for every row; a row of zeros stays zero.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,8 @@
 
 use super::{Access, Check, Operator, streamed};
 use crate::{
+    buffer::{BufferId, Cost, PlanError},
     kv::Kv,
-    plan::{BufferId, Cost, PlanError},
 };
 
 /// Copies own frame f to ring slot `frames[max_history + f]` and stores mean(keys) there. Only the clean-context pass runs it

@@ -1,7 +1,7 @@
 //! 2-D convolution with the codec's surroundings fused: upsampling before it, a second input, residual and ReLU after it.
 
 use super::{Access, Activation, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y = act(conv(upsample(cat[x, x2])) + bias + residual)`, channels-last, zero padding (kernel-1)/2 on all sides.
 #[derive(Clone, Debug, PartialEq)]

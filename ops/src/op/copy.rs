@@ -1,7 +1,7 @@
 //! Copies between buffers and from embedding tables.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y[y_offset..][..len] = x[x_offset..][..len]`: a state buffer takes this frame's activations.
 #[derive(Clone, Debug, PartialEq)]

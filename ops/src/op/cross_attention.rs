@@ -1,7 +1,7 @@
 //! Attention of every token over one run of context rows (text or events) that all tokens see.
 
 use super::{Access, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// What is added to scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! LayerNorm over the feature dimension with a per-frame modulation or an affine weight.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// What follows the normalisation.
 #[derive(Clone, Copy, Debug, PartialEq)]

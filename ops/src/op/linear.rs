@@ -1,7 +1,7 @@
 //! `y = [y +] gate * act(x W^T + b)`.
 
 use super::{Access, Activation, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// A gate: row r of the result is multiplied by row `index` of the modulation of r's frame.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -42,11 +42,11 @@ pub use rms_norm_rope::{Grid, RmsNormRope};
 pub use route::Route;
 pub use timestep::Timestep;
 
-use alloc::{format, string::String};
+use alloc::{string::String, vec::Vec};
 
 use crate::{
+    buffer::{Buffer, BufferId, Cost, PlanError, Weight, WeightId},
     cpu::Context,
-    plan::{BufferId, Cost, Plan, PlanError, WeightId},
 };
 
 /// How an operator touches a buffer.
@@ -78,20 +78,21 @@ pub trait Operator {
     fn run(&self, cx: &Context<'_>);
 }
 
-/// Checks one node against its plan; carries the node's name into errors.
+/// Checks one node against its plan's buffers and weights; carries the node's name into errors.
 pub struct Check<'a> {
-    plan: &'a Plan,
+    buffers: &'a [Buffer],
+    weights: &'a [Weight],
     node: String,
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(plan: &'a Plan, node: String) -> Self {
-        Self { plan, node }
+    pub(crate) fn new(buffers: &'a [Buffer], weights: &'a [Weight], node: String) -> Self {
+        Self { buffers, weights, node }
     }
 
     /// The buffer must hold at least `expected` elements.
     pub fn buffer(&self, id: BufferId, expected: usize) -> Result<(), PlanError> {
-        let buffer = self.plan.buffer(id);
+        let buffer = &self.buffers[id.0 as usize];
         if buffer.len >= expected {
             return Ok(());
         }
@@ -100,7 +101,7 @@ impl<'a> Check<'a> {
 
     /// The weight must hold exactly `expected` elements.
     pub fn weight(&self, id: WeightId, expected: usize) -> Result<(), PlanError> {
-        let weight = self.plan.weight(id);
+        let weight = &self.weights[id.0 as usize];
         let found = weight.shape.iter().product();
         if found == expected {
             return Ok(());
@@ -117,7 +118,7 @@ impl<'a> Check<'a> {
     }
 
     fn alias(&self, op: &dyn Operator) -> Result<(), PlanError> {
-        let mut touched = alloc::vec::Vec::new();
+        let mut touched = Vec::new();
         op.buffers(&mut |id, access| touched.push((id, access)));
         for (i, &(id, access)) in touched.iter().enumerate() {
             let clash = touched
@@ -125,7 +126,7 @@ impl<'a> Check<'a> {
                 .enumerate()
                 .any(|(j, &(other, how))| i != j && other == id && (access != Access::Read || how != Access::Read));
             if clash {
-                let buffer = self.plan.buffer(id).name.clone();
+                let buffer = self.buffers[id.0 as usize].name.clone();
                 return Err(PlanError::Alias { node: self.node.clone(), buffer });
             }
         }
@@ -201,20 +202,6 @@ impl Op {
     pub fn check(&self, check: &Check<'_>) -> Result<(), PlanError> {
         self.operator().shape(check)?;
         check.alias(self.operator())
-    }
-
-    /// A one-line description for `causeway plan`.
-    pub fn describe(&self, plan: &Plan) -> String {
-        let mut line = String::from(self.name());
-        self.operator().buffers(&mut |id, access| {
-            let sign = match access {
-                Access::Read => "<",
-                Access::Write => ">",
-                Access::Update => "=",
-            };
-            line.push_str(&format!(" {sign}{}", plan.buffer(id).name));
-        });
-        line
     }
 }
 

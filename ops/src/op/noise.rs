@@ -1,7 +1,7 @@
 //! The chunk's first noise.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Fills `frames` latent frames with normal noise: element e of frame f is `philox::normal4(seed, params.frame + f, 0, e/4)[e%4]`,
 /// e counting channels-last.

@@ -1,7 +1,7 @@
 //! Latents to patch rows and back.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Latents [frames, height, width, channels] (and a previous frame) to rows [frames * tokens, features] in the order of the
 /// patch embedding's weight: channel slowest, then patch row, then patch column (spec, trap 7).

@@ -1,7 +1,7 @@
 //! RGBA8 pixels to and from the codec's pixel-shuffled channels.
 
 use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Pixel shuffle of [height, width, 3*p*p] to RGBA8 [height*p, width*p] packed in u32 (R in the low byte, A = 255):
 /// channel (c*p + dy)*p + dx of (i, j) is colour c of pixel (p*i + dy, p*j + dx); values are clamped to [0,1] and rounded

@@ -3,8 +3,8 @@
 use super::Maker;
 use crate::{
     Kv, Params,
+    buffer::{BufferId, WeightRole},
     op::*,
-    plan::{BufferId, WeightRole},
     quant::DType,
 };
 
