@@ -2,30 +2,48 @@
 //!
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
+pub(crate) mod activate;
 pub(crate) mod attention;
 mod block;
-mod bytes;
+pub(crate) mod channel_norm;
 pub(crate) mod commit;
 mod context;
-pub(crate) mod conv;
-pub(crate) mod elementwise;
-mod epilogue;
-pub(crate) mod gemm;
+pub(crate) mod conv2d;
+pub(crate) mod copy;
+pub(crate) mod cross_attention;
+pub(crate) mod denoise;
+pub(crate) mod embed;
+pub(crate) mod from_pixels;
 mod isa;
-mod math;
-pub(crate) mod norm;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod modulation;
+pub(crate) mod noise;
+pub(crate) mod patchify;
+pub(crate) mod remember;
+pub(crate) mod rms_norm_rope;
 pub(crate) mod route;
 mod scratch;
+mod shared;
 mod simd;
-mod single;
-mod softmax;
-mod tile;
+mod split;
+pub(crate) mod timestep;
+mod timings;
+pub(crate) mod to_pixels;
+pub(crate) mod unpatchify;
 pub(crate) mod weights;
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
 
-use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, simd::Level, weights::Prepared};
+use self::{
+    block::Block,
+    context::Place,
+    scratch::{Need, Scratch},
+    simd::Level,
+    timings::Timings,
+    weights::Prepared,
+};
 use crate::{
     backend::{Backend, BackendError, Memory},
     buffer::{BufferId, BufferKind},
@@ -111,11 +129,11 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
 /// Scratch of one node.
 fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
     match op {
-        Op::Linear(op) => gemm::need(op, quantised[op.weight.0 as usize]),
-        Op::Conv2d(op) => conv::need(op),
+        Op::Linear(op) => linear::need(op, quantised[op.weight.0 as usize]),
+        Op::Conv2d(op) => conv2d::need(op),
         Op::Attention(op) => attention::need(op, level),
         Op::Route(op) => route::need(op, level),
-        Op::CrossAttention(op) => attention::cross_need(op, level),
+        Op::CrossAttention(op) => cross_attention::need(op, level),
         _ => Need::default(),
     }
 }
@@ -304,50 +322,5 @@ impl Backend for CpuBackend {
 
     fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
         self.timings.micros(pass, node)
-    }
-}
-
-/// Measured cost of every node: a moving average, so that slicing follows a machine that slows down.
-struct Timings {
-    /// First entry of each pass in `micros`.
-    first: Vec<usize>,
-    /// Microseconds, 0 before the first run.
-    micros: Vec<f32>,
-}
-
-impl Timings {
-    fn new(plan: &Plan) -> Self {
-        let mut total = 0;
-        let first = plan.passes.iter().map(|pass| {
-            let first = total;
-            total += pass.nodes.len();
-            first
-        });
-        let first = first.collect();
-        Self { first, micros: vec![0.0; total] }
-    }
-
-    fn bytes(plan: &Plan) -> usize {
-        let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
-        plan.passes.len() * size_of::<usize>() + nodes * size_of::<f32>()
-    }
-
-    #[cfg(feature = "std")]
-    fn time(&mut self, pass: PassId, node: usize, f: impl FnOnce()) {
-        let start = std::time::Instant::now();
-        f();
-        let elapsed = start.elapsed().as_secs_f32() * 1e6;
-        let mean = &mut self.micros[self.first[pass.0 as usize] + node];
-        *mean = if *mean == 0.0 { elapsed } else { *mean + 0.125 * (elapsed - *mean) };
-    }
-
-    #[cfg(not(feature = "std"))]
-    fn time(&mut self, _pass: PassId, _node: usize, f: impl FnOnce()) {
-        f();
-    }
-
-    fn micros(&self, pass: PassId, node: usize) -> Option<f32> {
-        let first = self.first.get(pass.0 as usize)?;
-        self.micros.get(first + node).copied().filter(|&micros| micros > 0.0)
     }
 }

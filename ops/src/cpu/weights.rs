@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use super::{block::Block, bytes::COLUMN_WORDS, simd::Level, tile};
+use super::{block::Block, shared::gemm, simd::Level};
 use crate::{
     backend::BackendError,
     buffer::{Weight, WeightRole},
@@ -33,7 +33,7 @@ impl Prepared {
     }
 }
 
-/// Panels of one or two vectors of columns (see [`tile`]), as `f32` or half precision: term by term the weights of these columns. Columns beyond the last
+/// Panels of one or two vectors of columns (see [`gemm`]), as `f32` or half precision: term by term the weights of these columns. Columns beyond the last
 /// one are zero.
 pub(crate) struct Panels {
     block: Block,
@@ -44,10 +44,13 @@ pub(crate) struct Panels {
 impl Panels {
     /// The panel that begins at `column`, and its vectors.
     pub(crate) fn at<E: bytemuck::Pod>(&self, column: usize, lanes: usize) -> (&[E], usize) {
-        let vectors = tile::vectors_at(column, self.outputs, lanes);
+        let vectors = gemm::vectors_at(column, self.outputs, lanes);
         (&self.block.as_slice()[column * self.terms..][..vectors * lanes * self.terms], vectors)
     }
 }
+
+/// Words of a block of one column of [`BytePanels`]: 32 bytes and the scale.
+pub(crate) const COLUMN_WORDS: usize = quant::BLOCK / 4 + 1;
 
 /// Panels of bytes: block by block of 32 terms first the bytes, four adjacent terms of each column in turn, then each column's
 /// scale.
@@ -62,7 +65,7 @@ pub(crate) struct BytePanels {
 impl BytePanels {
     /// The panel that begins at `column`, and its vectors.
     pub(crate) fn at(&self, column: usize, lanes: usize) -> (&[u32], usize) {
-        let vectors = tile::vectors_at(column, self.outputs, lanes);
+        let vectors = gemm::vectors_at(column, self.outputs, lanes);
         let words = self.blocks * COLUMN_WORDS;
         (&self.block.as_slice()[column * words..][..vectors * lanes * words], vectors)
     }
@@ -186,8 +189,8 @@ fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Result<P
 
 /// First column and width of the panel that holds a column.
 fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
-    let first = column / (tile::VECTORS * lanes) * tile::VECTORS * lanes;
-    (first, tile::vectors_at(first, columns, lanes) * lanes)
+    let first = column / (gemm::VECTORS * lanes) * gemm::VECTORS * lanes;
+    (first, gemm::vectors_at(first, columns, lanes) * lanes)
 }
 
 /// Prepares all weights of a plan.

@@ -63,6 +63,6 @@ impl Operator for Activate {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::activate(self, cx);
+        crate::cpu::activate::run(self, cx);
     }
 }

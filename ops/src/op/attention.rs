@@ -111,6 +111,6 @@ impl Operator for Attention {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::attention::attention(self, cx);
+        crate::cpu::attention::run(self, cx);
     }
 }

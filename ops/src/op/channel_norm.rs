@@ -42,6 +42,6 @@ impl Operator for ChannelNorm {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::norm::channel_norm(self, cx);
+        crate::cpu::channel_norm::run(self, cx);
     }
 }

@@ -78,6 +78,6 @@ impl Operator for Commit {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::commit::commit(self, cx);
+        crate::cpu::commit::run(self, cx);
     }
 }

@@ -108,6 +108,6 @@ impl Operator for Conv2d {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::conv::conv2d(self, cx);
+        crate::cpu::conv2d::run(self, cx);
     }
 }

@@ -39,7 +39,7 @@ impl Operator for Copy {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::copy(self, cx);
+        crate::cpu::copy::run(self, cx);
     }
 }
 
@@ -81,6 +81,6 @@ impl Operator for Embed {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::embed(self, cx);
+        crate::cpu::embed::run(self, cx);
     }
 }

@@ -82,6 +82,6 @@ impl Operator for CrossAttention {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::attention::cross_attention(self, cx);
+        crate::cpu::cross_attention::run(self, cx);
     }
 }

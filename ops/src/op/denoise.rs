@@ -40,6 +40,6 @@ impl Operator for Denoise {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::denoise(self, cx);
+        crate::cpu::denoise::run(self, cx);
     }
 }

@@ -79,6 +79,6 @@ impl Operator for LayerNorm {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::norm::layer_norm(self, cx);
+        crate::cpu::layer_norm::run(self, cx);
     }
 }

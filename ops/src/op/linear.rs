@@ -80,6 +80,6 @@ impl Operator for Linear {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::gemm::linear(self, cx);
+        crate::cpu::linear::run(self, cx);
     }
 }

@@ -47,6 +47,6 @@ impl Operator for Modulation {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::modulation(self, cx);
+        crate::cpu::modulation::run(self, cx);
     }
 }

@@ -34,6 +34,6 @@ impl Operator for Noise {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::noise(self, cx);
+        crate::cpu::noise::run(self, cx);
     }
 }

@@ -66,7 +66,7 @@ impl Operator for Patchify {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::patchify(self, cx);
+        crate::cpu::patchify::run(self, cx);
     }
 }
 
@@ -116,6 +116,6 @@ impl Operator for Unpatchify {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::unpatchify(self, cx);
+        crate::cpu::unpatchify::run(self, cx);
     }
 }

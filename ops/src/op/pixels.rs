@@ -43,7 +43,7 @@ impl Operator for ToPixels {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::to_pixels(self, cx);
+        crate::cpu::to_pixels::run(self, cx);
     }
 }
 
@@ -85,6 +85,6 @@ impl Operator for FromPixels {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::from_pixels(self, cx);
+        crate::cpu::from_pixels::run(self, cx);
     }
 }

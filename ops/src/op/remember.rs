@@ -40,6 +40,6 @@ impl Operator for Remember {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::remember(self, cx);
+        crate::cpu::remember::run(self, cx);
     }
 }

@@ -66,6 +66,6 @@ impl Operator for RmsNormRope {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::norm::rms_norm_rope(self, cx);
+        crate::cpu::rms_norm_rope::run(self, cx);
     }
 }

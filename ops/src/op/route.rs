@@ -80,6 +80,6 @@ impl Operator for Route {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::route::route(self, cx);
+        crate::cpu::route::run(self, cx);
     }
 }

@@ -35,6 +35,6 @@ impl Operator for Timestep {
     }
 
     fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::timestep(self, cx);
+        crate::cpu::timestep::run(self, cx);
     }
 }

@@ -22,7 +22,7 @@ pub(crate) trait Simd: Copy {
     type I: Copy;
     /// Lanes of a vector, at most [`MAX_LANES`].
     const LANES: usize;
-    /// Vectors of sums that fit the registers beside what else a tile needs, at most [`MAX_SUMS`](super::tile::MAX_SUMS).
+    /// Vectors of sums that fit the registers beside what else a tile needs, at most [`MAX_SUMS`](super::shared::gemm::MAX_SUMS).
     const SUMS: usize;
     /// The same for byte dot products, which need integer sums besides.
     const BYTE_SUMS: usize;
