@@ -10,7 +10,7 @@ use crate::op::{Activate, Activation};
 /// Multiply-adds that an element costs at most, about.
 const WORK: usize = 16;
 
-pub(crate) fn run(op: &Activate, cx: &Context<'_>) {
+pub(super) fn run(op: &Activate, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     // SAFETY: declared access.

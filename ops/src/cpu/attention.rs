@@ -10,12 +10,12 @@ use super::{
 use crate::{kv::Kv, op::Attention};
 
 /// Scratch of a tile, its routes as one mask of queries for each history frame, and unpacked keys and values.
-pub(crate) fn need(op: &Attention, level: Level) -> Need {
+pub(super) fn need(op: &Attention, level: Level) -> Need {
     let tile = tile_words(op.tokens, op.head_dim, level);
     Need { shared: 0, piece: op.max_history + unpacked_words(op.kv, op.head_dim) + tile }
 }
 
-pub(crate) fn run<'a>(op: &Attention, cx: &Context<'a>) {
+pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
     // SAFETY: declared accesses.
     let [q, k, v, ring_k, ring_v, rotations] =
         [op.q, op.k, op.v, op.ring_k, op.ring_v, op.rotations].map(|id| unsafe { cx.read::<f32>(id) });

@@ -13,7 +13,7 @@ const WORK: usize = 8;
 /// The smallest mean square that a row is divided by.
 const SMALLEST: f32 = 1e-30;
 
-pub(crate) fn run(op: &ChannelNorm, cx: &Context<'_>) {
+pub(super) fn run(op: &ChannelNorm, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let (level, weight, dim) = (cx.level, cx.vector(op.weight), op.dim);

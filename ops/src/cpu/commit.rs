@@ -3,7 +3,7 @@
 use super::{context::Context, split::Split};
 use crate::op::Commit;
 
-pub(crate) fn run(op: &Commit, cx: &Context<'_>) {
+pub(super) fn run(op: &Commit, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (k, v, frames) = unsafe { (cx.read::<f32>(op.k), cx.read::<f32>(op.v), cx.read::<u32>(op.frames)) };
     // SAFETY: declared accesses.

@@ -22,7 +22,7 @@ pub(crate) struct Place {
 /// only those it declares as written, and holds at most one mutable view of each. Then no two views overlap, because
 /// `PlanBuilder::build` rejects nodes that write a buffer they also name otherwise, the planner keeps buffers that meet in
 /// a node apart, and one node runs at a time.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// Per-run parameters.
     pub(crate) params: &'a Params,
     pub(crate) level: Level,

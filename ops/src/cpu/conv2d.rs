@@ -29,12 +29,12 @@ fn slab_size(op: &Conv2d) -> [usize; 2] {
     [(rows_a_piece(op) - 1) * op.stride + op.kernel, (op.width * up + op.kernel - 1) * op.inputs()]
 }
 
-pub(crate) fn need(op: &Conv2d) -> Need {
+pub(super) fn need(op: &Conv2d) -> Need {
     let [rows, width] = slab_size(op);
     Need { shared: 0, piece: rows * width }
 }
 
-pub(crate) fn run(op: &Conv2d, cx: &Context<'_>) {
+pub(super) fn run(op: &Conv2d, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     // SAFETY: declared access.

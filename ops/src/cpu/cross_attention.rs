@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// Scratch of a tile.
-pub(crate) fn need(op: &CrossAttention, level: Level) -> Need {
+pub(super) fn need(op: &CrossAttention, level: Level) -> Need {
     Need { shared: 0, piece: tile_words(op.rows, op.head_dim, level) }
 }
 
-pub(crate) fn run(op: &CrossAttention, cx: &Context<'_>) {
+pub(super) fn run(op: &CrossAttention, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let [q, k, v] = [op.q, op.k, op.v].map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared access.

@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::{op::Denoise, philox};
 
-pub(crate) fn run(op: &Denoise, cx: &Context<'_>) {
+pub(super) fn run(op: &Denoise, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (v, x) = unsafe { (cx.read::<f32>(op.v), cx.write::<f32>(op.x)) };
     let next = cx.params.next_sigma;

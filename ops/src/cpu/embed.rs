@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::Embed;
 
-pub(crate) fn run(op: &Embed, cx: &Context<'_>) {
+pub(super) fn run(op: &Embed, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (mix, y) = unsafe { (cx.read::<f32>(op.mix), cx.write::<f32>(op.y)) };
     let y = &mut y[..op.len];

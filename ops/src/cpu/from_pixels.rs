@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::FromPixels;
 
-pub(crate) fn run(op: &FromPixels, cx: &Context<'_>) {
+pub(super) fn run(op: &FromPixels, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<u32>(op.x), cx.write::<f32>(op.y)) };
     let (p, width) = (op.patch, op.width * op.patch);

@@ -9,7 +9,7 @@ use crate::op::{LayerNorm, Scale};
 /// Vector operations an element, about, for the choice whether to use threads.
 const WORK: usize = 4;
 
-pub(crate) fn run(op: &LayerNorm, cx: &Context<'_>) {
+pub(super) fn run(op: &LayerNorm, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let (level, dim) = (cx.level, op.dim);

@@ -20,11 +20,11 @@ use crate::op::Linear;
 const BLOCK_ROWS: usize = 64;
 
 /// Scratch of a layer with quantised weights: its quantised input.
-pub(crate) fn need(op: &Linear, quantised: bool) -> Need {
+pub(super) fn need(op: &Linear, quantised: bool) -> Need {
     Need { shared: if quantised { op.rows * int8::row_words(op.inputs) } else { 0 }, piece: 0 }
 }
 
-pub(crate) fn run(op: &Linear, cx: &Context<'_>) {
+pub(super) fn run(op: &Linear, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let gate = op.gate.map(|gate| {

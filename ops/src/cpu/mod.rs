@@ -2,35 +2,36 @@
 //!
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
-pub(crate) mod activate;
-pub(crate) mod attention;
+mod activate;
+mod attention;
 mod block;
-pub(crate) mod channel_norm;
-pub(crate) mod commit;
+mod channel_norm;
+mod commit;
 mod context;
-pub(crate) mod conv2d;
-pub(crate) mod copy;
-pub(crate) mod cross_attention;
-pub(crate) mod denoise;
-pub(crate) mod embed;
-pub(crate) mod from_pixels;
+mod conv2d;
+mod copy;
+mod cross_attention;
+mod denoise;
+mod embed;
+mod from_pixels;
 mod isa;
-pub(crate) mod layer_norm;
-pub(crate) mod linear;
-pub(crate) mod modulation;
-pub(crate) mod noise;
-pub(crate) mod patchify;
-pub(crate) mod remember;
-pub(crate) mod rms_norm_rope;
-pub(crate) mod route;
+mod kernels;
+mod layer_norm;
+mod linear;
+mod modulation;
+mod noise;
+mod patchify;
+mod remember;
+mod rms_norm_rope;
+mod route;
 mod scratch;
 mod shared;
 mod simd;
 mod split;
-pub(crate) mod timestep;
+mod timestep;
 mod timings;
-pub(crate) mod to_pixels;
-pub(crate) mod unpatchify;
+mod to_pixels;
+mod unpatchify;
 pub(crate) mod weights;
 
 use alloc::{sync::Arc, vec::Vec};
@@ -38,7 +39,7 @@ use core::ops::Range;
 
 use self::{
     block::Block,
-    context::Place,
+    context::{Context, Place},
     scratch::{Need, Scratch},
     simd::Level,
     timings::Timings,
@@ -47,7 +48,6 @@ use self::{
 use crate::{
     backend::{Backend, BackendError, Memory},
     buffer::{BufferId, BufferKind},
-    op::Op,
     parallel::{Parallel, Serial},
     params::Params,
     plan::{PassId, Plan},
@@ -55,7 +55,7 @@ use crate::{
     quant::WeightSource,
 };
 
-pub use self::{context::Context, isa::Isa};
+pub use self::isa::Isa;
 
 /// How a [`CpuBackend`] computes.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
         quantised.push(weights::as_bytes(weight, &view));
     }
     let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
-    let need = nodes.map(|op| need(op, level, &quantised)).fold(Need::default(), Need::max);
+    let need = nodes.map(|op| kernels::need(op, level, &quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
     let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>())
@@ -124,18 +124,6 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
         + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
     Ok((need, Memory { weights: packed, state, activations, overhead }))
-}
-
-/// Scratch of one node.
-fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
-    match op {
-        Op::Linear(op) => linear::need(op, quantised[op.weight.0 as usize]),
-        Op::Conv2d(op) => conv2d::need(op),
-        Op::Attention(op) => attention::need(op, level),
-        Op::Route(op) => route::need(op, level),
-        Op::CrossAttention(op) => cross_attention::need(op, level),
-        _ => Need::default(),
-    }
 }
 
 fn choose(options: &CpuOptions) -> Result<Level, BackendError> {
@@ -255,7 +243,7 @@ impl Backend for CpuBackend {
         };
         let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
         for (node, op) in list.iter().enumerate().take(nodes.end).skip(nodes.start) {
-            self.timings.time(pass, node, || op.operator().run(&context));
+            self.timings.time(pass, node, || kernels::run(op, &context));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::Modulation;
 
-pub(crate) fn run(op: &Modulation, cx: &Context<'_>) {
+pub(super) fn run(op: &Modulation, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let weight = cx.vector(op.weight);

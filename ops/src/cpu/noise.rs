@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::{op::Noise, philox};
 
-pub(crate) fn run(op: &Noise, cx: &Context<'_>) {
+pub(super) fn run(op: &Noise, cx: &Context<'_>) {
     // SAFETY: declared access.
     let y = unsafe { cx.write::<f32>(op.y) };
     for (f, y) in y.chunks_exact_mut(op.len).take(op.frames).enumerate() {

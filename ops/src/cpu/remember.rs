@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::Remember;
 
-pub(crate) fn run(op: &Remember, cx: &Context<'_>) {
+pub(super) fn run(op: &Remember, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<u32>(op.x), cx.write::<u32>(op.y)) };
     let memory = op.depth * op.channels;

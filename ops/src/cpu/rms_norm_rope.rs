@@ -9,7 +9,7 @@ use crate::op::{Grid, RmsNormRope};
 /// Vector operations an element, about, for the choice whether to use threads.
 const WORK: usize = 4;
 
-pub(crate) fn run(op: &RmsNormRope, cx: &Context<'_>) {
+pub(super) fn run(op: &RmsNormRope, cx: &Context<'_>) {
     // SAFETY: declared access.
     let x = unsafe { cx.write::<f32>(op.x) };
     // SAFETY: declared access.

@@ -18,12 +18,12 @@ fn width(op: &Route, level: Level) -> usize {
 }
 
 /// Transposed queries, the best scores, turned means, scores.
-pub(crate) fn need(op: &Route, level: Level) -> Need {
+pub(super) fn need(op: &Route, level: Level) -> Need {
     let width = width(op, level);
     Need { shared: 0, piece: width * (op.head_dim + op.k) + op.max_history * (op.head_dim + width) }
 }
 
-pub(crate) fn run(op: &Route, cx: &Context<'_>) {
+pub(super) fn run(op: &Route, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let [q, means, rotations] = [op.q, op.means, op.rotations].map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared accesses.

@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::Timestep;
 
-pub(crate) fn run(op: &Timestep, cx: &Context<'_>) {
+pub(super) fn run(op: &Timestep, cx: &Context<'_>) {
     // SAFETY: declared access.
     let y = unsafe { cx.write::<f32>(op.y) };
     let half = op.features / 2;

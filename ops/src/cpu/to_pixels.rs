@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::ToPixels;
 
-pub(crate) fn run(op: &ToPixels, cx: &Context<'_>) {
+pub(super) fn run(op: &ToPixels, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<u32>(op.y)) };
     let (p, channels) = (op.patch, 3 * op.patch * op.patch);

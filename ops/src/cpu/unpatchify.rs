@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::op::Unpatchify;
 
-pub(crate) fn run(op: &Unpatchify, cx: &Context<'_>) {
+pub(super) fn run(op: &Unpatchify, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let [ph, pw] = op.patch;

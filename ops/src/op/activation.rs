@@ -61,8 +61,4 @@ impl Operator for Activate {
     fn cost(&self) -> Cost {
         streamed(8 * self.len, 2 * self.len)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::activate::run(self, cx);
-    }
 }

@@ -109,8 +109,4 @@ impl Operator for Attention {
             weights: 0,
         }
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::attention::run(self, cx);
-    }
 }

@@ -40,8 +40,4 @@ impl Operator for ChannelNorm {
     fn cost(&self) -> Cost {
         streamed(10 * self.rows * self.dim, 2 * self.rows * self.dim)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::channel_norm::run(self, cx);
-    }
 }

@@ -76,8 +76,4 @@ impl Operator for Commit {
         let rows = self.chunk * self.tokens * self.heads;
         streamed(rows * self.head_dim, 2 * rows * (self.head_dim + self.kv.row_words(self.head_dim)))
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::commit::run(self, cx);
-    }
 }

@@ -106,8 +106,4 @@ impl Operator for Conv2d {
             weights: weights as u64,
         }
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::conv2d::run(self, cx);
-    }
 }

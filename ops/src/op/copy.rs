@@ -37,10 +37,6 @@ impl Operator for Copy {
     fn cost(&self) -> Cost {
         streamed(0, 2 * self.len)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::copy::run(self, cx);
-    }
 }
 
 /// Weighted sum of embedding rows: `y = sum_i mix[i] * weight[i]`, weight [entries, len]. One-hot `mix` selects an event; a
@@ -78,9 +74,5 @@ impl Operator for Embed {
 
     fn cost(&self) -> Cost {
         streamed(2 * self.entries * self.len, self.len)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::embed::run(self, cx);
     }
 }

@@ -80,8 +80,4 @@ impl Operator for CrossAttention {
             weights: 0,
         }
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::cross_attention::run(self, cx);
-    }
 }

@@ -38,8 +38,4 @@ impl Operator for Denoise {
     fn cost(&self) -> Cost {
         streamed(45 * self.frames * self.len, 3 * self.frames * self.len)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::denoise::run(self, cx);
-    }
 }

@@ -77,8 +77,4 @@ impl Operator for LayerNorm {
     fn cost(&self) -> Cost {
         streamed(8 * self.rows * self.dim, 2 * self.rows * self.dim)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::layer_norm::run(self, cx);
-    }
 }

@@ -78,8 +78,4 @@ impl Operator for Linear {
             weights: (self.inputs * self.outputs) as u64,
         }
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::linear::run(self, cx);
-    }
 }

@@ -44,10 +44,7 @@ pub use timestep::Timestep;
 
 use alloc::{string::String, vec::Vec};
 
-use crate::{
-    buffer::{Buffer, BufferId, Cost, PlanError, Weight, WeightId},
-    cpu::Context,
-};
+use crate::buffer::{Buffer, BufferId, Cost, PlanError, Weight, WeightId};
 
 /// How an operator touches a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +70,6 @@ pub trait Operator {
 
     /// Work of one run, with a full history.
     fn cost(&self) -> Cost;
-
-    /// The CPU kernel.
-    fn run(&self, cx: &Context<'_>);
 }
 
 /// Checks one node against its plan's buffers and weights; carries the node's name into errors.

@@ -45,8 +45,4 @@ impl Operator for Modulation {
         let elements = self.frames * self.vectors * self.dim;
         streamed(elements, 2 * elements)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::modulation::run(self, cx);
-    }
 }

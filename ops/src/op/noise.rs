@@ -32,8 +32,4 @@ impl Operator for Noise {
     fn cost(&self) -> Cost {
         streamed(40 * self.frames * self.len, self.frames * self.len)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::noise::run(self, cx);
-    }
 }

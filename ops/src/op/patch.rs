@@ -64,10 +64,6 @@ impl Operator for Patchify {
     fn cost(&self) -> Cost {
         streamed(0, 3 * self.frames * self.height * self.width * self.channels)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::patchify::run(self, cx);
-    }
 }
 
 /// Rows [frames * tokens, ph * pw * channels] (channel fastest, spec 1.4 step 6) to latents [frames, height, width, channels].
@@ -113,9 +109,5 @@ impl Operator for Unpatchify {
 
     fn cost(&self) -> Cost {
         streamed(0, 2 * self.frames * self.height * self.width * self.channels)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::unpatchify::run(self, cx);
     }
 }

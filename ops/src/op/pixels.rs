@@ -41,10 +41,6 @@ impl Operator for ToPixels {
         let pixels = self.height * self.width * self.patch * self.patch;
         streamed(9 * pixels, 4 * pixels)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::to_pixels::run(self, cx);
-    }
 }
 
 /// The inverse of [`ToPixels`]: RGBA8 to [height, width, 3*p*p] in [0,1]; alpha is ignored.
@@ -82,9 +78,5 @@ impl Operator for FromPixels {
     fn cost(&self) -> Cost {
         let pixels = self.height * self.width * self.patch * self.patch;
         streamed(3 * pixels, 4 * pixels)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::from_pixels::run(self, cx);
     }
 }

@@ -38,8 +38,4 @@ impl Operator for Remember {
     fn cost(&self) -> Cost {
         streamed(0, 2 * self.rows * self.depth * self.channels)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::remember::run(self, cx);
-    }
 }

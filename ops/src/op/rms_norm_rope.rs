@@ -64,8 +64,4 @@ impl Operator for RmsNormRope {
     fn cost(&self) -> Cost {
         streamed(8 * self.rows * self.dim, 2 * self.rows * self.dim)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::rms_norm_rope::run(self, cx);
-    }
 }

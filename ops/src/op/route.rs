@@ -78,8 +78,4 @@ impl Operator for Route {
             weights: 0,
         }
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::route::run(self, cx);
-    }
 }

@@ -33,8 +33,4 @@ impl Operator for Timestep {
         let elements = self.frames * self.features;
         streamed(20 * elements, elements)
     }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::timestep::run(self, cx);
-    }
 }
