@@ -1,6 +1,6 @@
 //! Self-attention of a chunk over the visible history in the ring and over itself, with one softmax.
 
-use super::{Access, Check, Operator};
+use super::operator::{Access, Check, Operator};
 use crate::{
     buffer::{BufferId, Cost, PlanError},
     kv::Kv,

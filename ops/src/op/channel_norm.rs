@@ -1,6 +1,9 @@
 //! RMS norm over the channels of each pixel.
 
-use super::{Access, Activation, Check, Operator, streamed};
+use super::{
+    activate::Activation,
+    operator::{Access, Check, Operator, streamed},
+};
 use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y = act(x / |x| * sqrt(dim) * weight)` for every row; a row of zeros stays zero.

@@ -1,6 +1,6 @@
 //! Commits a chunk's clean keys and values to the ring, with each frame's key mean.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::{
     buffer::{BufferId, Cost, PlanError},
     kv::Kv,

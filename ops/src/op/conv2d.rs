@@ -1,6 +1,9 @@
 //! 2-D convolution with the codec's surroundings fused: upsampling before it, a second input, residual and ReLU after it.
 
-use super::{Access, Activation, Check, Operator};
+use super::{
+    activate::Activation,
+    operator::{Access, Check, Operator},
+};
 use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y = act(conv(upsample(cat[x, x2])) + bias + residual)`, channels-last, zero padding (kernel-1)/2 on all sides.

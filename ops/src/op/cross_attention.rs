@@ -1,6 +1,6 @@
 //! Attention of every token over one run of context rows (text or events) that all tokens see.
 
-use super::{Access, Check, Operator};
+use super::operator::{Access, Check, Operator};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// What is added to scores.

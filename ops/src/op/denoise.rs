@@ -1,6 +1,6 @@
 //! One few-step sampler update (spec 2.2).
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// `x0 = x - sigma v`, or v itself where the network answers with it; then `x = (1 - next) x0 + next * noise(step + 1)` with next = `params.next_sigma`; on the last step next is 0

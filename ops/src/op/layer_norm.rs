@@ -1,6 +1,6 @@
 //! LayerNorm over the feature dimension with a per-frame modulation or an affine weight.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// What follows the normalisation.

@@ -1,6 +1,9 @@
 //! `y = [y +] gate * act(x W^T + b)`.
 
-use super::{Access, Activation, Check, Operator};
+use super::{
+    activate::Activation,
+    operator::{Access, Check, Operator},
+};
 use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// A gate: row r of the result is multiplied by row `index` of the modulation of r's frame.

@@ -1,6 +1,6 @@
 //! Per-frame modulation vectors: the time projection plus a learned offset.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y[f, i] = x[f, i or 0] + weight[i]` for i in 0..vectors. The head broadcasts one vector a frame (`broadcast`), the blocks

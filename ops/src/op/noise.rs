@@ -1,6 +1,6 @@
 //! The chunk's first noise.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Fills `frames` latent frames with normal noise: element e of frame f is `philox::normal4(seed, params.frame + f, 0, e/4)[e%4]`,

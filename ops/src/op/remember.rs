@@ -1,6 +1,6 @@
 //! The last frames that a convolution over time has seen.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Each row of `y` [rows, depth * channels], `depth` frames from the oldest to the newest, drops the oldest and takes that of `x` at

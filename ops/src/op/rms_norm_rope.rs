@@ -1,6 +1,6 @@
 //! RMS norm over the whole feature dimension, then the spatial part of RoPE.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// The spatial rotation. Its table is a constant [tokens per frame, pairs, 2] of (cos, sin): the height and then the width

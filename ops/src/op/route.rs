@@ -1,6 +1,6 @@
 //! History routing: the k history frames one query token of one head attends to (docs/design.md, section 6; docs/spec.md 2.10).
 
-use super::{Access, Check, Operator};
+use super::operator::{Access, Check, Operator};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Scores each visible history frame by q . mean(keys of the frame) after temporal rotation, and keeps the k best.

@@ -1,6 +1,6 @@
 //! The timestep sinusoid.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// `[cos(t f_i) | sin(t f_i)]`, f_i = 10000^(-i/half), half = features/2, the same row for every frame; t = `params.timestep`.

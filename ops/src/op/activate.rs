@@ -1,6 +1,6 @@
 //! Element-wise activations.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError};
 
 /// A function of one number.
