@@ -1,6 +1,6 @@
 //! The rows of the table.
 
-use super::Maker;
+use super::maker::Maker;
 use crate::{
     Kv, Params,
     buffer::{BufferId, WeightRole},
