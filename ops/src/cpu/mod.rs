@@ -32,7 +32,7 @@ mod timestep;
 mod timings;
 mod to_pixels;
 mod unpatchify;
-pub(crate) mod weights;
+mod weights;
 
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
@@ -46,7 +46,7 @@ use self::{
     weights::Prepared,
 };
 use crate::{
-    backend::{Backend, BackendError, Memory},
+    backend::{Backend, BackendError, Memory, find_weight},
     buffer::{BufferId, BufferKind},
     parallel::{Parallel, Serial},
     params::Params,
@@ -111,7 +111,7 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
     let mut packed = 0;
     let mut quantised = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
-        let view = weights::find(weight, weights)?;
+        let view = find_weight(weight, weights)?;
         packed += weights::bytes(weight, &view, level);
         quantised.push(weights::as_bytes(weight, &view));
     }

@@ -1,10 +1,10 @@
 //! Weights in the layout the kernels compute with, prepared once.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 use super::{block::Block, shared::gemm, simd::Level};
 use crate::{
-    backend::BackendError,
+    backend::{BackendError, find_weight},
     buffer::{Weight, WeightRole},
     plan::Plan,
     quant::{self, DType, Row, TensorView, WeightSource},
@@ -69,21 +69,6 @@ impl BytePanels {
         let words = self.blocks * COLUMN_WORDS;
         (&self.block.as_slice()[column * words..][..vectors * lanes * words], vectors)
     }
-}
-
-/// Finds a weight and checks that its shape and byte counts fit.
-pub(crate) fn find<'a>(weight: &Weight, source: &'a dyn WeightSource) -> Result<TensorView<'a>, BackendError> {
-    let error = |what: String| BackendError::Weight { name: weight.name.clone(), what };
-    let view = source.tensor(&weight.name).ok_or_else(|| error("is missing".into()))?;
-    let len = weight.shape.iter().product();
-    if view.len() != len || view.shape.first() != weight.shape.first() {
-        return Err(error(format!("has shape {:?}, the plan needs {:?}", view.shape, weight.shape)));
-    }
-    let scales = view.scales.map_or(0, |scales| scales.len());
-    if view.dtype.data_bytes(len) != Some(view.data.len()) || view.dtype.scale_bytes(len) != scales {
-        return Err(error(format!("has {} + {scales} bytes, which do not fit {}", view.data.len(), view.dtype)));
-    }
-    Ok(view)
 }
 
 /// Whether a weight is kept as bytes.
@@ -197,7 +182,7 @@ fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
 pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<Vec<Prepared>, BackendError> {
     let mut prepared = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
-        prepared.push(prepare(weight, &find(weight, source)?, level)?);
+        prepared.push(prepare(weight, &find_weight(weight, source)?, level)?);
     }
     Ok(prepared)
 }
