@@ -2,41 +2,60 @@
 //!
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
-pub(crate) mod attention;
+mod activate;
+mod attention;
 mod block;
-mod bytes;
-pub(crate) mod commit;
+mod channel_norm;
+mod commit;
 mod context;
-pub(crate) mod conv;
-pub(crate) mod elementwise;
-mod epilogue;
-pub(crate) mod gemm;
+mod conv2d;
+mod copy;
+mod cross_attention;
+mod denoise;
+mod embed;
+mod from_pixels;
 mod isa;
-mod math;
-pub(crate) mod norm;
-pub(crate) mod route;
+mod kernels;
+mod layer_norm;
+mod linear;
+mod modulation;
+mod noise;
+mod patchify;
+mod remember;
+mod rms_norm_rope;
+mod route;
 mod scratch;
+mod shared;
 mod simd;
-mod single;
-mod softmax;
-mod tile;
-pub(crate) mod weights;
+mod split;
+mod timestep;
+mod timings;
+mod to_pixels;
+mod unpatchify;
+mod weights;
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
 
-use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, simd::Level, weights::Prepared};
+use self::{
+    block::Block,
+    context::{Context, Place},
+    scratch::{Need, Scratch},
+    simd::Level,
+    timings::Timings,
+    weights::Prepared,
+};
 use crate::{
-    backend::{Backend, BackendError, Memory},
-    op::Op,
+    backend::{Backend, BackendError, Memory, find_weight},
+    buffer::{BufferId, BufferKind},
     parallel::{Parallel, Serial},
     params::Params,
-    plan::{BufferId, BufferKind, PassId, Plan},
+    plan::{PassId, Plan},
     planner::Layout,
     quant::WeightSource,
 };
 
-pub use self::{context::Context, isa::Isa};
+pub use self::isa::Isa;
 
 /// How a [`CpuBackend`] computes.
 #[derive(Clone)]
@@ -92,12 +111,12 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
     let mut packed = 0;
     let mut quantised = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
-        let view = weights::find(weight, weights)?;
+        let view = find_weight(weight, weights)?;
         packed += weights::bytes(weight, &view, level);
         quantised.push(weights::as_bytes(weight, &view));
     }
     let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
-    let need = nodes.map(|op| need(op, level, &quantised)).fold(Need::default(), Need::max);
+    let need = nodes.map(|op| kernels::need(op, level, &quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
     let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>())
@@ -105,18 +124,6 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
         + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
     Ok((need, Memory { weights: packed, state, activations, overhead }))
-}
-
-/// Scratch of one node.
-fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
-    match op {
-        Op::Linear(op) => gemm::need(op, quantised[op.weight.0 as usize]),
-        Op::Conv2d(op) => conv::need(op),
-        Op::Attention(op) => attention::need(op, level),
-        Op::Route(op) => route::need(op, level),
-        Op::CrossAttention(op) => attention::cross_need(op, level),
-        _ => Need::default(),
-    }
 }
 
 fn choose(options: &CpuOptions) -> Result<Level, BackendError> {
@@ -236,7 +243,7 @@ impl Backend for CpuBackend {
         };
         let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
         for (node, op) in list.iter().enumerate().take(nodes.end).skip(nodes.start) {
-            self.timings.time(pass, node, || op.operator().run(&context));
+            self.timings.time(pass, node, || kernels::run(op, &context));
         }
         Ok(())
     }
@@ -303,50 +310,5 @@ impl Backend for CpuBackend {
 
     fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
         self.timings.micros(pass, node)
-    }
-}
-
-/// Measured cost of every node: a moving average, so that slicing follows a machine that slows down.
-struct Timings {
-    /// First entry of each pass in `micros`.
-    first: Vec<usize>,
-    /// Microseconds, 0 before the first run.
-    micros: Vec<f32>,
-}
-
-impl Timings {
-    fn new(plan: &Plan) -> Self {
-        let mut total = 0;
-        let first = plan.passes.iter().map(|pass| {
-            let first = total;
-            total += pass.nodes.len();
-            first
-        });
-        let first = first.collect();
-        Self { first, micros: vec![0.0; total] }
-    }
-
-    fn bytes(plan: &Plan) -> usize {
-        let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
-        plan.passes.len() * size_of::<usize>() + nodes * size_of::<f32>()
-    }
-
-    #[cfg(feature = "std")]
-    fn time(&mut self, pass: PassId, node: usize, f: impl FnOnce()) {
-        let start = std::time::Instant::now();
-        f();
-        let elapsed = start.elapsed().as_secs_f32() * 1e6;
-        let mean = &mut self.micros[self.first[pass.0 as usize] + node];
-        *mean = if *mean == 0.0 { elapsed } else { *mean + 0.125 * (elapsed - *mean) };
-    }
-
-    #[cfg(not(feature = "std"))]
-    fn time(&mut self, _pass: PassId, _node: usize, f: impl FnOnce()) {
-        f();
-    }
-
-    fn micros(&self, pass: PassId, node: usize) -> Option<f32> {
-        let first = self.first.get(pass.0 as usize)?;
-        self.micros.get(first + node).copied().filter(|&micros| micros > 0.0)
     }
 }

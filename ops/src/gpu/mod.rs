@@ -9,8 +9,6 @@ mod device;
 mod frames;
 mod lower;
 mod pipelines;
-#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-mod queue_lock;
 mod readback;
 mod timing;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -30,19 +28,17 @@ use self::{
 };
 use crate::{
     backend::{Backend, BackendError, Memory},
+    buffer::{BufferId, BufferKind},
     params::Params,
-    plan::{BufferId, BufferKind, PassId, Plan},
+    plan::{PassId, Plan},
     quant::WeightSource,
 };
 
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+pub use self::vulkan::{GetInstanceProcAddr, QueueLock, VulkanDevice, VulkanHost, VulkanImage};
 pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
-};
-#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-pub use self::{
-    queue_lock::QueueLock,
-    vulkan::{GetInstanceProcAddr, VulkanDevice, VulkanHost, VulkanImage},
 };
 
 /// A node, ready to be recorded.

@@ -2,9 +2,9 @@
 //! the order conv2d.wgsl walks them; everything else becomes plain `f32`.
 
 use crate::{
-    backend::BackendError,
-    cpu::weights::find,
-    plan::{Plan, Weight, WeightRole},
+    backend::{BackendError, find_weight},
+    buffer::{Weight, WeightRole},
+    plan::Plan,
     quant::{DType, TensorView, WeightSource},
     stored::{Bytes, ReadError},
 };
@@ -47,7 +47,7 @@ impl Shape {
 /// Exact bytes of all weights of a plan.
 pub(super) fn bytes(plan: &Plan, source: &dyn WeightSource) -> Result<usize, BackendError> {
     plan.weights.iter().try_fold(0, |sum, weight| {
-        let [data, scales] = Shape::new(weight.role, &find(weight, source)?).bytes();
+        let [data, scales] = Shape::new(weight.role, &find_weight(weight, source)?).bytes();
         Ok(sum + data + scales)
     })
 }
@@ -61,7 +61,7 @@ pub(super) fn upload(
 ) -> Result<Vec<GpuWeight>, BackendError> {
     let mut upload = Upload { device, queue, pending: 0 };
     let one = |weight: &Weight| {
-        let view = find(weight, source)?;
+        let view = find_weight(weight, source)?;
         upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))
     };
     plan.weights.iter().map(one).collect()

@@ -8,13 +8,17 @@
 use core::ops::Range;
 
 use super::{
-    context::Split,
+    gemm::{self, Finish, Left, Right, VECTORS},
     math,
-    simd::{Kernel, Level, MAX_LANES, Simd, vectors},
     single::{Rows, Single},
-    tile::{self, Finish, Left, Right, VECTORS},
 };
-use crate::kv::Kv;
+use crate::{
+    cpu::{
+        simd::{Kernel, Level, MAX_LANES, Simd, vectors},
+        split::Split,
+    },
+    kv::Kv,
+};
 
 /// Keys whose scores are held at a time.
 const KEYS: usize = 128;
@@ -22,9 +26,14 @@ const KEYS: usize = 128;
 /// Added to scores of keys that a query does not see. Their weight is exactly zero once the query has seen any other.
 const UNSEEN: f32 = -1e30;
 
+/// What scores are multiplied with, so that their spread does not grow with the features of a head.
+pub(crate) fn inverse_root(head_dim: usize) -> f32 {
+    libm::sqrtf(head_dim as f32).recip()
+}
+
 /// Queries of a full tile where there are `queries` in a row.
 pub(crate) fn tile_width(queries: usize, level: Level) -> usize {
-    tile::vectors_at(0, queries, level.lanes()) * level.lanes()
+    gemm::vectors_at(0, queries, level.lanes()) * level.lanes()
 }
 
 /// A source that at most one in so many of a tile's lanes sees is taken query by query: a score alone costs about twice what it
@@ -102,7 +111,7 @@ impl Kernel for Attend<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match tile::vectors_at(0, self.tile.queries, S::LANES) {
+        match gemm::vectors_at(0, self.tile.queries, S::LANES) {
             1 => self.attend::<S, 1>(s),
             _ => self.attend::<S, 2>(s),
         }
@@ -239,7 +248,7 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
             let keys = Left::rows(&source.keys[first * dim..], rows, dim, d);
             let top = core::array::from_fn(|v| s.load(&self.top[v * S::LANES..]));
             let mut scores = Scores { scores: &mut *self.scores, unseen: &unseen, top };
-            tile::multiply::<S, V>(s, keys, self.turned, &mut scores);
+            gemm::multiply::<S, V>(s, keys, self.turned, &mut scores);
             let mut top = scores.top;
             if let Some(added) = source.added {
                 top = self.add(added, first..first + rows, source.rows);
@@ -266,9 +275,9 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
                 };
                 let values = Right { data: &values.data[column..], step: values.step };
                 let mut sums = Sums { sums: &mut self.sums[column..], step: padded, shrink: &shrink };
-                match tile::vectors_at(column, padded, S::LANES) {
-                    1 => tile::multiply_with::<S, 1>(s, weights, values, &mut sums),
-                    _ => tile::multiply_with::<S, 2>(s, weights, values, &mut sums),
+                match gemm::vectors_at(column, padded, S::LANES) {
+                    1 => gemm::multiply_with::<S, 1>(s, weights, values, &mut sums),
+                    _ => gemm::multiply_with::<S, 2>(s, weights, values, &mut sums),
                 }
             }
         }

@@ -2,8 +2,7 @@
 //!
 //! Errors against the exact functions: `exp` 3e-7 relative (and 0 below -88), `sigmoid` 2e-7 absolute, `tanh` 4e-7 absolute.
 
-use super::simd::Simd;
-use crate::op::Activation;
+use crate::{cpu::simd::Simd, op::Activation};
 
 /// e^x: 2^n e^r with r within half of ln 2, and a polynomial for (e^r - 1 - r) / r^2 interpolated at its Chebyshev nodes.
 #[inline(always)]

@@ -3,13 +3,15 @@
 use core::marker::PhantomData;
 
 use super::{
-    Context,
-    bytes::{self, Quantised},
-    context::Split,
-    epilogue::{Epilogue, Gates, Store},
+    context::Context,
     scratch::Need,
+    shared::{
+        epilogue::{Epilogue, Gates, Store},
+        gemm::{self, Element, Left, VECTORS},
+        int8::{self, Quantised},
+    },
     simd::{Kernel, Simd},
-    tile::{self, Element, Left, VECTORS},
+    split::Split,
     weights::{Panels, Prepared},
 };
 use crate::op::Linear;
@@ -18,11 +20,11 @@ use crate::op::Linear;
 const BLOCK_ROWS: usize = 64;
 
 /// Scratch of a layer with quantised weights: its quantised input.
-pub(crate) fn need(op: &Linear, quantised: bool) -> Need {
-    Need { shared: if quantised { op.rows * bytes::row_words(op.inputs) } else { 0 }, piece: 0 }
+pub(super) fn need(op: &Linear, quantised: bool) -> Need {
+    Need { shared: if quantised { op.rows * int8::row_words(op.inputs) } else { 0 }, piece: 0 }
 }
 
-pub(crate) fn linear(op: &Linear, cx: &Context<'_>) {
+pub(super) fn run(op: &Linear, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let gate = op.gate.map(|gate| {
@@ -68,11 +70,11 @@ pub(crate) fn linear(op: &Linear, cx: &Context<'_>) {
         Prepared::Bytes(panels) => {
             // SAFETY: this node's only view of shared scratch.
             let quantised = unsafe { cx.scratch.shared::<u32>() };
-            let quantised = &mut quantised[..op.rows * bytes::row_words(op.inputs)];
+            let quantised = &mut quantised[..op.rows * int8::row_words(op.inputs)];
             let offset = panels.offset;
             // Quantising costs some ten multiply-adds an element.
-            cx.for_rows(quantised, bytes::row_words(op.inputs), 10 * op.inputs, |row, out| {
-                level.run(bytes::Quantise { x: &x[row * op.inputs..], out, offset });
+            cx.for_rows(quantised, int8::row_words(op.inputs), 10 * op.inputs, |row, out| {
+                level.run(int8::Quantise { x: &x[row * op.inputs..], out, offset });
             });
             let quantised = &*quantised;
             // A byte product costs about a third of one of numbers.
@@ -80,7 +82,7 @@ pub(crate) fn linear(op: &Linear, cx: &Context<'_>) {
                 let (rows, column) = place(piece);
                 let left = Quantised { words: quantised, rows, inputs: op.inputs };
                 let store = Store::new(&epilogue, &y, left.rows.start, column);
-                level.run(bytes::Multiply { left, panels, store });
+                level.run(int8::Multiply { left, panels, store });
             });
         }
         Prepared::Vector(..) => {}
@@ -102,8 +104,8 @@ impl<E: Element + bytemuck::Pod> Kernel for Numbers<'_, E> {
     fn run<S: Simd>(mut self, s: S) {
         let (panel, vectors) = self.panels.at::<E>(self.store.column(), S::LANES);
         match vectors {
-            1 => tile::multiply::<S, 1>(s, self.left, panel, &mut self.store),
-            _ => tile::multiply::<S, 2>(s, self.left, panel, &mut self.store),
+            1 => gemm::multiply::<S, 1>(s, self.left, panel, &mut self.store),
+            _ => gemm::multiply::<S, 2>(s, self.left, panel, &mut self.store),
         }
     }
 }

@@ -1,18 +1,15 @@
-//! The table of operators, shapes and inputs that every backend is tested with: by the tests of this crate, which know what must come
-//! out, and by tools that compare backends on the machine at hand.
-//!
-//! All cases live in one plan, a pass each, so that a backend is created once for the whole table.
-
-mod cases;
+//! What rows of the table are made with: random buffers and weights, and cases of them.
 
 use std::collections::HashMap;
 
 use half::f16;
 
 use crate::{
-    Backend, BackendError, Kv, Op, Params, Plan, PlanBuilder,
-    op::Access,
-    plan::{BufferId, BufferKind, Element, PassId, PlanError, WeightId, WeightRole},
+    buffer::{BufferId, BufferKind, Element, WeightId, WeightRole},
+    kv::Kv,
+    op::Op,
+    params::Params,
+    plan::{PassId, PlanBuilder},
     quant::{DType, TensorView, WeightSource, quantise_q4, quantise_q8},
 };
 
@@ -50,111 +47,55 @@ impl WeightSource for Weights {
     }
 }
 
-/// The whole table: every operator, in every form that has a kernel of its own.
-pub struct Table {
-    /// All cases' plan.
-    pub plan: Plan,
-    /// Its weights.
-    pub weights: Weights,
-    /// The rows.
-    pub cases: Vec<Case>,
-}
-
-impl Table {
-    /// Makes the table, the same on every run.
-    ///
-    /// # Errors
-    /// A case that breaks its operator's shape rule. None does.
-    pub fn new() -> Result<Self, PlanError> {
-        let mut maker = Maker::default();
-        cases::all(&mut maker);
-        Ok(Self { plan: maker.plan.build()?, weights: maker.weights, cases: maker.cases })
-    }
-
-    /// A case's operator.
-    pub fn op(&self, case: &Case) -> &Op {
-        &self.plan.pass(case.pass).nodes[0]
-    }
-
-    /// The buffers that a case's operator writes.
-    pub fn written(&self, case: &Case) -> Vec<BufferId> {
-        let mut ids = Vec::new();
-        self.op(case).operator().buffers(&mut |id, access| {
-            if access != Access::Read {
-                ids.push(id);
-            }
-        });
-        ids
-    }
-
-    /// Runs a case on a backend of [`Self::plan`] and returns the words of [`Self::written`], one buffer after the other.
-    ///
-    /// # Errors
-    /// The backend fails.
-    pub fn run(&self, case: &Case, backend: &mut dyn Backend) -> Result<Vec<u32>, BackendError> {
-        for (id, words) in &case.fill {
-            backend.write(*id, bytemuck::cast_slice(words))?;
-        }
-        backend.run(case.pass, 0..1, &case.params)?;
-        let mut out = Vec::new();
-        for id in self.written(case) {
-            let start = out.len();
-            out.resize(start + self.plan.buffer(id).len, 0);
-            backend.read(id, bytemuck::cast_slice_mut(&mut out[start..]))?;
-        }
-        Ok(out)
-    }
-}
-
 /// Collects cases.
 #[derive(Default)]
-struct Maker {
-    plan: PlanBuilder,
-    weights: Weights,
-    cases: Vec<Case>,
-    fill: Vec<(BufferId, Vec<u32>)>,
+pub(super) struct Maker {
+    pub(super) plan: PlanBuilder,
+    pub(super) weights: Weights,
+    pub(super) cases: Vec<Case>,
+    pub(super) fill: Vec<(BufferId, Vec<u32>)>,
     random: u64,
     names: usize,
 }
 
 impl Maker {
     /// Uniform in [-1, 1), the same on every run (a linear congruential generator's high bits).
-    fn uniform(&mut self) -> f32 {
+    pub(super) fn uniform(&mut self) -> f32 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
     /// A number below `n`.
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         ((self.uniform() + 1.0) * 0.5 * n as f32) as usize % n
     }
 
-    fn uniforms(&mut self, n: usize, scale: f32) -> Vec<f32> {
+    pub(super) fn uniforms(&mut self, n: usize, scale: f32) -> Vec<f32> {
         (0..n).map(|_| self.uniform() * scale).collect()
     }
 
     /// A buffer of given numbers.
-    fn numbers(&mut self, name: &str, data: &[f32]) -> BufferId {
+    pub(super) fn numbers(&mut self, name: &str, data: &[f32]) -> BufferId {
         let id = self.plan.buffer(name, Element::F32, data.len(), BufferKind::Input);
         self.fill.push((id, data.iter().map(|x| x.to_bits()).collect()));
         id
     }
 
     /// A buffer of `len` random numbers within `scale`.
-    fn random(&mut self, name: &str, len: usize, scale: f32) -> BufferId {
+    pub(super) fn random(&mut self, name: &str, len: usize, scale: f32) -> BufferId {
         let data = self.uniforms(len, scale);
         self.numbers(name, &data)
     }
 
     /// A buffer of given integers.
-    fn integers(&mut self, name: &str, data: Vec<u32>) -> BufferId {
+    pub(super) fn integers(&mut self, name: &str, data: Vec<u32>) -> BufferId {
         let id = self.plan.buffer(name, Element::U32, data.len(), BufferKind::Input);
         self.fill.push((id, data));
         id
     }
 
     /// A ring of `rows` random rows of `head_dim` features within `scale`.
-    fn ring(&mut self, name: &str, kv: Kv, rows: usize, head_dim: usize, scale: f32) -> BufferId {
+    pub(super) fn ring(&mut self, name: &str, kv: Kv, rows: usize, head_dim: usize, scale: f32) -> BufferId {
         let values = self.uniforms(rows * head_dim, scale);
         if kv == Kv::F32 {
             return self.numbers(name, &values);
@@ -168,7 +109,7 @@ impl Maker {
     }
 
     /// A weight of random numbers within `scale`, under a name of its own.
-    fn weight(&mut self, shape: &[usize], role: WeightRole, dtype: DType, scale: f32) -> WeightId {
+    pub(super) fn weight(&mut self, shape: &[usize], role: WeightRole, dtype: DType, scale: f32) -> WeightId {
         let values = self.uniforms(shape.iter().product(), scale);
         self.names += 1;
         let name = format!("weight {}", self.names);
@@ -185,12 +126,12 @@ impl Maker {
     }
 
     /// A vector read element by element.
-    fn vector(&mut self, shape: &[usize]) -> WeightId {
+    pub(super) fn vector(&mut self, shape: &[usize]) -> WeightId {
         self.weight(shape, WeightRole::Vector, DType::F32, 1.0)
     }
 
     /// A case of the buffers made since the last one.
-    fn case(&mut self, op: impl Into<Op>, params: Params, tolerance: f64) {
+    pub(super) fn case(&mut self, op: impl Into<Op>, params: Params, tolerance: f64) {
         let op = op.into();
         let text = format!("{op:?}");
         // Ids say nothing to people.

@@ -5,7 +5,7 @@
 //! way, values of attention lie that way. The left operand stays where it is; its elements are broadcast. Every output is one chain of additions in the order of the sum, whatever
 //! rows it shares a tile with, so splitting work never changes bits.
 
-use super::simd::Simd;
+use crate::cpu::simd::Simd;
 
 /// Vectors of a full panel; the last one of a matrix may be single.
 pub(crate) const VECTORS: usize = 2;

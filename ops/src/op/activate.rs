@@ -1,7 +1,7 @@
 //! Element-wise activations.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,9 +60,5 @@ impl Operator for Activate {
 
     fn cost(&self) -> Cost {
         streamed(8 * self.len, 2 * self.len)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::activate(self, cx);
     }
 }

@@ -3,10 +3,8 @@
 //! A product of a whole tile would be work for queries that do not want it. Alone, a query has no lanes to share: its channels are
 //! the lanes, and the sums of a vector of keys are made together. A score costs about twice what it does in a full tile.
 
-use super::{
-    math,
-    simd::{MAX_LANES, Simd, vectors},
-};
+use super::math;
+use crate::cpu::simd::{MAX_LANES, Simd, vectors};
 
 /// Keys whose weights are multiplied with values at a time: independent chains of additions hide their latency.
 const CHAINS: usize = 4;

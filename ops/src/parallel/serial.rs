@@ -1,4 +1,4 @@
-//! Threads behind a trait, so that a host can supply its own job system.
+//! What runs pieces of work, and the simplest that does.
 
 /// Runs `n` independent pieces of work.
 pub trait Parallel: Send + Sync {
@@ -22,8 +22,3 @@ impl Parallel for Serial {
         1
     }
 }
-
-#[cfg(feature = "std")]
-mod pool;
-#[cfg(feature = "std")]
-pub use pool::{Join, ThreadPool};

@@ -5,12 +5,14 @@
 //! further: exactly what [`Left`] describes.
 
 use super::{
-    Context,
-    context::Split,
-    epilogue::{Epilogue, Store},
+    context::Context,
     scratch::Need,
+    shared::{
+        epilogue::{Epilogue, Store},
+        gemm::{self, Left, VECTORS},
+    },
     simd::{Kernel, Simd},
-    tile::{self, Left, VECTORS},
+    split::Split,
     weights::{Panels, Prepared},
 };
 use crate::op::Conv2d;
@@ -27,12 +29,12 @@ fn slab_size(op: &Conv2d) -> [usize; 2] {
     [(rows_a_piece(op) - 1) * op.stride + op.kernel, (op.width * up + op.kernel - 1) * op.inputs()]
 }
 
-pub(crate) fn need(op: &Conv2d) -> Need {
+pub(super) fn need(op: &Conv2d) -> Need {
     let [rows, width] = slab_size(op);
     Need { shared: 0, piece: rows * width }
 }
 
-pub(crate) fn conv2d(op: &Conv2d, cx: &Context<'_>) {
+pub(super) fn run(op: &Conv2d, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     // SAFETY: declared access.
@@ -122,8 +124,8 @@ impl Kernel for Row<'_> {
             let mut store = Store::new(self.epilogue, self.y, self.row, column);
             let (panel, vectors) = self.panels.at::<f32>(column, S::LANES);
             match vectors {
-                1 => tile::multiply::<S, 1>(s, self.left, panel, &mut store),
-                _ => tile::multiply::<S, 2>(s, self.left, panel, &mut store),
+                1 => gemm::multiply::<S, 1>(s, self.left, panel, &mut store),
+                _ => gemm::multiply::<S, 2>(s, self.left, panel, &mut store),
             }
         }
     }

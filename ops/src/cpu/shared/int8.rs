@@ -8,19 +8,20 @@ use core::ops::Range;
 
 use super::{
     epilogue::Store,
-    simd::{Kernel, Simd},
-    tile::{AHEAD, Finish, cut, with_rows},
-    weights::BytePanels,
+    gemm::{AHEAD, Finish, cut, with_rows},
 };
-use crate::quant::BLOCK;
+use crate::{
+    cpu::{
+        simd::{Kernel, Simd},
+        weights::{BytePanels, COLUMN_WORDS},
+    },
+    quant::BLOCK,
+};
 
 /// Words of a quantised block of activations: 32 bytes, the scale, the sum to start from.
 const BLOCK_WORDS: usize = BLOCK / 4 + 2;
 const SCALE: usize = BLOCK / 4;
 const START: usize = SCALE + 1;
-
-/// Words of a block of one column of weights: 32 bytes and the scale.
-pub(crate) const COLUMN_WORDS: usize = BLOCK / 4 + 1;
 
 /// Words of a quantised row.
 pub(crate) fn row_words(inputs: usize) -> usize {

@@ -1,12 +1,16 @@
 //! What happens to the sums of a linear layer or a convolution before they are stored.
 
 use super::{
-    context::Split,
+    gemm::{Finish, MAX_SUMS},
     math,
-    simd::{MAX_LANES, Simd},
-    tile::{Finish, MAX_SUMS},
 };
-use crate::op::Activation;
+use crate::{
+    cpu::{
+        simd::{MAX_LANES, Simd},
+        split::Split,
+    },
+    op::Activation,
+};
 
 /// A modulation's gate: row r is multiplied by `vectors[r / rows_per_frame * stride ..][..outputs]`.
 #[derive(Clone, Copy)]
