@@ -1,18 +1,20 @@
 //! Where things are computed: opened once, and shared by all that run there.
 
+#[cfg(feature = "std")]
+use alloc::sync::Weak;
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::fmt;
 
 use causeway_ops::{
     Backend, BackendError, Plan,
     backend::Memory,
-    cpu::{CpuBackend, CpuOptions, Isa},
+    cpu::{CpuBackend, CpuOptions, CpuWeights, Isa},
     parallel::{Parallel, Serial},
     quant::WeightSource,
 };
 
 #[cfg(feature = "gpu")]
-use causeway_ops::gpu::{Frames, Gpu, GpuBackend, GpuOptions};
+use causeway_ops::gpu::{Frames, Gpu, GpuBackend, GpuOptions, GpuWeights};
 
 /// Which device to open.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -26,7 +28,8 @@ pub enum DeviceChoice {
     Gpu(String),
 }
 
-/// CPU threads, or a GPU. Clones are the same device.
+/// CPU threads, or a GPU. Clones are the same device. It prepares a model's weights once: sessions of one [`Model`](crate::Model) hold them
+/// together, each counts its share of them, and a memory cap counts what a session adds (with `std`; without, each has its own).
 ///
 /// ```
 /// # fn f(model: &causeway_runtime::Model<'_>) -> Result<(), causeway_runtime::SessionError> {
@@ -37,7 +40,10 @@ pub enum DeviceChoice {
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Device(Kind);
+pub struct Device {
+    kind: Kind,
+    loaded: Loaded,
+}
 
 #[derive(Clone)]
 enum Kind {
@@ -56,6 +62,10 @@ struct Cpu {
 }
 
 impl Device {
+    fn of(kind: Kind) -> Self {
+        Self { kind, loaded: Loaded::default() }
+    }
+
     /// The CPU with so many threads; 0 takes what the machine has. Without the feature `std` there is one.
     pub fn cpu(threads: usize) -> Self {
         Self::on_cpu(started(threads))
@@ -63,13 +73,13 @@ impl Device {
 
     /// The CPU with the host's own threads.
     pub fn on_cpu(parallel: Arc<dyn Parallel>) -> Self {
-        Self(Kind::Cpu(Cpu { parallel, strict: false }))
+        Self::of(Kind::Cpu(Cpu { parallel, strict: false }))
     }
 
     /// The same, where it is the CPU, with plain scalar arithmetic: the same bits on every CPU, slowly.
     #[must_use]
     pub fn strict(mut self) -> Self {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Cpu(cpu) => cpu.strict = true,
             #[cfg(feature = "gpu")]
             Kind::Either(_, cpu) => cpu.strict = true,
@@ -106,15 +116,15 @@ impl Device {
     /// A GPU that is open.
     #[cfg(feature = "gpu")]
     pub fn on_gpu(gpu: Gpu) -> Self {
-        Self(Kind::Gpu(gpu))
+        Self::of(Kind::Gpu(gpu))
     }
 
     /// The best GPU, unless it is software, which is slower than the CPU; else, and for plans that the GPU cannot run, `cpu`.
     pub fn auto(cpu: Device) -> Self {
         #[cfg(feature = "gpu")]
-        if let Kind::Cpu(threads) = &cpu.0 {
+        if let Kind::Cpu(threads) = &cpu.kind {
             return match opened("", false) {
-                Ok(gpu) => Self(Kind::Either(gpu, threads.clone())),
+                Ok(gpu) => Self::of(Kind::Either(gpu, threads.clone())),
                 Err(why) => {
                     log::info!("computing on the CPU, for no GPU can be used: {why}");
                     cpu
@@ -127,7 +137,7 @@ impl Device {
     /// The GPU, of a device that is or has one.
     #[cfg(feature = "gpu")]
     pub fn as_gpu(&self) -> Option<&Gpu> {
-        match &self.0 {
+        match &self.kind {
             Kind::Cpu(_) => None,
             Kind::Gpu(gpu) | Kind::Either(gpu, _) => Some(gpu),
         }
@@ -135,19 +145,27 @@ impl Device {
 
     /// Whether it is a GPU; of a device that may be either, whether it has one.
     pub fn is_gpu(&self) -> bool {
-        !matches!(self.0, Kind::Cpu(_))
+        !matches!(self.kind, Kind::Cpu(_))
     }
 
-    /// Exact bytes that [`Self::load`] will hold.
+    /// Exact bytes that [`Self::load`] will add.
     pub(crate) fn memory(&self, weights: &dyn WeightSource, plan: &Plan) -> Result<Memory, BackendError> {
-        match &self.0 {
-            Kind::Cpu(cpu) => causeway_ops::cpu::memory(plan, weights, &cpu.options(None)),
+        let memory = match &self.kind {
+            Kind::Cpu(cpu) => causeway_ops::cpu::memory(plan, weights, &cpu.options(None))?,
             #[cfg(feature = "gpu")]
-            Kind::Gpu(_) | Kind::Either(..) => causeway_ops::gpu::memory(plan, weights),
-        }
+            Kind::Gpu(_) | Kind::Either(..) => causeway_ops::gpu::memory(plan, weights)?,
+        };
+        let there = self.loaded.holds(weights, |held| match (&self.kind, held) {
+            (Kind::Cpu(cpu), Held::Cpu(held)) => held.fit(plan, cpu.options(None).isa),
+            #[cfg(feature = "gpu")]
+            (Kind::Gpu(_) | Kind::Either(..), Held::Gpu(held)) => held.fit(plan),
+            #[cfg(feature = "gpu")]
+            _ => false,
+        });
+        Ok(Memory { weights: if there { 0 } else { memory.weights }, ..memory })
     }
 
-    /// Loads a plan and its weights. Of `cap` bytes `own` are the caller's.
+    /// Loads a plan and, where this device does not hold them yet, its weights. Of `cap` bytes `own` are the caller's.
     ///
     /// # Errors
     /// [`BackendError::MemoryCap`] with the caller's bytes counted, a weight that is missing, a device that refuses.
@@ -159,20 +177,17 @@ impl Device {
         own: usize,
     ) -> Result<Box<dyn Backend>, BackendError> {
         let left = cap.map(|cap| cap.saturating_sub(own));
-        let on_cpu = |cpu: &Cpu| -> Result<Box<dyn Backend>, BackendError> {
-            Ok(Box::new(CpuBackend::new(plan.clone(), weights, cpu.options(left))?))
-        };
-        let result = match &self.0 {
-            Kind::Cpu(cpu) => on_cpu(cpu),
+        let result = match &self.kind {
+            Kind::Cpu(cpu) => self.prepared(cpu, weights, plan, left),
             #[cfg(feature = "gpu")]
-            Kind::Gpu(gpu) => on_gpu(gpu, weights, plan, left, None),
+            Kind::Gpu(gpu) => self.uploaded(gpu, weights, plan, left).map(|backend| Box::new(backend) as _),
             #[cfg(feature = "gpu")]
-            Kind::Either(gpu, cpu) => match on_gpu(gpu, weights, plan, left, None) {
+            Kind::Either(gpu, cpu) => match self.uploaded(gpu, weights, plan, left) {
                 Err(BackendError::Unsupported(why)) => {
                     log::info!("computing on the CPU, for the GPU cannot: {why}");
-                    on_cpu(cpu)
+                    self.prepared(cpu, weights, plan, left)
                 }
-                result => result,
+                result => result.map(|backend| Box::new(backend) as _),
             },
         };
         counted(result, cap, own)
@@ -188,13 +203,53 @@ impl Device {
         own: usize,
         frames: Option<Arc<Frames>>,
     ) -> Result<Box<dyn Backend>, BackendError> {
-        match (&self.0, frames) {
+        match (&self.kind, frames) {
             (Kind::Gpu(gpu), Some(frames)) => {
                 let left = cap.map(|cap| cap.saturating_sub(own));
-                counted(on_gpu(gpu, weights, plan, left, Some(frames)), cap, own)
+                let backend = self.uploaded(gpu, weights, plan, left);
+                counted(backend.map(|backend| Box::new(backend.keep_frames(frames)) as _), cap, own)
             }
             _ => self.load(weights, plan, cap, own),
         }
+    }
+
+    fn prepared(
+        &self,
+        cpu: &Cpu,
+        weights: &dyn WeightSource,
+        plan: &Plan,
+        cap: Option<usize>,
+    ) -> Result<Box<dyn Backend>, BackendError> {
+        let backend = self.loaded.share(
+            weights,
+            |held| match held {
+                Held::Cpu(held) => CpuBackend::sharing(plan.clone(), held, cpu.options(cap)),
+                #[cfg(feature = "gpu")]
+                Held::Gpu(_) => None,
+            },
+            || CpuBackend::new(plan.clone(), weights, cpu.options(cap)),
+            |backend| Held::Cpu(backend.weights().clone()),
+        )?;
+        Ok(Box::new(backend))
+    }
+
+    #[cfg(feature = "gpu")]
+    fn uploaded(
+        &self,
+        gpu: &Gpu,
+        weights: &dyn WeightSource,
+        plan: &Plan,
+        cap: Option<usize>,
+    ) -> Result<GpuBackend, BackendError> {
+        self.loaded.share(
+            weights,
+            |held| match held {
+                Held::Gpu(held) => GpuBackend::sharing(gpu, plan, held, cap),
+                Held::Cpu(_) => None,
+            },
+            || GpuBackend::on(gpu, plan.clone(), weights, cap),
+            |backend| Held::Gpu(backend.weights().clone()),
+        )
     }
 }
 
@@ -203,7 +258,7 @@ impl fmt::Debug for Device {
         let cpu = |f: &mut fmt::Formatter<'_>, cpu: &Cpu| {
             write!(f, "CPU, {} threads{}", cpu.parallel.threads(), if cpu.strict { ", strict" } else { "" })
         };
-        match &self.0 {
+        match &self.kind {
             Kind::Cpu(threads) => cpu(f, threads),
             #[cfg(feature = "gpu")]
             Kind::Gpu(gpu) => write!(f, "GPU {}", gpu.name()),
@@ -234,21 +289,6 @@ fn counted(
     })
 }
 
-#[cfg(feature = "gpu")]
-fn on_gpu(
-    gpu: &Gpu,
-    weights: &dyn WeightSource,
-    plan: &Plan,
-    memory_cap: Option<usize>,
-    frames: Option<Arc<Frames>>,
-) -> Result<Box<dyn Backend>, BackendError> {
-    let backend = GpuBackend::on(gpu, plan.clone(), weights, memory_cap)?;
-    Ok(match frames {
-        Some(frames) => Box::new(backend.keep_frames(frames)),
-        None => Box::new(backend),
-    })
-}
-
 /// Opens the adapter named, or the best one for an empty name.
 #[cfg(feature = "gpu")]
 fn opened(adapter: &str, software: bool) -> Result<Gpu, BackendError> {
@@ -269,4 +309,100 @@ fn started(wanted: usize) -> Arc<dyn Parallel> {
 #[cfg(not(feature = "std"))]
 fn started(_wanted: usize) -> Arc<dyn Parallel> {
     Arc::new(Serial)
+}
+
+/// A model's weights on a device.
+enum Held {
+    Cpu(Arc<CpuWeights>),
+    #[cfg(feature = "gpu")]
+    Gpu(Arc<GpuWeights>),
+}
+
+/// Which models' weights a device holds. Backends hold them; here is only where to find them.
+#[cfg(feature = "std")]
+#[derive(Clone, Default)]
+struct Loaded(Arc<std::sync::Mutex<alloc::vec::Vec<Entry>>>);
+
+#[cfg(feature = "std")]
+struct Entry {
+    /// Held, so that no other model gets its address.
+    model: Arc<()>,
+    weights: Found,
+}
+
+#[cfg(feature = "std")]
+enum Found {
+    Cpu(Weak<CpuWeights>),
+    #[cfg(feature = "gpu")]
+    Gpu(Weak<GpuWeights>),
+}
+
+#[cfg(feature = "std")]
+impl Found {
+    fn get(&self) -> Option<Held> {
+        match self {
+            Self::Cpu(weights) => weights.upgrade().map(Held::Cpu),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(weights) => weights.upgrade().map(Held::Gpu),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl Loaded {
+    /// Weights of the model that are held, and that `fit`.
+    fn holds(&self, source: &dyn WeightSource, fit: impl Fn(&Held) -> bool) -> bool {
+        let entries = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of = |entry: &&Entry| source.handle().is_some_and(|model| Arc::ptr_eq(model, &entry.model));
+        entries.iter().filter(of).filter_map(|entry| entry.weights.get()).any(|held| fit(&held))
+    }
+
+    /// A backend with weights that are held already, if `sharing` can make one of them, else a `new` one, whose weights are held from now
+    /// on. Whoever else loads waits, so that nothing is loaded twice.
+    fn share<B>(
+        &self,
+        source: &dyn WeightSource,
+        sharing: impl Fn(&Held) -> Option<Result<B, BackendError>>,
+        new: impl FnOnce() -> Result<B, BackendError>,
+        held: impl FnOnce(&B) -> Held,
+    ) -> Result<B, BackendError> {
+        let Some(model) = source.handle() else { return new() };
+        let mut entries = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.retain(|entry| entry.weights.get().is_some());
+        let of = |entry: &&Entry| Arc::ptr_eq(model, &entry.model);
+        let known = entries.iter().filter(of).filter_map(|entry| sharing(&entry.weights.get()?)).next();
+        if let Some(backend) = known {
+            return backend;
+        }
+        let backend = new()?;
+        let weights = match held(&backend) {
+            Held::Cpu(weights) => Found::Cpu(Arc::downgrade(&weights)),
+            #[cfg(feature = "gpu")]
+            Held::Gpu(weights) => Found::Gpu(Arc::downgrade(&weights)),
+        };
+        entries.push(Entry { model: model.clone(), weights });
+        Ok(backend)
+    }
+}
+
+/// Without locks nothing is shared.
+#[cfg(not(feature = "std"))]
+#[derive(Clone, Default)]
+struct Loaded;
+
+#[cfg(not(feature = "std"))]
+impl Loaded {
+    fn holds(&self, _: &dyn WeightSource, _: impl Fn(&Held) -> bool) -> bool {
+        false
+    }
+
+    fn share<B>(
+        &self,
+        _: &dyn WeightSource,
+        _: impl Fn(&Held) -> Option<Result<B, BackendError>>,
+        new: impl FnOnce() -> Result<B, BackendError>,
+        _: impl FnOnce(&B) -> Held,
+    ) -> Result<B, BackendError> {
+        new()
+    }
 }

@@ -55,7 +55,7 @@ use crate::{
     quant::WeightSource,
 };
 
-pub use self::isa::Isa;
+pub use self::{isa::Isa, weights::CpuWeights};
 
 /// How a [`CpuBackend`] computes.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ pub struct CpuBackend {
     constants: Block,
     /// Where each buffer lies in `arena` or `constants`.
     places: Vec<Place>,
-    weights: Vec<Prepared>,
+    weights: Arc<CpuWeights>,
     scratch: Scratch,
     /// Contents of the buffer being read, and its bytes once a read has begun.
     staging: Block,
@@ -107,7 +107,6 @@ pub fn memory(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> 
 /// Scratch that the most demanding node needs, and all memory.
 fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Result<(Need, Memory), BackendError> {
     let level = choose(options)?;
-    let layout = Layout::new(plan, ALIGN);
     let mut packed = 0;
     let mut quantised = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
@@ -115,15 +114,30 @@ fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Res
         packed += weights::bytes(weight, &view, level);
         quantised.push(weights::as_bytes(weight, &view));
     }
+    let (need, memory) = beside(plan, &quantised, level, options);
+    Ok((need, Memory { weights: packed, ..memory }))
+}
+
+/// The same without the weights, of which `quantised` says whether each is kept as bytes.
+fn beside(plan: &Plan, quantised: &[bool], level: Level, options: &CpuOptions) -> (Need, Memory) {
+    let layout = Layout::new(plan, ALIGN);
     let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
-    let need = nodes.map(|op| kernels::need(op, level, &quantised)).fold(Need::default(), Need::max);
+    let need = nodes.map(|op| kernels::need(op, level, quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
     let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>())
         + plan.weights.len() * size_of::<Prepared>()
         + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
-    Ok((need, Memory { weights: packed, state, activations, overhead }))
+    (need, Memory { weights: 0, state, activations, overhead })
+}
+
+/// Refuses what is more than the cap.
+fn check(memory: Memory, options: &CpuOptions) -> Result<(), BackendError> {
+    match options.memory_cap.filter(|&cap| cap < memory.total()) {
+        Some(cap) => Err(BackendError::MemoryCap { needed: memory.total(), cap }),
+        None => Ok(()),
+    }
 }
 
 fn choose(options: &CpuOptions) -> Result<Level, BackendError> {
@@ -150,12 +164,41 @@ impl CpuBackend {
     /// instruction set is not available.
     pub fn new(plan: Plan, weights: &dyn WeightSource, options: CpuOptions) -> Result<Self, BackendError> {
         let (need, memory) = measure(&plan, weights, &options)?;
-        if let Some(cap) = options.memory_cap.filter(|&cap| cap < memory.total()) {
-            return Err(BackendError::MemoryCap { needed: memory.total(), cap });
+        check(memory, &options)?;
+        let weights = Arc::new(weights::prepare_all(&plan, weights, choose(&options)?)?);
+        Self::create(plan, weights, options, need, memory)
+    }
+
+    /// The same with the weights of another backend, if its plan named the same ones and computes with the same instruction set. They are
+    /// not counted against the memory cap, as they take nothing more.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn sharing(plan: Plan, weights: &Arc<CpuWeights>, options: CpuOptions) -> Option<Result<Self, BackendError>> {
+        if !weights.fit(&plan, options.isa) {
+            return None;
         }
+        let level = weights.level;
+        let quantised: Vec<bool> = weights.prepared.iter().map(|weight| matches!(weight, Prepared::Bytes(_))).collect();
+        let (need, memory) = beside(&plan, &quantised, level, &options);
+        let create = || Self::create(plan, weights.clone(), options.clone(), need, memory);
+        Some(check(memory, &options).and_then(|()| create()))
+    }
+
+    /// What [`Self::sharing`] takes.
+    pub fn weights(&self) -> &Arc<CpuWeights> {
+        &self.weights
+    }
+
+    fn create(
+        plan: Plan,
+        weights: Arc<CpuWeights>,
+        options: CpuOptions,
+        need: Need,
+        memory: Memory,
+    ) -> Result<Self, BackendError> {
         let level = choose(&options)?;
         let layout = Layout::new(&plan, ALIGN);
-        let weights = weights::prepare_all(&plan, weights, level)?;
         let arena = Block::zeroed(layout.total)?;
         let mut constants = Block::zeroed(constant_words(&plan))?;
         let places = place(&plan, &layout, &mut constants);
@@ -227,7 +270,7 @@ impl Backend for CpuBackend {
     }
 
     fn memory(&self) -> Memory {
-        self.memory
+        Memory { weights: self.weights.bytes / Arc::strong_count(&self.weights), ..self.memory }
     }
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
@@ -238,7 +281,7 @@ impl Backend for CpuBackend {
             arena: self.arena.as_mut_slice().as_mut_ptr(),
             constants: self.constants.as_mut_slice().as_mut_ptr(),
             places: &self.places,
-            weights: &self.weights,
+            weights: &self.weights.prepared,
             parallel: &*self.parallel,
         };
         let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);

@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::{block::Block, shared::gemm, simd::Level};
+use super::{block::Block, isa::Isa, shared::gemm, simd::Level};
 use crate::{
     backend::{BackendError, find_weight},
     buffer::{Weight, WeightRole},
@@ -10,6 +10,22 @@ use crate::{
     quant::{self, DType, Row, TensorView, WeightSource},
     stored::ReadError,
 };
+
+/// All weights of a plan, prepared once; backends of plans that name the same ones share them.
+pub struct CpuWeights {
+    names: Vec<Weight>,
+    pub(crate) prepared: Vec<Prepared>,
+    pub(crate) level: Level,
+    /// Bytes that they take.
+    pub(crate) bytes: usize,
+}
+
+impl CpuWeights {
+    /// Whether a backend of `plan` can use them that computes with `isa`, or the fastest if None.
+    pub fn fit(&self, plan: &Plan, isa: Option<Isa>) -> bool {
+        self.names == plan.weights && self.level.isa() == isa.unwrap_or_else(Isa::best)
+    }
+}
 
 /// A weight ready for its kernel.
 pub(crate) enum Prepared {
@@ -179,10 +195,13 @@ fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
 }
 
 /// Prepares all weights of a plan.
-pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<Vec<Prepared>, BackendError> {
-    let mut prepared = Vec::with_capacity(plan.weights.len());
+pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<CpuWeights, BackendError> {
+    let mut loaded =
+        CpuWeights { names: plan.weights.clone(), prepared: Vec::with_capacity(plan.weights.len()), level, bytes: 0 };
     for weight in &plan.weights {
-        prepared.push(prepare(weight, &find_weight(weight, source)?, level)?);
+        let view = find_weight(weight, source)?;
+        loaded.bytes += bytes(weight, &view, level);
+        loaded.prepared.push(prepare(weight, &view, level)?);
     }
-    Ok(prepared)
+    Ok(loaded)
 }

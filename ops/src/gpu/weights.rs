@@ -9,6 +9,21 @@ use crate::{
     stored::{Bytes, ReadError},
 };
 
+/// All weights of a plan on a device, uploaded once; backends of plans that name the same ones share them.
+pub struct GpuWeights {
+    names: Vec<Weight>,
+    pub(super) list: Vec<GpuWeight>,
+    /// Bytes that they take.
+    pub(super) bytes: usize,
+}
+
+impl GpuWeights {
+    /// Whether a backend of `plan` can use them.
+    pub fn fit(&self, plan: &Plan) -> bool {
+        self.names == plan.weights
+    }
+}
+
 /// A weight on the GPU.
 pub(super) struct GpuWeight {
     pub data: wgpu::Buffer,
@@ -58,13 +73,14 @@ pub(super) fn upload(
     queue: &wgpu::Queue,
     plan: &Plan,
     source: &dyn WeightSource,
-) -> Result<Vec<GpuWeight>, BackendError> {
+) -> Result<GpuWeights, BackendError> {
     let mut upload = Upload { device, queue, pending: 0 };
     let one = |weight: &Weight| {
         let view = find_weight(weight, source)?;
         upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))
     };
-    plan.weights.iter().map(one).collect()
+    let list = plan.weights.iter().map(one).collect::<Result<_, _>>()?;
+    Ok(GpuWeights { names: plan.weights.clone(), list, bytes: bytes(plan, source)? })
 }
 
 struct Upload<'a> {
