@@ -33,7 +33,7 @@ fn the_model_may_be_named_in_the_environment() {
 fn the_shipped_model_is_found_beside_the_working_directory() {
     let place = Place::new("shipped");
     std::fs::create_dir(place.path("models")).unwrap();
-    place.write("models/rooms.safetensors", &place.read("tiny.safetensors"));
+    place.write("models/keep.safetensors", &place.read("tiny.safetensors"));
     assert!(place.good("info").contains("tiny (family world"));
 }
 

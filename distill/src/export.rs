@@ -66,6 +66,7 @@ pub fn export(
         let name = std::path::absolute(folder.dir()).ok().and_then(|dir| Some(dir.file_name()?.to_str()?.to_owned()));
         config.name = name.filter(|name| !name.is_empty()).unwrap_or(config.name);
     }
+    config.history.route = stage.route.usual().min(config.history.window - config.dit.chunk);
     config.provenance.command = format!("causeway-distill train, stage {}", stage.name);
     config.provenance.steps = folder.state(stage)?.map_or(0, |state| state.step);
     config.provenance.data_sha256 = recording::sha256(&folder.recipe.data().join("train"))?;

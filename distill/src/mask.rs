@@ -153,6 +153,14 @@ impl Route {
         }
     }
 
+    /// What a model trained so is played with, unless a host says otherwise: the middle of its range.
+    pub fn usual(self) -> usize {
+        match self {
+            Self::Fixed(route) => route,
+            Self::Between(least, most) => least.midpoint(most),
+        }
+    }
+
     /// The largest number that can be drawn.
     pub fn most(self) -> usize {
         match self {

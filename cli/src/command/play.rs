@@ -71,7 +71,7 @@ pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),
         None => {
             let first = if args.session.event.is_some() { session.event() } else { 0 };
-            Tour::new(session.actions(), session.events().len(), first, frames)
+            Tour::new(session.actions(), session.events().len(), first, frames, config.latch)
         }
     };
     let path = args.record.clone().unwrap_or_else(|| DEFAULT_RECORDING.into());

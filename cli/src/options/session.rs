@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The model that comes with the program.
-const SHIPPED: &str = "models/rooms.safetensors";
+const SHIPPED: &str = "models/keep.safetensors";
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -30,7 +30,7 @@ pub enum Backend {
 /// Which model file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ModelArgs {
-    /// Model file [default: the shipped models/rooms.safetensors]
+    /// Model file [default: the shipped models/keep.safetensors]
     #[arg(long, value_name = "FILE", env = "CAUSEWAY_MODEL")]
     pub model: Option<PathBuf>,
 }

@@ -14,6 +14,26 @@ const STEPS: [(&[&str], u64); 10] = [
     (&["forward", "right"], 12),
 ];
 
+/// The same for a model whose actions last: there and back, counted in movements.
+const MOVEMENTS: [(&[&str], u64); 16] = [
+    (&[], 2),
+    (&["right"], 1),
+    (&[], 1),
+    (&["forward"], 2),
+    (&[], 1),
+    (&["right"], 1),
+    (&[], 1),
+    (&["use"], 1),
+    (&[], 2),
+    (&["left"], 1),
+    (&["back"], 2),
+    (&[], 1),
+    (&["left"], 2),
+    (&[], 1),
+    (&["right"], 1),
+    (&[], 2),
+];
+
 /// What happens at every frame of a walk.
 #[derive(Clone, Debug)]
 pub struct Tour {
@@ -27,15 +47,17 @@ pub struct Tour {
 }
 
 impl Tour {
-    /// A walk of `frames` frames with every event in turn, beginning with `event`. Actions that the model lacks are left out.
-    pub fn new(actions: &[String], events: usize, event: usize, frames: u64) -> Self {
+    /// A walk of `frames` frames with every event in turn, beginning with `event`. Actions that the model lacks are left out; each
+    /// lasts `latch` frames.
+    pub fn new(actions: &[String], events: usize, event: usize, frames: u64, latch: usize) -> Self {
         let mut length = 0;
+        let (steps, unit) = if latch > 1 { (&MOVEMENTS[..], latch as u64) } else { (&STEPS[..], 1) };
         let vector = |held: &[&str]| {
             let down = |name: &String| if held.contains(&name.as_str()) { 1.0 } else { 0.0 };
             actions.iter().map(down).collect()
         };
-        let steps = STEPS.iter().map(|&(held, count)| {
-            length += count;
+        let steps = steps.iter().map(|&(held, count)| {
+            length += unit * count;
             (vector(held), length)
         });
         let steps = steps.collect();
@@ -69,7 +91,7 @@ mod tests {
     #[test]
     fn a_tour_walks_turns_and_shows_every_event() {
         let actions: Vec<String> = ["left", "forward", "fly"].map(str::to_owned).to_vec();
-        let tour = Tour::new(&actions, 3, 1, 90);
+        let tour = Tour::new(&actions, 3, 1, 90, 1);
         assert_eq!(tour.action(0), [0.0; 3]);
         assert_eq!(tour.action(34), [0.0, 1.0, 0.0]);
         assert_eq!(tour.action(68), [1.0, 0.0, 0.0]);
@@ -77,6 +99,16 @@ mod tests {
         assert_eq!(tour.action(68 + period), tour.action(68));
         let events: Vec<_> = (0..90).filter_map(|frame| Some((frame, tour.event(frame)?))).collect();
         assert_eq!(events, [(0, 1), (30, 2), (60, 0)]);
+    }
+
+    #[test]
+    fn movements_last_and_lead_back() {
+        let actions: Vec<String> = ["forward", "back", "left", "right"].map(str::to_owned).to_vec();
+        let tour = Tour::new(&actions, 1, 0, 400, 5);
+        let whole = 5 * MOVEMENTS.iter().map(|movement| movement.1).sum::<u64>();
+        assert!((0..whole).all(|frame| tour.action(frame) == tour.action(frame / 5 * 5)));
+        let count = |key: usize| (0..whole).filter(|&frame| tour.action(frame)[key] == 1.0).count();
+        assert_eq!((count(0), count(2)), (count(1), count(3)), "it ends where it began");
     }
 
     #[test]

@@ -149,7 +149,8 @@ fn session(args: &AttentionArgs, model: &Model<'_>, route: usize, stop: &Stop) -
     options.window = Some(history + model.config().dit.chunk);
     options.route = Some(route);
     let mut session = options.session(model, stop)?;
-    let tour = Tour::new(session.actions(), session.events().len(), session.event(), args.history);
+    let tour =
+        Tour::new(session.actions(), session.events().len(), session.event(), args.history, model.config().latch);
     let bar = progress(args.history + 1, "frames of history");
     // One more than fits: with a full ring, tables are as they will stay.
     for _ in 0..=history {

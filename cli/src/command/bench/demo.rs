@@ -48,7 +48,13 @@ pub fn run(args: &DemoArgs, stop: &Stop) -> Result<(), Error> {
     let before = allocation::live_bytes();
     let mut session = common.session.session(&model, stop)?;
     let allocated = allocation::live_bytes() - before;
-    let tour = Tour::new(session.actions(), session.events().len(), session.event(), args.warmup + args.frames);
+    let tour = Tour::new(
+        session.actions(),
+        session.events().len(),
+        session.event(),
+        args.warmup + args.frames,
+        model.config().latch,
+    );
     let (times, allocations) = walk(&mut session, &tour, args, stop)?;
     let resident = allocation::resident_bytes();
     let steps = common.session.steps.unwrap_or(model.config().schedule.default_steps);

@@ -46,7 +46,7 @@ pub fn run(args: &FrameCostArgs, stop: &Stop) -> Result<(), Error> {
     let common = &args.common;
     let model = common.open()?;
     let mut session = common.session.session(&model, stop)?;
-    let tour = Tour::new(session.actions(), session.events().len(), session.event(), 400);
+    let tour = Tour::new(session.actions(), session.events().len(), session.event(), 400, model.config().latch);
     let bar = progress(args.late + AROUND, "frames");
     let mut points = Vec::new();
     let mut frame = 0;

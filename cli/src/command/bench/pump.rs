@@ -83,7 +83,7 @@ struct Measured {
 pub fn run(args: &PumpArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.common.open()?;
     let mut session = args.common.session.session(&model, stop)?;
-    let tour = Tour::new(session.actions(), session.events().len(), session.event(), 400);
+    let tour = Tour::new(session.actions(), session.events().len(), session.event(), 400, model.config().latch);
     // The first frames measure what nodes cost, which later pumps go by.
     for _ in 0..session.ring().window + 5 {
         while !pump(&mut session, &tour, args.budget)? {}
