@@ -489,7 +489,7 @@ typedef struct {
    */
   uint32_t height;
   /*
-   Bytes of weights in the layout that the device computes with.
+   Bytes of weights in the layout that the device computes with; 0 where a session of this model on this device holds them already.
    */
   uint64_t weight_bytes;
   /*

@@ -4,19 +4,18 @@ mod common;
 
 use causeway_ops::philox;
 use causeway_runtime::{
-    BackendChoice, Decoder, DecoderFile, DecoderOptions, Encoder, Model, Rollout, RolloutError, RolloutOptions,
-    SessionError, decoder::VideoDecoder, rollout::Sampling,
+    Decoder, DecoderFile, Device, Encoder, Model, Rollout, RolloutError, RolloutOptions, SessionError, VideoDecoder,
+    rollout::Sampling,
 };
 use common::{Place, Tensor, error, golden, save, shown, tensors, text};
 
-fn backends() -> [BackendChoice; 2] {
-    [BackendChoice::Cpu, BackendChoice::Gpu(String::new())]
+fn devices() -> [Device; 2] {
+    [Device::cpu(1), Device::gpu("").unwrap()]
 }
 
 /// A decoder for latents [F, C, H, W].
-fn decoder(file: &DecoderFile<'_>, latents: &Tensor, backend: BackendChoice) -> Decoder {
-    let options = DecoderOptions { backend, threads: 1, ..DecoderOptions::default() };
-    Decoder::new(file, (latents.0[2], latents.0[3]), &options).unwrap()
+fn decoder(file: &DecoderFile<'_>, latents: &Tensor, device: &Device) -> Decoder {
+    Decoder::new(file, device, (latents.0[2], latents.0[3]), None).unwrap()
 }
 
 /// Frames of a stream of latents, and how many each made.
@@ -37,13 +36,13 @@ fn taehv_streams_as_the_reference_decodes() {
     folder.good(&format!("convert {} d.safetensors --to f32", shown("taehv.pth")));
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
     let all = tensors(golden("taehv-parity.safetensors"));
-    for backend in backends() {
-        let mut decoder = decoder(&file, &all["latents"], backend.clone());
+    for device in devices() {
+        let mut decoder = decoder(&file, &all["latents"], &device);
         let (frames, counts) = decode(&mut decoder, &all["latents"]);
         assert_eq!(counts, [1, 4, 4, 4, 4]);
         let error = error(&frames, &all["frames"].1);
-        println!("{backend:?}: {error:.1e}");
-        assert!(error <= 1e-3, "{backend:?}: {error:e}");
+        println!("{device:?}: {error:.1e}");
+        assert!(error <= 1e-3, "{device:?}: {error:e}");
         // A new stream remembers nothing of the old one.
         decoder.restart().unwrap();
         assert!(decode(&mut decoder, &all["latents"]).0 == frames);
@@ -59,14 +58,13 @@ fn the_vae_decodes_and_encodes_as_diffusers_does() {
         let file = DecoderFile::open(folder.path("v.safetensors")).unwrap();
         let part = |name: &str| &all[&format!("{case}.{name}")];
         let latents = part("latents");
-        for backend in backends() {
-            let mut decoder = decoder(&file, latents, backend.clone());
+        for device in devices() {
+            let mut decoder = decoder(&file, latents, &device);
             let (frames, counts) = decode(&mut decoder, latents);
             assert_eq!(counts, [1, 4, 4, 4]);
             let decoded = error(&frames, &part("frames").1);
 
-            let options = DecoderOptions { backend: backend.clone(), threads: 1, ..DecoderOptions::default() };
-            let mut encoder = Encoder::new(&file, (latents.0[2], latents.0[3]), &options).unwrap();
+            let mut encoder = Encoder::new(&file, &device, (latents.0[2], latents.0[3]), None).unwrap();
             let (video, len) = (&part("video").1, 3 * encoder.picture().0 * encoder.picture().1);
             let mut rest = video.as_slice();
             let mut encoded = Vec::new();
@@ -76,8 +74,8 @@ fn the_vae_decodes_and_encodes_as_diffusers_does() {
                 rest = after;
             }
             let encoded = error(&encoded, &part("encoded").1);
-            println!("{backend:?} {case}: decoded {decoded:.1e}, encoded {encoded:.1e}");
-            assert!(decoded <= 1e-3 && encoded <= 1e-3, "{backend:?} {case}: {decoded:e} {encoded:e}");
+            println!("{device:?} {case}: decoded {decoded:.1e}, encoded {encoded:.1e}");
+            assert!(decoded <= 1e-3 && encoded <= 1e-3, "{device:?} {case}: {decoded:e} {encoded:e}");
             // New streams remember nothing of the old ones.
             decoder.restart().unwrap();
             assert!(decode(&mut decoder, latents).0 == frames);
@@ -98,15 +96,10 @@ fn smooth([frames, channels, height, width]: [usize; 4]) -> Tensor {
 }
 
 /// Decodes whole and in tiles, and returns the tiles and PSNR that a memory cap leads to.
-fn tiles(
-    file: &DecoderFile<'_>,
-    latents: &Tensor,
-    options: &DecoderOptions,
-    caps: &[usize],
-) -> Vec<((usize, usize), f64)> {
+fn tiles(file: &DecoderFile<'_>, latents: &Tensor, device: &Device, caps: &[usize]) -> Vec<((usize, usize), f64)> {
     let size = (latents.0[2], latents.0[3]);
     let decode = |memory_cap: Option<usize>| {
-        let mut decoder = VideoDecoder::new(file, size, &DecoderOptions { memory_cap, ..options.clone() }).unwrap();
+        let mut decoder = VideoDecoder::new(file, device, size, memory_cap).unwrap();
         assert!(memory_cap.is_none_or(|cap| decoder.decoder().memory().total() <= cap));
         assert_eq!(decoder.picture(), (8 * size.1, 8 * size.0));
         (decoder.tiles(), decoder.decode::<RolloutError>(&latents.1, || Ok(())).unwrap())
@@ -118,17 +111,16 @@ fn tiles(
         assert_eq!(found.len(), expected.len());
         let squares = found.iter().zip(&expected).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
         let psnr = -10.0 * (squares / found.len() as f64).log10();
-        println!("{:?}, {tiles:?} tiles under {cap}: {psnr:.1} dB", options.backend);
+        println!("{device:?}, {tiles:?} tiles under {cap}: {psnr:.1} dB");
         (tiles, psnr)
     };
     caps.iter().map(tiled).collect()
 }
 
 /// Bytes that a video of this size takes whole, and in the smallest tiles.
-fn needs(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions) -> (usize, usize) {
+fn needs(file: &DecoderFile<'_>, size: (usize, usize), device: &Device) -> (usize, usize) {
     let refused = |cap| {
-        let options = DecoderOptions { memory_cap: Some(cap), ..options.clone() };
-        let refused = VideoDecoder::new(file, size, &options).map(|_| ()).unwrap_err();
+        let refused = VideoDecoder::new(file, device, size, Some(cap)).map(|_| ()).unwrap_err();
         let RolloutError::Session(SessionError::MemoryCap { needed, cap: named }) = refused else {
             panic!("{refused}")
         };
@@ -137,7 +129,7 @@ fn needs(file: &DecoderFile<'_>, size: (usize, usize), options: &DecoderOptions)
     };
     let least = refused(1000);
     assert_eq!(refused(least - 1), least);
-    (VideoDecoder::new(file, size, options).unwrap().decoder().memory().total(), least)
+    (VideoDecoder::new(file, device, size, None).unwrap().decoder().memory().total(), least)
 }
 
 #[test]
@@ -146,17 +138,17 @@ fn tiles_fit_the_memory_cap_and_their_seams_do_not_show() {
     // A random network, so its attention is as strong as all else.
     folder.good(&format!("convert {} v.safetensors --to f32", shown("vae.pth")));
     let file = DecoderFile::open(folder.path("v.safetensors")).unwrap();
-    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 2, ..DecoderOptions::default() };
-    let (whole, least) = needs(&file, (38, 40), &options);
+    let device = Device::cpu(2);
+    let (whole, least) = needs(&file, (38, 40), &device);
     println!("{whole} bytes whole, {least} at least");
     // The third latent is the first with all memories full.
-    let found = tiles(&file, &smooth([3, 4, 38, 40]), &options, &[whole, whole - 1, least]);
+    let found = tiles(&file, &smooth([3, 4, 38, 40]), &device, &[whole, whole - 1, least]);
     assert_eq!([found[0].0, found[1].0, found[2].0], [(1, 1), (1, 2), (2, 2)]);
     assert!(found.iter().all(|(_, psnr)| *psnr >= 90.0), "{found:?}");
 
-    let options = DecoderOptions { backend: BackendChoice::Gpu(String::new()), ..options };
-    let (whole, _) = needs(&file, (3, 40), &options);
-    let found = tiles(&file, &smooth([2, 4, 3, 40]), &options, &[whole - 1]);
+    let device = Device::gpu("").unwrap();
+    let (whole, _) = needs(&file, (3, 40), &device);
+    let found = tiles(&file, &smooth([2, 4, 3, 40]), &device, &[whole - 1]);
     assert!(found[0].0 == (1, 2) && found[0].1 >= 90.0, "{found:?}");
 }
 
@@ -165,8 +157,8 @@ fn taehv_decodes_whole_or_names_its_need() {
     let folder = Place::new("decoders-taehv-cap");
     folder.good(&format!("convert {} d.safetensors --to f32", shown("taehv.pth")));
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
-    let options = DecoderOptions { backend: BackendChoice::Cpu, threads: 1, ..DecoderOptions::default() };
-    let (whole, least) = needs(&file, (40, 40), &options);
+    let device = Device::cpu(1);
+    let (whole, least) = needs(&file, (40, 40), &device);
     assert_eq!(whole, least);
 }
 
@@ -277,8 +269,8 @@ fn a_prompt_becomes_a_video() {
     };
     let noise =
         |step| (0..4).flat_map(move |f| (0..channels * area).map(move |at| draw(f, step, at))).collect::<Vec<f32>>();
-    let options = RolloutOptions { backend: BackendChoice::Cpu, ..RolloutOptions::default() };
-    let mut rollout = Rollout::new(&model, latent, options).unwrap();
+    let options = RolloutOptions::default();
+    let mut rollout = Rollout::new(&model, &Device::cpu(0), latent, options).unwrap();
     rollout.set_text(&all["chunks.context"].1).unwrap();
     let sigmas = model.config().schedule.sigmas(2).unwrap();
     let latents = rollout.run(&noise(0), &noise(1), &Sampling::few(&sigmas)).unwrap();
@@ -289,7 +281,7 @@ fn a_prompt_becomes_a_video() {
     save(folder.path("start.safetensors"), &[("latents", &(vec![2, channels, latent.height, latent.width], half))]);
     folder.good(&format!("{generate} --start start.safetensors --frames 11 --record f"));
     assert!((0..11).all(|index| frame("a", index) == frame("f", index)));
-    let (frames, _) = decode(&mut decoder(&file, &latents, BackendChoice::Cpu), &latents);
+    let (frames, _) = decode(&mut decoder(&file, &latents, &Device::cpu(1)), &latents);
     for (index, expected) in frames.chunks_exact(3 * 64 * 64).take(11).enumerate() {
         let png = png::Decoder::new(std::io::Cursor::new(frame("a", index)));
         let mut reader = png.read_info().unwrap();
@@ -329,16 +321,11 @@ fn what_is_no_decoder_is_refused_in_one_sentence() {
     }
     assert_eq!(folder.list(), ["d.safetensors", "lacking.safetensors", "tiny.safetensors"]);
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
-    let cap = |bytes| DecoderOptions {
-        backend: BackendChoice::Cpu,
-        memory_cap: Some(bytes),
-        threads: 1,
-        ..DecoderOptions::default()
-    };
-    let Err(error) = Decoder::new(&file, (6, 8), &cap(1000)) else { panic!("a thousand bytes are enough") };
+    let new = |size, cap| Decoder::new(&file, &Device::cpu(1), size, Some(cap));
+    let Err(error) = new((6, 8), 1000) else { panic!("a thousand bytes are enough") };
     let RolloutError::Session(SessionError::MemoryCap { needed, cap: 1000 }) = error else { panic!("{error}") };
-    let decoder = Decoder::new(&file, (6, 8), &cap(needed)).unwrap();
+    let decoder = new((6, 8), needed).unwrap();
     assert_eq!(decoder.memory().total(), needed);
-    assert!(Decoder::new(&file, (6, 8), &cap(needed - 1)).is_err());
-    assert!(Decoder::new(&file, (0, 8), &cap(needed)).is_err());
+    assert!(new((6, 8), needed - 1).is_err());
+    assert!(new((0, 8), needed).is_err());
 }

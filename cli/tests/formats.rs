@@ -361,7 +361,7 @@ fn decoders_under_other_names_and_in_part() {
                 .all(|name| name.starts_with("vae.encoder.") || name.starts_with("vae.conv1."))
         );
         let opened = DecoderFile::open(folder.path("d.safetensors")).unwrap();
-        let error = Encoder::new(&opened, (4, 4), &Default::default()).err().unwrap().to_string();
+        let error = Encoder::new(&opened, &causeway_runtime::Device::cpu(1), (4, 4), None).err().unwrap().to_string();
         assert!(error.contains("has no encoder"), "{error}");
         let info = folder.good("info --model d.safetensors");
         assert!(info.contains("latents to pictures"), "{info}");

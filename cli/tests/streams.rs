@@ -3,7 +3,7 @@
 mod common;
 
 use causeway_runtime::{
-    BackendChoice, Kv, Model, Rollout, RolloutError, RolloutOptions,
+    Device, Kv, Model, Rollout, RolloutError, RolloutOptions,
     config::{LatentConfig, Positions},
     rollout::{Sampling, Switch},
     sampler::Schedule,
@@ -45,17 +45,17 @@ fn packed_rings_stay_close() {
 fn packed_rings_take_exactly_as_much_less() {
     let folder = Place::new("streams-memory");
     let model = tiny(&folder);
-    let state = |kv, backend| {
-        let options = RolloutOptions { window: Some(6), chunk: Some(3), kv, backend, ..RolloutOptions::default() };
-        Rollout::new(&model, LATENT, options).unwrap().memory().state
+    let state = |kv, device: &Device| {
+        let options = RolloutOptions { window: Some(6), chunk: Some(3), kv, ..RolloutOptions::default() };
+        Rollout::new(&model, device, LATENT, options).unwrap().memory().state
     };
     // Two layers of keys and values, 6 frames of 16 tokens, 2 heads.
     let rows = 2 * 2 * 6 * 16 * 2;
-    for backend in [BackendChoice::Cpu, BackendChoice::Gpu(String::new())] {
-        let whole = state(Kv::F32, backend.clone());
+    for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+        let whole = state(Kv::F32, &device);
         // Rows of 32 features: 16 words of two halves; 8 of four bytes and a scale.
         for (kv, words) in [(Kv::F16, 16), (Kv::Q8, 9)] {
-            assert_eq!(whole - state(kv, backend.clone()), 4 * rows * (32 - words), "{kv} on {backend:?}");
+            assert_eq!(whole - state(kv, &device), 4 * rows * (32 - words), "{kv} on {device:?}");
         }
     }
 }
@@ -188,8 +188,6 @@ fn long_streams_are_as_short_ones() {
         sink: Some(3),
         chunk: Some(chunk),
         positions: Some(Positions::Compact),
-        backend: BackendChoice::Cpu,
-        threads: 1,
         ..RolloutOptions::default()
     };
     let mut state = 1u64;
@@ -201,7 +199,7 @@ fn long_streams_are_as_short_ones() {
         (0..count).map(|_| 3.4 * unit()).collect()
     };
     let (text, noise) = (random(5 * 24), random(frames * len));
-    let mut long = Rollout::new(&model, LATENT, options.clone()).unwrap();
+    let mut long = Rollout::new(&model, &Device::cpu(1), LATENT, options.clone()).unwrap();
     long.set_text(&text).unwrap();
     let latents = long.run(&noise, &[], &Sampling::few(&[1.0])).unwrap();
     assert_eq!((long.position(), latents.len()), (frames as u64, frames * len));
@@ -209,7 +207,7 @@ fn long_streams_are_as_short_ones() {
     // What a chunk depends on: the sink, and through two layers the 6 frames before each of the 6 visible ones. A fresh stream that is
     // given these has the same window.
     let recent = latents.len() - 18 * len;
-    let mut fresh = Rollout::new(&model, LATENT, options).unwrap();
+    let mut fresh = Rollout::new(&model, &Device::cpu(1), LATENT, options).unwrap();
     fresh.set_text(&text).unwrap();
     fresh.start(&[&latents[..3 * len], &latents[recent..]].concat()).unwrap();
     let chunk = random(chunk * len);
@@ -241,7 +239,7 @@ fn streams_refuse_what_they_cannot_do() {
         assert!(err.contains(expected), "{options}: {err}");
     }
     let model = tiny(&folder);
-    let mut stream = Rollout::new(&model, LATENT, RolloutOptions { threads: 1, ..RolloutOptions::default() }).unwrap();
+    let mut stream = Rollout::new(&model, &Device::cpu(1), LATENT, RolloutOptions::default()).unwrap();
     let prompt = [0.5; 24];
     assert!(matches!(stream.switch(&prompt, Switch::Recache, 1), Err(RolloutError::Option(_))));
     assert!(matches!(stream.set_negative(&prompt), Err(RolloutError::Option(_))));

@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use causeway_runtime::{
-    BackendChoice, EncodeError, EncodeOptions, TextEncoding,
+    Device, EncodeError, TextEncoding,
     config::{FileConfig, Umt5Config, Umt5Family, Umt5Sizes},
     file::{FileError, Umt5File},
     import::Checkpoint,
@@ -22,9 +22,8 @@ fn prompts(all: &Tensors, net: &str) -> (Vec<Vec<u32>>, Vec<Vec<f32>>) {
     ((0..PROMPTS).map(ids).collect(), (0..PROMPTS).map(context).collect())
 }
 
-fn encode(model: &Umt5File<'_>, prompts: &[Vec<u32>], backend: BackendChoice) -> Vec<Vec<f32>> {
-    let options = EncodeOptions { backend, threads: 2, memory_cap: None };
-    let mut encoding = TextEncoding::new(model, prompts, &options).unwrap();
+fn encode(model: &Umt5File<'_>, prompts: &[Vec<u32>], device: &Device) -> Vec<Vec<f32>> {
+    let mut encoding = TextEncoding::new(model, device, prompts, None).unwrap();
     while encoding.layer() < encoding.layers() {
         encoding.step().unwrap();
     }
@@ -51,10 +50,10 @@ fn embeddings_match_transformers() {
         folder.good(&format!("convert {} m.safetensors --to f32", shown(file)));
         let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
         let (tokens, expected) = prompts(&all, net);
-        for backend in [BackendChoice::Cpu, BackendChoice::Gpu(String::new())] {
-            let error = worst(&encode(&model, &tokens, backend.clone()), &expected);
-            println!("{file} {backend:?}: {error:.1e}");
-            assert!(error <= 1e-5, "{file} {backend:?}: {error:e}");
+        for device in [Device::cpu(2), Device::gpu("").unwrap()] {
+            let error = worst(&encode(&model, &tokens, &device), &expected);
+            println!("{file} {device:?}: {error:.1e}");
+            assert!(error <= 1e-5, "{file} {device:?}: {error:e}");
         }
     }
 }
@@ -68,14 +67,14 @@ fn quantised_weights_stay_close() {
     for (weights, most) in [("f16", 1e-5), ("q8", 0.1), ("q4", 0.9)] {
         folder.good(&format!("convert {} m.safetensors --to {weights}", shown("umt5.pth")));
         let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
-        let found = encode(&model, &tokens, BackendChoice::Cpu);
+        let found = encode(&model, &tokens, &Device::cpu(2));
         let error = relative(&found.concat(), &expected.concat());
         println!("{weights}: {error:.1e}, at most {:.1e}; {} bytes", worst(&found, &expected), model.file_bytes());
         assert!(error <= most, "{weights}: {error:e}");
         // The same by way of f32.
         folder.good(&format!("quantize full.safetensors q.safetensors --to {weights}"));
         let again = Umt5File::open(folder.path("q.safetensors")).unwrap();
-        assert!(encode(&again, &tokens, BackendChoice::Cpu) == found, "{weights}");
+        assert!(encode(&again, &tokens, &Device::cpu(2)) == found, "{weights}");
     }
 }
 
@@ -127,10 +126,7 @@ fn memory_is_known_before_anything_is_computed() {
     folder.good(&format!("convert {} m.safetensors --to q8", shown("umt5.pth")));
     let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
     let tokens = [vec![3, 4, 1], vec![5, 1]];
-    let new = |memory_cap| {
-        let options = EncodeOptions { backend: BackendChoice::Cpu, threads: 1, memory_cap };
-        TextEncoding::new(&model, &tokens, &options)
-    };
+    let new = |memory_cap| TextEncoding::new(&model, &Device::cpu(1), &tokens, memory_cap);
     let needed = new(None).unwrap().memory().total();
     assert!(new(Some(needed)).is_ok());
     assert_eq!(new(Some(needed - 1)).err(), Some(EncodeError::MemoryCap { needed, cap: needed - 1 }));
@@ -144,10 +140,7 @@ fn prompts_that_cannot_be_are_refused() {
     let folder = Place::new("umt5-refused");
     folder.good(&format!("convert {} m.safetensors --to f16", shown("umt5.pth")));
     let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
-    let new = |tokens: &[Vec<u32>]| {
-        let options = EncodeOptions { backend: BackendChoice::Cpu, ..EncodeOptions::default() };
-        TextEncoding::new(&model, tokens, &options).err()
-    };
+    let new = |tokens: &[Vec<u32>]| TextEncoding::new(&model, &Device::cpu(0), tokens, None).err();
     let most = 512;
     assert_eq!(new(&[]), Some(EncodeError::NoPrompts));
     assert_eq!(new(&[vec![1], vec![]]), Some(EncodeError::Length { prompt: 1, found: 0, most }));
@@ -208,7 +201,7 @@ fn prompts_become_what_a_rollout_takes() {
     let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
     for (n, name) in ["context", "context2"].into_iter().enumerate() {
         let tokens = report["tokens"][n].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
-        let expected = encode(&model, &[tokens], BackendChoice::Cpu);
+        let expected = encode(&model, &[tokens], &Device::cpu(2));
         assert_eq!(embeddings[name].0, [expected[0].len() / 24, 24]);
         // Alone or together: the same bits.
         assert_eq!(embeddings[name].1, expected[0]);

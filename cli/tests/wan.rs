@@ -5,7 +5,7 @@ mod common;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use causeway_runtime::{
-    BackendChoice, Model, Rollout, RolloutOptions,
+    Device, Model, Rollout, RolloutOptions,
     config::{LatentConfig, ScheduleConfig},
     file::expected_tensors,
     import::{Checkpoint, Settings, wan_1_3b},
@@ -58,19 +58,14 @@ fn forwards_match_with_a_timestep_a_frame() {
         let part = |name: &str| &all[&format!("{case}.{name}")];
         let (shape, latents) = part("latents");
         let latent = LatentConfig { channels: shape[1], height: shape[2], width: shape[3] };
-        for backend in [BackendChoice::Cpu, BackendChoice::Gpu(String::new())] {
-            let options = RolloutOptions {
-                chunk: Some(shape[0]),
-                window: Some(shape[0]),
-                backend: backend.clone(),
-                ..RolloutOptions::default()
-            };
-            let mut rollout = Rollout::new(&model, latent, options).unwrap();
+        for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+            let options = RolloutOptions { chunk: Some(shape[0]), window: Some(shape[0]), ..RolloutOptions::default() };
+            let mut rollout = Rollout::new(&model, &device, latent, options).unwrap();
             rollout.set_text(&part("text").1).unwrap();
             let flow = rollout.flow(latents, &part("timesteps").1).unwrap();
             let error = error(&flow, &part("flow").1);
-            println!("{backend:?} {case}: {error:.1e}");
-            assert!(error <= 2e-4, "{backend:?} {case}: {error:e}");
+            println!("{device:?} {case}: {error:.1e}");
+            assert!(error <= 2e-4, "{device:?} {case}: {error:e}");
         }
     }
 }

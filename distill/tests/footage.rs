@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use causeway_distill::recording::{RecordingInfo, Shard};
-use causeway_runtime::{BackendChoice, Budget, Model, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Model, Pump, Session, SessionOptions};
 
 const SIDE: usize = 32;
 
@@ -82,8 +82,8 @@ fn complaint(output: Output) -> String {
 fn play(path: &Path) {
     let model = Model::open(path).expect("a model file");
     assert_eq!((model.config().name.as_str(), model.config().credits.as_str()), ("mine", "a square"));
-    let options = SessionOptions { backend: BackendChoice::Cpu, ..SessionOptions::default() };
-    let mut session = Session::new(&model, options).expect("a session");
+    let options = SessionOptions { ..SessionOptions::default() };
+    let mut session = Session::new(&model, &causeway_runtime::Device::cpu(0), options).expect("a session");
     session.set_action(&[0.0, 1.0]).expect("two actions");
     for _ in 0..6 {
         while session.pump(Budget::Frame).expect("a frame") != Pump::Frame {}

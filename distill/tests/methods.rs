@@ -10,7 +10,7 @@ use causeway_distill::folder::FolderError;
 use causeway_distill::pipeline::{Pipeline, PipelineError};
 use causeway_distill::recipe::{Data, Recipe};
 use causeway_distill::recording::{RecordingInfo, Shard};
-use causeway_runtime::{BackendChoice, Budget, Model, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Model, Pump, Session, SessionOptions};
 
 /// A folder that goes when the test ends.
 struct Scratch(PathBuf);
@@ -37,8 +37,8 @@ fn recipe(dir: &Path) -> Recipe {
 
 fn play(path: &Path, steps: usize) {
     let model = Model::open(path).expect("a model file");
-    let options = SessionOptions { backend: BackendChoice::Cpu, steps: Some(steps), ..SessionOptions::default() };
-    let mut session = Session::new(&model, options).expect("a session");
+    let options = SessionOptions { steps: Some(steps), ..SessionOptions::default() };
+    let mut session = Session::new(&model, &causeway_runtime::Device::cpu(0), options).expect("a session");
     for _ in 0..6 {
         while session.pump(Budget::Frame).expect("a frame") != Pump::Frame {}
         session.release();

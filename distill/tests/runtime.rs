@@ -20,7 +20,7 @@ use causeway_runtime::config::{CodecConfig, HistoryConfig, ModelConfig, Position
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::model::{self, WorldPlan};
 use causeway_runtime::session::Ring;
-use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
+use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
 
 const FRAMES: usize = 7;
 
@@ -111,8 +111,8 @@ fn pictures_are_equal(config: ModelConfig) {
         codec::decode(&net, &both.config.codec, net.constant(latents.clone(), shape), FRAMES, &mut Past::default());
     let expected = floats(made.clamp(0.0, 1.0));
 
-    let options = SessionOptions { start: Start::Latents(latents), backend: BackendChoice::Cpu, ..Default::default() };
-    let mut session = Session::new(&both.model(), options).unwrap();
+    let options = SessionOptions { start: Start::Latents(latents), ..Default::default() };
+    let mut session = Session::new(&both.model(), &causeway_runtime::Device::cpu(0), options).unwrap();
     let (width, height) = session.picture();
     let area = width * height;
     for (n, expected) in expected.chunks(3 * area).enumerate() {
@@ -281,14 +281,13 @@ fn a_roll_out_is_equal() {
         let options = SessionOptions {
             seed: SEED,
             start: Start::Latents(real.clone()),
-            backend: BackendChoice::Cpu,
             steps: Some(4),
             window: Some(window),
             route: Some(route),
             event: Some(0),
             ..Default::default()
         };
-        let mut session = Session::new(&model, options).unwrap();
+        let mut session = Session::new(&model, &causeway_runtime::Device::cpu(0), options).unwrap();
         let latents = session.world().latents;
         let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]);
         rollout = rollout.routed(route).sinking(sink);

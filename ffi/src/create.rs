@@ -28,7 +28,7 @@ pub unsafe fn create(device: &Device, model: &Model, options: &CwSessionOptions)
     let mut inner = unsafe { settle(device, model, options) }?;
     let info = info(device, model, options, &inner)?;
     let kept = Kept::new(device, &mut inner, kept(model, options), model.0.config().picture())?;
-    let session = Session::new(&model.0, inner).map_err(|error| match error {
+    let session = Session::new(&model.0, &device.inner, inner).map_err(|error| match error {
         // What lies here beside the session counts too: the numbers are those of `cw_session_query` and of the host.
         SessionError::MemoryCap { needed, .. } => {
             let cap = usize::try_from(options.memory_cap).unwrap_or(usize::MAX);
@@ -86,7 +86,7 @@ unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> 
         // The outbox and kept frames are ours, not the runtime's.
         cap => Some(usize::try_from(cap).unwrap_or(usize::MAX).saturating_sub(outbox)),
     };
-    let mut inner = SessionOptions {
+    Ok(SessionOptions {
         seed: options.seed,
         window: value(options.window, "window")?,
         sink: value(options.sink, "sink")?,
@@ -99,9 +99,7 @@ unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> 
         queue: model.0.config().dit.chunk,
         clock: options.clock.map(|call| Box::new(HostClock { call, user: options.clock_user }) as _),
         ..SessionOptions::default()
-    };
-    device.apply(&mut inner);
-    Ok(inner)
+    })
 }
 
 fn frame_bytes(model: &Model) -> usize {
@@ -125,7 +123,7 @@ fn info(
     options: &CwSessionOptions,
     inner: &SessionOptions,
 ) -> Result<CwSessionInfo, Error> {
-    let mut memory = Session::need(&model.0, inner)?;
+    let mut memory = Session::need(&model.0, &device.inner, inner)?;
     memory.overhead += outbox_bytes(device, model, options);
     let config = model.0.config();
     let (width, height) = config.picture();

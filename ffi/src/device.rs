@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use causeway_ops::parallel::{Parallel, Serial, ThreadPool};
-use causeway_runtime::{BackendChoice, SessionOptions};
 
 use crate::{
     error::Error,
@@ -12,31 +11,12 @@ use crate::{
     types::{CW_DEVICE_AUTO, CW_DEVICE_CPU, CW_DEVICE_GPU, CwAdapterInfo, CwDeviceOptions},
 };
 
-/// Threads that sessions share, or an open GPU.
-pub enum Device {
-    Cpu {
-        parallel: Arc<dyn Parallel>,
-        strict: bool,
-    },
-    #[cfg(feature = "gpu")]
-    Gpu {
-        gpu: causeway_ops::gpu::Gpu,
-        /// Whether it is the host's own, which may take frames from it.
-        hosts: bool,
-    },
-}
-
-/// A session's share in its device's threads.
-struct Shared(Arc<dyn Parallel>);
-
-impl Parallel for Shared {
-    fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
-        self.0.for_each(n, f);
-    }
-
-    fn threads(&self) -> usize {
-        self.0.threads()
-    }
+/// A device that sessions share.
+pub struct Device {
+    /// Itself.
+    pub inner: causeway_runtime::Device,
+    /// Whether it is the host's own GPU, which may take frames from it.
+    pub hosts: bool,
 }
 
 impl Device {
@@ -70,7 +50,8 @@ impl Device {
             (None, 1) => Arc::new(Serial),
             (None, _) => Arc::new(ThreadPool::started_by(threads, |name, work| threads::start(&name, work).ok())),
         };
-        Ok(Device::Cpu { parallel, strict: options.strict != 0 })
+        let cpu = causeway_runtime::Device::on_cpu(parallel);
+        Ok(Device { inner: if options.strict != 0 { cpu.strict() } else { cpu }, hosts: false })
     }
 
     #[cfg(feature = "gpu")]
@@ -83,7 +64,7 @@ impl Device {
             _ => None,
         };
         let gpu = Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })?;
-        Ok(Device::Gpu { gpu, hosts: false })
+        Ok(Device { inner: causeway_runtime::Device::on_gpu(gpu), hosts: false })
     }
 
     #[cfg(not(feature = "gpu"))]
@@ -93,36 +74,12 @@ impl Device {
 
     /// `CW_DEVICE_CPU` or `CW_DEVICE_GPU`.
     pub fn kind(&self) -> u32 {
-        match self {
-            Device::Cpu { .. } => CW_DEVICE_CPU,
-            #[cfg(feature = "gpu")]
-            Device::Gpu { .. } => CW_DEVICE_GPU,
-        }
+        if self.inner.is_gpu() { CW_DEVICE_GPU } else { CW_DEVICE_CPU }
     }
 
     /// Whether sessions leave their frames on the GPU too, for the host.
     pub fn keeps_frames(&self) -> bool {
-        match self {
-            Device::Cpu { .. } => false,
-            #[cfg(feature = "gpu")]
-            Device::Gpu { hosts, .. } => *hosts,
-        }
-    }
-
-    /// Makes a session of `options` compute here.
-    pub fn apply(&self, options: &mut SessionOptions) {
-        match self {
-            Device::Cpu { parallel, strict } => {
-                options.backend = BackendChoice::Cpu;
-                options.parallel = Some(Box::new(Shared(parallel.clone())));
-                options.strict = *strict;
-            }
-            #[cfg(feature = "gpu")]
-            Device::Gpu { gpu, .. } => {
-                options.backend = BackendChoice::Gpu(String::new());
-                options.gpu = Some(gpu.clone());
-            }
-        }
+        self.hosts
     }
 }
 

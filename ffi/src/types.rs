@@ -316,7 +316,7 @@ pub struct CwSessionInfo {
     pub width: u32,
     /// Height of a frame in pixels.
     pub height: u32,
-    /// Bytes of weights in the layout that the device computes with.
+    /// Bytes of weights in the layout that the device computes with; 0 where a session of this model on this device holds them already.
     pub weight_bytes: u64,
     /// Bytes of state: the ring of keys and values, the codec's memory.
     pub state_bytes: u64,

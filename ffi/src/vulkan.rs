@@ -132,7 +132,7 @@ mod present {
                 lock,
             };
             // SAFETY: the caller's contract.
-            Ok(Device::Gpu { gpu: unsafe { self.0.open(&host) }?, hosts: true })
+            Ok(Device { inner: causeway_runtime::Device::on_gpu(unsafe { self.0.open(&host) }?), hosts: true })
         }
     }
 
@@ -171,7 +171,7 @@ mod present {
             count: usize,
             size: (usize, usize),
         ) -> Result<Self, Error> {
-            let Device::Gpu { gpu, hosts: true } = device else { return Ok(Self(None)) };
+            let Some(gpu) = device.inner.as_gpu().filter(|_| device.hosts) else { return Ok(Self(None)) };
             let frames = Arc::new(Frames::new(gpu, count, size.0 as u32, size.1 as u32)?);
             options.frames = Some(frames.clone());
             Ok(Self(Some(frames)))

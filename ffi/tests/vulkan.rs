@@ -4,14 +4,14 @@ mod common;
 
 use std::{fs, path::Path, process::Command};
 
-use causeway_runtime::{BackendChoice, Budget, Model, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, Model, Session, SessionOptions};
 use causeway_tests::{stream::hash, tiny::tiny_model_bytes};
 
 /// The frames of examples/vulkan/frames.c through the Rust interface.
 fn expected(model: &Path, frames: usize) -> Vec<String> {
     let model = Model::open(model).unwrap();
-    let options = SessionOptions { seed: 7, backend: BackendChoice::Gpu(String::new()), ..SessionOptions::default() };
-    let mut session = Session::new(&model, options).unwrap();
+    let options = SessionOptions { seed: 7, ..SessionOptions::default() };
+    let mut session = Session::new(&model, &Device::gpu("").unwrap(), options).unwrap();
     let actions = session.actions().len();
     let frame = |n: usize| {
         let mut action = vec![0.0; actions];

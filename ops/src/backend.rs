@@ -1,12 +1,14 @@
 //! What runs a plan.
 
-use alloc::string::String;
+use alloc::{format, string::String};
 use core::ops::Range;
 
 use crate::{
+    buffer::{BufferId, Weight},
     memory::Refused,
     params::Params,
-    plan::{BufferId, PassId, Plan},
+    plan::{PassId, Plan},
+    quant::{TensorView, WeightSource},
     stored::ReadError,
 };
 
@@ -101,6 +103,24 @@ impl From<Refused> for BackendError {
     fn from(Refused(bytes): Refused) -> Self {
         BackendError::OutOfMemory { bytes }
     }
+}
+
+/// Finds a plan's weight and checks that its shape and byte counts fit.
+///
+/// # Errors
+/// [`BackendError::Weight`].
+pub(crate) fn find_weight<'a>(weight: &Weight, source: &'a dyn WeightSource) -> Result<TensorView<'a>, BackendError> {
+    let error = |what: String| BackendError::Weight { name: weight.name.clone(), what };
+    let view = source.tensor(&weight.name).ok_or_else(|| error("is missing".into()))?;
+    let len = weight.shape.iter().product();
+    if view.len() != len || view.shape.first() != weight.shape.first() {
+        return Err(error(format!("has shape {:?}, the plan needs {:?}", view.shape, weight.shape)));
+    }
+    let scales = view.scales.map_or(0, |scales| scales.len());
+    if view.dtype.data_bytes(len) != Some(view.data.len()) || view.dtype.scale_bytes(len) != scales {
+        return Err(error(format!("has {} + {scales} bytes, which do not fit {}", view.data.len(), view.dtype)));
+    }
+    Ok(view)
 }
 
 /// Runs a plan. One backend holds one plan's buffers: one stream.

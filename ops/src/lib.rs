@@ -12,11 +12,13 @@
 //! Activations are `f32`; a buffer holds at most `u32::MAX` elements; batch size is one stream a plan.
 //!
 //! # Safety
-//! `unsafe` is confined to `cpu` (disjoint views of one arena, SIMD kernels); each use states its contract.
+//! `unsafe` is confined to `cpu` (disjoint views of one arena, SIMD kernels), `parallel` (threads that borrow the caller's work) and `gpu`
+//! (kernels without bounds checks, a host's Vulkan handles); each use states its contract.
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 
 pub mod backend;
+mod buffer;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;

@@ -6,8 +6,9 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
+    buffer::{BufferId, BufferKind},
     op::Access,
-    plan::{BufferId, BufferKind, Plan},
+    plan::Plan,
 };
 
 /// Offsets of a plan's buffers, in 32-bit elements.
@@ -99,8 +100,9 @@ pub(crate) fn lives(plan: &Plan) -> Vec<Vec<Life>> {
 mod tests {
     use super::*;
     use crate::{
+        buffer::Element,
         op::{Activate, Activation},
-        plan::{Element, PlanBuilder},
+        plan::PlanBuilder,
     };
 
     /// A chain x -> a -> b -> c -> y needs two scratch places, not three, and no two live buffers overlap.

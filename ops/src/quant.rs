@@ -4,6 +4,7 @@
 //! The planar layout (codes in one array, scales in another) is the one of `docs/model-file.md`, so what a file holds is
 //! used as it is. Bytes are little-endian and are read without assuming alignment.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -72,6 +73,12 @@ impl core::fmt::Display for DType {
 pub trait WeightSource {
     /// The tensor called `name`, or `None` where there is none. Quantised tensors come with their scales.
     fn tensor(&self, name: &str) -> Option<TensorView<'_>>;
+
+    /// What tells these weights from all others while it is held, where the same tensors will be found under it: a device that has
+    /// prepared them need not do so again.
+    fn handle(&self) -> Option<&Arc<()>> {
+        None
+    }
 }
 
 /// One weight tensor: what it is, and where its bytes are.

@@ -3,7 +3,7 @@
 mod naive;
 mod table;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use causeway_ops::{
     Backend, BackendError, Op,
@@ -23,6 +23,18 @@ fn the_table_has_every_operator() {
     let table = table();
     let names: BTreeSet<_> = table.cases.iter().map(|case| table.op(case).name()).collect();
     assert_eq!(names.len(), Op::COUNT, "{names:?}");
+}
+
+/// `op/NAME.rs`, `cpu/NAME.rs` and `wgsl/NAME.wgsl` are one operator.
+#[test]
+fn twins_carry_one_name() {
+    let (table, home) = (table(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    for name in table.cases.iter().map(|case| table.op(case).name()) {
+        for file in [format!("src/op/{name}.rs"), format!("src/cpu/{name}.rs"), format!("../shaders/wgsl/{name}.wgsl")]
+        {
+            assert!(home.join(&file).exists(), "there is no {file}");
+        }
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Model file, model families and sessions of the Causeway runtime.
 //!
 //! ```no_run
-//! use causeway_runtime::{Model, Session, SessionOptions, Pump};
+//! use causeway_runtime::{Device, Model, Pump, Session, SessionOptions};
 //!
 //! let model = Model::open("world.safetensors")?;
-//! let mut session = Session::new(&model, SessionOptions::default())?;
+//! let device = Device::auto(Device::cpu(0));
+//! let mut session = Session::new(&model, &device, SessionOptions::default())?;
 //! session.set_action(&[1.0, 0.0, 0.0, 0.0, 0.0])?;
 //! while session.pump(causeway_runtime::Budget::Micros(2_000))? != Pump::Frame {}
 //! let frame = session.frame().unwrap();
@@ -27,25 +28,28 @@
 extern crate alloc;
 
 pub mod clock;
+pub mod codec;
 pub mod config;
-pub mod decoder;
-pub mod encoder;
-pub mod encoding;
+pub mod device;
 pub mod file;
 #[cfg(feature = "std")]
 pub mod import;
+mod layout;
 pub mod model;
 pub mod rollout;
 pub mod sampler;
 pub mod session;
+pub mod text;
 
 pub use causeway_ops::Kv;
+pub use codec::{
+    VideoDecoder,
+    decoder::{Decoder, DecoderFile},
+    encoder::Encoder,
+};
 pub use config::ModelConfig;
-pub use decoder::{Decoder, DecoderFile, DecoderOptions};
-pub use encoder::Encoder;
-pub use encoding::{EncodeError, EncodeOptions, TextEncoding};
+pub use device::{Device, DeviceChoice};
 pub use file::{FileError, Model};
 pub use rollout::{Rollout, RolloutError, RolloutOptions};
-pub use session::{
-    BackendChoice, Budget, EventTime, Frame, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start,
-};
+pub use session::{Budget, EventTime, Frame, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start};
+pub use text::{EncodeError, TextEncoding};

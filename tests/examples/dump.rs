@@ -19,7 +19,7 @@ use causeway_runtime::{
     config::{ModelConfig, Positions},
 };
 use causeway_tests::{
-    stream::{cpu, script},
+    stream::{one, script, seeded},
     tiny::{model_bytes, quantisable_config, tiny_config},
 };
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -93,8 +93,8 @@ fn rollout(model: &Model<'_>) -> Result<Vec<u8>, Box<dyn Error>> {
     let config = model.config();
     let (chunk, latent) = (config.dit.chunk, config.dit.latent);
     let chunks = (2 * config.history.window).div_ceil(chunk);
-    let options = SessionOptions { start: Start::Empty, event: Some(0), queue: chunk, ..cpu(SEED) };
-    let mut session = Session::new(model, options)?;
+    let options = SessionOptions { start: Start::Empty, event: Some(0), queue: chunk, ..seeded(SEED) };
+    let mut session = Session::new(model, &one(), options)?;
     let (mut actions, mut events, mut latents, mut pixels) = (vec![], vec![], vec![], vec![]);
     let mut event = 0;
     for n in 0..chunks {

@@ -1,10 +1,15 @@
 //! Driving sessions in tests.
 
-use causeway_runtime::{BackendChoice, Budget, Model, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, Model, Pump, Session, SessionOptions};
 
-/// Options of a CPU session.
-pub fn cpu(seed: u64) -> SessionOptions {
-    SessionOptions { seed, backend: BackendChoice::Cpu, threads: 1, ..SessionOptions::default() }
+/// One thread of the CPU.
+pub fn one() -> Device {
+    Device::cpu(1)
+}
+
+/// Options of a session with this seed.
+pub fn seeded(seed: u64) -> SessionOptions {
+    SessionOptions { seed, ..SessionOptions::default() }
 }
 
 /// Opens bytes that a test made itself.

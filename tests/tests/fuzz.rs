@@ -8,6 +8,7 @@ use causeway_runtime::{Budget, Model, Session, SessionOptions, import::Checkpoin
 use causeway_tests::{
     counting::{Counting, peak},
     fuzz::{Place, executions, run},
+    stream::one,
     tiny::tiny_model_bytes,
 };
 
@@ -85,9 +86,8 @@ fn snapshots() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let bytes = tiny_model_bytes(1);
     let model = Model::from_bytes(&bytes).unwrap();
-    let options =
-        SessionOptions { threads: 1, backend: causeway_runtime::BackendChoice::Cpu, ..SessionOptions::default() };
-    let mut session = Session::new(&model, options).unwrap();
+    let options = SessionOptions::default();
+    let mut session = Session::new(&model, &one(), options).unwrap();
     let mut bases = Vec::new();
     for nodes in [3, 40, 200, 500] {
         let _ = session.pump(Budget::Nodes(nodes)).unwrap();

@@ -2,9 +2,9 @@
 #![cfg(feature = "gpu")]
 
 use causeway_ops::quant::DType;
-use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, EventTime, Model, Session, SessionOptions};
 use causeway_tests::{
-    stream::{cpu, next_frame, open, script},
+    stream::{next_frame, one, open, script, seeded},
     tiny::{model_bytes, tiny_config, tiny_model_bytes},
 };
 
@@ -12,9 +12,13 @@ use causeway_tests::{
 const MEAN: f64 = 0.5;
 const WORST: u8 = 24;
 
-fn frames(model: &Model<'_>, backend: BackendChoice, route: usize, budget: Budget) -> Vec<Vec<u8>> {
-    let options = SessionOptions { backend, route: Some(route), ..cpu(3) };
-    let mut session = Session::new(model, options).unwrap();
+fn gpu() -> Device {
+    Device::gpu("").unwrap()
+}
+
+fn frames(model: &Model<'_>, device: &Device, route: usize, budget: Budget) -> Vec<Vec<u8>> {
+    let options = SessionOptions { route: Some(route), ..seeded(3) };
+    let mut session = Session::new(model, device, options).unwrap();
     (0..32)
         .map(|n| {
             let (action, event) = script(n);
@@ -28,8 +32,8 @@ fn frames(model: &Model<'_>, backend: BackendChoice, route: usize, budget: Budge
 }
 
 fn compare(name: &str, model: &Model<'_>, route: usize) {
-    let cpu = frames(model, BackendChoice::Cpu, route, Budget::Frame);
-    let gpu = frames(model, BackendChoice::Gpu(String::new()), route, Budget::Frame);
+    let cpu = frames(model, &one(), route, Budget::Frame);
+    let gpu = frames(model, &gpu(), route, Budget::Frame);
     for (n, (a, b)) in cpu.iter().zip(&gpu).enumerate() {
         let difference = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
         let worst = difference().max().unwrap_or(0);
@@ -55,15 +59,14 @@ fn thirty_two_frames_agree() {
 fn slices_do_not_change_gpu_frames() {
     let bytes = tiny_model_bytes(1);
     let model = open(&bytes);
-    let gpu = || BackendChoice::Gpu(String::new());
-    assert_eq!(frames(&model, gpu(), 0, Budget::Frame), frames(&model, gpu(), 0, Budget::Micros(500)));
+    assert_eq!(frames(&model, &gpu(), 0, Budget::Frame), frames(&model, &gpu(), 0, Budget::Micros(500)));
 }
 
 #[test]
 fn a_gpu_snapshot_has_the_same_future() {
     let bytes = tiny_model_bytes(1);
-    let options = || SessionOptions { backend: BackendChoice::Gpu(String::new()), ..cpu(3) };
-    let mut session = Session::new(&open(&bytes), options()).unwrap();
+    let options = || seeded(3);
+    let mut session = Session::new(&open(&bytes), &gpu(), options()).unwrap();
     for _ in 0..3 {
         next_frame(&mut session, Budget::Frame);
     }

@@ -2,17 +2,17 @@
 
 use std::{path::Path, process::Command};
 
-use causeway_runtime::{Budget, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, Session};
 use causeway_tests::{
-    stream::{cpu, hash, next_frame, open},
+    stream::{hash, next_frame, open, seeded},
     tiny::tiny_model_bytes,
 };
 
 /// The fourth frame's hash in this build.
 fn std_hash() -> u64 {
     let bytes = tiny_model_bytes(1);
-    let options = SessionOptions { strict: true, threads: 2, ..cpu(9) };
-    let mut session = Session::new(&open(&bytes), options).unwrap();
+    let options = seeded(9);
+    let mut session = Session::new(&open(&bytes), &Device::cpu(2).strict(), options).unwrap();
     session.set_action(&[1.0, 0.0, 0.0, 1.0, 0.0]).unwrap();
     (0..4).map(|_| hash(&next_frame(&mut session, Budget::Frame))).last().unwrap()
 }

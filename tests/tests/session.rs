@@ -2,12 +2,11 @@
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    BackendChoice, Budget, EventTime, Kv, Pump, Session, SessionError, SessionOptions, Snapshot, Start,
-    config::Positions,
+    Budget, Device, EventTime, Kv, Pump, Session, SessionError, SessionOptions, Snapshot, Start, config::Positions,
 };
 use causeway_tests::{
     naive::{Naive, Settings},
-    stream::{cpu, next_frame, open, script},
+    stream::{next_frame, one, open, script, seeded},
     tiny::{model_bytes, tiny_config, tiny_model_bytes},
 };
 use proptest::prelude::*;
@@ -29,9 +28,14 @@ fn compare(chunk: usize, settings: Settings, steps: usize, chunks: usize) -> f64
     config.history.positions = settings.positions;
     let bytes = model_bytes(&config, DType::F32, 11);
     let model = open(&bytes);
-    let options =
-        SessionOptions { start: Start::Empty, steps: Some(steps), route: Some(settings.route), queue: chunk, ..cpu(5) };
-    let mut session = Session::new(&model, options).unwrap();
+    let options = SessionOptions {
+        start: Start::Empty,
+        steps: Some(steps),
+        route: Some(settings.route),
+        queue: chunk,
+        ..seeded(5)
+    };
+    let mut session = Session::new(&model, &one(), options).unwrap();
     let mut naive = Naive::new(&model, settings, 5);
     let sigmas = config.schedule.sigmas(steps).unwrap();
     let (mut worst, mut event) = (0f64, 0);
@@ -77,7 +81,7 @@ fn start_frames_with_their_actions_are_as_good_as_made_ones() {
     let bytes = tiny_model_bytes(1);
     let model = open(&bytes);
     let (channels, len) = (model.config().dit.latent.channels, model.config().dit.latent_len());
-    let mut first = Session::new(&model, SessionOptions { start: Start::Empty, ..cpu(5) }).unwrap();
+    let mut first = Session::new(&model, &one(), SessionOptions { start: Start::Empty, ..seeded(5) }).unwrap();
     let (mut frames, mut actions) = (Vec::new(), Vec::new());
     for n in 0..=MADE {
         let (action, _) = script(n as u64);
@@ -92,9 +96,9 @@ fn start_frames_with_their_actions_are_as_good_as_made_ones() {
         |frame: &Vec<f32>| (0..len).map(|i| frame[i % (len / channels) * channels + i / (len / channels)]).collect();
     let start: Vec<f32> = frames[..MADE].iter().flat_map::<Vec<f32>, _>(planar).collect();
     let options =
-        |start_actions: Vec<f32>| SessionOptions { start: Start::Latents(start.clone()), start_actions, ..cpu(5) };
+        |start_actions: Vec<f32>| SessionOptions { start: Start::Latents(start.clone()), start_actions, ..seeded(5) };
     let next = |start_actions: Vec<f32>| {
-        let mut session = Session::new(&model, options(start_actions)).unwrap();
+        let mut session = Session::new(&model, &one(), options(start_actions)).unwrap();
         session.set_action(last).unwrap();
         (0..=MADE).for_each(|_| _ = next_frame(&mut session, Budget::Frame));
         latents(&mut session)
@@ -102,12 +106,12 @@ fn start_frames_with_their_actions_are_as_good_as_made_ones() {
     let off = |found: &[f32]| found.iter().zip(&frames[MADE]).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
     assert!(off(&next(told.to_vec())) < 1e-4);
     assert!(off(&next(Vec::new())) > 1e-3, "what was told of the start frames makes no difference");
-    let short = Session::new(&model, options(told[1..].to_vec())).err();
+    let short = Session::new(&model, &one(), options(told[1..].to_vec())).err();
     let (expected, found) = (told.len(), told.len() - 1);
     assert_eq!(short, Some(SessionError::StartSize { what: "actions", expected, found }));
     let mut odd = told.to_vec();
     odd[3] = f32::NAN;
-    assert_eq!(Session::new(&model, options(odd)).err(), Some(SessionError::ActionValue(3)));
+    assert_eq!(Session::new(&model, &one(), options(odd)).err(), Some(SessionError::ActionValue(3)));
 }
 
 #[test]
@@ -140,9 +144,19 @@ proptest! {
 }
 
 /// Frames of a stream under the script, with a budget chosen for every call.
-fn stream(options: SessionOptions, frames: usize, mut budget: impl FnMut() -> Budget) -> Vec<Vec<u8>> {
+fn stream(options: SessionOptions, frames: usize, budget: impl FnMut() -> Budget) -> Vec<Vec<u8>> {
+    stream_on(&one(), options, frames, budget)
+}
+
+/// The same on a device.
+fn stream_on(
+    device: &Device,
+    options: SessionOptions,
+    frames: usize,
+    mut budget: impl FnMut() -> Budget,
+) -> Vec<Vec<u8>> {
     let bytes = tiny_model_bytes(1);
-    let mut session = Session::new(&open(&bytes), options).unwrap();
+    let mut session = Session::new(&open(&bytes), device, options).unwrap();
     (0..frames).map(|_| scripted(&mut session, budget())).collect()
 }
 
@@ -160,7 +174,7 @@ fn scripted(session: &mut Session, budget: Budget) -> Vec<u8> {
 
 #[test]
 fn frames_are_the_same_for_any_number_of_threads() {
-    let run = |threads| stream(SessionOptions { threads, ..cpu(3) }, 24, || Budget::Frame);
+    let run = |threads| stream_on(&Device::cpu(threads), seeded(3), 24, || Budget::Frame);
     let one = run(1);
     assert!(one.windows(2).any(|pair| pair[0] != pair[1]), "the stream stands still");
     assert_eq!(one, run(2));
@@ -169,7 +183,7 @@ fn frames_are_the_same_for_any_number_of_threads() {
 
 #[test]
 fn frames_differ_by_seed() {
-    let run = |seed| stream(cpu(seed), 4, || Budget::Frame);
+    let run = |seed| stream(seeded(seed), 4, || Budget::Frame);
     assert_ne!(run(1), run(2));
 }
 
@@ -178,9 +192,9 @@ proptest! {
 
     #[test]
     fn frames_are_the_same_for_any_slicing(slices in proptest::collection::vec(1usize..60, 1..20)) {
-        let whole = stream(cpu(3), 12, || Budget::Frame);
+        let whole = stream(seeded(3), 12, || Budget::Frame);
         let mut at = 0;
-        let sliced = stream(cpu(3), 12, || { at += 1; Budget::Nodes(slices[at % slices.len()]) });
+        let sliced = stream(seeded(3), 12, || { at += 1; Budget::Nodes(slices[at % slices.len()]) });
         prop_assert_eq!(whole, sliced);
     }
 
@@ -189,7 +203,7 @@ proptest! {
     fn a_snapshot_at_any_node_has_the_same_future(frames in 0usize..6, nodes in 0usize..400) {
         let bytes = tiny_model_bytes(1);
         let model = open(&bytes);
-        let mut session = Session::new(&model, cpu(3)).unwrap();
+        let mut session = Session::new(&model, &one(), seeded(3)).unwrap();
         for _ in 0..frames {
             scripted(&mut session, Budget::Frame);
         }
@@ -222,7 +236,7 @@ proptest! {
         let first = future(&mut session);
         session.restore(&snapshot).unwrap();
         prop_assert_eq!(&first, &future(&mut session));
-        let mut other = Session::new(&model, cpu(3)).unwrap();
+        let mut other = Session::new(&model, &one(), seeded(3)).unwrap();
         other.restore(&Snapshot::from_bytes(snapshot.as_bytes().to_vec())).unwrap();
         prop_assert_eq!(&first, &future(&mut other));
     }
@@ -230,9 +244,9 @@ proptest! {
 
 #[test]
 fn an_aborted_chunk_leaves_no_trace() {
-    let whole = stream(cpu(3), 8, || Budget::Frame);
+    let whole = stream(seeded(3), 8, || Budget::Frame);
     let bytes = tiny_model_bytes(1);
-    let mut session = Session::new(&open(&bytes), cpu(3)).unwrap();
+    let mut session = Session::new(&open(&bytes), &one(), seeded(3)).unwrap();
     let mut frames = Vec::new();
     for n in 0..8 {
         if n >= 2 {
@@ -252,7 +266,7 @@ fn an_aborted_chunk_leaves_no_trace() {
 #[test]
 fn receipts_name_the_first_frame_of_actions_and_events() {
     let bytes = tiny_model_bytes(1);
-    let mut session = Session::new(&open(&bytes), SessionOptions { start: Start::Empty, ..cpu(3) }).unwrap();
+    let mut session = Session::new(&open(&bytes), &one(), SessionOptions { start: Start::Empty, ..seeded(3) }).unwrap();
     let receipt = |session: &mut Session| {
         while session.pump(Budget::Frame).unwrap() != Pump::Frame {}
         let receipt = session.frame().unwrap().receipt;
@@ -279,20 +293,20 @@ fn a_picture_starts_a_stream() {
     let model = open(&bytes);
     let picture = |value: u8| Start::Image([value, value / 2, 255 - value, 255].repeat(64 * 64));
     let run = |start| {
-        let mut session = Session::new(&model, SessionOptions { start, ..cpu(3) }).unwrap();
+        let mut session = Session::new(&model, &one(), SessionOptions { start, ..seeded(3) }).unwrap();
         (0..3).map(|_| next_frame(&mut session, Budget::Frame)).collect::<Vec<_>>()
     };
     assert_ne!(run(picture(10)), run(picture(200)));
     assert_eq!(run(picture(10)), run(picture(10)));
-    let options = SessionOptions { start: Start::Image(vec![0; 12]), ..cpu(3) };
-    let error = Session::new(&model, options).err().unwrap();
+    let options = SessionOptions { start: Start::Image(vec![0; 12]), ..seeded(3) };
+    let error = Session::new(&model, &one(), options).err().unwrap();
     assert_eq!(error, SessionError::StartSize { what: "picture", expected: 4 * 64 * 64, found: 12 });
 }
 
 #[test]
 fn a_host_that_takes_no_frames_pauses_the_stream() {
     let bytes = tiny_model_bytes(1);
-    let mut session = Session::new(&open(&bytes), cpu(3)).unwrap();
+    let mut session = Session::new(&open(&bytes), &one(), seeded(3)).unwrap();
     let mut seen = 0;
     loop {
         match session.pump(Budget::Frame).unwrap() {
@@ -311,27 +325,24 @@ fn a_host_that_takes_no_frames_pauses_the_stream() {
 fn bad_options_are_refused() {
     let bytes = tiny_model_bytes(1);
     let model = open(&bytes);
-    let table: [(&str, SessionOptions, &str); 8] = [
-        ("window 0", SessionOptions { window: Some(0), ..cpu(0) }, "window is 0"),
-        ("sink", SessionOptions { sink: Some(9), ..cpu(0) }, "sink is 9"),
-        ("k > window", SessionOptions { route: Some(7), ..cpu(0) }, "route keeps 7"),
-        ("steps", SessionOptions { steps: Some(3), ..cpu(0) }, "step lists for 2, 4"),
-        ("event", SessionOptions { event: Some(8), ..cpu(0) }, "there is no event 8; this model has: daylight"),
-        ("cap", SessionOptions { memory_cap: Some(1000), ..cpu(0) }, "the memory cap is 1000"),
-        ("queue", SessionOptions { queue: 0, ..cpu(0) }, "queue is 0"),
-        (
-            "adapter",
-            SessionOptions { backend: BackendChoice::Gpu("no such adapter".into()), ..cpu(0) },
-            "no GPU adapter",
-        ),
+    let table: [(&str, SessionOptions, &str); 7] = [
+        ("window 0", SessionOptions { window: Some(0), ..seeded(0) }, "window is 0"),
+        ("sink", SessionOptions { sink: Some(9), ..seeded(0) }, "sink is 9"),
+        ("k > window", SessionOptions { route: Some(7), ..seeded(0) }, "route keeps 7"),
+        ("steps", SessionOptions { steps: Some(3), ..seeded(0) }, "step lists for 2, 4"),
+        ("event", SessionOptions { event: Some(8), ..seeded(0) }, "there is no event 8; this model has: daylight"),
+        ("cap", SessionOptions { memory_cap: Some(1000), ..seeded(0) }, "the memory cap is 1000"),
+        ("queue", SessionOptions { queue: 0, ..seeded(0) }, "queue is 0"),
     ];
     for (row, options, expected) in table {
-        match Session::new(&model, options) {
+        match Session::new(&model, &one(), options) {
             Ok(_) => panic!("{row}: accepted"),
             Err(error) => assert!(error.to_string().contains(expected), "{row}: {error}"),
         }
     }
-    let mut session = Session::new(&model, cpu(0)).unwrap();
+    let missing = Device::gpu("no such adapter").err().expect("a GPU of that name");
+    assert!(missing.to_string().contains("no GPU adapter"), "{missing}");
+    let mut session = Session::new(&model, &one(), seeded(0)).unwrap();
     assert_eq!(session.set_action(&[0.0; 4]), Err(SessionError::ActionLength { expected: 5, found: 4 }));
     assert_eq!(session.set_action(&[0.0, f32::NAN, 0.0, 0.0, 0.0]), Err(SessionError::ActionValue(1)));
     let unknown = SessionError::UnknownEvent { found: 3, known: "daylight, amber, night".into() };
@@ -343,8 +354,8 @@ fn bad_options_are_refused() {
 fn the_memory_cap_is_exact() {
     let bytes = tiny_model_bytes(1);
     let model = open(&bytes);
-    let needed = Session::new(&model, cpu(0)).unwrap().memory().total();
-    let with = |cap| Session::new(&model, SessionOptions { memory_cap: Some(cap), ..cpu(0) });
+    let needed = Session::new(&model, &one(), seeded(0)).unwrap().memory().total();
+    let with = |cap| Session::new(&model, &one(), SessionOptions { memory_cap: Some(cap), ..seeded(0) });
     assert!(with(needed).is_ok());
     assert_eq!(with(needed - 1).err(), Some(SessionError::MemoryCap { needed, cap: needed - 1 }));
 }
@@ -353,12 +364,12 @@ fn the_memory_cap_is_exact() {
 fn damaged_snapshots_are_refused_and_change_nothing() {
     let bytes = tiny_model_bytes(1);
     let model = open(&bytes);
-    let mut session = Session::new(&model, cpu(3)).unwrap();
+    let mut session = Session::new(&model, &one(), seeded(3)).unwrap();
     for _ in 0..3 {
         scripted(&mut session, Budget::Frame);
     }
     let good = session.snapshot().unwrap();
-    let whole = stream(cpu(3), 6, || Budget::Frame);
+    let whole = stream(seeded(3), 6, || Budget::Frame);
     for cut in (0..400).step_by(7).chain([good.as_bytes().len() - 1]) {
         let error = session.restore(&Snapshot::from_bytes(good.as_bytes()[..cut].to_vec())).unwrap_err();
         assert!(matches!(error, SessionError::Snapshot(_)), "{cut}: {error}");
@@ -366,7 +377,7 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     let mut longer = good.as_bytes().to_vec();
     longer.push(0);
     assert!(session.restore(&Snapshot::from_bytes(longer)).is_err());
-    let mut other = Session::new(&model, SessionOptions { window: Some(5), ..cpu(3) }).unwrap();
+    let mut other = Session::new(&model, &one(), SessionOptions { window: Some(5), ..seeded(3) }).unwrap();
     assert_eq!(other.restore(&good), Err(SessionError::SnapshotOfAnother));
     // More frames than there is room for, counted before anything is loaded; and numbers that no stream gets to.
     let fields = good.as_bytes();
@@ -402,13 +413,14 @@ impl causeway_runtime::clock::Clock for Backwards {
 
 #[test]
 fn budgets_have_no_edge_and_clocks_may_run_backwards() {
-    let expected = stream(cpu(3), 4, || Budget::Frame);
+    let expected = stream(seeded(3), 4, || Budget::Frame);
     for micros in [0, 1, u64::MAX / 2, u64::MAX - 99, u64::MAX] {
-        assert_eq!(stream(cpu(3), 4, || Budget::Micros(micros)), expected, "{micros}");
+        assert_eq!(stream(seeded(3), 4, || Budget::Micros(micros)), expected, "{micros}");
     }
     let bytes = tiny_model_bytes(1);
     let clock = Backwards(std::sync::atomic::AtomicU64::new(1 << 40));
-    let mut session = Session::new(&open(&bytes), SessionOptions { clock: Some(Box::new(clock)), ..cpu(3) }).unwrap();
+    let mut session =
+        Session::new(&open(&bytes), &one(), SessionOptions { clock: Some(Box::new(clock)), ..seeded(3) }).unwrap();
     // Each pump ends early, so no frame of the host's waits for ever.
     assert_eq!(session.pump(Budget::Micros(1_000_000)).unwrap(), Pump::Pending);
     assert!(session.stats().nodes <= 1);
@@ -423,7 +435,7 @@ fn packed_rings_stay_close() {
     let bytes = tiny_model_bytes(3);
     let model = open(&bytes);
     let run = |kv| {
-        let mut session = Session::new(&model, SessionOptions { kv, ..cpu(5) }).unwrap();
+        let mut session = Session::new(&model, &one(), SessionOptions { kv, ..seeded(5) }).unwrap();
         let frames = (0..12).flat_map(|_| next_frame(&mut session, Budget::Frame)).collect::<Vec<u8>>();
         (frames, session.memory().state, session.snapshot().unwrap())
     };
@@ -434,7 +446,7 @@ fn packed_rings_stay_close() {
         let psnr = 20.0 * (255.0 / (squares / found.len() as f64).sqrt()).log10();
         println!("{kv}: {psnr:.1} dB, {packed} bytes of state instead of {state}");
         assert!(packed < state && psnr >= least, "{kv}: {psnr} dB, {packed} bytes of {state}");
-        let mut other = Session::new(&model, SessionOptions { kv, ..cpu(5) }).unwrap();
+        let mut other = Session::new(&model, &one(), SessionOptions { kv, ..seeded(5) }).unwrap();
         assert_eq!(other.restore(&snapshot), Err(SessionError::SnapshotOfAnother), "{kv}");
     }
 }
@@ -448,9 +460,9 @@ fn actions_last_as_the_model_says() {
     config.latch = 3;
     let lasting = model_bytes(&config, DType::F32, 3);
     let (plain, lasting) = (open(&plain), open(&lasting));
-    let options = || SessionOptions { start: Start::Empty, ..cpu(5) };
+    let options = || SessionOptions { start: Start::Empty, ..seeded(5) };
     let (mut told, mut latched) =
-        (Session::new(&plain, options()).unwrap(), Session::new(&lasting, options()).unwrap());
+        (Session::new(&plain, &one(), options()).unwrap(), Session::new(&lasting, &one(), options()).unwrap());
     let key = |n: Option<usize>| -> Vec<f32> { (0..5).map(|i| f32::from(u8::from(Some(i) == n))).collect() };
     let pressed = [Some(0), None, Some(2), Some(2), None, Some(1), None, Some(3)];
     let movement = [Some(0), Some(0), Some(0), Some(2), Some(2), Some(2), None, Some(3)];
@@ -472,7 +484,7 @@ fn actions_last_as_the_model_says() {
     assert_eq!(tickets, [1, 1, 1, 4, 4, 4, 7, 8]);
     latched.restore(&middle.unwrap()).unwrap();
     latched.set_action(&key(Some(1))).unwrap();
-    let mut again = Session::new(&plain, options()).unwrap();
+    let mut again = Session::new(&plain, &one(), options()).unwrap();
     let made: Vec<_> = movement[..6]
         .iter()
         .map(|movement| {

@@ -9,7 +9,7 @@ use std::{
 use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionOptions};
 use causeway_tests::{
     counting::{Counting, calls, held},
-    stream::cpu,
+    stream::{one, seeded},
     tiny::tiny_model_bytes,
 };
 
@@ -50,7 +50,7 @@ fn a_long_stream_stays_as_it_was() {
     let model = Model::from_bytes(&bytes).unwrap();
     let (actions, events) = (model.config().dit.actions.len(), model.config().dit.events.len() as u64);
     let steps = model.config().schedule.steps.keys().next().copied();
-    let mut session = Session::new(&model, SessionOptions { steps, ..cpu(1) }).unwrap();
+    let mut session = Session::new(&model, &one(), SessionOptions { steps, ..seeded(1) }).unwrap();
     // A frame and an event that wait make it longer. Not of zeros, which are no memory until they are written.
     let mut snapshot = vec![1; 2 * session.snapshot_bytes()];
     let (mut last, mut action) = (Vec::new(), vec![0.0; actions]);

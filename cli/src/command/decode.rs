@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use causeway_runtime::{DecoderFile, decoder::VideoDecoder};
+use causeway_runtime::{DecoderFile, VideoDecoder};
 
 use crate::{
     error::Error,
@@ -49,7 +49,8 @@ pub fn run(args: &DecodeArgs, stop: &Stop) -> Result<(), Error> {
         let what = format!("the latents have {} channels, the decoder takes {channels}", shape[1]);
         return Err(Error::Usage(what));
     }
-    let mut decoder = VideoDecoder::new(&file, (shape[2], shape[3]), &args.compute.decoder()?)?;
+    let mut decoder =
+        VideoDecoder::new(&file, &args.compute.device(false)?, (shape[2], shape[3]), args.compute.memory_cap)?;
     drop(file);
     let (rows, columns) = decoder.tiles();
     let bar = progress((shape[0] * rows * columns) as u64, "latents");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use causeway_ops::backend::Memory;
 use causeway_runtime::{
-    EncodeError, EncodeOptions, TextEncoding,
+    EncodeError, TextEncoding,
     file::{Umt5File, regular},
 };
 use serde_json::{Map, Value, json};
@@ -115,8 +115,7 @@ pub fn encode(
         }
         tokens.push(kept);
     }
-    let (backend, threads, memory_cap) = (compute.choice()?, compute.threads, compute.memory_cap);
-    let mut encoding = TextEncoding::new(&model, &tokens, &EncodeOptions { backend, threads, memory_cap })?;
+    let mut encoding = TextEncoding::new(&model, &compute.device(false)?, &tokens, compute.memory_cap)?;
     let memory = encoding.memory();
     let bar = progress(encoding.layers() as u64, "layers");
     while encoding.layer() < encoding.layers() {

@@ -57,7 +57,7 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
         return Err(Error::Usage(format!("{count} frames; expected 1, or 1 and a multiple of {group} more")));
     }
     let (channels, size) = (codec.channels(), (height / side, width / side));
-    let mut encoder = Encoder::new(&file, size, &args.compute.decoder()?)?;
+    let mut encoder = Encoder::new(&file, &args.compute.device(false)?, size, args.compute.memory_cap)?;
     let (mut latents, mut next) = (Vec::new(), 0);
     if let Source::Pictures(_, others) = &source
         && let [first, rest @ ..] = others.as_slice()

@@ -80,12 +80,7 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     // Latents of so many pictures; the last chunk may go beyond.
     let chunk = args.stream.chunk.unwrap_or(config.dit.chunk);
     let latents = (args.frames as usize).div_ceil(codec.time_factor()) + chunk;
-    let options = RolloutOptions {
-        backend: args.compute.choice()?,
-        threads: args.compute.threads,
-        memory_cap: args.compute.memory_cap,
-        ..args.stream.options(&prompts, latents)?
-    };
+    let options = RolloutOptions { memory_cap: args.compute.memory_cap, ..args.stream.options(&prompts, latents)? };
     let mut clean = match &args.start {
         Some(path) => start(path, latent)?,
         None => Vec::new(),
@@ -94,14 +89,13 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     // The first latent makes one picture.
     let needed = 1 + (args.frames as usize - 1).div_ceil(codec.time_factor());
     args.stream.check_switches(&args.stream.chunks(config.dit.chunk, given, needed))?;
-    let mut rollout = Rollout::new(&model, latent, options)?;
+    let device = args.compute.device(args.stream.strict)?;
+    let mut rollout = Rollout::new(&model, &device, latent, options)?;
     let mut switches = args.stream.begin(&mut rollout, &prompts)?;
     rollout.start(&clean)?;
     // What the denoiser leaves of the cap is the decoder's.
-    let mut options = args.compute.decoder()?;
-    options.strict = args.stream.strict;
-    options.memory_cap = options.memory_cap.map(|cap| cap.saturating_sub(rollout.memory().total()));
-    let mut decoder = Decoder::new(&file, (height, width), &options)?;
+    let left = args.compute.memory_cap.map(|cap| cap.saturating_sub(rollout.memory().total()));
+    let mut decoder = Decoder::new(&file, &device, (height, width), left)?;
     let (width, height) = decoder.picture();
     let recording =
         Recording { path: args.record.clone(), width, height, scale: 1, fps: config.fps, frames: args.frames };

@@ -81,7 +81,7 @@ fn passes(plan: &Plan, nodes: bool) -> String {
             let mut list = Table::new(&["node", "MFLOP", "activations", "weights", "operator"]);
             for (number, op) in pass.nodes.iter().enumerate() {
                 let [flops, bytes, weights] = cost_cells(op.cost());
-                list.row([number.to_string(), flops, bytes, weights, op.describe(plan)]);
+                list.row([number.to_string(), flops, bytes, weights, plan.describe(op)]);
             }
             lists += &format!("\n{}\n{list}", pass.name);
         }
@@ -130,7 +130,7 @@ fn to_json(session: &Session, steps: usize, frame: Cost, nodes: bool) -> Value {
             "cost": cost(whole(plan, PassId(index as u32))),
         });
         if nodes {
-            let list = pass.nodes.iter().map(|op| json!({"operator": op.describe(plan), "cost": cost(op.cost())}));
+            let list = pass.nodes.iter().map(|op| json!({"operator": plan.describe(op), "cost": cost(op.cost())}));
             value["list"] = list.collect();
         }
         value

@@ -8,7 +8,7 @@ use std::{
 use crate::options::inputs::Inputs;
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Model, Rollout, RolloutOptions,
+    Device, Model, Rollout, RolloutOptions, SessionError,
     config::LatentConfig,
     file::{quantize, regular},
     import::Settings,
@@ -76,7 +76,10 @@ struct Opened {
 /// Inputs, model or options that do not fit each other, a backend that fails, Ctrl-C.
 pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let usual = if args.adapter.is_some() { Backend::Gpu } else { Backend::Cpu };
-    let backend = choice(args.backend.unwrap_or(usual), args.adapter.as_deref())?;
+    let choice = choice(args.backend.unwrap_or(usual), args.adapter.as_deref())?;
+    let cpu = Device::cpu(args.threads);
+    let device =
+        Device::open(&choice, if args.stream.strict { cpu.strict() } else { cpu }).map_err(SessionError::from)?;
     let [input, output] = args.ends.both(args.input.as_ref(), args.output.as_ref())?;
     let inputs = Inputs::read(&input)?;
     let opened = open(args, &output, stop)?;
@@ -94,14 +97,9 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         )));
     }
     let sampling = args.stream.sampling(&config.schedule)?;
-    let options = RolloutOptions {
-        backend,
-        threads: args.threads,
-        memory_cap: args.memory_cap,
-        ..args.stream.options(prompts, frames)?
-    };
+    let options = RolloutOptions { memory_cap: args.memory_cap, ..args.stream.options(prompts, frames)? };
     args.stream.check_switches(&args.stream.chunks(config.dit.chunk, given, frames))?;
-    let mut rollout = Rollout::new(model, LatentConfig { channels, height, width }, options)?;
+    let mut rollout = Rollout::new(model, &device, LatentConfig { channels, height, width }, options)?;
     let mut switches = args.stream.begin(&mut rollout, prompts)?;
     rollout.start(&inputs.initial)?;
     let mut first_flow = Vec::new();

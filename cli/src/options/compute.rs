@@ -1,6 +1,6 @@
 //! Where a command computes that runs no session.
 
-use causeway_runtime::{BackendChoice, DecoderOptions};
+use causeway_runtime::{Device, SessionError};
 
 use crate::{
     error::Error,
@@ -26,20 +26,13 @@ pub struct ComputeArgs {
 }
 
 impl ComputeArgs {
-    /// The backend asked for.
+    /// The device asked for, whose CPU has as many threads as were asked for; strict: the same bits on every one.
     ///
     /// # Errors
-    /// Options that exclude each other.
-    pub fn choice(&self) -> Result<BackendChoice, Error> {
-        choice(self.backend, self.adapter.as_deref())
-    }
-
-    /// Options of a decoder.
-    ///
-    /// # Errors
-    /// As [`Self::choice`].
-    pub fn decoder(&self) -> Result<DecoderOptions, Error> {
-        let (threads, memory_cap) = (self.threads, self.memory_cap);
-        Ok(DecoderOptions { backend: self.choice()?, threads, memory_cap, strict: false })
+    /// Options that exclude each other, no such GPU.
+    pub fn device(&self, strict: bool) -> Result<Device, Error> {
+        let cpu = Device::cpu(self.threads);
+        let cpu = if strict { cpu.strict() } else { cpu };
+        Ok(Device::open(&choice(self.backend, self.adapter.as_deref())?, cpu).map_err(SessionError::from)?)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use causeway_runtime::{BackendChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start};
+use causeway_runtime::{
+    Device, DeviceChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start,
+};
 
 use crate::{
     error::Error,
@@ -196,8 +198,6 @@ impl SessionArgs {
             event: self.event.as_deref().map(|event| find_event(event, &config.dit.events)).transpose()?,
             // No frame is made before the one ahead of it has been shown: more would only add latency.
             queue: config.dit.chunk,
-            backend: choice(self.backend, self.adapter.as_deref())?,
-            threads: self.threads,
             ..SessionOptions::default()
         })
     }
@@ -207,12 +207,11 @@ impl SessionArgs {
     /// # Errors
     /// As [`Self::options`] and [`Session::new`].
     pub fn session(&self, model: &Model<'_>, stop: &Stop) -> Result<Session, Error> {
-        let mut options = self.options(model.config())?;
-        if !matches!(options.backend, BackendChoice::Gpu(_)) {
-            options.parallel = Some(stop.parallel(self.threads));
-        }
+        let options = self.options(model.config())?;
+        let choice = choice(self.backend, self.adapter.as_deref())?;
+        let device = Device::open(&choice, Device::on_cpu(stop.parallel(self.threads))).map_err(SessionError::from)?;
         let event = options.event;
-        let mut session = Session::new(model, options)?;
+        let mut session = Session::new(model, &device, options)?;
         // Stored first frames bring their own event; what was asked for follows them.
         if let Some(event) = event {
             session.queue_event(event, EventTime::NextChunk)?;
@@ -225,15 +224,15 @@ impl SessionArgs {
 ///
 /// # Errors
 /// They exclude each other.
-pub fn choice(backend: Backend, adapter: Option<&str>) -> Result<BackendChoice, Error> {
+pub fn choice(backend: Backend, adapter: Option<&str>) -> Result<DeviceChoice, Error> {
     Ok(match (backend, adapter) {
         (Backend::Cpu, Some(_)) => {
             return Err(Error::Usage("--adapter names a GPU, but --backend is cpu".to_owned()));
         }
-        (Backend::Cpu, None) => BackendChoice::Cpu,
-        (Backend::Auto, None) => BackendChoice::Auto,
-        (Backend::Gpu, None) => BackendChoice::Gpu(String::new()),
-        (_, Some(name)) => BackendChoice::Gpu(name.to_owned()),
+        (Backend::Cpu, None) => DeviceChoice::Cpu,
+        (Backend::Auto, None) => DeviceChoice::Auto,
+        (Backend::Gpu, None) => DeviceChoice::Gpu(String::new()),
+        (_, Some(name)) => DeviceChoice::Gpu(name.to_owned()),
     })
 }
 

@@ -208,7 +208,7 @@ impl Switches<'_> {
 }
 
 impl StreamArgs {
-    /// Options of a rollout of `frames` latent frames; where to compute is left to the caller.
+    /// Options of a rollout of `frames` latent frames.
     ///
     /// # Errors
     /// As many prompts as changes and one more are expected.
@@ -235,7 +235,6 @@ impl StreamArgs {
             route_sink: self.route_sink,
             route_recent: self.route_recent,
             kv: self.kv.into(),
-            strict: self.strict,
             guided: self.guided(),
             recache: recaches.then_some(if self.refresh_sink { Sink::Refresh } else { Sink::Protect }),
             positions: self.compact.then_some(Positions::Compact),

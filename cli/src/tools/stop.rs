@@ -80,10 +80,10 @@ impl Stop {
     }
 
     /// So many threads, 0 for all, that leave their work when the program should end, for [`caught`] to notice.
-    pub fn parallel(&self, threads: usize) -> Box<dyn Parallel> {
+    pub fn parallel(&self, threads: usize) -> Arc<dyn Parallel> {
         let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
         let inner: Box<dyn Parallel> = if threads == 1 { Box::new(Serial) } else { Box::new(ThreadPool::new(threads)) };
-        Box::new(Leaving { inner, stop: self.clone() })
+        Arc::new(Leaving { inner, stop: self.clone() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use causeway_ops::quant::WeightSource;
-use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionError, SessionOptions, Start};
+use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionError, SessionOptions, Start};
 
 use super::ScoreError;
 use crate::bench::Spent;
@@ -141,11 +141,9 @@ impl<'a> Player<'a> {
             start: Start::Latents(start),
             start_actions: real.rows.concat(),
             event: Some(usize::from(real.event)),
-            backend: BackendChoice::Cpu,
-            threads,
             ..SessionOptions::default()
         };
-        Session::new(self.model, options)
+        Session::new(self.model, &causeway_runtime::Device::cpu(threads), options)
     }
 }
 

@@ -5,12 +5,13 @@
 //! use bevy::prelude::*;
 //! use causeway_bevy::{
 //!     NeuralWorld, NeuralWorldPlugin, WorldFrame,
-//!     runtime::{Model, Session, SessionOptions},
+//!     runtime::{Device, Model, Session, SessionOptions},
 //! };
 //!
 //! fn open(mut commands: Commands, mut images: ResMut<Assets<Image>>) -> Result {
 //!     let model = Model::open("models/rooms.safetensors")?;
-//!     let world = NeuralWorld::new(Session::new(&model, SessionOptions::default())?, &mut images);
+//!     let session = Session::new(&model, &Device::auto(Device::cpu(0)), SessionOptions::default())?;
+//!     let world = NeuralWorld::new(session, &mut images);
 //!     commands.spawn(Camera2d);
 //!     commands.spawn((Sprite::from_image(world.image()), world));
 //!     Ok(())

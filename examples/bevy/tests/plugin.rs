@@ -5,7 +5,7 @@ use std::time::Duration;
 use bevy::{asset::AssetPlugin, prelude::*, time::TimeUpdateStrategy};
 use causeway_bevy::{
     NeuralWorld, NeuralWorldPlugin, WorldEvent, WorldFailed, WorldFrame,
-    runtime::{BackendChoice, EventTime, Model, Session, SessionError, SessionOptions, Start},
+    runtime::{Device, EventTime, Model, Session, SessionError, SessionOptions, Start},
 };
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/rooms.safetensors");
@@ -20,8 +20,8 @@ fn app() -> App {
 
 /// A world that makes a frame in every update, the first one from the first action and event.
 fn spawn(app: &mut App, seed: u64) -> Entity {
-    let options = SessionOptions { seed, backend: BackendChoice::Cpu, start: Start::Empty, ..default() };
-    let session = Session::new(&Model::open(MODEL).unwrap(), options).unwrap();
+    let options = SessionOptions { seed, start: Start::Empty, ..default() };
+    let session = Session::new(&Model::open(MODEL).unwrap(), &Device::cpu(0), options).unwrap();
     let mut world = NeuralWorld::new(session, &mut app.world_mut().resource_mut());
     world.budget = Duration::from_secs(60);
     app.world_mut().spawn(world).id()

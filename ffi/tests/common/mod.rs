@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use causeway_runtime::{BackendChoice, Budget, EventTime, Model, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, EventTime, Model, Pump, Session, SessionOptions};
 use causeway_tests::stream::hash;
 
 /// The repository.
@@ -27,8 +27,8 @@ pub fn model() -> PathBuf {
 /// The frames of examples/c/headless.c through the Rust interface.
 pub fn headless_frames(frames: usize) -> Vec<String> {
     let model = Model::open(model()).unwrap();
-    let options = SessionOptions { seed: 7, backend: BackendChoice::Cpu, ..SessionOptions::default() };
-    let mut session = Session::new(&model, options).unwrap();
+    let options = SessionOptions { seed: 7, ..SessionOptions::default() };
+    let mut session = Session::new(&model, &Device::cpu(0), options).unwrap();
     let (actions, events) = (session.actions().len(), session.events().len());
     let frame = |n: usize| {
         let mut action = vec![0.0; actions];

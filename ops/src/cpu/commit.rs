@@ -1,9 +1,9 @@
 //! Committing a chunk's keys and values to the ring. A piece of work is one head of one frame.
 
-use super::{Context, context::Split};
+use super::{context::Context, split::Split};
 use crate::op::Commit;
 
-pub(crate) fn commit(op: &Commit, cx: &Context<'_>) {
+pub(super) fn run(op: &Commit, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (k, v, frames) = unsafe { (cx.read::<f32>(op.k), cx.read::<f32>(op.v), cx.read::<u32>(op.frames)) };
     // SAFETY: declared accesses.

@@ -1,12 +1,10 @@
 //! What a kernel sees, and how it spreads its work.
 
-use core::marker::PhantomData;
-
-use super::{scratch::Scratch, simd::Level, weights::Prepared};
+use super::{scratch::Scratch, simd::Level, split::Split, weights::Prepared};
 use crate::{
+    buffer::{BufferId, WeightId},
     parallel::Parallel,
     params::Params,
-    plan::{BufferId, WeightId},
 };
 
 /// Where a buffer lies: first word and words. Empty for a buffer no node touches.
@@ -24,7 +22,7 @@ pub(crate) struct Place {
 /// only those it declares as written, and holds at most one mutable view of each. Then no two views overlap, because
 /// `PlanBuilder::build` rejects nodes that write a buffer they also name otherwise, the planner keeps buffers that meet in
 /// a node apart, and one node runs at a time.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// Per-run parameters.
     pub(crate) params: &'a Params,
     pub(crate) level: Level,
@@ -98,34 +96,5 @@ impl<'a> Context<'a> {
             // SAFETY: pieces are disjoint runs of rows.
             f(from, unsafe { y.part(from * width, (to - from) * width) });
         });
-    }
-}
-
-/// A mutable slice that several threads write disjoint parts of.
-pub(crate) struct Split<'a, T> {
-    at: *mut T,
-    len: usize,
-    _slice: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: a `Split` only hands out parts through `part`, whose contract keeps them disjoint; moving `&mut T` to other threads
-// needs `T: Send`.
-unsafe impl<T: Send> Sync for Split<'_, T> {}
-
-impl<'a, T> Split<'a, T> {
-    pub(crate) fn new(slice: &'a mut [T]) -> Self {
-        Self { at: slice.as_mut_ptr(), len: slice.len(), _slice: PhantomData }
-    }
-
-    /// Elements `from .. from + len`.
-    ///
-    /// # Safety
-    /// Parts that live at one time must not overlap.
-    #[inline(always)]
-    #[allow(clippy::mut_from_ref, reason = "the contract keeps parts disjoint")]
-    pub(crate) unsafe fn part(&self, from: usize, len: usize) -> &'a mut [T] {
-        assert!(from <= self.len && len <= self.len - from, "a part lies outside its slice");
-        // SAFETY: in bounds by the assertion, disjoint from other parts by the contract.
-        unsafe { core::slice::from_raw_parts_mut(self.at.add(from), len) }
     }
 }

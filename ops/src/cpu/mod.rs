@@ -2,41 +2,60 @@
 //!
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
-pub(crate) mod attention;
+mod activate;
+mod attention;
 mod block;
-mod bytes;
-pub(crate) mod commit;
+mod channel_norm;
+mod commit;
 mod context;
-pub(crate) mod conv;
-pub(crate) mod elementwise;
-mod epilogue;
-pub(crate) mod gemm;
+mod conv2d;
+mod copy;
+mod cross_attention;
+mod denoise;
+mod embed;
+mod from_pixels;
 mod isa;
-mod math;
-pub(crate) mod norm;
-pub(crate) mod route;
+mod kernels;
+mod layer_norm;
+mod linear;
+mod modulation;
+mod noise;
+mod patchify;
+mod remember;
+mod rms_norm_rope;
+mod route;
 mod scratch;
+mod shared;
 mod simd;
-mod single;
-mod softmax;
-mod tile;
-pub(crate) mod weights;
+mod split;
+mod timestep;
+mod timings;
+mod to_pixels;
+mod unpatchify;
+mod weights;
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
 
-use self::{block::Block, context::Place, scratch::Need, scratch::Scratch, simd::Level, weights::Prepared};
+use self::{
+    block::Block,
+    context::{Context, Place},
+    scratch::{Need, Scratch},
+    simd::Level,
+    timings::Timings,
+    weights::Prepared,
+};
 use crate::{
-    backend::{Backend, BackendError, Memory},
-    op::Op,
+    backend::{Backend, BackendError, Memory, find_weight},
+    buffer::{BufferId, BufferKind},
     parallel::{Parallel, Serial},
     params::Params,
-    plan::{BufferId, BufferKind, PassId, Plan},
+    plan::{PassId, Plan},
     planner::Layout,
     quant::WeightSource,
 };
 
-pub use self::{context::Context, isa::Isa};
+pub use self::{isa::Isa, weights::CpuWeights};
 
 /// How a [`CpuBackend`] computes.
 #[derive(Clone)]
@@ -66,7 +85,7 @@ pub struct CpuBackend {
     constants: Block,
     /// Where each buffer lies in `arena` or `constants`.
     places: Vec<Place>,
-    weights: Vec<Prepared>,
+    weights: Arc<CpuWeights>,
     scratch: Scratch,
     /// Contents of the buffer being read, and its bytes once a read has begun.
     staging: Block,
@@ -88,34 +107,36 @@ pub fn memory(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> 
 /// Scratch that the most demanding node needs, and all memory.
 fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Result<(Need, Memory), BackendError> {
     let level = choose(options)?;
-    let layout = Layout::new(plan, ALIGN);
     let mut packed = 0;
     let mut quantised = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
-        let view = weights::find(weight, weights)?;
+        let view = find_weight(weight, weights)?;
         packed += weights::bytes(weight, &view, level);
         quantised.push(weights::as_bytes(weight, &view));
     }
+    let (need, memory) = beside(plan, &quantised, level, options);
+    Ok((need, Memory { weights: packed, ..memory }))
+}
+
+/// The same without the weights, of which `quantised` says whether each is kept as bytes.
+fn beside(plan: &Plan, quantised: &[bool], level: Level, options: &CpuOptions) -> (Need, Memory) {
+    let layout = Layout::new(plan, ALIGN);
     let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
-    let need = nodes.map(|op| need(op, level, &quantised)).fold(Need::default(), Need::max);
+    let need = nodes.map(|op| kernels::need(op, level, quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
     let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>())
         + plan.weights.len() * size_of::<Prepared>()
         + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
-    Ok((need, Memory { weights: packed, state, activations, overhead }))
+    (need, Memory { weights: 0, state, activations, overhead })
 }
 
-/// Scratch of one node.
-fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
-    match op {
-        Op::Linear(op) => gemm::need(op, quantised[op.weight.0 as usize]),
-        Op::Conv2d(op) => conv::need(op),
-        Op::Attention(op) => attention::need(op, level),
-        Op::Route(op) => route::need(op, level),
-        Op::CrossAttention(op) => attention::cross_need(op, level),
-        _ => Need::default(),
+/// Refuses what is more than the cap.
+fn check(memory: Memory, options: &CpuOptions) -> Result<(), BackendError> {
+    match options.memory_cap.filter(|&cap| cap < memory.total()) {
+        Some(cap) => Err(BackendError::MemoryCap { needed: memory.total(), cap }),
+        None => Ok(()),
     }
 }
 
@@ -143,12 +164,41 @@ impl CpuBackend {
     /// instruction set is not available.
     pub fn new(plan: Plan, weights: &dyn WeightSource, options: CpuOptions) -> Result<Self, BackendError> {
         let (need, memory) = measure(&plan, weights, &options)?;
-        if let Some(cap) = options.memory_cap.filter(|&cap| cap < memory.total()) {
-            return Err(BackendError::MemoryCap { needed: memory.total(), cap });
+        check(memory, &options)?;
+        let weights = Arc::new(weights::prepare_all(&plan, weights, choose(&options)?)?);
+        Self::create(plan, weights, options, need, memory)
+    }
+
+    /// The same with the weights of another backend, if its plan named the same ones and computes with the same instruction set. They are
+    /// not counted against the memory cap, as they take nothing more.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn sharing(plan: Plan, weights: &Arc<CpuWeights>, options: CpuOptions) -> Option<Result<Self, BackendError>> {
+        if !weights.fit(&plan, options.isa) {
+            return None;
         }
+        let level = weights.level;
+        let quantised: Vec<bool> = weights.prepared.iter().map(|weight| matches!(weight, Prepared::Bytes(_))).collect();
+        let (need, memory) = beside(&plan, &quantised, level, &options);
+        let create = || Self::create(plan, weights.clone(), options.clone(), need, memory);
+        Some(check(memory, &options).and_then(|()| create()))
+    }
+
+    /// What [`Self::sharing`] takes.
+    pub fn weights(&self) -> &Arc<CpuWeights> {
+        &self.weights
+    }
+
+    fn create(
+        plan: Plan,
+        weights: Arc<CpuWeights>,
+        options: CpuOptions,
+        need: Need,
+        memory: Memory,
+    ) -> Result<Self, BackendError> {
         let level = choose(&options)?;
         let layout = Layout::new(&plan, ALIGN);
-        let weights = weights::prepare_all(&plan, weights, level)?;
         let arena = Block::zeroed(layout.total)?;
         let mut constants = Block::zeroed(constant_words(&plan))?;
         let places = place(&plan, &layout, &mut constants);
@@ -220,7 +270,7 @@ impl Backend for CpuBackend {
     }
 
     fn memory(&self) -> Memory {
-        self.memory
+        Memory { weights: self.weights.bytes / Arc::strong_count(&self.weights), ..self.memory }
     }
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
@@ -231,12 +281,12 @@ impl Backend for CpuBackend {
             arena: self.arena.as_mut_slice().as_mut_ptr(),
             constants: self.constants.as_mut_slice().as_mut_ptr(),
             places: &self.places,
-            weights: &self.weights,
+            weights: &self.weights.prepared,
             parallel: &*self.parallel,
         };
         let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
         for (node, op) in list.iter().enumerate().take(nodes.end).skip(nodes.start) {
-            self.timings.time(pass, node, || op.operator().run(&context));
+            self.timings.time(pass, node, || kernels::run(op, &context));
         }
         Ok(())
     }
@@ -303,50 +353,5 @@ impl Backend for CpuBackend {
 
     fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
         self.timings.micros(pass, node)
-    }
-}
-
-/// Measured cost of every node: a moving average, so that slicing follows a machine that slows down.
-struct Timings {
-    /// First entry of each pass in `micros`.
-    first: Vec<usize>,
-    /// Microseconds, 0 before the first run.
-    micros: Vec<f32>,
-}
-
-impl Timings {
-    fn new(plan: &Plan) -> Self {
-        let mut total = 0;
-        let first = plan.passes.iter().map(|pass| {
-            let first = total;
-            total += pass.nodes.len();
-            first
-        });
-        let first = first.collect();
-        Self { first, micros: vec![0.0; total] }
-    }
-
-    fn bytes(plan: &Plan) -> usize {
-        let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
-        plan.passes.len() * size_of::<usize>() + nodes * size_of::<f32>()
-    }
-
-    #[cfg(feature = "std")]
-    fn time(&mut self, pass: PassId, node: usize, f: impl FnOnce()) {
-        let start = std::time::Instant::now();
-        f();
-        let elapsed = start.elapsed().as_secs_f32() * 1e6;
-        let mean = &mut self.micros[self.first[pass.0 as usize] + node];
-        *mean = if *mean == 0.0 { elapsed } else { *mean + 0.125 * (elapsed - *mean) };
-    }
-
-    #[cfg(not(feature = "std"))]
-    fn time(&mut self, _pass: PassId, _node: usize, f: impl FnOnce()) {
-        f();
-    }
-
-    fn micros(&self, pass: PassId, node: usize) -> Option<f32> {
-        let first = self.first.get(pass.0 as usize)?;
-        self.micros.get(first + node).copied().filter(|&micros| micros > 0.0)
     }
 }

@@ -5,25 +5,25 @@
 //! keeps k sorted vectors; the worst of them is each lane's threshold.
 
 use super::{
-    Context,
-    context::Split,
+    context::Context,
     scratch::Need,
+    shared::gemm::{self, Finish, Left, VECTORS},
     simd::{Kernel, Level, MAX_LANES, Simd, vectors},
-    tile::{self, Finish, Left, VECTORS},
+    split::Split,
 };
 use crate::op::Route;
 
 fn width(op: &Route, level: Level) -> usize {
-    tile::vectors_at(0, op.tokens, level.lanes()) * level.lanes()
+    gemm::vectors_at(0, op.tokens, level.lanes()) * level.lanes()
 }
 
 /// Transposed queries, the best scores, turned means, scores.
-pub(crate) fn need(op: &Route, level: Level) -> Need {
+pub(super) fn need(op: &Route, level: Level) -> Need {
     let width = width(op, level);
     Need { shared: 0, piece: width * (op.head_dim + op.k) + op.max_history * (op.head_dim + width) }
 }
 
-pub(crate) fn route(op: &Route, cx: &Context<'_>) {
+pub(super) fn run(op: &Route, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let [q, means, rotations] = [op.q, op.means, op.rotations].map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared accesses.
@@ -104,8 +104,8 @@ impl Kernel for Choose<'_> {
         let left = Left::rows(self.turned, history, d, d);
         let mut scores = Scores(self.scores);
         match self.width / S::LANES {
-            1 => tile::multiply::<S, 1>(s, left, self.transposed, &mut scores),
-            _ => tile::multiply::<S, 2>(s, left, self.transposed, &mut scores),
+            1 => gemm::multiply::<S, 1>(s, left, self.transposed, &mut scores),
+            _ => gemm::multiply::<S, 2>(s, left, self.transposed, &mut scores),
         }
         for j in (0..history).filter(|&j| forced(self.op, history, j)) {
             self.scores[j * self.width..][..self.width].fill(f32::INFINITY);

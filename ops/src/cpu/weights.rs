@@ -1,14 +1,31 @@
 //! Weights in the layout the kernels compute with, prepared once.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
-use super::{block::Block, bytes::COLUMN_WORDS, simd::Level, tile};
+use super::{block::Block, isa::Isa, shared::gemm, simd::Level};
 use crate::{
-    backend::BackendError,
-    plan::{Plan, Weight, WeightRole},
+    backend::{BackendError, find_weight},
+    buffer::{Weight, WeightRole},
+    plan::Plan,
     quant::{self, DType, Row, TensorView, WeightSource},
     stored::ReadError,
 };
+
+/// All weights of a plan, prepared once; backends of plans that name the same ones share them.
+pub struct CpuWeights {
+    names: Vec<Weight>,
+    pub(crate) prepared: Vec<Prepared>,
+    pub(crate) level: Level,
+    /// Bytes that they take.
+    pub(crate) bytes: usize,
+}
+
+impl CpuWeights {
+    /// Whether a backend of `plan` can use them that computes with `isa`, or the fastest if None.
+    pub fn fit(&self, plan: &Plan, isa: Option<Isa>) -> bool {
+        self.names == plan.weights && self.level.isa() == isa.unwrap_or_else(Isa::best)
+    }
+}
 
 /// A weight ready for its kernel.
 pub(crate) enum Prepared {
@@ -32,7 +49,7 @@ impl Prepared {
     }
 }
 
-/// Panels of one or two vectors of columns (see [`tile`]), as `f32` or half precision: term by term the weights of these columns. Columns beyond the last
+/// Panels of one or two vectors of columns (see [`gemm`]), as `f32` or half precision: term by term the weights of these columns. Columns beyond the last
 /// one are zero.
 pub(crate) struct Panels {
     block: Block,
@@ -43,10 +60,13 @@ pub(crate) struct Panels {
 impl Panels {
     /// The panel that begins at `column`, and its vectors.
     pub(crate) fn at<E: bytemuck::Pod>(&self, column: usize, lanes: usize) -> (&[E], usize) {
-        let vectors = tile::vectors_at(column, self.outputs, lanes);
+        let vectors = gemm::vectors_at(column, self.outputs, lanes);
         (&self.block.as_slice()[column * self.terms..][..vectors * lanes * self.terms], vectors)
     }
 }
+
+/// Words of a block of one column of [`BytePanels`]: 32 bytes and the scale.
+pub(crate) const COLUMN_WORDS: usize = quant::BLOCK / 4 + 1;
 
 /// Panels of bytes: block by block of 32 terms first the bytes, four adjacent terms of each column in turn, then each column's
 /// scale.
@@ -61,25 +81,10 @@ pub(crate) struct BytePanels {
 impl BytePanels {
     /// The panel that begins at `column`, and its vectors.
     pub(crate) fn at(&self, column: usize, lanes: usize) -> (&[u32], usize) {
-        let vectors = tile::vectors_at(column, self.outputs, lanes);
+        let vectors = gemm::vectors_at(column, self.outputs, lanes);
         let words = self.blocks * COLUMN_WORDS;
         (&self.block.as_slice()[column * words..][..vectors * lanes * words], vectors)
     }
-}
-
-/// Finds a weight and checks that its shape and byte counts fit.
-pub(crate) fn find<'a>(weight: &Weight, source: &'a dyn WeightSource) -> Result<TensorView<'a>, BackendError> {
-    let error = |what: String| BackendError::Weight { name: weight.name.clone(), what };
-    let view = source.tensor(&weight.name).ok_or_else(|| error("is missing".into()))?;
-    let len = weight.shape.iter().product();
-    if view.len() != len || view.shape.first() != weight.shape.first() {
-        return Err(error(format!("has shape {:?}, the plan needs {:?}", view.shape, weight.shape)));
-    }
-    let scales = view.scales.map_or(0, |scales| scales.len());
-    if view.dtype.data_bytes(len) != Some(view.data.len()) || view.dtype.scale_bytes(len) != scales {
-        return Err(error(format!("has {} + {scales} bytes, which do not fit {}", view.data.len(), view.dtype)));
-    }
-    Ok(view)
 }
 
 /// Whether a weight is kept as bytes.
@@ -185,15 +190,18 @@ fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Result<P
 
 /// First column and width of the panel that holds a column.
 fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
-    let first = column / (tile::VECTORS * lanes) * tile::VECTORS * lanes;
-    (first, tile::vectors_at(first, columns, lanes) * lanes)
+    let first = column / (gemm::VECTORS * lanes) * gemm::VECTORS * lanes;
+    (first, gemm::vectors_at(first, columns, lanes) * lanes)
 }
 
 /// Prepares all weights of a plan.
-pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<Vec<Prepared>, BackendError> {
-    let mut prepared = Vec::with_capacity(plan.weights.len());
+pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<CpuWeights, BackendError> {
+    let mut loaded =
+        CpuWeights { names: plan.weights.clone(), prepared: Vec::with_capacity(plan.weights.len()), level, bytes: 0 };
     for weight in &plan.weights {
-        prepared.push(prepare(weight, &find(weight, source)?, level)?);
+        let view = find_weight(weight, source)?;
+        loaded.bytes += bytes(weight, &view, level);
+        loaded.prepared.push(prepare(weight, &view, level)?);
     }
-    Ok(prepared)
+    Ok(loaded)
 }

@@ -6,7 +6,8 @@
 
 use crate::{
     backend::BackendError,
-    plan::{BufferId, BufferKind, Plan},
+    buffer::{BufferId, BufferKind},
+    plan::Plan,
     planner::{lives, overlap},
 };
 
@@ -146,8 +147,9 @@ impl Arena {
 mod tests {
     use super::*;
     use crate::{
+        buffer::Element,
         op::{Activate, Activation},
-        plan::{Element, PlanBuilder},
+        plan::PlanBuilder,
     };
 
     fn relu(x: BufferId, y: BufferId, len: usize) -> Activate {

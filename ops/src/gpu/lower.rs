@@ -5,12 +5,12 @@ use causeway_shaders::{self as shaders, Kernel};
 use super::{arena::MOST_FRAMES, weights::GpuWeight};
 use crate::{
     backend::BackendError,
+    buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
         Activate, Activation, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope,
         Route, Scale,
     },
-    plan::{BufferId, WeightId},
     quant::DType,
 };
 
@@ -272,9 +272,8 @@ fn skinny_tiles(kernel: &'static Kernel, rows: usize, columns: usize) -> Job {
 }
 
 fn linear(op: &Linear, weights: &[GpuWeight]) -> Result<Job, BackendError> {
-    use crate::plan::WeightRole::Matrix;
     let weight = &weights[op.weight.0 as usize];
-    if weight.role != Matrix {
+    if weight.role != WeightRole::Matrix {
         return Err(unsupported("linear", "its weight is not declared as a matrix"));
     }
     let scalar = !op.inputs.is_multiple_of(4);

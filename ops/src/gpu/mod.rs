@@ -9,8 +9,6 @@ mod device;
 mod frames;
 mod lower;
 mod pipelines;
-#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-mod queue_lock;
 mod readback;
 mod timing;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -30,19 +28,18 @@ use self::{
 };
 use crate::{
     backend::{Backend, BackendError, Memory},
+    buffer::{BufferId, BufferKind},
     params::Params,
-    plan::{BufferId, BufferKind, PassId, Plan},
+    plan::{PassId, Plan},
     quant::WeightSource,
 };
 
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+pub use self::vulkan::{GetInstanceProcAddr, QueueLock, VulkanDevice, VulkanHost, VulkanImage};
 pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
-};
-#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-pub use self::{
-    queue_lock::QueueLock,
-    vulkan::{GetInstanceProcAddr, VulkanDevice, VulkanHost, VulkanImage},
+    weights::GpuWeights,
 };
 
 /// A node, ready to be recorded.
@@ -61,6 +58,7 @@ pub struct GpuBackend {
     gpu: Gpu,
     plan: Plan,
     memory: Memory,
+    weights: Arc<GpuWeights>,
     arena: Arena,
     passes: Vec<Vec<Dispatch>>,
     params: wgpu::Buffer,
@@ -87,15 +85,20 @@ const PIECE_BYTES: usize = 1 << 20;
 /// # Errors
 /// A weight is missing or has another shape.
 pub fn memory(plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
+    Ok(Memory { weights: weights::bytes(plan, source)?, ..beside(plan) })
+}
+
+/// The same without the weights.
+fn beside(plan: &Plan) -> Memory {
     let places = Places::new(plan);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
-    Ok(Memory {
-        weights: weights::bytes(plan, source)?,
+    Memory {
+        weights: 0,
         state: places.bytes(Content::State) as usize,
         activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
         overhead: (nodes.max(1) + 2) * UNIFORM_ALIGN + reading + waiting + timing::BYTES,
-    })
+    }
 }
 
 /// Capacity of both stagings: the largest output, and what calls that wait use besides.
@@ -127,29 +130,59 @@ impl GpuBackend {
         memory_cap: Option<usize>,
     ) -> Result<Self, BackendError> {
         gpu.faults.check()?;
-        let memory = memory(&plan, source)?;
+        let load = || Ok(Arc::new(weights::upload(&gpu.device, &gpu.queue, &plan, source)?));
+        Self::checked(gpu, &plan, memory(&plan, source)?, memory_cap, load)
+    }
+
+    /// The same with the weights of another backend on this device, if its plan named the same ones. They are not counted against the
+    /// memory cap, as they take nothing more.
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    pub fn sharing(
+        gpu: &Gpu,
+        plan: &Plan,
+        weights: &Arc<GpuWeights>,
+        memory_cap: Option<usize>,
+    ) -> Option<Result<Self, BackendError>> {
+        weights.fit(plan).then(|| Self::checked(gpu, plan, beside(plan), memory_cap, || Ok(weights.clone())))
+    }
+
+    /// What [`Self::sharing`] takes.
+    pub fn weights(&self) -> &Arc<GpuWeights> {
+        &self.weights
+    }
+
+    fn checked(
+        gpu: &Gpu,
+        plan: &Plan,
+        memory: Memory,
+        memory_cap: Option<usize>,
+        weights: impl FnOnce() -> Result<Arc<GpuWeights>, BackendError>,
+    ) -> Result<Self, BackendError> {
+        gpu.faults.check()?;
         if let Some(cap) = memory_cap.filter(|&cap| cap < memory.total()) {
             return Err(BackendError::MemoryCap { needed: memory.total(), cap });
         }
-        let places = Places::new(&plan);
+        let places = Places::new(plan);
         let most = gpu.device.limits().max_storage_buffer_binding_size;
         if let Some((_, bytes)) = places.places.iter().find(|place| place.1 > most) {
             return Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")));
         }
-        gpu.scoped(|| Self::create(gpu.clone(), plan, source, places, memory))
+        gpu.scoped(|| Self::create(gpu.clone(), plan.clone(), weights, places, memory))
     }
 
     fn create(
         gpu: Gpu,
         plan: Plan,
-        source: &dyn WeightSource,
+        weights: impl FnOnce() -> Result<Arc<GpuWeights>, BackendError>,
         places: Places,
         memory: Memory,
     ) -> Result<Self, BackendError> {
         let staging = staging_bytes(&plan, &places);
         let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
-        let weights = weights::upload(&gpu.device, &gpu.queue, &plan, source)?;
-        let passes = Lowering::new(&gpu, &plan, &arena, &weights).passes()?;
+        let weights = weights()?;
+        let passes = Lowering::new(&gpu, &plan, &arena, &weights.list).passes()?;
         let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("params"),
@@ -163,6 +196,7 @@ impl GpuBackend {
             gpu,
             plan,
             memory,
+            weights,
             arena,
             passes,
             params,
@@ -296,7 +330,7 @@ impl Backend for GpuBackend {
     }
 
     fn memory(&self) -> Memory {
-        self.memory
+        Memory { weights: self.weights.bytes / Arc::strong_count(&self.weights), ..self.memory }
     }
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {

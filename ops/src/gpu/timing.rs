@@ -5,7 +5,10 @@
 use std::{ops::Range, time::Duration};
 
 use super::{device::Gpu, readback::Staging};
-use crate::plan::{Cost, PassId, Plan};
+use crate::{
+    buffer::Cost,
+    plan::{PassId, Plan},
+};
 
 /// A modest GPU before anything is measured: too long an estimate only makes a first slice short.
 const FLOPS_PER_MICRO: f32 = 0.5e6;

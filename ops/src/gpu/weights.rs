@@ -2,12 +2,27 @@
 //! the order conv2d.wgsl walks them; everything else becomes plain `f32`.
 
 use crate::{
-    backend::BackendError,
-    cpu::weights::find,
-    plan::{Plan, Weight, WeightRole},
+    backend::{BackendError, find_weight},
+    buffer::{Weight, WeightRole},
+    plan::Plan,
     quant::{DType, TensorView, WeightSource},
     stored::{Bytes, ReadError},
 };
+
+/// All weights of a plan on a device, uploaded once; backends of plans that name the same ones share them.
+pub struct GpuWeights {
+    names: Vec<Weight>,
+    pub(super) list: Vec<GpuWeight>,
+    /// Bytes that they take.
+    pub(super) bytes: usize,
+}
+
+impl GpuWeights {
+    /// Whether a backend of `plan` can use them.
+    pub fn fit(&self, plan: &Plan) -> bool {
+        self.names == plan.weights
+    }
+}
 
 /// A weight on the GPU.
 pub(super) struct GpuWeight {
@@ -47,7 +62,7 @@ impl Shape {
 /// Exact bytes of all weights of a plan.
 pub(super) fn bytes(plan: &Plan, source: &dyn WeightSource) -> Result<usize, BackendError> {
     plan.weights.iter().try_fold(0, |sum, weight| {
-        let [data, scales] = Shape::new(weight.role, &find(weight, source)?).bytes();
+        let [data, scales] = Shape::new(weight.role, &find_weight(weight, source)?).bytes();
         Ok(sum + data + scales)
     })
 }
@@ -58,13 +73,14 @@ pub(super) fn upload(
     queue: &wgpu::Queue,
     plan: &Plan,
     source: &dyn WeightSource,
-) -> Result<Vec<GpuWeight>, BackendError> {
+) -> Result<GpuWeights, BackendError> {
     let mut upload = Upload { device, queue, pending: 0 };
     let one = |weight: &Weight| {
-        let view = find(weight, source)?;
+        let view = find_weight(weight, source)?;
         upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))
     };
-    plan.weights.iter().map(one).collect()
+    let list = plan.weights.iter().map(one).collect::<Result<_, _>>()?;
+    Ok(GpuWeights { names: plan.weights.clone(), list, bytes: bytes(plan, source)? })
 }
 
 struct Upload<'a> {

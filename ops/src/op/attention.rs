@@ -1,9 +1,9 @@
 //! Self-attention of a chunk over the visible history in the ring and over itself, with one softmax.
 
-use super::{Access, Check, Operator};
+use super::operator::{Access, Check, Operator};
 use crate::{
+    buffer::{BufferId, Cost, PlanError},
     kv::Kv,
-    plan::{BufferId, Cost, PlanError},
 };
 
 /// Attention of the chunk's queries over ring slots and the chunk's own keys.
@@ -108,9 +108,5 @@ impl Operator for Attention {
             bytes: 8 * (2 * self.rows() * self.dim() + past * self.heads * self.kv.row_words(self.head_dim)) as u64,
             weights: 0,
         }
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::attention::attention(self, cx);
     }
 }

@@ -1,7 +1,10 @@
 //! RMS norm over the channels of each pixel.
 
-use super::{Access, Activation, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use super::{
+    activate::Activation,
+    operator::{Access, Check, Operator, streamed},
+};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y = act(x / |x| * sqrt(dim) * weight)` for every row; a row of zeros stays zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +42,5 @@ impl Operator for ChannelNorm {
 
     fn cost(&self) -> Cost {
         streamed(10 * self.rows * self.dim, 2 * self.rows * self.dim)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::norm::channel_norm(self, cx);
     }
 }

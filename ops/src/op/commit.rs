@@ -1,9 +1,9 @@
 //! Commits a chunk's clean keys and values to the ring, with each frame's key mean.
 
-use super::{Access, Check, Operator, streamed};
+use super::operator::{Access, Check, Operator, streamed};
 use crate::{
+    buffer::{BufferId, Cost, PlanError},
     kv::Kv,
-    plan::{BufferId, Cost, PlanError},
 };
 
 /// Copies own frame f to ring slot `frames[max_history + f]` and stores mean(keys) there. Only the clean-context pass runs it
@@ -75,9 +75,5 @@ impl Operator for Commit {
     fn cost(&self) -> Cost {
         let rows = self.chunk * self.tokens * self.heads;
         streamed(rows * self.head_dim, 2 * rows * (self.head_dim + self.kv.row_words(self.head_dim)))
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::commit::commit(self, cx);
     }
 }

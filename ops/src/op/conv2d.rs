@@ -1,7 +1,10 @@
 //! 2-D convolution with the codec's surroundings fused: upsampling before it, a second input, residual and ReLU after it.
 
-use super::{Access, Activation, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use super::{
+    activate::Activation,
+    operator::{Access, Check, Operator},
+};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y = act(conv(upsample(cat[x, x2])) + bias + residual)`, channels-last, zero padding (kernel-1)/2 on all sides.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,9 +108,5 @@ impl Operator for Conv2d {
             bytes: 4 * (self.height * self.width * self.inputs() + oh * ow * self.outputs) as u64,
             weights: weights as u64,
         }
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::conv::conv2d(self, cx);
     }
 }

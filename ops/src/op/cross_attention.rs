@@ -1,7 +1,7 @@
 //! Attention of every token over one run of context rows (text or events) that all tokens see.
 
-use super::{Access, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// What is added to scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +79,5 @@ impl Operator for CrossAttention {
             bytes: 4 * (2 * (self.rows + self.context) * dim) as u64,
             weights: 0,
         }
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::attention::cross_attention(self, cx);
     }
 }

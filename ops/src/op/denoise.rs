@@ -1,7 +1,7 @@
 //! One few-step sampler update (spec 2.2).
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// `x0 = x - sigma v`, or v itself where the network answers with it; then `x = (1 - next) x0 + next * noise(step + 1)` with next = `params.next_sigma`; on the last step next is 0
 /// and x becomes x0. The noise is that of [`super::Noise`] with `params.step + 1` for its step.
@@ -37,9 +37,5 @@ impl Operator for Denoise {
 
     fn cost(&self) -> Cost {
         streamed(45 * self.frames * self.len, 3 * self.frames * self.len)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::denoise(self, cx);
     }
 }

@@ -1,7 +1,7 @@
 //! LayerNorm over the feature dimension with a per-frame modulation or an affine weight.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// What follows the normalisation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,9 +76,5 @@ impl Operator for LayerNorm {
 
     fn cost(&self) -> Cost {
         streamed(8 * self.rows * self.dim, 2 * self.rows * self.dim)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::norm::layer_norm(self, cx);
     }
 }

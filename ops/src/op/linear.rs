@@ -1,7 +1,10 @@
 //! `y = [y +] gate * act(x W^T + b)`.
 
-use super::{Access, Activation, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use super::{
+    activate::Activation,
+    operator::{Access, Check, Operator},
+};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// A gate: row r of the result is multiplied by row `index` of the modulation of r's frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,9 +80,5 @@ impl Operator for Linear {
             bytes: 4 * (self.rows * (self.inputs + self.outputs)) as u64,
             weights: (self.inputs * self.outputs) as u64,
         }
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::gemm::linear(self, cx);
     }
 }

@@ -1,10 +1,12 @@
-//! The operators, one file each: its shape rule, its cost and its CPU kernel. The GPU kernel of the same name is
-//! `shaders/wgsl/NAME.wgsl`, lowered by `gpu/lower.rs`.
+//! The operators, one file each: the buffers it touches, its shape rule, its cost. An operator is plain data and knows no backend.
+//!
+//! NAME.rs here has two twins of its name: `cpu/NAME.rs`, the CPU kernel, called by `cpu/kernels.rs`, and
+//! `shaders/wgsl/NAME.wgsl`, the GPU kernel, for which `gpu/lower.rs` makes a dispatch.
 //!
 //! Layouts: tokens are rows [T, dim], frame-major, then row, then column. Pictures and latents are channels-last
 //! [frames, height, width, channels]. Everything is `f32` unless an operator says otherwise.
 
-mod activation;
+mod activate;
 mod attention;
 mod channel_norm;
 mod commit;
@@ -12,126 +14,47 @@ mod conv2d;
 mod copy;
 mod cross_attention;
 mod denoise;
+mod embed;
+mod from_pixels;
 mod layer_norm;
 mod linear;
 mod modulation;
 mod noise;
-mod patch;
-mod pixels;
+mod operator;
+mod patchify;
 mod remember;
 mod rms_norm_rope;
 mod route;
 mod timestep;
+mod to_pixels;
+mod unpatchify;
 
-pub use activation::{Activate, Activation};
-pub use attention::Attention;
-pub use channel_norm::ChannelNorm;
-pub use commit::Commit;
-pub use conv2d::Conv2d;
-pub use copy::{Copy, Embed};
-pub use cross_attention::{CrossAttention, Offsets};
-pub use denoise::Denoise;
-pub use layer_norm::{LayerNorm, Scale};
-pub use linear::{Gate, Linear};
-pub use modulation::Modulation;
-pub use noise::Noise;
-pub use patch::{Patchify, Unpatchify};
-pub use pixels::{FromPixels, ToPixels};
-pub use remember::Remember;
-pub use rms_norm_rope::{Grid, RmsNormRope};
-pub use route::Route;
-pub use timestep::Timestep;
-
-use alloc::{format, string::String};
-
-use crate::{
-    cpu::Context,
-    plan::{BufferId, Cost, Plan, PlanError, WeightId},
+pub use self::{
+    activate::{Activate, Activation},
+    attention::Attention,
+    channel_norm::ChannelNorm,
+    commit::Commit,
+    conv2d::Conv2d,
+    copy::Copy,
+    cross_attention::{CrossAttention, Offsets},
+    denoise::Denoise,
+    embed::Embed,
+    from_pixels::FromPixels,
+    layer_norm::{LayerNorm, Scale},
+    linear::{Gate, Linear},
+    modulation::Modulation,
+    noise::Noise,
+    operator::{Access, Check, Operator},
+    patchify::Patchify,
+    remember::Remember,
+    rms_norm_rope::{Grid, RmsNormRope},
+    route::Route,
+    timestep::Timestep,
+    to_pixels::ToPixels,
+    unpatchify::Unpatchify,
 };
 
-/// How an operator touches a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Reads only.
-    Read,
-    /// Overwrites every element it defines; earlier contents do not matter.
-    Write,
-    /// Reads and writes in place (residual sums, ring slots).
-    Update,
-}
-
-/// What every operator knows about itself.
-pub trait Operator {
-    /// The operator's name, also of its kernel files.
-    fn name(&self) -> &'static str;
-
-    /// Calls `visit` for every buffer the operator touches.
-    fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access));
-
-    /// The shape rule.
-    fn shape(&self, check: &Check<'_>) -> Result<(), PlanError>;
-
-    /// Work of one run, with a full history.
-    fn cost(&self) -> Cost;
-
-    /// The CPU kernel.
-    fn run(&self, cx: &Context<'_>);
-}
-
-/// Checks one node against its plan; carries the node's name into errors.
-pub struct Check<'a> {
-    plan: &'a Plan,
-    node: String,
-}
-
-impl<'a> Check<'a> {
-    pub(crate) fn new(plan: &'a Plan, node: String) -> Self {
-        Self { plan, node }
-    }
-
-    /// The buffer must hold at least `expected` elements.
-    pub fn buffer(&self, id: BufferId, expected: usize) -> Result<(), PlanError> {
-        let buffer = self.plan.buffer(id);
-        if buffer.len >= expected {
-            return Ok(());
-        }
-        Err(PlanError::Buffer { node: self.node.clone(), buffer: buffer.name.clone(), found: buffer.len, expected })
-    }
-
-    /// The weight must hold exactly `expected` elements.
-    pub fn weight(&self, id: WeightId, expected: usize) -> Result<(), PlanError> {
-        let weight = self.plan.weight(id);
-        let found = weight.shape.iter().product();
-        if found == expected {
-            return Ok(());
-        }
-        Err(PlanError::Weight { node: self.node.clone(), weight: weight.name.clone(), found, expected })
-    }
-
-    /// A rule between dimensions.
-    pub fn rule(&self, holds: bool, what: &str) -> Result<(), PlanError> {
-        if holds {
-            return Ok(());
-        }
-        Err(PlanError::Shape { node: self.node.clone(), what: what.into() })
-    }
-
-    fn alias(&self, op: &dyn Operator) -> Result<(), PlanError> {
-        let mut touched = alloc::vec::Vec::new();
-        op.buffers(&mut |id, access| touched.push((id, access)));
-        for (i, &(id, access)) in touched.iter().enumerate() {
-            let clash = touched
-                .iter()
-                .enumerate()
-                .any(|(j, &(other, how))| i != j && other == id && (access != Access::Read || how != Access::Read));
-            if clash {
-                let buffer = self.plan.buffer(id).name.clone();
-                return Err(PlanError::Alias { node: self.node.clone(), buffer });
-            }
-        }
-        Ok(())
-    }
-}
+use crate::buffer::{Cost, PlanError};
 
 macro_rules! operators {
     ($($kind:ident),* $(,)?) => {
@@ -202,23 +125,4 @@ impl Op {
         self.operator().shape(check)?;
         check.alias(self.operator())
     }
-
-    /// A one-line description for `causeway plan`.
-    pub fn describe(&self, plan: &Plan) -> String {
-        let mut line = String::from(self.name());
-        self.operator().buffers(&mut |id, access| {
-            let sign = match access {
-                Access::Read => "<",
-                Access::Write => ">",
-                Access::Update => "=",
-            };
-            line.push_str(&format!(" {sign}{}", plan.buffer(id).name));
-        });
-        line
-    }
-}
-
-/// Cost of an operator that streams `elements` 32-bit values with `flops` operations.
-pub(crate) fn streamed(flops: usize, elements: usize) -> Cost {
-    Cost { flops: flops as u64, bytes: 4 * elements as u64, weights: 0 }
 }

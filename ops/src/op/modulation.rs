@@ -1,7 +1,7 @@
 //! Per-frame modulation vectors: the time projection plus a learned offset.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// `y[f, i] = x[f, i or 0] + weight[i]` for i in 0..vectors. The head broadcasts one vector a frame (`broadcast`), the blocks
 /// have one for each (spec 1.4).
@@ -44,9 +44,5 @@ impl Operator for Modulation {
     fn cost(&self) -> Cost {
         let elements = self.frames * self.vectors * self.dim;
         streamed(elements, 2 * elements)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::modulation(self, cx);
     }
 }

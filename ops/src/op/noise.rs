@@ -1,7 +1,7 @@
 //! The chunk's first noise.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Fills `frames` latent frames with normal noise: element e of frame f is `philox::normal4(seed, params.frame + f, 0, e/4)[e%4]`,
 /// e counting channels-last.
@@ -31,9 +31,5 @@ impl Operator for Noise {
 
     fn cost(&self) -> Cost {
         streamed(40 * self.frames * self.len, self.frames * self.len)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::noise(self, cx);
     }
 }

@@ -1,7 +1,7 @@
 //! The last frames that a convolution over time has seen.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Each row of `y` [rows, depth * channels], `depth` frames from the oldest to the newest, drops the oldest and takes that of `x` at
 /// its end.
@@ -37,9 +37,5 @@ impl Operator for Remember {
 
     fn cost(&self) -> Cost {
         streamed(0, 2 * self.rows * self.depth * self.channels)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::remember(self, cx);
     }
 }

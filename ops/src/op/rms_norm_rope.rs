@@ -1,7 +1,7 @@
 //! RMS norm over the whole feature dimension, then the spatial part of RoPE.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError, WeightId};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError, WeightId};
 
 /// The spatial rotation. Its table is a constant [tokens per frame, pairs, 2] of (cos, sin): the height and then the width
 /// pairs of one head, the same for every head.
@@ -63,9 +63,5 @@ impl Operator for RmsNormRope {
 
     fn cost(&self) -> Cost {
         streamed(8 * self.rows * self.dim, 2 * self.rows * self.dim)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::norm::rms_norm_rope(self, cx);
     }
 }

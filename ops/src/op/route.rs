@@ -1,7 +1,7 @@
 //! History routing: the k history frames one query token of one head attends to (docs/design.md, section 6; docs/spec.md 2.10).
 
-use super::{Access, Check, Operator};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// Scores each visible history frame by q . mean(keys of the frame) after temporal rotation, and keeps the k best.
 ///
@@ -77,9 +77,5 @@ impl Operator for Route {
             bytes: 4 * ((rows + self.max_history) * dim) as u64,
             weights: 0,
         }
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::route::route(self, cx);
     }
 }

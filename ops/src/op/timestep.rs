@@ -1,7 +1,7 @@
 //! The timestep sinusoid.
 
-use super::{Access, Check, Operator, streamed};
-use crate::plan::{BufferId, Cost, PlanError};
+use super::operator::{Access, Check, Operator, streamed};
+use crate::buffer::{BufferId, Cost, PlanError};
 
 /// `[cos(t f_i) | sin(t f_i)]`, f_i = 10000^(-i/half), half = features/2, the same row for every frame; t = `params.timestep`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,9 +32,5 @@ impl Operator for Timestep {
     fn cost(&self) -> Cost {
         let elements = self.frames * self.features;
         streamed(20 * elements, elements)
-    }
-
-    fn run(&self, cx: &crate::cpu::Context<'_>) {
-        crate::cpu::elementwise::timestep(self, cx);
     }
 }

@@ -18,7 +18,7 @@ use std::{
     vec::Vec,
 };
 
-use super::Parallel;
+use super::serial::Parallel;
 
 /// How long a thread looks for work before it sleeps. Waking a sleeping thread takes about as long.
 const SPIN: Duration = Duration::from_micros(50);

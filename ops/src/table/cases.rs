@@ -1,10 +1,10 @@
 //! The rows of the table.
 
-use super::Maker;
+use super::maker::Maker;
 use crate::{
     Kv, Params,
+    buffer::{BufferId, WeightRole},
     op::*,
-    plan::{BufferId, WeightRole},
     quant::DType,
 };
 

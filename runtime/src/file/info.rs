@@ -2,9 +2,9 @@
 
 use super::ModelFile;
 use crate::config::{FORMAT, FileConfig, ModelConfig, printable};
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use alloc::{borrow::ToOwned, format};
 use causeway_ops::quant::TensorView;
 use core::fmt;
 use serde::Serialize;

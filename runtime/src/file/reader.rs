@@ -28,6 +28,8 @@ pub struct ModelFile<'a, C> {
     tensors: Vec<Tensor>,
     data_start: usize,
     storage: Storage<'a>,
+    /// What devices know the file by that have its weights.
+    handle: Arc<()>,
 }
 
 /// A file that holds a denoiser: families `world` and `wan`.
@@ -110,7 +112,7 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
         for tensor in &tensors {
             check_finite(tensor, &storage)?;
         }
-        Ok(Self { config, tensors, data_start, storage })
+        Ok(Self { config, tensors, data_start, storage, handle: Arc::default() })
     }
 
     /// The configuration.
@@ -211,6 +213,10 @@ impl<C: FileConfig> ModelFile<'static, C> {
 impl<C: FileConfig> WeightSource for ModelFile<'_, C> {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         self.find(name).map(|tensor| self.view(tensor))
+    }
+
+    fn handle(&self) -> Option<&Arc<()>> {
+        Some(&self.handle)
     }
 }
 

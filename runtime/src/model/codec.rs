@@ -5,7 +5,7 @@ use causeway_ops::{
     op::{Activation, FromPixels},
 };
 
-use super::{Dense, Taehv, maps::Map};
+use super::{Dense, Taehv, layers::Map};
 use crate::config::{CodecConfig, CodecKind, LatentConfig};
 
 /// A codec, and what it remembers of the one stream that it decodes.

@@ -11,7 +11,7 @@ use causeway_ops::{
     op::{Activate, Activation, Copy, FromPixels},
 };
 
-use super::maps::{Extra, Map, conv, named};
+use super::layers::{Extra, Map, conv, named};
 use crate::config::{CodecConfig, LatentConfig, grown};
 
 /// A codec, and the memory of one stream that it decodes.

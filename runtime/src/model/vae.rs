@@ -14,7 +14,7 @@ use causeway_ops::{
 
 use super::{
     Dense,
-    maps::{Extra, Map, conv},
+    layers::{Extra, Map, conv},
 };
 use crate::config::VaeConfig;
 

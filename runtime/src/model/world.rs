@@ -8,7 +8,7 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{Condition, Dit, ModelError, Past, codec::Codec, maps::Map};
+use super::{Condition, Dit, ModelError, Past, codec::Codec, layers::Map};
 use crate::config::{ModelConfig, Prediction};
 
 /// The passes of a world, in the order a session runs them.

@@ -2,9 +2,9 @@
 //!
 //! ```no_run
 //! # fn f(noise: Vec<f32>, renoise: Vec<f32>, prompt: Vec<f32>) -> Result<(), Box<dyn std::error::Error>> {
-//! use causeway_runtime::{Model, Rollout, RolloutOptions, rollout::Sampling};
+//! use causeway_runtime::{Device, Model, Rollout, RolloutOptions, rollout::Sampling};
 //! let model = Model::open("wan.safetensors")?;
-//! let mut rollout = Rollout::new(&model, model.config().dit.latent, RolloutOptions::default())?;
+//! let mut rollout = Rollout::new(&model, &Device::auto(Device::cpu(0)), model.config().dit.latent, RolloutOptions::default())?;
 //! rollout.set_text(&prompt)?;
 //! let latents = rollout.run(&noise, &renoise, &Sampling::few(&[1.0, 0.9375, 0.8333333, 0.625]))?;
 //! # Ok(()) }
@@ -24,13 +24,11 @@ use causeway_ops::{Backend, BufferId, Params, Plan, backend::Memory, plan::PassI
 
 use crate::{
     config::{DitConfig, Family, LatentConfig},
+    device::Device,
     file::Model,
+    layout::{interleave, planar},
     model::{ModelError, WanPasses, WanPlan},
-    session::{
-        Ring, SessionOptions,
-        create::{self, interleave, planar},
-        frame_table::FrameTable,
-    },
+    session::{Ring, frame_table::FrameTable},
 };
 use options::Settled;
 pub(crate) use options::finite;
@@ -68,11 +66,16 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// A stream of `model` on latents of this size (a DiT has no size of its own).
+    /// A stream of `model` on `device` and on latents of this size (a DiT has no size of its own).
     ///
     /// # Errors
-    /// Options that do not fit the model, a memory cap that is too small, no adapter.
-    pub fn new(model: &Model<'_>, latent: LatentConfig, options: RolloutOptions) -> Result<Self, RolloutError> {
+    /// Options that do not fit the model, a memory cap that is too small, a device that refuses.
+    pub fn new(
+        model: &Model<'_>,
+        device: &Device,
+        latent: LatentConfig,
+        options: RolloutOptions,
+    ) -> Result<Self, RolloutError> {
         if model.config().family != Family::Wan {
             return Err(ModelError::Unsupported("it reads no text; `Session` runs it".into()).into());
         }
@@ -85,15 +88,8 @@ impl Rollout {
         let kept = if options.recache.is_some() { ring.window * dit.latent_len() } else { 0 };
         let prompt = vec![0.0; text_rows * dit.text.map_or(1, |text| text.dim)];
         let own = table.memory() + plan.bytes() + 4 * (kept + prompt.len());
-        let mut session = SessionOptions {
-            backend: options.backend,
-            threads: options.threads,
-            memory_cap: options.memory_cap,
-            strict: options.strict,
-            ..SessionOptions::default()
-        };
         Ok(Self {
-            backend: create::backend(model, &plan, &mut session, own)?,
+            backend: device.load(model, &plan, options.memory_cap, own)?,
             wan,
             ring,
             sink: options.recache,

@@ -7,7 +7,7 @@ use causeway_ops::{BackendError, Kv};
 use crate::{
     config::{DitConfig, LatentConfig, ModelConfig, Positions},
     model::{ModelError, Past, Recache, WanShape},
-    session::{BackendChoice, Ring, SessionError},
+    session::{Ring, SessionError},
 };
 
 /// Why a rollout was refused, or failed.
@@ -96,14 +96,8 @@ pub struct RolloutOptions {
     pub text_length: Option<usize>,
     /// Most rows of a prompt, `text_length` if `None`: memory for cross-attention is kept for so many.
     pub text_rows: Option<usize>,
-    /// Where to compute.
-    pub backend: BackendChoice,
-    /// CPU threads; 0 takes what the machine has.
-    pub threads: usize,
     /// Most bytes to hold.
     pub memory_cap: Option<usize>,
-    /// Compute with plain scalar arithmetic on the CPU: the same bits on every one, slowly.
-    pub strict: bool,
 }
 
 /// Options after the model file's defaults are filled in and everything is checked.

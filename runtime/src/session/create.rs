@@ -1,32 +1,28 @@
 //! Creating a session: options against the model, the plan, the backend, the first frames.
 
-use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec};
 
-use causeway_ops::{
-    Backend, BackendError, Plan,
-    backend::Memory,
-    cpu::{CpuBackend, CpuOptions, Isa},
-    parallel::{Parallel, Serial},
-    quant::WeightSource,
-};
+use causeway_ops::{BackendError, backend::Memory, quant::WeightSource};
 
 use super::{
-    BackendChoice, EventQueue, Movement, Opening, Queue, Queued, Session, SessionError, SessionOptions, Settled, Start,
-    Stats, Tables, stage::Cursor,
+    EventQueue, Movement, Opening, Queue, Queued, Session, SessionError, SessionOptions, Settled, Start, Stats, Tables,
+    pump::Cursor,
 };
 use crate::{
     clock::Clock,
-    config::{DitConfig, Family, ModelConfig},
+    config::{Family, ModelConfig},
+    device::Device,
     file::Model,
+    layout::channels_last,
     model::{ModelError, WorldPlan},
 };
 
 impl Session {
-    /// Creates a session of `model`. The weights are copied into the backend's layout, so the model may be dropped.
+    /// Creates a session of `model` on `device`. The weights are copied into the device's layout, so the model may be dropped.
     ///
     /// # Errors
-    /// Options that do not fit the model, a memory cap that is too small (with the exact need), no adapter.
-    pub fn new(model: &Model<'_>, mut options: SessionOptions) -> Result<Self, SessionError> {
+    /// Options that do not fit the model, a memory cap that is too small (with the exact need), a device that refuses.
+    pub fn new(model: &Model<'_>, device: &Device, mut options: SessionOptions) -> Result<Self, SessionError> {
         let config = model.config();
         if config.family != Family::World {
             let what = "it makes videos of prompts and has no decoder in its file; `causeway generate` runs it with one (`Rollout` and `Decoder` in Rust)".into();
@@ -44,7 +40,10 @@ impl Session {
         let movement = Movement::new(config.latch, dit.actions.len());
         let own = queue.memory() + tables.memory() + movement.memory() + opening.memory() + plan.bytes();
         let clock = options.clock.take().unwrap_or_else(default_clock);
-        let backend = backend(model, &plan, &mut options, own)?;
+        #[cfg(feature = "gpu")]
+        let backend = device.load_keeping(model, &plan, options.memory_cap, own, options.frames.take())?;
+        #[cfg(not(feature = "gpu"))]
+        let backend = device.load(model, &plan, options.memory_cap, own)?;
         Ok(Self {
             fingerprint: fingerprint(config, &settled, backend.arena_bytes()),
             backend,
@@ -81,11 +80,11 @@ impl Session {
 }
 
 impl Session {
-    /// Exact bytes that a session of these options will hold, without creating it. `BackendChoice::Auto` is answered for the CPU.
+    /// Exact bytes that a session of these options will hold, without creating it.
     ///
     /// # Errors
     /// Options that do not fit the model; the memory cap is not looked at.
-    pub fn need(model: &Model<'_>, options: &SessionOptions) -> Result<Memory, SessionError> {
+    pub fn need(model: &Model<'_>, device: &Device, options: &SessionOptions) -> Result<Memory, SessionError> {
         let config = model.config();
         let settled = options.settle(config)?;
         let plan = WorldPlan::new(config, settled.past)?.plan;
@@ -93,37 +92,11 @@ impl Session {
         let dit = &config.dit;
         let tables = Tables::new(&settled.ring, dit.rope_dims()[0], dit.actions.len(), dit.events.len());
         let opening = opening(model, options, settled.event)?;
-        let mut memory = match &options.backend {
-            #[cfg(feature = "gpu")]
-            BackendChoice::Gpu(_) => causeway_ops::gpu::memory(&plan, model)?,
-            _ => {
-                let threads = match (&options.parallel, options.threads) {
-                    (Some(parallel), _) => parallel.threads(),
-                    (None, 0) => available(),
-                    (None, threads) => threads,
-                };
-                let isa = options.strict.then_some(Isa::Portable);
-                let parallel = Arc::new(Threads(threads));
-                causeway_ops::cpu::memory(&plan, model, &CpuOptions { isa, parallel, memory_cap: None })?
-            }
-        };
+        let mut memory = device.memory(model, &plan)?;
         let movement = Movement::new(config.latch, dit.actions.len());
         let own = tables.memory() + movement.memory() + opening.memory() + plan.bytes();
         memory.overhead += options.queue * 4 * width * height + own;
         Ok(memory)
-    }
-}
-
-/// So many threads, for measuring.
-struct Threads(usize);
-
-impl Parallel for Threads {
-    fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
-        (0..n).for_each(f);
-    }
-
-    fn threads(&self) -> usize {
-        self.0
     }
 }
 
@@ -132,74 +105,6 @@ fn default_clock() -> Box<dyn Clock> {
     return Box::new(crate::clock::SystemClock::default());
     #[cfg(not(feature = "std"))]
     return Box::new(crate::clock::NoClock);
-}
-
-/// Loads the plan on the chosen backend; `own` bytes of the cap are the session's.
-pub(crate) fn backend(
-    weights: &dyn WeightSource,
-    plan: &Plan,
-    options: &mut SessionOptions,
-    own: usize,
-) -> Result<Box<dyn Backend>, SessionError> {
-    let cap = options.memory_cap.map(|cap| cap.saturating_sub(own));
-    let result = match &options.backend {
-        BackendChoice::Cpu => cpu(weights, plan, options, cap),
-        #[cfg(feature = "gpu")]
-        BackendChoice::Gpu(adapter) => match &options.gpu {
-            Some(open) => on_gpu(open, options.frames.take(), weights, plan, cap),
-            None => gpu(weights, plan, adapter, true, cap),
-        },
-        #[cfg(feature = "gpu")]
-        BackendChoice::Auto => match gpu_if_real(weights, plan, cap) {
-            Some(result) => result,
-            None => cpu(weights, plan, options, cap),
-        },
-        #[cfg(not(feature = "gpu"))]
-        BackendChoice::Gpu(_) => Err(BackendError::NoAdapter("this build has no GPU backend".into())),
-        #[cfg(not(feature = "gpu"))]
-        BackendChoice::Auto => cpu(weights, plan, options, cap),
-    };
-    result.map_err(|error| match (error, options.memory_cap) {
-        (BackendError::MemoryCap { needed, .. }, Some(cap)) => SessionError::MemoryCap { needed: needed + own, cap },
-        (error, _) => SessionError::Backend(error),
-    })
-}
-
-fn cpu(
-    weights: &dyn WeightSource,
-    plan: &Plan,
-    options: &mut SessionOptions,
-    memory_cap: Option<usize>,
-) -> Result<Box<dyn Backend>, BackendError> {
-    let parallel: Arc<dyn Parallel> = match options.parallel.take() {
-        Some(parallel) => Arc::from(parallel),
-        None => threads(options.threads),
-    };
-    let isa = options.strict.then_some(Isa::Portable);
-    Ok(Box::new(CpuBackend::new(plan.clone(), weights, CpuOptions { isa, parallel, memory_cap })?))
-}
-
-#[cfg(feature = "std")]
-pub(crate) fn threads(wanted: usize) -> Arc<dyn Parallel> {
-    match if wanted == 0 { available() } else { wanted } {
-        1 => Arc::new(Serial),
-        n => Arc::new(causeway_ops::parallel::ThreadPool::new(n)),
-    }
-}
-
-#[cfg(feature = "std")]
-fn available() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-#[cfg(not(feature = "std"))]
-fn available() -> usize {
-    1
-}
-
-#[cfg(not(feature = "std"))]
-pub(crate) fn threads(_wanted: usize) -> Arc<dyn Parallel> {
-    Arc::new(Serial)
 }
 
 /// First frames of the stream, and what was told of them.
@@ -244,90 +149,8 @@ fn first_frames(model: &Model<'_>, start: &Start, event: usize) -> Result<Openin
     }
 }
 
-/// Latents [count, C, H, W] as one channels-last frame each, padded with zeros to a chunk.
-fn channels_last(dit: &DitConfig, latents: &[f32]) -> Vec<Vec<f32>> {
-    let frame = |planar: &[f32]| {
-        let mut out = vec![0.0; dit.chunk * planar.len()];
-        interleave(planar, dit.latent.channels, &mut out);
-        out
-    };
-    latents.chunks(dit.latent_len()).map(frame).collect()
-}
-
 /// What a snapshot must agree with (FNV-1a).
 fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
     let text = alloc::format!("{config:?} {settled:?} {arena}");
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// A GPU that the host opened.
-#[cfg(feature = "gpu")]
-fn on_gpu(
-    gpu: &causeway_ops::gpu::Gpu,
-    frames: Option<Arc<causeway_ops::gpu::Frames>>,
-    weights: &dyn WeightSource,
-    plan: &Plan,
-    memory_cap: Option<usize>,
-) -> Result<Box<dyn Backend>, BackendError> {
-    let backend = causeway_ops::gpu::GpuBackend::on(gpu, plan.clone(), weights, memory_cap)?;
-    Ok(match frames {
-        Some(frames) => Box::new(backend.keep_frames(frames)),
-        None => Box::new(backend),
-    })
-}
-
-/// The adapter a host named, or the best one for an empty name.
-#[cfg(feature = "gpu")]
-fn gpu(
-    weights: &dyn WeightSource,
-    plan: &Plan,
-    adapter: &str,
-    software: bool,
-    memory_cap: Option<usize>,
-) -> Result<Box<dyn Backend>, BackendError> {
-    on_gpu(&open_gpu(adapter, software)?, None, weights, plan, memory_cap)
-}
-
-/// Opens the adapter named, or the best one for an empty name.
-#[cfg(feature = "gpu")]
-pub(crate) fn open_gpu(adapter: &str, software: bool) -> Result<causeway_ops::gpu::Gpu, BackendError> {
-    use causeway_ops::gpu::{Gpu, GpuOptions};
-    let adapter = if adapter.is_empty() { None } else { adapter.parse().ok() };
-    Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })
-}
-
-/// A hardware GPU, if there is one: a software adapter is slower than the CPU backend.
-#[cfg(feature = "gpu")]
-fn gpu_if_real(
-    weights: &dyn WeightSource,
-    plan: &Plan,
-    memory_cap: Option<usize>,
-) -> Option<Result<Box<dyn Backend>, BackendError>> {
-    match gpu(weights, plan, "", false, memory_cap) {
-        Err(BackendError::NoAdapter(why) | BackendError::Unsupported(why)) => {
-            log::info!("computing on the CPU, for no GPU can be used: {why}");
-            None
-        }
-        result => Some(result),
-    }
-}
-
-/// A frame [C, H, W] as [H, W, C].
-pub(crate) fn interleave(planar: &[f32], channels: usize, out: &mut [f32]) {
-    let area = planar.len() / channels;
-    for (c, plane) in planar.chunks(area).enumerate() {
-        for (i, &value) in plane.iter().enumerate() {
-            out[i * channels + c] = value;
-        }
-    }
-}
-
-/// A frame [H, W, C] as [C, H, W].
-pub(crate) fn planar(interleaved: &[f32], channels: usize, out: &mut [f32]) {
-    let area = interleaved.len() / channels;
-    for (i, pixel) in interleaved.chunks(channels).enumerate() {
-        for (c, &value) in pixel.iter().enumerate() {
-            out[c * area + i] = value;
-        }
-    }
 }

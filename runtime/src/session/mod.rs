@@ -4,19 +4,23 @@
 //! become pixels, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
 //! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
 
-pub(crate) mod create;
+mod budget;
+mod create;
+mod error;
 mod events;
 pub(crate) mod frame_table;
 mod movement;
 mod options;
+mod pump;
 mod receipt;
 mod ring;
 mod snapshot;
-mod stage;
 mod tables;
 
+pub use budget::{Budget, Pump, Stats};
+pub use error::SessionError;
 pub use events::EventTime;
-pub use options::{BackendChoice, SessionOptions, Start};
+pub use options::{SessionOptions, Start};
 pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};
 pub use snapshot::Snapshot;
@@ -24,126 +28,15 @@ pub use snapshot::Snapshot;
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::AtomicBool;
 
-use causeway_ops::{Backend, BackendError, Plan, backend::Memory, memory::Refused};
+use causeway_ops::{Backend, Plan, backend::Memory};
 
-use crate::{
-    clock::Clock,
-    model::{ModelError, WorldPlan},
-};
+use crate::{clock::Clock, model::WorldPlan};
 use events::{EventQueue, Queued};
 use movement::Movement;
 use options::Settled;
+use pump::{Cursor, Opening};
 use receipt::Queue;
-use stage::{Cursor, Opening};
 use tables::Tables;
-
-/// What a session can answer with instead of a frame.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SessionError {
-    /// An option is out of range for this model.
-    #[error("{0}")]
-    Option(String),
-    /// No event of that index or name.
-    #[error("there is no event {found}; this model has: {known}")]
-    UnknownEvent {
-        /// Index asked for.
-        found: usize,
-        /// Names of the model's events.
-        known: String,
-    },
-    /// An action vector of the wrong length.
-    #[error("an action vector of this model has {expected} entries, {found} were given")]
-    ActionLength {
-        /// Entries the model takes.
-        expected: usize,
-        /// Entries given.
-        found: usize,
-    },
-    /// An action entry is NaN or infinite.
-    #[error("entry {0} of the action vector is not a finite number")]
-    ActionValue(usize),
-    /// Too many events wait.
-    #[error("{0} events are waiting, which is as many as the queue holds")]
-    EventsFull(usize),
-    /// A start picture or start latents of the wrong size.
-    #[error("the start {what} has {found} values, this model takes {expected}")]
-    StartSize {
-        /// Picture, latents or actions.
-        what: &'static str,
-        /// Values expected.
-        expected: usize,
-        /// Values given.
-        found: usize,
-    },
-    /// The model file's stored start latents cannot be used.
-    #[error("the model file's start latents `{0}` are missing or of the wrong shape")]
-    StoredStart(String),
-    /// The system, or the host's allocator, has no memory.
-    #[error("{bytes} bytes could not be allocated")]
-    OutOfMemory {
-        /// Bytes asked for.
-        bytes: usize,
-    },
-    /// The caller's memory cap is too small.
-    #[error("the session needs {needed} bytes, the memory cap is {cap}")]
-    MemoryCap {
-        /// Bytes needed.
-        needed: usize,
-        /// Bytes granted.
-        cap: usize,
-    },
-    /// Not a snapshot, or a damaged one.
-    #[error("the snapshot cannot be read: {0}")]
-    Snapshot(&'static str),
-    /// A snapshot of another model, other options or another kind of backend.
-    #[error("the snapshot belongs to another model or to other session options")]
-    SnapshotOfAnother,
-    /// The model cannot be run.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The backend failed.
-    #[error(transparent)]
-    Backend(#[from] BackendError),
-}
-
-impl From<Refused> for SessionError {
-    fn from(Refused(bytes): Refused) -> Self {
-        SessionError::OutOfMemory { bytes }
-    }
-}
-
-/// How far [`Session::pump`] may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Budget {
-    /// Until a frame is ready; may wait for the GPU.
-    Frame,
-    /// About this many microseconds of the session's clock; at least one node.
-    Micros(u64),
-    /// This many nodes.
-    Nodes(usize),
-}
-
-/// What a call of [`Session::pump`] came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pump {
-    /// A frame became ready: see [`Session::frame`].
-    Frame,
-    /// The budget is spent, or the GPU is busy; pump again.
-    Pending,
-    /// The host holds all frame buffers; call [`Session::release`].
-    Full,
-}
-
-/// Counters of a session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Frames made.
-    pub frames: u64,
-    /// Nodes run.
-    pub nodes: u64,
-    /// Chunks aborted.
-    pub aborted: u64,
-}
 
 /// One stream of a world.
 pub struct Session {
@@ -191,7 +84,7 @@ impl Session {
     /// # Errors
     /// [`SessionError::Backend`]; the session stays usable unless the device was lost.
     pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
-        stage::pump(self, budget)
+        pump::pump(self, budget)
     }
 
     /// The oldest finished frame that was not released.

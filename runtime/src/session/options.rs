@@ -2,22 +2,10 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
-use causeway_ops::{Kv, parallel::Parallel};
+use causeway_ops::Kv;
 
-use super::{SessionError, ring::Ring};
+use super::{error::SessionError, ring::Ring};
 use crate::{clock::Clock, config::ModelConfig, model::Past};
-
-/// Where a session computes.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum BackendChoice {
-    /// The GPU when the build has one and an adapter fits, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The GPU; an adapter whose name contains the text, or the best one for an empty text.
-    Gpu(String),
-}
 
 /// What the first frames of a stream are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,20 +45,9 @@ pub struct SessionOptions {
     pub event: Option<usize>,
     /// Finished frames held for the host before pumping pauses; at least one chunk.
     pub queue: usize,
-    /// Where to compute.
-    pub backend: BackendChoice,
-    /// An open GPU to share with other sessions; with `BackendChoice::Gpu`, whose name is then ignored.
-    #[cfg(feature = "gpu")]
-    pub gpu: Option<causeway_ops::gpu::Gpu>,
-    /// With `gpu`: where finished frames stay on it, for the host. Their bytes are the host's, not counted against `memory_cap`.
+    /// On a GPU that the host opened: where finished frames stay on it, for the host. Their bytes are the host's, not counted against `memory_cap`.
     #[cfg(feature = "gpu")]
     pub frames: Option<alloc::sync::Arc<causeway_ops::gpu::Frames>>,
-    /// CPU threads; 0 takes what the machine has. Ignored with `parallel`.
-    pub threads: usize,
-    /// Compute with plain scalar arithmetic: the same bits on every CPU, slowly.
-    pub strict: bool,
-    /// The host's own job system.
-    pub parallel: Option<Box<dyn Parallel>>,
     /// The host's own clock.
     pub clock: Option<Box<dyn Clock>>,
 }
@@ -89,14 +66,8 @@ impl Default for SessionOptions {
             start_actions: Vec::new(),
             event: None,
             queue: 2,
-            backend: BackendChoice::Auto,
-            #[cfg(feature = "gpu")]
-            gpu: None,
             #[cfg(feature = "gpu")]
             frames: None,
-            threads: 0,
-            strict: false,
-            parallel: None,
             clock: None,
         }
     }

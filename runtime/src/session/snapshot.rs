@@ -6,7 +6,7 @@ use causeway_ops::memory::filled;
 
 use super::{
     Queued, Receipt, Session, SessionError,
-    stage::{Cursor, Stage, pass},
+    pump::{Cursor, Stage, pass},
 };
 
 const MAGIC: &[u8; 8] = b"CWSNAP\0\x02";

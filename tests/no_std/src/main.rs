@@ -10,7 +10,7 @@ use core::{
     ffi::{c_char, c_int, c_void},
 };
 
-use causeway_runtime::{BackendChoice, Budget, Model, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, Model, Pump, Session, SessionOptions};
 
 unsafe extern "C" {
     fn aligned_alloc(align: usize, size: usize) -> *mut c_void;
@@ -60,8 +60,8 @@ static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"),
 
 fn play() -> Option<u64> {
     let model = Model::from_bytes(&MODEL.0).ok()?;
-    let options = SessionOptions { backend: BackendChoice::Cpu, strict: true, seed: 9, ..SessionOptions::default() };
-    let mut session = Session::new(&model, options).ok()?;
+    let options = SessionOptions { seed: 9, ..SessionOptions::default() };
+    let mut session = Session::new(&model, &Device::cpu(1).strict(), options).ok()?;
     session.set_action(&[1.0, 0.0, 0.0, 1.0, 0.0]).ok()?;
     for frame in 0.. {
         while session.pump(Budget::Nodes(50)).ok()? != Pump::Frame {}

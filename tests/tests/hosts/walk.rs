@@ -8,8 +8,8 @@ use std::{
     sync::OnceLock,
 };
 
-use causeway_runtime::{Budget, EventTime, Model, Session, SessionOptions};
-use causeway_tests::stream::{cpu, hash, next_frame};
+use causeway_runtime::{Budget, Device, EventTime, Model, Session};
+use causeway_tests::stream::{hash, next_frame, seeded};
 
 /// A file of the repository.
 pub fn repository(path: &str) -> PathBuf {
@@ -34,8 +34,8 @@ pub fn frames() -> &'static [Vec<u8>] {
         let mut lines = text.lines().map(|line| line.split(' ').map(|n| n.parse().unwrap()).collect::<Vec<i64>>());
         let first = lines.next().unwrap();
         let model = Model::open(model()).unwrap();
-        let options = SessionOptions { threads: 2, ..cpu(first[0] as u64) };
-        let mut session = Session::new(&model, options).unwrap();
+        let options = seeded(first[0] as u64);
+        let mut session = Session::new(&model, &Device::cpu(2), options).unwrap();
         let frames = lines.map(|line| {
             let (event, action) = line.split_last().unwrap();
             session.set_action(&action.iter().map(|&on| on as f32).collect::<Vec<_>>()).unwrap();

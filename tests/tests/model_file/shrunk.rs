@@ -7,7 +7,7 @@ use causeway_runtime::{
     Budget, Pump, Session, SessionError, SessionOptions,
     file::{FileError, Info, Model, quantize_to},
 };
-use causeway_tests::tiny::tiny_model_bytes;
+use causeway_tests::{stream::one, tiny::tiny_model_bytes};
 
 use crate::round_trip::Folder;
 
@@ -31,13 +31,13 @@ fn a_file_that_shrinks_is_an_error_and_sessions_go_on() {
         std::fs::write(&path, &bytes).unwrap();
         let model = Model::open(&path).unwrap();
         let part = Model::open_part(&std::fs::File::open(&path).unwrap(), 0, bytes.len()).unwrap();
-        let mut session = Session::new(&model, SessionOptions::default()).unwrap();
+        let mut session = Session::new(&model, &one(), SessionOptions::default()).unwrap();
         frame(&mut session);
         cut(&path, left);
-        let error = Session::new(&model, SessionOptions::default()).err().expect("weights are gone");
+        let error = Session::new(&model, &one(), SessionOptions::default()).err().expect("weights are gone");
         assert!(matches!(&error, SessionError::Backend(BackendError::WeightLost { .. })), "{left}: {error}");
         assert!(wrong(&error.to_string()), "{left}: {error}");
-        assert!(Session::new(&part, SessionOptions::default()).is_err());
+        assert!(Session::new(&part, &one(), SessionOptions::default()).is_err());
         let error = quantize_to(&model, DType::Q8, Vec::new()).unwrap_err();
         assert!(matches!(&error, FileError::Read(_)), "{left}: {error}");
         // What was checked while the file was whole is known still.
@@ -57,7 +57,7 @@ fn a_file_that_comes_back_can_be_used_again() {
     // Replaced by rename: the open one is the one that was checked.
     std::fs::write(folder.0.join("new"), b"something else").unwrap();
     std::fs::rename(folder.0.join("new"), &path).unwrap();
-    assert!(Session::new(&model, SessionOptions::default()).is_ok());
+    assert!(Session::new(&model, &one(), SessionOptions::default()).is_ok());
 }
 
 #[test]

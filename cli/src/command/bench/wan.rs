@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use causeway_ops::{Plan, backend::Memory, plan::Cost, plan::PassId, quant::DType};
 use causeway_runtime::{
-    BackendChoice, Model, Rollout, RolloutOptions,
+    Device, DeviceChoice, Model, Rollout, RolloutOptions, SessionError,
     import::{Settings, wan_1_3b},
     rollout::Sampling,
 };
@@ -119,11 +119,11 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         route: Some(args.route),
         kv: args.kv.into(),
         text_rows: Some(usize::from(args.text)),
-        backend: if gpu { BackendChoice::Gpu(String::new()) } else { BackendChoice::Cpu },
-        threads,
         ..RolloutOptions::default()
     };
-    let mut rollout = Rollout::new(&model, config.dit.latent, options)?;
+    let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
+    let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
+    let mut rollout = Rollout::new(&model, &device, config.dit.latent, options)?;
     // A page that was never written takes no memory yet; the stream will write all of them.
     rollout.backend().clear()?;
     let mut random = Random(5);

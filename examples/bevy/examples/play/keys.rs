@@ -5,7 +5,7 @@ use std::time::Duration;
 use bevy::{prelude::*, window::WindowResolution};
 use causeway_bevy::{
     NeuralWorld, WorldEvent, WorldFailed,
-    runtime::{EventTime, SessionOptions},
+    runtime::{Device, EventTime, SessionOptions},
 };
 
 /// Keys of actions that a world may have.
@@ -37,7 +37,7 @@ pub fn play(app: &mut App, model: String) {
     let window = WindowPlugin { primary_window: Some(window), ..default() };
     app.add_plugins(DefaultPlugins.set(window).set(ImagePlugin::default_nearest()));
     let open = move |mut commands: Commands, mut images: ResMut<Assets<Image>>| -> Result {
-        let mut world = super::open(&model, SessionOptions::default(), &mut images)?;
+        let mut world = super::open(&model, &Device::auto(Device::cpu(0)), SessionOptions::default(), &mut images)?;
         // What this game gives of each of its frames.
         world.budget = Duration::from_millis(8);
         super::show(world, &mut commands);

@@ -11,7 +11,7 @@ mod walk;
 use bevy::{camera::ScalingMode, prelude::*};
 use causeway_bevy::{
     NeuralWorld, NeuralWorldPlugin,
-    runtime::{Model, Session, SessionOptions},
+    runtime::{Device, Model, Session, SessionOptions},
 };
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/rooms.safetensors");
@@ -32,11 +32,11 @@ fn main() -> AppExit {
 }
 
 /// The world of a model file, at its own pace.
-fn open(model: &str, options: SessionOptions, images: &mut Assets<Image>) -> Result<NeuralWorld> {
+fn open(model: &str, device: &Device, options: SessionOptions, images: &mut Assets<Image>) -> Result<NeuralWorld> {
     let model = Model::open(model)?;
     // What is made ahead of its time shows old keys.
     let options = SessionOptions { queue: model.config().dit.chunk, ..options };
-    let mut world = NeuralWorld::new(Session::new(&model, options)?, images);
+    let mut world = NeuralWorld::new(Session::new(&model, device, options)?, images);
     world.pace = Some(model.config().fps);
     Ok(world)
 }

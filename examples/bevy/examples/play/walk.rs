@@ -21,7 +21,7 @@ use bevy::{
 };
 use causeway_bevy::{
     NeuralWorld, WorldEvent, WorldFrame,
-    runtime::{BackendChoice, EventTime, SessionOptions},
+    runtime::{Device, EventTime, SessionOptions},
 };
 
 /// Width of the picture, pixels.
@@ -53,8 +53,8 @@ pub fn play(app: &mut App, model: String, script: &str, picture: String) {
     app.add_plugins(plugins.disable::<WinitPlugin>()).add_plugins(ScheduleRunnerPlugin::run_loop(Duration::ZERO));
 
     let open = move |mut commands: Commands, mut images: ResMut<Assets<Image>>| -> Result {
-        let options = SessionOptions { seed, backend: BackendChoice::Cpu, threads: 2, ..default() };
-        let mut world = super::open(&model, options, &mut images)?;
+        let options = SessionOptions { seed, ..default() };
+        let mut world = super::open(&model, &Device::cpu(2), options, &mut images)?;
         (world.budget, world.pace) = (Duration::from_millis(20), None);
         let camera = super::show(world, &mut commands);
         let size = Extent3d { width: WIDTH, height: WIDTH, depth_or_array_layers: 1 };

@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::{Kernel, MAX_LANES, Simd};
+use super::vector::{Kernel, MAX_LANES, Simd};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;

@@ -1,6 +1,6 @@
 //! Lanes in plain Rust: eight, whatever the machine has, and no fused multiply-add, so that every machine computes the same bits.
 
-use super::{MAX_LANES, Simd};
+use super::vector::{MAX_LANES, Simd};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Kernel, MAX_LANES, Simd};
+use super::vector::{Kernel, MAX_LANES, Simd};
 
 /// Proof that AVX2, FMA and F16C are there, and AVX-VNNI where it says so.
 #[derive(Clone, Copy)]

@@ -1,0 +1,77 @@
+//! RMS norm over the features of a row, then the spatial part of RoPE.
+
+use super::{
+    context::Context,
+    simd::{Kernel, Simd, vectors},
+};
+use crate::op::{Grid, RmsNormRope};
+
+/// Vector operations an element, about, for the choice whether to use threads.
+const WORK: usize = 4;
+
+pub(super) fn run(op: &RmsNormRope, cx: &Context<'_>) {
+    // SAFETY: declared access.
+    let x = unsafe { cx.write::<f32>(op.x) };
+    // SAFETY: declared access.
+    let grid = op.grid.map(|grid| (grid, unsafe { cx.read::<f32>(grid.table) }));
+    let (level, weight) = (cx.level, cx.vector(op.weight));
+    cx.for_rows(&mut x[..op.rows * op.dim], op.dim, WORK * op.dim, |first, x| {
+        level.run(Rms { op, x, first, weight, grid });
+    });
+}
+
+struct Rms<'a> {
+    op: &'a RmsNormRope,
+    x: &'a mut [f32],
+    first: usize,
+    weight: &'a [f32],
+    grid: Option<(Grid, &'a [f32])>,
+}
+
+impl Kernel for Rms<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let dim = self.op.dim;
+        for (row, x) in self.x.chunks_exact_mut(dim).enumerate() {
+            let mut square = s.splat(0.0);
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| {
+                    let x = s.load(&x[at..at + n]);
+                    square = s.fma(x, x, square);
+                },
+            );
+            let inverse = s.splat(1.0 / s.sqrt(s.sum(square) / dim as f32 + self.op.eps));
+            vectors(
+                s,
+                dim,
+                #[inline(always)]
+                |at, n| {
+                    let x = &mut x[at..at + n];
+                    s.store(x, s.mul(s.mul(s.load(x), inverse), s.load(&self.weight[at..at + n])));
+                },
+            );
+            if let Some((grid, table)) = &self.grid {
+                let head_dim = dim / grid.heads;
+                let numbers = head_dim - 2 * grid.temporal_pairs;
+                let turns = &table[(self.first + row) % grid.tokens * numbers..][..numbers];
+                for head in x.chunks_exact_mut(head_dim) {
+                    let spatial = &mut head[2 * grid.temporal_pairs..];
+                    vectors(
+                        s,
+                        numbers,
+                        #[inline(always)]
+                        |at, n| {
+                            let x = &mut spatial[at..at + n];
+                            s.store(x, s.turn(s.load(x), s.load(&turns[at..at + n])));
+                        },
+                    );
+                }
+            }
+        }
+    }
+}

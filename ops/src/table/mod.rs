@@ -1,0 +1,73 @@
+//! The table of operators, shapes and inputs that every backend is tested with: by the tests of this crate, which know what must come
+//! out, and by tools that compare backends on the machine at hand.
+//!
+//! All cases live in one plan, a pass each, so that a backend is created once for the whole table.
+
+mod cases;
+mod maker;
+
+use self::maker::Maker;
+use crate::{
+    backend::{Backend, BackendError},
+    buffer::{BufferId, PlanError},
+    op::{Access, Op},
+    plan::Plan,
+};
+
+pub use self::maker::{Case, Weights};
+
+/// The whole table: every operator, in every form that has a kernel of its own.
+pub struct Table {
+    /// All cases' plan.
+    pub plan: Plan,
+    /// Its weights.
+    pub weights: Weights,
+    /// The rows.
+    pub cases: Vec<Case>,
+}
+
+impl Table {
+    /// Makes the table, the same on every run.
+    ///
+    /// # Errors
+    /// A case that breaks its operator's shape rule. None does.
+    pub fn new() -> Result<Self, PlanError> {
+        let mut maker = Maker::default();
+        cases::all(&mut maker);
+        Ok(Self { plan: maker.plan.build()?, weights: maker.weights, cases: maker.cases })
+    }
+
+    /// A case's operator.
+    pub fn op(&self, case: &Case) -> &Op {
+        &self.plan.pass(case.pass).nodes[0]
+    }
+
+    /// The buffers that a case's operator writes.
+    pub fn written(&self, case: &Case) -> Vec<BufferId> {
+        let mut ids = Vec::new();
+        self.op(case).operator().buffers(&mut |id, access| {
+            if access != Access::Read {
+                ids.push(id);
+            }
+        });
+        ids
+    }
+
+    /// Runs a case on a backend of [`Self::plan`] and returns the words of [`Self::written`], one buffer after the other.
+    ///
+    /// # Errors
+    /// The backend fails.
+    pub fn run(&self, case: &Case, backend: &mut dyn Backend) -> Result<Vec<u32>, BackendError> {
+        for (id, words) in &case.fill {
+            backend.write(*id, bytemuck::cast_slice(words))?;
+        }
+        backend.run(case.pass, 0..1, &case.params)?;
+        let mut out = Vec::new();
+        for id in self.written(case) {
+            let start = out.len();
+            out.resize(start + self.plan.buffer(id).len, 0);
+            backend.read(id, bytemuck::cast_slice_mut(&mut out[start..]))?;
+        }
+        Ok(out)
+    }
+}
