@@ -140,7 +140,7 @@ impl File {
 #[test]
 fn every_kind_is_told_from_all_others() {
     let folder = Place::new("kinds");
-    let (kinds, files) = (Kind::all(), files());
+    let (kinds, files) = (Kind::all().collect::<Vec<_>>(), files());
     assert_eq!(kinds.len(), files.len(), "a kind has no file");
     for (kind, (name, file)) in kinds.iter().zip(&files) {
         assert!(kind.name.starts_with(name), "{}: the file is of {name}", kind.name);
@@ -251,7 +251,7 @@ fn tables() -> String {
     let mut page = String::new();
     for (section, heading) in sections {
         page += &format!("\n| {heading} | |\n|---|---|\n");
-        for kind in Kind::all().iter().filter(|kind| kind.section() == section) {
+        for kind in Kind::all().filter(|kind| kind.section() == section) {
             let answer = match kind.answer {
                 Answer::Read(sentence) => format!("read: {sentence}"),
                 Answer::Warned(sentence) => format!("read with a warning: {sentence}"),

@@ -2,10 +2,8 @@
 
 use alloc::{
     borrow::ToOwned,
-    collections::BTreeMap,
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 use core::fmt::Display;
 
@@ -97,29 +95,4 @@ pub fn printable(text: &str) -> String {
         shown.push_str("...");
     }
     shown
-}
-
-/// A map that refuses repeated keys, which a plain map would silently resolve to the last one.
-pub(super) fn unique_steps<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<usize, Vec<f32>>, D::Error> {
-    struct Steps;
-    impl<'de> serde::de::Visitor<'de> for Steps {
-        type Value = BTreeMap<usize, Vec<f32>>;
-
-        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            f.write_str("a map from step counts to lists of timesteps")
-        }
-
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut steps = BTreeMap::new();
-            while let Some((count, list)) = map.next_entry()? {
-                if steps.insert(count, list).is_some() {
-                    return Err(serde::de::Error::custom(format!("schedule.steps names {count} twice")));
-                }
-            }
-            Ok(steps)
-        }
-    }
-    deserializer.deserialize_map(Steps)
 }

@@ -1,13 +1,14 @@
 //! What all kinds of files have in common: their JSON, read and written with the same checks.
 
 use alloc::{
+    collections::BTreeMap,
     string::{String, ToString},
     vec::Vec,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ConfigError, FORMAT, MAX_JSON, Provenance, printable};
+use super::{ConfigError, FORMAT, MAX_JSON, printable};
 
 /// What every file says about its weights.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,23 @@ pub struct About<'a> {
     pub credits: &'a str,
     /// How the weights came to be.
     pub provenance: &'a Provenance,
+}
+
+/// How the weights came to be. Further keys are kept as they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The command that made the weights.
+    #[serde(default)]
+    pub command: String,
+    /// SHA-256 of the training data, hexadecimal.
+    #[serde(default)]
+    pub data_sha256: String,
+    /// Optimiser steps.
+    #[serde(default)]
+    pub steps: u64,
+    /// Whatever else the trainer noted.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, serde_json::Value>,
 }
 
 /// What a file of one kind says about itself. Each kind has families of its own, named in the JSON.

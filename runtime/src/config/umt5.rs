@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, ConfigError, FileConfig, Provenance,
     check::{check, positive, text, within},
-    check_version,
+    kind::check_version,
+    tensors::List,
 };
 
 /// The family of these files.
@@ -100,7 +101,9 @@ impl FileConfig for Umt5Config {
     }
 
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        self.encoder.tensors()
+        let mut list = List::default();
+        self.encoder.tensors(&mut list);
+        list.0
     }
 }
 
@@ -140,10 +143,9 @@ impl Umt5Sizes {
         within("encoder.length", self.length, 1, 4096)
     }
 
-    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    fn tensors(&self, list: &mut List) {
         let (dim, inner) = (self.dim, self.attention_dim());
-        let mut list = Vec::new();
-        let mut add = |name: &str, shape: &[usize]| list.push((format!("umt5.{name}"), shape.to_vec()));
+        let mut add = |name: &str, shape: &[usize]| list.add(format!("umt5.{name}"), shape);
         add("token_embedding.weight", &[self.vocabulary, dim]);
         if self.shared_bias {
             add("pos_embedding.embedding.weight", &[self.buckets, self.heads]);
@@ -164,6 +166,5 @@ impl Umt5Sizes {
             add("ffn.fc2", &[dim, self.ffn_dim]);
         }
         add("norm.weight", &[dim]);
-        list
     }
 }

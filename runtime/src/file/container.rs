@@ -12,6 +12,7 @@
 //! Parsed by hand on top of `serde_json`, because each broken rule deserves its own error.
 
 use super::FileError;
+use super::limits::MAX_HEADER;
 use crate::config::printable;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -21,9 +22,6 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
-
-/// Longest accepted header, bytes: over a hundred times what the largest known models need.
-pub const MAX_HEADER: usize = 16 << 20;
 
 /// Element types of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! What can be wrong with a model file, one sentence each: what, where, and what was expected.
 
-use super::ALIGN;
-use super::container::MAX_HEADER;
-use super::header::{MAX_NAME, MAX_RANK, MAX_TENSORS};
+use super::limits::{ALIGN, MAX_HEADER, MAX_NAME, MAX_RANK, MAX_TENSORS};
 use crate::config::ConfigError;
 use alloc::string::String;
 use alloc::vec::Vec;

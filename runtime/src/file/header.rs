@@ -1,20 +1,13 @@
 //! The rules of model files on top of those of [`container`](super::container): alignment, few types, no empty tensors.
 
+use super::FileError;
 use super::container::{self, RawTensor, RawType};
-use super::{ALIGN, FileError, PAD};
+use super::limits::{ALIGN, MAX_NAME, MAX_RANK, MAX_TENSORS, PAD};
 use crate::config::{misleading, printable};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
-
-/// Most tensors in a file, padding included.
-pub const MAX_TENSORS: usize = 1 << 16;
-/// Most dimensions of a tensor.
-pub const MAX_RANK: usize = 8;
-
-/// Longest tensor name, bytes.
-pub const MAX_NAME: usize = 256;
 
 /// A tensor as stored; `bytes` counts from the start of the file and lies within it.
 #[derive(Debug)]

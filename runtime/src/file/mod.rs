@@ -16,6 +16,7 @@ pub(crate) mod container;
 mod error;
 mod header;
 mod info;
+mod limits;
 #[cfg(feature = "std")]
 mod partial;
 #[cfg(feature = "std")]
@@ -31,18 +32,12 @@ mod writer;
 
 pub use error::{FileError, TensorMismatch};
 pub use info::{Info, Share};
+pub use limits::ALIGN;
 #[cfg(feature = "std")]
 pub use partial::{Partial, PartialFile, abandon, write_whole};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
 pub use reader::{Model, ModelFile, Umt5File};
-pub(crate) use tensors::{decoder_tensors, grown};
 pub use tensors::{expected_tensors, may_quantise};
 #[cfg(feature = "std")]
 pub use writer::{TensorSpec, Writer, write_model, write_model_to};
-
-/// Tensor data and every tensor in it start at a multiple of this many bytes.
-pub const ALIGN: usize = 64;
-
-/// Names that begin so belong to gap fillers, not to weights.
-const PAD: &str = "_pad.";

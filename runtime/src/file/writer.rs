@@ -1,9 +1,10 @@
 //! Writes model files, tensor by tensor, so that a model never has to fit into memory twice.
 
-use super::container::{MAX_HEADER, RawType};
+use super::container::RawType;
+use super::limits::{ALIGN, MAX_HEADER, PAD};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
-use super::{ALIGN, FileError, PAD, PartialFile};
+use super::{FileError, PartialFile};
 use crate::config::{FileConfig, to_json};
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
 use half::f16;

@@ -1,5 +1,6 @@
 //! What can be wrong with a checkpoint, one sentence each.
 
+use super::kind::Kind;
 use crate::config::ConfigError;
 use crate::file::FileError;
 
@@ -24,7 +25,7 @@ pub enum ImportError {
     #[error("{}{detail}: {}", kind.name, kind.sentence())]
     Kind {
         /// What it is.
-        kind: &'static super::Kind,
+        kind: &'static Kind,
         /// What is known besides, after the name.
         detail: String,
     },

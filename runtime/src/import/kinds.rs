@@ -1,91 +1,85 @@
-//! The table of kinds. The first row that fits counts; docs/models.md shows it.
+//! What a file is: the first row of the tables that fits, by its first bytes (`source::bytes`) or, here, by its tensors' names and
+//! shapes and how they are stored. docs/models.md shows all rows.
 
-use super::Encoding;
-use super::kind::Answer::{Read, Refused, Warned};
-use super::kind::{Bytes, Kind, Network, Test};
+use super::Answer::{self, Read, Refused, Warned};
+use super::network::{Outline, keys};
+use super::source::FILES;
+use super::{Checkpoint, Encoding, ImportError, Kind, Section};
 
-const fn file(name: &'static str, answer: super::Answer, test: fn(&Bytes<'_>) -> bool) -> Kind {
-    Kind { name, answer, test: Test::Bytes(test) }
+impl Kind {
+    /// All kinds, in the order in which they are looked for.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        FILES.iter().map(|(kind, _)| kind).chain(TENSORS.iter().map(|(kind, _)| kind))
+    }
 }
 
-const fn storage(name: &'static str, answer: super::Answer, test: fn(&Network<'_>) -> bool) -> Kind {
-    Kind { name, answer, test: Test::Storage(test) }
+impl Checkpoint {
+    /// What is in the part under `key` (or the best wrapper); `None` for what no row of the table fits.
+    pub fn kind(&self, key: Option<&str>) -> Option<&'static Kind> {
+        let outline = Outline::new(self, key);
+        let fits = |(kind, test): &&Row| match kind.section() {
+            // Values that can be read say nothing about what they are for.
+            Section::Storage => matches!(kind.answer, Refused(_)) && test(&outline),
+            Section::Networks => test(&outline),
+            Section::Files | Section::Loras => false,
+        };
+        TENSORS.iter().find(fits).map(|(kind, _)| kind)
+    }
+
+    /// As [`Self::kind`], where a kind that cannot be converted is an error.
+    ///
+    /// # Errors
+    /// `Kind`.
+    pub fn known(&self, key: Option<&str>) -> Result<Option<&'static Kind>, ImportError> {
+        match self.kind(key) {
+            Some(kind) if matches!(kind.answer, Refused(_)) => Err(ImportError::Kind { kind, detail: String::new() }),
+            kind => Ok(kind),
+        }
+    }
+
+    /// How its values are stored: the rows of the table that fit.
+    pub fn storage(&self) -> Vec<&'static Kind> {
+        self.rows(Section::Storage)
+    }
+
+    /// The rows for LoRA files that fit.
+    pub(super) fn lora_kinds(&self) -> Vec<&'static Kind> {
+        self.rows(Section::Loras)
+    }
+
+    fn rows(&self, section: Section) -> Vec<&'static Kind> {
+        let outline = Outline::new(self, None);
+        let fits = |(kind, test): &&Row| kind.section() == section && test(&outline);
+        TENSORS.iter().filter(fits).map(|(kind, _)| kind).collect()
+    }
+
+    /// Keys under which there is a network of Wan's, best first; empty where it is not under any.
+    pub fn keys(&self) -> Vec<String> {
+        let all: Vec<(usize, &str)> = self.entries().iter().map(|entry| entry.name.as_str()).enumerate().collect();
+        keys(&all)
+    }
 }
 
-const fn network(name: &'static str, answer: super::Answer, test: fn(&Network<'_>) -> bool) -> Kind {
-    Kind { name, answer, test: Test::Network(test) }
+/// A kind, and the test by which a checkpoint is known to be of it.
+type Row = (Kind, fn(&Outline<'_>) -> bool);
+
+const fn storage(name: &'static str, answer: Answer, test: fn(&Outline<'_>) -> bool) -> Row {
+    (Kind::new(Section::Storage, name, answer), test)
 }
 
-const fn lora(name: &'static str, answer: super::Answer, test: fn(&Network<'_>) -> bool) -> Kind {
-    Kind { name, answer, test: Test::Lora(test) }
+const fn network(name: &'static str, answer: Answer, test: fn(&Outline<'_>) -> bool) -> Row {
+    (Kind::new(Section::Networks, name, answer), test)
+}
+
+const fn lora(name: &'static str, answer: Answer, test: fn(&Outline<'_>) -> bool) -> Row {
+    (Kind::new(Section::Loras, name, answer), test)
 }
 
 /// What all networks that are Wan's and more come to.
 const TEXT_TO_VIDEO: &str = "only text-to-video networks are run; take the T2V checkpoint of that size";
 
-pub(super) static KINDS: &[Kind] = &[
-    file("an empty file of 0 bytes", Refused("nothing was downloaded or written; fetch it again"), |b| b.size == 0),
-    file("a download that has not ended", Refused("wait for it, or begin it again"), |b| {
-        [".part", ".crdownload", ".incomplete", ".aria2", ".download", ".tmp"].iter().any(|end| b.name.ends_with(end))
-    }),
-    file("a part of a file that was cut", Refused("put the parts together in their order: cat NAME.part* > NAME"), cut),
-    file(
-        "a git-lfs pointer",
-        Refused("it only names the file; fetch that with `git lfs pull`, or download it from its page"),
-        |b| b.text().starts_with("version https://git-lfs"),
-    ),
-    file(
-        "a web page",
-        Refused("the download ended at a login, a licence or an error; open the address in a browser"),
-        |b| ["<!doctype html", "<html", "<head", "<?xml", "<error"].iter().any(|start| b.text().starts_with(start)),
-    ),
-    file("a picture", Refused("pictures go to `causeway encode` and to --start-image; weights are needed here"), |b| {
-        let webp = b.head.starts_with(b"RIFF") && b.head.get(8..12) == Some(b"WEBP");
-        webp || [&b"\x89PNG"[..], b"\xff\xd8\xff", b"GIF8"].iter().any(|start| b.head.starts_with(start))
-    }),
-    file("a video", Refused("weights are needed here; `causeway encode` takes a folder of pictures"), |b| {
-        let avi = b.head.starts_with(b"RIFF") && b.head.get(8..12) == Some(b"AVI ");
-        avi || b.head.get(4..8) == Some(b"ftyp") || b.head.starts_with(b"\x1a\x45\xdf\xa3")
-    }),
-    file(
-        "a pickle outside a zip archive, the PyTorch format before 1.6",
-        Refused("load and save it again with a newer PyTorch"),
-        |b| matches!(b.head, [0x80, 1..=5, ..]) && b.head.get(8) != Some(&b'{'),
-    ),
-    file("an archive", Refused("unpack it, and give what is inside"), |b| {
-        let starts = [&b"\x1f\x8b"[..], b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh"];
-        starts.iter().any(|start| b.head.starts_with(start)) || b.head.get(257..262) == Some(b"ustar")
-    }),
-    file("an array of NumPy", Refused("save the weights as safetensors, under their names"), |b| {
-        b.head.starts_with(b"\x93NUMPY")
-    }),
-    file("weights of TensorFlow or Keras (HDF5)", Refused("PyTorch, safetensors and GGUF are read"), |b| {
-        b.head.starts_with(b"\x89HDF")
-    }),
-    file("a network in ONNX", Refused("take the weights that it was made of: .pt, .safetensors or .gguf"), |b| {
-        b.name.ends_with(".onnx")
-    }),
-    file(
-        "JSON",
-        Refused("settings or a tokenizer; weights are in files beside it, a tokenizer goes to `embed`"),
-        |b| {
-            // A safetensors file may begin with the same byte, but its length has zeros after it.
-            b.head.len() > 1
-                && b.is_text()
-                && b.text().starts_with(['{', '['])
-                && !b.head.iter().take(8).any(|&c| c == 0)
-        },
-    ),
-    file("a tokenizer of SentencePiece", Refused("it goes to `causeway embed --tokenizer`"), |b| {
-        b.head.first() == Some(&b'\n') && b.head.windows(5).take(64).any(|at| at == b"<unk>" || at == b"<pad>")
-    }),
-    file("text", Refused("not a safetensors file, nor any other that is read"), |b| b.is_text()),
-    file("a PyTorch archive (.pt, .pth, .bin, .ckpt)", Read("nothing in it is executed"), |b| {
-        b.head.starts_with(b"PK")
-    }),
-    file("GGUF", Read("versions 2 and 3, also split"), |b| b.head.starts_with(b"GGUF")),
-    file("safetensors", Read("whole, split, or in the shards of an index"), |b| b.head.get(8) == Some(&b'{')),
-    //
+/// Ways of storing values, networks, and files for `--lora`. The first row that fits counts.
+static TENSORS: &[Row] = &[
     storage("weights of bitsandbytes", Refused("codes of 4 or 8 bits that only it unpacks; take another file"), |n| {
         n.names(&[".quant_state.bitsandbytes__", ".absmax", ".SCB"])
     }),
@@ -232,22 +226,12 @@ pub(super) static KINDS: &[Kind] = &[
     }),
 ];
 
-/// A part that a file was cut into by bytes; what begins it may look sound.
-fn cut(b: &Bytes<'_>) -> bool {
-    let Some((_, end)) = b.name.rsplit_once('.') else { return false };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-    let numbered = end.strip_prefix("part").is_some_and(|rest| {
-        digits(rest) || rest.split_once("of").is_some_and(|(part, parts)| digits(part) && digits(parts))
-    });
-    numbered || (end.len() == 3 && digits(end)) || end.starts_with("part-")
-}
-
 fn eight(encoding: &Encoding) -> bool {
     matches!(encoding, Encoding::F8E4M3 | Encoding::F8E5M2)
 }
 
 /// Whether names say that this is one of two networks.
-fn expert(n: &Network<'_>) -> bool {
+fn expert(n: &Outline<'_>) -> bool {
     let words =
         ["high_noise", "low_noise", "highnoise", "lownoise", "high-noise", "low-noise", "a14b", "transformer_2/"];
     let second = n.checkpoint.path().and_then(|path| Some(path.parent()?.parent()?.join("transformer_2")));
@@ -256,6 +240,6 @@ fn expert(n: &Network<'_>) -> bool {
 }
 
 /// Whether these are the names of the tiny autoencoders.
-fn tiny(n: &Network<'_>) -> bool {
+fn tiny(n: &Outline<'_>) -> bool {
     n.shape("decoder.3.conv.0.weight").is_some()
 }

@@ -11,40 +11,14 @@
 
 #![forbid(unsafe_code)]
 
-mod alpha;
-mod checkpoint;
-mod decoder;
-mod encoding;
 mod error;
-mod float8;
-mod folder;
-mod gather;
-mod gguf;
-mod iq4;
 mod kind;
 mod kinds;
-mod lora;
-mod module;
-mod names;
-mod pickle;
-mod rebuild;
-mod safetensors;
-mod scaled;
-mod strength;
-mod taehv;
-mod torch;
-mod umt5;
-mod vae;
-mod wan;
+mod network;
+mod source;
 mod write;
-mod zip;
 
-pub use checkpoint::{Checkpoint, Entry};
-pub use decoder::DecoderImport;
-pub use encoding::Encoding;
 pub use error::ImportError;
 pub use kind::{Answer, Kind, Section};
-pub use lora::LoraOptions;
-pub use strength::{Merged, Scale};
-pub use umt5::Umt5Import;
-pub use wan::{Import, ImportOptions, Settings, wan_1_3b};
+pub use network::{DecoderImport, Import, ImportOptions, LoraOptions, Merged, Scale, Settings, Umt5Import, wan_1_3b};
+pub use source::{Checkpoint, Encoding, Entry};

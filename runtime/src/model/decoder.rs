@@ -1,6 +1,6 @@
 //! A decoder's plan: one latent frame in, the pixel frames that it makes out.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use causeway_ops::{
     BufferId, Plan, PlanBuilder,
@@ -8,7 +8,7 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{EncoderPlan, Map, ModelError, Taehv, vae::Vae};
+use super::{Map, ModelError, Taehv, vae::Vae};
 use crate::config::{DecoderConfig, DecoderNetwork, LatentConfig};
 
 /// One pass and what it leaves in [`DecoderPlan::frames`].
@@ -146,14 +146,6 @@ pub(super) fn check_size((height, width): (usize, usize)) -> Result<(), ModelErr
         return Ok(());
     }
     Err(ModelError::Unsupported(format!("latents of {height} x {width}; sides are from 1 to 1024")))
-}
-
-/// Names and shapes of the tensors that a valid configuration's plans read, whatever their size.
-pub(crate) fn weights(config: &DecoderConfig) -> Vec<(String, Vec<usize>)> {
-    let decoder = DecoderPlan::new(config, (1, 1)).map(|plan| plan.plan.weights);
-    let encoder = EncoderPlan::new(config, (1, 1)).map(|plan| plan.plan.weights);
-    let all = decoder.into_iter().chain(encoder).flatten();
-    all.map(|weight| (weight.name, weight.shape)).collect()
 }
 
 /// Gathers the frames of a pass in the output.

@@ -11,8 +11,8 @@ mod vae;
 mod wan;
 mod world;
 
+pub(crate) use decoder::Tiles;
 pub use decoder::{DecoderPass, DecoderPlan};
-pub(crate) use decoder::{Tiles, weights as decoder_weights};
 pub(crate) use dit::rotations;
 pub use dit::{Condition, Dit, Past};
 pub use encoder::EncoderPlan;

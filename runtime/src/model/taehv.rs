@@ -12,10 +12,7 @@ use causeway_ops::{
 };
 
 use super::layers::{Extra, Map, conv, named};
-use crate::{
-    config::{CodecConfig, LatentConfig},
-    file::grown,
-};
+use crate::config::{CodecConfig, LatentConfig, grown};
 
 /// A codec, and the memory of one stream that it decodes.
 pub struct Taehv<'a> {

@@ -2,6 +2,7 @@
 
 mod bad;
 mod config;
+mod decoder;
 mod fuzz;
 mod parts;
 mod round_trip;

@@ -8,8 +8,24 @@
 
 use core::fmt;
 
-use super::LoraOptions;
 use super::alpha::{Module, Settings, sound};
+
+/// How a LoRA is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraOptions {
+    /// Key of the checkpoint that holds it; `generator_lora` or all if `None`.
+    pub key: Option<String>,
+    /// Alpha of layers that have no tensor of it, whatever the file's settings say; what these say if `None`, else the rank.
+    pub alpha: Option<f32>,
+    /// Multiplies the update.
+    pub strength: f32,
+}
+
+impl Default for LoraOptions {
+    fn default() -> Self {
+        Self { key: None, alpha: None, strength: 1.0 }
+    }
+}
 
 /// What was found out about one LoRA.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,8 +8,8 @@
 //! only grow by what an operation adds. So a value that is recalled a million times takes no more than its recalls, and the
 //! memory of all is held to a multiple of the pickle.
 
-use super::ImportError;
 use crate::config::printable;
+use crate::import::ImportError;
 
 /// Memory that values may take: some in any case, and some for each byte of the pickle. What PyTorch writes takes 9 for each.
 const FREE_BYTES: usize = 1 << 20;

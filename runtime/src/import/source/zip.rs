@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::ImportError;
-use super::checkpoint::{MAX_NAME, bytes_at};
+use super::entry::{MAX_NAME, bytes_at};
 use crate::config::{misleading, printable};
+use crate::import::ImportError;
 
 /// Most entries of an archive.
 const MAX_ENTRIES: u64 = 1 << 17;

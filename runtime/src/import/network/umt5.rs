@@ -6,8 +6,10 @@ use std::path::Path;
 
 use causeway_ops::quant::DType;
 
-use super::{Checkpoint, Entry, ImportError, names, wan, write};
+use super::found::compare;
+use super::names;
 use crate::config::{FORMAT, FileConfig, Provenance, Umt5Config, Umt5Family, Umt5Sizes};
+use crate::import::{Checkpoint, Entry, ImportError, write};
 
 const EMBEDDING: &str = "token_embedding.weight";
 const SHARED_BIAS: &str = "pos_embedding.embedding.weight";
@@ -56,7 +58,7 @@ impl Umt5Import {
         let mut import = Self { checkpoint, found, sizes, unknown: Vec::new() };
         let config = import.config("umt5", "", "", "");
         config.validate()?;
-        let compared = wan::compare(&import.found, import.checkpoint.entries(), config.tensors(), "umt5.");
+        let compared = compare(&import.found, import.checkpoint.entries(), config.tensors(), "umt5.");
         import.unknown = compared.map_err(ImportError::Encoder)?;
         Ok(Ok(import))
     }

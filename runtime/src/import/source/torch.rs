@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, View, bytes_at};
+use super::blocks::Encoding;
+use super::entry::{Entry, MAX_NAME, MAX_TENSORS, View, bytes_at};
 use super::pickle::{Pickle, Value};
 use super::rebuild::{self, Tensor};
 use super::zip::{self, Place};
-use super::{Encoding, ImportError};
 use crate::config::{misleading, printable};
+use crate::import::ImportError;
 
 /// Longest pickle read, bytes: a hundred times that of the largest known models.
 const MAX_PICKLE: u64 = 32 << 20;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ImportError;
+use crate::import::ImportError;
 
 /// Keys under which training scripts keep the generator, best first.
 const WRAPPERS: [&str; 5] = ["generator_ema", "generator", "model", "state_dict", "root"];

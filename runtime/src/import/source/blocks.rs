@@ -61,7 +61,7 @@ impl Encoding {
     }
 
     /// Bytes of an integer and whether it is signed, by the names of safetensors and PyTorch; `None` for anything else.
-    pub(super) fn integer(&self) -> Option<(usize, bool)> {
+    pub(in crate::import) fn integer(&self) -> Option<(usize, bool)> {
         let Other(name) = self else { return None };
         Some(match name.as_str() {
             "U8" | "ByteStorage" => (1, false),
@@ -77,7 +77,7 @@ impl Encoding {
     }
 
     /// Whether these are signed integers of eight bits: codes, which say nothing without their scale.
-    pub(super) fn is_int8(&self) -> bool {
+    pub(in crate::import) fn is_int8(&self) -> bool {
         self.integer() == Some((1, true))
     }
 

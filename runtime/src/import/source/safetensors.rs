@@ -7,11 +7,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::checkpoint::{Entry, MAX_NAME, Metadata, View, bytes_at};
-use super::{Encoding, ImportError};
+use super::blocks::Encoding;
+use super::entry::{Entry, MAX_NAME, Metadata, View, bytes_at};
 use crate::config::{misleading, printable};
 use crate::file::FileError;
 use crate::file::container::{self, RawTensor, RawType};
+use crate::import::ImportError;
 
 /// Longest accepted index, bytes.
 const MAX_INDEX: u64 = 16 << 20;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::ImportError;
 use crate::config::printable;
+use crate::import::ImportError;
 
 /// Endings of files that hold weights.
 const WEIGHTS: [&str; 6] = ["safetensors", "pt", "pth", "bin", "gguf", "ckpt"];

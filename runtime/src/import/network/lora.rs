@@ -6,24 +6,8 @@ use std::path::Path;
 
 use super::alpha::{Module, Settings, sound};
 use super::module::{Modules, Part};
-use super::{Answer, Checkpoint, Entry, ImportError, Merged};
-
-/// How a LoRA is applied.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoraOptions {
-    /// Key of the checkpoint that holds it; `generator_lora` or all if `None`.
-    pub key: Option<String>,
-    /// Alpha of layers that have no tensor of it, whatever the file's settings say; what these say if `None`, else the rank.
-    pub alpha: Option<f32>,
-    /// Multiplies the update.
-    pub strength: f32,
-}
-
-impl Default for LoraOptions {
-    fn default() -> Self {
-        Self { key: None, alpha: None, strength: 1.0 }
-    }
-}
+use super::strength::{LoraOptions, Merged};
+use crate::import::{Answer, Checkpoint, Entry, ImportError, Kind};
 
 /// The two factors of one weight, by their index in the checkpoint.
 #[derive(Clone, Debug)]
@@ -85,7 +69,7 @@ impl Lora {
         shapes: &BTreeMap<String, Vec<usize>>,
     ) -> Result<(Self, Merged), ImportError> {
         let checkpoint = Checkpoint::open(path)?;
-        let refused = |kind: &&&super::Kind| matches!(kind.answer, Answer::Refused(_));
+        let refused = |kind: &&&Kind| matches!(kind.answer, Answer::Refused(_));
         if let Some(kind) = checkpoint.lora_kinds().iter().find(refused) {
             return Err(ImportError::Kind { kind, detail: String::new() });
         }

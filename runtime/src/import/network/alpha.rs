@@ -16,9 +16,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Checkpoint, ImportError, names};
+use super::names;
 use crate::config::printable;
 use crate::file::container::Pairs;
+use crate::import::{Checkpoint, ImportError};
 
 /// Longest `adapter_config.json`, bytes.
 const MAX_CONFIG: u64 = 1 << 20;

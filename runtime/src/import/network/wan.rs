@@ -1,26 +1,29 @@
 //! Finds a Wan 2.1 network in a checkpoint: its size from shapes, and what is missing, misshapen or unknown.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
-use super::checkpoint::View;
-use super::lora::{Lora, LoraOptions};
-use super::{Checkpoint, Entry, ImportError, Merged, names};
+use causeway_ops::quant::DType;
+
+use super::found::{LISTED, compare, listed};
+use super::lora::Lora;
+use super::names;
+use super::patches::Patches;
+use super::strength::{LoraOptions, Merged};
+use super::vae::latent_statistics;
 use crate::config::{
     CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
     Provenance, ScheduleConfig, TextConfig,
 };
 use crate::file::expected_tensors;
+use crate::import::source::View;
+use crate::import::{Checkpoint, Entry, ImportError, write};
 
 /// Features of a head in every published Wan 2.1 model.
 const HEAD_DIM: usize = 128;
 /// The layer that takes patches of latents.
 const PATCHES: &str = names::WAN;
-/// Sides of a patch in every published Wan 2.1 model.
-const LINEAR: [usize; 3] = [1, 2, 2];
-/// Most names that an error lists of a kind.
-const LISTED: usize = 12;
-
 /// What to look for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
@@ -88,10 +91,10 @@ impl Default for Settings {
 /// A Wan network found in a checkpoint.
 #[derive(Debug)]
 pub struct Import {
-    pub(super) checkpoint: Checkpoint,
+    checkpoint: Checkpoint,
     /// Index of each tensor by its original name.
-    pub(super) found: BTreeMap<String, usize>,
-    pub(super) loras: Vec<Lora>,
+    found: BTreeMap<String, usize>,
+    loras: Vec<Lora>,
     sizes: Sizes,
     unknown: Vec<String>,
 }
@@ -162,86 +165,33 @@ impl Import {
         config.validate()?;
         Ok(config)
     }
-}
 
-/// Compares the tensors found with the `expected` ones, whose names begin with `prefix`; returns the names of those not expected.
-///
-/// # Errors
-/// Missing and misshapen tensors, listed.
-pub(super) fn compare(
-    found: &BTreeMap<String, usize>,
-    entries: &[Entry],
-    expected: Vec<(String, Vec<usize>)>,
-    prefix: &str,
-) -> Result<Vec<String>, String> {
-    let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
-    // Names by what is wrong with them, which is often the same of all.
-    let mut unreadable: Vec<(String, Vec<&str>)> = Vec::new();
-    let mut unknown = found.clone();
-    for (name, shape) in &expected {
-        let name = name.trim_start_matches(prefix);
-        let Some(found) = unknown.remove(name).map(|index| &entries[index]) else {
-            missing.push(name.to_owned());
-            continue;
-        };
-        if let Err(ImportError::Tensor { what, .. }) = found.readable() {
-            match unreadable.iter_mut().find(|(same, _)| *same == what) {
-                Some((_, names)) => names.push(name),
-                None => unreadable.push((what, vec![name])),
+    /// Writes the model file of `config` (one of [`Self::config`]) to `sink`; `choose` gives each tensor's type by its name and
+    /// shape. No tensor is ever whole in memory, LoRA factors apart.
+    ///
+    /// # Errors
+    /// `File` for a type that a tensor cannot have, or for values that are not finite or do not fit; `Tensor` and `Io` where
+    /// the checkpoint cannot be read.
+    pub fn write<W: Write>(
+        &self,
+        sink: W,
+        config: &ModelConfig,
+        choose: impl FnMut(&str, &[usize]) -> DType,
+    ) -> Result<W, ImportError> {
+        // The values of a tensor come in slabs; its LoRA product is made once.
+        let mut updates = (String::new(), Vec::new());
+        write::stream(sink, config, choose, |name, start, values| {
+            let name = name.trim_start_matches("dit.");
+            let Some(entry) = self.found.get(name).map(|&index| &self.checkpoint.entries()[index]) else {
+                return Err(ImportError::Network(format!("missing: {name}")));
+            };
+            if updates.0 != name {
+                let list = self.loras.iter().filter_map(|lora| lora.update(name).transpose());
+                updates = (name.to_owned(), list.collect::<Result<Vec<_>, _>>()?);
             }
-        } else if !squeezed(&found.shape).eq(squeezed(shape)) {
-            misshapen.push(format!("{name} is {:?}, expected {shape:?}", found.shape));
-        }
-    }
-    let unknown: Vec<String> = unknown.into_keys().collect();
-    if missing.is_empty() && misshapen.is_empty() && unreadable.is_empty() {
-        return Ok(unknown);
-    }
-    let alike = |(what, names): (String, Vec<&str>)| match names.len() {
-        1 => format!("{} {what}", names[0]),
-        count => format!("{} and {} more: each {what}", names[0], count - 1),
-    };
-    let unreadable = unreadable.into_iter().map(alike).collect();
-    let lists = [("missing", missing), ("misshapen", misshapen), ("unreadable", unreadable), ("unknown", unknown)];
-    let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| listed(kind, list));
-    Err(lists.collect::<Vec<_>>().join("; "))
-}
-
-/// Dimensions other than 1: formats differ in how they store them.
-fn squeezed(shape: &[usize]) -> impl Iterator<Item = &usize> {
-    shape.iter().filter(|&&dim| dim != 1)
-}
-
-pub(super) fn listed(kind: &str, list: &[String]) -> String {
-    let more = if list.len() > LISTED { format!(" and {} more", list.len() - LISTED) } else { String::new() };
-    format!("{kind}: {}{more}", list[..list.len().min(LISTED)].join(", "))
-}
-
-/// The layer that takes patches of latents.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patches {
-    dim: usize,
-    /// Channels that it takes.
-    pub inputs: usize,
-    /// Frames, height and width of a patch.
-    pub sides: [usize; 3],
-}
-
-impl Patches {
-    /// Reads the shape of its weight in a network of width `width`.
-    pub fn of(shape: &[usize], width: usize) -> Option<Self> {
-        let (dim, inputs, sides) = match *shape {
-            [dim, inputs, t, h, w] => (dim, inputs, [t, h, w]),
-            // Four dimensions are all that GGML holds: one is left out, or outputs and inputs are one.
-            [dim, inputs, h, w] if dim == width => (dim, inputs, [1, h, w]),
-            [both, t, h, w] if width > 0 && both > 0 && both.is_multiple_of(width) => (width, both / width, [t, h, w]),
-            // A linear layer, channels first; of its patches no tensor tells the sides.
-            [dim, inputs] if inputs.is_multiple_of(LINEAR.iter().product()) => {
-                (dim, inputs / LINEAR.iter().product::<usize>(), LINEAR)
-            }
-            _ => return None,
-        };
-        Some(Self { dim, inputs, sides })
+            self.checkpoint.read(entry, start, values)?;
+            updates.1.iter().try_for_each(|update| update.add(start, values))
+        })
     }
 }
 
@@ -360,17 +310,4 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         credits: s.credits.clone(),
         provenance: Provenance { command: s.command.clone(), ..Provenance::default() },
     }
-}
-
-/// Mean and standard deviation of the Wan 2.1 VAE's latents (spec 3.1); other latents are taken as they are.
-pub(super) fn latent_statistics(channels: usize) -> (Vec<f32>, Vec<f32>) {
-    const MEAN: [f32; 16] = [
-        -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,
-        -0.9497, 0.2503, -0.2921,
-    ];
-    const STD: [f32; 16] = [
-        2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253,
-        2.8251, 1.9160,
-    ];
-    if channels == MEAN.len() { (MEAN.to_vec(), STD.to_vec()) } else { (vec![0.0; channels], vec![1.0; channels]) }
 }

@@ -1,8 +1,8 @@
 //! TAEHV under its published names, `decoder.{i}` (spec 3.2).
 
-use super::ImportError;
-use super::decoder::{Found, Source};
+use super::found::{Found, Source};
 use crate::config::{CodecConfig, CodecKind, DecoderNetwork};
+use crate::import::ImportError;
 
 /// The network that the shapes tell, if these are the names of one. Time and space factors are those of every published one.
 pub(super) fn infer(found: &Found<'_>) -> Result<Option<DecoderNetwork>, ImportError> {

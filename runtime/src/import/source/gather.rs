@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::ImportError;
-use super::checkpoint::{Entry, bytes_at};
+use super::entry::{Entry, bytes_at};
+use crate::import::ImportError;
 
 /// Values gathered at a time; bounds the memory.
 const BATCH: usize = 1 << 16;

@@ -1,6 +1,6 @@
 //! Reads PyTorch's calls that rebuild a tensor: which storage, of which type, from where on, with which shape and strides.
 
-use super::Encoding;
+use super::blocks::Encoding;
 use super::pickle::{Pickle, Tuple, Value};
 use crate::config::printable;
 

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::checkpoint::{Entry, MAX_NAME, MAX_TENSORS, Metadata, View};
-use super::{Encoding, ImportError};
+use super::blocks::Encoding;
+use super::entry::{Entry, MAX_NAME, MAX_TENSORS, Metadata, View};
 use crate::config::{misleading, printable};
+use crate::import::ImportError;
 
 /// Most bytes before tensor data.
 const MAX_HEADER: u64 = 64 << 20;

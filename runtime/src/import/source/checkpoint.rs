@@ -2,103 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::encoding::Encoding;
-use super::safetensors;
-
+use super::bytes::{Bytes, HEAD};
+use super::entry::{Entry, MAX_TENSORS, Metadata};
+use super::files::Files;
 use super::folder::{self, Found};
-use super::kind::{self, Bytes};
-use super::scaled::Scale;
-use super::{ImportError, gather, gguf, torch};
-
-/// Most tensors of a checkpoint.
-pub(super) const MAX_TENSORS: usize = 1 << 16;
-/// Longest tensor name, bytes.
-pub(super) const MAX_NAME: usize = 1024;
-
-/// Texts by key that a file holds beside its tensors.
-pub(super) type Metadata = Vec<(String, String)>;
+use super::{gguf, safetensors, scaled, torch};
+use crate::import::ImportError;
 
 /// Most values that a tensor read as a whole has where its file holds fewer.
 const MAX_EXPANDED: usize = 1 << 18;
 
-/// A tensor in a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name there; keys of nested dicts are joined with dots.
-    pub name: String,
-    /// Dimensions, outermost first; their product does not overflow.
-    pub shape: Vec<usize>,
-    /// How its values are stored.
-    pub encoding: Encoding,
-    /// Which file holds it.
-    pub(super) file: usize,
-    /// First byte there.
-    pub(super) offset: u64,
-    /// How its values lie there.
-    pub(super) view: View,
-    /// What its codes are multiplied by.
-    pub(super) scale: Option<Box<Scale>>,
-}
-
-/// How the values of a tensor lie in its file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum View {
-    /// One after another, in the order of the shape.
-    Whole,
-    /// With a stride for each dimension, in values: transposed, channels last, cut out, expanded. All lie in the file.
-    Strided(Vec<usize>),
-    /// In a way that is not read; what follows the tensor's name in a sentence. An error only where the tensor is needed.
-    Unreadable(String),
-}
-
-impl Entry {
-    /// Values of the tensor.
-    pub fn values(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether it is stored as numbers from 0 to 255; [`Checkpoint::integers`] reads these.
-    pub fn is_bytes(&self) -> bool {
-        self.encoding.integer() == Some((1, false))
-    }
-
-    /// Values and bytes of a block of its encoding.
-    ///
-    /// # Errors
-    /// `Tensor` where it cannot be read.
-    pub(super) fn readable(&self) -> Result<(usize, usize), ImportError> {
-        let refuse = |what| ImportError::Tensor { name: self.name.clone(), what };
-        if let View::Unreadable(what) = &self.view {
-            return Err(refuse(what.clone()));
-        }
-        if self.scale.is_some() {
-            return self.encoding.codes().ok_or_else(|| refuse(format!("is stored as {} with a scale", self.encoding)));
-        }
-        let codes = if self.encoding.is_int8() { ": its scale is missing" } else { "" };
-        let other = || refuse(format!("is stored as {}, which cannot be converted{codes}", self.encoding));
-        self.encoding.block().ok_or_else(other)
-    }
-
-    /// Values that the file holds for it, which an expanded tensor repeats.
-    fn stored(&self) -> usize {
-        match &self.view {
-            View::Strided(strides) if self.values() > 0 => {
-                self.shape.iter().zip(strides).fold(1, |end, (&size, &stride)| end + (size - 1) * stride)
-            }
-            _ => self.values(),
-        }
-    }
-}
-
 /// An opened checkpoint. Tensor data stay on the disk until they are read.
 #[derive(Debug)]
 pub struct Checkpoint {
-    pub(super) files: Vec<(File, PathBuf)>,
-    pub(super) entries: Vec<Entry>,
+    files: Files,
+    pub(in crate::import) entries: Vec<Entry>,
     metadata: Metadata,
     notes: Vec<String>,
 }
@@ -177,9 +99,9 @@ impl Checkpoint {
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(ImportError::container("checkpoint", format!("it names {} twice", pair[0].name)));
         }
-        let mut checkpoint = Self { files, entries, metadata, notes: Vec::new() };
-        checkpoint.scale()?;
-        Ok(checkpoint)
+        let files = Files(files);
+        let entries = scaled::scaled(&files, &metadata, entries)?;
+        Ok(Self { files, entries, metadata, notes: Vec::new() })
     }
 
     /// Its tensors, sorted by name.
@@ -198,8 +120,8 @@ impl Checkpoint {
     }
 
     /// Where it was found: the file itself where a folder was opened.
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.files.first().map(|(_, path)| path.as_path())
+    pub(in crate::import) fn path(&self) -> Option<&Path> {
+        self.files.paths().next()
     }
 
     /// Decodes values `start..start + out.len()` of a tensor; both ends are whole blocks of its encoding.
@@ -207,19 +129,8 @@ impl Checkpoint {
     /// # Errors
     /// `Tensor` for an encoding that cannot be read, `Io`.
     pub fn read(&self, entry: &Entry, start: usize, out: &mut [f32]) -> Result<(), ImportError> {
-        let (block, bytes) = entry.readable()?;
-        let refuse = |what: String| ImportError::Tensor { name: entry.name.clone(), what };
-        if !start.is_multiple_of(block) || !out.len().is_multiple_of(block) || start + out.len() > entry.values() {
-            return Err(refuse(format!("has {} values in blocks of {block}", entry.values())));
-        }
-        let (file, path) = &self.files[entry.file];
-        if let View::Strided(strides) = &entry.view {
-            gather::read((file, path), entry, strides, start, out)?;
-        } else {
-            let raw = bytes_at(file, path, entry.offset + (start / block * bytes) as u64, out.len() / block * bytes)?;
-            entry.encoding.decode(&raw, out);
-        }
-        entry.scale.as_ref().map_or(Ok(()), |scale| scale.apply(self, entry, start, out))
+        self.files.read(entry, start, out)?;
+        entry.scale.as_ref().map_or(Ok(()), |scale| scale.apply(&self.files, entry, start, out))
     }
 
     /// A whole tensor.
@@ -234,7 +145,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(super) fn read_rows(&self, entry: &Entry, rows: Range<usize>) -> Result<Vec<f32>, ImportError> {
+    pub(in crate::import) fn read_rows(&self, entry: &Entry, rows: Range<usize>) -> Result<Vec<f32>, ImportError> {
         // What cannot be read has not been compared with the file's size either.
         entry.readable()?;
         let row = entry.shape.iter().skip(1).product::<usize>();
@@ -254,28 +165,7 @@ impl Checkpoint {
     /// # Errors
     /// `Tensor` for a tensor of other numbers, or of integers beyond an `i64`; `Io`.
     pub fn integers(&self, entry: &Entry) -> Result<Vec<i64>, ImportError> {
-        let refuse = |what: String| ImportError::Tensor { name: entry.name.clone(), what };
-        let Some((width, signed)) = entry.encoding.integer() else {
-            return Err(refuse(format!("is stored as {}, expected integers", entry.encoding)));
-        };
-        match &entry.view {
-            View::Whole => {}
-            View::Strided(_) => return Err(refuse("is a view of integers that do not follow each other".to_owned())),
-            View::Unreadable(what) => return Err(refuse(what.clone())),
-        }
-        let (file, path) = &self.files[entry.file];
-        let size = file.metadata().map_err(ImportError::io("read", path))?.len();
-        let bytes =
-            entry.values().checked_mul(width).filter(|&bytes| entry.offset.saturating_add(bytes as u64) <= size);
-        let bytes = bytes.ok_or_else(|| refuse("lies outside the file".to_owned()))?;
-        let raw = bytes_at(file, path, entry.offset, bytes)?;
-        let value = |raw: &[u8]| {
-            let fill = if signed && raw[width - 1] >= 0x80 { 0xff } else { 0 };
-            let mut wide = [fill; 16];
-            wide[..width].copy_from_slice(raw);
-            i64::try_from(i128::from_le_bytes(wide)).map_err(|_| refuse("holds numbers beyond 64 bits".to_owned()))
-        };
-        raw.chunks_exact(width).map(value).collect()
+        self.files.integers(entry)
     }
 }
 
@@ -288,7 +178,7 @@ fn read_entries(file: &File, path: &Path) -> Result<(Vec<Entry>, Metadata), Impo
     let io = |error| ImportError::io("read", path)(error);
     let size = file.metadata().map_err(io)?.len();
     let mut head = Vec::new();
-    file.take(kind::HEAD).read_to_end(&mut head).map_err(io)?;
+    file.take(HEAD).read_to_end(&mut head).map_err(io)?;
     if let Some(kind) = Bytes::new(path, &head, size).kind() {
         return Err(kind);
     }
@@ -300,12 +190,4 @@ fn read_entries(file: &File, path: &Path) -> Result<(Vec<Entry>, Metadata), Impo
             "neither a PyTorch zip archive, nor safetensors, nor GGUF by its first bytes".to_owned(),
         )),
     }
-}
-
-/// `length` bytes at `start`, of a file that is known to have them.
-pub(super) fn bytes_at(mut file: &File, path: &Path, start: u64, length: usize) -> Result<Vec<u8>, ImportError> {
-    let mut bytes = vec![0; length];
-    file.seek(SeekFrom::Start(start)).map_err(ImportError::io("read", path))?;
-    file.read_exact(&mut bytes).map_err(ImportError::io("read", path))?;
-    Ok(bytes)
 }

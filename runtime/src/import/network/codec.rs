@@ -2,44 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::ops::Range;
 use std::path::Path;
 
 use causeway_ops::quant::DType;
 
-use super::wan::listed;
-use super::{Checkpoint, Entry, ImportError, names, taehv, vae};
+use super::found::{Found, Source, listed};
+use super::{names, taehv, vae};
 use crate::config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance};
 use crate::file::{TensorSpec, Writer};
-
-/// Where a tensor of ours comes from: some rows (indices of the first dimension) of a published tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
-    pub name: String,
-    pub rows: Range<usize>,
-}
-
-/// The published tensors, as a network's shapes are read off them.
-pub(super) struct Found<'a> {
-    pub names: &'a BTreeMap<String, usize>,
-    pub entries: &'a [Entry],
-}
-
-impl Found<'_> {
-    /// The shape of a tensor, if it is there.
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.names.get(name).map(|&index| self.entries[index].shape.as_slice())
-    }
-
-    /// The first dimension of a tensor.
-    ///
-    /// # Errors
-    /// There is no such tensor, or it has no dimensions.
-    pub fn rows(&self, name: &str) -> Result<usize, ImportError> {
-        let missing = || ImportError::Decoder(format!("missing: {name}"));
-        self.shape(name).and_then(|shape| shape.first().copied()).ok_or_else(missing)
-    }
-}
+use crate::import::{Checkpoint, ImportError};
 
 /// A decoder found in a checkpoint.
 #[derive(Debug)]

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ImportError;
-use super::decoder::{Found, Source};
+use super::found::{Found, Source};
 use super::names::renamed;
-use super::wan::latent_statistics;
 use crate::config::{DecoderNetwork, VaeConfig};
+use crate::import::ImportError;
 
 /// Original names for those of diffusers; others stay as they are.
 pub(super) fn original(names: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
@@ -127,6 +126,19 @@ pub(super) fn flatten_time(values: &[f32], inputs: usize, area: usize) -> Vec<f3
         }
     }
     out
+}
+
+/// Mean and standard deviation of the Wan 2.1 VAE's latents (spec 3.1); other latents are taken as they are.
+pub(super) fn latent_statistics(channels: usize) -> (Vec<f32>, Vec<f32>) {
+    const MEAN: [f32; 16] = [
+        -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,
+        -0.9497, 0.2503, -0.2921,
+    ];
+    const STD: [f32; 16] = [
+        2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253,
+        2.8251, 1.9160,
+    ];
+    if channels == MEAN.len() { (MEAN.to_vec(), STD.to_vec()) } else { (vec![0.0; channels], vec![1.0; channels]) }
 }
 
 #[cfg(test)]

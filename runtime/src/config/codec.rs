@@ -1,0 +1,164 @@
+//! The codec of a world, and its tensors.
+
+use alloc::{borrow::ToOwned, format, string::String};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConfigError,
+    check::{check, within},
+    tensors::List,
+};
+
+/// Which codec turns latents into pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecKind {
+    /// The TAEHV convolution codec (spec 3.2), at any width.
+    Taehv,
+    /// A square of `patch` pixels is a latent by one matrix, and comes back by another: its principal components. Pictures of few
+    /// shapes need no more, and nothing is to be trained.
+    Linear,
+}
+
+/// Sizes of the codec. Stage 0 is the one nearest to the latents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodecConfig {
+    /// The codec's architecture.
+    pub kind: CodecKind,
+    /// Latent channels, equal to `dit.latent.channels`.
+    pub channels: usize,
+    /// Side of the pixel-shuffle block next to the picture; for [`CodecKind::Linear`] there is nothing else.
+    pub patch: usize,
+    /// Channels before stages 0, 1, 2 and after the last.
+    #[serde(default, skip_serializing_if = "stageless")]
+    pub widths: [usize; 4],
+    /// MemBlocks a stage.
+    #[serde(default, skip_serializing_if = "none")]
+    pub blocks: usize,
+    /// Whether a stage doubles height and width.
+    #[serde(default)]
+    pub space_up: [bool; 3],
+    /// Frames that a stage makes of one.
+    #[serde(default = "one_each")]
+    pub time_up: [usize; 3],
+}
+
+fn one_each() -> [usize; 3] {
+    [1; 3]
+}
+
+// A TAEHV always writes its stages, whatever they are.
+fn stageless(widths: &[usize; 4]) -> bool {
+    *widths == [0; 4]
+}
+
+fn none(blocks: &usize) -> bool {
+    *blocks == 0
+}
+
+impl CodecConfig {
+    /// A [`CodecKind::Linear`] codec of squares of `patch` pixels.
+    pub fn linear(channels: usize, patch: usize) -> Self {
+        let (widths, blocks, space_up, time_up) = ([0; 4], 0, [false; 3], [1; 3]);
+        Self { kind: CodecKind::Linear, channels, patch, widths, blocks, space_up, time_up }
+    }
+
+    /// Pixels along one side for each latent.
+    pub fn space_factor(&self) -> usize {
+        self.patch << self.space_up.iter().filter(|up| **up).count()
+    }
+
+    /// Pixel frames for each latent frame.
+    pub fn time_factor(&self) -> usize {
+        self.time_up.iter().product()
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        within("codec.channels", self.channels, 1, 256)?;
+        within("codec.patch", self.patch, 1, 16)?;
+        if self.kind == CodecKind::Linear {
+            let bare = Self::linear(self.channels, self.patch);
+            let found = || format!("{:?}", (self.widths, self.blocks, self.space_up, self.time_up));
+            check("codec.widths, blocks, space_up, time_up", found(), *self == bare, || "none of them".to_owned())?;
+            return within("codec.channels", self.channels, 1, 3 * self.patch * self.patch);
+        }
+        for (i, &width) in self.widths.iter().enumerate() {
+            within(&format!("codec.widths[{i}]"), width, 1, 2048)?;
+        }
+        within("codec.blocks", self.blocks, 1, 16)?;
+        for (i, &frames) in self.time_up.iter().enumerate() {
+            within(&format!("codec.time_up[{i}]"), frames, 1, 4)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the tensors of a valid configuration, of both ways.
+    pub(super) fn tensors(&self, list: &mut List) {
+        match self.kind {
+            CodecKind::Taehv => {
+                self.decoder_tensors(list);
+                self.encoder_tensors(list);
+            }
+            CodecKind::Linear => {
+                let (channels, pixels) = (self.channels, 3 * self.patch * self.patch);
+                list.layer("linear.decoder", &[pixels, channels]);
+                list.layer("linear.encoder", &[channels, pixels]);
+            }
+        }
+    }
+
+    /// Adds those of a TAEHV's decoder. TAEHV numbers all elements of a sequence, those without weights included.
+    pub(super) fn decoder_tensors(&self, list: &mut List) {
+        let (widths, pixels) = (&self.widths, 3 * self.patch * self.patch);
+        let mut indices = 0..;
+        let mut next = || format!("taehv.decoder.{}", indices.next().unwrap_or_default());
+        next(); // clamp
+        list.layer(&next(), &[widths[0], self.channels, 3, 3]);
+        next(); // ReLU
+        for stage in 0..3 {
+            let width = widths[stage];
+            for _ in 0..self.blocks {
+                mem_block(list, &next(), width);
+            }
+            next(); // upsampling, or nothing
+            let grow = next();
+            for frame in 0..self.time_up[stage] {
+                list.add(format!("{grow}.{}", grown(frame, self.time_up[stage])), &[width, width, 1, 1]);
+            }
+            list.add(format!("{}.weight", next()), &[widths[stage + 1], width, 3, 3]);
+        }
+        next(); // ReLU
+        list.layer(&next(), &[pixels, widths[3], 3, 3]);
+    }
+
+    fn encoder_tensors(&self, list: &mut List) {
+        let (widths, pixels) = (&self.widths, 3 * self.patch * self.patch);
+        let mut indices = 0..;
+        let mut next = || format!("taehv.encoder.{}", indices.next().unwrap_or_default());
+        list.layer(&next(), &[widths[3], pixels, 3, 3]);
+        next(); // ReLU
+        for stage in (0..3).rev() {
+            let (from, to) = (widths[stage + 1], widths[stage]);
+            list.add(format!("{}.conv.weight", next()), &[from, self.time_up[stage] * from, 1, 1]);
+            list.add(format!("{}.weight", next()), &[to, from, 3, 3]);
+            for _ in 0..self.blocks {
+                mem_block(list, &next(), to);
+            }
+        }
+        list.layer(&next(), &[self.channels, widths[0], 3, 3]);
+    }
+}
+
+/// Name of the weight of a TGrow that makes frame `frame` of `frames`. Each frame has a tensor of its own, so that a plan can make
+/// one after the other.
+pub(crate) fn grown(frame: usize, frames: usize) -> String {
+    if frames == 1 { "conv.weight".into() } else { format!("conv.{frame}.weight") }
+}
+
+fn mem_block(list: &mut List, name: &str, width: usize) {
+    for (conv, inputs) in [(0, 2 * width), (2, width), (4, width)] {
+        list.layer(&format!("{name}.conv.{conv}"), &[width, inputs, 3, 3]);
+    }
+}

@@ -1,0 +1,32 @@
+//! What a model file says about its model: the `causeway` JSON of `docs/model-file.md`, parsed and checked.
+//!
+//! A configuration is untrusted input. [`ModelConfig::from_json`] never returns one that a Plan could not be built
+//! from: every size has an upper bound, so shape products stay far from overflow, and the error names the field, what
+//! it holds and what was expected.
+
+mod check;
+mod codec;
+mod decoder;
+mod dit;
+mod error;
+mod history;
+mod kind;
+mod model;
+mod schedule;
+mod tensors;
+mod umt5;
+mod vae;
+
+pub(crate) use check::misleading;
+pub use check::printable;
+pub(crate) use codec::grown;
+pub use codec::{CodecConfig, CodecKind};
+pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
+pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
+pub use error::{ConfigError, FORMAT, MAX_JSON};
+pub use history::{HistoryConfig, Positions, StartConfig};
+pub use kind::{About, FileConfig, Provenance, from_json, to_json};
+pub use model::{Family, ModelConfig};
+pub use schedule::ScheduleConfig;
+pub use umt5::{Umt5Config, Umt5Family, Umt5Sizes};
+pub use vae::VaeConfig;

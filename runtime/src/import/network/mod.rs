@@ -1,0 +1,22 @@
+//! What the tensors of a checkpoint mean: which network they make up, under whose names, and what a LoRA adds to them.
+
+mod alpha;
+mod codec;
+mod found;
+mod lora;
+mod module;
+mod names;
+mod outline;
+mod patches;
+mod strength;
+mod taehv;
+mod umt5;
+mod vae;
+mod wan;
+
+pub use codec::DecoderImport;
+pub(super) use names::keys;
+pub(super) use outline::Outline;
+pub use strength::{LoraOptions, Merged, Scale};
+pub use umt5::Umt5Import;
+pub use wan::{Import, ImportOptions, Settings, wan_1_3b};
