@@ -1,9 +1,9 @@
 //! A run folder: the model it trains, and the weights of each stage so far.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use causeway_runtime::config::{ConfigError, ModelConfig};
+use causeway_runtime::file::regular;
 
 use crate::landed::Landed;
 use crate::method::distribution_matching::DistributionMatching;
@@ -285,7 +285,7 @@ fn read_config(dir: &Path) -> Result<Option<ModelConfig>, FolderError> {
         return Ok(None);
     }
     let parse = || -> Result<ModelConfig, String> {
-        let text = fs::read_to_string(&path).map_err(|e| e.to_string())?;
+        let text = regular::read_to_string(&path).map_err(|e| e.to_string())?;
         let mut json: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         serde_json::from_value(json["model"].take()).map_err(|e| e.to_string())
     };

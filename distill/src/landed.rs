@@ -3,7 +3,6 @@
 //! moments, which the optimizer finds anew within a short warm-up.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::Path;
 
 use causeway_runtime::config::ModelConfig;
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, FolderError};
 use crate::recipe::Stage;
-use crate::state::{State, StateError, format, view, write_whole};
+use crate::state::{State, StateError, format, is_step, is_time, read_whole, view, write_whole};
 use crate::weights::Weights;
 
 /// A landed run, opened.
@@ -91,16 +90,22 @@ impl Landed {
     /// # Errors
     /// [`StateError`] when it cannot be read or is no such file.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let bytes = fs::read(path).map_err(|source| StateError::Io { path: path.into(), source })?;
+        let bytes = read_whole(path)?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(path, e))?;
         let text = header.metadata().as_ref().and_then(|all| all.get(KEY));
         let text = text.ok_or_else(|| format(path, "not a landed run: its metadata has no `landed`"))?;
-        let note = serde_json::from_str(text).map_err(|e| format(path, e))?;
+        let note: Note = serde_json::from_str(text).map_err(|e| format(path, e))?;
+        for (stage, progress) in &note.stages {
+            if !(is_step(progress.step as f64) && is_time(progress.seconds)) {
+                let Progress { step, seconds } = progress;
+                return Err(format(path, format_args!("{step} steps in {seconds} seconds of stage {stage:?}")));
+            }
+        }
         let file = SafeTensors::deserialize(&bytes).map_err(|e| format(path, e))?;
         let mut arrays = HashMap::new();
         for (name, view) in file.iter() {
             if view.dtype() != Dtype::F16 {
-                return Err(format(path, format!("{name} is {:?}, expected F16", view.dtype())));
+                return Err(format(path, format!("{name:?} is {:?}, expected F16", view.dtype())));
             }
             let halves: Vec<f16> =
                 view.data().chunks_exact(2).map(|b| f16::from_le_bytes(b.try_into().unwrap_or_default())).collect();

@@ -19,7 +19,7 @@ use crate::mask::Mask;
 use crate::progress;
 use crate::recording::Recording;
 use crate::rng::Rng;
-use crate::state::{StateError, bytes_of, floats_in, write_whole};
+use crate::state::{StateError, bytes_of, floats_in, read_if_there, write_whole};
 use crate::weights::{Leaves, Weights, floats};
 
 /// Latents of a whole recording.
@@ -183,9 +183,9 @@ pub fn save(path: &Path, data: &[f32]) -> Result<(), StateError> {
 /// Reads what [`save`] wrote; `None` if there is no such file.
 ///
 /// # Errors
-/// [`StateError`] when the file is damaged.
+/// [`StateError`] when the file cannot be read or is damaged.
 pub fn load(path: &Path) -> Result<Option<Vec<f32>>, StateError> {
-    let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+    let Some(bytes) = read_if_there(path)? else { return Ok(None) };
     let format = |reason: String| StateError::Format { path: path.into(), reason };
     let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
     floats_in(&file, "latents").map(Some).ok_or_else(|| format("no f32 tensor latents".into()))

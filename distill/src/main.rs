@@ -302,6 +302,7 @@ impl Where {
 
 fn main() -> ExitCode {
     allocator::keep_memory();
+    take_file_limits_as_errors();
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -384,6 +385,16 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             );
             Ok(())
         }
+    }
+}
+
+/// A file that would exceed the system's limit (`ulimit -f`) becomes an error of writing, after which nothing half written is left;
+/// the signal would end the program before it could clean up.
+fn take_file_limits_as_errors() {
+    // SAFETY: to ignore a signal touches nothing of this program.
+    #[cfg(unix)]
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The figures of a run, `metrics.jsonl`: one line a step, and one for each look at the averaged weights.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::state::{State, StateError, write_whole};
+use crate::state::{State, StateError, read_if_there, write_whole};
 
 /// The open file, as one stage writes it.
 pub struct Metrics {
@@ -27,7 +27,7 @@ impl Metrics {
         let path = dir.join("metrics.jsonl");
         let fail = |source| StateError::Io { path: path.clone(), source };
         // Not `read_to_string`: a torn line may end inside a character.
-        let bytes = if path.exists() { fs::read(&path).map_err(fail)? } else { Vec::new() };
+        let bytes = read_if_there(&path)?.unwrap_or_default();
         let (mut kept, mut looked) = (String::new(), false);
         for line in String::from_utf8_lossy(&bytes).lines() {
             let Ok(json) = serde_json::from_str::<Value>(line) else { continue };

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use causeway_runtime::file::regular;
+
 use crate::letters;
 use crate::sheet::write_png;
 use crate::state::StateError;
@@ -25,7 +27,7 @@ type Curve = (String, Vec<(f64, f64)>);
 /// # Errors
 /// [`StateError`] when the picture cannot be written.
 pub fn loss(dir: &Path) -> Result<(), StateError> {
-    let Ok(text) = std::fs::read_to_string(dir.join("metrics.jsonl")) else { return Ok(()) };
+    let Ok(text) = regular::read_to_string(dir.join("metrics.jsonl")) else { return Ok(()) };
     let curves = curves(&text);
     let points = curves.iter().flat_map(|c| &c.1);
     let (low, high) = points.fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p.1.ln()), h.max(p.1.ln())));

@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use causeway_runtime::file::regular;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -248,7 +249,7 @@ impl Recipe {
     /// Any [`RecipeError`].
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let fail = |source| RecipeError::Io { path: path.into(), source };
-        Self::parse(&std::fs::read_to_string(path).map_err(fail)?, path)
+        Self::parse(&regular::read_to_string(path).map_err(fail)?, path)
     }
 
     /// Checks the recipe `text`; `path` is for complaints.

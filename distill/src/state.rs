@@ -1,8 +1,9 @@
 //! Everything a stage needs to go on exactly where it stopped: weights, moments, average, counters; and its file.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use causeway_runtime::file::regular;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::weights::Weights;
@@ -106,7 +107,7 @@ impl State {
     /// # Errors
     /// Any [`StateError`].
     pub fn load(mut weights: Weights, path: &Path) -> Result<Self, StateError> {
-        let file = fs::read(path).map_err(|source| StateError::Io { path: path.into(), source })?;
+        let file = read_whole(path)?;
         let file = SafeTensors::deserialize(&file).map_err(|e| format(path, e))?;
         let n = weights.data.len();
         let read = |name: &'static str| {
@@ -121,12 +122,24 @@ impl State {
         let counters = file.tensor("counters").map_err(|e| format(path, e))?;
         let mut numbers = counters.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));
         // A run that never landed has only two.
-        let (step, seconds, begun) = match (numbers.next(), numbers.next(), numbers.next().unwrap_or(0.0)) {
-            (Some(step), Some(seconds), begun) if begun <= step => (step as u64, seconds, begun as u64),
-            _ => return Err(format(path, "counters are missing")),
+        let (Some(step), Some(seconds), begun) = (numbers.next(), numbers.next(), numbers.next().unwrap_or(0.0)) else {
+            return Err(format(path, "counters are missing"));
         };
-        Ok(Self { weights, ema, first, second, step, begun, seconds })
+        if !(is_step(step) && is_step(begun) && begun <= step && is_time(seconds)) {
+            return Err(format(path, format_args!("counters {step}, {seconds}, {begun} are none of a run")));
+        }
+        Ok(Self { weights, ema, first, second, step: step as u64, begun: begun as u64, seconds })
     }
+}
+
+/// Whether a file's number may be a count of steps, which an `f64` holds exactly.
+pub(crate) fn is_step(x: f64) -> bool {
+    (0.0..(1u64 << 53) as f64).contains(&x)
+}
+
+/// Whether a file's number may be the seconds of a stage.
+pub(crate) fn is_time(x: f64) -> bool {
+    x.is_finite() && x >= 0.0
 }
 
 /// The little-endian bytes of `values`.
@@ -139,6 +152,26 @@ pub fn floats_in(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
     let tensor = file.tensor(name).ok()?;
     let values = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap_or_default());
     (tensor.dtype() == Dtype::F32).then(|| tensor.data().chunks_exact(4).map(values).collect())
+}
+
+/// The bytes of the regular file `path`: a pipe would be waited for without an end.
+///
+/// # Errors
+/// [`StateError::Io`].
+pub fn read_whole(path: &Path) -> Result<Vec<u8>, StateError> {
+    regular::read(path).map_err(|source| StateError::Io { path: path.into(), source })
+}
+
+/// As [`read_whole`]; `None` if there is no such file.
+///
+/// # Errors
+/// [`StateError::Io`].
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    match regular::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StateError::Io { path: path.into(), source }),
+    }
 }
 
 /// Writes `bytes` beside `path`, syncs, and renames; makes the folder where there is none.

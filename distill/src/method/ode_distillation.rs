@@ -19,7 +19,7 @@ use crate::mask::Mask;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::optim::Rule;
 use crate::rng::Rng;
-use crate::state::{StateError, bytes_of, floats_in, write_whole};
+use crate::state::{StateError, bytes_of, floats_in, read_if_there, write_whole};
 use crate::trainer::{Figures, Job, Stage};
 use crate::weights::Weights;
 
@@ -114,9 +114,9 @@ impl Trajectories {
     /// Reads what [`Self::save`] wrote; `None` if there is no such file, or one of something other than `what`.
     ///
     /// # Errors
-    /// [`StateError::Format`] when the file is damaged.
+    /// [`StateError`] when the file cannot be read or is damaged.
     pub fn load(path: &Path, what: &str) -> Result<Option<Self>, StateError> {
-        let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+        let Some(bytes) = read_if_there(path)? else { return Ok(None) };
         let fail = |reason: String| StateError::Format { path: path.into(), reason };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
         if header.metadata().as_ref().and_then(|notes| notes.get("what")).is_none_or(|found| found != what) {
