@@ -82,17 +82,20 @@ pub fn export(
 }
 
 /// The crispest held-out frame of the first event with a quiet time around it: no attack, no change of condition whose fade
-/// could still be under way.
+/// could still be under way; and where actions last, none under way, as a session would not go on with it.
 fn start_frame(held: &Latents, recording: &Recording) -> usize {
     const QUIET: usize = 8;
+    let still = |k: usize| held.action(k).iter().all(|&action| action == 0.0);
     let calm = |i: &usize| {
         (i - QUIET..i + START).all(|k| held.events[k] == 0 && held.action(k).last().is_none_or(|&attack| attack == 0.0))
     };
+    let at_rest = |&i: &usize| recording.info.latch == 1 || (i..i + START).all(still);
     let len = recording.frames.len() / held.frames();
     let crisp = |&i: &usize| sharpness(&recording.frames[i * len..(i + 1) * len], recording.info.width);
-    let ranges = held.episodes.ranges().into_iter();
-    let fitting = ranges.flat_map(|r| r.start + QUIET..r.end.saturating_sub(START)).filter(calm);
-    fitting.max_by(|a, b| crisp(a).total_cmp(&crisp(b))).unwrap_or(0)
+    let ranges = || held.episodes.ranges().into_iter();
+    let fitting = || ranges().flat_map(|r| r.start + QUIET..r.end.saturating_sub(START)).filter(calm);
+    let best = |frames: &mut dyn Iterator<Item = usize>| frames.max_by(|a, b| crisp(a).total_cmp(&crisp(b)));
+    best(&mut fitting().filter(at_rest)).or_else(|| best(&mut fitting())).unwrap_or(0)
 }
 
 #[allow(clippy::too_many_arguments)]

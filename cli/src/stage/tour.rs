@@ -14,19 +14,20 @@ const STEPS: [(&[&str], u64); 10] = [
     (&["forward", "right"], 12),
 ];
 
-/// The same for a model whose actions last: there and back, counted in movements.
+/// The same for a model whose actions last: there and back, counted in movements. One step only, as a wall would stop a second one and not
+/// the way back.
 const MOVEMENTS: [(&[&str], u64); 16] = [
     (&[], 2),
     (&["right"], 1),
     (&[], 1),
-    (&["forward"], 2),
+    (&["forward"], 1),
     (&[], 1),
     (&["right"], 1),
     (&[], 1),
     (&["use"], 1),
     (&[], 2),
     (&["left"], 1),
-    (&["back"], 2),
+    (&["back"], 1),
     (&[], 1),
     (&["left"], 2),
     (&[], 1),
