@@ -340,7 +340,7 @@ fn bad_options_are_refused() {
             Err(error) => assert!(error.to_string().contains(expected), "{row}: {error}"),
         }
     }
-    let missing = Device::gpu("no such adapter").err().expect("a GPU of that name");
+    let missing = Device::gpu("no such adapter").expect_err("a GPU of that name");
     assert!(missing.to_string().contains("no GPU adapter"), "{missing}");
     let mut session = Session::new(&model, &one(), seeded(0)).unwrap();
     assert_eq!(session.set_action(&[0.0; 4]), Err(SessionError::ActionLength { expected: 5, found: 4 }));
