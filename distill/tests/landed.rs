@@ -88,7 +88,9 @@ fn a_landed_run_goes_on_where_it_stood() {
     assert_eq!(rounded(&stood.ema), landed.ema);
     assert_eq!(rounded(&stood.weights.data), *landed.weights.data);
     assert_ne!(landed.ema, *landed.weights.data);
-    assert_eq!((landed.step, landed.begun, landed.seconds), (5, 5, stood.seconds));
+    assert_eq!((landed.step, landed.begun), (5, 5));
+    // As a decimal number it may be off in its last digit.
+    assert!((landed.seconds - stood.seconds).abs() < 1e-9);
     assert!(landed.first.iter().chain(&landed.second).all(|&x| x == 0.0));
     assert!(bytes < 7 * stood.ema.len() as u64, "{bytes} bytes for {} weights", stood.ema.len());
 

@@ -166,7 +166,7 @@ namespace Causeway
         public uint width;
         /// <summary>Height of a frame in pixels.</summary>
         public uint height;
-        /// <summary>Bytes of weights in the layout that the device computes with.</summary>
+        /// <summary>Bytes of weights in the layout that the device computes with; 0 where a session of this model on this device holds them already.</summary>
         public ulong weightBytes;
         /// <summary>Bytes of state: the ring of keys and values, the codec's memory.</summary>
         public ulong stateBytes;

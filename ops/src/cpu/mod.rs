@@ -107,7 +107,7 @@ pub fn memory(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> 
 /// Scratch that the most demanding node needs, and all memory.
 fn measure(plan: &Plan, weights: &dyn WeightSource, options: &CpuOptions) -> Result<(Need, Memory), BackendError> {
     let level = choose(options)?;
-    let mut packed = 0;
+    let mut packed = weights::book(plan);
     let mut quantised = Vec::with_capacity(plan.weights.len());
     for weight in &plan.weights {
         let view = find_weight(weight, weights)?;
@@ -125,9 +125,7 @@ fn beside(plan: &Plan, quantised: &[bool], level: Level, options: &CpuOptions) -
     let need = nodes.map(|op| kernels::need(op, level, quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
     let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
-    let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>())
-        + plan.weights.len() * size_of::<Prepared>()
-        + Timings::bytes(plan);
+    let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>()) + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
     (need, Memory { weights: 0, state, activations, overhead })
 }

@@ -117,6 +117,15 @@ pub(crate) fn bytes(weight: &Weight, view: &TensorView<'_>, level: Level) -> usi
     Block::bytes_for(words(weight, view, level.lanes()))
 }
 
+/// Bytes of what [`CpuWeights`] knows of its weights, shared as it is.
+pub(crate) fn book(plan: &Plan) -> usize {
+    let one = |weight: &Weight| {
+        size_of::<Weight>() + weight.name.len() + size_of_val(&weight.shape[..]) + size_of::<Prepared>()
+    };
+    // An `Arc` has two counters.
+    plan.weights.iter().map(one).sum::<usize>() + size_of::<CpuWeights>() + 2 * size_of::<usize>()
+}
+
 /// Brings one weight into its kernel's layout.
 fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Result<Prepared, BackendError> {
     let mut block = Block::zeroed(words(weight, view, level.lanes()))?;
@@ -196,8 +205,12 @@ fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
 
 /// Prepares all weights of a plan.
 pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<CpuWeights, BackendError> {
-    let mut loaded =
-        CpuWeights { names: plan.weights.clone(), prepared: Vec::with_capacity(plan.weights.len()), level, bytes: 0 };
+    let mut loaded = CpuWeights {
+        names: plan.weights.clone(),
+        prepared: Vec::with_capacity(plan.weights.len()),
+        level,
+        bytes: book(plan),
+    };
     for weight in &plan.weights {
         let view = find_weight(weight, source)?;
         loaded.bytes += bytes(weight, &view, level);
