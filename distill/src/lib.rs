@@ -1,44 +1,25 @@
 //! Training and distillation of small neural worlds for the Causeway runtime.
+//!
+//! A map of the crate, in order of dependency:
+//!
+//! * [`rng`]: random numbers, the same everywhere from the same seed.
+//! * [`net`]: the networks. Weights by name; the denoiser, its roll-outs and the codec by the tensor library, and once more by hand for
+//!   the CPU (`net::fast`, `net::tape`).
+//! * [`train`]: the loop that every method shares. Optimizers, checkpoints and landed runs, figures, the loss curve.
+//! * [`footage`]: what is trained on. Recordings, their latents, how alike pictures are; the built-in world and its ray caster.
+//! * [`judge`]: what a network is worth. Roll-outs beside the truth, contact sheets, the world score.
+//! * [`method`]: the losses, one file each, named as their papers are.
+//! * [`run`]: a recipe from its text to a model file. Run folders, presets, stage after stage, export; and how fast a step is.
+//! * [`reproduce`]: the papers' claims, on toy worlds with an exact truth.
 
-pub mod bench;
-pub mod codec;
-pub mod codec_tape;
-pub mod data;
-pub mod dit;
-pub mod eval;
-pub mod export;
-pub mod fast;
-pub mod folder;
-pub mod landed;
-pub mod latents;
-mod letters;
-pub mod mask;
+pub mod footage;
+pub mod judge;
 pub mod method;
-pub mod metrics;
-pub mod muon;
-pub mod optim;
-pub mod pipeline;
-pub mod plot;
-pub mod precision;
-pub mod preset;
-pub mod principal;
-pub mod progress;
-pub mod recipe;
-pub mod recording;
+pub mod net;
 pub mod reproduce;
 pub mod rng;
-pub mod rollout;
-pub mod rope;
-pub mod score;
-pub mod sheet;
-pub mod sight;
-pub mod slope;
-pub mod state;
-pub mod tape;
-pub mod toy;
-pub mod trainer;
-pub mod weights;
-pub mod world;
+pub mod run;
+pub mod train;
 
 // Fixtures of `tests/` name the crate as users do.
 #[cfg(test)]

@@ -3,12 +3,12 @@
 mod tiny;
 
 use burn::tensor::Device;
-use causeway_distill::codec::{self, Past};
-use causeway_distill::codec_tape::{PULL, Pass};
-use causeway_distill::fast::kernels::Kernels;
-use causeway_distill::latents;
+use causeway_distill::footage::latents;
+use causeway_distill::net::codec::{self, Past};
+use causeway_distill::net::codec_tape::{PULL, Pass};
+use causeway_distill::net::fast::kernels::Kernels;
+use causeway_distill::net::weights::{Weights, floats};
 use causeway_distill::rng::Rng;
-use causeway_distill::weights::{Weights, floats};
 use causeway_runtime::config::{CodecConfig, CodecKind};
 
 use self::tiny::{off, recording};

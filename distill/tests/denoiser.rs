@@ -3,18 +3,18 @@
 mod tiny;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use causeway_distill::dit::{self, Frames};
-use causeway_distill::fast::attention;
-use causeway_distill::fast::kernels::Kernels;
-use causeway_distill::fast::network::Network;
-use causeway_distill::latents::Windows;
-use causeway_distill::mask::{Mask, Ring};
+use causeway_distill::footage::latents::Windows;
 use causeway_distill::method::teacher_forcing::{World, judged_velocity};
+use causeway_distill::net::dit::{self, Frames};
+use causeway_distill::net::fast::attention;
+use causeway_distill::net::fast::kernels::Kernels;
+use causeway_distill::net::fast::network::Network;
+use causeway_distill::net::mask::{Mask, Ring};
+use causeway_distill::net::rollout::{Engine, Rollout};
+use causeway_distill::net::rope;
+use causeway_distill::net::weights::{Weights, floats};
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::{Engine, Rollout};
-use causeway_distill::rope;
-use causeway_distill::slope::slopes;
-use causeway_distill::weights::{Weights, floats};
+use causeway_distill::train::slope::slopes;
 use causeway_runtime::config::{ModelConfig, Positions};
 use causeway_runtime::session as runtime;
 

@@ -6,10 +6,10 @@ use burn::tensor::Device;
 use causeway_distill::method::adversary::{self, Pairs};
 use causeway_distill::method::distribution_matching::DistributionMatching;
 use causeway_distill::method::score::RATIO;
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Job, Stage};
-use causeway_distill::weights::Weights;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Job, Stage};
 
 use self::tiny::{tiny, weights, with_world};
 

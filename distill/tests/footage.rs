@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use causeway_distill::recording::{RecordingInfo, Shard};
+use causeway_distill::footage::recording::{RecordingInfo, Shard};
 use causeway_runtime::{Budget, Model, Pump, Session, SessionOptions};
 
 const SIDE: usize = 32;

@@ -5,18 +5,18 @@
 mod tiny;
 
 use burn::tensor::Device;
-use causeway_distill::codec;
-use causeway_distill::mask::{Mask, Ring, Route};
 use causeway_distill::method::consistency::Consistency;
 use causeway_distill::method::diffusion_forcing::DiffusionForcing;
 use causeway_distill::method::ode_distillation::{OdeDistillation, Trajectories};
 use causeway_distill::method::resampling_forcing::{Resampling, ResamplingForcing};
 use causeway_distill::method::teacher_forcing::{TeacherForcing, World};
+use causeway_distill::net::codec;
+use causeway_distill::net::mask::{Mask, Ring, Route};
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::slope::slopes;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Job, Stage};
-use causeway_distill::weights::Weights;
+use causeway_distill::train::slope::slopes;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Job, Stage};
 use causeway_runtime::config::{CodecConfig, ModelConfig, Prediction};
 
 use self::tiny::{REACH, assert_slopes, codec_stage, off, recording, tiny, weights, with_world};

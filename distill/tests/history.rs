@@ -5,11 +5,11 @@ mod tiny;
 use std::collections::BTreeSet;
 
 use burn::tensor::Device;
-use causeway_distill::latents::even_levels;
-use causeway_distill::mask::Route;
+use causeway_distill::footage::latents::even_levels;
 use causeway_distill::method::resampling_forcing::Resampling;
+use causeway_distill::net::mask::Route;
+use causeway_distill::net::rollout::{Engine, Rollout};
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::{Engine, Rollout};
 
 use self::tiny::{tiny, weights, with_world};
 

@@ -1,8 +1,8 @@
 //! Products of bf16 factors against the same in f64.
 
-use causeway_distill::fast::bf16::{Bf16, Start};
-use causeway_distill::fast::kernels::Kernels;
-use causeway_distill::fast::linalg::Router;
+use causeway_distill::net::fast::bf16::{Bf16, Start};
+use causeway_distill::net::fast::kernels::Kernels;
+use causeway_distill::net::fast::linalg::Router;
 use causeway_distill::rng::Rng;
 
 /// Rows, inner size and columns: the networks' own, and every kind of edge.
@@ -146,7 +146,7 @@ fn sliding_rows_and_shifted_pairs() {
 
 #[test]
 fn changed_values_are_packed_anew() {
-    use causeway_distill::fast::kernels::{Side, Values};
+    use causeway_distill::net::fast::kernels::{Side, Values};
     let Some(bf16) = Bf16::detect() else { return };
     let mut values = Values::from(vec![1.0; 64]);
     let ones = bf16.rows(&[1.0; 8], 8, [1, 8]);
@@ -163,7 +163,7 @@ fn changed_values_are_packed_anew() {
 
 #[test]
 fn exponentials_are_those_of_f64() {
-    use causeway_distill::fast::vector::{gelu, gelu_back, softmax};
+    use causeway_distill::net::fast::vector::{gelu, gelu_back, softmax};
     let Some(bf16) = Bf16::detect() else { return };
     let mut rng = Rng::new(3);
     let near = |what: &str, x: f64, found: f32, expected: f64, room: f64| {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use causeway_distill::recipe::Recipe;
 use causeway_distill::rng::Rng;
+use causeway_distill::run::recipe::Recipe;
 use serde_json::Value;
 
 const KILLS: usize = 20;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use causeway_distill::folder::{Folder, FolderError};
-use causeway_distill::landed::Landed;
-use causeway_distill::pipeline::{Pipeline, PipelineError};
-use causeway_distill::recipe::Recipe;
-use causeway_distill::state::StateError;
+use causeway_distill::run::folder::{Folder, FolderError};
+use causeway_distill::run::pipeline::{Pipeline, PipelineError};
+use causeway_distill::run::recipe::Recipe;
+use causeway_distill::train::landed::Landed;
+use causeway_distill::train::state::StateError;
 use half::f16;
 
 /// A teacher and then one from longer windows, `steps` steps each, and a student that the second teaches.

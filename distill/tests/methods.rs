@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use causeway_distill::export::{ExportError, export};
-use causeway_distill::folder::FolderError;
-use causeway_distill::pipeline::{Pipeline, PipelineError};
-use causeway_distill::recipe::{Data, Recipe};
-use causeway_distill::recording::{RecordingInfo, Shard};
+use causeway_distill::footage::recording::{RecordingInfo, Shard};
+use causeway_distill::run::export::{ExportError, export};
+use causeway_distill::run::folder::FolderError;
+use causeway_distill::run::pipeline::{Pipeline, PipelineError};
+use causeway_distill::run::recipe::{Data, Recipe};
 use causeway_runtime::{Budget, Model, Pump, Session, SessionOptions};
 
 /// A folder that goes when the test ends.

@@ -1,9 +1,9 @@
 //! AdamW, clipping and averaging against their definitions in double precision.
 
-use causeway_distill::optim::{Optimizer, Part, Rule};
+use causeway_distill::net::weights::{Init, Spec, Weights};
 use causeway_distill::rng::Rng;
-use causeway_distill::state::State;
-use causeway_distill::weights::{Init, Spec, Weights};
+use causeway_distill::train::optim::{Optimizer, Part, Rule};
+use causeway_distill::train::state::State;
 
 const LEN: usize = 6;
 

@@ -6,14 +6,14 @@ mod tiny;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use causeway_distill::mask::Mask;
 use causeway_distill::method::teacher_forcing::{TeacherForcing, World};
-use causeway_distill::optim::Rule;
-use causeway_distill::precision::{Precision, PrecisionError};
+use causeway_distill::net::mask::Mask;
+use causeway_distill::net::precision::{Precision, PrecisionError};
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Run, Span};
-use causeway_distill::weights::Weights;
+use causeway_distill::train::optim::Rule;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Run, Span};
 use causeway_runtime::config::ModelConfig;
 
 use self::tiny::{off, tiny, weights, with_world};

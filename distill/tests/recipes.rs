@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use causeway_distill::mask::Route;
 use causeway_distill::method::delta_forcing::Weighting;
 use causeway_distill::method::resampling_forcing::{Degrade, Resampling};
 use causeway_distill::method::self_forcing::Objective;
-use causeway_distill::recipe::{BUILT_IN, Data, History, Method, Recipe, Stage};
-use causeway_distill::trainer::Span;
+use causeway_distill::net::mask::Route;
+use causeway_distill::run::recipe::{BUILT_IN, Data, History, Method, Recipe, Stage};
+use causeway_distill::train::trainer::Span;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")

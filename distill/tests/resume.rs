@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use burn::tensor::Device;
-use causeway_distill::optim::Rule;
-use causeway_distill::state::{State, StateError};
-use causeway_distill::trainer::{Job, Run, Span, Stage, library_gradient};
-use causeway_distill::weights::{Init, Spec, Weights};
+use causeway_distill::net::weights::{Init, Spec, Weights};
+use causeway_distill::train::optim::Rule;
+use causeway_distill::train::state::{State, StateError};
+use causeway_distill::train::trainer::{Job, Run, Span, Stage, library_gradient};
 
 /// Fits a vector to noisy data, and asks for a stop after some steps.
 struct Toy<'a> {

@@ -1,16 +1,16 @@
 //! The runtime computes what the trainer computes: one random model, written to a model file, through both.
 
 use burn::tensor::Device;
-use causeway_distill::codec::{self, Past};
-use causeway_distill::dit;
-use causeway_distill::latents::Windows;
-use causeway_distill::mask::{self, Mask};
+use causeway_distill::footage::latents::Windows;
+use causeway_distill::footage::recording::RecordingInfo;
 use causeway_distill::method::teacher_forcing::judged_velocity;
-use causeway_distill::preset::Preset;
-use causeway_distill::recording::RecordingInfo;
+use causeway_distill::net::codec::{self, Past};
+use causeway_distill::net::dit;
+use causeway_distill::net::mask::{self, Mask};
+use causeway_distill::net::rollout::{Engine, Rollout};
+use causeway_distill::net::weights::{Weights, floats};
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::{Engine, Rollout};
-use causeway_distill::weights::{Weights, floats};
+use causeway_distill::run::preset::Preset;
 use causeway_ops::cpu::{CpuBackend, CpuOptions};
 use causeway_ops::philox::normal4;
 use causeway_ops::plan::PassId;
@@ -55,7 +55,7 @@ fn bare() -> ModelConfig {
 }
 
 /// Random weights, none of them at its special start.
-fn weights(specs: &[causeway_distill::weights::Spec], seed: u64, spread: f32) -> Weights {
+fn weights(specs: &[causeway_distill::net::weights::Spec], seed: u64, spread: f32) -> Weights {
     let mut weights = Weights::init(specs, seed);
     let mut rng = Rng::new(seed + 1);
     weights.data.iter_mut().for_each(|w| *w += spread * rng.normal());

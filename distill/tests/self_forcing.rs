@@ -3,17 +3,17 @@
 mod tiny;
 
 use burn::tensor::Device;
-use causeway_distill::mask::{Mask, Ring};
 use causeway_distill::method::ode_distillation::{Trajectories, integrate};
 use causeway_distill::method::score::{Pair, RATIO, Scores};
 use causeway_distill::method::self_forcing::{self, Objective, SelfForcing};
 use causeway_distill::method::self_rollout::Made;
 use causeway_distill::method::teacher_forcing::World;
+use causeway_distill::net::mask::{Mask, Ring};
+use causeway_distill::net::rollout::Engine;
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::Engine;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Job, Stage};
-use causeway_distill::weights::Weights;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Job, Stage};
 use causeway_runtime::config::ModelConfig;
 
 use self::tiny::{tiny, weights, with_world};

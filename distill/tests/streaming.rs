@@ -3,16 +3,16 @@
 mod tiny;
 
 use burn::tensor::Device;
-use causeway_distill::mask::Mask;
 use causeway_distill::method::delta_forcing::{DeltaForcing, Weighting};
 use causeway_distill::method::score::{self, Pair, RATIO, Scores};
 use causeway_distill::method::streaming::Streaming;
+use causeway_distill::net::mask::Mask;
+use causeway_distill::net::rollout::{Engine, Rollout};
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::{Engine, Rollout};
-use causeway_distill::slope::slopes;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Job, Stage};
-use causeway_distill::weights::Weights;
+use causeway_distill::train::slope::slopes;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Job, Stage};
 use causeway_runtime::config::ModelConfig;
 
 use self::tiny::{REACH, assert_slopes, tiny, weights, with_world};

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use causeway_distill::fast::kernels::Kernels;
 use causeway_distill::method::teacher_forcing::{TeacherForcing, World};
-use causeway_distill::optim::Rule;
+use causeway_distill::net::fast::kernels::Kernels;
 use causeway_distill::rng::Rng;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Job, Run, Span, Stage};
+use causeway_distill::train::optim::Rule;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Job, Run, Span, Stage};
 
 use self::tiny::{off, tiny, weights, with_world};
 

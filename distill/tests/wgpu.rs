@@ -6,15 +6,15 @@
 mod tiny;
 
 use burn::tensor::{DType, Device, DeviceKind};
-use causeway_distill::codec;
-use causeway_distill::mask::{Mask, Ring};
 use causeway_distill::method::teacher_forcing::World;
-use causeway_distill::precision::Precision;
+use causeway_distill::net::codec;
+use causeway_distill::net::mask::{Mask, Ring};
+use causeway_distill::net::precision::Precision;
+use causeway_distill::net::rollout::Rollout;
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::rollout::Rollout;
-use causeway_distill::state::State;
-use causeway_distill::trainer::{Job, Stage};
-use causeway_distill::weights::Weights;
+use causeway_distill::train::state::State;
+use causeway_distill::train::trainer::{Job, Stage};
 
 use self::tiny::{codec_stage, off, recording, tiny, weights, with_world};
 

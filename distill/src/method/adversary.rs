@@ -7,9 +7,9 @@
 
 use causeway_runtime::config::DitConfig;
 
+use crate::net::tape::{Map, Tape};
+use crate::net::weights::{Init, Spec, Weights};
 use crate::rng::Rng;
-use crate::tape::{Map, Tape};
-use crate::weights::{Init, Spec, Weights};
 
 /// Channels of the hidden layers.
 const WIDTH: usize = 48;

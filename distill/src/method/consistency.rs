@@ -8,14 +8,14 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::dit;
-use crate::latents::warp;
+use crate::footage::latents::warp;
 use crate::method::resampling_forcing::Resampling;
 use crate::method::teacher_forcing::{Regression, World};
-use crate::optim::Rule;
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::net::dit;
+use crate::net::weights::Weights;
+use crate::train::optim::Rule;
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// Discrete levels between noise and data. The published 48 need tens of thousands of steps for what is learnt near the data
 /// to travel up to the noise; at our budget a coarser ladder arrives.

@@ -236,7 +236,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latents::Windows;
+    use crate::footage::latents::Windows;
 
     const LEN: usize = 6;
 

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::eval::{self, Held, Sampler};
-use crate::mask::Mask;
+use crate::judge::eval::{self, Held, Sampler};
 use crate::method::ode_distillation;
 use crate::method::teacher_forcing::World;
-use crate::optim::Rule;
+use crate::net::mask::Mask;
+use crate::net::weights::Weights;
 use crate::rng::Rng;
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::train::optim::Rule;
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// Flow matching of sequences.
 pub struct DiffusionForcing<'a> {

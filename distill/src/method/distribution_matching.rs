@@ -8,7 +8,7 @@
 //! A teacher's own softness is the limit of that, so a third network, a discriminator (see [`adversary`]), adds what real
 //! frames have to say.
 //!
-//! All three share one [`State`](crate::state::State): student, critic, discriminator.
+//! All three share one [`State`](crate::train::state::State): student, critic, discriminator.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ use crate::method::adversary::{self, Pairs};
 use crate::method::score::{self, Pair, Scores};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::{Regression, World};
-use crate::optim::{Part, Rule};
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::net::weights::Weights;
+use crate::train::optim::{Part, Rule};
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// Rate of the student beside the critic's.
 const STUDENT: f32 = 0.5;

@@ -6,6 +6,7 @@ pub mod delta_forcing;
 pub mod diffusion_forcing;
 pub mod distribution_matching;
 pub mod ode_distillation;
+pub mod principal;
 pub mod reconstruction;
 pub mod resampling_forcing;
 pub mod score;

@@ -13,15 +13,15 @@ use std::thread::ScopedJoinHandle;
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::dit;
-use crate::latents::{Windows, warp};
-use crate::mask::Mask;
+use crate::footage::latents::{Windows, warp};
 use crate::method::teacher_forcing::{Regression, World};
-use crate::optim::Rule;
+use crate::net::dit;
+use crate::net::mask::Mask;
+use crate::net::weights::Weights;
 use crate::rng::Rng;
-use crate::state::{StateError, bytes_of, floats_in, read_if_there, write_whole};
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::train::optim::Rule;
+use crate::train::state::{StateError, bytes_of, floats_in, read_if_there, write_whole};
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// Euler steps of a trajectory (published: 48). A multiple of the students' steps, so that their levels are on the way.
 const EULER: usize = 16;

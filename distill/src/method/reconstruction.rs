@@ -6,15 +6,15 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use causeway_runtime::config::CodecConfig;
 
-use crate::codec::{self, Past};
-use crate::codec_tape::{PULL, Pass};
-use crate::data::{Episodes, pixels, planes, psnr};
-use crate::optim::Rule;
-use crate::recording::Recording;
-use crate::sheet::Sheet;
-use crate::state::StateError;
-use crate::trainer::{Job, Stage, library_gradient};
-use crate::weights::{Leaves, Weights, floats};
+use crate::footage::data::{Episodes, pixels, planes, psnr};
+use crate::footage::recording::Recording;
+use crate::judge::sheet::Sheet;
+use crate::net::codec::{self, Past};
+use crate::net::codec_tape::{PULL, Pass};
+use crate::net::weights::{Leaves, Weights, floats};
+use crate::train::optim::Rule;
+use crate::train::state::StateError;
+use crate::train::trainer::{Job, Stage, library_gradient};
 
 /// Frames a clip: deep enough that the last one sees a full chain of pasts.
 const TIME: usize = 3;

@@ -15,15 +15,15 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::eval::Sampler;
-use crate::latents::{Windows, even_levels, warp};
+use crate::footage::latents::{Windows, even_levels, warp};
+use crate::judge::eval::Sampler;
 use crate::method::teacher_forcing::{Regression, World};
-use crate::optim::Rule;
+use crate::net::rollout::Engine;
+use crate::net::weights::Weights;
 use crate::rng::Rng;
-use crate::rollout::Engine;
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::train::optim::Rule;
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// Where the errors in a history come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,16 +3,16 @@
 
 use burn::tensor::Device;
 
-use crate::latents::with_ends;
-use crate::mask::Mask;
+use crate::footage::latents::with_ends;
 use crate::method::diffusion_forcing;
 use crate::method::self_rollout::{Made, forget_given};
 use crate::method::teacher_forcing::{Regression, World};
-use crate::optim::Part;
+use crate::net::mask::Mask;
+use crate::net::rollout::Engine;
+use crate::net::weights::Weights;
 use crate::rng::Rng;
-use crate::rollout::Engine;
-use crate::trainer::Job;
-use crate::weights::Weights;
+use crate::train::optim::Part;
+use crate::train::trainer::Job;
 
 /// The two denoisers.
 #[derive(Clone, Copy)]
@@ -90,7 +90,7 @@ impl Verdict {
 /// One step in this many moves the student, the others its critic, as published.
 pub const RATIO: u64 = 5;
 
-/// A student and the running score of what it makes, trained by turns as one [`State`](crate::state::State).
+/// A student and the running score of what it makes, trained by turns as one [`State`](crate::train::state::State).
 #[derive(Clone, Copy)]
 pub struct Pair<'a> {
     /// The frozen score of the data; the critic begins as it, and both networks have its tensors.

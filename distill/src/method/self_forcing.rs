@@ -11,18 +11,18 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::dit;
-use crate::fast::attention;
-use crate::fast::network::Network;
-use crate::latents::with_ends;
+use crate::footage::latents::with_ends;
 use crate::method::score::{Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
-use crate::optim::{Part, Rule};
-use crate::rollout::Engine;
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::net::dit;
+use crate::net::fast::attention;
+use crate::net::fast::network::Network;
+use crate::net::rollout::Engine;
+use crate::net::weights::Weights;
+use crate::train::optim::{Part, Rule};
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// What the scores are used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

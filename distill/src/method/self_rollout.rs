@@ -1,10 +1,10 @@
 //! A student's own roll-out, and the regression that moves it (Self Forcing, spec 5.5): training sees what playing will.
 
-use crate::dit;
-use crate::latents::Windows;
+use crate::footage::latents::Windows;
 use crate::method::teacher_forcing::{Regression, World};
+use crate::net::dit;
+use crate::net::rollout::Engine;
 use crate::rng::Rng;
-use crate::rollout::Engine;
 
 /// Something a student made, after `given` frames it did not make.
 pub struct Made {

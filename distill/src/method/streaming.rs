@@ -8,17 +8,17 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::latents::Windows;
+use crate::footage::latents::Windows;
 use crate::method::delta_forcing::DeltaForcing;
 use crate::method::score::{Pair, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::teacher_forcing::World;
-use crate::optim::{Part, Rule};
+use crate::net::rollout::Engine;
+use crate::net::weights::Weights;
 use crate::rng::Rng;
-use crate::rollout::Engine;
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage};
-use crate::weights::Weights;
+use crate::train::optim::{Part, Rule};
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage};
 
 /// Tuning on streams with events.
 pub struct Streaming<'a> {

@@ -5,19 +5,19 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use causeway_runtime::config::{ModelConfig, Prediction};
 
-use crate::dit;
-use crate::eval::{self, Held, Sampler};
-use crate::fast::attention;
-use crate::fast::network::Network;
-use crate::latents::{Latents, Windows, repeated, warp, with_ends};
-use crate::mask::{Mask, Ring, Route};
-use crate::optim::Rule;
-use crate::precision::Precision;
+use crate::footage::latents::{Latents, Windows, repeated, warp, with_ends};
+use crate::judge::eval::{self, Held, Sampler};
+use crate::net::dit;
+use crate::net::fast::attention;
+use crate::net::fast::network::Network;
+use crate::net::mask::{Mask, Ring, Route};
+use crate::net::precision::Precision;
+use crate::net::rollout::{Engine, Rollout};
+use crate::net::weights::{Leaves, Weights, floats};
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
-use crate::state::StateError;
-use crate::trainer::{Figures, Job, Stage, library_gradient};
-use crate::weights::{Leaves, Weights, floats};
+use crate::train::optim::Rule;
+use crate::train::state::StateError;
+use crate::train::trainer::{Figures, Job, Stage, library_gradient};
 
 /// What all stages of the denoiser share.
 #[derive(Clone, Copy)]

@@ -7,23 +7,23 @@
 
 use causeway_runtime::config::ModelConfig;
 
-use crate::latents::{Latents, even_levels};
-use crate::mask::{Mask, Ring};
+use crate::footage::latents::{Latents, even_levels};
 use crate::method::consistency::Consistency;
 use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::ode_distillation::{self, OdeDistillation, Trajectories};
 use crate::method::score::Pair;
 use crate::method::self_forcing::{Objective, SelfForcing};
 use crate::method::teacher_forcing::{TeacherForcing, World};
-use crate::optim::Rule;
+use crate::net::mask::{Mask, Ring};
+use crate::net::rollout::{Engine, Rollout};
+use crate::net::weights::Weights;
 use crate::reproduce::chart::{Chart, Line};
 use crate::reproduce::report::{Claim, Report};
 use crate::reproduce::table::{Table, moments};
+use crate::reproduce::toy::{self, walker};
 use crate::reproduce::{Lab, Plan, ReproduceError};
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
-use crate::toy::{self, walker};
-use crate::weights::Weights;
+use crate::train::optim::Rule;
 
 /// Frames of a training window, and of a roll-out that is judged.
 const FRAMES: usize = 6;

@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use crate::reproduce::ReproduceError;
-use crate::state::write_whole;
+use crate::train::state::write_whole;
 
 /// One line: its name, and (x, mean, deviation) of each point.
 pub struct Line {

@@ -5,8 +5,7 @@
 
 use causeway_runtime::config::ModelConfig;
 
-use crate::latents::Latents;
-use crate::mask::Mask;
+use crate::footage::latents::Latents;
 use crate::method::delta_forcing::{DeltaForcing, Weighting};
 use crate::method::diffusion_forcing::DiffusionForcing;
 use crate::method::ode_distillation::{OdeDistillation, Trajectories};
@@ -15,15 +14,16 @@ use crate::method::self_forcing::{Objective, SelfForcing};
 use crate::method::self_rollout::Made;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
-use crate::optim::Rule;
+use crate::net::mask::Mask;
+use crate::net::rollout::{Engine, Rollout};
+use crate::net::weights::Weights;
 use crate::reproduce::chart::{Chart, Line};
 use crate::reproduce::report::{Claim, Report};
 use crate::reproduce::table::{Table, moments};
+use crate::reproduce::toy::{self, CELLS, switch};
 use crate::reproduce::{Lab, Plan, ReproduceError};
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
-use crate::toy::{self, CELLS, switch};
-use crate::weights::Weights;
+use crate::train::optim::Rule;
 
 /// Frames of a window of the teacher.
 const FRAMES: usize = 8;

@@ -1,4 +1,4 @@
-//! `reproduce NAME`: the claims of the papers, measured on worlds with an exact truth ([`toy`](crate::toy)), with seeds and error bars.
+//! `reproduce NAME`: the claims of the papers, measured on worlds with an exact truth ([`toy`]), with seeds and error bars.
 //!
 //! An experiment trains everything it compares, for each seed on a thread of its own, under `DIR/NAME/seed-N/`; every network is a
 //! run folder of the trainer, so a run that was stopped goes on. Its figures become a table and a plot in the folder of results.
@@ -9,6 +9,7 @@ pub mod delta;
 pub mod report;
 pub mod resampling;
 pub mod table;
+pub mod toy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,15 +18,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use burn::tensor::Device;
 use causeway_runtime::config::ModelConfig;
 
-use crate::dit;
-use crate::latents::Latents;
-use crate::mask::Route;
+use crate::footage::latents::Latents;
 use crate::method::teacher_forcing::World;
-use crate::optim::Rule;
-use crate::precision::Precision;
-use crate::state::{State, StateError};
-use crate::trainer::{Run, Span, Stage, TrainError};
-use crate::weights::Weights;
+use crate::net::dit;
+use crate::net::mask::Route;
+use crate::net::precision::Precision;
+use crate::net::weights::Weights;
+use crate::train::optim::Rule;
+use crate::train::state::{State, StateError};
+use crate::train::trainer::{Run, Span, Stage, TrainError};
 
 /// Why an experiment ended early.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::reproduce::ReproduceError;
 use crate::reproduce::chart::Chart;
 use crate::reproduce::table::{Table, moments};
-use crate::state::{StateError, write_whole};
+use crate::train::state::{StateError, write_whole};
 
 /// A claim, as the difference of two figures that should be positive.
 pub struct Claim {

@@ -4,18 +4,18 @@
 //! Drift is measured on [`tracker`], to ten times the length of a training window, for every way to degrade history and for the
 //! paper's three shifts. Routing is measured on [`places`]: 5 of 20 frames by routing, all 20, and the last 5.
 
-use crate::latents::{Latents, even_levels};
-use crate::mask::Route;
+use crate::footage::latents::{Latents, even_levels};
 use crate::method::resampling_forcing::{Degrade, Resampling, ResamplingForcing};
 use crate::method::teacher_forcing::{TeacherForcing, World};
+use crate::net::mask::Route;
+use crate::net::rollout::{Engine, Rollout};
+use crate::net::weights::Weights;
 use crate::reproduce::chart::{Chart, Line};
 use crate::reproduce::report::{Claim, Report};
 use crate::reproduce::table::{Table, moments};
+use crate::reproduce::toy::{self, places, tracker};
 use crate::reproduce::{Lab, Plan, ReproduceError};
 use crate::rng::Rng;
-use crate::rollout::{Engine, Rollout};
-use crate::toy::{self, places, tracker};
-use crate::weights::Weights;
 
 /// Frames of a training window; roll-outs are ten times as long.
 const FRAMES: usize = 10;

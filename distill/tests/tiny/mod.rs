@@ -2,21 +2,21 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use causeway_distill::codec;
-use causeway_distill::data::Episodes;
-use causeway_distill::dit;
-use causeway_distill::eval::Held;
-use causeway_distill::latents::Latents;
-use causeway_distill::mask::Route;
+use causeway_distill::footage::data::Episodes;
+use causeway_distill::footage::latents::Latents;
+use causeway_distill::footage::recording::{Recording, RecordingInfo};
+use causeway_distill::judge::eval::Held;
 use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::teacher_forcing::World;
-use causeway_distill::optim::Rule;
-use causeway_distill::precision::Precision;
-use causeway_distill::preset::Preset;
-use causeway_distill::recording::{Recording, RecordingInfo};
+use causeway_distill::net::codec;
+use causeway_distill::net::dit;
+use causeway_distill::net::mask::Route;
+use causeway_distill::net::precision::Precision;
+use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
-use causeway_distill::slope::Slope;
-use causeway_distill::weights::Weights;
+use causeway_distill::run::preset::Preset;
+use causeway_distill::train::optim::Rule;
+use causeway_distill::train::slope::Slope;
 use causeway_runtime::config::{CodecConfig, ModelConfig};
 
 /// What a recording for [`tiny`] says of itself.

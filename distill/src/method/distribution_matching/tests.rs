@@ -5,11 +5,11 @@ mod tiny;
 
 use self::tiny::{REACH, assert_slopes, weights, with_world};
 use super::*;
-use crate::dit;
-use crate::latents::warp;
+use crate::footage::latents::warp;
+use crate::net::dit;
 use crate::rng::Rng;
-use crate::slope::slopes;
-use crate::state::State;
+use crate::train::slope::slopes;
+use crate::train::state::State;
 
 /// A student, its teacher and its critic, three different denoisers; the adversary is fresh.
 fn with_stage(f: impl FnOnce(&DistributionMatching<'_>, &Weights, &Weights, &Weights)) {

@@ -1,0 +1,39 @@
+//! Rooms with a picture each, new for every episode, and a player who jumps between them: what a room looks like is known only
+//! from the last time it was seen, which may be long ago.
+
+use crate::footage::latents::Latents;
+use crate::reproduce::toy::{CELLS, latents};
+use crate::rng::Rng;
+
+/// Rooms of an episode.
+pub const ROOMS: usize = 10;
+
+/// Actions: which room this frame shows.
+pub const ACTIONS: [&str; ROOMS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+
+/// `episodes` of `frames` frames; no room is shown twice in a row.
+pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
+    let mut rng = Rng::new(seed);
+    let (mut data, mut actions) = (Vec::with_capacity(episodes * frames * CELLS), Vec::new());
+    for _ in 0..episodes {
+        let rooms = rng.normals(ROOMS * CELLS);
+        let mut room = rng.below(ROOMS);
+        for _ in 0..frames {
+            room = (room + 1 + rng.below(ROOMS - 1)) % ROOMS;
+            data.extend_from_slice(&rooms[room * CELLS..][..CELLS]);
+            actions.extend((0..ROOMS).map(|i| f32::from(u8::from(i == room))));
+        }
+    }
+    latents(data, CELLS, actions, vec![0; episodes * frames], frames)
+}
+
+/// For each frame of an episode, given its actions [F, ROOMS], how many frames ago its room was last seen; `None` if never.
+pub fn ages(actions: &[f32]) -> Vec<Option<usize>> {
+    let mut seen = [None; ROOMS];
+    let room = |row: &[f32]| row.iter().position(|&x| x == 1.0).unwrap_or(0);
+    actions
+        .chunks_exact(ROOMS)
+        .enumerate()
+        .map(|(i, row)| seen[room(row)].replace(i).map(|last: usize| i - last))
+        .collect()
+}

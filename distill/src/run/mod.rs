@@ -1,0 +1,8 @@
+//! A run from its recipe to a model file.
+
+pub mod bench;
+pub mod export;
+pub mod folder;
+pub mod pipeline;
+pub mod preset;
+pub mod recipe;
