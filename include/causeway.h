@@ -24,7 +24,7 @@
 /*
  Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
  */
-#define CW_ABI_VERSION 3
+#define CW_ABI_VERSION 4
 
 /*
  `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
@@ -102,6 +102,122 @@
 #define CW_MEMORY_COPY 1
 
 /*
+ `CwModelInfo.holds`, or-ed: a denoiser, which a session runs.
+ */
+#define CW_HOLDS_DENOISER 1
+
+/*
+ `CwModelInfo.holds`: a codec, which makes pictures of latents.
+ */
+#define CW_HOLDS_CODEC 2
+
+/*
+ `CwModelInfo.holds`: a text encoder.
+ */
+#define CW_HOLDS_TEXT_ENCODER 4
+
+/*
+ `CwModelInfo.takes`, or-ed: actions.
+ */
+#define CW_TAKES_ACTIONS 1
+
+/*
+ `CwModelInfo.takes`: events, and mixes of them.
+ */
+#define CW_TAKES_EVENTS 2
+
+/*
+ `CwModelInfo.takes`: prompts.
+ */
+#define CW_TAKES_PROMPT 4
+
+/*
+ `CwModelInfo.takes`: negative prompts, of a session with guidance.
+ */
+#define CW_TAKES_NEGATIVE 8
+
+/*
+ `CwModelInfo.takes`: a picture to start from, with a codec that encodes.
+ */
+#define CW_TAKES_PICTURE 16
+
+/*
+ `CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.
+ */
+#define CW_SAMPLER_MODEL 0
+
+/*
+ `CwSessionOptions.sampler`: few steps with fresh noise, as distilled students are sampled; as `CW_SAMPLER_MODEL`.
+ */
+#define CW_SAMPLER_FEW 1
+
+/*
+ `CwSessionOptions.sampler`: Euler, in `sampler_steps` steps.
+ */
+#define CW_SAMPLER_EULER 2
+
+/*
+ `CwSessionOptions.sampler`: UniPC of order 2, in `sampler_steps` steps.
+ */
+#define CW_SAMPLER_UNIPC 3
+
+/*
+ `CwSessionOptions.output`: pictures, by `cw_session_poll_frame`.
+ */
+#define CW_OUTPUT_PIXELS 0
+
+/*
+ `CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.
+ */
+#define CW_OUTPUT_LATENTS 2
+
+/*
+ `CwCondition.kind`: event number `index`.
+ */
+#define CW_CONDITION_EVENT 0
+
+/*
+ `CwCondition.kind`: events in parts, `weights`.
+ */
+#define CW_CONDITION_MIX 1
+
+/*
+ `CwCondition.kind`: the prompt in slot `index`.
+ */
+#define CW_CONDITION_PROMPT 2
+
+/*
+ `CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.
+ */
+#define CW_CONDITION_NEGATIVE 3
+
+/*
+ `CwCondition.way`: the past stays as it is, and the new condition has a slow effect.
+ */
+#define CW_WAY_KEEP 0
+
+/*
+ `CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
+ created with `recache`.
+ */
+#define CW_WAY_RECACHE 1
+
+/*
+ `CwCondition.way`: the past is forgotten: a cut.
+ */
+#define CW_WAY_RESET 2
+
+/*
+ `CwCondition.sink`: the first frames keep what they have.
+ */
+#define CW_SINK_KEPT 0
+
+/*
+ `CwCondition.sink`: the oldest frames of the window take their place.
+ */
+#define CW_SINK_REFRESHED 1
+
+/*
  Levels of log messages; a sink gets those up to its level.
  */
 #define CW_LOG_ERROR 1
@@ -157,7 +273,7 @@ typedef struct CwDevice CwDevice;
 typedef struct CwModel CwModel;
 
 /*
- One stream of a world.
+ One stream of a model.
  */
 typedef struct CwSession CwSession;
 
@@ -352,7 +468,7 @@ typedef struct {
    */
   uint32_t height;
   /*
-   Frames a second that the model was trained for.
+   Pictures a second that the model was trained for.
    */
   float fps;
   /*
@@ -364,19 +480,19 @@ typedef struct {
    */
   uint32_t events;
   /*
-   Frames made together; all take the same action.
+   Latent frames made together; all take the same action.
    */
   uint32_t chunk;
   /*
-   Frames seen at once, by default.
+   Latent frames seen at once, by default.
    */
   uint32_t window;
   /*
-   First frames that stay visible for ever, by default.
+   First latent frames that stay visible for ever, by default.
    */
   uint32_t sink;
   /*
-   History frames kept for each query, by default; 0 for all.
+   Latent frames of history kept for each query, by default; 0 for all.
    */
   uint32_t route;
   /*
@@ -384,13 +500,53 @@ typedef struct {
    */
   uint32_t steps;
   /*
-   Frames that the file stores to start from.
+   Latent frames that the file stores to start from.
    */
   uint32_t start_frames;
   /*
    Bytes of the file.
    */
   uint64_t file_bytes;
+  /*
+   `CW_HOLDS_...`, or-ed. Of a file without a denoiser only what follows and `file_bytes` tell something.
+   */
+  uint32_t holds;
+  /*
+   `CW_TAKES_...`, or-ed.
+   */
+  uint32_t takes;
+  /*
+   Channels of a latent frame.
+   */
+  uint32_t latent_channels;
+  /*
+   Width of a latent frame; 0 for a codec, which takes any.
+   */
+  uint32_t latent_width;
+  /*
+   Height of a latent frame; 0 for a codec, which takes any.
+   */
+  uint32_t latent_height;
+  /*
+   Pictures of the stream's first latent frame; 0 without a codec in the file.
+   */
+  uint32_t first_pictures;
+  /*
+   Pictures of every later latent frame; 0 without a codec in the file.
+   */
+  uint32_t pictures;
+  /*
+   Numbers in a row of a prompt; 0 where there are none.
+   */
+  uint32_t prompt_width;
+  /*
+   Most rows of a prompt.
+   */
+  uint32_t prompt_rows;
+  /*
+   0.
+   */
+  uint32_t reserved;
 } CwModelInfo;
 
 /*
@@ -419,15 +575,15 @@ typedef struct {
    */
   uint64_t memory_cap;
   /*
-   Frames seen at once, sink and chunk among them; -1 for the model's.
+   Latent frames seen at once, sink and chunk among them; -1 for the model's.
    */
   int32_t window;
   /*
-   First frames that stay visible for ever; -1 for the model's.
+   First latent frames that stay visible for ever; -1 for the model's.
    */
   int32_t sink;
   /*
-   History frames kept for each query, 0 for all; -1 for the model's.
+   Latent frames of history kept for each query, 0 for all; -1 for the model's.
    */
   int32_t route;
   /*
@@ -439,7 +595,7 @@ typedef struct {
    */
   int32_t event;
   /*
-   Finished frames held for the host before pumping pauses.
+   Finished pictures held for the host before pumping pauses.
    */
   uint32_t queue;
   /*
@@ -466,6 +622,58 @@ typedef struct {
    0.
    */
   uint32_t reserved;
+  /*
+   A file that holds the codec, for a model that has none in its own; or NULL. Need not outlive the call.
+   */
+  const CwModel *codec;
+  /*
+   Width of a picture, of a model that reads prompts; 0 for the model's.
+   */
+  uint32_t width;
+  /*
+   Height of a picture, of a model that reads prompts; 0 for the model's.
+   */
+  uint32_t height;
+  /*
+   Latent frames made together; 0 for the model's.
+   */
+  uint32_t chunk;
+  /*
+   Latent frames of the first chunk; 0: as of all others.
+   */
+  uint32_t first_chunk;
+  /*
+   `CW_SAMPLER_...`.
+   */
+  uint32_t sampler;
+  /*
+   Steps of Euler and UniPC; 0: 50.
+   */
+  uint32_t sampler_steps;
+  /*
+   Guidance away from a negative prompt; 0 or 1: none. It takes a second ring.
+   */
+  float guidance;
+  /*
+   `CW_OUTPUT_...`.
+   */
+  uint32_t output;
+  /*
+   Prompts held beside the one in force; 0: 1, where the model reads prompts.
+   */
+  uint32_t prompt_slots;
+  /*
+   Most rows a prompt may have; 0: the model's. Memory is kept for so many.
+   */
+  uint32_t prompt_rows;
+  /*
+   1: `CW_WAY_RECACHE` is possible. It takes activations of a whole window; `cw_session_query` tells how much.
+   */
+  uint32_t recache;
+  /*
+   0.
+   */
+  uint32_t reserved2;
 } CwSessionOptions;
 
 /*
@@ -512,7 +720,69 @@ typedef struct {
    Bytes that a snapshot takes at most.
    */
   uint64_t snapshot_bytes;
+  /*
+   Channels of a latent frame.
+   */
+  uint32_t latent_channels;
+  /*
+   Width of a latent frame.
+   */
+  uint32_t latent_width;
+  /*
+   Height of a latent frame.
+   */
+  uint32_t latent_height;
+  /*
+   Frames a second of pictures that the model was trained for.
+   */
+  float fps;
 } CwSessionInfo;
+
+/*
+ A change of what a stream is told. Set all that is not used to 0.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwCondition).
+   */
+  uint32_t struct_size;
+  /*
+   `CW_CONDITION_...`.
+   */
+  uint32_t kind;
+  /*
+   Event, or prompt slot.
+   */
+  uint32_t index;
+  /*
+   `CW_WAY_...`: what becomes of the past.
+   */
+  uint32_t way;
+  /*
+   `CW_SINK_...`, with `CW_WAY_RECACHE`.
+   */
+  uint32_t sink;
+  /*
+   Over so many chunks the old condition goes over into the new one; 0 and 1: at once. A recache follows each part.
+   */
+  uint32_t chunks;
+  /*
+   First picture of the stream (without a codec: latent frame) that may show it; 0: with the next chunk.
+   */
+  uint64_t frame;
+  /*
+   `CW_CONDITION_MIX`: a weight for each event, 0 or more and finite, of sum 1 within 0.001. Copied.
+   */
+  const float *weights;
+  /*
+   Numbers at `weights`.
+   */
+  uint32_t weight_count;
+  /*
+   0.
+   */
+  uint32_t reserved;
+} CwCondition;
 
 /*
  Where `cw_session_poll_frame` writes a frame.
@@ -565,11 +835,11 @@ typedef struct {
    */
   uint32_t height;
   /*
-   Event in force.
+   Event in force; of a mix the strongest.
    */
   uint32_t event;
   /*
-   Number of the frame in the stream, from 0.
+   Number of the picture in the stream, from 0; without a codec of the latent frame.
    */
   uint64_t frame;
   /*
@@ -577,7 +847,7 @@ typedef struct {
    */
   uint64_t action_ticket;
   /*
-   Ticket of the newest event the frame was made under.
+   Ticket of the newest event or other change the frame was made under.
    */
   uint64_t event_ticket;
   /*
@@ -593,7 +863,7 @@ typedef struct {
    */
   uint32_t first_of_action;
   /*
-   1 if no earlier frame was made under that event ticket.
+   1 if no earlier frame was made under that ticket.
    */
   uint32_t first_of_event;
 } CwReceipt;
@@ -635,7 +905,7 @@ typedef struct {
    */
   uint64_t longest_pump_micros;
   /*
-   Number of the frame in flight.
+   Number of the latent frame in flight.
    */
   uint64_t position;
   /*
@@ -900,7 +1170,7 @@ typedef struct {
 #define CW_ERROR_BUFFER_TOO_SMALL -16
 
 /*
- Too many events wait.
+ Too many events or other changes wait.
  */
 #define CW_ERROR_EVENTS_FULL -17
 
@@ -919,6 +1189,11 @@ typedef struct {
  */
 #define CW_ERROR_PANIC -20
 
+/*
+ The model takes no such condition; the error text has those it takes.
+ */
+#define CW_ERROR_CONDITION -21
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -927,6 +1202,16 @@ extern "C" {
  The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.
  */
 uint32_t cw_abi_version(void);
+
+/*
+ Version of the library: `"0.1.0"`, say. Static. Any thread; never blocks.
+ */
+const char *cw_version(void);
+
+/*
+ Name of a status: `"CW_ERROR_BUSY"`, say; `"CW_UNKNOWN"` for a number that is none. Static. Any thread; never blocks.
+ */
+const char *cw_status_name(CwStatus status);
 
 /*
  Copies the calling thread's last error text (UTF-8) to `text`, as much as fits in `capacity` bytes with a NUL at its end, and its
@@ -1031,7 +1316,7 @@ CwStatus cw_model_open_reader(const CwReader *reader,
                               CwModel **model);
 
 /*
- Tells what a model is. The caller owns `info`. Any thread; never blocks.
+ Tells what a model file holds, whatever it is. The caller owns `info`. Any thread; never blocks.
  */
 CwStatus cw_model_info(const CwModel *model, CwModelInfo *info);
 
@@ -1065,7 +1350,8 @@ CwStatus cw_session_query(const CwDevice *device,
                           CwSessionInfo *info);
 
 /*
- Creates a session of `model` on `device`. `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
+ Creates a session of `model` on `device`. A model that reads prompts has no codec in its file: name one in `options`, or ask for latents,
+ and give it a prompt before it is pumped (`cw_session_set_prompt`). `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
  `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.
  */
 CwStatus cw_session_create(const CwDevice *device,
@@ -1104,6 +1390,32 @@ CwStatus cw_session_queue_event(CwSession *session,
                                 uint64_t *ticket);
 
 /*
+ Puts a prompt into slot `slot`, below `CwSessionOptions.prompt_slots`: `rows` rows of `width` numbers, as the model's text encoder makes them,
+ without padding. `cw_session_queue_condition` puts it in force. `values` is copied. `CW_ERROR_STATE` while a change that waits names the
+ slot. Any thread, also while another one pumps; never blocks, never allocates.
+ */
+CwStatus cw_session_set_prompt(CwSession *session,
+                               uint32_t slot,
+                               const float *values,
+                               uint32_t rows,
+                               uint32_t width);
+
+/*
+ Queues a change of what the stream is told, and writes its ticket, which receipts name, to `ticket` unless that is NULL. Of several of one
+ kind that are due the newest wins. Any thread, also while another one pumps; never blocks, never allocates.
+ */
+CwStatus cw_session_queue_condition(CwSession *session,
+                                    const CwCondition *condition,
+                                    uint64_t *ticket);
+
+/*
+ Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is
+ inside the session and has the change already.
+ */
+CwStatus cw_session_withdraw(CwSession *session,
+                             uint64_t ticket);
+
+/*
  Works for about `budget_us` microseconds, at least one operator, on this thread (and the device's), then returns `CW_FRAME`,
  `CW_PENDING`, `CW_FULL` or `CW_PAUSED`. One thread at a time (`CW_ERROR_BUSY`); never waits for a GPU.
  */
@@ -1118,6 +1430,15 @@ CwStatus cw_session_pump(CwSession *session,
 CwStatus cw_session_poll_frame(CwSession *session,
                                const CwImage *image,
                                CwReceipt *receipt);
+
+/*
+ As `cw_session_poll_frame` of a session that gives latents: writes the oldest latent frame, [channels, height, width] of `cw_session_info`,
+ to `values`, which has room for `capacity` numbers.
+ */
+CwStatus cw_session_poll_latents(CwSession *session,
+                                 float *values,
+                                 size_t capacity,
+                                 CwReceipt *receipt);
 
 /*
  Starts a thread that pumps the session, so that the host only sets actions and polls frames. It rests while all frame buffers are full.

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use causeway_runtime::{
-    FileError, RolloutError, SessionError, config::ConfigError, import::ImportError, model::ModelError,
-};
+use causeway_runtime::{FileError, SessionError, config::ConfigError, import::ImportError, model::ModelError};
 
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +39,6 @@ pub enum Error {
         /// What is wrong with it.
         source: ImportError,
     },
-    /// The rollout refused or failed.
-    #[error(transparent)]
-    Rollout(#[from] RolloutError),
     /// The session refused or failed.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -57,12 +52,15 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
-            Error::Rollout(RolloutError::Option(_) | RolloutError::Size { .. } | RolloutError::NotFinite { .. }) => 2,
             Error::Session(
                 SessionError::Option(_)
                 | SessionError::UnknownEvent { .. }
                 | SessionError::ActionLength { .. }
                 | SessionError::ActionValue(_)
+                | SessionError::Size { .. }
+                | SessionError::NotFinite { .. }
+                | SessionError::Prompt { .. }
+                | SessionError::NoCodec
                 | SessionError::StartSize { .. },
             ) => 2,
             Error::Interrupted => 130,

@@ -4,8 +4,9 @@ mod common;
 
 use causeway_ops::philox;
 use causeway_runtime::{
-    Decoder, DecoderFile, Device, Encoder, Model, Rollout, RolloutError, RolloutOptions, SessionError, VideoDecoder,
-    rollout::Sampling,
+    Decoder, DecoderFile, Device, Encoder, Exact, Model, SessionError, SessionOptions, VideoDecoder,
+    sampler::Sampling,
+    session::{Change, Condition},
 };
 use common::{Place, Tensor, error, golden, save, shown, tensors, text};
 
@@ -102,7 +103,7 @@ fn tiles(file: &DecoderFile<'_>, latents: &Tensor, device: &Device, caps: &[usiz
         let mut decoder = VideoDecoder::new(file, device, size, memory_cap).unwrap();
         assert!(memory_cap.is_none_or(|cap| decoder.decoder().memory().total() <= cap));
         assert_eq!(decoder.picture(), (8 * size.1, 8 * size.0));
-        (decoder.tiles(), decoder.decode::<RolloutError>(&latents.1, || Ok(())).unwrap())
+        (decoder.tiles(), decoder.decode::<SessionError>(&latents.1, || Ok(())).unwrap())
     };
     let (one, expected) = decode(None);
     assert_eq!((one, expected.len()), ((1, 1), (4 * latents.0[0] - 3) * 3 * 64 * size.0 * size.1));
@@ -121,9 +122,7 @@ fn tiles(file: &DecoderFile<'_>, latents: &Tensor, device: &Device, caps: &[usiz
 fn needs(file: &DecoderFile<'_>, size: (usize, usize), device: &Device) -> (usize, usize) {
     let refused = |cap| {
         let refused = VideoDecoder::new(file, device, size, Some(cap)).map(|_| ()).unwrap_err();
-        let RolloutError::Session(SessionError::MemoryCap { needed, cap: named }) = refused else {
-            panic!("{refused}")
-        };
+        let SessionError::MemoryCap { needed, cap: named } = refused else { panic!("{refused}") };
         assert_eq!(named, cap);
         needed
     };
@@ -269,11 +268,12 @@ fn a_prompt_becomes_a_video() {
     };
     let noise =
         |step| (0..4).flat_map(move |f| (0..channels * area).map(move |at| draw(f, step, at))).collect::<Vec<f32>>();
-    let options = RolloutOptions::default();
-    let mut rollout = Rollout::new(&model, &Device::cpu(0), latent, options).unwrap();
-    rollout.set_text(&all["chunks.context"].1).unwrap();
-    let sigmas = model.config().schedule.sigmas(2).unwrap();
-    let latents = rollout.run(&noise(0), &noise(1), &Sampling::few(&sigmas)).unwrap();
+    let sampling = Some(Sampling::few(&model.config().schedule.sigmas(2).unwrap()));
+    let mut exact =
+        Exact::new(&model, &Device::cpu(0), SessionOptions { sampling, ..SessionOptions::default() }).unwrap();
+    exact.session().set_prompt(0, &all["chunks.context"].1).unwrap();
+    exact.session().queue(Change::to(Condition::Prompt(0))).unwrap();
+    let latents = exact.run(&noise(0), &noise(1), |_| Ok::<_, SessionError>(())).unwrap();
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
     let latents = (vec![4, channels, latent.height, latent.width], latents);
     // A video that begins with the clean latents of its first chunk goes on as it did; noise belongs to frames.
@@ -323,7 +323,7 @@ fn what_is_no_decoder_is_refused_in_one_sentence() {
     let file = DecoderFile::open(folder.path("d.safetensors")).unwrap();
     let new = |size, cap| Decoder::new(&file, &Device::cpu(1), size, Some(cap));
     let Err(error) = new((6, 8), 1000) else { panic!("a thousand bytes are enough") };
-    let RolloutError::Session(SessionError::MemoryCap { needed, cap: 1000 }) = error else { panic!("{error}") };
+    let SessionError::MemoryCap { needed, cap: 1000 } = error else { panic!("{error}") };
     let decoder = new((6, 8), needed).unwrap();
     assert_eq!(decoder.memory().total(), needed);
     assert!(new((6, 8), needed - 1).is_err());

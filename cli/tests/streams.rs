@@ -3,15 +3,15 @@
 mod common;
 
 use causeway_runtime::{
-    Device, Kv, Model, Rollout, RolloutError, RolloutOptions,
-    config::{LatentConfig, Positions},
-    rollout::{Sampling, Switch},
-    sampler::Schedule,
+    Device, Exact, Kv, Model, SessionError, SessionOptions, Start,
+    config::Positions,
+    sampler::{Sampling, Schedule},
+    session::{Change, Condition, Way},
 };
 use common::{Place, TINY, Tensors, error, golden, inputs, psnr, save, shown, tensors, text};
 
-/// Latents of the small references: channels, height, width.
-const LATENT: LatentConfig = LatentConfig { channels: 4, height: 8, width: 8 };
+/// Pictures of the small references, whose latents are [4, 8, 8].
+const SIZE: Option<(usize, usize)> = Some((64, 64));
 
 /// The tiny checkpoint as a model file.
 fn tiny(folder: &Place) -> Model<'static> {
@@ -46,8 +46,8 @@ fn packed_rings_take_exactly_as_much_less() {
     let folder = Place::new("streams-memory");
     let model = tiny(&folder);
     let state = |kv, device: &Device| {
-        let options = RolloutOptions { window: Some(6), chunk: Some(3), kv, ..RolloutOptions::default() };
-        Rollout::new(&model, device, LATENT, options).unwrap().memory().state
+        let options = SessionOptions { window: Some(6), chunk: Some(3), size: SIZE, kv, ..SessionOptions::default() };
+        Exact::new(&model, device, options).unwrap().session().memory().state
     };
     // Two layers of keys and values, 6 frames of 16 tokens, 2 heads.
     let rows = 2 * 2 * 6 * 16 * 2;
@@ -183,12 +183,15 @@ fn long_streams_are_as_short_ones() {
     let folder = Place::new("streams-long");
     let model = tiny(&folder);
     let (len, chunk, frames) = (4 * 8 * 8, 3, 1101);
-    let options = RolloutOptions {
+    let options = |start| SessionOptions {
         window: Some(9),
         sink: Some(3),
         chunk: Some(chunk),
+        size: SIZE,
         positions: Some(Positions::Compact),
-        ..RolloutOptions::default()
+        sampling: Some(Sampling::few(&[1.0])),
+        start,
+        ..SessionOptions::default()
     };
     let mut state = 1u64;
     let mut random = |count: usize| -> Vec<f32> {
@@ -199,17 +202,20 @@ fn long_streams_are_as_short_ones() {
         (0..count).map(|_| 3.4 * unit()).collect()
     };
     let (text, noise) = (random(5 * 24), random(frames * len));
-    let mut long = Rollout::new(&model, &Device::cpu(1), LATENT, options.clone()).unwrap();
-    long.set_text(&text).unwrap();
-    let latents = long.run(&noise, &[], &Sampling::few(&[1.0])).unwrap();
-    assert_eq!((long.position(), latents.len()), (frames as u64, frames * len));
+    let begun = |start| {
+        let mut exact = Exact::new(&model, &Device::cpu(1), options(start)).unwrap();
+        exact.session().set_prompt(0, &text).unwrap();
+        exact.session().queue(Change::to(Condition::Prompt(0))).unwrap();
+        exact
+    };
+    let mut long = begun(Start::Empty);
+    let latents = long.run(&noise, &[], |_| Ok::<_, SessionError>(())).unwrap();
+    assert_eq!((long.session().position(), latents.len()), (frames as u64, frames * len));
     assert!(latents.iter().all(|x| x.is_finite()));
     // What a chunk depends on: the sink, and through two layers the 6 frames before each of the 6 visible ones. A fresh stream that is
     // given these has the same window.
     let recent = latents.len() - 18 * len;
-    let mut fresh = Rollout::new(&model, &Device::cpu(1), LATENT, options).unwrap();
-    fresh.set_text(&text).unwrap();
-    fresh.start(&[&latents[..3 * len], &latents[recent..]].concat()).unwrap();
+    let mut fresh = begun(Start::Latents([&latents[..3 * len], &latents[recent..]].concat()));
     let chunk = random(chunk * len);
     let flows = [&mut long, &mut fresh].map(|stream| stream.flow(&chunk, &[500.0; 3]).unwrap());
     let error = error(&flows[1], &flows[0]);
@@ -239,11 +245,17 @@ fn streams_refuse_what_they_cannot_do() {
         assert!(err.contains(expected), "{options}: {err}");
     }
     let model = tiny(&folder);
-    let mut stream = Rollout::new(&model, &Device::cpu(1), LATENT, RolloutOptions::default()).unwrap();
-    let prompt = [0.5; 24];
-    assert!(matches!(stream.switch(&prompt, Switch::Recache, 1), Err(RolloutError::Option(_))));
-    assert!(matches!(stream.set_negative(&prompt), Err(RolloutError::Option(_))));
-    assert!(matches!(stream.start(&[0.0; 4 * 8 * 8]), Err(RolloutError::Size { .. })));
+    let options = |start| SessionOptions { size: SIZE, start, ..SessionOptions::default() };
+    let mut exact = Exact::new(&model, &Device::cpu(1), options(Start::Empty)).unwrap();
+    let stream = exact.session();
+    stream.set_prompt(0, &[0.5; 24]).unwrap();
+    let recache = Change { way: Way::Recache, ..Change::to(Condition::Prompt(0)) };
+    assert_eq!(stream.queue(recache), Err(SessionError::NoRecache));
+    let asked = "negative prompt, for it was created without guidance";
+    let takes = "prompts".to_owned();
+    assert_eq!(stream.queue(Change::to(Condition::Negative(0))), Err(SessionError::Condition { asked, takes }));
+    let part = Exact::new(&model, &Device::cpu(1), options(Start::Latents(vec![0.0; 4 * 8 * 8]))).map(|_| ());
+    assert!(part.is_err_and(|error| error.to_string().contains("starts from 1 latent frames")));
 }
 
 /// Every prompt is seen, or the command says which would not be.

@@ -5,10 +5,11 @@ mod common;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use causeway_runtime::{
-    Device, Model, Rollout, RolloutOptions,
-    config::{LatentConfig, ScheduleConfig},
+    Device, Exact, Model, SessionOptions,
+    config::ScheduleConfig,
     file::expected_tensors,
     import::{Checkpoint, Settings, wan_1_3b},
+    session::{Change, Condition},
 };
 use common::{Place, TINY, error, golden, inputs, psnr, shown, tensors, text};
 
@@ -57,12 +58,14 @@ fn forwards_match_with_a_timestep_a_frame() {
         let model = Model::open(folder.path("m.safetensors")).unwrap();
         let part = |name: &str| &all[&format!("{case}.{name}")];
         let (shape, latents) = part("latents");
-        let latent = LatentConfig { channels: shape[1], height: shape[2], width: shape[3] };
         for device in [Device::cpu(0), Device::gpu("").unwrap()] {
-            let options = RolloutOptions { chunk: Some(shape[0]), window: Some(shape[0]), ..RolloutOptions::default() };
-            let mut rollout = Rollout::new(&model, &device, latent, options).unwrap();
-            rollout.set_text(&part("text").1).unwrap();
-            let flow = rollout.flow(latents, &part("timesteps").1).unwrap();
+            let size = Some((8 * shape[3], 8 * shape[2]));
+            let (chunk, window) = (Some(shape[0]), Some(shape[0]));
+            let options = SessionOptions { chunk, window, size, ..SessionOptions::default() };
+            let mut exact = Exact::new(&model, &device, options).unwrap();
+            exact.session().set_prompt(0, &part("text").1).unwrap();
+            exact.session().queue(Change::to(Condition::Prompt(0))).unwrap();
+            let flow = exact.flow(latents, &part("timesteps").1).unwrap();
             let error = error(&flow, &part("flow").1);
             println!("{device:?} {case}: {error:.1e}");
             assert!(error <= 2e-4, "{device:?} {case}: {error:e}");

@@ -13,14 +13,16 @@ use causeway_distill::rng::Rng;
 use causeway_distill::run::preset::Preset;
 use causeway_ops::cpu::{CpuBackend, CpuOptions};
 use causeway_ops::philox::normal4;
-use causeway_ops::plan::PassId;
 use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, Params};
 use causeway_runtime::config::{CodecConfig, HistoryConfig, ModelConfig, Positions, Prediction};
 use causeway_runtime::file::write_model_to;
-use causeway_runtime::model::{self, WorldPlan};
 use causeway_runtime::session::Ring;
 use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
+use causeway_runtime::{
+    model::{self, CodecSource, Levels, StreamPlan, StreamShape},
+    sampler::Sampler,
+};
 
 const FRAMES: usize = 7;
 
@@ -134,14 +136,29 @@ fn pictures_are_equal(config: ModelConfig) {
 /// Runs passes by hand, so that single forwards can be seen.
 struct Bench {
     backend: CpuBackend,
-    world: WorldPlan,
+    world: StreamPlan,
     ring: Ring,
 }
 
 impl Bench {
     fn new(model: &Model<'_>) -> Self {
         let HistoryConfig { window, sink, .. } = model.config().history;
-        let world = WorldPlan::new(model.config(), model::Past::new(window, 0)).unwrap();
+        let config = model.config();
+        let shape = StreamShape {
+            dit: &config.dit,
+            first: 1,
+            given: [1, 1],
+            past: model::Past::new(window, 0),
+            text_rows: 0,
+            guided: false,
+            recache: Vec::new(),
+            levels: Levels::Table(SIGMA.iter().map(|sigma| 1000.0 * sigma).chain([0.0]).collect()),
+            sampler: Sampler::Few,
+            exact: false,
+            codec: Some(CodecSource::World(config)),
+            picture: true,
+        };
+        let world = StreamPlan::new(&shape).unwrap();
         let backend = CpuBackend::new(world.plan.clone(), model, CpuOptions::default()).unwrap();
         let ring = Ring { window, sink, chunk: 1, positions: Positions::Compact };
         Self { backend, world, ring }
@@ -151,7 +168,13 @@ impl Bench {
         self.backend.write(buffer, bytemuck::cast_slice(values)).unwrap();
     }
 
-    fn run(&mut self, pass: PassId, params: Params) {
+    /// The actions or the events.
+    fn told(&self) -> [BufferId; 2] {
+        [self.world.conditions.actions, self.world.conditions.events].map(Option::unwrap)
+    }
+
+    fn run(&mut self, name: &str, params: Params) {
+        let pass = StreamPlan::pass(&self.world.plan, name).unwrap();
         let nodes = self.world.plan.pass(pass).nodes.len();
         self.backend.run(pass, 0..nodes, &params).unwrap();
     }
@@ -196,8 +219,8 @@ fn encoded_is_equal(config: ModelConfig) {
     let mut rng = Rng::new(6);
     let planes: Vec<u8> = (0..3 * area).map(|_| rng.below(256) as u8).collect();
     let image: Vec<u8> = (0..area).flat_map(|i| [planes[i], planes[area + i], planes[2 * area + i], 255]).collect();
-    bench.write(bench.world.image, &image);
-    bench.run(bench.world.passes.encode, Params::default());
+    bench.write(bench.world.image.unwrap(), &image);
+    ["encode", "place.0"].into_iter().for_each(|pass| bench.run(pass, Params::default()));
 
     let net = both.codec.leaves(&Device::flex());
     let frames = net.constant(planes.iter().map(|&p| f32::from(p) / 255.0).collect(), [1, 3, height, width]);
@@ -217,6 +240,9 @@ fn predicted_flow_is_equal() {
     flow_is_equal(&Both::of(bare()));
 }
 
+/// Noise levels of the frames.
+const SIGMA: [f32; FRAMES] = [1.0, 0.9, 0.75, 0.5, 0.3, 0.8, 0.6];
+
 fn flow_is_equal(both: &Both) {
     let (model, c) = (both.model(), &both.config.dit);
     let mut rng = Rng::new(1);
@@ -231,7 +257,7 @@ fn flow_is_equal(both: &Both) {
         events: vec![0, 0, 1, 1, 1, 0, 0],
         blind: Vec::new(),
     };
-    let sigma = [1.0, 0.9, 0.75, 0.5, 0.3, 0.8, 0.6];
+    let sigma = SIGMA;
     let noisy = windows.mix(&windows.real, &rng.normals(FRAMES * len), &sigma);
     let net = both.denoiser.leaves(&Device::flex());
     let HistoryConfig { window, sink, .. } = both.config.history;
@@ -242,22 +268,24 @@ fn flow_is_equal(both: &Both) {
     let mut bench = Bench::new(&model);
     for n in 0..FRAMES {
         bench.place(n, c.rope_dims()[0], f64::from(c.rope_theta));
-        bench.write(bench.world.actions, &windows.at(&windows.actions, n));
+        let [actions, events] = bench.told();
+        bench.write(actions, &windows.at(&windows.actions, n));
         let event = usize::from(windows.events[n]);
         let mix: Vec<f32> = (0..c.events.len()).map(|i| f32::from(u8::from(i == event))).collect();
-        bench.write(bench.world.events, &mix);
-        bench.run(bench.world.passes.condition, Params::default());
+        bench.write(events, &mix);
+        bench.run("condition", Params::default());
         let x = channels_last(&noisy[n * len..][..len], c.latent.channels);
         bench.write(bench.world.latents, &x);
         let history = bench.ring.history(n as u64) as u32;
-        let params = Params { history, timestep: 1000.0 * sigma[n], sigma: sigma[n], ..Params::default() };
-        bench.run(bench.world.passes.denoise, params);
+        let predict = [0.0, 1.0, 0.0, 0.0];
+        let params = Params { history, level: n as u32, sigma: sigma[n], keep: 1.0, predict, ..Params::default() };
+        bench.run("denoise", params);
         // With no level after it the step turns x into x - sigma v.
         let found: Vec<f32> = bench.latents().iter().zip(&x).map(|(x0, x)| (x - x0) / sigma[n]).collect();
         let error = error(&channels_last(&flow[n * len..][..len], c.latent.channels), &found);
         assert!(error < 1e-3, "{mask:?}, frame {n}: {error}");
         bench.write(bench.world.latents, &channels_last(&windows.real[n * len..][..len], c.latent.channels));
-        bench.run(bench.world.passes.commit, Params { history, ..Params::default() });
+        bench.run("commit", Params { history, level: FRAMES as u32, ..Params::default() });
     }
 }
 
@@ -288,7 +316,7 @@ fn a_roll_out_is_equal() {
             ..Default::default()
         };
         let mut session = Session::new(&model, &causeway_runtime::Device::cpu(0), options).unwrap();
-        let latents = session.world().latents;
+        let latents = session.stream().latents;
         let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]);
         rollout = rollout.routed(route).sinking(sink);
         for n in 0..REAL + MADE {

@@ -1,6 +1,10 @@
 //! From a caller's options to a session.
 
-use causeway_runtime::{Kv, Session, SessionError, SessionOptions, Start};
+use causeway_runtime::{
+    DecoderFile, Kv, Model as Denoiser, Output, Session, SessionError, SessionOptions, Start,
+    sampler::{Sampler, Sampling, Schedule},
+    session::{Inbox, Need},
+};
 
 use crate::{
     device::Device,
@@ -9,30 +13,49 @@ use crate::{
     model::Model,
     pointers::slice,
     stream::{self, Stream},
-    types::{
-        CW_KV_F16, CW_KV_F32, CW_KV_Q8, CW_START_EMPTY, CW_START_IMAGE, CW_START_STORED, CwSessionInfo,
-        CwSessionOptions,
-    },
+    types::*,
     vulkan::Kept,
 };
 
 /// Most frames that a queue may hold.
 const MOST_FRAMES: u32 = 1024;
+/// Steps of Euler and UniPC unless the caller says.
+const STEPS: usize = 50;
+
+/// A session's parts as the caller named them, checked.
+struct Asked<'a> {
+    device: &'a Device,
+    model: &'a Denoiser<'static>,
+    codec: Option<&'a DecoderFile<'static>>,
+    options: &'a CwSessionOptions,
+    inner: SessionOptions,
+    need: Need,
+}
 
 /// Creates a session.
 ///
 /// # Safety
 /// `start_pixels` has `start_bytes` readable bytes.
-pub unsafe fn create(device: &Device, model: &Model, options: &CwSessionOptions) -> Result<Stream, Error> {
+pub unsafe fn create(
+    device: &Device,
+    model: &Model,
+    codec: Option<&Model>,
+    options: &CwSessionOptions,
+) -> Result<Stream, Error> {
     // SAFETY: the contract.
-    let mut inner = unsafe { settle(device, model, options) }?;
-    let info = info(device, model, options, &inner)?;
-    let kept = Kept::new(device, &mut inner, kept(model, options), model.0.config().picture())?;
-    let session = Session::new(&model.0, &device.inner, inner).map_err(|error| match error {
+    let mut asked = unsafe { Asked::new(device, model, codec, options) }?;
+    let (info, beside) = (asked.info(), asked.beside());
+    let frames = asked.kept();
+    let kept = Kept::new(device, &mut asked.inner, frames, asked.need.picture)?;
+    let session = match asked.codec {
+        Some(codec) => Session::with_codec(asked.model, codec, &device.inner, asked.inner),
+        None => Session::new(asked.model, &device.inner, asked.inner),
+    };
+    let session = session.map_err(|error| match error {
         // What lies here beside the session counts too: the numbers are those of `cw_session_query` and of the host.
         SessionError::MemoryCap { needed, .. } => {
             let cap = usize::try_from(options.memory_cap).unwrap_or(usize::MAX);
-            SessionError::MemoryCap { needed: needed + outbox_bytes(device, model, options), cap }
+            SessionError::MemoryCap { needed: needed + beside, cap }
         }
         other => other,
     })?;
@@ -43,20 +66,90 @@ pub unsafe fn create(device: &Device, model: &Model, options: &CwSessionOptions)
 ///
 /// # Safety
 /// As [`create`].
-pub unsafe fn query(device: &Device, model: &Model, options: &CwSessionOptions) -> Result<CwSessionInfo, Error> {
+pub unsafe fn query(
+    device: &Device,
+    model: &Model,
+    codec: Option<&Model>,
+    options: &CwSessionOptions,
+) -> Result<CwSessionInfo, Error> {
     // SAFETY: the contract.
-    let inner = unsafe { settle(device, model, options) }?;
-    info(device, model, options, &inner)
+    Ok(unsafe { Asked::new(device, model, codec, options) }?.info())
 }
 
+impl<'a> Asked<'a> {
+    /// # Safety
+    /// As [`create`].
+    unsafe fn new(
+        device: &'a Device,
+        model: &'a Model,
+        codec: Option<&'a Model>,
+        options: &'a CwSessionOptions,
+    ) -> Result<Self, Error> {
+        let (model, codec) = (model.denoiser()?, codec.map(Model::codec).transpose()?);
+        // SAFETY: the contract.
+        let inner = unsafe { settle(model, options) }?;
+        let need = Session::need(model, codec, &device.inner, &inner)?;
+        let mut asked = Self { device, model, codec, options, inner, need };
+        // What lies here is ours, not the runtime's.
+        let beside = asked.beside();
+        if let Some(cap) = &mut asked.inner.memory_cap {
+            *cap = cap.saturating_sub(beside);
+        }
+        Ok(asked)
+    }
+
+    /// Frames that stay on a host's GPU: as many as can wait for the host, here and in the session's own queue.
+    fn kept(&self) -> usize {
+        self.options.queue as usize + self.inner.queue
+    }
+
+    /// Bytes of the outbox, of the inbox, and of frames that are kept.
+    fn beside(&self) -> usize {
+        let kept = if self.device.keeps_frames() { self.kept() } else { 0 };
+        let dit = &self.model.config().dit;
+        let text = dit.text.map_or((0, 0), |text| {
+            let rows = self.inner.prompt_rows.or(self.inner.prompt_length).unwrap_or(text.length);
+            (self.inner.prompt_slots.unwrap_or(1), rows * text.dim)
+        });
+        let inbox = if text.0 > 0 { Inbox::bytes(text.0, text.1, dit.actions.len(), dit.events.len()) } else { 0 };
+        (self.options.queue as usize + kept) * self.need.frame_bytes + inbox
+    }
+
+    fn info(&self) -> CwSessionInfo {
+        let Need { mut memory, picture: (width, height), frame_bytes, snapshot, latent } = self.need;
+        memory.overhead += self.beside();
+        let snapshot = stream::most_snapshot_bytes(self.options.queue as usize, frame_bytes) + snapshot;
+        let [channels, latent_height, latent_width] = latent.map(|side| side as u32);
+        CwSessionInfo {
+            struct_size: size_of::<CwSessionInfo>() as u32,
+            device: self.device.kind(),
+            width: width as u32,
+            height: height as u32,
+            weight_bytes: memory.weights as u64,
+            state_bytes: memory.state as u64,
+            activation_bytes: memory.activations as u64,
+            overhead_bytes: memory.overhead as u64,
+            total_bytes: memory.total() as u64,
+            snapshot_bytes: snapshot as u64,
+            latent_channels: channels,
+            latent_width,
+            latent_height,
+            fps: self.model.config().fps,
+        }
+    }
+}
+
+/// The runtime's options; of the memory cap nothing is taken yet.
+///
 /// # Safety
 /// As [`create`].
-unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> Result<SessionOptions, Error> {
+unsafe fn settle(model: &Denoiser<'_>, options: &CwSessionOptions) -> Result<SessionOptions, Error> {
     let value = |value: i32, what: &str| match value {
         -1 => Ok(None),
         0.. => Ok(Some(value as usize)),
         _ => Err(Error::argument(format!("`{what}` is {value}; -1 takes the model's"))),
     };
+    let size = |value: u32| (value > 0).then_some(value as usize);
     let start = match options.start {
         CW_START_STORED => Start::Stored,
         CW_START_EMPTY => Start::Empty,
@@ -77,70 +170,69 @@ unsafe fn settle(device: &Device, model: &Model, options: &CwSessionOptions) -> 
         CW_KV_Q8 => Kv::Q8,
         kv => return Err(Error::argument(format!("{kv} is no type of ring; there are CW_KV_F32, _F16 and _Q8"))),
     };
+    let output = match options.output {
+        CW_OUTPUT_PIXELS => Output::Pictures,
+        CW_OUTPUT_LATENTS => Output::Latents,
+        other => {
+            return Err(Error::argument(format!("{other} is no output; there are CW_OUTPUT_PIXELS and _LATENTS")));
+        }
+    };
     if !(1..=MOST_FRAMES).contains(&options.queue) {
         return Err(Error::argument(format!("`queue` is {}; it must be 1 to {MOST_FRAMES}", options.queue)));
     }
-    let outbox = outbox_bytes(device, model, options);
-    let cap = match options.memory_cap {
-        0 => None,
-        // The outbox and kept frames are ours, not the runtime's.
-        cap => Some(usize::try_from(cap).unwrap_or(usize::MAX).saturating_sub(outbox)),
-    };
+    if (options.width == 0) != (options.height == 0) {
+        let (width, height) = (options.width, options.height);
+        return Err(Error::argument(format!("`width` is {width} and `height` {height}; give both or neither")));
+    }
+    let steps = value(options.steps, "steps")?;
     Ok(SessionOptions {
         seed: options.seed,
         window: value(options.window, "window")?,
         sink: value(options.sink, "sink")?,
         route: value(options.route, "route")?,
         kv,
-        steps: value(options.steps, "steps")?,
+        sampling: sampling(model, options, steps)?,
+        steps,
         event: value(options.event, "event")?,
-        memory_cap: cap,
+        memory_cap: (options.memory_cap > 0).then(|| usize::try_from(options.memory_cap).unwrap_or(usize::MAX)),
         start,
-        queue: model.0.config().dit.chunk,
+        size: size(options.width).zip(size(options.height)),
+        chunk: size(options.chunk),
+        first_chunk: size(options.first_chunk),
+        output,
+        prompt_slots: size(options.prompt_slots),
+        prompt_rows: size(options.prompt_rows),
+        recache: match options.recache {
+            0 => false,
+            1 => true,
+            other => return Err(Error::argument(format!("`recache` is {other}; it is 0 or 1"))),
+        },
+        queue: size(options.chunk).unwrap_or(model.config().dit.chunk),
         clock: options.clock.map(|call| Box::new(HostClock { call, user: options.clock_user }) as _),
         ..SessionOptions::default()
     })
 }
 
-fn frame_bytes(model: &Model) -> usize {
-    let (width, height) = model.0.config().picture();
-    4 * width * height
-}
-
-/// Frames that stay on a host's GPU: as many as can wait for the host, here and in the session's own queue.
-fn kept(model: &Model, options: &CwSessionOptions) -> usize {
-    options.queue as usize + model.0.config().dit.chunk
-}
-
-fn outbox_bytes(device: &Device, model: &Model, options: &CwSessionOptions) -> usize {
-    let kept = if device.keeps_frames() { kept(model, options) } else { 0 };
-    (options.queue as usize + kept) * frame_bytes(model)
-}
-
-fn info(
-    device: &Device,
-    model: &Model,
-    options: &CwSessionOptions,
-    inner: &SessionOptions,
-) -> Result<CwSessionInfo, Error> {
-    let mut memory = Session::need(&model.0, &device.inner, inner)?;
-    memory.overhead += outbox_bytes(device, model, options);
-    let config = model.0.config();
-    let (width, height) = config.picture();
-    let (frame, chunk) = (frame_bytes(model), config.dit.chunk);
-    let arena = memory.state + memory.activations;
-    let snapshot = stream::most_snapshot_bytes(options.queue as usize, frame)
-        + Session::most_snapshot_bytes(config.dit.actions.len(), chunk, frame, arena);
-    Ok(CwSessionInfo {
-        struct_size: size_of::<CwSessionInfo>() as u32,
-        device: device.kind(),
-        width: width as u32,
-        height: height as u32,
-        weight_bytes: memory.weights as u64,
-        state_bytes: memory.state as u64,
-        activation_bytes: memory.activations as u64,
-        overhead_bytes: memory.overhead as u64,
-        total_bytes: memory.total() as u64,
-        snapshot_bytes: snapshot as u64,
-    })
+/// How chunks are sampled, where it is not by one of the model's lists without guidance.
+fn sampling(model: &Denoiser<'_>, options: &CwSessionOptions, steps: Option<usize>) -> Result<Option<Sampling>, Error> {
+    let schedule = &model.config().schedule;
+    let guidance = if options.guidance == 0.0 { 1.0 } else { options.guidance };
+    let count = if options.sampler_steps == 0 { STEPS } else { options.sampler_steps as usize };
+    if count > 1000 {
+        return Err(Error::argument(format!("`sampler_steps` is {count}; at most 1000")));
+    }
+    let of = |sampler, schedule| Ok(Some(Sampling { sampler, schedule, first: None, guidance }));
+    match options.sampler {
+        CW_SAMPLER_MODEL | CW_SAMPLER_FEW if guidance == 1.0 => Ok(None),
+        CW_SAMPLER_MODEL | CW_SAMPLER_FEW => {
+            let steps = steps.unwrap_or(schedule.default_steps);
+            // A list that is not there is refused by the session, which names those that are.
+            schedule.sigmas(steps).map_or(Ok(None), |sigmas| of(Sampler::Few, Schedule::of(&sigmas)))
+        }
+        CW_SAMPLER_EULER => of(Sampler::Euler, Schedule::euler(count, schedule.shift)),
+        CW_SAMPLER_UNIPC => of(Sampler::UniPc, Schedule::unipc(count, schedule.shift)),
+        other => {
+            Err(Error::argument(format!("{other} is no sampler; there are CW_SAMPLER_MODEL, _FEW, _EULER and _UNIPC")))
+        }
+    }
 }

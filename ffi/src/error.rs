@@ -50,8 +50,15 @@ impl From<BackendError> for Error {
 impl From<SessionError> for Error {
     fn from(error: SessionError) -> Self {
         let status = match &error {
-            SessionError::Option(_) => CW_ERROR_OPTION,
-            SessionError::UnknownEvent { .. }
+            SessionError::Option(_) | SessionError::NoCodec | SessionError::NoRecache => CW_ERROR_OPTION,
+            SessionError::NoPrompt | SessionError::NoNegative | SessionError::SlotInUse(_) => CW_ERROR_STATE,
+            SessionError::Condition { .. } => CW_ERROR_CONDITION,
+            SessionError::Prompt { .. }
+            | SessionError::NoSlot { .. }
+            | SessionError::Mix { .. }
+            | SessionError::Size { .. }
+            | SessionError::NotFinite { .. }
+            | SessionError::UnknownEvent { .. }
             | SessionError::ActionLength { .. }
             | SessionError::ActionValue(_)
             | SessionError::StartSize { .. } => CW_ERROR_ARGUMENT,

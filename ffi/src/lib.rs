@@ -20,6 +20,7 @@ mod image;
 mod log_sink;
 mod memory;
 mod model;
+mod names;
 mod pointers;
 mod sized;
 mod stream;

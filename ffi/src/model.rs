@@ -2,24 +2,21 @@
 
 use std::{ffi::c_void, path::Path};
 
-use causeway_runtime::Model as Opened;
+use causeway_runtime::{DecoderFile, Model as Denoiser, ModelConfig, file::AnyFile};
 
-use crate::{
-    error::Error,
-    types::{CW_ERROR_HOST, CwModelInfo, CwReader},
-};
+use crate::{error::Error, sized::Struct, types::*};
 
-/// An open model.
-pub struct Model(pub Opened<'static>);
+/// An open model file.
+pub struct Model(AnyFile<'static>);
 
 impl Model {
     pub fn from_path(path: &str) -> Result<Self, Error> {
-        Ok(Self(Opened::open(Path::new(path))?))
+        Ok(Self(AnyFile::open(Path::new(path))?))
     }
 
     /// Copies the bytes.
     pub fn from_copy(bytes: &[u8]) -> Result<Self, Error> {
-        Ok(Self(Opened::from_filled(bytes.len(), |target| -> Result<(), Error> {
+        Ok(Self(AnyFile::from_filled(bytes.len(), |target| -> Result<(), Error> {
             target.copy_from_slice(bytes);
             Ok(())
         })?))
@@ -27,7 +24,7 @@ impl Model {
 
     /// Uses the bytes where they are.
     pub fn from_borrowed(bytes: &'static [u8]) -> Result<Self, Error> {
-        Ok(Self(Opened::from_bytes(bytes)?))
+        Ok(Self(AnyFile::from_bytes(bytes)?))
     }
 
     #[cfg(unix)]
@@ -44,7 +41,7 @@ impl Model {
             Error::new(crate::types::CW_ERROR_IO, format!("cannot use file descriptor {fd}: {error}"))
         })?;
         let file = std::fs::File::from(owned);
-        Ok(Self(Opened::open_part(&file, offset, bytes)?))
+        Ok(Self(AnyFile::open_part(&file, offset, bytes)?))
     }
 
     #[cfg(not(unix))]
@@ -57,7 +54,7 @@ impl Model {
         let bytes = reader.bytes;
         let length =
             usize::try_from(bytes).map_err(|_| Error::argument(format!("{bytes} bytes do not fit in memory")))?;
-        Ok(Self(Opened::from_filled(length, |target| {
+        Ok(Self(AnyFile::from_filled(length, |target| {
             // SAFETY: the host's function as it declared it; the target has `bytes` bytes.
             match unsafe { read(reader.user, 0, target.as_mut_ptr().cast::<c_void>(), bytes) } {
                 0 => Ok(()),
@@ -68,23 +65,69 @@ impl Model {
         })?))
     }
 
-    pub fn info(&self) -> CwModelInfo {
-        let config = self.0.config();
-        let (width, height) = config.picture();
-        CwModelInfo {
-            struct_size: size_of::<CwModelInfo>() as u32,
-            width: width as u32,
-            height: height as u32,
-            fps: config.fps,
-            actions: config.dit.actions.len() as u32,
-            events: config.dit.events.len() as u32,
-            chunk: config.dit.chunk as u32,
-            window: config.history.window as u32,
-            sink: config.history.sink as u32,
-            route: config.history.route as u32,
-            steps: config.schedule.default_steps as u32,
-            start_frames: config.start.as_ref().map_or(0, |start| start.count as u32),
-            file_bytes: self.0.file_bytes() as u64,
+    /// What a session runs.
+    pub fn denoiser(&self) -> Result<&Denoiser<'static>, Error> {
+        match &self.0 {
+            AnyFile::Denoiser(model) => Ok(model),
+            AnyFile::Codec(_) => Err(Error::argument("this file holds a codec; a session runs a denoiser")),
+            AnyFile::Text(_) => Err(Error::argument("this file holds a text encoder; a session runs a denoiser")),
         }
+    }
+
+    /// What makes pictures, in a file of its own.
+    pub fn codec(&self) -> Result<&DecoderFile<'static>, Error> {
+        match &self.0 {
+            AnyFile::Codec(codec) => Ok(codec),
+            AnyFile::Denoiser(_) => Err(Error::argument("`codec` is a file that holds a denoiser, not a codec")),
+            AnyFile::Text(_) => Err(Error::argument("`codec` is a file that holds a text encoder, not a codec")),
+        }
+    }
+
+    pub fn info(&self) -> CwModelInfo {
+        let mut info = CwModelInfo::defaults();
+        info.struct_size = size_of::<CwModelInfo>() as u32;
+        info.file_bytes = self.0.file_bytes() as u64;
+        match &self.0 {
+            AnyFile::Denoiser(model) => denoiser(&mut info, model.config()),
+            AnyFile::Codec(codec) => {
+                let codec = &codec.config().codec;
+                info.holds = CW_HOLDS_CODEC;
+                info.latent_channels = codec.channels() as u32;
+                (info.first_pictures, info.pictures) = (1, codec.time_factor() as u32);
+            }
+            AnyFile::Text(text) => {
+                info.holds = CW_HOLDS_TEXT_ENCODER;
+                info.prompt_width = text.config().encoder.dim as u32;
+                info.prompt_rows = text.config().encoder.length as u32;
+            }
+        }
+        info
+    }
+}
+
+fn denoiser(info: &mut CwModelInfo, config: &ModelConfig) {
+    let ((width, height), dit, history) = (config.picture(), &config.dit, &config.history);
+    (info.width, info.height, info.fps) = (width as u32, height as u32, config.fps);
+    (info.actions, info.events) = (dit.actions.len() as u32, dit.events.len() as u32);
+    info.chunk = dit.chunk as u32;
+    (info.window, info.sink, info.route) = (history.window as u32, history.sink as u32, history.route as u32);
+    info.steps = config.schedule.default_steps as u32;
+    info.start_frames = config.start.as_ref().map_or(0, |start| start.count as u32);
+    info.latent_channels = dit.latent.channels as u32;
+    (info.latent_width, info.latent_height) = (dit.latent.width as u32, dit.latent.height as u32);
+    info.holds = CW_HOLDS_DENOISER;
+    if config.holds_codec() {
+        info.holds |= CW_HOLDS_CODEC;
+        (info.first_pictures, info.pictures) = (1, config.codec.time_factor() as u32);
+    }
+    let takes = [
+        (!dit.actions.is_empty(), CW_TAKES_ACTIONS),
+        (!dit.events.is_empty(), CW_TAKES_EVENTS),
+        (dit.text.is_some(), CW_TAKES_PROMPT | CW_TAKES_NEGATIVE),
+        (true, CW_TAKES_PICTURE),
+    ];
+    info.takes = takes.iter().filter(|(takes, _)| *takes).map(|(_, flag)| flag).sum();
+    if let Some(text) = dit.text {
+        (info.prompt_width, info.prompt_rows) = (text.dim as u32, text.length as u32);
     }
 }

@@ -25,6 +25,20 @@ pub unsafe fn slice<'a, T>(at: *const T, length: usize, what: &str) -> Result<&'
     Ok(unsafe { std::slice::from_raw_parts(at, length) })
 }
 
+/// A host's memory for results.
+///
+/// # Safety
+/// `length` writable values lie at `at`, unless that is NULL or the length absurd.
+pub unsafe fn slice_mut<'a, T>(at: *mut T, length: usize, what: &str) -> Result<&'a mut [T], Error> {
+    // SAFETY: what is writable is readable, too.
+    let slice = unsafe { slice(at.cast_const(), length, what) }?;
+    if slice.is_empty() {
+        return Ok(&mut []);
+    }
+    // SAFETY: checked above; writable by the contract.
+    Ok(unsafe { std::slice::from_raw_parts_mut(at, length) })
+}
+
 /// A host's UTF-8 text.
 ///
 /// # Safety

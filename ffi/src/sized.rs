@@ -6,8 +6,8 @@ use crate::{
     api::{CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds},
     error::Error,
     types::{
-        CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwDeviceOptions, CwImage, CwModelInfo,
-        CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats,
+        CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwCondition, CwDeviceOptions, CwImage,
+        CwModelInfo, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats,
     },
 };
 
@@ -118,6 +118,7 @@ sized!(
 );
 sized!(CwSessionInfo, snapshot_bytes: u64);
 sized!(CwImage, row_pitch: usize);
+sized!(CwCondition, weight_count: u32);
 sized!(CwReceipt, first_of_event: u32);
 sized!(CwStats, paused: u32);
 sized!(CwVulkanHost, get_instance_proc_addr: *mut u8);

@@ -17,23 +17,12 @@ use std::{
 };
 
 use causeway_ops::memory::filled;
-use causeway_runtime::{Budget, EventTime, Pump, Receipt, Session, SessionError};
+use causeway_runtime::{
+    Budget, Pump, Receipt, Session,
+    session::{Change, Inbox, read_latent},
+};
 
 use crate::{api::CwVulkanImage, error::Error, image::Target, types::*, vulkan::Kept, worker::Worker};
-
-/// Most events that wait in the inbox: as many as the session's own queue holds.
-const EVENTS: usize = 64;
-
-/// Actions and events that the session has not seen yet.
-struct Inbox {
-    action: Vec<f32>,
-    /// Whether `action` is newer than the session's.
-    fresh: bool,
-    events: VecDeque<(u32, u64)>,
-    /// Tickets given out.
-    action_ticket: u64,
-    event_ticket: u64,
-}
 
 /// Finished frames, oldest first, and buffers for more.
 struct Outbox {
@@ -112,8 +101,9 @@ pub struct Stream {
     destroyed: AtomicBool,
     counters: Counters,
     size: (usize, usize),
-    actions: usize,
-    events: usize,
+    frame_bytes: usize,
+    /// Channels, height and width of a latent frame of a session that gives these.
+    latent: Option<[usize; 3]>,
     info: CwSessionInfo,
     kept: Kept,
 }
@@ -133,16 +123,10 @@ impl Stream {
     /// A session whose outbox holds `queue` frames; `info` is what `cw_session_info` tells, `kept` has its frames on a host's GPU.
     pub fn new(session: Session, queue: usize, info: CwSessionInfo, kept: Kept) -> Result<Self, Error> {
         let (width, height) = session.picture();
-        let frame = 4 * width * height;
+        let frame = session.frame_bytes();
+        let latent = (!session.gives_pictures()).then(|| session.latent_shape());
         let buffer = |_| filled(0, frame).map_err(|refused| Error::memory(refused.0));
-        let (actions, events) = (session.actions().len(), session.events().len());
-        let inbox = Inbox {
-            action: vec![0.0; actions],
-            fresh: false,
-            events: VecDeque::with_capacity(EVENTS),
-            action_ticket: 0,
-            event_ticket: 0,
-        };
+        let inbox = Inbox::new(&session);
         let free = (0..queue).map(buffer).collect::<Result<_, _>>()?;
         Ok(Self {
             inbox: Mutex::new(inbox),
@@ -161,8 +145,8 @@ impl Stream {
             destroyed: AtomicBool::new(false),
             counters: Counters::default(),
             size: (width, height),
-            actions,
-            events,
+            frame_bytes: frame,
+            latent,
             info,
             kept,
         })
@@ -173,30 +157,23 @@ impl Stream {
     }
 
     pub fn set_action(&self, action: &[f32]) -> Result<u64, Error> {
-        if action.len() != self.actions {
-            return Err(SessionError::ActionLength { expected: self.actions, found: action.len() }.into());
-        }
-        if let Some(at) = action.iter().position(|x| !x.is_finite()) {
-            return Err(SessionError::ActionValue(at).into());
-        }
-        let mut inbox = lock(&self.inbox);
-        inbox.action.copy_from_slice(action);
-        inbox.fresh = true;
-        inbox.action_ticket += 1;
-        Ok(inbox.action_ticket)
+        Ok(lock(&self.inbox).set_action(action)?)
     }
 
-    pub fn queue_event(&self, event: u32, frame: u64) -> Result<u64, Error> {
-        if event as usize >= self.events {
-            return Err(Error::argument(format!("there is no event {event}; this model has {}", self.events)));
+    pub fn set_prompt(&self, slot: usize, values: &[f32], width: usize) -> Result<(), Error> {
+        Ok(lock(&self.inbox).set_prompt(slot, values, width)?)
+    }
+
+    pub fn queue(&self, change: Change<'_>) -> Result<u64, Error> {
+        Ok(lock(&self.inbox).queue(change)?)
+    }
+
+    /// Takes a change back, here or from the session, which may be busy.
+    pub fn withdraw(&self, ticket: u64) -> Result<(), Error> {
+        if lock(&self.inbox).withdraw(ticket) || self.enter()?.withdraw(ticket) {
+            return Ok(());
         }
-        let mut inbox = lock(&self.inbox);
-        if inbox.events.len() >= EVENTS {
-            return Err(SessionError::EventsFull(EVENTS).into());
-        }
-        inbox.events.push_back((event, frame));
-        inbox.event_ticket += 1;
-        Ok(inbox.event_ticket)
+        Err(Error::state(format!("no change of ticket {ticket} waits: it is in force, or there is none")))
     }
 
     pub fn pump(&self, micros: u64) -> Result<CwStatus, Error> {
@@ -221,6 +198,7 @@ impl Stream {
         self.deliver(session);
         let outcome = session.pump(Budget::Micros(micros));
         self.cancel_chunk(session);
+        self.feed(session)?;
         self.deliver(session);
         let spent = start.elapsed().as_micros() as u64;
         self.counters.pumps.fetch_add(1, SeqCst);
@@ -247,23 +225,9 @@ impl Stream {
         }
     }
 
-    /// Hands actions and events over.
+    /// Hands actions, prompts and changes over.
     fn feed(&self, session: &mut Session) -> Result<(), Error> {
-        let mut inbox = lock(&self.inbox);
-        if inbox.fresh {
-            session.set_action_as(&inbox.action, inbox.action_ticket)?;
-            inbox.fresh = false;
-        }
-        while let Some(&(event, frame)) = inbox.events.front() {
-            let time = if frame == 0 { EventTime::NextChunk } else { EventTime::Frame(frame) };
-            match session.queue_event(event as usize, time) {
-                Ok(_) => inbox.events.pop_front(),
-                // It holds as many as it can; the rest waits here.
-                Err(SessionError::EventsFull(_)) => break,
-                Err(error) => return Err(error.into()),
-            };
-        }
-        Ok(())
+        Ok(lock(&self.inbox).feed(session)?)
     }
 
     /// Moves finished frames to the outbox as far as there is room.
@@ -284,12 +248,30 @@ impl Stream {
     /// the target cannot be had.
     pub fn poll(&self, target: Option<&CwImage>) -> Result<Option<CwReceipt>, Error> {
         let (width, height) = self.size;
+        if target.is_some() && self.latent.is_some() {
+            return Err(Error::state("this session gives latents; cw_session_poll_latents takes them"));
+        }
         let target = target.map(|image| Target::new(image, width, height)).transpose()?;
         self.take(|_, pixels| {
             if let Some(target) = target {
                 // SAFETY: by the contract of `cw_session_poll_frame` the host's memory is as long as the image says.
                 unsafe { target.write(pixels) };
             }
+            Ok(())
+        })
+    }
+
+    /// Takes the oldest latent frame [C, H, W].
+    pub fn poll_latents(&self, values: &mut [f32]) -> Result<Option<CwReceipt>, Error> {
+        let Some(shape) = self.latent else {
+            return Err(Error::state("this session gives pictures; cw_session_poll_frame takes them"));
+        };
+        let len = shape.iter().product();
+        let Some(values) = values.get_mut(..len) else {
+            return Err(Error::new(CW_ERROR_BUFFER_TOO_SMALL, format!("a latent frame has {len} numbers")));
+        };
+        self.take(|_, bytes| {
+            read_latent(bytes, shape[0], values);
             Ok(())
         })
     }
@@ -394,7 +376,7 @@ impl Stream {
         let mut session = self.enter()?;
         self.feed(&mut session)?;
         let outbox = lock(&self.outbox);
-        let frame = 4 * self.size.0 * self.size.1;
+        let frame = self.frame_bytes;
         let head = 8 + outbox.ready.len() * (RECEIPT + frame);
         let needed = head + session.snapshot_bytes();
         let Some(at) = target(needed)? else { return Ok(()) };
@@ -413,7 +395,7 @@ impl Stream {
         let short = || Error::new(CW_ERROR_SNAPSHOT, "the snapshot cannot be read: it ends too early");
         let mut session = self.enter()?;
         let mut outbox = lock(&self.outbox);
-        let frame = 4 * self.size.0 * self.size.1;
+        let frame = self.frame_bytes;
         let (count, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
         let count = usize::try_from(u64::from_le_bytes(*count)).map_err(|_| short())?;
         if count > outbox.ready.len() + outbox.free.len() {
@@ -436,11 +418,8 @@ impl Stream {
             outbox.ready.push_back((unpack(receipt), buffer));
             frames = rest;
         }
-        let mut inbox = lock(&self.inbox);
-        inbox.fresh = false;
-        inbox.events.clear();
-        (inbox.action_ticket, inbox.event_ticket) = session.tickets();
-        drop((inbox, outbox));
+        lock(&self.inbox).follow(&session);
+        drop(outbox);
         self.wake.notify_all();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 
 /// Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
-pub const CW_ABI_VERSION: u32 = 3;
+pub const CW_ABI_VERSION: u32 = 4;
 
 /// What a call came to: an outcome (0 or more) or an error (below 0).
 pub type CwStatus = i32;
@@ -51,7 +51,7 @@ pub const CW_ERROR_DEVICE_LOST: CwStatus = -14;
 pub const CW_ERROR_UNSUPPORTED: CwStatus = -15;
 /// The memory given is too small; `needed` or the error text has the number.
 pub const CW_ERROR_BUFFER_TOO_SMALL: CwStatus = -16;
-/// Too many events wait.
+/// Too many events or other changes wait.
 pub const CW_ERROR_EVENTS_FULL: CwStatus = -17;
 /// The handle was destroyed by another thread during the call.
 pub const CW_ERROR_DESTROYED: CwStatus = -18;
@@ -59,6 +59,8 @@ pub const CW_ERROR_DESTROYED: CwStatus = -18;
 pub const CW_ERROR_HOST: CwStatus = -19;
 /// A defect of the library. The session it happened in cannot be used any more; destroy it.
 pub const CW_ERROR_PANIC: CwStatus = -20;
+/// The model takes no such condition; the error text has those it takes.
+pub const CW_ERROR_CONDITION: CwStatus = -21;
 
 /// `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
 pub const CW_DEVICE_AUTO: u32 = 0;
@@ -96,6 +98,60 @@ pub const CW_IMAGE_LINEAR: u32 = 2;
 /// `cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.
 pub const CW_MEMORY_COPY: u32 = 1;
 
+/// `CwModelInfo.holds`, or-ed: a denoiser, which a session runs.
+pub const CW_HOLDS_DENOISER: u32 = 1;
+/// `CwModelInfo.holds`: a codec, which makes pictures of latents.
+pub const CW_HOLDS_CODEC: u32 = 2;
+/// `CwModelInfo.holds`: a text encoder.
+pub const CW_HOLDS_TEXT_ENCODER: u32 = 4;
+
+/// `CwModelInfo.takes`, or-ed: actions.
+pub const CW_TAKES_ACTIONS: u32 = 1;
+/// `CwModelInfo.takes`: events, and mixes of them.
+pub const CW_TAKES_EVENTS: u32 = 2;
+/// `CwModelInfo.takes`: prompts.
+pub const CW_TAKES_PROMPT: u32 = 4;
+/// `CwModelInfo.takes`: negative prompts, of a session with guidance.
+pub const CW_TAKES_NEGATIVE: u32 = 8;
+/// `CwModelInfo.takes`: a picture to start from, with a codec that encodes.
+pub const CW_TAKES_PICTURE: u32 = 16;
+
+/// `CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.
+pub const CW_SAMPLER_MODEL: u32 = 0;
+/// `CwSessionOptions.sampler`: few steps with fresh noise, as distilled students are sampled; as `CW_SAMPLER_MODEL`.
+pub const CW_SAMPLER_FEW: u32 = 1;
+/// `CwSessionOptions.sampler`: Euler, in `sampler_steps` steps.
+pub const CW_SAMPLER_EULER: u32 = 2;
+/// `CwSessionOptions.sampler`: UniPC of order 2, in `sampler_steps` steps.
+pub const CW_SAMPLER_UNIPC: u32 = 3;
+
+/// `CwSessionOptions.output`: pictures, by `cw_session_poll_frame`.
+pub const CW_OUTPUT_PIXELS: u32 = 0;
+/// `CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.
+pub const CW_OUTPUT_LATENTS: u32 = 2;
+
+/// `CwCondition.kind`: event number `index`.
+pub const CW_CONDITION_EVENT: u32 = 0;
+/// `CwCondition.kind`: events in parts, `weights`.
+pub const CW_CONDITION_MIX: u32 = 1;
+/// `CwCondition.kind`: the prompt in slot `index`.
+pub const CW_CONDITION_PROMPT: u32 = 2;
+/// `CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.
+pub const CW_CONDITION_NEGATIVE: u32 = 3;
+
+/// `CwCondition.way`: the past stays as it is, and the new condition has a slow effect.
+pub const CW_WAY_KEEP: u32 = 0;
+/// `CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
+/// created with `recache`.
+pub const CW_WAY_RECACHE: u32 = 1;
+/// `CwCondition.way`: the past is forgotten: a cut.
+pub const CW_WAY_RESET: u32 = 2;
+
+/// `CwCondition.sink`: the first frames keep what they have.
+pub const CW_SINK_KEPT: u32 = 0;
+/// `CwCondition.sink`: the oldest frames of the window take their place.
+pub const CW_SINK_REFRESHED: u32 = 1;
+
 /// Levels of log messages; a sink gets those up to its level.
 pub const CW_LOG_ERROR: u32 = 1;
 /// See `CW_LOG_ERROR`.
@@ -126,7 +182,7 @@ pub struct CwModel {
     _opaque: [u8; 0],
 }
 
-/// One stream of a world.
+/// One stream of a model.
 pub struct CwSession {
     _opaque: [u8; 0],
 }
@@ -244,26 +300,46 @@ pub struct CwModelInfo {
     pub width: u32,
     /// Height of a frame in pixels.
     pub height: u32,
-    /// Frames a second that the model was trained for.
+    /// Pictures a second that the model was trained for.
     pub fps: f32,
     /// Entries of the action vector.
     pub actions: u32,
     /// Events.
     pub events: u32,
-    /// Frames made together; all take the same action.
+    /// Latent frames made together; all take the same action.
     pub chunk: u32,
-    /// Frames seen at once, by default.
+    /// Latent frames seen at once, by default.
     pub window: u32,
-    /// First frames that stay visible for ever, by default.
+    /// First latent frames that stay visible for ever, by default.
     pub sink: u32,
-    /// History frames kept for each query, by default; 0 for all.
+    /// Latent frames of history kept for each query, by default; 0 for all.
     pub route: u32,
     /// Denoise steps a chunk, by default.
     pub steps: u32,
-    /// Frames that the file stores to start from.
+    /// Latent frames that the file stores to start from.
     pub start_frames: u32,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// `CW_HOLDS_...`, or-ed. Of a file without a denoiser only what follows and `file_bytes` tell something.
+    pub holds: u32,
+    /// `CW_TAKES_...`, or-ed.
+    pub takes: u32,
+    /// Channels of a latent frame.
+    pub latent_channels: u32,
+    /// Width of a latent frame; 0 for a codec, which takes any.
+    pub latent_width: u32,
+    /// Height of a latent frame; 0 for a codec, which takes any.
+    pub latent_height: u32,
+    /// Pictures of the stream's first latent frame; 0 without a codec in the file.
+    pub first_pictures: u32,
+    /// Pictures of every later latent frame; 0 without a codec in the file.
+    pub pictures: u32,
+    /// Numbers in a row of a prompt; 0 where there are none.
+    pub prompt_width: u32,
+    /// Most rows of a prompt.
+    pub prompt_rows: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Options of a session. Fill it in with `cw_session_options_init`.
@@ -278,17 +354,17 @@ pub struct CwSessionOptions {
     pub seed: u64,
     /// Most bytes that the session may hold; 0 for no limit.
     pub memory_cap: u64,
-    /// Frames seen at once, sink and chunk among them; -1 for the model's.
+    /// Latent frames seen at once, sink and chunk among them; -1 for the model's.
     pub window: i32,
-    /// First frames that stay visible for ever; -1 for the model's.
+    /// First latent frames that stay visible for ever; -1 for the model's.
     pub sink: i32,
-    /// History frames kept for each query, 0 for all; -1 for the model's.
+    /// Latent frames of history kept for each query, 0 for all; -1 for the model's.
     pub route: i32,
     /// Denoise steps a chunk, one of those the model was trained for; -1 for the model's.
     pub steps: i32,
     /// Event in force at the start; -1 for the model's.
     pub event: i32,
-    /// Finished frames held for the host before pumping pauses.
+    /// Finished pictures held for the host before pumping pauses.
     pub queue: u32,
     /// RGBA8, sRGB, width * height * 4 bytes, rows from the top; with `CW_START_IMAGE`. Copied by the call.
     pub start_pixels: *const u8,
@@ -302,6 +378,32 @@ pub struct CwSessionOptions {
     pub kv: u32,
     /// 0.
     pub reserved: u32,
+    /// A file that holds the codec, for a model that has none in its own; or NULL. Need not outlive the call.
+    pub codec: *const CwModel,
+    /// Width of a picture, of a model that reads prompts; 0 for the model's.
+    pub width: u32,
+    /// Height of a picture, of a model that reads prompts; 0 for the model's.
+    pub height: u32,
+    /// Latent frames made together; 0 for the model's.
+    pub chunk: u32,
+    /// Latent frames of the first chunk; 0: as of all others.
+    pub first_chunk: u32,
+    /// `CW_SAMPLER_...`.
+    pub sampler: u32,
+    /// Steps of Euler and UniPC; 0: 50.
+    pub sampler_steps: u32,
+    /// Guidance away from a negative prompt; 0 or 1: none. It takes a second ring.
+    pub guidance: f32,
+    /// `CW_OUTPUT_...`.
+    pub output: u32,
+    /// Prompts held beside the one in force; 0: 1, where the model reads prompts.
+    pub prompt_slots: u32,
+    /// Most rows a prompt may have; 0: the model's. Memory is kept for so many.
+    pub prompt_rows: u32,
+    /// 1: `CW_WAY_RECACHE` is possible. It takes activations of a whole window; `cw_session_query` tells how much.
+    pub recache: u32,
+    /// 0.
+    pub reserved2: u32,
 }
 
 /// What a session holds and makes.
@@ -328,6 +430,40 @@ pub struct CwSessionInfo {
     pub total_bytes: u64,
     /// Bytes that a snapshot takes at most.
     pub snapshot_bytes: u64,
+    /// Channels of a latent frame.
+    pub latent_channels: u32,
+    /// Width of a latent frame.
+    pub latent_width: u32,
+    /// Height of a latent frame.
+    pub latent_height: u32,
+    /// Frames a second of pictures that the model was trained for.
+    pub fps: f32,
+}
+
+/// A change of what a stream is told. Set all that is not used to 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CwCondition {
+    /// Set to sizeof(CwCondition).
+    pub struct_size: u32,
+    /// `CW_CONDITION_...`.
+    pub kind: u32,
+    /// Event, or prompt slot.
+    pub index: u32,
+    /// `CW_WAY_...`: what becomes of the past.
+    pub way: u32,
+    /// `CW_SINK_...`, with `CW_WAY_RECACHE`.
+    pub sink: u32,
+    /// Over so many chunks the old condition goes over into the new one; 0 and 1: at once. A recache follows each part.
+    pub chunks: u32,
+    /// First picture of the stream (without a codec: latent frame) that may show it; 0: with the next chunk.
+    pub frame: u64,
+    /// `CW_CONDITION_MIX`: a weight for each event, 0 or more and finite, of sum 1 within 0.001. Copied.
+    pub weights: *const f32,
+    /// Numbers at `weights`.
+    pub weight_count: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Where `cw_session_poll_frame` writes a frame.
@@ -360,13 +496,13 @@ pub struct CwReceipt {
     pub width: u32,
     /// Height of the frame in pixels.
     pub height: u32,
-    /// Event in force.
+    /// Event in force; of a mix the strongest.
     pub event: u32,
-    /// Number of the frame in the stream, from 0.
+    /// Number of the picture in the stream, from 0; without a codec of the latent frame.
     pub frame: u64,
     /// Ticket of the newest action the frame was made with.
     pub action_ticket: u64,
-    /// Ticket of the newest event the frame was made under.
+    /// Ticket of the newest event or other change the frame was made under.
     pub event_ticket: u64,
     /// When the frame's chunk took its action, microseconds on the session's clock.
     pub began: u64,
@@ -374,7 +510,7 @@ pub struct CwReceipt {
     pub ready: u64,
     /// 1 if no earlier frame was made with that action.
     pub first_of_action: u32,
-    /// 1 if no earlier frame was made under that event ticket.
+    /// 1 if no earlier frame was made under that ticket.
     pub first_of_event: u32,
 }
 
@@ -398,7 +534,7 @@ pub struct CwStats {
     pub pump_micros: u64,
     /// Microseconds of the longest of them.
     pub longest_pump_micros: u64,
-    /// Number of the frame in flight.
+    /// Number of the latent frame in flight.
     pub position: u64,
     /// 1 while a worker thread runs.
     pub worker: u32,

@@ -164,13 +164,19 @@ fn demo(b: &mut Bench) {
     let y = b.buffer(768);
     b.add("noise 768", Noise { y, frames: 1, len: 768 });
     let (x, v) = (b.buffer(768), b.buffer(768));
-    b.add("denoise 768", Denoise { x, v, clean: false, frames: 1, len: 768 });
+    let few = Solve { x, v, negative: None, clean: false, fresh: None, past: None, frames: 1, len: 768 };
+    b.add("solve 768", few);
+    let (x, v) = (b.buffer(3 * 99_840), b.buffer(3 * 99_840));
+    let negative = Some(b.buffer(3 * 99_840));
+    let past = Some([(); 3].map(|()| b.buffer(3 * 99_840)));
+    let many = Solve { x, v, negative, clean: false, fresh: None, past, frames: 3, len: 99_840 };
+    b.add("solve 3 x 99840 with a past", many);
     let (x, previous, y) = (b.buffer(768), Some(b.buffer(768)), b.buffer(1536));
     b.add("patchify", Patchify { x, previous, y, frames: 1, height: 8, width: 8, channels: 12, patch: [2, 2] });
     let (x, y) = (b.buffer(32 * 32 * 12), b.integers(0..64 * 64));
-    b.add("to_pixels 64x64", ToPixels { x, y, height: 32, width: 32, patch: 2 });
-    let y = b.buffer(64);
-    b.add("timestep 64", Timestep { y, frames: 1, features: 64 });
+    b.add("to_pixels 64x64", ToPixels { x, x_offset: 0, y, height: 32, width: 32, patch: 2, black: 0.0 });
+    let (table, y) = (b.buffer(4 * 64), b.buffer(64));
+    b.add("lookup 64", Lookup { table, rows: 4, y, frames: 1, len: 64 });
     let (x, y) = (b.buffer(16384), b.buffer(16384));
     b.add("activate silu 16384", Activate { x, y, len: 16384, activation: Activation::Silu, affine: None });
 }
@@ -195,7 +201,7 @@ fn main() {
     for (id, data) in &bench.fill {
         backend.write(*id, data).expect("a write");
     }
-    let params = Params { history: u32::MAX, next_sigma: 0.5, sigma: 0.75, timestep: 750.0, ..Params::default() };
+    let params = Params { history: u32::MAX, sigma: 0.75, predict: [0.0, 0.5, 0.0, 0.5], ..Params::default() };
     let mut times = vec![Vec::new(); bench.names.len()];
     for round in 0..ROUNDS + 3 {
         for (pass, times) in times.iter_mut().enumerate() {

@@ -134,6 +134,25 @@ pub trait Backend: Send {
     /// Runs (CPU) or submits (GPU) the nodes `nodes` of `pass`. Never waits for the GPU.
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError>;
 
+    /// In how many parts node `node` of `pass` can be run, at least 1. Parts are a property of the plan and of the machine's kernels, never
+    /// of the number of threads: results are the same bits however parts are grouped.
+    fn parts(&self, pass: PassId, node: usize) -> usize {
+        let _ = (pass, node);
+        1
+    }
+
+    /// Runs parts `parts` of one node. All parts in order, with the same `params` and no other node in between, are the same as running the
+    /// node. Where a node has one part, it is run with its last part.
+    fn run_parts(
+        &mut self,
+        pass: PassId,
+        node: usize,
+        parts: Range<usize>,
+        params: &Params,
+    ) -> Result<(), BackendError> {
+        if parts.contains(&(self.parts(pass, node) - 1)) { self.run(pass, node..node + 1, params) } else { Ok(()) }
+    }
+
     /// Replaces a buffer's contents.
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError>;
 
@@ -170,13 +189,13 @@ pub trait Backend: Send {
     fn idle(&mut self) -> Result<bool, BackendError>;
 
     /// How many nodes from `node` on make a slice of about `micros` microseconds, at least 1; `u64::MAX` asks for the whole pass.
-    /// A CPU backend returns control after every node, so its slices are single nodes.
+    /// A CPU backend returns control after every node, so its slices are single nodes, or their parts ([`parts`](Self::parts)).
     fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {
         let _ = (pass, node, micros);
         1
     }
 
-    /// Measured or estimated cost of a node in microseconds, for slicing; None before it is known.
+    /// Measured or estimated cost of a whole node in microseconds, for slicing; None before it is known.
     fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {
         let _ = (pass, node);
         None

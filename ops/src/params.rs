@@ -1,6 +1,7 @@
 //! The few numbers that change from run to run of one pass.
 
-/// Per-run parameters: everything that varies while a plan stays the same. GPU kernels read it as a uniform.
+/// Per-run parameters: everything that varies while a plan stays the same. GPU kernels read it as a uniform
+/// (`shaders/wgsl/shared/params.wgsl`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
@@ -8,14 +9,22 @@ pub struct Params {
     pub seed: [u32; 2],
     /// Logical number of the chunk's first latent frame.
     pub frame: u32,
-    /// Index of the denoise step (0 draws the chunk's first noise).
+    /// Index of the denoise step. The chunk's first noise is draw 0, the fresh noise after denoise step i is draw i + 1.
     pub step: u32,
     /// Number of visible history frames: valid rows at the front of the frame table.
     pub history: u32,
-    /// Network timestep in [0, 1000].
-    pub timestep: f32,
-    /// Noise level of the chunk before this step.
+    /// Row of the plan's table of noise levels: what [`Lookup`](crate::op::Lookup) takes.
+    pub level: u32,
+    /// Share of noise in the latents before this step, in [0, 1].
     pub sigma: f32,
-    /// Noise level after this step; 0 on the last step.
-    pub next_sigma: f32,
+    /// Classifier-free guidance, g of [`Solve`](crate::op::Solve): 1 is the answer to the prompt alone.
+    pub guidance: f32,
+    /// Weights of the sample of [`Solve`](crate::op::Solve): from, newer, older, clean.
+    pub correct: [f32; 4],
+    /// Weights of the next latents of [`Solve`](crate::op::Solve): sample, clean, newer, fresh noise.
+    pub predict: [f32; 4],
+    /// Weight of the latents in the sample of [`Solve`](crate::op::Solve).
+    pub keep: f32,
+    /// Nothing: WGSL rounds a uniform's size up to a multiple of 16 bytes.
+    pub pad: [f32; 3],
 }

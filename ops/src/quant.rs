@@ -74,10 +74,10 @@ pub trait WeightSource {
     /// The tensor called `name`, or `None` where there is none. Quantised tensors come with their scales.
     fn tensor(&self, name: &str) -> Option<TensorView<'_>>;
 
-    /// What tells these weights from all others while it is held, where the same tensors will be found under it: a device that has
-    /// prepared them need not do so again.
-    fn handle(&self) -> Option<&Arc<()>> {
-        None
+    /// Visits what, together, tells these weights from all others while it is held, where the same tensors will be found under it: a device
+    /// that has prepared them need not do so again. Nothing where there is no telling.
+    fn handles(&self, visit: &mut dyn FnMut(&Arc<()>)) {
+        let _ = visit;
     }
 }
 

@@ -9,6 +9,7 @@ use causeway_ops::{
     Backend, BackendError, Op,
     cpu::{CpuBackend, CpuOptions, Isa},
     parallel::ThreadPool,
+    philox,
     table::Table,
 };
 use table::{check, expected, outputs, table};
@@ -43,7 +44,7 @@ fn kernels_match_their_definitions() {
     let expected = expected(&table, true);
     for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
         let one = outputs(&table, &mut backend(&table, isa, 1));
-        check(&table, isa.name(), &one, &expected, |_| 1.0);
+        check(&table, isa.name(), &one, &expected, 1.0);
         for threads in 2..=3 {
             let others = outputs(&table, &mut backend(&table, isa, threads));
             for ((case, one), many) in table.cases.iter().zip(&one).zip(&others) {
@@ -60,7 +61,7 @@ fn a_full_history_is_not_required_of_the_host() {
     let mut backend = backend(&table, Isa::best(), 2);
     for case in &table.cases {
         let mut params = case.params;
-        params.history = u32::MAX;
+        (params.history, params.level) = (u32::MAX, u32::MAX);
         let mut touched = Vec::new();
         table.plan.pass(case.pass).nodes[0].operator().buffers(&mut |id, _| touched.push(id));
         for id in touched {
@@ -96,4 +97,40 @@ fn a_saved_arena_brings_everything_back() {
     second.save(&mut again).unwrap();
     assert!(saved == again);
     assert!(matches!(second.load(&saved[1..]), Err(BackendError::Size { .. })));
+}
+
+/// What a few-step student computes is this formula and no other that is close to it: worlds depend on every bit.
+#[test]
+fn a_few_step_update_is_its_formula_to_the_bit() {
+    let table = table();
+    let mut backend = backend(&table, Isa::best(), 1);
+    let mut seen = 0;
+    for case in &table.cases {
+        let Op::Solve(op) = table.op(case) else { continue };
+        let [0.0, kept, 0.0, next] = case.params.predict else { continue };
+        if op.past.is_some() || op.negative.is_some() || op.fresh.is_some() {
+            continue;
+        }
+        assert_eq!(kept, 1.0 - next);
+        let before = |id| &case.fill.iter().find(|(filled, _)| *filled == id).expect("the case fills it").1;
+        let (x, v) = (before(op.x), before(op.v));
+        for (i, &found) in table.run(case, &mut backend).unwrap().iter().enumerate() {
+            let (x, v) = (f32::from_bits(x[i]), f32::from_bits(v[i]));
+            let clean = if op.clean { v } else { x - case.params.sigma * v };
+            let (frame, element) = (case.params.frame + (i / op.len) as u32, (i % op.len) as u32);
+            let noise = philox::normal4(case.params.seed, frame, case.params.step + 1, element / 4);
+            let expected = (1.0 - next) * clean + next * noise[element as usize % 4];
+            assert_eq!(f32::from_bits(found), expected, "{}: element {i}", case.name);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 12);
+}
+
+#[test]
+fn what_has_no_weight_is_not_looked_at() {
+    let table = table();
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+        table::a_first_step_finds_anything(&table, &mut backend(&table, isa, 1));
+    }
 }

@@ -1,8 +1,8 @@
 //! Where things are computed: opened once, and shared by all that run there.
 
-#[cfg(feature = "std")]
-use alloc::sync::Weak;
 use alloc::{boxed::Box, string::String, sync::Arc};
+#[cfg(feature = "std")]
+use alloc::{sync::Weak, vec::Vec};
 use core::fmt;
 
 use causeway_ops::{
@@ -321,13 +321,28 @@ enum Held {
 /// Which models' weights a device holds. Backends hold them; here is only where to find them.
 #[cfg(feature = "std")]
 #[derive(Clone, Default)]
-struct Loaded(Arc<std::sync::Mutex<alloc::vec::Vec<Entry>>>);
+struct Loaded(Arc<std::sync::Mutex<Vec<Entry>>>);
 
 #[cfg(feature = "std")]
 struct Entry {
-    /// Held, so that no other model gets its address.
-    model: Arc<()>,
+    /// Held, so that no other files get their addresses.
+    files: Vec<Arc<()>>,
     weights: Found,
+}
+
+#[cfg(feature = "std")]
+impl Entry {
+    fn is_of(&self, files: &[Arc<()>]) -> bool {
+        self.files.len() == files.len() && self.files.iter().zip(files).all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+}
+
+/// What tells the files of these weights from all others.
+#[cfg(feature = "std")]
+fn files(source: &dyn WeightSource) -> Vec<Arc<()>> {
+    let mut files = Vec::new();
+    source.handles(&mut |file| files.push(file.clone()));
+    files
 }
 
 #[cfg(feature = "std")]
@@ -353,8 +368,12 @@ impl Loaded {
     /// Weights of the model that are held, and that `fit`.
     fn holds(&self, source: &dyn WeightSource, fit: impl Fn(&Held) -> bool) -> bool {
         let entries = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let of = |entry: &&Entry| source.handle().is_some_and(|model| Arc::ptr_eq(model, &entry.model));
-        entries.iter().filter(of).filter_map(|entry| entry.weights.get()).any(|held| fit(&held))
+        let files = files(source);
+        entries
+            .iter()
+            .filter(|entry| entry.is_of(&files))
+            .filter_map(|entry| entry.weights.get())
+            .any(|held| fit(&held))
     }
 
     /// A backend with weights that are held already, if `sharing` can make one of them, else a `new` one, whose weights are held from now
@@ -366,11 +385,17 @@ impl Loaded {
         new: impl FnOnce() -> Result<B, BackendError>,
         held: impl FnOnce(&B) -> Held,
     ) -> Result<B, BackendError> {
-        let Some(model) = source.handle() else { return new() };
+        let files = files(source);
+        if files.is_empty() {
+            return new();
+        }
         let mut entries = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         entries.retain(|entry| entry.weights.get().is_some());
-        let of = |entry: &&Entry| Arc::ptr_eq(model, &entry.model);
-        let known = entries.iter().filter(of).filter_map(|entry| sharing(&entry.weights.get()?)).next();
+        let known = entries
+            .iter()
+            .filter(|entry| entry.is_of(&files))
+            .filter_map(|entry| sharing(&entry.weights.get()?))
+            .next();
         if let Some(backend) = known {
             return backend;
         }
@@ -380,7 +405,7 @@ impl Loaded {
             #[cfg(feature = "gpu")]
             Held::Gpu(weights) => Found::Gpu(Arc::downgrade(&weights)),
         };
-        entries.push(Entry { model: model.clone(), weights });
+        entries.push(Entry { files, weights });
         Ok(backend)
     }
 }

@@ -1,9 +1,5 @@
 //! Frames between the two orders of their values: planar [C, H, W], as files and hosts have them, and interleaved [H, W, C], as plans do.
 
-use alloc::{vec, vec::Vec};
-
-use crate::config::DitConfig;
-
 /// A frame [C, H, W] as [H, W, C].
 pub(crate) fn interleave(planar: &[f32], channels: usize, out: &mut [f32]) {
     let area = planar.len() / channels;
@@ -22,14 +18,4 @@ pub(crate) fn planar(interleaved: &[f32], channels: usize, out: &mut [f32]) {
             out[c * area + i] = value;
         }
     }
-}
-
-/// Latents [count, C, H, W] as one channels-last frame each, padded with zeros to a chunk.
-pub(crate) fn channels_last(dit: &DitConfig, latents: &[f32]) -> Vec<Vec<f32>> {
-    let frame = |planar: &[f32]| {
-        let mut out = vec![0.0; dit.chunk * planar.len()];
-        interleave(planar, dit.latent.channels, &mut out);
-        out
-    };
-    latents.chunks(dit.latent_len()).map(frame).collect()
 }

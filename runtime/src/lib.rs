@@ -19,8 +19,7 @@
 //! * `gpu`: sessions on wgpu.
 //!
 //! # Limits
-//! Sessions of one family (`world`), whose codecs keep the frame rate; [`Rollout`] and [`Decoder`] for `wan`; activations in
-//! `f32`.
+//! Activations in `f32`. [`Decoder`], [`Encoder`] and [`VideoDecoder`] are for whole files, outside of streams.
 //!
 //! # Safety
 //! Files are checked before they are used, and read, never mapped: one that another program cuts short is an error.
@@ -36,7 +35,6 @@ pub mod file;
 pub mod import;
 mod layout;
 pub mod model;
-pub mod rollout;
 pub mod sampler;
 pub mod session;
 pub mod text;
@@ -50,6 +48,7 @@ pub use codec::{
 pub use config::ModelConfig;
 pub use device::{Device, DeviceChoice};
 pub use file::{FileError, Model};
-pub use rollout::{Rollout, RolloutError, RolloutOptions};
-pub use session::{Budget, EventTime, Frame, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start};
+pub use session::{
+    Budget, EventTime, Exact, Frame, Output, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start,
+};
 pub use text::{EncodeError, TextEncoding};

@@ -1,4 +1,4 @@
-// The inverse of to_pixels: packed RGBA8 to [height, width, 3 p p] in [0, 1]; alpha is ignored. An invocation takes a pixel.
+// The inverse of to_pixels: packed RGBA8 to [height, width, 3 p p] in [black, 1]; alpha is ignored. An invocation takes a pixel.
 
 //!kernel from_pixels
 
@@ -8,6 +8,7 @@ struct Node {
     height: u32,
     width: u32,
     patch_size: u32,
+    black: f32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -25,6 +26,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let column = at % (node.width * p);
     let cell = (row / p * node.width + column / p) * 3u * p * p + row % p * p + column % p;
     for (var c = 0u; c < 3u; c++) {
-        y[cell + c * p * p] = f32(x[at] >> (8u * c) & 255u) / 255.0;
+        y[cell + c * p * p] = f32(x[at] >> (8u * c) & 255u) / 255.0 * (1.0 - node.black) + node.black;
     }
 }

@@ -113,7 +113,7 @@ fn rollout(model: &Model<'_>) -> Result<Vec<u8>, Box<dyn Error>> {
                 // The commit pass comes after the chunk's last frame; until then this buffer holds the finished latents.
                 let at = latents.len();
                 latents.resize(at + chunk * config.dit.latent_len(), 0f32);
-                let id = session.world().latents;
+                let id = session.stream().latents;
                 session.backend().read(id, bytemuck::cast_slice_mut(&mut latents[at..]))?;
             }
             pixels.extend_from_slice(session.frame().map(|frame| frame.pixels).unwrap_or_default());

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use causeway_runtime::{
     config::FileConfig,
-    file::Info,
+    file::{AnyFile, Info},
     import::{Answer, Checkpoint, ImportError},
 };
 use serde_json::json;
 
 use crate::{
     error::Error,
-    files::any::AnyFile,
     options::session::FileArgs,
     tools::output::{print, print_json},
 };
@@ -35,9 +34,9 @@ pub fn run(args: &InfoArgs) -> Result<(), Error> {
     if let Some(checkpoint) = checkpoint(&path)? {
         return describe(&checkpoint, &path, args.json);
     }
-    match AnyFile::open(&path)? {
-        AnyFile::Model(file) => show(&Info::of(&file), args.json),
-        AnyFile::Decoder(file) => show(&Info::of(&file), args.json),
+    match AnyFile::open(&path).map_err(Error::file(&path))? {
+        AnyFile::Denoiser(file) => show(&Info::of(&file), args.json),
+        AnyFile::Codec(file) => show(&Info::of(&file), args.json),
         AnyFile::Text(file) => show(&Info::of(&file), args.json),
     }
 }

@@ -1,7 +1,10 @@
 //! `causeway plan`: what a session computes and holds.
 
 use causeway_ops::{Plan, backend::Memory, plan::Cost, plan::PassId};
-use causeway_runtime::Session;
+use causeway_runtime::{
+    Session,
+    model::{Level, ProgramId, Then},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -53,17 +56,16 @@ pub fn run(args: &PlanArgs, stop: &Stop) -> Result<(), Error> {
     print(&text)
 }
 
-/// Work of one frame in steady play: noise, denoise steps and commit pass of its chunk, shared by the chunk's frames, and its
-/// decode pass.
+/// Work of one frame in steady play: that of its chunk, shared by the chunk's frames.
 fn frame_cost(session: &Session, steps: usize) -> Cost {
-    let (plan, passes) = (session.plan(), &session.world().passes);
-    let mut chunk = Cost::default();
-    let runs = [(passes.noise, 1), (passes.denoise, steps), (passes.commit, 1)];
-    for (pass, times) in runs.into_iter().chain(passes.decode.iter().map(|&pass| (pass, 1))) {
-        (0..times).for_each(|_| chunk += whole(plan, pass));
+    let (plan, mut sum) = (session.plan(), Cost::default());
+    let Some(chunk) = session.stream().programs.get(ProgramId::Chunk(false)) else { return sum };
+    for step in &chunk.steps {
+        let times = if step.level == Level::Step { steps } else { 1 };
+        (0..times).for_each(|_| sum += whole(plan, step.pass));
     }
-    let frames = passes.decode.len().max(1) as u64;
-    Cost { flops: chunk.flops / frames, bytes: chunk.bytes / frames, weights: chunk.weights / frames }
+    let frames = chunk.steps.iter().filter(|step| step.then == Then::Give).count().max(1) as u64;
+    Cost { flops: sum.flops / frames, bytes: sum.bytes / frames, weights: sum.weights / frames }
 }
 
 fn whole(plan: &Plan, pass: PassId) -> Cost {

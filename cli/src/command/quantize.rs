@@ -9,14 +9,13 @@ use std::{
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     config::FileConfig,
-    file::{FileError, ModelFile, PartialFile, quantize_to},
+    file::{AnyFile, FileError, ModelFile, PartialFile, quantize_to},
 };
 
 use indicatif::ProgressBar;
 
 use crate::{
     error::Error,
-    files::any::AnyFile,
     options::session::EndArgs,
     tools::{
         output::print,
@@ -125,15 +124,15 @@ pub fn stored(dtype: DType, count: usize) -> usize {
 pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
     let to = DType::from(args.to);
     let [input, output] = &args.ends.both(args.input.as_ref(), args.output.as_ref())?;
-    match AnyFile::open(input)? {
-        AnyFile::Decoder(_) if to.is_quantised() => {
+    match AnyFile::open(input).map_err(Error::file(input))? {
+        AnyFile::Codec(_) if to.is_quantised() => {
             let (input, to) = (input.display(), to.name());
             Err(Error::Usage(format!(
                 "{input}: a decoder is all convolutions, which are stored as f32 or f16, not {to}"
             )))
         }
-        AnyFile::Model(file) => rewrite((input, output), &file, to, stop),
-        AnyFile::Decoder(file) => rewrite((input, output), &file, to, stop),
+        AnyFile::Denoiser(file) => rewrite((input, output), &file, to, stop),
+        AnyFile::Codec(file) => rewrite((input, output), &file, to, stop),
         AnyFile::Text(file) => rewrite((input, output), &file, to, stop),
     }
 }

@@ -8,11 +8,10 @@ use std::{
 use crate::options::inputs::Inputs;
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Device, Model, Rollout, RolloutOptions, SessionError,
-    config::LatentConfig,
+    Device, Exact, Model, SessionError, SessionOptions, Start,
     file::{quantize, regular},
     import::Settings,
-    rollout::Moment,
+    session::Moment,
 };
 
 use crate::{
@@ -89,29 +88,32 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     let len = channels * height * width;
     let given = inputs.initial.len() / len;
     let frames = given + frames;
-    let (prompts, text_dim) = (&inputs.prompts, config.dit.text.map_or(0, |text| text.dim));
-    if prompts.dim != text_dim || channels != config.dit.latent.channels {
-        return Err(Error::Usage(format!(
-            "noise has {channels} channels and context rows of {}, the model takes {} and {text_dim}",
-            prompts.dim, config.dit.latent.channels
-        )));
+    let prompts = &inputs.prompts;
+    if channels != config.dit.latent.channels {
+        let takes = config.dit.latent.channels;
+        return Err(Error::Usage(format!("noise has {channels} channels, the model takes {takes}")));
     }
-    let sampling = args.stream.sampling(&config.schedule)?;
-    let options = RolloutOptions { memory_cap: args.memory_cap, ..args.stream.options(prompts, frames)? };
-    args.stream.check_switches(&args.stream.chunks(config.dit.chunk, given, frames))?;
-    let mut rollout = Rollout::new(model, &device, LatentConfig { channels, height, width }, options)?;
-    let mut switches = args.stream.begin(&mut rollout, prompts)?;
-    rollout.start(&inputs.initial)?;
+    let scale = config.codec.space_factor();
+    let options = SessionOptions {
+        memory_cap: args.memory_cap,
+        size: Some((width * scale, height * scale)),
+        start: if given > 0 { Start::Latents(inputs.initial) } else { Start::Empty },
+        ..args.stream.options(config, prompts, frames)?
+    };
+    let chunks = args.stream.chunks(config.dit.chunk, given, frames);
+    args.stream.check_switches(&chunks)?;
+    let mut exact = Exact::new(model, &device, options)?;
+    let mut switches = args.stream.begin(exact.session(), prompts, chunks)?;
     let mut first_flow = Vec::new();
-    let latents = rollout.run_watched(&inputs.noise, &inputs.renoise, &sampling, |rollout, moment| {
-        if let (Moment::Flow(flow), true) = (moment, first_flow.is_empty()) {
-            first_flow.extend_from_slice(flow);
+    let latents = exact.run(&inputs.noise, &inputs.renoise, |moment| {
+        match moment {
+            Moment::Flow(flow) if first_flow.is_empty() => first_flow.extend_from_slice(flow),
+            Moment::Flow(_) => {}
+            Moment::Chunk(session) => switches.feed(session)?,
         }
-        switches.watch(rollout, moment)?;
         stop.check()
     })?;
     stop.check()?;
-    let latents = [inputs.initial, latents].concat();
     let shape = |frames| vec![frames, channels, height, width];
     let first = first_flow.len() / len;
     crate::files::tensors::write(

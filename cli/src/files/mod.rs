@@ -1,6 +1,5 @@
 //! Files that commands read and write: models of any kind, pictures, tensors, recordings.
 
-pub mod any;
 pub mod frames;
 #[cfg(test)]
 pub mod fuzz;

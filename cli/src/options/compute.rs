@@ -5,7 +5,7 @@ use causeway_runtime::{Device, SessionError};
 use crate::{
     error::Error,
     options::session::{Backend, choice, threads},
-    tools::table::parse_bytes,
+    tools::{stop::Stop, table::parse_bytes},
 };
 
 /// Where to compute.
@@ -31,7 +31,18 @@ impl ComputeArgs {
     /// # Errors
     /// Options that exclude each other, no such GPU.
     pub fn device(&self, strict: bool) -> Result<Device, Error> {
-        let cpu = Device::cpu(self.threads);
+        self.on(Device::cpu(self.threads), strict)
+    }
+
+    /// The same, whose work on the CPU `stop` ends at once ([`stop::caught`](crate::tools::stop::caught)).
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn stopped(&self, strict: bool, stop: &Stop) -> Result<Device, Error> {
+        self.on(Device::on_cpu(stop.parallel(self.threads)), strict)
+    }
+
+    fn on(&self, cpu: Device, strict: bool) -> Result<Device, Error> {
         let cpu = if strict { cpu.strict() } else { cpu };
         Ok(Device::open(&choice(self.backend, self.adapter.as_deref())?, cpu).map_err(SessionError::from)?)
     }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    Rollout, RolloutOptions,
-    config::{Positions, ScheduleConfig},
+    EventTime, Session, SessionError, SessionOptions,
+    config::{ModelConfig, Positions, ScheduleConfig},
     import::Checkpoint,
-    rollout::{Moment, Sampling, Sink, Switch},
-    sampler::{Sampler, Schedule},
+    sampler::{Sampler, Sampling, Schedule},
+    session::{Change, Condition, Sink, Way},
 };
 
 use crate::{
@@ -101,15 +101,15 @@ enum SamplerName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {
     frame: u64,
-    how: Switch,
+    how: Way,
 }
 
 fn switch(text: &str) -> Result<At, String> {
     let at = text.split_once(':').and_then(|(frame, how)| {
         let how = match how {
-            "recache" => Switch::Recache,
-            "keep" => Switch::Keep,
-            "reset" => Switch::Reset,
+            "recache" => Way::Recache,
+            "keep" => Way::Keep,
+            "reset" => Way::Reset,
             _ => return None,
         };
         Some(At { frame: frame.parse().ok()?, how })
@@ -186,33 +186,48 @@ impl Chunks {
     }
 }
 
+/// Slots for prompts: two in turn, and one for the negative prompt.
+const SLOTS: usize = 3;
+const NEGATIVE: usize = 2;
+
 /// The changes of prompt that are still to come.
 pub struct Switches<'a> {
     rest: std::iter::Peekable<std::iter::Zip<std::slice::Iter<'a, At>, std::slice::Iter<'a, Vec<f32>>>>,
+    chunks: Chunks,
     blend: usize,
+    sink: Sink,
+    /// Slot of the next prompt.
+    slot: usize,
 }
 
 impl Switches<'_> {
-    /// Changes the prompt of `rollout` where it is time to.
+    /// Queues the next changes of prompt, as many as there are slots for; to be called now and then.
     ///
     /// # Errors
-    /// A backend that fails.
-    pub fn watch(&mut self, rollout: &mut Rollout, moment: Moment<'_>) -> Result<(), Error> {
-        if moment == Moment::Chunk {
-            while let Some((at, text)) = self.rest.next_if(|(at, _)| at.frame <= rollout.position()) {
-                rollout.switch(text, at.how, self.blend)?;
+    /// A prompt that does not fit the session.
+    pub fn feed(&mut self, session: &mut Session) -> Result<(), Error> {
+        while let Some(&(at, text)) = self.rest.peek() {
+            match session.set_prompt(self.slot, text) {
+                Err(SessionError::SlotInUse(_)) => break,
+                result => result?,
             }
+            let start = self.chunks.boundary(at.frame).unwrap_or(at.frame);
+            let change = Change::to(Condition::Prompt(self.slot));
+            let time = EventTime::Frame(session.picture_of(start));
+            session.queue(Change { way: at.how, sink: self.sink, chunks: self.blend, time, ..change })?;
+            self.slot = 1 - self.slot;
+            self.rest.next();
         }
         Ok(())
     }
 }
 
 impl StreamArgs {
-    /// Options of a rollout of `frames` latent frames.
+    /// Options of a stream of `frames` latent frames of a model of this configuration.
     ///
     /// # Errors
-    /// As many prompts as changes and one more are expected.
-    pub fn options(&self, prompts: &Prompts, frames: usize) -> Result<RolloutOptions, Error> {
+    /// As many prompts as changes and one more are expected; prompts that the model does not read; settings out of range.
+    pub fn options(&self, config: &ModelConfig, prompts: &Prompts, frames: usize) -> Result<SessionOptions, Error> {
         let count = prompts.texts.len();
         if self.switch.len() + 1 != count {
             return Err(Error::Usage(format!(
@@ -220,9 +235,13 @@ impl StreamArgs {
                 self.switch.len()
             )));
         }
-        let recaches = self.switch.iter().any(|at| at.how == Switch::Recache);
-        let rows = prompts.texts.iter().chain(&prompts.negative).map(|text| text.len() / prompts.dim.max(1));
-        Ok(RolloutOptions {
+        let dim = config.dit.text.map_or(0, |text| text.dim);
+        if prompts.dim != dim {
+            let what = format!("the prompt has rows of {}, the model takes {dim}", prompts.dim);
+            return Err(Error::Usage(what));
+        }
+        let rows = prompts.texts.iter().chain(&prompts.negative).map(|text| text.len() / dim.max(1));
+        Ok(SessionOptions {
             window: match self.window {
                 Some(-1) => Some(frames),
                 Some(window) => Some(window as usize),
@@ -230,18 +249,19 @@ impl StreamArgs {
             },
             sink: self.sink,
             chunk: self.chunk,
-            first: self.first_chunk,
+            first_chunk: self.first_chunk,
             route: self.route,
             route_sink: self.route_sink,
             route_recent: self.route_recent,
             kv: self.kv.into(),
-            guided: self.guided(),
-            recache: recaches.then_some(if self.refresh_sink { Sink::Refresh } else { Sink::Protect }),
+            sampling: Some(self.sampling(&config.schedule)?),
+            recache: self.switch.iter().any(|at| at.how == Way::Recache),
             positions: self.compact.then_some(Positions::Compact),
             context_noise: self.context_noise,
-            text_length: self.text_len,
-            text_rows: rows.max(),
-            ..RolloutOptions::default()
+            prompt_length: self.text_len,
+            prompt_rows: rows.max(),
+            prompt_slots: Some(SLOTS),
+            ..SessionOptions::default()
         })
     }
 
@@ -295,24 +315,33 @@ impl StreamArgs {
         self.guidance != 1.0
     }
 
-    /// Gives `rollout` its first prompt, and the negative one where there is guidance; returns the changes to come.
+    /// Gives a session its first prompt, and the negative one where there is guidance; returns the changes to come.
     ///
     /// # Errors
-    /// Guidance without a negative prompt, a backend that fails.
-    pub fn begin<'a>(&'a self, rollout: &mut Rollout, prompts: &'a Prompts) -> Result<Switches<'a>, Error> {
-        rollout.set_text(&prompts.texts[0])?;
+    /// Guidance without a negative prompt, prompts that do not fit the session.
+    pub fn begin<'a>(
+        &'a self,
+        session: &mut Session,
+        prompts: &'a Prompts,
+        chunks: Chunks,
+    ) -> Result<Switches<'a>, Error> {
+        session.set_prompt(0, &prompts.texts[0])?;
+        session.queue(Change::to(Condition::Prompt(0)))?;
         if self.guided() {
             let negative = prompts.negative.as_deref().ok_or_else(|| Error::Usage(NO_NEGATIVE.to_owned()))?;
-            rollout.set_negative(negative)?;
+            session.set_prompt(NEGATIVE, negative)?;
+            session.queue(Change::to(Condition::Negative(NEGATIVE)))?;
         }
-        Ok(Switches { rest: self.switch.iter().zip(&prompts.texts[1..]).peekable(), blend: self.blend })
+        let sink = if self.refresh_sink { Sink::Refreshed } else { Sink::Kept };
+        let rest = self.switch.iter().zip(&prompts.texts[1..]).peekable();
+        Ok(Switches { rest, chunks, blend: self.blend, sink, slot: 1 })
     }
 
     /// The sampler and its noise levels.
     ///
     /// # Errors
     /// Settings out of range, steps the model has no list for.
-    pub fn sampling(&self, schedule: &ScheduleConfig) -> Result<Sampling, Error> {
+    fn sampling(&self, schedule: &ScheduleConfig) -> Result<Sampling, Error> {
         let shift = self.shift.unwrap_or(schedule.shift);
         if !(shift > 0.0 && shift <= 100.0) {
             return Err(Error::Usage(format!("--shift is {shift}, expected above 0 and at most 100")));

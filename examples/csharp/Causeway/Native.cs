@@ -94,26 +94,46 @@ namespace Causeway
         public uint width;
         /// <summary>Height of a frame in pixels.</summary>
         public uint height;
-        /// <summary>Frames a second that the model was trained for.</summary>
+        /// <summary>Pictures a second that the model was trained for.</summary>
         public float fps;
         /// <summary>Entries of the action vector.</summary>
         public uint actions;
         /// <summary>Events.</summary>
         public uint events;
-        /// <summary>Frames made together; all take the same action.</summary>
+        /// <summary>Latent frames made together; all take the same action.</summary>
         public uint chunk;
-        /// <summary>Frames seen at once, by default.</summary>
+        /// <summary>Latent frames seen at once, by default.</summary>
         public uint window;
-        /// <summary>First frames that stay visible for ever, by default.</summary>
+        /// <summary>First latent frames that stay visible for ever, by default.</summary>
         public uint sink;
-        /// <summary>History frames kept for each query, by default; 0 for all.</summary>
+        /// <summary>Latent frames of history kept for each query, by default; 0 for all.</summary>
         public uint route;
         /// <summary>Denoise steps a chunk, by default.</summary>
         public uint steps;
-        /// <summary>Frames that the file stores to start from.</summary>
+        /// <summary>Latent frames that the file stores to start from.</summary>
         public uint startFrames;
         /// <summary>Bytes of the file.</summary>
         public ulong fileBytes;
+        /// <summary>`CW_HOLDS_...`, or-ed. Of a file without a denoiser only what follows and `file_bytes` tell something.</summary>
+        public uint holds;
+        /// <summary>`CW_TAKES_...`, or-ed.</summary>
+        public uint takes;
+        /// <summary>Channels of a latent frame.</summary>
+        public uint latentChannels;
+        /// <summary>Width of a latent frame; 0 for a codec, which takes any.</summary>
+        public uint latentWidth;
+        /// <summary>Height of a latent frame; 0 for a codec, which takes any.</summary>
+        public uint latentHeight;
+        /// <summary>Pictures of the stream's first latent frame; 0 without a codec in the file.</summary>
+        public uint firstPictures;
+        /// <summary>Pictures of every later latent frame; 0 without a codec in the file.</summary>
+        public uint pictures;
+        /// <summary>Numbers in a row of a prompt; 0 where there are none.</summary>
+        public uint promptWidth;
+        /// <summary>Most rows of a prompt.</summary>
+        public uint promptRows;
+        /// <summary>0.</summary>
+        public uint reserved;
     }
 
     /// <summary>Options of a session. Fill it in with `cw_session_options_init`.</summary>
@@ -128,17 +148,17 @@ namespace Causeway
         public ulong seed;
         /// <summary>Most bytes that the session may hold; 0 for no limit.</summary>
         public ulong memoryCap;
-        /// <summary>Frames seen at once, sink and chunk among them; -1 for the model's.</summary>
+        /// <summary>Latent frames seen at once, sink and chunk among them; -1 for the model's.</summary>
         public int window;
-        /// <summary>First frames that stay visible for ever; -1 for the model's.</summary>
+        /// <summary>First latent frames that stay visible for ever; -1 for the model's.</summary>
         public int sink;
-        /// <summary>History frames kept for each query, 0 for all; -1 for the model's.</summary>
+        /// <summary>Latent frames of history kept for each query, 0 for all; -1 for the model's.</summary>
         public int route;
         /// <summary>Denoise steps a chunk, one of those the model was trained for; -1 for the model's.</summary>
         public int steps;
         /// <summary>Event in force at the start; -1 for the model's.</summary>
         public int @event;
-        /// <summary>Finished frames held for the host before pumping pauses.</summary>
+        /// <summary>Finished pictures held for the host before pumping pauses.</summary>
         public uint queue;
         /// <summary>RGBA8, sRGB, width * height * 4 bytes, rows from the top; with `CW_START_IMAGE`. Copied by the call.</summary>
         public byte* startPixels;
@@ -152,6 +172,32 @@ namespace Causeway
         public uint kv;
         /// <summary>0.</summary>
         public uint reserved;
+        /// <summary>A file that holds the codec, for a model that has none in its own; or NULL. Need not outlive the call.</summary>
+        public IntPtr codec;
+        /// <summary>Width of a picture, of a model that reads prompts; 0 for the model's.</summary>
+        public uint width;
+        /// <summary>Height of a picture, of a model that reads prompts; 0 for the model's.</summary>
+        public uint height;
+        /// <summary>Latent frames made together; 0 for the model's.</summary>
+        public uint chunk;
+        /// <summary>Latent frames of the first chunk; 0: as of all others.</summary>
+        public uint firstChunk;
+        /// <summary>`CW_SAMPLER_...`.</summary>
+        public uint sampler;
+        /// <summary>Steps of Euler and UniPC; 0: 50.</summary>
+        public uint samplerSteps;
+        /// <summary>Guidance away from a negative prompt; 0 or 1: none. It takes a second ring.</summary>
+        public float guidance;
+        /// <summary>`CW_OUTPUT_...`.</summary>
+        public uint output;
+        /// <summary>Prompts held beside the one in force; 0: 1, where the model reads prompts.</summary>
+        public uint promptSlots;
+        /// <summary>Most rows a prompt may have; 0: the model's. Memory is kept for so many.</summary>
+        public uint promptRows;
+        /// <summary>1: `CW_WAY_RECACHE` is possible. It takes activations of a whole window; `cw_session_query` tells how much.</summary>
+        public uint recache;
+        /// <summary>0.</summary>
+        public uint reserved2;
     }
 
     /// <summary>What a session holds and makes.</summary>
@@ -178,6 +224,40 @@ namespace Causeway
         public ulong totalBytes;
         /// <summary>Bytes that a snapshot takes at most.</summary>
         public ulong snapshotBytes;
+        /// <summary>Channels of a latent frame.</summary>
+        public uint latentChannels;
+        /// <summary>Width of a latent frame.</summary>
+        public uint latentWidth;
+        /// <summary>Height of a latent frame.</summary>
+        public uint latentHeight;
+        /// <summary>Frames a second of pictures that the model was trained for.</summary>
+        public float fps;
+    }
+
+    /// <summary>A change of what a stream is told. Set all that is not used to 0.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwCondition
+    {
+        /// <summary>Set to sizeof(CwCondition).</summary>
+        public uint structSize;
+        /// <summary>`CW_CONDITION_...`.</summary>
+        public uint kind;
+        /// <summary>Event, or prompt slot.</summary>
+        public uint index;
+        /// <summary>`CW_WAY_...`: what becomes of the past.</summary>
+        public uint way;
+        /// <summary>`CW_SINK_...`, with `CW_WAY_RECACHE`.</summary>
+        public uint sink;
+        /// <summary>Over so many chunks the old condition goes over into the new one; 0 and 1: at once. A recache follows each part.</summary>
+        public uint chunks;
+        /// <summary>First picture of the stream (without a codec: latent frame) that may show it; 0: with the next chunk.</summary>
+        public ulong frame;
+        /// <summary>`CW_CONDITION_MIX`: a weight for each event, 0 or more and finite, of sum 1 within 0.001. Copied.</summary>
+        public float* weights;
+        /// <summary>Numbers at `weights`.</summary>
+        public uint weightCount;
+        /// <summary>0.</summary>
+        public uint reserved;
     }
 
     /// <summary>Where `cw_session_poll_frame` writes a frame.</summary>
@@ -210,13 +290,13 @@ namespace Causeway
         public uint width;
         /// <summary>Height of the frame in pixels.</summary>
         public uint height;
-        /// <summary>Event in force.</summary>
+        /// <summary>Event in force; of a mix the strongest.</summary>
         public uint @event;
-        /// <summary>Number of the frame in the stream, from 0.</summary>
+        /// <summary>Number of the picture in the stream, from 0; without a codec of the latent frame.</summary>
         public ulong frame;
         /// <summary>Ticket of the newest action the frame was made with.</summary>
         public ulong actionTicket;
-        /// <summary>Ticket of the newest event the frame was made under.</summary>
+        /// <summary>Ticket of the newest event or other change the frame was made under.</summary>
         public ulong eventTicket;
         /// <summary>When the frame's chunk took its action, microseconds on the session's clock.</summary>
         public ulong began;
@@ -224,7 +304,7 @@ namespace Causeway
         public ulong ready;
         /// <summary>1 if no earlier frame was made with that action.</summary>
         public uint firstOfAction;
-        /// <summary>1 if no earlier frame was made under that event ticket.</summary>
+        /// <summary>1 if no earlier frame was made under that ticket.</summary>
         public uint firstOfEvent;
     }
 
@@ -248,7 +328,7 @@ namespace Causeway
         public ulong pumpMicros;
         /// <summary>Microseconds of the longest of them.</summary>
         public ulong longestPumpMicros;
-        /// <summary>Number of the frame in flight.</summary>
+        /// <summary>Number of the latent frame in flight.</summary>
         public ulong position;
         /// <summary>1 while a worker thread runs.</summary>
         public uint worker;
@@ -343,7 +423,7 @@ namespace Causeway
         const string Library = "causeway";
 #endif
         /// <summary>Version of this interface. It grows by one when something is added; nothing is ever removed or changed.</summary>
-        internal const uint CW_ABI_VERSION = 3;
+        internal const uint CW_ABI_VERSION = 4;
         /// <summary>Done.</summary>
         internal const int CW_OK = 0;
         /// <summary>A frame became ready; fetch it with `cw_session_poll_frame`.</summary>
@@ -386,7 +466,7 @@ namespace Causeway
         internal const int CW_ERROR_UNSUPPORTED = -15;
         /// <summary>The memory given is too small; `needed` or the error text has the number.</summary>
         internal const int CW_ERROR_BUFFER_TOO_SMALL = -16;
-        /// <summary>Too many events wait.</summary>
+        /// <summary>Too many events or other changes wait.</summary>
         internal const int CW_ERROR_EVENTS_FULL = -17;
         /// <summary>The handle was destroyed by another thread during the call.</summary>
         internal const int CW_ERROR_DESTROYED = -18;
@@ -394,6 +474,8 @@ namespace Causeway
         internal const int CW_ERROR_HOST = -19;
         /// <summary>A defect of the library. The session it happened in cannot be used any more; destroy it.</summary>
         internal const int CW_ERROR_PANIC = -20;
+        /// <summary>The model takes no such condition; the error text has those it takes.</summary>
+        internal const int CW_ERROR_CONDITION = -21;
         /// <summary>`CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.</summary>
         internal const uint CW_DEVICE_AUTO = 0;
         /// <summary>`CwDeviceOptions.kind`: the CPU.</summary>
@@ -424,6 +506,53 @@ namespace Causeway
         internal const uint CW_IMAGE_LINEAR = 2;
         /// <summary>`cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.</summary>
         internal const uint CW_MEMORY_COPY = 1;
+        /// <summary>`CwModelInfo.holds`, or-ed: a denoiser, which a session runs.</summary>
+        internal const uint CW_HOLDS_DENOISER = 1;
+        /// <summary>`CwModelInfo.holds`: a codec, which makes pictures of latents.</summary>
+        internal const uint CW_HOLDS_CODEC = 2;
+        /// <summary>`CwModelInfo.holds`: a text encoder.</summary>
+        internal const uint CW_HOLDS_TEXT_ENCODER = 4;
+        /// <summary>`CwModelInfo.takes`, or-ed: actions.</summary>
+        internal const uint CW_TAKES_ACTIONS = 1;
+        /// <summary>`CwModelInfo.takes`: events, and mixes of them.</summary>
+        internal const uint CW_TAKES_EVENTS = 2;
+        /// <summary>`CwModelInfo.takes`: prompts.</summary>
+        internal const uint CW_TAKES_PROMPT = 4;
+        /// <summary>`CwModelInfo.takes`: negative prompts, of a session with guidance.</summary>
+        internal const uint CW_TAKES_NEGATIVE = 8;
+        /// <summary>`CwModelInfo.takes`: a picture to start from, with a codec that encodes.</summary>
+        internal const uint CW_TAKES_PICTURE = 16;
+        /// <summary>`CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.</summary>
+        internal const uint CW_SAMPLER_MODEL = 0;
+        /// <summary>`CwSessionOptions.sampler`: few steps with fresh noise, as distilled students are sampled; as `CW_SAMPLER_MODEL`.</summary>
+        internal const uint CW_SAMPLER_FEW = 1;
+        /// <summary>`CwSessionOptions.sampler`: Euler, in `sampler_steps` steps.</summary>
+        internal const uint CW_SAMPLER_EULER = 2;
+        /// <summary>`CwSessionOptions.sampler`: UniPC of order 2, in `sampler_steps` steps.</summary>
+        internal const uint CW_SAMPLER_UNIPC = 3;
+        /// <summary>`CwSessionOptions.output`: pictures, by `cw_session_poll_frame`.</summary>
+        internal const uint CW_OUTPUT_PIXELS = 0;
+        /// <summary>`CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.</summary>
+        internal const uint CW_OUTPUT_LATENTS = 2;
+        /// <summary>`CwCondition.kind`: event number `index`.</summary>
+        internal const uint CW_CONDITION_EVENT = 0;
+        /// <summary>`CwCondition.kind`: events in parts, `weights`.</summary>
+        internal const uint CW_CONDITION_MIX = 1;
+        /// <summary>`CwCondition.kind`: the prompt in slot `index`.</summary>
+        internal const uint CW_CONDITION_PROMPT = 2;
+        /// <summary>`CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.</summary>
+        internal const uint CW_CONDITION_NEGATIVE = 3;
+        /// <summary>`CwCondition.way`: the past stays as it is, and the new condition has a slow effect.</summary>
+        internal const uint CW_WAY_KEEP = 0;
+        /// <summary>`CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
+        /// created with `recache`.</summary>
+        internal const uint CW_WAY_RECACHE = 1;
+        /// <summary>`CwCondition.way`: the past is forgotten: a cut.</summary>
+        internal const uint CW_WAY_RESET = 2;
+        /// <summary>`CwCondition.sink`: the first frames keep what they have.</summary>
+        internal const uint CW_SINK_KEPT = 0;
+        /// <summary>`CwCondition.sink`: the oldest frames of the window take their place.</summary>
+        internal const uint CW_SINK_REFRESHED = 1;
         /// <summary>Levels of log messages; a sink gets those up to its level.</summary>
         internal const uint CW_LOG_ERROR = 1;
         /// <summary>See `CW_LOG_ERROR`.</summary>
@@ -446,6 +575,14 @@ namespace Causeway
         /// <summary>The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern uint cw_abi_version();
+
+        /// <summary>Version of the library: `"0.1.0"`, say. Static. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte* cw_version();
+
+        /// <summary>Name of a status: `"CW_ERROR_BUSY"`, say; `"CW_UNKNOWN"` for a number that is none. Static. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte* cw_status_name(int status);
 
         /// <summary>Copies the calling thread's last error text (UTF-8) to `text`, as much as fits in `capacity` bytes with a NUL at its end, and its
         /// whole length to `length`. Either may be NULL. The caller owns both. Any thread; never blocks.</summary>
@@ -518,7 +655,7 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_model_open_reader(CwReader* reader, out IntPtr model);
 
-        /// <summary>Tells what a model is. The caller owns `info`. Any thread; never blocks.</summary>
+        /// <summary>Tells what a model file holds, whatever it is. The caller owns `info`. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_model_info(ModelHandle model, CwModelInfo* info);
 
@@ -543,7 +680,8 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_query(DeviceHandle device, ModelHandle model, CwSessionOptions* options, CwSessionInfo* info);
 
-        /// <summary>Creates a session of `model` on `device`. `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
+        /// <summary>Creates a session of `model` on `device`. A model that reads prompts has no codec in its file: name one in `options`, or ask for latents,
+        /// and give it a prompt before it is pumped (`cw_session_set_prompt`). `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
         /// `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_create(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
@@ -568,6 +706,22 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_queue_event(SessionHandle session, uint @event, ulong frame, ulong* ticket);
 
+        /// <summary>Puts a prompt into slot `slot`, below `CwSessionOptions.prompt_slots`: `rows` rows of `width` numbers, as the model's text encoder makes them,
+        /// without padding. `cw_session_queue_condition` puts it in force. `values` is copied. `CW_ERROR_STATE` while a change that waits names the
+        /// slot. Any thread, also while another one pumps; never blocks, never allocates.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_set_prompt(SessionHandle session, uint slot, float* values, uint rows, uint width);
+
+        /// <summary>Queues a change of what the stream is told, and writes its ticket, which receipts name, to `ticket` unless that is NULL. Of several of one
+        /// kind that are due the newest wins. Any thread, also while another one pumps; never blocks, never allocates.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_queue_condition(SessionHandle session, CwCondition* condition, ulong* ticket);
+
+        /// <summary>Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is
+        /// inside the session and has the change already.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_withdraw(SessionHandle session, ulong ticket);
+
         /// <summary>Works for about `budget_us` microseconds, at least one operator, on this thread (and the device's), then returns `CW_FRAME`,
         /// `CW_PENDING`, `CW_FULL` or `CW_PAUSED`. One thread at a time (`CW_ERROR_BUSY`); never waits for a GPU.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -578,6 +732,11 @@ namespace Causeway
         /// thread is returned here, once. Any thread, also while another one pumps; waits for no more than a copy of a frame.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_poll_frame(SessionHandle session, CwImage* image, CwReceipt* receipt);
+
+        /// <summary>As `cw_session_poll_frame` of a session that gives latents: writes the oldest latent frame, [channels, height, width] of `cw_session_info`,
+        /// to `values`, which has room for `capacity` numbers.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_poll_latents(SessionHandle session, float* values, UIntPtr capacity, CwReceipt* receipt);
 
         /// <summary>Starts a thread that pumps the session, so that the host only sets actions and polls frames. It rests while all frame buffers are full.
         /// Any thread; never blocks.</summary>

@@ -6,7 +6,7 @@ use crate::{
     device::{self, Device},
     enter::enter,
     error::{self, Error},
-    handle, log_sink, memory,
+    handle, log_sink, memory, names,
     pointers::{copy_text, put, required, text},
     sized,
     stream::Stream,
@@ -17,6 +17,18 @@ use crate::{
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_abi_version() -> u32 {
     CW_ABI_VERSION
+}
+
+/// Version of the library: `"0.1.0"`, say. Static. Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Name of a status: `"CW_ERROR_BUSY"`, say; `"CW_UNKNOWN"` for a number that is none. Static. Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_status_name(status: CwStatus) -> *const c_char {
+    names::of(status).as_ptr()
 }
 
 /// Copies the calling thread's last error text (UTF-8) to `text`, as much as fits in `capacity` bytes with a NUL at its end, and its

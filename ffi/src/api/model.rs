@@ -82,7 +82,7 @@ pub unsafe extern "C" fn cw_model_open_reader(reader: *const CwReader, model: *m
     unsafe { open(model, || Model::from_reader(&sized::read(reader)?)) }
 }
 
-/// Tells what a model is. The caller owns `info`. Any thread; never blocks.
+/// Tells what a model file holds, whatever it is. The caller owns `info`. Any thread; never blocks.
 ///
 /// # Safety
 /// `info` is as long as its `struct_size`.
@@ -143,7 +143,7 @@ unsafe fn name(
 ) -> CwStatus {
     enter(model.addr(), || {
         let model = handle::get(model)?;
-        let names = names(&model.0.config().dit);
+        let names = names(&model.denoiser()?.config().dit);
         let name = names.get(index as usize);
         let name =
             name.ok_or_else(|| Error::argument(format!("there is no {what} {index}; this model has {}", names.len())))?;

@@ -1,11 +1,16 @@
 //! Functions of sessions that a game calls every frame, and those that make and end sessions.
 
+use std::sync::Arc;
+
+use causeway_runtime::session::{Change, Condition, Sink, Way};
+
 use crate::{
     create,
     enter::enter,
     error::Error,
     handle,
-    pointers::{put, slice},
+    model::Model,
+    pointers::{put, slice, slice_mut},
     sized,
     types::*,
 };
@@ -39,14 +44,16 @@ pub unsafe extern "C" fn cw_session_query(
         let (device, model) = (handle::get(device)?, handle::get(model)?);
         // SAFETY: the caller's contract.
         unsafe {
-            let options = sized::read_or_defaults(options)?;
-            sized::write(info, &create::query(&device, &model, &options)?)?;
+            let options: CwSessionOptions = sized::read_or_defaults(options)?;
+            let codec = codec(&options)?;
+            sized::write(info, &create::query(&device, &model, codec.as_deref(), &options)?)?;
         }
         Ok(CW_OK)
     })
 }
 
-/// Creates a session of `model` on `device`. `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
+/// Creates a session of `model` on `device`. A model that reads prompts has no codec in its file: name one in `options`, or ask for latents,
+/// and give it a prompt before it is pumped (`cw_session_set_prompt`). `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
 /// `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.
 ///
 /// # Safety
@@ -63,10 +70,17 @@ pub unsafe extern "C" fn cw_session_create(
         unsafe {
             handle::give(session, "session", || {
                 let (device, model) = (handle::get(device)?, handle::get(model)?);
-                create::create(&device, &model, &sized::read_or_defaults(options)?)
+                let options: CwSessionOptions = sized::read_or_defaults(options)?;
+                let codec = codec(&options)?;
+                create::create(&device, &model, codec.as_deref(), &options)
             })
         }
     })
+}
+
+/// The file that the options name for the codec.
+fn codec(options: &CwSessionOptions) -> Result<Option<Arc<Model>>, Error> {
+    if options.codec.is_null() { Ok(None) } else { handle::get(options.codec).map(Some) }
 }
 
 /// Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory
@@ -124,9 +138,94 @@ pub unsafe extern "C" fn cw_session_queue_event(
     ticket: *mut u64,
 ) -> CwStatus {
     enter(session.addr(), || {
-        let ticketed = handle::get(session)?.queue_event(event, frame)?;
+        let change = Change { time: frame.into(), ..Change::to(Condition::Event(event as usize)) };
+        let ticketed = handle::get(session)?.queue(change)?;
         // SAFETY: the caller's contract.
         unsafe { put(ticket, ticketed) };
+        Ok(CW_OK)
+    })
+}
+
+/// Puts a prompt into slot `slot`, below `CwSessionOptions.prompt_slots`: `rows` rows of `width` numbers, as the model's text encoder makes them,
+/// without padding. `cw_session_queue_condition` puts it in force. `values` is copied. `CW_ERROR_STATE` while a change that waits names the
+/// slot. Any thread, also while another one pumps; never blocks, never allocates.
+///
+/// # Safety
+/// `values` has `rows` * `width` numbers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_set_prompt(
+    session: *mut CwSession,
+    slot: u32,
+    values: *const f32,
+    rows: u32,
+    width: u32,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        let values = unsafe { slice(values, rows as usize * width as usize, "prompt") }?;
+        session.set_prompt(slot as usize, values, width as usize)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Queues a change of what the stream is told, and writes its ticket, which receipts name, to `ticket` unless that is NULL. Of several of one
+/// kind that are due the newest wins. Any thread, also while another one pumps; never blocks, never allocates.
+///
+/// # Safety
+/// `condition` is as long as its `struct_size`, `weights` has `weight_count` numbers; `ticket` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_queue_condition(
+    session: *mut CwSession,
+    condition: *const CwCondition,
+    ticket: *mut u64,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        unsafe {
+            let asked = sized::read(condition)?;
+            put(ticket, session.queue(change(&asked)?)?);
+        }
+        Ok(CW_OK)
+    })
+}
+
+/// # Safety
+/// `weights` has `weight_count` numbers.
+unsafe fn change(asked: &CwCondition) -> Result<Change<'_>, Error> {
+    let index = asked.index as usize;
+    let condition = match asked.kind {
+        CW_CONDITION_EVENT => Condition::Event(index),
+        // SAFETY: the contract.
+        CW_CONDITION_MIX => Condition::Mix(unsafe { slice(asked.weights, asked.weight_count as usize, "weights") }?),
+        CW_CONDITION_PROMPT => Condition::Prompt(index),
+        CW_CONDITION_NEGATIVE => Condition::Negative(index),
+        kind => {
+            let known = "there are CW_CONDITION_EVENT, _MIX, _PROMPT and _NEGATIVE";
+            return Err(Error::argument(format!("{kind} is no kind of condition; {known}")));
+        }
+    };
+    let way = match asked.way {
+        CW_WAY_KEEP => Way::Keep,
+        CW_WAY_RECACHE => Way::Recache,
+        CW_WAY_RESET => Way::Reset,
+        way => return Err(Error::argument(format!("{way} is no way; there are CW_WAY_KEEP, _RECACHE and _RESET"))),
+    };
+    let sink = match asked.sink {
+        CW_SINK_KEPT => Sink::Kept,
+        CW_SINK_REFRESHED => Sink::Refreshed,
+        sink => return Err(Error::argument(format!("{sink} is no sink; there are CW_SINK_KEPT and _REFRESHED"))),
+    };
+    Ok(Change { condition, way, sink, chunks: asked.chunks as usize, time: asked.frame.into() })
+}
+
+/// Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is
+/// inside the session and has the change already.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_withdraw(session: *mut CwSession, ticket: u64) -> CwStatus {
+    enter(session.addr(), || {
+        handle::get(session)?.withdraw(ticket)?;
         Ok(CW_OK)
     })
 }
@@ -157,6 +256,25 @@ pub unsafe extern "C" fn cw_session_poll_frame(
             let image = if image.is_null() { None } else { Some(sized::read(image)?) };
             deliver(receipt, || session.poll(image.as_ref()))
         }
+    })
+}
+
+/// As `cw_session_poll_frame` of a session that gives latents: writes the oldest latent frame, [channels, height, width] of `cw_session_info`,
+/// to `values`, which has room for `capacity` numbers.
+///
+/// # Safety
+/// `values` has room for `capacity` numbers; `receipt` is NULL or as long as its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_poll_latents(
+    session: *mut CwSession,
+    values: *mut f32,
+    capacity: usize,
+    receipt: *mut CwReceipt,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        unsafe { deliver(receipt, || session.poll_latents(slice_mut(values, capacity, "latents")?)) }
     })
 }
 

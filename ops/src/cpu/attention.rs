@@ -2,8 +2,12 @@
 
 use super::{
     context::Context,
+    parts::{BAND, Parts},
     scratch::Need,
-    shared::flash::{Attend, Source, Tile, inverse_root, tile_width, tile_words, unpacked_words},
+    shared::{
+        flash::{Attend, Source, Tile, inverse_root, kept_words, tile_flops, tile_width, tile_words, unpacked_words},
+        span::Span,
+    },
     simd::Level,
     split::Split,
 };
@@ -12,7 +16,15 @@ use crate::{kv::Kv, op::Attention};
 /// Scratch of a tile, its routes as one mask of queries for each history frame, and unpacked keys and values.
 pub(super) fn need(op: &Attention, level: Level) -> Need {
     let tile = tile_words(op.tokens, op.head_dim, level);
-    Need { shared: 0, piece: op.max_history + unpacked_words(op.kv, op.head_dim) + tile }
+    let kept = if parts(op, level).steps() > 1 { BAND * kept_words(op.tokens, op.head_dim, level) } else { 0 };
+    Need { piece: op.max_history + unpacked_words(op.kv, op.head_dim) + tile, kept, ..Need::default() }
+}
+
+pub(super) fn parts(op: &Attention, level: Level) -> Parts {
+    let width = tile_width(op.tokens, level);
+    let visible = op.routes.map_or(op.max_history, |(_, k)| op.max_history.min(k)) + op.chunk;
+    let flops = tile_flops(width, visible * op.tokens, op.head_dim);
+    Parts::stepped(op.chunk * op.tokens.div_ceil(width) * op.heads, flops)
 }
 
 pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
@@ -30,7 +42,11 @@ pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
     let tiles = op.tokens.div_ceil(width);
     let visible = routes.map_or(history, |(_, k)| history.min(k)) + op.chunk;
     let work = 2 * op.rows() * visible * op.tokens * dim;
-    cx.for_each(op.chunk * tiles * op.heads, work, |piece| {
+    let parts = parts(op, level);
+    // SAFETY: this node's only view.
+    let kept = Split::new(unsafe { cx.kept() });
+    let words = kept_words(op.tokens, op.head_dim, level);
+    cx.for_parts(&parts, work, |piece, steps, slot| {
         // A head's tiles follow each other, for they read the same keys and values.
         let (head, f, tile) = (piece / tiles / op.chunk, piece / tiles % op.chunk, piece % tiles);
         let row = f * op.tokens + tile * width;
@@ -60,6 +76,12 @@ pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
         let seen = masks.iter().enumerate().filter(|(_, mask)| **mask != 0);
         let past =
             seen.map(|(j, mask)| source(op.kv, [ring_k, ring_v], (frames[j] as usize).min(op.slots - 1), j, *mask));
+        let span = slot.map(|slot| {
+            let seen = op.chunk + masks.iter().filter(|mask| **mask != 0).count();
+            // SAFETY: a slot belongs to one piece.
+            let kept = unsafe { kept.part(slot * words, words) };
+            Span::new(steps, parts.steps(), seen, op.tokens, kept)
+        });
         let tile = Tile {
             q,
             y: &y,
@@ -71,7 +93,11 @@ pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
             unpacked: bytemuck::cast_slice_mut(unpacked),
             scratch: bytemuck::cast_slice_mut(scratch),
         };
-        level.run(Attend { tile, sources: &mut own.chain(past) });
+        let mut sources = own.chain(past);
+        match span {
+            None => level.run(Attend { tile, sources: &mut sources, span }),
+            Some(span) => level.run(Attend { tile, sources: &mut span.of(sources), span: Some(span) }),
+        }
     });
 }
 

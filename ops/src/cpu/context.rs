@@ -1,6 +1,14 @@
 //! What a kernel sees, and how it spreads its work.
 
-use super::{scratch::Scratch, simd::Level, split::Split, weights::Prepared};
+use core::{cell::Cell, ops::Range};
+
+use super::{
+    parts::{Parts, steps},
+    scratch::Scratch,
+    simd::Level,
+    split::Split,
+    weights::Prepared,
+};
 use crate::{
     buffer::{BufferId, WeightId},
     parallel::Parallel,
@@ -15,6 +23,9 @@ pub(crate) struct Place {
     pub(crate) from: usize,
     pub(crate) len: usize,
 }
+
+/// All parts of a node, however many there are.
+pub(super) const ALL: Range<usize> = 0..usize::MAX;
 
 /// What a kernel sees: its buffers, its weights, the run's parameters, threads and scratch memory.
 ///
@@ -32,6 +43,13 @@ pub(crate) struct Context<'a> {
     pub(super) places: &'a [Place],
     pub(super) weights: &'a [Prepared],
     pub(super) parallel: &'a dyn Parallel,
+    /// Parts of the node to be run, or [`ALL`].
+    pub(super) parts: Range<usize>,
+    /// Begin and end of the rows that earlier parts of the node have prepared in shared scratch; empty if there were none.
+    pub(crate) ready: &'a Cell<[usize; 2]>,
+    /// What a node keeps from one part to the next.
+    pub(super) kept: *mut u32,
+    pub(super) kept_words: usize,
 }
 
 /// Work below which waking other threads costs more than it saves, in multiply-adds.
@@ -83,6 +101,47 @@ impl<'a> Context<'a> {
         } else {
             self.parallel.for_each(n, &f);
         }
+    }
+
+    /// The pieces that are to be run, of a node whose pieces go in one.
+    pub(crate) fn pieces(&self, parts: &Parts) -> Range<usize> {
+        if self.parts == ALL { 0..parts.pieces } else { parts.pieces(&self.parts) }
+    }
+
+    /// Runs `f(piece, steps, slot)` for the pieces of the parts to be run; `work` is the whole node's. A piece of which only some steps are
+    /// run has a slot to itself, below [`BAND`](super::parts::BAND), to keep things in until its last one.
+    pub(crate) fn for_parts(&self, parts: &Parts, work: usize, f: impl Fn(usize, Range<usize>, Option<usize>) + Sync) {
+        if self.parts == ALL {
+            return self.for_each(parts.pieces, work, |piece| f(piece, 0..1, None));
+        }
+        let wanted = self.parts.clone();
+        let (steps_each, work) = (parts.steps(), work / parts.count());
+        if steps_each == 1 {
+            let pieces = parts.pieces(&wanted);
+            return self.for_each(pieces.len(), work * wanted.len(), |i| f(pieces.start + i, 0..1, None));
+        }
+        for (pieces, part) in parts.bands(wanted) {
+            let n = pieces.len();
+            self.for_each(n, work * part.as_ref().map_or(n * steps_each, Range::len), |i| match &part {
+                None => f(pieces.start + i, 0..1, None),
+                Some(part) => {
+                    let steps = steps(part, i, n);
+                    if !steps.is_empty() {
+                        f(pieces.start + i, steps, Some(i));
+                    }
+                }
+            });
+        }
+    }
+
+    /// What the node's earlier parts have kept.
+    ///
+    /// # Safety
+    /// At most one view lives at a time.
+    #[allow(clippy::mut_from_ref, reason = "the contract allows one view")]
+    pub(crate) unsafe fn kept(&self) -> &mut [f32] {
+        // SAFETY: these words lie behind all buffers; the only view, by the contract.
+        unsafe { core::slice::from_raw_parts_mut(self.kept.cast(), self.kept_words) }
     }
 
     /// Splits `y` into rows of `width`, hands runs of rows to `f(first row, rows)`, in parallel if `work` a row is worth it.

@@ -4,14 +4,17 @@
 //! the way. In the slab the window of a pixel is `kernel` runs of adjacent numbers, and the next pixel's begins a fixed step
 //! further: exactly what [`Left`] describes.
 
+use core::ops::Range;
+
 use super::{
     context::Context,
+    parts::{MOST, Parts},
     scratch::Need,
     shared::{
         epilogue::{Epilogue, Store},
         gemm::{self, Left, VECTORS},
     },
-    simd::{Kernel, Simd},
+    simd::{Kernel, Level, Simd},
     split::Split,
     weights::{Panels, Prepared},
 };
@@ -31,7 +34,44 @@ fn slab_size(op: &Conv2d) -> [usize; 2] {
 
 pub(super) fn need(op: &Conv2d) -> Need {
     let [rows, width] = slab_size(op);
-    Need { shared: 0, piece: rows * width }
+    Need { piece: rows * width, ..Need::default() }
+}
+
+/// Pixels of a piece below which its weights take longer to arrive than to be used.
+const LEAST_PIXELS: usize = 48;
+
+/// What the pieces of a convolution are: runs of rows, where they are too much for a part cut into spans of pixels, and where these are too much
+/// also by columns.
+struct Pieces {
+    rows: usize,
+    pixels: usize,
+    /// Spans of pixels in a row.
+    spans: usize,
+    /// Output channels of a piece, whole panels.
+    columns: usize,
+    /// Pieces of the same pixels.
+    groups: usize,
+}
+
+impl Pieces {
+    fn of(op: &Conv2d, level: Level) -> Self {
+        let ([_, width], rows, panel) = (op.out_size(), rows_a_piece(op), VECTORS * level.lanes());
+        let spans = flops(op, rows * width, op.outputs).div_ceil(MOST) as usize;
+        let pixels = width.div_ceil(spans.min(width / LEAST_PIXELS).max(1));
+        let groups = flops(op, rows * pixels, op.outputs).div_ceil(MOST) as usize;
+        let columns = op.outputs.div_ceil(panel).div_ceil(groups) * panel;
+        Self { rows, pixels, spans: width.div_ceil(pixels), columns, groups: op.outputs.div_ceil(columns) }
+    }
+}
+
+fn flops(op: &Conv2d, pixels: usize, columns: usize) -> u64 {
+    2 * pixels as u64 * columns as u64 * (op.inputs() * op.kernel * op.kernel) as u64
+}
+
+pub(super) fn parts(op: &Conv2d, level: Level) -> Parts {
+    let pieces = Pieces::of(op, level);
+    let count = op.out_size()[0].div_ceil(pieces.rows) * pieces.spans * pieces.groups;
+    Parts::of(count, flops(op, pieces.rows * pieces.pixels, pieces.columns.min(op.outputs)))
 }
 
 pub(super) fn run(op: &Conv2d, cx: &Context<'_>) {
@@ -52,33 +92,44 @@ pub(super) fn run(op: &Conv2d, cx: &Context<'_>) {
     };
     let [height, width] = op.out_size();
     let y = Split::new(&mut y[..height * width * op.outputs]);
-    let (rows, work) = (rows_a_piece(op), height * width * op.outputs * op.inputs() * op.kernel * op.kernel);
+    let work = height * width * op.outputs * op.inputs() * op.kernel * op.kernel;
     let (level, scratch) = (cx.level, cx.scratch);
+    let Pieces { rows, pixels, spans, columns, groups } = Pieces::of(op, level);
     let [slab_rows, slab_width] = slab_size(op);
-    cx.for_each(height.div_ceil(rows), work, |piece| {
+    cx.for_parts(&parts(op, level), work, |piece, _, _| {
         let mut loan = scratch.lend();
         let slab = &mut loan.as_mut_slice::<f32>()[..slab_rows * slab_width];
-        let first = piece * rows;
+        let (first, span, group) = (piece / groups / spans * rows, piece / groups % spans, piece % groups);
+        let pixels = span * pixels..width.min((span + 1) * pixels);
+        let columns = group * columns..op.outputs.min((group + 1) * columns);
+        // Columns of the padded input that the windows of these pixels cover; the last pixel may leave some of the input out.
+        let window = pixels.start * op.stride..if pixels.end == width {
+            slab_width / op.inputs()
+        } else {
+            (pixels.end - 1) * op.stride + op.kernel
+        };
         for (row, slab) in slab.chunks_exact_mut(slab_width).enumerate() {
-            fill(op, x, x2, first * op.stride + row, slab);
+            let slab = &mut slab[window.start * op.inputs()..window.end * op.inputs()];
+            fill(op, x, x2, first * op.stride + row, window.start, slab);
         }
         for row in first..height.min(first + rows) {
             let left = Left {
-                data: &slab[(row - first) * op.stride * slab_width..],
-                rows: width,
+                data: &slab[(row - first) * op.stride * slab_width + pixels.start * op.stride * op.inputs()..],
+                rows: pixels.len(),
                 row_step: op.stride * op.inputs(),
                 segments: op.kernel,
                 segment_step: slab_width,
                 terms: op.kernel * op.inputs(),
                 term_step: 1,
             };
-            level.run(Row { left, panels, epilogue: &epilogue, y: &y, row: row * width });
+            let (row, columns) = (row * width + pixels.start, columns.clone());
+            level.run(Row { left, panels, epilogue: &epilogue, y: &y, row, columns });
         }
     });
 }
 
-/// Fills one slab row with row `row` of the padded input.
-fn fill(op: &Conv2d, x: &[f32], x2: Option<&[f32]>, row: usize, slab: &mut [f32]) {
+/// Fills a part of a slab row with row `row` of the padded input, from column `first` on.
+fn fill(op: &Conv2d, x: &[f32], x2: Option<&[f32]>, row: usize, first: usize, slab: &mut [f32]) {
     let up = if op.upsample { 2 } else { 1 };
     let pad = op.padding();
     let inputs = op.inputs();
@@ -86,26 +137,29 @@ fn fill(op: &Conv2d, x: &[f32], x2: Option<&[f32]>, row: usize, slab: &mut [f32]
         return slab.fill(0.0);
     }
     let source = (row - pad) / up * op.width;
-    let (left, rest) = slab.split_at_mut(pad * inputs);
-    let (pixels, right) = rest.split_at_mut(op.width * up * inputs);
+    let left = pad.saturating_sub(first);
+    let (left, rest) = slab.split_at_mut(left * inputs);
+    // The first pixel that is not padding, counted as they are after doubling.
+    let from = first.max(pad) - pad;
+    let pixels = (rest.len() / inputs).min((op.width * up).saturating_sub(from));
+    let (pixels, right) = rest.split_at_mut(pixels * inputs);
     left.fill(0.0);
     right.fill(0.0);
     let x = &x[source * op.channels..][..op.width * op.channels];
     if !op.upsample && x2.is_none() {
-        return pixels.copy_from_slice(x);
+        return pixels.copy_from_slice(&x[from * inputs..][..pixels.len()]);
     }
-    for (column, pixels) in pixels.chunks_exact_mut(up * inputs).enumerate() {
-        for pixel in pixels.chunks_exact_mut(inputs) {
-            let (first, second) = pixel.split_at_mut(op.channels);
-            first.copy_from_slice(&x[column * op.channels..][..op.channels]);
-            if let Some(x2) = x2 {
-                second.copy_from_slice(&x2[(source + column) * second.len()..][..second.len()]);
-            }
+    for (column, pixel) in pixels.chunks_exact_mut(inputs).enumerate() {
+        let column = (from + column) >> usize::from(op.upsample);
+        let (first, second) = pixel.split_at_mut(op.channels);
+        first.copy_from_slice(&x[column * op.channels..][..op.channels]);
+        if let Some(x2) = x2 {
+            second.copy_from_slice(&x2[(source + column) * second.len()..][..second.len()]);
         }
     }
 }
 
-/// One output row.
+/// One output row, or a part of it.
 struct Row<'a> {
     left: Left<'a>,
     panels: &'a Panels,
@@ -113,6 +167,8 @@ struct Row<'a> {
     y: &'a Split<'a, f32>,
     /// Its first pixel.
     row: usize,
+    /// Whole panels, but for the last.
+    columns: Range<usize>,
 }
 
 impl Kernel for Row<'_> {
@@ -120,7 +176,7 @@ impl Kernel for Row<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for column in (0..self.epilogue.outputs).step_by(VECTORS * S::LANES) {
+        for column in self.columns.step_by(VECTORS * S::LANES) {
             let mut store = Store::new(self.epilogue, self.y, self.row, column);
             let (panel, vectors) = self.panels.at::<f32>(column, S::LANES);
             match vectors {

@@ -2,8 +2,12 @@
 
 use super::{
     context::Context,
+    parts::{BAND, Parts},
     scratch::Need,
-    shared::flash::{Added, Attend, Source, Tile, inverse_root, tile_width, tile_words},
+    shared::{
+        flash::{Added, Attend, Source, Tile, inverse_root, kept_words, tile_flops, tile_width, tile_words},
+        span::Span,
+    },
     simd::Level,
     split::Split,
 };
@@ -14,7 +18,13 @@ use crate::{
 
 /// Scratch of a tile.
 pub(super) fn need(op: &CrossAttention, level: Level) -> Need {
-    Need { shared: 0, piece: tile_words(op.rows, op.head_dim, level) }
+    let kept = if parts(op, level).steps() > 1 { BAND * kept_words(op.rows, op.head_dim, level) } else { 0 };
+    Need { piece: tile_words(op.rows, op.head_dim, level), kept, ..Need::default() }
+}
+
+pub(super) fn parts(op: &CrossAttention, level: Level) -> Parts {
+    let width = tile_width(op.rows, level);
+    Parts::stepped(op.rows.div_ceil(width) * op.heads, tile_flops(width, op.context, op.head_dim))
 }
 
 pub(super) fn run(op: &CrossAttention, cx: &Context<'_>) {
@@ -29,10 +39,19 @@ pub(super) fn run(op: &CrossAttention, cx: &Context<'_>) {
     let (level, scratch) = (cx.level, cx.scratch);
     let y = Split::new(&mut y[..op.rows * dim]);
     let width = tile_width(op.rows, level);
-    cx.for_each(op.rows.div_ceil(width) * op.heads, 2 * op.rows * op.context * dim, |piece| {
+    let parts = parts(op, level);
+    // SAFETY: this node's only view.
+    let kept = Split::new(unsafe { cx.kept() });
+    let words = kept_words(op.rows, op.head_dim, level);
+    cx.for_parts(&parts, 2 * op.rows * op.context * dim, |piece, steps, slot| {
         let (head, row) = (piece % op.heads, piece / op.heads * width);
         let from = head * op.head_dim;
         let mut loan = scratch.lend();
+        let span = slot.map(|slot| {
+            // SAFETY: a slot belongs to one piece.
+            let kept = unsafe { kept.part(slot * words, words) };
+            Span::new(steps, parts.steps(), 1, op.context, kept)
+        });
         let tile = Tile {
             q,
             y: &y,
@@ -54,6 +73,10 @@ pub(super) fn run(op: &CrossAttention, cx: &Context<'_>) {
         };
         let (kv, step) = (Kv::F32, dim);
         let source = Source { keys, values, kv, step, rows: op.context, turn: None, added, mask: u32::MAX };
-        level.run(Attend { tile, sources: &mut core::iter::once(source) });
+        let mut sources = core::iter::once(source);
+        match span {
+            None => level.run(Attend { tile, sources: &mut sources, span }),
+            Some(span) => level.run(Attend { tile, sources: &mut span.of(sources), span: Some(span) }),
+        }
     });
 }

@@ -1,9 +1,9 @@
-//! Which kernel runs an operator, and the scratch memory it needs. The same for GPUs is `gpu/lower.rs`.
+//! Which kernel runs an operator, in what parts, and the scratch memory it needs. The same for GPUs is `gpu/lower.rs`.
 
 use super::{
-    activate, attention, channel_norm, commit, context::Context, conv2d, copy, cross_attention, denoise, embed,
-    from_pixels, layer_norm, linear, modulation, noise, patchify, remember, rms_norm_rope, route, scratch::Need,
-    simd::Level, timestep, to_pixels, unpatchify,
+    activate, attention, channel_norm, commit, context::Context, conv2d, copy, cross_attention, embed, from_pixels,
+    gather, layer_norm, linear, lookup, modulation, noise, parts::Parts, patchify, remember, rms_norm_rope, route,
+    scatter, scratch::Need, simd::Level, solve, to_pixels, unpatchify,
 };
 use crate::op::Op;
 
@@ -17,20 +17,33 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
         Op::Conv2d(op) => conv2d::run(op, cx),
         Op::Copy(op) => copy::run(op, cx),
         Op::CrossAttention(op) => cross_attention::run(op, cx),
-        Op::Denoise(op) => denoise::run(op, cx),
         Op::Embed(op) => embed::run(op, cx),
         Op::FromPixels(op) => from_pixels::run(op, cx),
+        Op::Gather(op) => gather::run(op, cx),
         Op::LayerNorm(op) => layer_norm::run(op, cx),
         Op::Linear(op) => linear::run(op, cx),
+        Op::Lookup(op) => lookup::run(op, cx),
         Op::Modulation(op) => modulation::run(op, cx),
         Op::Noise(op) => noise::run(op, cx),
         Op::Patchify(op) => patchify::run(op, cx),
         Op::Remember(op) => remember::run(op, cx),
         Op::RmsNormRope(op) => rms_norm_rope::run(op, cx),
         Op::Route(op) => route::run(op, cx),
-        Op::Timestep(op) => timestep::run(op, cx),
+        Op::Scatter(op) => scatter::run(op, cx),
+        Op::Solve(op) => solve::run(op, cx),
         Op::ToPixels(op) => to_pixels::run(op, cx),
         Op::Unpatchify(op) => unpatchify::run(op, cx),
+    }
+}
+
+/// How one operator is cut into parts; None if it is not.
+pub(super) fn parts(op: &Op, level: Level) -> Option<Parts> {
+    match op {
+        Op::Attention(op) => Some(attention::parts(op, level)),
+        Op::Conv2d(op) => Some(conv2d::parts(op, level)),
+        Op::CrossAttention(op) => Some(cross_attention::parts(op, level)),
+        Op::Linear(op) => Some(linear::parts(op, level)),
+        _ => None,
     }
 }
 

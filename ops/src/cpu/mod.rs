@@ -11,35 +11,38 @@ mod context;
 mod conv2d;
 mod copy;
 mod cross_attention;
-mod denoise;
 mod embed;
 mod from_pixels;
+mod gather;
 mod isa;
 mod kernels;
 mod layer_norm;
 mod linear;
+mod lookup;
 mod modulation;
 mod noise;
+mod parts;
 mod patchify;
 mod remember;
 mod rms_norm_rope;
 mod route;
+mod scatter;
 mod scratch;
 mod shared;
 mod simd;
+mod solve;
 mod split;
-mod timestep;
 mod timings;
 mod to_pixels;
 mod unpatchify;
 mod weights;
 
 use alloc::{sync::Arc, vec::Vec};
-use core::ops::Range;
+use core::{cell::Cell, ops::Range};
 
 use self::{
     block::Block,
-    context::{Context, Place},
+    context::{ALL, Context, Place},
     scratch::{Need, Scratch},
     simd::Level,
     timings::Timings,
@@ -81,6 +84,7 @@ pub struct CpuBackend {
     memory: Memory,
     level: Level,
     parallel: Arc<dyn Parallel>,
+    /// All buffers but constants; behind them what a node keeps from one part to the next.
     arena: Block,
     constants: Block,
     /// Where each buffer lies in `arena` or `constants`.
@@ -91,6 +95,8 @@ pub struct CpuBackend {
     staging: Block,
     reading: Option<usize>,
     timings: Timings,
+    /// The node that was last run in part, and the rows that are prepared for it in shared scratch.
+    ready: Option<(PassId, usize, [usize; 2])>,
 }
 
 /// Arena offsets are multiples of this many elements: one cache line.
@@ -124,7 +130,7 @@ fn beside(plan: &Plan, quantised: &[bool], level: Level, options: &CpuOptions) -
     let nodes = plan.passes.iter().flat_map(|pass| &pass.nodes);
     let need = nodes.map(|op| kernels::need(op, level, quantised)).fold(Need::default(), Need::max);
     let state = layout.state * size_of::<u32>();
-    let activations = Block::bytes_for(layout.total) - state + Block::bytes_for(constant_words(plan));
+    let activations = Block::bytes_for(layout.total + need.kept) - state + Block::bytes_for(constant_words(plan));
     let tables = plan.buffers.len() * (size_of::<Place>() + size_of::<Option<usize>>()) + Timings::bytes(plan);
     let overhead = need.bytes(options.parallel.threads()) + Block::bytes_for(staging_words(plan)) + tables;
     (need, Memory { weights: 0, state, activations, overhead })
@@ -197,7 +203,7 @@ impl CpuBackend {
     ) -> Result<Self, BackendError> {
         let level = choose(&options)?;
         let layout = Layout::new(&plan, ALIGN);
-        let arena = Block::zeroed(layout.total)?;
+        let arena = Block::zeroed(layout.total + need.kept)?;
         let mut constants = Block::zeroed(constant_words(&plan))?;
         let places = place(&plan, &layout, &mut constants);
         let scratch = Scratch::new(need, options.parallel.threads())?;
@@ -218,7 +224,46 @@ impl CpuBackend {
             staging,
             reading: None,
             timings,
+            ready: None,
         })
+    }
+
+    /// Runs some nodes, or parts of one. Returns the rows that shared scratch is prepared for.
+    fn compute(
+        &mut self,
+        pass: PassId,
+        nodes: Range<usize>,
+        parts: Range<usize>,
+        ready: [usize; 2],
+        params: &Params,
+    ) -> [usize; 2] {
+        let (words, ready, whole) = (self.layout.total, Cell::new(ready), parts == ALL);
+        let share = if whole { 1.0 } else { parts.len() as f32 / self.parts(pass, nodes.start) as f32 };
+        let arena = self.arena.as_mut_slice::<u32>();
+        let (arena, kept_words) = (arena.as_mut_ptr(), arena.len() - words);
+        let context = Context {
+            params,
+            level: self.level,
+            scratch: &self.scratch,
+            arena,
+            kept: arena.wrapping_add(words),
+            kept_words,
+            constants: self.constants.as_mut_slice().as_mut_ptr(),
+            places: &self.places,
+            weights: &self.weights.prepared,
+            parallel: &*self.parallel,
+            parts,
+            ready: &ready,
+        };
+        let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
+        for (node, op) in list.iter().enumerate().take(nodes.end).skip(nodes.start) {
+            if whole {
+                // What is prepared is another node's.
+                ready.set([0, 0]);
+            }
+            self.timings.time(pass, node, share, || kernels::run(op, &context));
+        }
+        ready.get()
     }
 
     /// The instruction set in use.
@@ -272,25 +317,41 @@ impl Backend for CpuBackend {
     }
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
-        let context = Context {
-            params,
-            level: self.level,
-            scratch: &self.scratch,
-            arena: self.arena.as_mut_slice().as_mut_ptr(),
-            constants: self.constants.as_mut_slice().as_mut_ptr(),
-            places: &self.places,
-            weights: &self.weights.prepared,
-            parallel: &*self.parallel,
-        };
-        let list = self.plan.passes.get(pass.0 as usize).map_or(&[][..], |pass| &pass.nodes);
-        for (node, op) in list.iter().enumerate().take(nodes.end).skip(nodes.start) {
-            self.timings.time(pass, node, || kernels::run(op, &context));
+        self.ready = None;
+        self.compute(pass, nodes, ALL, [0, 0], params);
+        Ok(())
+    }
+
+    fn parts(&self, pass: PassId, node: usize) -> usize {
+        let op = self.plan.passes.get(pass.0 as usize).and_then(|pass| pass.nodes.get(node));
+        op.and_then(|op| kernels::parts(op, self.level)).map_or(1, |parts| parts.count())
+    }
+
+    fn run_parts(
+        &mut self,
+        pass: PassId,
+        node: usize,
+        parts: Range<usize>,
+        params: &Params,
+    ) -> Result<(), BackendError> {
+        let count = self.parts(pass, node);
+        let parts = parts.start.min(count)..parts.end.min(count);
+        if parts.len() == count {
+            return self.run(pass, node..node + 1, params);
+        }
+        if !parts.is_empty() {
+            // Rows that earlier parts prepared are good as long as nothing else was done.
+            let ready =
+                self.ready.take().filter(|ready| (ready.0, ready.1) == (pass, node)).map_or([0, 0], |ready| ready.2);
+            let ready = self.compute(pass, node..node + 1, parts, ready, params);
+            self.ready = Some((pass, node, ready));
         }
         Ok(())
     }
 
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError> {
         let words = self.words(buffer, bytes.len())?;
+        self.ready = None;
         bytemuck::cast_slice_mut(&mut self.arena.as_mut_slice::<u32>()[words]).copy_from_slice(bytes);
         Ok(())
     }
@@ -335,13 +396,14 @@ impl Backend for CpuBackend {
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
         self.size(bytes.len())?;
+        self.ready = None;
         self.arena.as_mut_slice().copy_from_slice(bytes);
         Ok(())
     }
 
     fn clear(&mut self) -> Result<(), BackendError> {
         self.arena.as_mut_slice::<u8>().fill(0);
-        self.reading = None;
+        (self.reading, self.ready) = (None, None);
         Ok(())
     }
 

@@ -20,7 +20,7 @@ fn width(op: &Route, level: Level) -> usize {
 /// Transposed queries, the best scores, turned means, scores.
 pub(super) fn need(op: &Route, level: Level) -> Need {
     let width = width(op, level);
-    Need { shared: 0, piece: width * (op.head_dim + op.k) + op.max_history * (op.head_dim + width) }
+    Need { piece: width * (op.head_dim + op.k) + op.max_history * (op.head_dim + width), ..Need::default() }
 }
 
 pub(super) fn run(op: &Route, cx: &Context<'_>) {

@@ -17,12 +17,18 @@ pub(crate) struct Need {
     pub(crate) shared: usize,
     /// For each piece that runs at a time.
     pub(crate) piece: usize,
+    /// Kept from one part of the node to the next; lies behind the arena, so that snapshots have it.
+    pub(crate) kept: usize,
 }
 
 impl Need {
     /// Enough for either.
     pub(crate) fn max(self, other: Need) -> Need {
-        Need { shared: self.shared.max(other.shared), piece: self.piece.max(other.piece) }
+        Need {
+            shared: self.shared.max(other.shared),
+            piece: self.piece.max(other.piece),
+            kept: self.kept.max(other.kept),
+        }
     }
 
     /// Bytes that [`Scratch::new`] allocates.

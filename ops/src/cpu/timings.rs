@@ -31,19 +31,19 @@ impl Timings {
         plan.passes.len() * size_of::<usize>() + nodes * size_of::<f32>()
     }
 
-    /// Runs `f`, which is a node's kernel, and takes note of its time where there is a clock.
+    /// Runs `f`, which is `share` of a node's work, and takes note of its time where there is a clock.
     #[cfg(feature = "std")]
-    pub(super) fn time(&mut self, pass: PassId, node: usize, f: impl FnOnce()) {
+    pub(super) fn time(&mut self, pass: PassId, node: usize, share: f32, f: impl FnOnce()) {
         let start = std::time::Instant::now();
         f();
-        let elapsed = start.elapsed().as_secs_f32() * 1e6;
+        let elapsed = start.elapsed().as_secs_f32() * 1e6 / share;
         let mean = &mut self.micros[self.first[pass.0 as usize] + node];
         *mean = if *mean == 0.0 { elapsed } else { *mean + 0.125 * (elapsed - *mean) };
     }
 
     /// Runs `f`: without feature `std` there is no clock.
     #[cfg(not(feature = "std"))]
-    pub(super) fn time(&mut self, _pass: PassId, _node: usize, f: impl FnOnce()) {
+    pub(super) fn time(&mut self, _pass: PassId, _node: usize, _share: f32, f: impl FnOnce()) {
         f();
     }
 

@@ -6,8 +6,14 @@ use crate::op::ToPixels;
 pub(super) fn run(op: &ToPixels, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<u32>(op.y)) };
+    let (x, black, scale) = (&x[op.x_offset..], op.black, op.scale());
+    if black == 0.0 { pack(op, x, y, |value| value) } else { pack(op, x, y, |value| (value - black) * scale) }
+}
+
+/// Packs what `level` makes of values: what is black becomes 0, what is white 1.
+fn pack(op: &ToPixels, x: &[f32], y: &mut [u32], level: impl Fn(f32) -> f32) {
+    let byte = |value: f32| (level(value).clamp(0.0, 1.0) * 255.0 + 0.5) as u32;
     let (p, channels) = (op.patch, 3 * op.patch * op.patch);
-    let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u32;
     // One row of the input makes p rows of pixels.
     let rows = y.chunks_exact_mut(op.width * p * p).zip(x.chunks_exact(op.width * channels));
     for (y, x) in rows.take(op.height) {

@@ -2,148 +2,21 @@
 
 use causeway_shaders::{self as shaders, Kernel};
 
-use super::{arena::MOST_FRAMES, weights::GpuWeight};
+use super::{
+    arena::MOST_FRAMES,
+    job::{Job, Source, rows, unsupported},
+    weights::GpuWeight,
+};
 use crate::{
     backend::BackendError,
-    buffer::{BufferId, WeightId, WeightRole},
+    buffer::WeightRole,
     kv::Kv,
     op::{
-        Activate, Activation, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope,
-        Route, Scale,
+        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope, Route, Scale,
+        Solve,
     },
     quant::DType,
 };
-
-/// What a binding is bound to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Source {
-    Buffer(BufferId),
-    Weight(WeightId),
-    Scales(WeightId),
-}
-
-/// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.
-pub(super) struct Job {
-    pub kernel: &'static Kernel,
-    pub groups: [u32; 3],
-    /// The struct `Node`.
-    pub node: Vec<u8>,
-    /// By position in `kernel.bindings`; None binds nothing of interest.
-    pub sources: Vec<Option<Source>>,
-    error: Option<String>,
-}
-
-/// A member of `Node`: any 32-bit number.
-trait Word {
-    fn bits(self) -> Option<u32>;
-}
-
-impl Word for usize {
-    fn bits(self) -> Option<u32> {
-        self.try_into().ok()
-    }
-}
-
-impl Word for bool {
-    fn bits(self) -> Option<u32> {
-        Some(self.into())
-    }
-}
-
-impl Word for f32 {
-    fn bits(self) -> Option<u32> {
-        Some(self.to_bits())
-    }
-}
-
-/// The numbers of activation.wgsl.
-impl Word for Activation {
-    fn bits(self) -> Option<u32> {
-        Some(match self {
-            Activation::None => 0,
-            Activation::Relu => 1,
-            Activation::Silu => 2,
-            Activation::Gelu => 3,
-            Activation::SoftClamp => 4,
-        })
-    }
-}
-
-impl Job {
-    fn new(kernel: &'static Kernel, groups: [usize; 3]) -> Self {
-        let mut error = None;
-        let groups = groups.map(|count| match u32::try_from(count) {
-            Ok(count) if count <= MOST_GROUPS as u32 => count,
-            _ => {
-                error = Some(format!("{count} workgroups in a row"));
-                0
-            }
-        });
-        let node = vec![0; kernel.node_bytes.next_multiple_of(16) as usize];
-        Self { kernel, groups, node, sources: vec![None; kernel.bindings.len()], error }
-    }
-
-    /// One invocation an item, as grid.wgsl counts them.
-    fn items(kernel: &'static Kernel, items: usize) -> Self {
-        Self::new(kernel, rows(items.div_ceil(kernel.workgroup_size[0] as usize)))
-    }
-
-    fn set(mut self, name: &str, value: impl Word) -> Self {
-        let constant = self.kernel.constants.iter().find(|constant| constant.name == name);
-        match (constant, value.bits()) {
-            (Some(constant), Some(bits)) => {
-                self.node[constant.offset as usize..][..4].copy_from_slice(&bits.to_ne_bytes());
-            }
-            (None, _) => self.error = Some(format!("there is no constant `{name}`")),
-            (_, None) => self.error = Some(format!("constant `{name}` exceeds 32 bits")),
-        }
-        self
-    }
-
-    fn bind(mut self, name: &str, source: Source) -> Self {
-        match self.kernel.bindings.iter().position(|binding| binding.name == name) {
-            Some(at) => self.sources[at] = Some(source),
-            None => self.error = Some(format!("there is no buffer `{name}`")),
-        }
-        self
-    }
-
-    fn buffer(self, name: &str, id: BufferId) -> Self {
-        self.bind(name, Source::Buffer(id))
-    }
-
-    fn weight(self, name: &str, id: WeightId) -> Self {
-        self.bind(name, Source::Weight(id))
-    }
-
-    /// Binds `name` and sets `has` if there is a source.
-    fn maybe(self, name: &str, has: &str, source: Option<Source>) -> Self {
-        let this = self.set(has, source.is_some());
-        match source {
-            Some(source) => this.bind(name, source),
-            None => this,
-        }
-    }
-
-    fn finish(self) -> Result<Self, BackendError> {
-        match &self.error {
-            Some(what) => Err(unsupported(self.kernel.name, what)),
-            None => Ok(self),
-        }
-    }
-}
-
-fn unsupported(name: &str, what: &str) -> BackendError {
-    BackendError::Unsupported(format!("{name}: {what}"))
-}
-
-/// WebGPU's limit for each dimension of a dispatch.
-const MOST_GROUPS: usize = 65_535;
-
-/// A row of workgroups, or several where one is too short.
-fn rows(count: usize) -> [usize; 3] {
-    [count.min(MOST_GROUPS), count.div_ceil(MOST_GROUPS), 1]
-}
 
 /// Lowers one operator.
 pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError> {
@@ -166,12 +39,6 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .set("x_offset", op.x_offset)
             .set("y_offset", op.y_offset),
         Op::CrossAttention(op) => cross_attention(op)?,
-        Op::Denoise(op) => Job::items(&shaders::DENOISE, op.frames * op.len / 4)
-            .buffer("x", op.x)
-            .buffer("v", op.v)
-            .set("frames", op.frames)
-            .set("len", op.len)
-            .set("clean", op.clean),
         Op::Embed(op) => Job::items(&shaders::EMBED, op.len)
             .buffer("mix", op.mix)
             .weight("weight", op.weight)
@@ -183,9 +50,24 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .buffer("y", op.y)
             .set("height", op.height)
             .set("width", op.width)
-            .set("patch_size", op.patch),
+            .set("patch_size", op.patch)
+            .set("black", op.black),
+        Op::Gather(op) => Job::items(&shaders::GATHER, op.rows * op.len)
+            .buffer("x", op.x)
+            .buffer("table", op.table)
+            .buffer("y", op.y)
+            .set("rows", op.rows)
+            .set("slots", op.slots)
+            .set("len", op.len)
+            .set("offset", op.offset),
         Op::LayerNorm(op) => layer_norm(op),
         Op::Linear(op) => linear(op, weights)?,
+        Op::Lookup(op) => Job::items(&shaders::LOOKUP, op.frames * op.len)
+            .buffer("table", op.table)
+            .buffer("y", op.y)
+            .set("rows", op.rows)
+            .set("frames", op.frames)
+            .set("len", op.len),
         Op::Modulation(op) => Job::items(&shaders::MODULATION, op.frames * op.vectors * op.dim)
             .buffer("x", op.x)
             .weight("weight", op.weight)
@@ -219,16 +101,25 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .set("depth", op.depth),
         Op::RmsNormRope(op) => rms_norm_rope(op),
         Op::Route(op) => route(op)?,
-        Op::Timestep(op) => Job::items(&shaders::TIMESTEP, op.frames * op.features)
+        Op::Scatter(op) => Job::items(&shaders::SCATTER, op.rows * op.len)
+            .buffer("x", op.x)
+            .buffer("table", op.table)
             .buffer("y", op.y)
-            .set("frames", op.frames)
-            .set("features", op.features),
+            .set("rows", op.rows)
+            .set("slots", op.slots)
+            .set("len", op.len)
+            .set("offset", op.offset)
+            .set("x_offset", op.x_offset),
+        Op::Solve(op) => solve(op),
         Op::ToPixels(op) => Job::items(&shaders::TO_PIXELS, op.height * op.width * op.patch * op.patch)
             .buffer("x", op.x)
             .buffer("y", op.y)
             .set("height", op.height)
             .set("width", op.width)
-            .set("patch_size", op.patch),
+            .set("patch_size", op.patch)
+            .set("x_offset", op.x_offset)
+            .set("black", op.black)
+            .set("scale", op.scale()),
         Op::Unpatchify(op) => Job::items(&shaders::UNPATCHIFY, op.frames * op.height * op.width * op.channels)
             .buffer("x", op.x)
             .buffer("y", op.y)
@@ -456,6 +347,22 @@ fn commit(op: &Commit) -> Result<Job, BackendError> {
         .set("head_dim", op.head_dim)
         .set("slots", op.slots)
         .set("max_history", op.max_history))
+}
+
+fn solve(op: &Solve) -> Job {
+    let kernel = if op.past.is_some() { &shaders::SOLVE_PAST } else { &shaders::SOLVE };
+    let job = Job::items(kernel, op.frames * op.len / 4)
+        .buffer("x", op.x)
+        .buffer("v", op.v)
+        .maybe("negative", "has_negative", op.negative.map(Source::Buffer))
+        .maybe("fresh", "has_fresh", op.fresh.map(Source::Buffer))
+        .set("frames", op.frames)
+        .set("len", op.len)
+        .set("clean", op.clean);
+    match op.past {
+        Some([from, newer, older]) => job.buffer("start", from).buffer("newer", newer).buffer("older", older),
+        None => job,
+    }
 }
 
 fn layer_norm(op: &LayerNorm) -> Job {

@@ -7,6 +7,7 @@
 mod arena;
 mod device;
 mod frames;
+mod job;
 mod lower;
 mod pipelines;
 mod readback;
@@ -21,7 +22,7 @@ use causeway_shaders::Access;
 
 use self::{
     arena::{Arena, Content, Places},
-    lower::{Job, Source},
+    job::{Job, Source},
     readback::Staging,
     timing::Timing,
     weights::GpuWeight,

@@ -3,7 +3,7 @@
 use super::operator::{Access, Check, Operator, streamed};
 use crate::buffer::{BufferId, Cost, PlanError};
 
-/// The inverse of [`super::ToPixels`]: RGBA8 to [height, width, 3*p*p] in [0,1]; alpha is ignored.
+/// The inverse of [`super::ToPixels`]: RGBA8 to [height, width, 3*p*p] in [`black`, 1]; alpha is ignored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FromPixels {
     /// Input u32 [height*p, width*p].
@@ -16,6 +16,8 @@ pub struct FromPixels {
     pub width: usize,
     /// Patch p.
     pub patch: usize,
+    /// The value that black becomes; white becomes 1.
+    pub black: f32,
 }
 
 impl Operator for FromPixels {
@@ -31,12 +33,13 @@ impl Operator for FromPixels {
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
         let pixels = self.height * self.width * self.patch * self.patch;
         check.rule(pixels > 0, "all dimensions must be positive")?;
+        check.rule(self.black.is_finite() && self.black < 1.0, "black must be less than 1")?;
         check.buffer(self.x, pixels)?;
         check.buffer(self.y, 3 * pixels)
     }
 
     fn cost(&self) -> Cost {
         let pixels = self.height * self.width * self.patch * self.patch;
-        streamed(3 * pixels, 4 * pixels)
+        streamed(9 * pixels, 4 * pixels)
     }
 }

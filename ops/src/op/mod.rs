@@ -13,11 +13,12 @@ mod commit;
 mod conv2d;
 mod copy;
 mod cross_attention;
-mod denoise;
 mod embed;
 mod from_pixels;
+mod gather;
 mod layer_norm;
 mod linear;
+mod lookup;
 mod modulation;
 mod noise;
 mod operator;
@@ -25,7 +26,8 @@ mod patchify;
 mod remember;
 mod rms_norm_rope;
 mod route;
-mod timestep;
+mod scatter;
+mod solve;
 mod to_pixels;
 mod unpatchify;
 
@@ -37,11 +39,12 @@ pub use self::{
     conv2d::Conv2d,
     copy::Copy,
     cross_attention::{CrossAttention, Offsets},
-    denoise::Denoise,
     embed::Embed,
     from_pixels::FromPixels,
+    gather::Gather,
     layer_norm::{LayerNorm, Scale},
     linear::{Gate, Linear},
+    lookup::Lookup,
     modulation::Modulation,
     noise::Noise,
     operator::{Access, Check, Operator},
@@ -49,7 +52,8 @@ pub use self::{
     remember::Remember,
     rms_norm_rope::{Grid, RmsNormRope},
     route::Route,
-    timestep::Timestep,
+    scatter::Scatter,
+    solve::Solve,
     to_pixels::ToPixels,
     unpatchify::Unpatchify,
 };
@@ -93,18 +97,20 @@ operators!(
     Conv2d,
     Copy,
     CrossAttention,
-    Denoise,
     Embed,
     FromPixels,
+    Gather,
     LayerNorm,
     Linear,
+    Lookup,
     Modulation,
     Noise,
     Patchify,
     Remember,
     RmsNormRope,
     Route,
-    Timestep,
+    Scatter,
+    Solve,
     ToPixels,
     Unpatchify,
 );

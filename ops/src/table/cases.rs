@@ -1,6 +1,6 @@
 //! The rows of the table.
 
-use super::maker::Maker;
+use super::{maker::Maker, sampling};
 use crate::{
     Kv, Params,
     buffer::{BufferId, WeightRole},
@@ -23,8 +23,9 @@ pub(super) fn all(m: &mut Maker) {
     activations(m);
     patches(m);
     pixels(m);
-    noise(m);
+    sampling::all(m);
     small(m);
+    tables(m);
     by_size(m);
 }
 
@@ -494,25 +495,20 @@ fn pixels(m: &mut Maker) {
     for [height, width, patch] in [[4, 6, 2], [3, 5, 1], [1, 2, 3]] {
         let pixels = height * width * patch * patch;
         let (x, y) = (m.random("x", 3 * pixels, 1.3), m.integers("y", vec![9; pixels]));
-        m.case(ToPixels { x, y, height, width, patch }, Params::default(), 0.0);
+        m.case(ToPixels { x, x_offset: 0, y, height, width, patch, black: 0.0 }, Params::default(), 0.0);
         let colours = (0..pixels).map(|_| m.below(1 << 16) as u32 * 65_521).collect();
         let (x, y) = (m.integers("x", colours), m.random("y", 3 * pixels, 1.0));
-        m.case(FromPixels { x, y, height, width, patch }, Params::default(), 1e-7);
+        m.case(FromPixels { x, y, height, width, patch, black: 0.0 }, Params::default(), 1e-7);
     }
-}
-
-fn noise(m: &mut Maker) {
-    let params =
-        Params { seed: [123, 0xdead_beef], frame: 41, step: 2, sigma: 0.875, next_sigma: 0.625, ..Params::default() };
-    for [frames, len] in [[1, 4], [3, 64], [1, 520]] {
-        let y = m.random("y", frames * len, 1.0);
-        m.case(Noise { y, frames, len }, params, 1e-6);
-        for next_sigma in [0.625, 0.0] {
-            let (x, v) = (m.random("x", frames * len, 2.0), m.random("v", frames * len, 2.0));
-            for clean in [false, true] {
-                m.case(Denoise { x, v, clean, frames, len }, Params { next_sigma, ..params }, 1e-6);
-            }
-        }
+    for ([height, width, patch], x_offset, black) in
+        [([4, 6, 2], 13, -1.0), ([3, 5, 1], 64, -0.25), ([1, 7, 1], 3, 0.0)]
+    {
+        let pixels = height * width * patch * patch;
+        let (x, y) = (m.random("x", x_offset + 3 * pixels, 1.3), m.integers("y", vec![9; pixels]));
+        m.case(ToPixels { x, x_offset, y, height, width, patch, black }, Params::default(), 0.0);
+        let colours = (0..pixels).map(|_| m.below(1 << 16) as u32 * 65_521).collect();
+        let (x, y) = (m.integers("x", colours), m.random("y", 3 * pixels, 1.0));
+        m.case(FromPixels { x, y, height, width, patch, black }, Params::default(), 2e-7);
     }
 }
 
@@ -537,9 +533,25 @@ fn small(m: &mut Maker) {
             m.case(Modulation { x, weight, y, frames, vectors, dim, broadcast }, Params::default(), 1e-6);
         }
     }
-    for (frames, features, timestep) in [(1, 2, 0.0), (1, 64, 937.5), (3, 256, 1000.0)] {
-        let y = m.random("y", frames * features, 1.0);
-        m.case(Timestep { y, frames, features }, Params { timestep, ..Params::default() }, 1e-6);
+}
+
+/// Rows by a table: in any order, from the middle of the table, and to nowhere.
+fn tables(m: &mut Maker) {
+    for (table, offset, rows, slots, len) in [
+        (vec![0], 0, 1, 1, 1),
+        (vec![4, 0, 2, 1], 0, 4, 5, 7),
+        (vec![9, 9, 1, 3, 0, 9], 2, 3, 4, 64),
+        (vec![2, 3, 0, u32::MAX, 1], 0, 5, 3, 20),
+    ] {
+        let (x, y) = (m.random("x", slots * len, 1.0), m.random("y", rows * len, 1.0));
+        let gather = Gather { x, table: m.integers("table", table.clone()), offset, y, rows, slots, len };
+        m.case(gather, Params::default(), 0.0);
+        for x_offset in [0, 11] {
+            let (x, y) = (m.random("x", x_offset + rows * len, 1.0), m.random("y", slots * len, 1.0));
+            let scatter =
+                Scatter { x, x_offset, table: m.integers("table", table.clone()), offset, y, rows, slots, len };
+            m.case(scatter, Params::default(), 0.0);
+        }
     }
 }
 

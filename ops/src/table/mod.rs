@@ -5,6 +5,7 @@
 
 mod cases;
 mod maker;
+mod sampling;
 
 use self::maker::Maker;
 use crate::{

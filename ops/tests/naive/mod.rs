@@ -59,18 +59,20 @@ impl<'a> Machine<'a> {
             Op::Conv2d(op) => self.conv2d(op),
             Op::Copy(op) => self.copy(op),
             Op::CrossAttention(op) => self.cross_attention(op),
-            Op::Denoise(op) => self.denoise(op, params),
             Op::Embed(op) => self.embed(op),
             Op::FromPixels(op) => self.unpack_pixels(op),
+            Op::Gather(op) => self.gather(op),
             Op::LayerNorm(op) => self.layer_norm(op),
             Op::Linear(op) => self.linear(op),
+            Op::Lookup(op) => self.lookup(op, params),
             Op::Modulation(op) => self.modulation(op),
             Op::Noise(op) => self.noise(op, params),
             Op::Patchify(op) => self.patchify(op),
             Op::Remember(op) => self.remember(op),
             Op::RmsNormRope(op) => self.rms_norm_rope(op),
             Op::Route(op) => self.route(op, params),
-            Op::Timestep(op) => self.timestep(op, params),
+            Op::Scatter(op) => self.scatter(op),
+            Op::Solve(op) => self.solve(op, params),
             Op::ToPixels(op) => self.pack_pixels(op),
             Op::Unpatchify(op) => self.unpatchify(op),
         }
@@ -265,16 +267,6 @@ impl<'a> Machine<'a> {
         self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
     }
 
-    fn denoise(&mut self, op: &Denoise, params: &Params) {
-        let (sigma, next) = (f64::from(params.sigma), f64::from(params.next_sigma));
-        for i in 0..op.frames * op.len {
-            let answer = self.f(op.v)[i];
-            let clean = if op.clean { answer } else { self.f(op.x)[i] - sigma * answer };
-            let noise = normal(params, i / op.len, params.step + 1, i % op.len);
-            self.f_mut(op.x)[i] = (1.0 - next) * clean + next * noise;
-        }
-    }
-
     fn embed(&mut self, op: &Embed) {
         let weight = self.weight(op.weight);
         for i in 0..op.len {
@@ -288,7 +280,17 @@ impl<'a> Machine<'a> {
             let [cell, c, dy, dx] = pixel(at, op.patch);
             let (i, j) = (cell / op.width * op.patch + dy, cell % op.width * op.patch + dx);
             let rgba = self.u(op.x)[i * op.width * op.patch + j];
-            self.f_mut(op.y)[at] = f64::from(rgba.to_le_bytes()[c]) / 255.0;
+            let black = f64::from(op.black);
+            self.f_mut(op.y)[at] = f64::from(rgba.to_le_bytes()[c]) / 255.0 * (1.0 - black) + black;
+        }
+    }
+
+    fn gather(&mut self, op: &Gather) {
+        for at in 0..op.rows * op.len {
+            let slot = self.u(op.table)[op.offset + at / op.len] as usize;
+            if slot < op.slots {
+                self.f_mut(op.y)[at] = self.f(op.x)[slot * op.len + at % op.len];
+            }
         }
     }
 
@@ -297,7 +299,9 @@ impl<'a> Machine<'a> {
         for at in 0..y.len() * 3 {
             let [cell, c, dy, dx] = pixel(at, op.patch);
             let (i, j) = (cell / op.width * op.patch + dy, cell % op.width * op.patch + dx);
-            let byte = (self.f(op.x)[at].clamp(0.0, 1.0) * 255.0 + 0.5).floor() as u32;
+            let black = f64::from(op.black);
+            let value = (self.f(op.x)[op.x_offset + at] - black) / (1.0 - black);
+            let byte = (value.clamp(0.0, 1.0) * 255.0 + 0.5).floor() as u32;
             y[i * op.width * op.patch + j] |= byte << (8 * c);
         }
         match &mut self.buffers[op.y.0 as usize] {
@@ -341,6 +345,13 @@ impl<'a> Machine<'a> {
             }
             let before = self.f(op.y)[row * op.outputs + n];
             self.f_mut(op.y)[row * op.outputs + n] = if op.residual { before + y } else { y };
+        }
+    }
+
+    fn lookup(&mut self, op: &Lookup, params: &Params) {
+        for at in 0..op.frames * op.len {
+            let row = (params.level as usize).min(op.rows - 1);
+            self.f_mut(op.y)[at] = self.f(op.table)[row * op.len + at % op.len];
         }
     }
 
@@ -446,12 +457,41 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn timestep(&mut self, op: &Timestep, params: &Params) {
-        let half = op.features / 2;
-        for at in 0..op.frames * op.features {
-            let i = at % op.features;
-            let angle = f64::from(params.timestep) * 10_000f64.powf(-((i % half) as f64) / half as f64);
-            self.f_mut(op.y)[at] = if i < half { angle.cos() } else { angle.sin() };
+    fn scatter(&mut self, op: &Scatter) {
+        for at in 0..op.rows * op.len {
+            let slot = self.u(op.table)[op.offset + at / op.len] as usize;
+            if slot < op.slots {
+                self.f_mut(op.y)[slot * op.len + at % op.len] = self.f(op.x)[op.x_offset + at];
+            }
+        }
+    }
+
+    fn solve(&mut self, op: &Solve, params: &Params) {
+        let sum = |terms: &[(f32, f64)]| -> f64 {
+            terms.iter().filter(|(weight, _)| *weight != 0.0).map(|(weight, value)| f64::from(*weight) * value).sum()
+        };
+        for i in 0..op.frames * op.len {
+            let (x, v) = (self.f(op.x)[i], self.f(op.v)[i]);
+            let without = op.negative.map(|id| self.f(id)[i]);
+            let answer = without.map_or(v, |u| u + f64::from(params.guidance) * (v - u));
+            let clean = if op.clean { answer } else { x - f64::from(params.sigma) * answer };
+            let noise = match op.fresh {
+                Some(id) => self.f(id)[i],
+                None => normal(params, i / op.len, params.step + 1, i % op.len),
+            };
+            let past = op.past.map(|past| past.map(|id| self.f(id)[i]));
+            let [from, newer, older] = past.unwrap_or_default();
+            let c = params.correct;
+            let corrected = [(params.keep, x), (c[0], from), (c[1], newer), (c[2], older), (c[3], clean)];
+            let sample = if past.is_some() { sum(&corrected) } else { x };
+            let p = params.predict;
+            let newer = past.map_or((0.0, 0.0), |_| (p[2], newer));
+            self.f_mut(op.x)[i] = sum(&[(p[0], sample), (p[1], clean), newer, (p[3], noise)]);
+            if let Some([from, newer, older]) = op.past {
+                self.f_mut(older)[i] = self.f(newer)[i];
+                self.f_mut(newer)[i] = clean;
+                self.f_mut(from)[i] = sample;
+            }
         }
     }
 }
@@ -471,7 +511,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// A row of a ring as words.
-fn packed(values: &[f64], kv: Kv) -> Vec<u32> {
+pub fn packed(values: &[f64], kv: Kv) -> Vec<u32> {
     match kv {
         Kv::F32 => values.iter().map(|&x| (x as f32).to_bits()).collect(),
         Kv::F16 => {

@@ -21,14 +21,14 @@ use crate::{
     file::ModelFile,
     layout::interleave,
     model::{DecoderPass, DecoderPlan, Tiles},
-    rollout::{RolloutError, finite},
+    session::{SessionError, finite},
 };
 
 /// A file of family `decoder`.
 pub type DecoderFile<'a> = ModelFile<'a, DecoderConfig>;
 
 /// Runs a whole pass.
-pub(crate) fn run_pass(backend: &mut dyn Backend, pass: PassId) -> Result<(), RolloutError> {
+pub(crate) fn run_pass(backend: &mut dyn Backend, pass: PassId) -> Result<(), SessionError> {
     let nodes = backend.plan().pass(pass).nodes.len();
     Ok(backend.run(pass, 0..nodes, &Params::default())?)
 }
@@ -53,7 +53,7 @@ impl Decoder {
         device: &Device,
         size: (usize, usize),
         memory_cap: Option<usize>,
-    ) -> Result<Self, RolloutError> {
+    ) -> Result<Self, SessionError> {
         Self::tiled(file, device, size, &Tiles::whole(size), memory_cap)
     }
 
@@ -64,7 +64,7 @@ impl Decoder {
         size: (usize, usize),
         tiles: &Tiles,
         memory_cap: Option<usize>,
-    ) -> Result<Self, RolloutError> {
+    ) -> Result<Self, SessionError> {
         let mut plan = DecoderPlan::tiled(file.config(), size, tiles)?;
         let channels = file.config().codec.channels();
         let inner = core::mem::take(&mut plan.plan);
@@ -78,16 +78,16 @@ impl Decoder {
     /// [`DecoderNetwork::time_factor`]: crate::config::DecoderNetwork::time_factor
     ///
     /// # Errors
-    /// [`RolloutError::Size`], [`RolloutError::NotFinite`], a backend that fails.
-    pub fn decode(&mut self, latent: &[f32]) -> Result<Vec<f32>, RolloutError> {
+    /// [`SessionError::Size`], [`SessionError::NotFinite`], a backend that fails.
+    pub fn decode(&mut self, latent: &[f32]) -> Result<Vec<f32>, SessionError> {
         self.decode_tile(latent, 0)
     }
 
     /// Decodes tile `tile` of the next latent of a stream of that tile.
-    pub(super) fn decode_tile(&mut self, latent: &[f32], tile: usize) -> Result<Vec<f32>, RolloutError> {
+    pub(super) fn decode_tile(&mut self, latent: &[f32], tile: usize) -> Result<Vec<f32>, SessionError> {
         if latent.len() != self.latent_len {
             let expected = format!("{}", self.latent_len);
-            return Err(RolloutError::Size { what: "a latent", found: latent.len(), expected });
+            return Err(SessionError::Size { what: "a latent", found: latent.len(), expected });
         }
         finite("a latent", latent)?;
         let mut interleaved = vec![0.0; latent.len()];
@@ -113,7 +113,7 @@ impl Decoder {
     ///
     /// # Errors
     /// A backend that fails.
-    pub fn restart(&mut self) -> Result<(), RolloutError> {
+    pub fn restart(&mut self) -> Result<(), SessionError> {
         self.begun = false;
         Ok(self.backend.clear()?)
     }

@@ -9,7 +9,7 @@ use crate::{
     device::Device,
     layout::{interleave, planar},
     model::EncoderPlan,
-    rollout::{RolloutError, finite},
+    session::{SessionError, finite},
 };
 
 /// Encodes one stream.
@@ -31,7 +31,7 @@ impl Encoder {
         device: &Device,
         size: (usize, usize),
         memory_cap: Option<usize>,
-    ) -> Result<Self, RolloutError> {
+    ) -> Result<Self, SessionError> {
         let mut plan = EncoderPlan::new(file.config(), size)?;
         let codec = &file.config().codec;
         let (channels, side) = (codec.channels(), codec.space_factor());
@@ -48,12 +48,12 @@ impl Encoder {
     /// Encodes the next [`Self::frames`] RGB frames in 0..=1, [n, 3, height, width], to a normalised latent [C, H, W].
     ///
     /// # Errors
-    /// [`RolloutError::Size`], [`RolloutError::NotFinite`], a backend that fails.
-    pub fn encode(&mut self, frames: &[f32]) -> Result<Vec<f32>, RolloutError> {
+    /// [`SessionError::Size`], [`SessionError::NotFinite`], a backend that fails.
+    pub fn encode(&mut self, frames: &[f32]) -> Result<Vec<f32>, SessionError> {
         let (count, len) = (self.frames(), 3 * self.picture.0 * self.picture.1);
         if frames.len() != count * len {
             let expected = format!("{count} frames of {len}");
-            return Err(RolloutError::Size { what: "the frames", found: frames.len(), expected });
+            return Err(SessionError::Size { what: "the frames", found: frames.len(), expected });
         }
         finite("the frames", frames)?;
         let mut images = vec![0.0; self.plan.frames * len];
@@ -76,7 +76,7 @@ impl Encoder {
     ///
     /// # Errors
     /// A backend that fails.
-    pub fn restart(&mut self) -> Result<(), RolloutError> {
+    pub fn restart(&mut self) -> Result<(), SessionError> {
         self.begun = false;
         Ok(self.backend.clear()?)
     }

@@ -13,7 +13,6 @@ use crate::{
     config::{DecoderNetwork, VaeConfig},
     device::Device,
     model::Tiles,
-    rollout::RolloutError,
     session::SessionError,
 };
 
@@ -98,7 +97,7 @@ impl VideoDecoder {
         device: &Device,
         size: (usize, usize),
         memory_cap: Option<usize>,
-    ) -> Result<Self, RolloutError> {
+    ) -> Result<Self, SessionError> {
         let (seam, tiled) = match &file.config().codec {
             DecoderNetwork::Taehv(_) => (Seam::default(), false),
             DecoderNetwork::Vae(vae) => (Seam::new(vae), true),
@@ -108,12 +107,12 @@ impl VideoDecoder {
             let corners = rows.starts.iter().flat_map(|&top| columns.starts.iter().map(move |&left| (top, left)));
             let tiles = Tiles { size: (rows.tile, columns.tile), corners: corners.collect() };
             match Decoder::tiled(file, device, size, &tiles, memory_cap) {
-                Err(RolloutError::Session(error @ SessionError::MemoryCap { .. })) if tiled => {
+                Err(error @ SessionError::MemoryCap { .. }) if tiled => {
                     // The longer side of a tile is cut first: short edges are short seams.
                     let by_rows = rows.divisible() && (rows.tile >= columns.tile || !columns.divisible());
                     let axis = if by_rows { &mut rows } else { &mut columns };
                     if !axis.divisible() {
-                        return Err(error.into());
+                        return Err(error);
                     }
                     *axis = Axis::new(seam, axis.len, axis.starts.len() + 1);
                 }
@@ -145,8 +144,8 @@ impl VideoDecoder {
     /// cap. `watch` is called after each latent of each tile and may end it with an error.
     ///
     /// # Errors
-    /// [`RolloutError::Size`], those of [`Decoder::decode`] and of `watch`.
-    pub fn decode<E: From<RolloutError>>(
+    /// [`SessionError::Size`], those of [`Decoder::decode`] and of `watch`.
+    pub fn decode<E: From<SessionError>>(
         &mut self,
         latents: &[f32],
         mut watch: impl FnMut() -> Result<(), E>,
@@ -155,7 +154,7 @@ impl VideoDecoder {
         let latent = self.channels * h * w;
         if latents.is_empty() || !latents.len().is_multiple_of(latent) {
             let expected = format!("whole latents of {latent}");
-            return Err(RolloutError::Size { what: "the video", found: latents.len(), expected }.into());
+            return Err(SessionError::Size { what: "the video", found: latents.len(), expected }.into());
         }
         let (width, height) = self.picture();
         let (tile_width, tile_height) = self.decoder.picture();

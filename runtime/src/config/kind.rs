@@ -91,6 +91,20 @@ pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
     Ok(config)
 }
 
+/// The family that the `causeway` JSON of a file names.
+///
+/// # Errors
+/// Any [`ConfigError`] that does not depend on the family.
+pub fn family(text: &str) -> Result<String, ConfigError> {
+    if text.len() > MAX_JSON {
+        return Err(ConfigError::TooLong(text.len()));
+    }
+    let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
+    let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
+    check_version(format)?;
+    Ok(family.map_or_else(String::new, |family| printable(&family)))
+}
+
 /// The JSON that [`from_json`] reads, on one line.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
 pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
 pub use error::{ConfigError, FORMAT, MAX_JSON};
 pub use history::{HistoryConfig, Positions, StartConfig};
-pub use kind::{About, FileConfig, Provenance, from_json, to_json};
+pub use kind::{About, FileConfig, Provenance, family, from_json, to_json};
 pub use model::{Family, ModelConfig};
 pub use schedule::ScheduleConfig;
 pub use umt5::{Umt5Config, Umt5Family, Umt5Sizes};

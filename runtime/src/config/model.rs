@@ -130,8 +130,7 @@ impl FileConfig for ModelConfig {
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut list = List::default();
         self.dit.tensors(&mut list);
-        // The codec of a Wan model has a file of its own.
-        if self.family == Family::World {
+        if self.holds_codec() {
             self.codec.tensors(&mut list);
         }
         if let Some(start) = &self.start {
@@ -190,6 +189,11 @@ impl ModelConfig {
             format!("1, or whole chunks of {chunk} latent frames")
         })?;
         positive("fps", self.fps, 1000.0)
+    }
+
+    /// Whether the codec's weights are in the file. That of a model that reads prompts has a file of its own.
+    pub fn holds_codec(&self) -> bool {
+        self.family == Family::World
     }
 
     /// Size of a picture in pixels: (width, height).

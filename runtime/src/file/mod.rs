@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod any;
 pub(crate) mod container;
 mod error;
 mod header;
@@ -27,9 +28,11 @@ pub mod regular;
 #[cfg(feature = "std")]
 mod stored;
 mod tensors;
+mod weights;
 #[cfg(feature = "std")]
 mod writer;
 
+pub use any::AnyFile;
 pub use error::{FileError, TensorMismatch};
 pub use info::{Info, Share};
 pub use limits::ALIGN;
@@ -39,5 +42,6 @@ pub use partial::{Partial, PartialFile, abandon, write_whole};
 pub use quantize::{quantize, quantize_to};
 pub use reader::{Model, ModelFile, Umt5File};
 pub use tensors::{expected_tensors, may_quantise};
+pub use weights::Weights;
 #[cfg(feature = "std")]
 pub use writer::{TensorSpec, Writer, write_model, write_model_to};

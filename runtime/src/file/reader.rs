@@ -50,9 +50,9 @@ struct Tensor {
 /// Memory aligned for numbers.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Aligned([u8; 16]);
+pub(super) struct Aligned([u8; 16]);
 
-enum Storage<'a> {
+pub(super) enum Storage<'a> {
     Borrowed(&'a [u8]),
     Shared(Arc<[u8]>),
     Owned(Vec<Aligned>, usize),
@@ -84,6 +84,33 @@ impl Storage<'_> {
     }
 }
 
+impl Storage<'_> {
+    /// The file's header, and where its data start.
+    pub(super) fn header<'b>(&'b self, buffer: &'b mut Vec<u8>) -> Result<(header::Header<'b>, usize), FileError> {
+        let size = self.len();
+        let all = self.bytes(0..size);
+        if let Bytes::Here(bytes) = all
+            && !bytes.as_ptr().addr().is_multiple_of(align_of::<f32>())
+        {
+            return Err(FileError::UnalignedBuffer);
+        }
+        let start = all.read(0..size.min(header::START), buffer)?;
+        let data_start = header::data_start(start, size)?;
+        Ok((header::parse(all.read(0..data_start, buffer)?, size)?, data_start))
+    }
+
+    /// Memory for `bytes` bytes, which `fill` writes.
+    pub(super) fn filled<E: From<FileError>>(
+        bytes: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let refused = |Refused(bytes)| FileError::OutOfMemory { bytes };
+        let mut lines = filled(Aligned([0; 16]), bytes.div_ceil(size_of::<Aligned>())).map_err(refused)?;
+        fill(&mut bytemuck::cast_slice_mut(&mut lines)[..bytes])?;
+        Ok(Storage::Owned(lines, bytes))
+    }
+}
+
 impl<'a, C: FileConfig> ModelFile<'a, C> {
     /// Opens a model in borrowed bytes, whose address must be a multiple of 4 (that of a `Vec<u8>` is on common
     /// allocators; for `include_bytes!` use [`ModelFile::from_shared`], or wrap the bytes in an aligned type).
@@ -94,18 +121,9 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
         Self::check(Storage::Borrowed(bytes))
     }
 
-    fn check(storage: Storage<'a>) -> Result<Self, FileError> {
-        let size = storage.len();
-        let all = storage.bytes(0..size);
-        if let Bytes::Here(bytes) = all
-            && !bytes.as_ptr().addr().is_multiple_of(align_of::<f32>())
-        {
-            return Err(FileError::UnalignedBuffer);
-        }
+    pub(super) fn check(storage: Storage<'a>) -> Result<Self, FileError> {
         let mut buffer = Vec::new();
-        let start = all.read(0..size.min(header::START), &mut buffer)?;
-        let data_start = header::data_start(start, size)?;
-        let header = header::parse(all.read(0..data_start, &mut buffer)?, size)?;
+        let (header, data_start) = storage.header(&mut buffer)?;
         let config: C = from_json(&header.config)?;
         let tensors = join_scales(header.entries)?;
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
@@ -167,10 +185,7 @@ impl<C: FileConfig> ModelFile<'static, C> {
         bytes: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let refused = |Refused(bytes)| FileError::OutOfMemory { bytes };
-        let mut lines = filled(Aligned([0; 16]), bytes.div_ceil(size_of::<Aligned>())).map_err(refused)?;
-        fill(&mut bytemuck::cast_slice_mut(&mut lines)[..bytes])?;
-        Ok(Self::check(Storage::Owned(lines, bytes))?)
+        Ok(Self::check(Storage::filled(bytes, fill)?)?)
     }
 
     /// Opens the part of a file that begins at `offset` and is `bytes` long: an asset inside an archive. As [`ModelFile::open`].
@@ -215,8 +230,8 @@ impl<C: FileConfig> WeightSource for ModelFile<'_, C> {
         self.find(name).map(|tensor| self.view(tensor))
     }
 
-    fn handle(&self) -> Option<&Arc<()>> {
-        Some(&self.handle)
+    fn handles(&self, visit: &mut dyn FnMut(&Arc<()>)) {
+        visit(&self.handle);
     }
 }
 

@@ -8,7 +8,7 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId},
 };
 
-use super::{Map, ModelError, Taehv, vae::Vae};
+use super::{Map, ModelError, Taehv, codec::Frames, vae::Vae};
 use crate::config::{DecoderConfig, DecoderNetwork, LatentConfig};
 
 /// One pass and what it leaves in [`DecoderPlan::frames`].
@@ -148,28 +148,7 @@ pub(super) fn check_size((height, width): (usize, usize)) -> Result<(), ModelErr
     Err(ModelError::Unsupported(format!("latents of {height} x {width}; sides are from 1 to 1024")))
 }
 
-/// Gathers the frames of a pass in the output.
-struct Frames {
-    most: usize,
-    taken: usize,
-    output: Option<(BufferId, [usize; 2])>,
-}
-
 impl Frames {
-    fn new(most: usize) -> Self {
-        Self { most, taken: 0, output: None }
-    }
-
-    fn take(&mut self, b: &mut PlanBuilder, frame: Map) {
-        let (output, _) = *self.output.get_or_insert_with(|| {
-            let output = b.buffer("frames", Element::F32, self.most * frame.values(), BufferKind::Output);
-            (output, [frame.height, frame.width])
-        });
-        let len = frame.values();
-        b.push(Copy { x: frame.buffer, x_offset: 0, y: output, y_offset: self.taken * len, len });
-        self.taken += 1;
-    }
-
     fn finish(
         self,
         b: PlanBuilder,

@@ -1,17 +1,17 @@
 //! The causal Wan 2.1 block (spec 1.4) at any size, with the action embedding of small worlds.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use causeway_ops::{
     BufferId, Kv, PlanBuilder,
     op::{
-        Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Modulation, Offsets,
-        Patchify, RmsNormRope, Route, Scale, Timestep, Unpatchify,
+        Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Lookup, Modulation,
+        Offsets, Patchify, RmsNormRope, Route, Scale, Unpatchify,
     },
     plan::{BufferKind, Element, WeightRole},
 };
 
-use super::Dense;
+use super::{Dense, ModelError};
 use crate::config::DitConfig;
 
 /// State of one layer: its ring and the keys and values of the context in force.
@@ -58,33 +58,60 @@ pub struct Dit<'a> {
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, pairs, 2].
     pub rotations: BufferId,
-    /// What the stream is conditioned on.
-    pub condition: Condition,
+    /// What the stream is told.
+    pub conditions: Conditions,
+    /// Where the timestep sinusoids of a pass come from.
+    sinusoids: Sinusoids,
     /// Last committed latent frame, where the model reads it.
     pub previous: Option<BufferId>,
 }
 
-/// What a stream is conditioned on, beside its own past: inputs that the host writes.
+/// What a model is told, beside its own past, in inputs that the host writes. A model has some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// Action vectors [most frames of a pass, actions].
+    pub actions: Option<BufferId>,
+    /// Event mixing weights [events].
+    pub events: Option<BufferId>,
+    /// A prompt.
+    pub text: Option<Text>,
+}
+
+/// The input of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// A small world's.
-    World {
-        /// Action vectors [chunk, actions].
-        actions: BufferId,
-        /// Event mixing weights [events].
-        events: BufferId,
-    },
-    /// A text-to-video model's. Its timesteps may differ from frame to frame.
-    Text {
-        /// Text embeddings and, after them, rows of zeros [rows, text dim].
-        text: BufferId,
-        /// Logarithm of how many rows each of them stands for [rows]: padding is one row (spec 1.4).
-        offsets: BufferId,
-        /// Timestep sinusoids [chunk, freq_dim].
-        sinusoids: BufferId,
-        /// Rows of both.
-        rows: usize,
-    },
+pub struct Text {
+    /// Text embeddings and, after them, rows of zeros [rows, text dim].
+    pub embeddings: BufferId,
+    /// Logarithm of how many rows each of them stands for [rows]: padding is one row (spec 1.4).
+    pub offsets: BufferId,
+    /// Rows of both.
+    pub rows: usize,
+}
+
+/// The timesteps that a stream's passes can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Levels {
+    /// A table of them: a run names a row, which all its frames are told.
+    Table(Vec<f32>),
+    /// Their sinusoids [most frames of a pass, freq_dim] are an input that the host writes, a row a frame.
+    Given,
+}
+
+#[derive(Clone, Copy)]
+enum Sinusoids {
+    /// A constant [rows, freq_dim].
+    Table(BufferId, usize),
+    Given(BufferId),
+}
+
+/// [cos(t f_i) | sin(t f_i)], f_i = 10000^(-i/half), in f64 as the reference does (spec 1.4, step 2).
+pub(crate) fn sinusoid(timestep: f32, row: &mut [f32]) {
+    let half = row.len() / 2;
+    for i in 0..half {
+        let angle = f64::from(timestep) * libm::pow(10_000.0, -(i as f64) / half as f64);
+        row[i] = libm::cos(angle) as f32;
+        row[half + i] = libm::sin(angle) as f32;
+    }
 }
 
 /// Declares the state of all layers.
@@ -114,23 +141,35 @@ enum Purpose {
 
 impl<'a> Dit<'a> {
     /// Declares the stream's state: a ring of `past.window` frames, at least a chunk, and `text_rows` rows of text, where the model
-    /// reads text. A pass has at most `most` frames.
-    pub fn new(b: &mut PlanBuilder, config: &'a DitConfig, past: Past, text_rows: usize, most: usize) -> Self {
+    /// reads text. A pass has at most `most` frames and is told one of `levels`.
+    pub fn new(
+        b: &mut PlanBuilder,
+        config: &'a DitConfig,
+        past: Past,
+        text_rows: usize,
+        most: usize,
+        levels: &Levels,
+    ) -> Self {
         let (visible, max_history) = (past.window, past.window - config.chunk);
         let layers = layers(b, config, past, text_rows, "");
-        let mut input = |name: &str, len| b.buffer(name, Element::F32, len, BufferKind::Input);
-        let condition = match &config.text {
-            Some(text) => Condition::Text {
-                text: input("text", text_rows * text.dim),
-                offsets: input("text_offsets", text_rows),
-                sinusoids: input("sinusoids", most * config.freq_dim),
-                rows: text_rows,
-            },
-            None => Condition::World {
-                actions: input("actions", config.chunk * config.actions.len()),
-                events: input("events", config.events.len()),
-            },
+        let sinusoids = match levels {
+            Levels::Table(timesteps) => {
+                let mut table = vec![0.0; timesteps.len() * config.freq_dim];
+                let rows = table.chunks_exact_mut(config.freq_dim);
+                rows.zip(timesteps).for_each(|(row, &timestep)| sinusoid(timestep, row));
+                Sinusoids::Table(b.constant("levels", table), timesteps.len())
+            }
+            Levels::Given => {
+                Sinusoids::Given(b.buffer("sinusoids", Element::F32, most * config.freq_dim, BufferKind::Input))
+            }
         };
+        let mut input =
+            |name: &str, len: usize| (len > 0).then(|| b.buffer(name, Element::F32, len, BufferKind::Input));
+        let actions = input("actions", most * config.actions.len());
+        let events = input("events", config.events.len());
+        let text = config.text.as_ref().map_or(0, |text| text_rows * text.dim);
+        let text = input("text", text).zip(input("text_offsets", text_rows));
+        let text = text.map(|(embeddings, offsets)| Text { embeddings, offsets, rows: text_rows });
         Self {
             layers,
             past,
@@ -138,7 +177,8 @@ impl<'a> Dit<'a> {
             grid: b.constant("rope_grid", spatial_rotations(config)),
             frames: b.buffer("frames", Element::U32, visible, BufferKind::Input),
             rotations: b.buffer("rotations", Element::F32, visible * config.rope_dims()[0], BufferKind::Input),
-            condition,
+            conditions: Conditions { actions, events, text },
+            sinusoids,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
             config,
         }
@@ -153,18 +193,28 @@ impl<'a> Dit<'a> {
     pub fn beside(&self, b: &mut PlanBuilder, name: &str) -> Self {
         let mut this = self.clone();
         let mut text_rows = 0;
-        if let Condition::Text { offsets, rows, .. } = &mut this.condition {
+        if let Some(text) = &mut this.conditions.text {
             // Unlike the text itself, which becomes keys and values at once, they are read by every pass.
-            *offsets = b.buffer(format!("text_offsets{name}"), Element::F32, *rows, BufferKind::Input);
-            text_rows = *rows;
+            text.offsets = b.buffer(format!("text_offsets{name}"), Element::F32, text.rows, BufferKind::Input);
+            text_rows = text.rows;
         }
         this.layers = layers(b, self.config, self.past, text_rows, name);
         this
     }
 
-    /// The same stream for passes that see at most so much history; their own rows in the tables begin behind it.
-    pub fn seeing(&self, max_history: usize) -> Self {
-        Self { max_history, ..self.clone() }
+    /// The sinusoids that the host writes, where it does.
+    pub fn sinusoids(&self) -> Option<BufferId> {
+        match self.sinusoids {
+            Sinusoids::Table(..) => None,
+            Sinusoids::Given(buffer) => Some(buffer),
+        }
+    }
+
+    /// The same stream for passes that see at most so much history, whose own rows in the tables begin behind it, under these actions and
+    /// after this frame, where the model reads them.
+    pub fn seeing(&self, max_history: usize, actions: Option<BufferId>, previous: Option<BufferId>) -> Self {
+        let conditions = Conditions { actions, ..self.conditions };
+        Self { max_history, conditions, previous, ..self.clone() }
     }
 
     /// History frames kept a query; 0 for all. Keeping every frame is the same as dense attention, which is cheaper to run.
@@ -173,34 +223,39 @@ impl<'a> Dit<'a> {
     }
 
     /// Emits the cross-attention keys and values of the event mix or text in force, for all layers.
-    pub fn condition(&self, b: &mut PlanBuilder) {
+    ///
+    /// # Errors
+    /// [`ModelError`] of a model that is told neither.
+    pub fn condition(&self, b: &mut PlanBuilder) -> Result<(), ModelError> {
         let dim = self.config.dim;
-        let (context, rows) = self.context(b);
+        let (context, rows) = self.context(b)?;
         for (n, layer) in self.layers.iter().enumerate() {
             let at = format!("dit.blocks.{n}.cross_attn");
             dense(&format!("{at}.k"), rows, dim, dim).write(b, context, layer.cross_k);
             self.norm(b, &format!("{at}.norm_k"), layer.cross_k, rows, None);
             dense(&format!("{at}.v"), rows, dim, dim).write(b, context, layer.cross_v);
         }
+        Ok(())
     }
 
     /// The rows that cross-attention reads, and their number.
-    fn context(&self, b: &mut PlanBuilder) -> (BufferId, usize) {
+    fn context(&self, b: &mut PlanBuilder) -> Result<(BufferId, usize), ModelError> {
         let (c, dim) = (self.config, self.config.dim);
-        match self.condition {
-            Condition::World { events: mix, .. } => {
+        match (self.conditions.text, self.conditions.events) {
+            (Some(Text { embeddings, rows, .. }), _) => {
+                let inputs = c.text.map_or(0, |text| text.dim);
+                let up = dense("dit.text_embedding.0", rows, inputs, dim);
+                let hidden = Dense { activation: Activation::Gelu, ..up }.scratch(b, embeddings, "text_hidden");
+                Ok((dense("dit.text_embedding.2", rows, dim, dim).scratch(b, hidden, "context"), rows))
+            }
+            (None, Some(mix)) => {
                 let (entries, rows) = (c.events.len(), c.event_tokens);
                 let weight = b.weight("dit.event_embedding", &[entries, rows, dim], WeightRole::Vector);
                 let y = b.scratch("context", rows * dim);
                 b.push(Embed { mix, weight, y, entries, len: rows * dim });
-                (y, rows)
+                Ok((y, rows))
             }
-            Condition::Text { text, rows, .. } => {
-                let inputs = c.text.map_or(0, |text| text.dim);
-                let up = dense("dit.text_embedding.0", rows, inputs, dim);
-                let hidden = Dense { activation: Activation::Gelu, ..up }.scratch(b, text, "text_hidden");
-                (dense("dit.text_embedding.2", rows, dim, dim).scratch(b, hidden, "context"), rows)
-            }
+            (None, None) => Err(ModelError::Unsupported("a denoiser without events and text".into())),
         }
     }
 
@@ -270,18 +325,18 @@ impl<'a> Dit<'a> {
     fn time_embedding(&self, b: &mut PlanBuilder, frames: usize) -> (BufferId, BufferId) {
         let c = self.config;
         let silu = Activation::Silu;
-        let sinusoid = match self.condition {
-            Condition::Text { sinusoids, .. } => sinusoids,
-            Condition::World { .. } => {
+        let sinusoid = match self.sinusoids {
+            Sinusoids::Given(sinusoids) => sinusoids,
+            Sinusoids::Table(table, rows) => {
                 let y = b.scratch("sinusoid", frames * c.freq_dim);
-                b.push(Timestep { y, frames, features: c.freq_dim });
+                b.push(Lookup { table, rows, y, frames, len: c.freq_dim });
                 y
             }
         };
         let t = Dense { activation: silu, ..dense("dit.time_embedding.0", frames, c.freq_dim, c.dim) }
             .scratch(b, sinusoid, "time");
         let e = dense("dit.time_embedding.2", frames, c.dim, c.dim).scratch(b, t, "e");
-        if let Condition::World { actions, .. } = self.condition {
+        if let Some(actions) = self.conditions.actions {
             let up = dense("dit.action_embedding.0", frames, c.actions.len(), c.dim);
             let a = Dense { activation: silu, ..up }.scratch(b, actions, "action");
             dense("dit.action_embedding.2", frames, c.dim, c.dim).add(b, a, e, None);
@@ -403,9 +458,9 @@ impl<'a> Dit<'a> {
         let q = dense(&format!("{at}.cross_attn.q"), rows, dim, dim).scratch(b, y, "cross_q");
         self.norm(b, &format!("{at}.cross_attn.norm_q"), q, rows, None);
         let out = b.scratch("crossed", rows * dim);
-        let (context, offsets) = match self.condition {
-            Condition::World { .. } => (c.event_tokens, None),
-            Condition::Text { rows, offsets, .. } => (rows, Some(Offsets::Rows(offsets))),
+        let (context, offsets) = match self.conditions.text {
+            None => (c.event_tokens, None),
+            Some(Text { rows, offsets, .. }) => (rows, Some(Offsets::Rows(offsets))),
         };
         b.push(CrossAttention {
             q,

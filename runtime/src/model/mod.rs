@@ -5,22 +5,24 @@ mod decoder;
 mod dit;
 mod encoder;
 mod layers;
+mod program;
+mod stream;
 mod taehv;
 mod umt5;
 mod vae;
-mod wan;
-mod world;
 
+pub use codec::CodecSource;
 pub(crate) use decoder::Tiles;
 pub use decoder::{DecoderPass, DecoderPlan};
 pub(crate) use dit::rotations;
-pub use dit::{Condition, Dit, Past};
+pub(crate) use dit::sinusoid;
+pub use dit::{Conditions, Dit, Levels, Past, Text};
 pub use encoder::EncoderPlan;
 pub use layers::Map;
+pub use program::{Level, Program, ProgramId, Programs, Recaching, Side, Step, Then};
+pub use stream::{Exact, Recache, Recent, StreamPlan, StreamShape};
 pub use taehv::Taehv;
 pub use umt5::{LayerWeights, Umt5Passes, Umt5Plan};
-pub use wan::{Recache, WanBranch, WanPasses, WanPlan, WanShape};
-pub use world::{WorldPasses, WorldPlan};
 
 use alloc::string::String;
 

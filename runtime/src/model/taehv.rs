@@ -76,7 +76,7 @@ impl<'a> Taehv<'a> {
         let (height, width) = (self.latent.height * scale, self.latent.width * scale);
         let channels = 3 * c.patch * c.patch;
         let pixels = Map { buffer: b.scratch("unshuffled", height * width * channels), height, width, channels };
-        b.push(FromPixels { x: image, y: pixels.buffer, height, width, patch: c.patch });
+        b.push(FromPixels { x: image, y: pixels.buffer, height, width, patch: c.patch, black: 0.0 });
         let mut x = conv(b, "taehv.encoder.0", pixels, c.widths[3], Extra { relu: true, ..Extra::default() });
         let mut index = 2;
         for stage in [2, 1, 0] {

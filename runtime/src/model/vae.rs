@@ -35,6 +35,16 @@ impl<'a> Vae<'a> {
         Self { config, memories: BTreeMap::new() }
     }
 
+    /// Pixels along one side for each latent.
+    pub(super) fn space_factor(&self) -> usize {
+        self.config.space_factor()
+    }
+
+    /// Frames of each latent frame but the first.
+    pub(super) fn time_factor(&self) -> usize {
+        self.config.time_factor()
+    }
+
     /// Emits the part of the decoding of a latent frame that keeps the latents' size. Attention over the frame is in it, so that only
     /// convolutions are left to [`Self::decode`]. Little memory is here: the rest holds a frame at up to the pixels' size.
     pub(super) fn features(&mut self, b: &mut PlanBuilder, latent: Map) -> Map {

@@ -1,12 +1,11 @@
-//! Samplers: from the network's flow to the latents of the next step, with the noise levels they step through (spec 2.1, 2.2, 2.5).
+//! Samplers: the noise levels that a chunk steps through, and the weights of each step (spec 2.1, 2.2, 2.5).
 //!
-//! All of them are plain functions of latents. Sigma is the share of noise: x = (1 - sigma) clean + sigma noise.
+//! A step is a weighted sum of what there is, which the operator [`Solve`](causeway_ops::op::Solve) takes on the device; here are the weights,
+//! in double precision. Sigma is the share of noise: x = (1 - sigma) clean + sigma noise.
 
 mod unipc;
 
 use alloc::vec::Vec;
-
-use unipc::UniPc;
 
 /// How latents are stepped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,35 +70,75 @@ impl Schedule {
     }
 }
 
-/// The sampling of one chunk.
-pub struct Solver<'a> {
-    sampler: Sampler,
-    sigmas: &'a [f32],
-    unipc: UniPc,
+/// How the chunks of a stream are sampled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// How latents are stepped.
+    pub sampler: Sampler,
+    /// Noise levels of every chunk.
+    pub schedule: Schedule,
+    /// Those of the stream's first chunk, where it has its own.
+    pub first: Option<Schedule>,
+    /// Guidance g: the flow is u + g (c - u) for the flows c under the prompt and u under the negative one; 1 is without.
+    pub guidance: f32,
 }
 
-impl<'a> Solver<'a> {
-    /// Before the first step of `schedule`.
-    pub fn new(sampler: Sampler, schedule: &'a Schedule) -> Self {
-        Self { sampler, sigmas: &schedule.sigmas, unipc: UniPc::default() }
+impl Sampling {
+    /// A distilled student's sampling (spec 2.2) through these warped noise levels.
+    pub fn few(sigmas: &[f32]) -> Self {
+        Self { sampler: Sampler::Few, schedule: Schedule::of(sigmas), first: None, guidance: 1.0 }
     }
 
-    /// Takes latents `x` from before step `step` to after it, along `flow`; steps come in order. `fresh` is the noise that
-    /// [`Sampler::Few`] adds, not read after the last step.
-    pub fn step(&mut self, step: usize, x: &mut [f32], flow: &[f32], fresh: &[f32]) {
-        let sigma = f64::from(self.sigmas[step]);
-        let next = f64::from(self.sigmas.get(step + 1).copied().unwrap_or(0.0));
-        let pairs = x.iter_mut().zip(flow);
-        match self.sampler {
-            Sampler::Few => {
-                for (i, (x, v)) in pairs.enumerate() {
-                    let clean = f64::from(*x) - sigma * f64::from(*v);
-                    let noise = if next > 0.0 { f64::from(fresh[i]) } else { 0.0 };
-                    *x = ((1.0 - next) * clean + next * noise) as f32;
-                }
-            }
-            Sampler::Euler => pairs.for_each(|(x, v)| *x = (f64::from(*x) + (next - sigma) * f64::from(*v)) as f32),
-            Sampler::UniPc => self.unipc.step(self.sigmas, step, x, flow),
+    /// Whether it leads away from a negative prompt.
+    pub fn guided(&self) -> bool {
+        self.guidance != 1.0
+    }
+
+    /// The noise levels of a chunk, which may be the stream's first.
+    pub fn levels(&self, first: bool) -> &Schedule {
+        self.first.as_ref().filter(|_| first).unwrap_or(&self.schedule)
+    }
+
+    /// Steps that add fresh noise, of the longest list.
+    pub fn renoised(&self) -> usize {
+        let steps = self.schedule.len().max(self.first.as_ref().map_or(0, Schedule::len));
+        if self.sampler == Sampler::Few { steps.saturating_sub(1) } else { 0 }
+    }
+}
+
+/// Weights of one step.
+///
+/// The network's flow gives a guess of the clean latents c. Of the latents x, the guesses of the two steps before ("newer", "older") and the
+/// sample that the last step went from comes a sample, keep x + correct . (from, newer, older, c); of it the latents of the next step,
+/// predict . (sample, c, newer, noise).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Share of noise before the step.
+    pub sigma: f32,
+    /// Of x in the sample.
+    pub keep: f32,
+    /// Of from, newer, older, c in the sample.
+    pub correct: [f32; 4],
+    /// Of the sample, c, newer and fresh noise in the next latents.
+    pub predict: [f32; 4],
+}
+
+impl Sampler {
+    /// Step `step` through these noise levels.
+    pub fn step(self, sigmas: &[f32], step: usize) -> Step {
+        let sigma = sigmas[step];
+        let (now, next) = (f64::from(sigma), sigmas.get(step + 1).map_or(0.0, |&next| f64::from(next)));
+        let plain = |sample: f64, clean: f64, noise: f64| Step {
+            sigma,
+            keep: 1.0,
+            correct: [0.0; 4],
+            predict: [sample as f32, clean as f32, 0.0, noise as f32],
+        };
+        match self {
+            Self::Few => plain(0.0, 1.0 - next, next),
+            // x + (next - now) v with v = (x - c) / now.
+            Self::Euler => plain(next / now, 1.0 - next / now, 0.0),
+            Self::UniPc => unipc::step(sigmas, step),
         }
     }
 }
@@ -107,6 +146,19 @@ impl<'a> Solver<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What `Solve` does.
+    fn take(step: &Step, x: &mut [f32; 3], flow: &[f32], noise: &[f32; 3], past: &mut [[f32; 3]; 3]) {
+        for i in 0..3 {
+            let c = x[i] - step.sigma * flow[i];
+            let [from, newer, older] = [past[0][i], past[1][i], past[2][i]];
+            let [a, b, d, e] = step.correct;
+            let sample = step.keep * x[i] + a * from + b * newer + d * older + e * c;
+            let [p, q, r, n] = step.predict;
+            x[i] = p * sample + q * c + r * newer + n * noise[i];
+            (past[0][i], past[1][i], past[2][i]) = (sample, c, newer);
+        }
+    }
 
     /// With one clean picture behind all latents the flow is known: every sampler must arrive at it.
     #[test]
@@ -118,11 +170,10 @@ mod tests {
                     Sampler::UniPc => Schedule::unipc(steps, 5.0),
                     _ => Schedule::euler(steps, 5.0),
                 };
-                let mut solver = Solver::new(sampler, &schedule);
-                let mut x = noise;
-                for (step, &sigma) in schedule.sigmas.iter().enumerate() {
+                let (mut x, mut past) = (noise, [[0.0f32; 3]; 3]);
+                for (at, sigma) in schedule.sigmas.iter().enumerate() {
                     let flow: Vec<f32> = x.iter().zip(&clean).map(|(x, c)| (x - c) / sigma).collect();
-                    solver.step(step, &mut x, &flow, &noise);
+                    take(&sampler.step(&schedule.sigmas, at), &mut x, &flow, &noise, &mut past);
                 }
                 let error = x.iter().zip(&clean).map(|(x, c)| (x - c).abs()).fold(0.0, f32::max);
                 assert!(error < 1e-5, "{sampler:?} in {steps} steps: off by {error}");

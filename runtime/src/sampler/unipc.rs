@@ -1,19 +1,7 @@
 //! UniPC of order 2: a predictor from the last two guesses of the clean latents, and a corrector that goes back over the step once
 //! the guess at its end is known (Zhao et al., 2023). Time is lambda = ln(clean share / noise share).
 
-use alloc::vec::Vec;
-
-/// What a step leaves for the next.
-#[derive(Default)]
-pub(super) struct UniPc {
-    /// Guesses of the clean latents: of the step before the last, of the last.
-    older: Vec<f64>,
-    newer: Vec<f64>,
-    /// Latents that the last step began from.
-    from: Vec<f64>,
-    /// Order of the last predictor.
-    order: usize,
-}
+use super::Step;
 
 /// A step from one noise level to another, as weights: of the latents it begins from, of the guess there, of the difference that the
 /// guess before makes, of the difference that the guess at the end makes.
@@ -58,29 +46,24 @@ impl Weights {
     }
 }
 
-impl UniPc {
-    /// One step of latents `x` along `flow`.
-    pub fn step(&mut self, sigmas: &[f32], step: usize, x: &mut [f32], flow: &[f32]) {
-        let sigma = |i: usize| sigmas.get(i).map_or(0.0, |&sigma| f64::from(sigma));
-        let now = sigma(step);
-        let clean: Vec<f64> = x.iter().zip(flow).map(|(x, v)| f64::from(*x) - now * f64::from(*v)).collect();
-        let mut sample: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
-        if step > 0 {
-            let w = Weights::corrector((self.order > 1).then(|| sigma(step - 2)), sigma(step - 1), now);
-            for (i, sample) in sample.iter_mut().enumerate() {
-                let newer = self.newer[i];
-                let bend = if w.older == 0.0 { 0.0 } else { w.older * (self.older[i] - newer) };
-                *sample = w.from * self.from[i] + w.newer * newer + bend + w.end * (clean[i] - newer);
-            }
-        }
-        self.older = core::mem::replace(&mut self.newer, clean);
-        self.order = 2.min(step + 1).min(sigmas.len() - step);
-        let w = Weights::predictor((self.order > 1).then(|| sigma(step - 1)), now, sigma(step + 1));
-        for (i, x) in x.iter_mut().enumerate() {
-            let newer = self.newer[i];
-            let bend = if w.older == 0.0 { 0.0 } else { w.older * (self.older[i] - newer) };
-            *x = (w.from * sample[i] + w.newer * newer + bend) as f32;
-        }
-        self.from = sample;
+/// Whether the predictor of a step is of order 2: there is a guess before it, and the last step is taken more carefully.
+fn second(sigmas: &[f32], step: usize) -> bool {
+    2.min(step + 1).min(sigmas.len() - step) > 1
+}
+
+/// Step `step`: first the correction of the one before, then the prediction.
+pub(super) fn step(sigmas: &[f32], step: usize) -> Step {
+    let sigma = |i: usize| sigmas.get(i).map_or(0.0, |&sigma| f64::from(sigma));
+    let (mut keep, mut correct) = (1.0, [0.0; 4]);
+    if step > 0 {
+        let before = second(sigmas, step - 1).then(|| sigma(step - 2));
+        let w = Weights::corrector(before, sigma(step - 1), sigma(step));
+        // Differences are from the newer guess.
+        (keep, correct) = (0.0, [w.from, w.newer - w.older - w.end, w.older, w.end].map(|w| w as f32));
     }
+    let before = second(sigmas, step).then(|| sigma(step - 1));
+    let w = Weights::predictor(before, sigma(step), sigma(step + 1));
+    // This step's guess is the newest now, and the newer one of before the older.
+    let predict = [w.from, w.newer - w.older, w.older, 0.0].map(|w| w as f32);
+    Step { sigma: sigmas[step], keep, correct, predict }
 }

@@ -1,72 +1,142 @@
 //! Creating a session: options against the model, the plan, the backend, the first frames.
 
-use alloc::{boxed::Box, sync::Arc, vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 
-use causeway_ops::{BackendError, backend::Memory, quant::WeightSource};
+use causeway_ops::{Plan, backend::Memory};
 
 use super::{
-    EventQueue, Movement, Opening, Queue, Queued, Session, SessionError, SessionOptions, Settled, Start, Stats, Tables,
-    pump::Cursor,
+    Changes, Cursor, Movement, Opening, Output, Queue, Session, SessionError, SessionOptions, Settled, Slot, Start,
+    State, Stats, Tables, Told,
 };
 use crate::{
     clock::Clock,
-    config::{Family, ModelConfig},
+    codec::decoder::DecoderFile,
     device::Device,
-    file::Model,
-    layout::channels_last,
-    model::{ModelError, WorldPlan},
+    file::{Model, Weights},
+    model::{CodecSource, StreamPlan},
 };
 
+/// All of a session but what holds its plan.
+pub(super) struct Prepared {
+    pub settled: Settled,
+    pub stream: StreamPlan,
+    pub plan: Plan,
+    opening: Opening,
+    state: State,
+    tables: Tables,
+    picture: (usize, usize),
+    /// Bytes of a frame that the host is given.
+    pub frame_bytes: usize,
+    frames: usize,
+}
+
+impl Prepared {
+    pub fn new(
+        model: &Model<'_>,
+        codec: Option<&DecoderFile<'_>>,
+        options: &SessionOptions,
+        exact: bool,
+    ) -> Result<Self, SessionError> {
+        let config = model.config();
+        let own = config.holds_codec().then_some(CodecSource::World(config));
+        let given = codec.map(|file| CodecSource::File(&file.config().codec));
+        if given.is_some() && own.is_some() {
+            return Err(SessionError::Option("this model has a codec in its own file; none other may be given".into()));
+        }
+        let source = given.or(own);
+        let shown = source.filter(|_| options.output == Output::Pictures);
+        if shown.is_none() && options.output == Output::Pictures {
+            return Err(SessionError::NoCodec);
+        }
+        let settled = options.settle(config, shown, exact)?;
+        if matches!(options.start, Start::Image(_)) && !settled.picture {
+            let what = "a stream can start from a picture only with a codec that encodes, and this one has none";
+            return Err(SessionError::Option(what.into()));
+        }
+        let mut stream = StreamPlan::new(&settled.shape(shown))?;
+        let plan = core::mem::take(&mut stream.plan);
+        let (dit, latent) = (&settled.dit, settled.dit.latent);
+        let scale = source.map_or(config.codec.space_factor(), |source| source.space_factor());
+        let picture = (latent.width * scale, latent.height * scale);
+        let size = (picture, settled.given[0]);
+        let opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
+        let whole = opening.frames == 0 || {
+            let [first, later] = settled.given;
+            opening.frames >= first && (opening.frames - first).is_multiple_of(later)
+        };
+        if !whole {
+            let [first, later] = settled.given;
+            let what = format_args!(
+                "the stream starts from {} latent frames; this model takes {first} first and then {later} at a time",
+                opening.frames
+            );
+            return Err(SessionError::Option(alloc::format!("{what}")));
+        }
+        let writes = exact || !opening.latents.is_empty();
+        let rope = dit.rope_dims()[0];
+        let tables = Tables::new(&plan, &stream, &settled.ring, rope, settled.length, writes);
+        let frame_bytes = 4 * plan.buffer(stream.output).len;
+        let state = state(&settled, config.latch, options.seed);
+        Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes, frames: options.queue })
+    }
+
+    /// Bytes of the session's own, beside the frames that wait for the host.
+    pub fn own(&self) -> usize {
+        let parts = self.tables.memory() + self.opening.memory() + self.state.memory() + self.stream.programs.bytes();
+        parts + self.plan.bytes()
+    }
+}
+
 impl Session {
-    /// Creates a session of `model` on `device`. The weights are copied into the device's layout, so the model may be dropped.
+    /// Creates a session of `model` on `device`. The weights are copied into the device's layout, so the model may be dropped. A model that
+    /// reads prompts has no codec in its file: see [`Session::with_codec`], or [`Output::Latents`].
     ///
     /// # Errors
     /// Options that do not fit the model, a memory cap that is too small (with the exact need), a device that refuses.
-    pub fn new(model: &Model<'_>, device: &Device, mut options: SessionOptions) -> Result<Self, SessionError> {
-        let config = model.config();
-        if config.family != Family::World {
-            let what = "it makes videos of prompts and has no decoder in its file; `causeway generate` runs it with one (`Rollout` and `Decoder` in Rust)".into();
-            return Err(ModelError::Unsupported(what).into());
-        }
-        let settled = options.settle(config)?;
-        let mut world = WorldPlan::new(config, settled.past)?;
-        let plan = core::mem::take(&mut world.plan);
-        let opening = opening(model, &options, settled.event)?;
-        let (width, height) = config.picture();
-        let queue = Queue::new(options.queue, 4 * width * height)?;
-        let dit = &config.dit;
-        let rope = (dit.rope_dims()[0], dit.rope_theta);
-        let tables = Tables::new(&settled.ring, rope.0, dit.actions.len(), dit.events.len());
-        let movement = Movement::new(config.latch, dit.actions.len());
-        let own = queue.memory() + tables.memory() + movement.memory() + opening.memory() + plan.bytes();
+    pub fn new(model: &Model<'_>, device: &Device, options: SessionOptions) -> Result<Self, SessionError> {
+        Self::create(model, None, device, options, false)
+    }
+
+    /// As [`Session::new`], with pictures made by the codec of another file.
+    ///
+    /// # Errors
+    /// As [`Session::new`]; a codec of other channels.
+    pub fn with_codec(
+        model: &Model<'_>,
+        codec: &DecoderFile<'_>,
+        device: &Device,
+        options: SessionOptions,
+    ) -> Result<Self, SessionError> {
+        Self::create(model, Some(codec), device, options, false)
+    }
+
+    pub(super) fn create(
+        model: &Model<'_>,
+        codec: Option<&DecoderFile<'_>>,
+        device: &Device,
+        mut options: SessionOptions,
+        exact: bool,
+    ) -> Result<Self, SessionError> {
+        let prepared = Prepared::new(model, codec, &options, exact)?;
+        let queue = Queue::new(prepared.frames, prepared.frame_bytes)?;
+        let own = queue.memory() + prepared.own();
         let clock = options.clock.take().unwrap_or_else(default_clock);
+        let weights = Weights::of(model, codec.map(|codec| codec as _));
+        let Prepared { settled, stream, plan, opening, state, tables, picture, .. } = prepared;
         #[cfg(feature = "gpu")]
-        let backend = device.load_keeping(model, &plan, options.memory_cap, own, options.frames.take())?;
+        let backend = device.load_keeping(&weights, &plan, options.memory_cap, own, options.frames.take())?;
         #[cfg(not(feature = "gpu"))]
-        let backend = device.load(model, &plan, options.memory_cap, own)?;
+        let backend = device.load(&weights, &plan, options.memory_cap, own)?;
+        let dit = &settled.dit;
         Ok(Self {
-            fingerprint: fingerprint(config, &settled, backend.arena_bytes()),
+            fingerprint: fingerprint(&settled, &plan, backend.arena_bytes()),
             backend,
-            world,
-            seed: [options.seed as u32, (options.seed >> 32) as u32],
-            context_timestep: config.schedule.context_noise,
-            width,
-            height,
-            event_names: dit.events.clone(),
-            action_names: dit.actions.clone(),
-            rope,
-            cursor: Cursor::START,
+            stream,
+            picture,
+            rules: Arc::new(settled.rules()),
+            rope: (dit.rope_dims()[0], dit.rope_theta),
+            state,
             opening,
-            frame: 0,
-            action: vec![0.0; dit.actions.len()],
-            action_ticket: 0,
-            movement,
-            events: EventQueue::new(),
-            event_ticket: 0,
-            current: Queued { event: settled.event as u32, ticket: 0, from: 0 },
-            conditioned: false,
-            chunk_tickets: (0, 0),
-            shown_tickets: (0, 0),
             began: 0,
             reading: false,
             settled,
@@ -75,29 +145,80 @@ impl Session {
             clock,
             interrupt: Arc::default(),
             stats: Stats::default(),
+            given: None,
         })
     }
-}
 
-impl Session {
     /// Exact bytes that a session of these options will hold, without creating it.
     ///
     /// # Errors
     /// Options that do not fit the model; the memory cap is not looked at.
-    pub fn need(model: &Model<'_>, device: &Device, options: &SessionOptions) -> Result<Memory, SessionError> {
-        let config = model.config();
-        let settled = options.settle(config)?;
-        let plan = WorldPlan::new(config, settled.past)?.plan;
-        let (width, height) = config.picture();
-        let dit = &config.dit;
-        let tables = Tables::new(&settled.ring, dit.rope_dims()[0], dit.actions.len(), dit.events.len());
-        let opening = opening(model, options, settled.event)?;
-        let mut memory = device.memory(model, &plan)?;
-        let movement = Movement::new(config.latch, dit.actions.len());
-        let own = tables.memory() + movement.memory() + opening.memory() + plan.bytes();
-        memory.overhead += options.queue * 4 * width * height + own;
-        Ok(memory)
+    pub fn need(
+        model: &Model<'_>,
+        codec: Option<&DecoderFile<'_>>,
+        device: &Device,
+        options: &SessionOptions,
+    ) -> Result<Need, SessionError> {
+        let prepared = Prepared::new(model, codec, options, false)?;
+        let weights = Weights::of(model, codec.map(|codec| codec as _));
+        let mut memory = device.memory(&weights, &prepared.plan)?;
+        memory.overhead += options.queue * prepared.frame_bytes + prepared.own();
+        let arena = memory.state + memory.activations;
+        let snapshot = super::snapshot::bytes(&prepared.state, options.queue, prepared.frame_bytes, arena)?;
+        let latent = prepared.settled.dit.latent;
+        let latent = [latent.channels, latent.height, latent.width];
+        let Prepared { picture, frame_bytes, .. } = prepared;
+        Ok(Need { memory, picture, frame_bytes, snapshot, latent })
     }
+}
+
+/// What a session will hold and give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Bytes held, by purpose.
+    pub memory: Memory,
+    /// Width and height of a picture.
+    pub picture: (usize, usize),
+    /// Bytes of a frame that the host is given.
+    pub frame_bytes: usize,
+    /// Most bytes of a snapshot.
+    pub snapshot: usize,
+    /// Shape of a latent frame: channels, height, width.
+    pub latent: [usize; 3],
+}
+
+fn state(settled: &Settled, latch: usize, seed: u64) -> State {
+    let dit = &settled.dit;
+    let told = |rows: usize, dim: usize, there: bool| there.then(|| Told::new(rows, dim));
+    let text = dit.text.map_or(0, |text| text.dim);
+    let rows = settled.rows + 1;
+    let slot = || Slot { values: vec![0.0; settled.rows * text], rows: 0 };
+    let mut state = State {
+        cursor: Cursor::START,
+        seed,
+        position: 0,
+        ring: 0,
+        recent: 0,
+        pictures: 0,
+        opened: 0,
+        recache: None,
+        action: vec![0.0; dit.actions.len()],
+        action_ticket: 0,
+        movement: Movement::new(latch, dit.actions.len()),
+        change_ticket: 0,
+        changes: Changes::new(dit.events.len()),
+        event: settled.event as u32,
+        current_ticket: 0,
+        chunk_tickets: (0, 0),
+        shown_tickets: (0, 0),
+        events: told(1, dit.events.len(), !dit.events.is_empty()),
+        prompt: told(rows, text, text > 0),
+        negative: told(rows, text, text > 0 && settled.sampling.guided()),
+        slots: (0..settled.slots).map(|_| slot()).collect::<Vec<_>>(),
+        prompted: (false, false),
+    };
+    state.tell(settled.event);
+    state
 }
 
 fn default_clock() -> Box<dyn Clock> {
@@ -107,50 +228,9 @@ fn default_clock() -> Box<dyn Clock> {
     return Box::new(crate::clock::NoClock);
 }
 
-/// First frames of the stream, and what was told of them.
-fn opening(model: &Model<'_>, options: &SessionOptions, event: usize) -> Result<Opening, SessionError> {
-    let (opening, actions) = (first_frames(model, &options.start, event)?, &options.start_actions);
-    let expected = opening.frames() * model.config().dit.actions.len();
-    if ![0, expected].contains(&actions.len()) {
-        return Err(SessionError::StartSize { what: "actions", expected, found: actions.len() });
-    }
-    if let Some(at) = actions.iter().position(|x| !x.is_finite()) {
-        return Err(SessionError::ActionValue(at));
-    }
-    Ok(Opening { actions: actions.clone(), ..opening })
-}
-
-/// First frames of the stream, channels-last.
-fn first_frames(model: &Model<'_>, start: &Start, event: usize) -> Result<Opening, SessionError> {
-    let config = model.config();
-    let dit = &config.dit;
-    let len = dit.latent_len();
-    match start {
-        Start::Empty => Ok(Opening::default()),
-        Start::Image(image) => Opening::picture(image, config.picture(), event),
-        Start::Latents(latents) => {
-            if latents.is_empty() || latents.len() % len != 0 {
-                return Err(SessionError::StartSize { what: "latents", expected: len, found: latents.len() });
-            }
-            let latents = channels_last(dit, latents);
-            Ok(Opening { events: vec![event as u32; latents.len()], latents, ..Opening::default() })
-        }
-        Start::Stored => {
-            let Some(stored) = &config.start else { return Ok(Opening::default()) };
-            let view =
-                model.tensor(&stored.latents).ok_or_else(|| SessionError::StoredStart(stored.latents.clone()))?;
-            let values = view.to_f32().map_err(|error| BackendError::unread(&stored.latents, error))?;
-            let latents = channels_last(dit, &values);
-            let events = (0..latents.len())
-                .map(|i| *stored.events.get(i).or(stored.events.last()).unwrap_or(&event) as u32)
-                .collect();
-            Ok(Opening { latents, events, ..Opening::default() })
-        }
-    }
-}
-
 /// What a snapshot must agree with (FNV-1a).
-fn fingerprint(config: &ModelConfig, settled: &Settled, arena: usize) -> u64 {
-    let text = alloc::format!("{config:?} {settled:?} {arena}");
+fn fingerprint(settled: &Settled, plan: &Plan, arena: usize) -> u64 {
+    let weights = plan.weights.iter().map(|weight| weight.name.len()).sum::<usize>();
+    let text = alloc::format!("{settled:?} {} {weights} {arena}", plan.passes.len());
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

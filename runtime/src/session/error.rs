@@ -12,6 +12,75 @@ pub enum SessionError {
     /// An option is out of range for this model.
     #[error("{0}")]
     Option(String),
+    /// Pictures were asked for, and there is nothing to make them with.
+    #[error("this model makes latents and has no codec in its file; give one beside it, or take latents")]
+    NoCodec,
+    /// The stream was given no prompt.
+    #[error("this model reads prompts and was given none: put one into a slot and queue it")]
+    NoPrompt,
+    /// The stream leads away from a negative prompt and was given none.
+    #[error("guidance leads away from a negative prompt, and none was given: put one into a slot and queue it")]
+    NoNegative,
+    /// The model is not told such a thing.
+    #[error("this model takes no {asked}; it takes {takes}")]
+    Condition {
+        /// What was asked for.
+        asked: &'static str,
+        /// What the model takes.
+        takes: String,
+    },
+    /// A prompt slot that there is not.
+    #[error("there is no prompt slot {slot}; this session has {slots}, from 0")]
+    NoSlot {
+        /// Slot asked for.
+        slot: usize,
+        /// Slots of the session.
+        slots: usize,
+    },
+    /// A prompt slot that a waiting change will take.
+    #[error("prompt slot {0} is named by a change that waits; it is free again once that is in force")]
+    SlotInUse(usize),
+    /// A prompt of another width, or of too many rows.
+    #[error("a prompt of {rows} rows of {width}; this session takes at most {most} rows of {expected}")]
+    Prompt {
+        /// Rows given.
+        rows: usize,
+        /// Values in a row given.
+        width: usize,
+        /// Most rows.
+        most: usize,
+        /// Values in a row.
+        expected: usize,
+    },
+    /// Weights of events that cannot be mixed.
+    #[error("a mix of events needs a weight for each of {events} events, 0 or more and finite, of sum 1; {what}")]
+    Mix {
+        /// Events of the model.
+        events: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// A change that computes the window anew, in a session that was not created for it.
+    #[error("this session was not created with `recache`, which a change that computes the window anew needs")]
+    NoRecache,
+    /// An input of the wrong size.
+    #[error("{what} has {found} values, expected {expected}")]
+    Size {
+        /// Which input.
+        what: &'static str,
+        /// Values given.
+        found: usize,
+        /// What would have been accepted.
+        expected: String,
+    },
+    /// An input that is not a number.
+    #[error("value {index} of {what} is not a finite number")]
+    NotFinite {
+        /// Which input.
+        what: &'static str,
+        /// Where.
+        index: usize,
+    },
     /// No event of that index or name.
     #[error("there is no event {found}; this model has: {known}")]
     UnknownEvent {
@@ -31,8 +100,8 @@ pub enum SessionError {
     /// An action entry is NaN or infinite.
     #[error("entry {0} of the action vector is not a finite number")]
     ActionValue(usize),
-    /// Too many events wait.
-    #[error("{0} events are waiting, which is as many as the queue holds")]
+    /// Too many changes wait.
+    #[error("{0} changes are waiting, which is as many as the queue holds")]
     EventsFull(usize),
     /// A start picture or start latents of the wrong size.
     #[error("the start {what} has {found} values, this model takes {expected}")]
@@ -87,5 +156,13 @@ impl From<BackendError> for SessionError {
 impl From<Refused> for SessionError {
     fn from(Refused(bytes): Refused) -> Self {
         SessionError::OutOfMemory { bytes }
+    }
+}
+
+/// Refuses values that are not numbers.
+pub(crate) fn finite(what: &'static str, values: &[f32]) -> Result<(), SessionError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(SessionError::NotFinite { what, index }),
+        None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use causeway_ops::{Backend, BackendError, BufferId};
 
 use super::ring::{Ring, Visible};
-use crate::model::rotations;
+use crate::model;
 
 pub(crate) struct FrameTable {
     visible: Vec<Visible>,
@@ -40,14 +40,14 @@ impl FrameTable {
     pub fn place(
         &mut self,
         backend: &mut dyn Backend,
-        (table, turns): (BufferId, BufferId),
+        buffers: (BufferId, BufferId),
         ring: &Ring,
-        (temporal, theta): (usize, f32),
+        rope: (usize, f32),
         start: u64,
         frames: usize,
     ) -> Result<u32, BackendError> {
         ring.visible(start, frames, &mut self.visible);
-        self.write(backend, (table, turns), (temporal, theta), frames, ring.max_history())
+        self.write(backend, buffers, rope, frames, ring.max_history())
     }
 
     /// The same for the last `frames` frames before frame `end`, to be computed anew behind `history` frames of the sink.
@@ -68,22 +68,22 @@ impl FrameTable {
     fn write(
         &mut self,
         backend: &mut dyn Backend,
-        (table, turns): (BufferId, BufferId),
+        (frames, rotations): (BufferId, BufferId),
         (temporal, theta): (usize, f32),
-        frames: usize,
+        count: usize,
         own: usize,
     ) -> Result<u32, BackendError> {
-        let history = self.visible.len() - frames;
+        let history = self.visible.len() - count;
         let base = self.visible[history].position;
         for (index, visible) in self.visible.iter().enumerate() {
             let row = if index < history { index } else { own + index - history };
             self.frames[row] = visible.slot;
             self.angles.clear();
-            rotations(&mut self.angles, visible.position as f64 - base as f64, temporal, theta);
+            model::rotations(&mut self.angles, visible.position as f64 - base as f64, temporal, theta);
             self.rotations[row * temporal..][..temporal].copy_from_slice(&self.angles);
         }
-        backend.write(table, bytemuck::cast_slice(&self.frames))?;
-        backend.write(turns, bytemuck::cast_slice(&self.rotations))?;
+        backend.write(frames, bytemuck::cast_slice(&self.frames))?;
+        backend.write(rotations, bytemuck::cast_slice(&self.rotations))?;
         Ok(history as u32)
     }
 }

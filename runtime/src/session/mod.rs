@@ -1,26 +1,38 @@
-//! The session: one stream of one world, a state machine over (chunk, step, node).
+//! The session: one stream of one model, a state machine over (program, step, node, part).
 //!
-//! A chunk begins by taking the newest action and the events that are due. Noise becomes latents in a few denoise steps, latents
-//! become pixels, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
+//! A chunk begins by taking the newest action and the changes that are due. Noise becomes latents in a few denoise steps, latents
+//! become pictures, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
 //! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
 
 mod budget;
+mod changes;
 mod create;
+mod cursor;
 mod error;
-mod events;
-pub(crate) mod frame_table;
+mod exact;
+mod fields;
+mod frame_table;
+mod inbox;
 mod movement;
+mod opening;
 mod options;
 mod pump;
 mod receipt;
 mod ring;
+mod rules;
 mod snapshot;
+mod state;
 mod tables;
+mod told;
 
 pub use budget::{Budget, Pump, Stats};
+pub use changes::{Change, Condition, EventTime, Sink, Way};
+pub use create::Need;
 pub use error::SessionError;
-pub use events::EventTime;
-pub use options::{SessionOptions, Start};
+pub(crate) use error::finite;
+pub use exact::{Exact, Moment};
+pub use inbox::Inbox;
+pub use options::{Output, SessionOptions, Start};
 pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};
 pub use snapshot::Snapshot;
@@ -30,47 +42,48 @@ use core::sync::atomic::AtomicBool;
 
 use causeway_ops::{Backend, Plan, backend::Memory};
 
-use crate::{clock::Clock, model::WorldPlan};
-use events::{EventQueue, Queued};
+use crate::{
+    clock::Clock,
+    model::{ProgramId, StreamPlan},
+};
+use changes::{Changes, Queued};
+use cursor::Cursor;
+use exact::Given;
 use movement::Movement;
+use opening::Opening;
 use options::Settled;
-use pump::{Cursor, Opening};
 use receipt::Queue;
+use rules::Rules;
+use state::{Slot, State};
 use tables::Tables;
+use told::Told;
 
-/// One stream of a world.
+/// A latent frame [C, H, W] of the bytes of one that a session gives ([`Session::swap_frame`]), which are as many as those of `values`.
+pub fn read_latent(bytes: &[u8], channels: usize, values: &mut [f32]) {
+    let area = values.len() / channels;
+    for (at, bytes) in bytes.as_chunks::<4>().0.iter().enumerate() {
+        values[at % channels * area + at / channels] = f32::from_le_bytes(*bytes);
+    }
+}
+
+/// One stream of a model.
 pub struct Session {
     backend: Box<dyn Backend>,
-    world: WorldPlan,
+    stream: StreamPlan,
     settled: Settled,
-    seed: [u32; 2],
-    context_timestep: f32,
-    width: usize,
-    height: usize,
-    event_names: Vec<String>,
-    action_names: Vec<String>,
+    opening: Opening,
+    /// All that the future depends on, beside the arena.
+    state: State,
+    picture: (usize, usize),
+    rules: Arc<Rules>,
     rope: (usize, f32),
     fingerprint: u64,
-
-    cursor: Cursor,
-    opening: Opening,
-    /// Number of the chunk's first frame.
-    frame: u64,
-    action: Vec<f32>,
-    action_ticket: u64,
-    movement: Movement,
-    events: EventQueue,
-    event_ticket: u64,
-    /// Event in force and its ticket.
-    current: Queued,
-    /// Whether the cross-attention state belongs to `current`.
-    conditioned: bool,
-    /// Tickets of the chunk in flight and of the newest frame made.
-    chunk_tickets: (u64, u64),
-    shown_tickets: (u64, u64),
+    /// When the frames in flight took their action.
     began: u64,
+    /// A frame is on its way to the host.
     reading: bool,
-
+    /// Noise of an exact stream.
+    given: Option<Given>,
     tables: Tables,
     queue: Queue,
     clock: Box<dyn Clock>,
@@ -82,15 +95,40 @@ impl Session {
     /// Advances the stream within the budget.
     ///
     /// # Errors
-    /// [`SessionError::Backend`]; the session stays usable unless the device was lost.
+    /// [`SessionError::Backend`]; the session stays usable unless the device was lost. [`SessionError::NoPrompt`] and
+    /// [`SessionError::NoNegative`] until the stream is told what its model reads.
     pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
         pump::pump(self, budget)
     }
 
-    /// The oldest finished frame that was not released.
+    /// The oldest finished picture that was not released; none of a stream that gives latents.
     pub fn frame(&self) -> Option<Frame<'_>> {
-        let (receipt, pixels) = self.queue.front()?;
-        Some(Frame { width: self.width, height: self.height, pixels, receipt })
+        let (receipt, pixels) = self.queue.front().filter(|_| self.gives_pictures())?;
+        let (width, height) = self.picture;
+        Some(Frame { width, height, pixels, receipt })
+    }
+
+    /// Takes the oldest finished latent frame [C, H, W] of a stream that gives latents, and releases it. None, and nothing done, if there is none,
+    /// the stream gives pictures, or `values` has another size.
+    pub fn latent(&mut self, values: &mut [f32]) -> Option<Receipt> {
+        let pictures = self.gives_pictures();
+        let (receipt, bytes) = self.queue.front().filter(|_| !pictures)?;
+        if 4 * values.len() != bytes.len() {
+            return None;
+        }
+        read_latent(bytes, self.settled.dit.latent.channels, values);
+        self.release();
+        Some(receipt)
+    }
+
+    /// Bytes of a frame that the host is given.
+    pub fn frame_bytes(&self) -> usize {
+        self.queue.frame_bytes()
+    }
+
+    /// Whether the stream gives pictures, and not latents.
+    pub fn gives_pictures(&self) -> bool {
+        self.stream.output != self.stream.picked
     }
 
     /// Gives the oldest finished frame's buffer back; false if there is none.
@@ -110,9 +148,9 @@ impl Session {
         self.interrupt.clone()
     }
 
-    /// Tickets of the newest action and the newest event.
+    /// Tickets of the newest action and the newest change.
     pub fn tickets(&self) -> (u64, u64) {
-        (self.action_ticket, self.event_ticket)
+        (self.state.action_ticket, self.state.change_ticket)
     }
 
     /// As [`set_action`](Self::set_action) under a ticket that the caller counted, at least that of the newest action: for hosts that
@@ -121,43 +159,53 @@ impl Session {
     /// # Errors
     /// As [`set_action`](Self::set_action).
     pub fn set_action_as(&mut self, action: &[f32], ticket: u64) -> Result<(), SessionError> {
-        let before = self.action_ticket;
+        let before = self.state.action_ticket;
         self.set_action(action)?;
-        self.action_ticket = ticket.max(before);
+        self.state.action_ticket = ticket.max(before);
         Ok(())
     }
 
-    /// Begins the stream anew, as a new session of the same options with this seed would. Tickets count on; finished frames and
-    /// waiting events are dropped. Does not wait.
+    /// Begins the stream anew, as a new session of the same options with this seed would, under the prompts in force. Tickets count on; finished
+    /// frames and waiting changes are dropped. Does not wait.
     ///
     /// # Errors
     /// [`SessionError::Backend`].
     pub fn restart(&mut self, seed: u64) -> Result<(), SessionError> {
         self.backend.clear()?;
-        self.seed = [seed as u32, (seed >> 32) as u32];
-        self.cursor = Cursor::START;
-        self.opening.next = 0;
-        self.frame = 0;
-        self.action.fill(0.0);
-        self.events.waiting.clear();
-        self.current = Queued { event: self.settled.event as u32, ticket: self.event_ticket, from: 0 };
-        self.conditioned = false;
-        self.movement.stop(self.action_ticket);
-        self.chunk_tickets = (self.action_ticket, self.event_ticket);
-        self.shown_tickets = self.chunk_tickets;
+        let state = &mut self.state;
+        (state.seed, state.cursor) = (seed, Cursor::START);
+        (state.position, state.ring, state.recent, state.pictures, state.opened) = (0, 0, 0, 0, 0);
+        state.recache = None;
+        state.action.fill(0.0);
+        state.movement.stop(state.action_ticket);
+        state.changes.waiting.clear();
+        state.tell(self.settled.event);
+        for told in state.told() {
+            told.settle();
+        }
+        state.current_ticket = state.change_ticket;
+        state.chunk_tickets = (state.action_ticket, state.change_ticket);
+        state.shown_tickets = state.chunk_tickets;
         self.reading = false;
         self.queue.clear();
         Ok(())
     }
 
-    /// Replaces what the stream starts from by a picture (RGBA8, of the model's size); it shows after [`restart`](Self::restart).
+    /// Replaces what the stream starts from by a picture (RGBA8, of the stream's size); it shows after [`restart`](Self::restart).
     ///
     /// # Errors
-    /// [`SessionError::StartSize`], [`SessionError::OutOfMemory`].
+    /// [`SessionError::StartSize`], [`SessionError::OutOfMemory`]; [`SessionError::Option`] where the session has nothing to encode it with: a
+    /// Wan stream must be created with a picture.
     pub fn set_start_image(&mut self, image: &[u8]) -> Result<(), SessionError> {
-        let picture = Opening::picture(image, (self.width, self.height), self.settled.event)?;
+        if self.stream.image.is_none() {
+            let what =
+                "this session cannot encode pictures: create it with a codec that encodes, starting from a picture";
+            return Err(SessionError::Option(what.into()));
+        }
+        let frames = self.settled.given[0];
+        self.opening = Opening::picture(image, self.picture, frames, self.settled.event)?;
         // The frames that the stream began with are past.
-        self.opening = Opening { next: self.opening.next.min(1), ..picture };
+        self.state.opened = self.state.opened.min(frames);
         Ok(())
     }
 
@@ -168,76 +216,138 @@ impl Session {
     /// # Errors
     /// [`SessionError::ActionLength`], [`SessionError::ActionValue`].
     pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
-        if action.len() != self.action.len() {
-            return Err(SessionError::ActionLength { expected: self.action.len(), found: action.len() });
-        }
-        if let Some(at) = action.iter().position(|x| !x.is_finite()) {
-            return Err(SessionError::ActionValue(at));
-        }
-        self.action.copy_from_slice(action);
-        self.action_ticket += 1;
-        Ok(self.action_ticket)
+        self.rules.action(action)?;
+        let state = &mut self.state;
+        state.action.copy_from_slice(action);
+        state.action_ticket += 1;
+        Ok(state.action_ticket)
     }
 
     /// Queues an event (by index) and returns its ticket. Of several due at once the newest wins.
     ///
     /// # Errors
-    /// [`SessionError::UnknownEvent`], [`SessionError::EventsFull`].
+    /// As [`queue`](Self::queue).
     pub fn queue_event(&mut self, event: usize, time: EventTime) -> Result<u64, SessionError> {
-        if event >= self.event_names.len() {
-            return Err(SessionError::UnknownEvent { found: event, known: self.event_names.join(", ") });
+        self.queue(Change { time, ..Change::to(Condition::Event(event)) })
+    }
+
+    /// Puts a prompt into slot `slot`: text embeddings [rows, width] without their padding. Copied, and nothing is allocated.
+    ///
+    /// # Errors
+    /// [`SessionError::Condition`] of a model that reads no prompts, [`SessionError::NoSlot`], [`SessionError::SlotInUse`],
+    /// [`SessionError::Prompt`], [`SessionError::NotFinite`].
+    pub fn set_prompt(&mut self, slot: usize, values: &[f32]) -> Result<(), SessionError> {
+        let rows = self.rules.prompt(slot, values, self.rules.width)?;
+        if self.state.changes.names(slot) {
+            return Err(SessionError::SlotInUse(slot));
         }
-        let from = match time {
+        let room = &mut self.state.slots[slot];
+        room.values[..values.len()].copy_from_slice(values);
+        room.rows = rows;
+        Ok(())
+    }
+
+    /// Values in a row of a prompt; 0 where the model reads none.
+    pub fn prompt_width(&self) -> usize {
+        self.rules.width
+    }
+
+    /// Queues a change of what the stream is told and returns its ticket, which receipts name. Of several of one kind due at once the newest
+    /// wins. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`SessionError::Condition`], [`SessionError::UnknownEvent`], [`SessionError::Mix`], [`SessionError::NoSlot`],
+    /// [`SessionError::NoRecache`], [`SessionError::EventsFull`].
+    pub fn queue(&mut self, change: Change<'_>) -> Result<u64, SessionError> {
+        self.queue_as(change, self.state.change_ticket + 1)
+    }
+
+    /// As [`queue`](Self::queue) under a ticket that the caller counted, above those given before.
+    fn queue_as(&mut self, change: Change<'_>, ticket: u64) -> Result<u64, SessionError> {
+        let (kind, index) = self.rules.change(&change)?;
+        let from = match change.time {
             EventTime::NextChunk => 0,
             EventTime::Frame(frame) => frame,
         };
-        let queued = Queued { event: event as u32, ticket: self.event_ticket + 1, from };
-        if !self.events.push(queued) {
-            return Err(SessionError::EventsFull(events::CAPACITY));
-        }
-        self.event_ticket += 1;
-        Ok(self.event_ticket)
+        let queued = Queued {
+            kind,
+            index: index as u32,
+            ticket,
+            from,
+            way: change.way,
+            sink: change.sink,
+            chunks: u32::try_from(change.chunks).unwrap_or(u32::MAX),
+            mix: 0,
+        };
+        let weights = (0..self.rules.events.len()).map(|event| change.weight(event, index));
+        self.state.changes.push(queued, weights)?;
+        self.state.change_ticket = ticket;
+        Ok(ticket)
     }
 
-    /// Drops all events that wait; tickets count on.
+    /// Takes a change back that waits; false once it is in force, or if there is no such ticket.
+    pub fn withdraw(&mut self, ticket: u64) -> bool {
+        let waiting = &mut self.state.changes.waiting;
+        let before = waiting.len();
+        waiting.retain(|queued| queued.ticket != ticket);
+        waiting.len() < before
+    }
+
+    /// Drops all changes that wait; tickets count on.
     pub fn drop_events(&mut self) {
-        self.events.waiting.clear();
+        self.state.changes.waiting.clear();
     }
 
-    /// Drops the chunk in flight and everything done for it. Only possible before its first frame is decoded; returns whether
-    /// there was one to drop.
+    /// Drops the chunk in flight and everything done for it. Only possible before it is decoded; returns whether there was one to drop. What is
+    /// due stays due: a window that is computed anew is so again, before any chunk.
     pub fn abort_chunk(&mut self) -> bool {
-        let dropped = self.cursor.abort();
+        let cursor = self.state.cursor;
+        let Some((program, _)) = pump::at(self, &cursor) else { return false };
+        let dropped = cursor.step < program.droppable;
         if dropped {
-            self.movement.abort();
+            if matches!(cursor.program, Some(ProgramId::Chunk(_))) {
+                self.state.movement.abort();
+            }
+            self.state.cursor = Cursor::START;
         }
         self.stats.aborted += u64::from(dropped);
         dropped
     }
 
-    /// Frame number of the chunk in flight (or of the next one).
+    /// Number of the first latent frame of the chunk in flight (or of the next one).
     pub fn position(&self) -> u64 {
-        self.frame
+        self.state.position
     }
 
     /// Picture size (width, height) in pixels.
     pub fn picture(&self) -> (usize, usize) {
-        (self.width, self.height)
+        self.picture
+    }
+
+    /// Shape of a latent frame: channels, height, width.
+    pub fn latent_shape(&self) -> [usize; 3] {
+        let latent = self.settled.dit.latent;
+        [latent.channels, latent.height, latent.width]
+    }
+
+    /// Number of the picture that latent frame `frame` of the stream begins with.
+    pub fn picture_of(&self, frame: u64) -> u64 {
+        self.pictures_before(frame)
     }
 
     /// Names of the action vector's entries.
     pub fn actions(&self) -> &[String] {
-        &self.action_names
+        &self.rules.actions
     }
 
     /// Names of the events.
     pub fn events(&self) -> &[String] {
-        &self.event_names
+        &self.rules.events
     }
 
-    /// Index of the event in force.
+    /// Index of the event in force; of a mix the strongest.
     pub fn event(&self) -> usize {
-        self.current.event as usize
+        self.state.event as usize
     }
 
     /// The ring's sizes.
@@ -250,9 +360,14 @@ impl Session {
         self.backend.plan()
     }
 
-    /// The plan's passes and buffers; the plan itself lies with the backend ([`Session::plan`]).
-    pub fn world(&self) -> &WorldPlan {
-        &self.world
+    /// The plan's programs and buffers; the plan itself lies with the backend ([`Session::plan`]).
+    pub fn stream(&self) -> &StreamPlan {
+        &self.stream
+    }
+
+    /// Denoise steps of a chunk.
+    pub fn steps(&self) -> usize {
+        self.settled.sampling.schedule.len()
     }
 
     /// The backend, for reading buffers in tests and tools.
@@ -265,7 +380,8 @@ impl Session {
         let mut memory = self.backend.memory();
         memory.overhead += self.queue.memory()
             + self.tables.memory()
-            + self.movement.memory()
+            + self.state.memory()
+            + self.stream.programs.bytes()
             + self.opening.memory()
             + self.plan().bytes();
         memory

@@ -1,11 +1,16 @@
 //! What a host chooses when it creates a session.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use causeway_ops::Kv;
 
-use super::{error::SessionError, ring::Ring};
-use crate::{clock::Clock, config::ModelConfig, model::Past};
+use super::{error::SessionError, ring::Ring, rules::Rules};
+use crate::{
+    clock::Clock,
+    config::{DitConfig, LatentConfig, ModelConfig, Positions},
+    model::{CodecSource, Levels, Past, Recache, StreamShape},
+    sampler::Sampling,
+};
 
 /// What the first frames of a stream are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,28 +18,64 @@ pub enum Start {
     /// The latents stored in the model file, or nothing if it has none.
     #[default]
     Stored,
-    /// A picture, RGBA8, of the model's size.
+    /// A picture, RGBA8, of the stream's size, standing still.
     Image(Vec<u8>),
-    /// Normalised latents [count, C, H, W].
+    /// Normalised latents [count, C, H, W]; of a model that reads prompts whole chunks.
     Latents(Vec<f32>),
     /// Nothing: the first chunk is dreamt from noise alone.
     Empty,
 }
 
-/// Options of a session; fields left `None` take the model file's value.
+/// What a stream gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Pictures; needs a codec.
+    #[default]
+    Pictures,
+    /// Latent frames ([`Session::latent`](super::Session::latent)); no codec is loaded.
+    Latents,
+}
+
+/// Options of a session; fields left `None` take the model file's value. Frames of `window`, `sink`, `route` and chunks are latent frames.
 pub struct SessionOptions {
     /// Noise seed.
     pub seed: u64,
-    /// Window in latent frames, including sink and chunk.
+    /// Window, including sink and chunk.
     pub window: Option<usize>,
-    /// Sink in latent frames.
+    /// First frames that stay.
     pub sink: Option<usize>,
-    /// History frames kept a query; 0 for all.
+    /// History frames kept per query; 0 for all.
     pub route: Option<usize>,
+    /// Of these, oldest visible frames that are always kept; none if `None`.
+    pub route_sink: Option<usize>,
+    /// Newest frames that are always kept; one if `None`.
+    pub route_recent: Option<usize>,
+    /// Numbering of frames.
+    pub positions: Option<Positions>,
     /// How the ring stores keys and values.
     pub kv: Kv,
-    /// Denoise steps a chunk: one of the model's step lists.
+    /// Denoise steps per chunk: one of the model's step lists.
     pub steps: Option<usize>,
+    /// How chunks are sampled, instead of by one of the model's step lists.
+    pub sampling: Option<Sampling>,
+    /// Timestep at which the commit pass sees clean frames.
+    pub context_noise: Option<f32>,
+    /// Frames denoised together.
+    pub chunk: Option<usize>,
+    /// Frames of the first chunk; as of all others if `None`.
+    pub first_chunk: Option<usize>,
+    /// Width and height of a picture in pixels; only of a model that reads prompts.
+    pub size: Option<(usize, usize)>,
+    /// What the stream gives.
+    pub output: Output,
+    /// Prompts held beside the one in force; 1 if `None`, where the model reads prompts.
+    pub prompt_slots: Option<usize>,
+    /// Most rows a prompt may have: memory is kept for so many.
+    pub prompt_rows: Option<usize>,
+    /// Rows that a prompt is padded to.
+    pub prompt_length: Option<usize>,
+    /// Whether [`Way::Recache`](super::Way) is possible; it takes activations of a whole window.
+    pub recache: bool,
     /// Most bytes the session may hold.
     pub memory_cap: Option<usize>,
     /// First frames.
@@ -43,7 +84,7 @@ pub struct SessionOptions {
     pub start_actions: Vec<f32>,
     /// Event in force at the start (index); the model file's start event if `None`.
     pub event: Option<usize>,
-    /// Finished frames held for the host before pumping pauses; at least one chunk.
+    /// Finished frames held for the host before pumping pauses, at least 1.
     pub queue: usize,
     /// On a GPU that the host opened: where finished frames stay on it, for the host. Their bytes are the host's, not counted against `memory_cap`.
     #[cfg(feature = "gpu")]
@@ -59,8 +100,21 @@ impl Default for SessionOptions {
             window: None,
             sink: None,
             route: None,
+            route_sink: None,
+            route_recent: None,
+            positions: None,
             kv: Kv::F32,
             steps: None,
+            sampling: None,
+            context_noise: None,
+            chunk: None,
+            first_chunk: None,
+            size: None,
+            output: Output::Pictures,
+            prompt_slots: None,
+            prompt_rows: None,
+            prompt_length: None,
+            recache: false,
             memory_cap: None,
             start: Start::Stored,
             start_actions: Vec::new(),
@@ -76,46 +130,249 @@ impl Default for SessionOptions {
 /// Options after the model file's defaults are filled in and everything is checked.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Settled {
+    /// The denoiser at the stream's chunk and size.
+    pub dit: DitConfig,
     pub ring: Ring,
     pub past: Past,
-    pub sigmas: Vec<f32>,
+    pub first: usize,
+    /// Frames of those given that are committed at once: the first time, and later.
+    pub given: [usize; 2],
+    pub sampling: Sampling,
+    pub context_timestep: f32,
     pub event: usize,
+    /// Rows that prompts are padded to, and the most they may have; 0 where the model reads none.
+    pub length: usize,
+    pub rows: usize,
+    pub slots: usize,
+    pub recache: bool,
+    /// Whether the host may give pictures to start from.
+    pub picture: bool,
+    pub exact: bool,
 }
 
+/// Steps and slots that no stream needs more of.
+const MOST_STEPS: usize = 1000;
+const MOST_SLOTS: usize = 1024;
+
 impl SessionOptions {
-    /// Fills in defaults and checks the options against the model.
-    pub(super) fn settle(&self, config: &ModelConfig) -> Result<Settled, SessionError> {
-        let invalid = |what: String| Err(SessionError::Option(what));
-        let chunk = config.dit.chunk;
-        let window = self.window.unwrap_or(config.history.window);
-        if !(chunk + 1..=4096).contains(&window) {
-            return invalid(format!(
+    /// Fills in defaults and checks the options against the model; `codec` is what will make pictures.
+    pub(super) fn settle(
+        &self,
+        config: &ModelConfig,
+        codec: Option<CodecSource<'_>>,
+        exact: bool,
+    ) -> Result<Settled, SessionError> {
+        let refused = |what: String| Err(SessionError::Option(what));
+        let chunk = self.chunk.unwrap_or(config.dit.chunk);
+        // One frame more than a chunk is what a world needs; a video of one chunk needs no history.
+        let least = if config.dit.text.is_some() { chunk } else { chunk.saturating_add(1) };
+        let window = self.window.unwrap_or(config.history.window.max(least));
+        if chunk == 0 || !(least..=4096).contains(&window) {
+            return refused(format!(
                 "window is {window}; it counts the chunk of {chunk} and must be {} to 4096",
-                chunk + 1
+                least.max(1)
             ));
         }
-        let sink = self.sink.unwrap_or(config.history.sink.min(window - chunk));
-        if sink > window - chunk {
-            return invalid(format!("sink is {sink}, but a window of {window} has room for {}", window - chunk));
+        let room = window - chunk;
+        let sink = self.sink.unwrap_or(config.history.sink.min(room));
+        if sink > room {
+            return refused(format!("sink is {sink}, but a window of {window} has room for {room}"));
         }
-        let route = self.route.unwrap_or(config.history.route.min(window - chunk));
-        if route > window - chunk {
-            return invalid(format!("route keeps {route} frames, but a window of {window} shows {}", window - chunk));
+        let prompts = config.dit.text.is_some();
+        let route = self.route.unwrap_or(config.history.route.min(room));
+        // A route that keeps all there is to see is dense.
+        if route > if prompts { window } else { room } {
+            return refused(format!("route keeps {route} frames, but a window of {window} shows {room}"));
         }
-        let steps = self.steps.unwrap_or(config.schedule.default_steps);
-        let Some(sigmas) = config.schedule.sigmas(steps) else {
-            let known: Vec<_> = config.schedule.steps.keys().map(|n| format!("{n}")).collect();
-            return invalid(format!("steps is {steps}; this model has step lists for {}", known.join(", ")));
-        };
-        let start_event = config.start.as_ref().and_then(|start| start.events.last().copied());
-        let event = self.event.or(start_event).unwrap_or(0);
-        if event >= config.dit.events.len() {
+        let (route_sink, route_recent) = (self.route_sink.unwrap_or(0), self.route_recent.unwrap_or(1));
+        if route > 0 && route_sink.saturating_add(route_recent) > route {
+            return refused(format!(
+                "a route of {route} frames does not hold the {route_sink} oldest and the {route_recent} newest"
+            ));
+        }
+        let first = self.first_chunk.unwrap_or(chunk);
+        if !(1..=chunk).contains(&first) {
+            return refused(format!("the first chunk has {first} frames, expected 1 to {chunk}"));
+        }
+        if self.queue == 0 {
+            return refused("queue is 0; it must hold a frame".into());
+        }
+        let context_timestep = self.context_noise.unwrap_or(config.schedule.context_noise);
+        if !(0.0..1000.0).contains(&context_timestep) {
+            return refused(format!("the context noise is {context_timestep}, expected from 0 to below 1000"));
+        }
+        let event = self.event(config)?;
+        let (length, rows, slots) = self.prompts(config)?;
+        let text = config.dit.text.map(|text| crate::config::TextConfig { length, ..text });
+        let latent = self.latent(config, codec)?;
+        let dit = DitConfig { chunk, latent, text: text.filter(|_| prompts), ..config.dit.clone() };
+        Ok(Settled {
+            ring: Ring { window, sink, chunk, positions: self.positions.unwrap_or(config.history.positions) },
+            past: Past { window, route, route_sink, route_recent, kv: self.kv },
+            first,
+            given: if prompts { [first, chunk] } else { [1, 1] },
+            sampling: self.sampling(config)?,
+            context_timestep,
+            event,
+            length,
+            rows,
+            slots,
+            recache: self.recache,
+            // What encodes a world's picture is small; a Wan VAE remembers as much as it decodes.
+            picture: codec.is_some_and(|codec| codec.encodes() && (!prompts || matches!(self.start, Start::Image(_)))),
+            exact,
+            dit,
+        })
+    }
+
+    fn event(&self, config: &ModelConfig) -> Result<usize, SessionError> {
+        let start = config.start.as_ref().and_then(|start| start.events.last().copied());
+        let event = self.event.or(start).unwrap_or(0);
+        if event >= config.dit.events.len().max(1) {
             return Err(SessionError::UnknownEvent { found: event, known: config.dit.events.join(", ") });
         }
-        if self.queue < chunk {
-            return invalid(format!("queue is {}; it must hold a chunk of {chunk} frames", self.queue));
+        Ok(event)
+    }
+
+    /// Length, most rows and slots of prompts.
+    fn prompts(&self, config: &ModelConfig) -> Result<(usize, usize, usize), SessionError> {
+        let Some(text) = config.dit.text else {
+            let asked = [self.prompt_slots, self.prompt_rows, self.prompt_length].into_iter().flatten().any(|n| n > 0);
+            let no = "this model reads no prompts; `prompt_slots`, `prompt_rows` and `prompt_length` must be left out";
+            return if asked { Err(SessionError::Option(no.into())) } else { Ok((0, 0, 0)) };
+        };
+        let length = self.prompt_length.unwrap_or(text.length);
+        let rows = self.prompt_rows.unwrap_or(length);
+        if !(1..=4096).contains(&length) || rows > length {
+            let what = format!("{rows} rows of text do not fit a length of {length}; at most 4096");
+            return Err(SessionError::Option(what));
         }
-        let ring = Ring { window, sink, chunk, positions: config.history.positions };
-        Ok(Settled { ring, past: Past { kv: self.kv, ..Past::new(window, route) }, sigmas, event })
+        let slots = self.prompt_slots.unwrap_or(1);
+        if !(1..=MOST_SLOTS).contains(&slots) {
+            return Err(SessionError::Option(format!("{slots} slots for prompts, expected 1 to {MOST_SLOTS}")));
+        }
+        Ok((length, rows, slots))
+    }
+
+    fn latent(&self, config: &ModelConfig, codec: Option<CodecSource<'_>>) -> Result<LatentConfig, SessionError> {
+        let (latent, asked) = (config.dit.latent, self.size);
+        let Some((width, height)) = asked.filter(|&size| size != config.picture()) else { return Ok(latent) };
+        if config.dit.text.is_none() {
+            let (w, h) = config.picture();
+            let what = format!("a picture of {width} x {height}; this model makes {w} x {h} and no other");
+            return Err(SessionError::Option(what));
+        }
+        // Patches of the denoiser must cover the latents.
+        let scale = codec.map_or(config.codec.space_factor(), |codec| codec.space_factor());
+        let [_, down, across] = config.dit.patch.map(|patch| patch * scale);
+        if width == 0 || height == 0 || !width.is_multiple_of(across) || !height.is_multiple_of(down) {
+            let what = format!("a picture of {width} x {height}; sides must be multiples of {across} and {down}");
+            return Err(SessionError::Option(what));
+        }
+        Ok(LatentConfig { width: width / scale, height: height / scale, ..latent })
+    }
+
+    fn sampling(&self, config: &ModelConfig) -> Result<Sampling, SessionError> {
+        let refused = |what: String| Err(SessionError::Option(what));
+        if let Some(sampling) = &self.sampling {
+            for schedule in [Some(&sampling.schedule), sampling.first.as_ref()].into_iter().flatten() {
+                let numbers = schedule.sigmas.iter().chain(&schedule.timesteps);
+                let falls = schedule.sigmas.windows(2).all(|pair| pair[1] < pair[0]);
+                let sound = schedule.sigmas.iter().all(|sigma| (0.0..=1.0).contains(sigma) && *sigma > 0.0);
+                let (steps, same) = (schedule.len(), schedule.len() == schedule.timesteps.len());
+                if !same || !falls || !sound || !numbers.clone().all(|number| number.is_finite()) {
+                    return refused(
+                        "noise levels must fall from at most 1 and stay above 0, with a timestep each".into(),
+                    );
+                }
+                if !(1..=MOST_STEPS).contains(&steps) {
+                    return refused(format!("a schedule of {steps} steps, expected 1 to {MOST_STEPS}"));
+                }
+            }
+            if !sampling.guidance.is_finite() {
+                return refused(format!("guidance is {}, expected a number", sampling.guidance));
+            }
+            if sampling.guided() && config.dit.text.is_none() {
+                return refused("guidance leads away from a negative prompt, and this model reads no prompts".into());
+            }
+            return Ok(sampling.clone());
+        }
+        let steps = self.steps.unwrap_or(config.schedule.default_steps);
+        match config.schedule.sigmas(steps) {
+            Some(sigmas) => Ok(Sampling::few(&sigmas)),
+            None => {
+                let known: Vec<_> = config.schedule.steps.keys().map(|n| format!("{n}")).collect();
+                refused(format!("steps is {steps}; this model has step lists for {}", known.join(", ")))
+            }
+        }
+    }
+}
+
+impl Settled {
+    /// What a session of these options accepts.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            actions: self.dit.actions.clone(),
+            events: self.dit.events.clone(),
+            width: self.dit.text.map_or(0, |text| text.dim),
+            rows: self.rows,
+            slots: self.slots,
+            guided: self.sampling.guided(),
+            recache: self.recache,
+        }
+    }
+
+    /// What the plan depends on.
+    pub fn shape<'a>(&'a self, codec: Option<CodecSource<'a>>) -> StreamShape<'a> {
+        StreamShape {
+            dit: &self.dit,
+            first: self.first,
+            given: self.given,
+            past: self.past,
+            // The row after the last one stands for the padding.
+            text_rows: if self.dit.text.is_some() { self.rows + 1 } else { 0 },
+            guided: self.sampling.guided(),
+            recache: if self.recache { self.recaches() } else { Vec::new() },
+            levels: if self.exact { Levels::Given } else { self.levels() },
+            sampler: self.sampling.sampler,
+            exact: self.exact,
+            codec,
+            picture: self.picture,
+        }
+    }
+
+    /// Timesteps: of all chunks, of the first where it has its own, of clean frames.
+    fn levels(&self) -> Levels {
+        let Sampling { schedule, first, .. } = &self.sampling;
+        let own = first.iter().flat_map(|first| &first.timesteps);
+        Levels::Table(schedule.timesteps.iter().chain(own).copied().chain([self.context_timestep]).collect())
+    }
+
+    /// Row of the table of timesteps: of a denoise step of a chunk, or of clean frames.
+    pub fn row(&self, first: bool, step: Option<usize>) -> u32 {
+        let Sampling { schedule, first: own, .. } = &self.sampling;
+        let (all, others) = (schedule.len(), own.as_ref().map_or(0, |own| own.len()));
+        let row = match (step, own) {
+            (None, _) => all + others,
+            (Some(step), Some(_)) if first => all + step,
+            (Some(step), _) => step,
+        };
+        row as u32
+    }
+
+    /// What there can be to compute anew: all of a stream that its window still holds from the first frame on, as it is after each chunk; then
+    /// the window, behind its sink where that is kept.
+    fn recaches(&self) -> Vec<Recache> {
+        let Ring { window, sink, chunk, .. } = self.ring;
+        let from = if self.given[1] < chunk { 1 } else { self.first.min(self.given[0]) };
+        let young = |from: usize| (from..=window).step_by(if self.given[1] < chunk { 1 } else { chunk });
+        let mut frames: Vec<usize> = young(from).chain(young(self.first)).chain(young(chunk)).chain([window]).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        let mut recaches = vec![Recache { history: 0, frames }];
+        if sink > 0 {
+            recaches.push(Recache { history: sink, frames: vec![window - sink] });
+        }
+        recaches
     }
 }

@@ -1,104 +1,17 @@
-//! The state machine behind [`Session::pump`].
+//! The state machine behind [`Session::pump`]: it picks a program, walks its steps, and says what the end of it means.
 
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use causeway_ops::{Params, memory::reserved, plan::PassId};
+use causeway_ops::{Params, plan::PassId};
 
 use super::{
     Receipt, Session,
     budget::{Budget, Pump},
+    changes::{Kind, Queued, Sink, Way},
+    cursor::Cursor,
     error::SessionError,
 };
-use crate::model::WorldPasses;
-
-/// What the session is doing. Each stage but `Begin` and `Read` is one pass of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Between chunks: take actions and events, fill tables.
-    Begin,
-    /// Cross-attention keys and values of a new event.
-    Condition,
-    /// Encode the start picture.
-    Encode,
-    /// Draw noise.
-    Noise,
-    /// Denoise step.
-    Denoise(u32),
-    /// Decode frame f of the chunk.
-    Decode(u32),
-    /// Copy frame f's pixels to the host.
-    Read(u32),
-    /// Clean-context pass.
-    Commit,
-}
-
-/// Where the session is: a stage, the next node of its pass, and whether this is a chunk or a start frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    pub stage: Stage,
-    pub node: usize,
-    /// The frame in flight is one the stream starts from, not a generated chunk.
-    pub opening: bool,
-    /// Visible history of the chunk in flight.
-    pub history: u32,
-}
-
-impl Cursor {
-    pub const START: Self = Self { stage: Stage::Begin, node: 0, opening: false, history: 0 };
-
-    fn goto(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.node = 0;
-    }
-
-    /// Back to the beginning of the chunk, if none of its frames has left.
-    pub fn abort(&mut self) -> bool {
-        let droppable = !self.opening && matches!(self.stage, Stage::Condition | Stage::Noise | Stage::Denoise(_));
-        if droppable {
-            self.goto(Stage::Begin);
-        }
-        droppable
-    }
-}
-
-/// Frames that a stream starts from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Opening {
-    /// Channels-last latents, each followed by zeros up to a chunk's size.
-    pub latents: Vec<Vec<f32>>,
-    /// Event of each of them.
-    pub events: Vec<u32>,
-    /// Action vectors of all of them, one after the other; none if empty.
-    pub actions: Vec<f32>,
-    /// A picture to encode instead.
-    pub image: Option<Vec<u8>>,
-    /// How many have been begun.
-    pub next: usize,
-}
-
-impl Opening {
-    /// A picture (RGBA8) of the model's size, under `event`.
-    pub fn picture(image: &[u8], (width, height): (usize, usize), event: usize) -> Result<Self, SessionError> {
-        let expected = 4 * width * height;
-        if image.len() != expected {
-            return Err(SessionError::StartSize { what: "picture", expected, found: image.len() });
-        }
-        let mut copy = reserved(expected)?;
-        copy.extend_from_slice(image);
-        Ok(Self { image: Some(copy), events: [event as u32].into(), ..Self::default() })
-    }
-
-    /// Bytes held.
-    pub fn memory(&self) -> usize {
-        let floats: usize = self.latents.iter().map(Vec::len).sum();
-        4 * (floats + self.actions.len()) + self.image.as_ref().map_or(0, Vec::len)
-    }
-
-    pub fn frames(&self) -> usize {
-        if self.image.is_some() { 1 } else { self.latents.len() }
-    }
-}
+use crate::model::{Level, Program, ProgramId, Side, Step, Then};
 
 /// How far a node may reach beyond the budget, microseconds.
 const TOLERANCE_MICROS: u64 = 100;
@@ -118,7 +31,7 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
             Budget::Nodes(_) => 0,
         };
         let before = s.stats.nodes;
-        match step(s, slice, budget == Budget::Frame)? {
+        match advance(s, slice, budget == Budget::Frame)? {
             Some(outcome) => return Ok(outcome),
             None => nodes += (s.stats.nodes - before) as usize,
         }
@@ -133,12 +46,19 @@ pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError
     }
 }
 
-/// Whether the next node alone would exceed the budget, to judge from what it cost before. Such a node waits for the next pump, where
-/// it comes first: a host's frame is better ended a little early than late.
+/// The program under way, and the step that the cursor is at.
+pub(super) fn at<'s>(s: &'s Session, cursor: &Cursor) -> Option<(&'s Program, Step)> {
+    let program = s.stream.programs.get(cursor.program?)?;
+    Some((program, *program.steps.get(cursor.step)?))
+}
+
+/// Whether the next node, or part of one, alone would exceed the budget, to judge from what it cost before. Such a node waits for the next
+/// pump, where it comes first: a host's frame is better ended a little early than late.
 fn overruns(s: &Session, budget: Budget, start: u64) -> bool {
-    let Cursor { stage, opening, .. } = s.cursor;
-    let (Budget::Micros(micros), Some(pass)) = (budget, pass(&s.world.passes, stage, opening)) else { return false };
-    let next = s.backend.node_micros(pass, s.cursor.node).unwrap_or(0.0) as u64;
+    let cursor = &s.state.cursor;
+    let (Budget::Micros(micros), Some((_, step)), false) = (budget, at(s, cursor), cursor.giving) else { return false };
+    let parts = s.backend.parts(step.pass, cursor.node);
+    let next = s.backend.node_micros(step.pass, cursor.node).unwrap_or(0.0) as u64 / parts as u64;
     next > TOLERANCE_MICROS && since(s, start).saturating_add(next) > micros.saturating_add(TOLERANCE_MICROS)
 }
 
@@ -149,166 +69,250 @@ fn since(s: &Session, start: u64) -> u64 {
 }
 
 /// One slice of one pass, or one transition; Some when pumping must return.
-fn step(s: &mut Session, slice: u64, wait: bool) -> Result<Option<Pump>, SessionError> {
-    let stage = s.cursor.stage;
-    match stage {
-        Stage::Begin => return begin(s),
-        Stage::Read(f) => return read(s, f, wait),
-        _ => {}
+fn advance(s: &mut Session, slice: u64, wait: bool) -> Result<Option<Pump>, SessionError> {
+    let Some((_, step)) = at(s, &s.state.cursor) else { return begin(s) };
+    if s.state.cursor.giving {
+        return give(s, wait);
     }
-    let Some(pass) = pass(&s.world.passes, stage, s.cursor.opening) else { return Ok(None) };
     if !wait && !s.backend.idle()? {
         return Ok(Some(Pump::Pending));
     }
-    let len = s.backend.plan().pass(pass).nodes.len();
-    let count = if slice == 0 { 1 } else { s.backend.slice(pass, s.cursor.node, slice) };
-    let end = len.min(s.cursor.node + count.max(1));
-    let params = params(s, stage);
-    s.backend.run(pass, s.cursor.node..end, &params)?;
-    s.stats.nodes += (end - s.cursor.node) as u64;
-    s.cursor.node = end;
+    s.time()?;
+    let params = params(s, step.level);
+    let (node, len) = (s.state.cursor.node, s.backend.plan().pass(step.pass).nodes.len());
+    let parts = if wait { 1 } else { s.backend.parts(step.pass, node) };
+    if parts > 1 || s.state.cursor.part > 0 {
+        return some_parts(s, step.pass, slice, &params);
+    }
+    let count = if slice == 0 { 1 } else { s.backend.slice(step.pass, node, slice) };
+    let end = len.min(node + count.max(1));
+    s.backend.run(step.pass, node..end, &params)?;
+    s.stats.nodes += (end - node) as u64;
+    s.state.cursor.node = end;
     if end == len {
-        finish(s, stage);
+        arrive(s)?;
     }
     Ok(None)
 }
 
-/// The pass of a stage, if it has one; `opening` if the frame in flight is one that the stream starts from.
-pub(super) fn pass(passes: &WorldPasses, stage: Stage, opening: bool) -> Option<PassId> {
-    Some(match stage {
-        Stage::Condition => passes.condition,
-        Stage::Encode => passes.encode,
-        Stage::Noise => passes.noise,
-        Stage::Denoise(_) => passes.denoise,
-        Stage::Decode(f) => passes.decode[f as usize],
-        Stage::Commit if opening => passes.commit_one,
-        Stage::Commit => passes.commit,
-        Stage::Begin | Stage::Read(_) => return None,
-    })
+/// The next parts of a node that is too long for a slice of so many microseconds.
+fn some_parts(s: &mut Session, pass: PassId, slice: u64, params: &Params) -> Result<Option<Pump>, SessionError> {
+    let (node, part) = (s.state.cursor.node, s.state.cursor.part);
+    let parts = s.backend.parts(pass, node);
+    let each = s.backend.node_micros(pass, node).map_or(u64::MAX, |micros| (micros / parts as f32) as u64);
+    let count = usize::try_from(slice / each.max(1)).unwrap_or(1).clamp(1, parts - part);
+    s.backend.run_parts(pass, node, part..part + count, params)?;
+    s.stats.nodes += 1;
+    s.state.cursor.part += count;
+    if s.state.cursor.part == parts {
+        (s.state.cursor.node, s.state.cursor.part) = (node + 1, 0);
+        if node + 1 == s.backend.plan().pass(pass).nodes.len() {
+            arrive(s)?;
+        }
+    }
+    Ok(None)
 }
 
-fn params(s: &Session, stage: Stage) -> Params {
-    let sigmas = &s.settled.sigmas;
-    let (step, sigma, next_sigma, timestep) = match stage {
-        Stage::Denoise(i) => {
-            let sigma = sigmas[i as usize];
-            (i, sigma, sigmas.get(i as usize + 1).copied().unwrap_or(0.0), 1000.0 * sigma)
-        }
-        _ => (0, 0.0, 0.0, s.context_timestep),
-    };
-    Params {
-        seed: s.seed,
+/// What a run of a pass is told.
+fn params(s: &Session, level: Level) -> Params {
+    let (state, guidance) = (&s.state, s.settled.sampling.guidance);
+    let plain = Params {
+        seed: [state.seed as u32, (state.seed >> 32) as u32],
         // The noise counter wraps after 2^32 frames, 6.8 years at 20 frames a second.
-        frame: s.frame as u32,
-        step,
-        history: s.cursor.history,
-        timestep,
-        sigma,
-        next_sigma,
-    }
-}
-
-/// The stage after `stage`'s pass has run.
-fn finish(s: &mut Session, stage: Stage) {
-    let next = match stage {
-        Stage::Condition => {
-            s.conditioned = true;
-            content(s)
-        }
-        Stage::Encode => Stage::Decode(0),
-        Stage::Noise => Stage::Denoise(0),
-        Stage::Denoise(i) if (i as usize) + 1 < s.settled.sigmas.len() => Stage::Denoise(i + 1),
-        Stage::Denoise(_) => Stage::Decode(0),
-        Stage::Decode(f) => Stage::Read(f),
-        Stage::Commit => {
-            let made = frames(s);
-            s.frame += made as u64;
-            if !s.cursor.opening {
-                s.movement.commit(made);
-            }
-            Stage::Begin
-        }
-        Stage::Begin | Stage::Read(_) => stage,
+        frame: state.position as u32,
+        history: state.cursor.history,
+        level: s.settled.row(false, None),
+        guidance,
+        ..Params::default()
     };
-    s.cursor.goto(next);
-}
-
-/// How the frames in flight come to be.
-fn content(s: &Session) -> Stage {
-    match (s.cursor.opening, &s.opening.image) {
-        (false, _) => Stage::Noise,
-        (true, Some(_)) => Stage::Encode,
-        (true, None) => Stage::Decode(0),
+    if level == Level::Clean {
+        return plain;
+    }
+    let (first, at) = (state.position == 0, state.cursor.level);
+    let sampling = &s.settled.sampling;
+    let step = sampling.sampler.step(&sampling.levels(first).sigmas, at);
+    Params {
+        step: at as u32,
+        level: s.settled.row(first, Some(at)),
+        sigma: step.sigma,
+        keep: step.keep,
+        correct: step.correct,
+        predict: step.predict,
+        ..plain
     }
 }
 
-fn frames(s: &Session) -> usize {
-    if s.cursor.opening { 1 } else { s.settled.ring.chunk }
+/// The pass of the cursor's step has run.
+fn arrive(s: &mut Session) -> Result<(), SessionError> {
+    let Some((_, step)) = at(s, &s.state.cursor) else { return Ok(()) };
+    match step.then {
+        Then::Give => s.state.cursor.giving = true,
+        Then::Next => next(s)?,
+        Then::Again(from) => {
+            let levels = s.settled.sampling.levels(s.state.position == 0).len();
+            if s.state.cursor.level + 1 < levels {
+                s.state.cursor.level += 1;
+                s.state.cursor.goto(from);
+                s.renoise()?;
+            } else {
+                next(s)?;
+            }
+        }
+    }
+    Ok(())
 }
 
+/// To the next step; behind the last one a program has done what it is for.
+fn next(s: &mut Session) -> Result<(), SessionError> {
+    let cursor = &mut s.state.cursor;
+    cursor.goto(cursor.step + 1);
+    let (Some(id), None) = (cursor.program, at(s, &s.state.cursor)) else { return Ok(()) };
+    let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
+    match id {
+        ProgramId::Condition(Side::Positive) => {
+            [&mut s.state.events, &mut s.state.prompt].into_iter().flatten().for_each(|told| told.valid = true);
+        }
+        ProgramId::Condition(Side::Negative) => s.state.negative.iter_mut().for_each(|told| told.valid = true),
+        ProgramId::Chunk(_) => {
+            s.state.movement.commit(frames);
+            committed(s, frames);
+        }
+        ProgramId::Given(_) | ProgramId::Picture => {
+            s.state.opened += frames;
+            committed(s, frames);
+        }
+        ProgramId::Recache(_) => {
+            s.state.ring = s.recached_end();
+            s.state.recache = None;
+        }
+    }
+    s.state.cursor = Cursor::START;
+    Ok(())
+}
+
+/// Frames are in the ring: the stream goes on, and so does a change that takes several chunks.
+fn committed(s: &mut Session, frames: usize) {
+    let state = &mut s.state;
+    state.position += frames as u64;
+    state.ring += frames as u64;
+    state.recent = s.settled.ring.window.min(state.recent + frames);
+    let mut recache = state.recache;
+    for told in state.told() {
+        if told.advance() {
+            recache = Some(told.sink);
+        }
+    }
+    state.recache = recache;
+}
+
+/// Picks the next program from what is due.
 fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     if s.queue.is_full() {
         return Ok(Some(Pump::Full));
     }
-    s.cursor.opening = s.opening.next < s.opening.frames();
+    let opening = s.state.opened < s.opening.frames;
+    let id = s.content(opening);
+    let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
+    take_changes(s, frames, opening)?;
+    if s.state.prompt.is_some() && !s.state.prompted.0 {
+        return Err(SessionError::NoPrompt);
+    }
+    if s.state.negative.is_some() && !s.state.prompted.1 {
+        return Err(SessionError::NoNegative);
+    }
+    if let Some(side) = s.unconditioned() {
+        s.tell(side)?;
+        s.state.cursor = Cursor::at(ProgramId::Condition(side), 0);
+        return Ok(None);
+    }
+    if let Some(sink) = s.state.recache {
+        if let Some((history, frames)) = s.recached(sink) {
+            s.place_recached(history, frames)?;
+            return Ok(None);
+        }
+        s.state.recache = None;
+    }
     s.began = s.clock.micros();
-    let frames = frames(s);
-    let event = if s.cursor.opening { begin_opening(s)? } else { begin_chunk(s, frames)? };
-    if event != s.current.event {
-        s.conditioned = false;
-        s.current.event = event;
+    if opening {
+        s.take_opening(frames)?;
+    } else {
+        s.take_action(frames)?;
     }
     let (backend, ring) = (s.backend.as_mut(), &s.settled.ring);
-    s.cursor.history = s.tables.place(backend, &s.world, ring, s.rope, s.frame, frames)?;
-    if s.conditioned {
-        let next = content(s);
-        s.cursor.goto(next);
-    } else {
-        s.tables.mix(s.backend.as_mut(), &s.world, event)?;
-        s.cursor.goto(Stage::Condition);
-    }
+    let buffers = (s.stream.frames, s.stream.rotations);
+    let history = s.tables.frames.place(backend, buffers, ring, s.rope, s.state.ring, frames)?;
+    s.tables.put(backend, &s.stream, s.state.position)?;
+    s.state.cursor = Cursor::at(id, history);
     Ok(None)
 }
 
-/// Takes the next start frame; returns the event in force there.
-fn begin_opening(s: &mut Session) -> Result<u32, SessionError> {
-    let index = s.opening.next;
-    s.opening.next += 1;
-    let entries = s.action.len();
-    let action = s.opening.actions.get(index * entries..(index + 1) * entries).filter(|action| !action.is_empty());
-    s.tables.act(s.backend.as_mut(), &s.world, action)?;
-    match &s.opening.image {
-        Some(image) => s.backend.write(s.world.image, image)?,
-        None => s.backend.write(s.world.latents, bytemuck::cast_slice(&s.opening.latents[index]))?,
+/// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own.
+fn take_changes(s: &mut Session, frames: usize, opening: bool) -> Result<(), SessionError> {
+    let end = s.pictures_before(s.state.position + frames as u64);
+    for kind in Kind::ALL {
+        if opening && kind == Kind::Events {
+            continue;
+        }
+        if let Some(queued) = s.state.changes.due(kind, end) {
+            take(s, kind, &queued);
+        }
     }
-    Ok(s.opening.events.get(index).copied().unwrap_or(s.current.event))
+    if opening {
+        let event = s.opening.events.get(s.state.opened).copied().unwrap_or(s.state.event);
+        if event != s.state.event {
+            s.state.tell(event as usize);
+        }
+    }
+    Ok(())
 }
 
-/// Takes the newest action and the events that are due; returns the event in force.
-fn begin_chunk(s: &mut Session, frames: usize) -> Result<u32, SessionError> {
-    let action = s.movement.next(&s.action, s.action_ticket);
-    s.tables.act(s.backend.as_mut(), &s.world, Some(action))?;
-    let mut event = s.current.event;
-    if let Some(due) = s.events.due(s.frame + frames as u64) {
-        s.current.ticket = due.ticket;
-        event = due.event;
+fn take(s: &mut Session, kind: Kind, queued: &Queued) {
+    let state = &mut s.state;
+    match kind {
+        Kind::Events => {
+            if let Some(events) = &mut state.events {
+                let weights = state.changes.mix(queued);
+                // What is in force already is no change.
+                if events.now != weights || queued.way != Way::Keep {
+                    events.change(weights, queued);
+                }
+                state.event = queued.index;
+            }
+        }
+        Kind::Prompt | Kind::Negative => {
+            let slot = &state.slots[queued.index as usize];
+            let prompt = kind == Kind::Prompt;
+            let told = if prompt { &mut state.prompt } else { &mut state.negative };
+            if let Some(told) = told {
+                told.change(&slot.values[..slot.rows * s.rules.width], queued);
+            }
+            if prompt {
+                state.prompted.0 = true;
+            } else {
+                state.prompted.1 = true;
+            }
+        }
     }
-    s.chunk_tickets = (s.movement.ticket, s.current.ticket);
-    Ok(event)
+    state.current_ticket = state.current_ticket.max(queued.ticket);
+    match queued.way {
+        Way::Keep => {}
+        Way::Recache => state.recache = Some(queued.sink),
+        Way::Reset => (state.ring, state.recent, state.recache) = (0, 0, None),
+    }
 }
 
-/// Moves frame f's pixels into the queue.
-fn read(s: &mut Session, f: u32, wait: bool) -> Result<Option<Pump>, SessionError> {
-    let pixels = s.world.pixels;
+/// Moves what the pass made into the queue.
+fn give(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
+    let output = s.stream.output;
     let Some(buffer) = s.queue.next_buffer() else { return Ok(Some(Pump::Full)) };
     if !s.reading {
-        s.backend.keep(pixels, s.frame + u64::from(f))?;
+        s.backend.keep(output, s.state.pictures)?;
     }
     if wait && !s.reading {
-        s.backend.read(pixels, buffer)?;
+        s.backend.read(output, buffer)?;
     } else {
         if !s.reading {
-            s.backend.begin_read(pixels)?;
+            s.backend.begin_read(output)?;
             s.reading = true;
         }
         if !s.backend.poll_read(buffer)? {
@@ -317,20 +321,130 @@ fn read(s: &mut Session, f: u32, wait: bool) -> Result<Option<Pump>, SessionErro
         }
     }
     s.reading = false;
-    let (action, event_ticket) = s.chunk_tickets;
+    let (action, event_ticket) = s.state.chunk_tickets;
     s.queue.push(Receipt {
-        frame: s.frame + u64::from(f),
+        frame: s.state.pictures,
         action,
-        first_of_action: action > s.shown_tickets.0,
-        event: s.current.event,
+        first_of_action: action > s.state.shown_tickets.0,
+        event: s.state.event,
         event_ticket,
-        first_of_event: event_ticket > s.shown_tickets.1,
+        first_of_event: event_ticket > s.state.shown_tickets.1,
         began: s.began,
         ready: s.clock.micros().max(s.began),
     });
-    s.shown_tickets = s.chunk_tickets;
+    s.state.shown_tickets = s.state.chunk_tickets;
+    s.state.pictures += 1;
     s.stats.frames += 1;
-    let last = f as usize + 1 == frames(s);
-    s.cursor.goto(if last { Stage::Commit } else { Stage::Decode(f + 1) });
+    s.state.cursor.giving = false;
+    next(s)?;
     Ok(Some(Pump::Frame))
+}
+
+impl Session {
+    /// The program of the next frames.
+    fn content(&self, opening: bool) -> ProgramId {
+        let first = self.state.position == 0;
+        match (opening, &self.opening.image) {
+            (false, _) => ProgramId::Chunk(first),
+            (true, Some(_)) => ProgramId::Picture,
+            (true, None) => ProgramId::Given(first),
+        }
+    }
+
+    /// Which cross-attention keys and values are not of what is told now.
+    fn unconditioned(&self) -> Option<Side> {
+        let [events, prompt, negative] = [&self.state.events, &self.state.prompt, &self.state.negative];
+        if [events, prompt].into_iter().flatten().any(|told| !told.valid) {
+            return Some(Side::Positive);
+        }
+        negative.iter().any(|told| !told.valid).then_some(Side::Negative)
+    }
+
+    /// Writes what a side is told.
+    fn tell(&mut self, side: Side) -> Result<(), SessionError> {
+        let (backend, conditions) = (self.backend.as_mut(), self.stream.conditions);
+        if side == Side::Negative {
+            let there = (conditions.text, self.stream.negative_offsets, &self.state.negative);
+            if let (Some(text), Some(offsets), Some(told)) = there {
+                self.tables.prompt(backend, text, offsets, told)?;
+            }
+            return Ok(());
+        }
+        if let (Some(events), Some(told)) = (conditions.events, &self.state.events) {
+            backend.write(events, bytemuck::cast_slice(&told.now))?;
+        }
+        if let (Some(text), Some(told)) = (conditions.text, &self.state.prompt) {
+            self.tables.prompt(backend, text, text.offsets, told)?;
+        }
+        Ok(())
+    }
+
+    /// Pictures before latent frame `frame` of the stream.
+    pub(super) fn pictures_before(&self, frame: u64) -> u64 {
+        let [first, each] = self.stream.pictures.map(|count| count as u64);
+        if frame == 0 { 0 } else { first.saturating_add(each.saturating_mul(frame - 1)) }
+    }
+
+    /// What a recache sees as history and computes anew; none where the stream has not begun.
+    fn recached(&self, sink: Sink) -> Option<(usize, usize)> {
+        let (recent, ring) = (self.state.recent, &self.settled.ring);
+        let kept = sink == Sink::Kept && self.state.ring > recent as u64;
+        // Else what the window shows is all that the stream has been, or what it is from now on.
+        let history = if kept { ring.sink } else { 0 };
+        (recent > history).then_some((history, recent - history))
+    }
+
+    /// Number that the ring counts on from after the recache that is due.
+    fn recached_end(&self) -> u64 {
+        match self.state.recache.and_then(|sink| self.recached(sink)) {
+            Some((0, frames)) => frames as u64,
+            _ => self.state.ring,
+        }
+    }
+
+    /// Begins to compute frames anew.
+    fn place_recached(&mut self, history: usize, frames: usize) -> Result<(), SessionError> {
+        let Some(program) = self.stream.programs.recaching(history, frames) else {
+            return Err(SessionError::NoRecache);
+        };
+        let (end, backend, buffers) =
+            (self.recached_end(), self.backend.as_mut(), (self.stream.frames, self.stream.rotations));
+        let (ring, rope, sizes) = (&self.settled.ring, self.rope, (history, frames));
+        let seen = self.tables.frames.recache(backend, buffers, ring, rope, end, sizes)?;
+        self.tables.take(backend, &self.stream, self.state.position, (frames, self.state.recent))?;
+        self.state.cursor = Cursor::at(program, seen);
+        Ok(())
+    }
+
+    /// Takes the next frames of the start.
+    fn take_opening(&mut self, frames: usize) -> Result<(), SessionError> {
+        let (from, entries) = (self.state.opened, self.state.action.len());
+        let backend = self.backend.as_mut();
+        let told = self.opening.actions.get(from * entries..(from + frames) * entries);
+        match told.filter(|told| !told.is_empty()) {
+            Some(each) => self.tables.act_each(backend, &self.stream, each)?,
+            None => self.tables.act(backend, &self.stream, None)?,
+        }
+        match (&self.opening.image, self.stream.image) {
+            (Some(image), Some(buffer)) => backend.write(buffer, image)?,
+            _ => {
+                let len = self.settled.dit.latent_len();
+                let latents = &self.opening.latents[from * len..(from + frames) * len];
+                self.tables.give(backend, &self.stream, latents)?;
+            }
+        }
+        self.state.chunk_tickets.1 = self.state.current_ticket;
+        Ok(())
+    }
+
+    /// Takes the newest action for the next frames.
+    fn take_action(&mut self, frames: usize) -> Result<(), SessionError> {
+        let state = &mut self.state;
+        let action = state.movement.next(&state.action, state.action_ticket);
+        if !action.is_empty() {
+            self.tables.act(self.backend.as_mut(), &self.stream, Some(action))?;
+        }
+        state.chunk_tickets = (state.movement.ticket, state.current_ticket);
+        self.draw(frames)
+    }
 }

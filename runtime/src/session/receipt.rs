@@ -4,25 +4,42 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use causeway_ops::memory::{Refused, filled};
 
+use super::{
+    SessionError,
+    fields::{Fields, flag, small},
+};
+
 /// What a frame is the first to show, and when it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Number of the frame in the stream, from 0.
+    /// Number of the picture (without a codec: of the latent frame) in the stream, from 0.
     pub frame: u64,
     /// Ticket of the newest action the frame was made with ([`super::Session::set_action`]).
     pub action: u64,
     /// True if no earlier frame was made with that action.
     pub first_of_action: bool,
-    /// Event in force (index).
+    /// Event in force (index); of a mix the strongest.
     pub event: u32,
-    /// Ticket of the newest event applied ([`super::Session::queue_event`]).
+    /// Ticket of the newest change in force ([`super::Session::queue_event`], [`super::Session::queue`]).
     pub event_ticket: u64,
-    /// True if no earlier frame was made under that event ticket.
+    /// True if no earlier frame was made under that ticket.
     pub first_of_event: bool,
     /// When the frame's chunk took the action, microseconds on the session's clock.
     pub began: u64,
     /// When the frame's pixels reached the host side.
     pub ready: u64,
+}
+
+impl Receipt {
+    /// Its fields, for a snapshot.
+    pub(super) fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+        for number in [&mut self.frame, &mut self.action, &mut self.event_ticket, &mut self.began, &mut self.ready] {
+            fields.number(number)?;
+        }
+        small(fields, &mut self.event)?;
+        flag(fields, &mut self.first_of_action)?;
+        flag(fields, &mut self.first_of_event)
+    }
 }
 
 /// A finished frame, borrowed from the session until the next call that changes it.
@@ -56,6 +73,11 @@ impl Queue {
         (self.ready.len() + self.free.len()) * self.bytes
     }
 
+    /// Bytes of a frame.
+    pub fn frame_bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn is_full(&self) -> bool {
         self.free.is_empty()
     }
@@ -85,8 +107,13 @@ impl Queue {
         self.ready.front().map(|(receipt, pixels)| (*receipt, pixels.as_slice()))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (Receipt, &[u8])> {
-        self.ready.iter().map(|(receipt, pixels)| (*receipt, pixels.as_slice()))
+    /// Its frames, for a snapshot.
+    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+        for (receipt, pixels) in &mut self.ready {
+            receipt.fields(fields)?;
+            fields.bytes(pixels)?;
+        }
+        Ok(())
     }
 
     /// Gives the oldest frame's buffer back.

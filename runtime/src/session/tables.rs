@@ -1,65 +1,126 @@
-//! The small inputs that change with every chunk of a world: frame table, actions, event mix. Allocated once.
+//! The small inputs that change with every chunk: frame table, actions, conditions, places of recent latents. Allocated once.
 
 use alloc::{vec, vec::Vec};
 
-use causeway_ops::{Backend, BackendError};
+use causeway_ops::{Backend, BackendError, BufferId, Plan};
 
-use super::{frame_table::FrameTable, ring::Ring};
-use crate::model::WorldPlan;
+use super::{frame_table::FrameTable, ring::Ring, told::Told};
+use crate::model::{Recent, StreamPlan, Text};
 
 pub(super) struct Tables {
-    frames: FrameTable,
+    pub frames: FrameTable,
     actions: Vec<f32>,
-    events: Vec<f32>,
+    offsets: Vec<f32>,
+    recent: Vec<u32>,
+    /// Latents that the host gives, on their way.
+    latents: Vec<f32>,
+    /// Rows that stand for a prompt's padding.
+    length: usize,
 }
 
 impl Tables {
-    /// For a ring, `temporal` rotated dimensions a head, and the sizes of actions and events.
-    pub fn new(ring: &Ring, temporal: usize, actions: usize, events: usize) -> Self {
+    /// For a plan, a ring, `temporal` rotated dimensions a head, prompts padded to `length` rows, and whether the host gives latents.
+    pub fn new(plan: &Plan, stream: &StreamPlan, ring: &Ring, temporal: usize, length: usize, given: bool) -> Self {
+        let words = |buffer: Option<BufferId>| buffer.map_or(0, |buffer| plan.buffer(buffer).len);
         Self {
             frames: FrameTable::new(ring, temporal),
-            actions: vec![0.0; ring.chunk * actions],
-            events: vec![0.0; events],
+            actions: vec![0.0; words(stream.conditions.actions)],
+            offsets: vec![0.0; stream.conditions.text.map_or(0, |text| text.rows)],
+            recent: vec![0; words(stream.recent.map(|recent| recent.table))],
+            latents: vec![0.0; words(given.then_some(stream.latents))],
+            length,
         }
     }
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        self.frames.memory() + 4 * (self.actions.len() + self.events.len())
+        let words = self.actions.len() + self.offsets.len() + self.recent.len() + self.latents.len();
+        self.frames.memory() + 4 * words
     }
 
-    /// Writes the frame table and the rotations of a chunk of `frames` frames at `start`; returns the visible history.
-    pub fn place(
-        &mut self,
-        backend: &mut dyn Backend,
-        world: &WorldPlan,
-        ring: &Ring,
-        rope: (usize, f32),
-        start: u64,
-        frames: usize,
-    ) -> Result<u32, BackendError> {
-        self.frames.place(backend, (world.frames, world.rotations), ring, rope, start, frames)
-    }
-
-    /// Writes one action for every frame of the chunk; None is no action.
+    /// Writes one action for every frame of a pass, where the model is told actions; None is no action.
     pub fn act(
         &mut self,
         backend: &mut dyn Backend,
-        world: &WorldPlan,
+        stream: &StreamPlan,
         action: Option<&[f32]>,
     ) -> Result<(), BackendError> {
+        let Some(actions) = stream.conditions.actions else { return Ok(()) };
         match action {
             Some(action) => self.actions.chunks_mut(action.len()).for_each(|frame| frame.copy_from_slice(action)),
             None => self.actions.fill(0.0),
         }
-        backend.write(world.actions, bytemuck::cast_slice(&self.actions))
+        backend.write(actions, bytemuck::cast_slice(&self.actions))
     }
 
-    /// Writes a one-hot event mix.
-    pub fn mix(&mut self, backend: &mut dyn Backend, world: &WorldPlan, event: u32) -> Result<(), BackendError> {
-        for (index, weight) in self.events.iter_mut().enumerate() {
-            *weight = if index as u32 == event { 1.0 } else { 0.0 };
+    /// As [`Self::act`], an action for each frame.
+    pub fn act_each(
+        &mut self,
+        backend: &mut dyn Backend,
+        stream: &StreamPlan,
+        each: &[f32],
+    ) -> Result<(), BackendError> {
+        let Some(actions) = stream.conditions.actions else { return Ok(()) };
+        self.actions.fill(0.0);
+        self.actions[..each.len()].copy_from_slice(each);
+        backend.write(actions, bytemuck::cast_slice(&self.actions))
+    }
+
+    /// Writes latents [frames, height, width, channels] to where passes find them.
+    pub fn give(
+        &mut self,
+        backend: &mut dyn Backend,
+        stream: &StreamPlan,
+        latents: &[f32],
+    ) -> Result<(), BackendError> {
+        self.latents[..latents.len()].copy_from_slice(latents);
+        backend.write(stream.latents, bytemuck::cast_slice(&self.latents))
+    }
+
+    /// Writes a prompt and how many rows each of its rows stands for.
+    pub fn prompt(
+        &mut self,
+        backend: &mut dyn Backend,
+        Text { embeddings, .. }: Text,
+        offsets: BufferId,
+        told: &Told,
+    ) -> Result<(), BackendError> {
+        // Rows that stand for nothing are never seen.
+        self.offsets.fill(-1e30);
+        self.offsets[..told.rows].fill(0.0);
+        if told.rows < self.length {
+            self.offsets[told.rows] = libm::log((self.length - told.rows) as f64) as f32;
         }
-        backend.write(world.events, bytemuck::cast_slice(&self.events))
+        backend.write(embeddings, bytemuck::cast_slice(&told.now))?;
+        backend.write(offsets, bytemuck::cast_slice(&self.offsets))
+    }
+
+    /// Writes where the latents of the frames from `position` on are put when they are committed.
+    pub fn put(&mut self, backend: &mut dyn Backend, stream: &StreamPlan, position: u64) -> Result<(), BackendError> {
+        let Some(Recent { table, rows }) = stream.recent else { return Ok(()) };
+        for (at, row) in self.recent.iter_mut().enumerate() {
+            *row = ((position + at as u64) % rows as u64) as u32;
+        }
+        backend.write(table, bytemuck::cast_slice(&self.recent))
+    }
+
+    /// Writes where the latents of the `frames` newest frames before frame `position` lie, of `recent` since the last cut, behind the one
+    /// before them.
+    pub fn take(
+        &mut self,
+        backend: &mut dyn Backend,
+        stream: &StreamPlan,
+        position: u64,
+        (frames, recent): (usize, usize),
+    ) -> Result<(), BackendError> {
+        let Some(Recent { table, rows }) = stream.recent else { return Ok(()) };
+        let first = position - frames as u64;
+        let row = |frame: u64| (frame % rows as u64) as u32;
+        // Of as many as there are room for one more may lie there.
+        let before = if frames < recent || (recent + 1 == rows && first > 0) { row(first - 1) } else { rows as u32 };
+        self.recent.fill(rows as u32);
+        self.recent[0] = before;
+        self.recent[1..].iter_mut().take(frames).zip(first..).for_each(|(to, frame)| *to = row(frame));
+        backend.write(table, bytemuck::cast_slice(&self.recent))
     }
 }

@@ -1,5 +1,5 @@
 // Functions whose accuracy WGSL leaves too open for a CPU twin: Vulkan grants sin and cos an absolute error of 2^-11 and log
-// one of 2^-21 near 1. These stay within a few units in the last place. The polynomials are those of Cephes (sin, cos, exp) and FreeBSD (log).
+// one of 2^-21 near 1. These stay within a few units in the last place. The polynomials are those of Cephes (sin, cos) and FreeBSD (log).
 
 const PI_HALVES: f32 = 1.5707963267948966;
 
@@ -11,14 +11,6 @@ fn sin_cos_reduced(quarters: i32, angle: f32) -> vec2<f32> {
     let swapped = select(vec2<f32>(s, c), vec2<f32>(c, s), (quarters & 1) == 1);
     let negative = vec2<bool>((quarters & 2) != 0, ((quarters + 1) & 2) != 0);
     return select(swapped, -swapped, negative);
-}
-
-/// (sin, cos) of an angle in radians, up to a few thousand. Pi/2 is subtracted in three parts, of which the first two are
-/// short enough for exact products (Cody and Waite).
-fn sin_cos(angle: f32) -> vec2<f32> {
-    let n = round(angle / PI_HALVES);
-    let rest = ((angle - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.54978995489188216e-8;
-    return sin_cos_reduced(i32(n), rest);
 }
 
 /// (sin, cos) of an angle in turns; the reduction is exact.
@@ -38,13 +30,4 @@ fn log_positive(x: f32) -> f32 {
     let z = s * s;
     let tail = z * (0.6666666269302368 + z * (0.4000097215175629 + z * (0.2849878668785095 + z * 0.2427906841039658)));
     return exponent * 0.693359375 + (exponent * -2.12194440e-4 + (2.0 * s + s * tail));
-}
-
-/// e^x for |x| < 87.
-fn exp_accurate(x: f32) -> f32 {
-    let n = round(x * 1.4426950408889634);
-    let r = (x - n * 0.693359375) - n * -2.12194440e-4;
-    let p = 1.9875691500e-4 * r + 1.3981999507e-3;
-    let tail = ((((p * r + 8.3334519073e-3) * r + 4.1665795894e-2) * r + 1.6666665459e-1) * r + 5.0000001201e-1) * r * r;
-    return bitcast<f32>(bitcast<i32>(tail + r + 1.0) + (i32(n) << 23u));
 }

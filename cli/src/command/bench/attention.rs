@@ -1,6 +1,6 @@
 //! `bench attention`: what routing saves over a long history, for the model's own pictures and for larger ones.
 
-use causeway_runtime::{Budget, Model, Session};
+use causeway_runtime::{Budget, Model, Session, model::StreamPlan};
 use serde_json::{Value, json};
 
 use super::common::{Common, params, resized, time_nodes};
@@ -165,7 +165,8 @@ fn session(args: &AttentionArgs, model: &Model<'_>, route: usize, stop: &Stop) -
 
 /// Times a denoise step and its attention nodes.
 fn measure(session: &mut Session) -> Result<Way, Error> {
-    let pass = session.world().passes.denoise;
+    let pass =
+        StreamPlan::pass(session.plan(), "denoise").ok_or_else(|| Error::Failed("no denoise pass".to_owned()))?;
     let ops = session.plan().pass(pass).nodes.iter().enumerate();
     let nodes: Vec<usize> = ops.filter(|(_, op)| ["attention", "route"].contains(&op.name())).map(|(i, _)| i).collect();
     let all = session.plan().pass(pass).nodes.len();

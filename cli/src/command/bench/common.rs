@@ -97,7 +97,8 @@ const BATCH: u32 = 4;
 /// Parameters of a run with a full history.
 pub fn params(session: &Session) -> Params {
     let history = session.ring().max_history() as u32;
-    Params { history, timestep: 833.0, sigma: 0.833, next_sigma: 0.625, frame: 1, step: 1, ..Params::default() }
+    let predict = [0.0, 0.375, 0.0, 0.625];
+    Params { history, sigma: 0.833, keep: 1.0, predict, frame: 1, step: 1, ..Params::default() }
 }
 
 /// Milliseconds of `nodes` of a pass with a full history: the median of `rounds` batches.
@@ -108,7 +109,7 @@ pub fn time_nodes(
     rounds: usize,
 ) -> Result<f64, BackendError> {
     let params = params(session);
-    let (pixels, (width, height)) = (session.world().pixels, session.picture());
+    let (pixels, (width, height)) = (session.stream().output, session.picture());
     let mut buffer = vec![0; 4 * width * height];
     let backend = session.backend();
     let mut times = Vec::with_capacity(rounds);

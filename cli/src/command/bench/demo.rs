@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use causeway_ops::plan::PassId;
-use causeway_runtime::{Budget, Session};
+use causeway_runtime::{
+    Budget, Session,
+    model::{ProgramId, StreamPlan},
+};
 use serde_json::json;
 
 use super::common::{Common, time_nodes};
@@ -124,13 +126,18 @@ fn walk(session: &mut Session, tour: &Tour, args: &DemoArgs, stop: &Stop) -> Res
 
 /// Every pass of a frame alone.
 fn passes(session: &mut Session, steps: usize) -> Result<Vec<Pass>, Error> {
-    let ids = session.world().passes.clone();
-    let chunk = ids.decode.len() as f64;
-    let decode: PassId = ids.decode[0];
-    let list = [(ids.condition, 0.0), (ids.noise, 1.0 / chunk), (ids.denoise, steps as f64 / chunk), (decode, 1.0)];
+    let frames = session.stream().programs.get(ProgramId::Chunk(false)).map_or(1, |chunk| chunk.frames) as f64;
+    let often = |name: &str| match name {
+        "condition" => 0.0,
+        "denoise" => steps as f64 / frames,
+        "noise" | "commit" => 1.0 / frames,
+        _ => 1.0,
+    };
     let mut passes = Vec::new();
-    for (id, runs) in list.into_iter().chain([(ids.commit, 1.0 / chunk)]) {
-        let (name, nodes) = (session.plan().pass(id).name.clone(), session.plan().pass(id).nodes.len());
+    for name in ["condition", "noise", "denoise", "decode", "show.0", "commit"] {
+        let Some(id) = StreamPlan::pass(session.plan(), name) else { continue };
+        let runs = often(name);
+        let (name, nodes) = (name.to_owned(), session.plan().pass(id).nodes.len());
         let mflop = session.plan().cost(id, 0..nodes).flops as f64 / 1e6;
         let ms = time_nodes(session, id, 0..nodes, 15)?;
         passes.push(Pass { name, runs, ms, mflop });

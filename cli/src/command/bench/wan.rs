@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use causeway_ops::{Plan, backend::Memory, plan::Cost, plan::PassId, quant::DType};
 use causeway_runtime::{
-    Device, DeviceChoice, Model, Rollout, RolloutOptions, SessionError,
+    Device, DeviceChoice, Exact, Model, SessionError, SessionOptions,
     import::{Settings, wan_1_3b},
-    rollout::Sampling,
+    model::StreamPlan,
+    session::{Change, Condition},
 };
 use serde_json::json;
 
@@ -113,30 +114,30 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     eprintln!("writing random weights to {}", path.display());
     synthetic::write(path, &config, dtype, stop)?;
     let model = Model::open(path).map_err(Error::file(path))?;
-    let options = RolloutOptions {
+    let options = SessionOptions {
         window: Some(args.window),
         sink: Some(args.sink),
         route: Some(args.route),
         kv: args.kv.into(),
-        text_rows: Some(usize::from(args.text)),
-        ..RolloutOptions::default()
+        prompt_rows: Some(usize::from(args.text)),
+        ..SessionOptions::default()
     };
     let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
     let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
-    let mut rollout = Rollout::new(&model, &device, config.dit.latent, options)?;
+    let mut exact = Exact::new(&model, &device, options)?;
     // A page that was never written takes no memory yet; the stream will write all of them.
-    rollout.backend().clear()?;
+    exact.session().backend().clear()?;
     let mut random = Random(5);
     let mut noise = |len: usize| (0..len).map(|_| random.unit()).collect::<Vec<f32>>();
     let text = noise(usize::from(args.text) * config.dit.text.map_or(0, |text| text.dim));
-    rollout.set_text(&text)?;
+    exact.session().set_prompt(0, &text)?;
+    exact.session().queue(Change::to(Condition::Prompt(0)))?;
 
     let steps = config.schedule.default_steps;
-    let sampling = Sampling::few(&config.schedule.sigmas(steps).unwrap_or_default());
-    let plan = rollout.plan();
-    let shares =
-        shares(plan, rollout.wan().positive.chunk.denoise, rollout.wan().positive.chunk.commit, steps, dtype, rates);
-    let memory = rollout.memory();
+    let plan = exact.session().plan();
+    let passes = ["denoise", "commit"].map(|name| StreamPlan::pass(plan, name));
+    let shares = shares(plan, passes, steps, dtype, rates);
+    let memory = exact.session().memory();
     let machine = machine(gpu, threads);
     let heading = format!(
         "wan-1.3b, latents {}x{}, {} tokens a frame, {dtype} weights (random), {} ring; {machine}\n\n",
@@ -155,7 +156,7 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         stop.check()?;
         let (noise, renoise) = (noise(len), noise((steps - 1) * len));
         let start = Instant::now();
-        let latents = rollout.run(&noise, &renoise, &sampling)?;
+        let latents = exact.run(&noise, &renoise, |_| stop.check())?;
         seconds.push(start.elapsed().as_secs_f64());
         if !latents.iter().all(|x| x.is_finite()) {
             return Err(Error::Failed("the latents are not finite".to_owned()));
@@ -213,8 +214,7 @@ fn machine(gpu: bool, threads: usize) -> String {
 /// A chunk's work by operator: `steps` denoise passes and a commit pass, with a full window.
 fn shares(
     plan: &Plan,
-    denoise: PassId,
-    commit: PassId,
+    [denoise, commit]: [Option<PassId>; 2],
     steps: usize,
     dtype: DType,
     rates: Rates,
@@ -223,7 +223,7 @@ fn shares(
     let weight_bytes = (dtype.data_bytes(MANY).unwrap_or(0) + dtype.scale_bytes(MANY)) as f64 / MANY as f64;
     let mut shares: BTreeMap<&'static str, Share> = BTreeMap::new();
     for (pass, runs) in [(denoise, steps), (commit, 1)] {
-        for op in &plan.pass(pass).nodes {
+        for op in pass.iter().flat_map(|&pass| &plan.pass(pass).nodes) {
             let cost = op.cost();
             let moved = cost.bytes as f64 + weight_bytes * cost.weights as f64;
             let floor = (cost.flops as f64 / rates.gemm).max(moved / rates.copy);

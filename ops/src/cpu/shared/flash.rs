@@ -11,6 +11,7 @@ use super::{
     gemm::{self, Finish, Left, Right, VECTORS},
     math,
     single::{Rows, Single},
+    span::Span,
 };
 use crate::{
     cpu::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Keys whose scores are held at a time.
-const KEYS: usize = 128;
+pub(super) const KEYS: usize = 128;
 
 /// Added to scores of keys that a query does not see. Their weight is exactly zero once the query has seen any other.
 const UNSEEN: f32 = -1e30;
@@ -46,6 +47,16 @@ pub(crate) fn tile_words(queries: usize, head_dim: usize, level: Level) -> usize
     let width = tile_width(queries, level);
     let padded = head_dim.next_multiple_of(level.lanes());
     width * (2 * head_dim + padded + KEYS) + 2 * padded + if padded == head_dim { 0 } else { KEYS * padded }
+}
+
+/// Operations of a tile of `width` queries, with all of its lanes.
+pub(crate) fn tile_flops(width: usize, keys: usize, head_dim: usize) -> u64 {
+    4 * width as u64 * keys as u64 * head_dim as u64
+}
+
+/// Words of what a tile keeps between two spans of its keys: sums, then largest scores and sums of weights.
+pub(crate) fn kept_words(queries: usize, head_dim: usize, level: Level) -> usize {
+    tile_width(queries, level) * head_dim.next_multiple_of(level.lanes()) + 2 * VECTORS * MAX_LANES
 }
 
 /// Words for as many unpacked keys and values of a ring as are taken at a time; none where the ring can be read as it is.
@@ -104,6 +115,8 @@ pub(crate) enum Added<'a> {
 pub(crate) struct Attend<'a, 'b> {
     pub(crate) tile: Tile<'a>,
     pub(crate) sources: &'b mut dyn Iterator<Item = Source<'a>>,
+    /// If these are not all sources: which they are.
+    pub(crate) span: Option<Span<'a>>,
 }
 
 impl Kernel for Attend<'_, '_> {
@@ -124,7 +137,8 @@ impl Attend<'_, '_> {
         let mut tile = self.tile;
         let unpacked = core::mem::take(&mut tile.unpacked);
         let d = tile.head_dim;
-        let mut state = State::<S, V>::new(s, tile);
+        let last = self.span.as_ref().is_none_or(|span| span.runs.end == span.all);
+        let mut state = State::<S, V>::new(s, tile, self.span);
         for source in self.sources {
             let most = if source.kv == Kv::F32 { source.rows.max(1) } else { KEYS };
             for first in (0..source.rows).step_by(most) {
@@ -140,7 +154,11 @@ impl Attend<'_, '_> {
                 state.absorb(source);
             }
         }
-        state.finish();
+        if last {
+            state.finish();
+        } else {
+            state.keep();
+        }
     }
 }
 
@@ -188,19 +206,37 @@ struct State<'a, S: Simd, const V: usize> {
     top: [f32; VECTORS * MAX_LANES],
     /// Sum of weights relative to it.
     total: [f32; VECTORS * MAX_LANES],
+    /// Where these two go if there are keys left for another time.
+    rest: &'a mut [f32],
 }
 
 impl<'a, S: Simd, const V: usize> State<'a, S, V> {
     #[inline(always)]
-    fn new(s: S, tile: Tile<'a>) -> Self {
+    fn new(s: S, tile: Tile<'a>, span: Option<Span<'a>>) -> Self {
         let (width, d) = (V * S::LANES, tile.head_dim);
         let (q, rest) = tile.scratch.split_at_mut(d * width);
         let (turned, rest) = rest.split_at_mut(d * width);
         let (scores, rest) = rest.split_at_mut(KEYS * width);
         let padded = d.next_multiple_of(S::LANES);
         let (sums, rest) = rest.split_at_mut(width * padded);
-        sums.fill(0.0);
         let (alone, copy) = rest.split_at_mut(2 * padded);
+        let (mut top, mut total) = ([f32::MIN; VECTORS * MAX_LANES], [0.0; VECTORS * MAX_LANES]);
+        let (sums, rest) = match span {
+            Some(span) => {
+                let (sums, rest) = span.kept.split_at_mut(width * padded);
+                if span.runs.start == 0 {
+                    sums.fill(0.0);
+                } else {
+                    top.copy_from_slice(&rest[..VECTORS * MAX_LANES]);
+                    total.copy_from_slice(&rest[VECTORS * MAX_LANES..][..VECTORS * MAX_LANES]);
+                }
+                (sums, rest)
+            }
+            None => {
+                sums.fill(0.0);
+                (sums, &mut [][..])
+            }
+        };
         // Lanes without a query repeat the last one; nobody reads them.
         let rows = &tile.q[tile.at..];
         let row = |lane: usize| &rows[lane.min(tile.queries - 1) * tile.dim..][..d];
@@ -214,8 +250,15 @@ impl<'a, S: Simd, const V: usize> State<'a, S, V> {
         }
         turned.copy_from_slice(q);
         let Tile { y, at, queries, head_dim, dim, .. } = tile;
-        let (top, total) = ([f32::MIN; VECTORS * MAX_LANES], [0.0; VECTORS * MAX_LANES]);
-        Self { s, rows, y, at, queries, head_dim, dim, scale, q, turned, scores, sums, alone, copy, top, total }
+        Self { s, rows, y, at, queries, head_dim, dim, scale, q, turned, scores, sums, alone, copy, top, total, rest }
+    }
+
+    /// Leaves everything for the keys to come; the sums lie where they are kept already.
+    #[inline(always)]
+    fn keep(self) {
+        let (top, total) = self.rest.split_at_mut(VECTORS * MAX_LANES);
+        top.copy_from_slice(&self.top);
+        total[..VECTORS * MAX_LANES].copy_from_slice(&self.total);
     }
 
     /// Turns the queries' leading pairs by conj(key) * own.

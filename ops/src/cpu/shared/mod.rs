@@ -6,3 +6,4 @@ pub(super) mod gemm;
 pub(super) mod int8;
 pub(super) mod math;
 pub(super) mod single;
+pub(super) mod span;

@@ -1,0 +1,140 @@
+//! A dispatch in the making: a kernel, and what goes by which of its names.
+
+use causeway_shaders::Kernel;
+
+use crate::{
+    backend::BackendError,
+    buffer::{BufferId, WeightId},
+    op::Activation,
+};
+
+/// What a binding is bound to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Source {
+    Buffer(BufferId),
+    Weight(WeightId),
+    Scales(WeightId),
+}
+
+/// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.
+pub(super) struct Job {
+    pub kernel: &'static Kernel,
+    pub groups: [u32; 3],
+    /// The struct `Node`.
+    pub node: Vec<u8>,
+    /// By position in `kernel.bindings`; None binds nothing of interest.
+    pub sources: Vec<Option<Source>>,
+    error: Option<String>,
+}
+
+/// A member of `Node`: any 32-bit number.
+pub(super) trait Word {
+    fn bits(self) -> Option<u32>;
+}
+
+impl Word for usize {
+    fn bits(self) -> Option<u32> {
+        self.try_into().ok()
+    }
+}
+
+impl Word for bool {
+    fn bits(self) -> Option<u32> {
+        Some(self.into())
+    }
+}
+
+impl Word for f32 {
+    fn bits(self) -> Option<u32> {
+        Some(self.to_bits())
+    }
+}
+
+/// The numbers of activation.wgsl.
+impl Word for Activation {
+    fn bits(self) -> Option<u32> {
+        Some(match self {
+            Activation::None => 0,
+            Activation::Relu => 1,
+            Activation::Silu => 2,
+            Activation::Gelu => 3,
+            Activation::SoftClamp => 4,
+        })
+    }
+}
+
+impl Job {
+    pub fn new(kernel: &'static Kernel, groups: [usize; 3]) -> Self {
+        let mut error = None;
+        let groups = groups.map(|count| match u32::try_from(count) {
+            Ok(count) if count <= MOST_GROUPS as u32 => count,
+            _ => {
+                error = Some(format!("{count} workgroups in a row"));
+                0
+            }
+        });
+        let node = vec![0; kernel.node_bytes.next_multiple_of(16) as usize];
+        Self { kernel, groups, node, sources: vec![None; kernel.bindings.len()], error }
+    }
+
+    /// One invocation an item, as grid.wgsl counts them.
+    pub fn items(kernel: &'static Kernel, items: usize) -> Self {
+        Self::new(kernel, rows(items.div_ceil(kernel.workgroup_size[0] as usize)))
+    }
+
+    pub fn set(mut self, name: &str, value: impl Word) -> Self {
+        let constant = self.kernel.constants.iter().find(|constant| constant.name == name);
+        match (constant, value.bits()) {
+            (Some(constant), Some(bits)) => {
+                self.node[constant.offset as usize..][..4].copy_from_slice(&bits.to_ne_bytes());
+            }
+            (None, _) => self.error = Some(format!("there is no constant `{name}`")),
+            (_, None) => self.error = Some(format!("constant `{name}` exceeds 32 bits")),
+        }
+        self
+    }
+
+    pub fn bind(mut self, name: &str, source: Source) -> Self {
+        match self.kernel.bindings.iter().position(|binding| binding.name == name) {
+            Some(at) => self.sources[at] = Some(source),
+            None => self.error = Some(format!("there is no buffer `{name}`")),
+        }
+        self
+    }
+
+    pub fn buffer(self, name: &str, id: BufferId) -> Self {
+        self.bind(name, Source::Buffer(id))
+    }
+
+    pub fn weight(self, name: &str, id: WeightId) -> Self {
+        self.bind(name, Source::Weight(id))
+    }
+
+    /// Binds `name` and sets `has` if there is a source.
+    pub fn maybe(self, name: &str, has: &str, source: Option<Source>) -> Self {
+        let this = self.set(has, source.is_some());
+        match source {
+            Some(source) => this.bind(name, source),
+            None => this,
+        }
+    }
+
+    pub fn finish(self) -> Result<Self, BackendError> {
+        match &self.error {
+            Some(what) => Err(unsupported(self.kernel.name, what)),
+            None => Ok(self),
+        }
+    }
+}
+
+pub(super) fn unsupported(name: &str, what: &str) -> BackendError {
+    BackendError::Unsupported(format!("{name}: {what}"))
+}
+
+/// WebGPU's limit for each dimension of a dispatch.
+const MOST_GROUPS: usize = 65_535;
+
+/// A row of workgroups, or several where one is too short.
+pub(super) fn rows(count: usize) -> [usize; 3] {
+    [count.min(MOST_GROUPS), count.div_ceil(MOST_GROUPS), 1]
+}

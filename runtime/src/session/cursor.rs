@@ -1,0 +1,63 @@
+//! Where in its programs a session is.
+
+use super::{
+    SessionError,
+    fields::{Fields, flag, one_of, size, small},
+};
+use crate::model::{ProgramId, Side};
+
+/// A place: between programs, or a part of a node of a pass of a step of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The program; none between chunks.
+    pub program: Option<ProgramId>,
+    pub step: usize,
+    /// The pass of the step has run, and what it made is on its way to the host.
+    pub giving: bool,
+    /// Denoise step of the chunk.
+    pub level: usize,
+    pub node: usize,
+    pub part: usize,
+    /// Visible history of the frames in flight.
+    pub history: u32,
+}
+
+impl Cursor {
+    pub const START: Self = Self { program: None, step: 0, giving: false, level: 0, node: 0, part: 0, history: 0 };
+
+    /// The beginning of a program.
+    pub fn at(program: ProgramId, history: u32) -> Self {
+        Self { program: Some(program), history, ..Self::START }
+    }
+
+    /// To the beginning of a step.
+    pub fn goto(&mut self, step: usize) {
+        (self.step, self.giving, self.node, self.part) = (step, false, 0, 0);
+    }
+
+    /// Its fields, for a snapshot.
+    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+        let mut name = self.program.map_or((0, 0), |program| match program {
+            ProgramId::Condition(side) => (1, side as usize),
+            ProgramId::Chunk(first) => (2, usize::from(first)),
+            ProgramId::Given(first) => (3, usize::from(first)),
+            ProgramId::Picture => (4, 0),
+            ProgramId::Recache(index) => (5, index),
+        });
+        one_of(fields, &mut name.0, &[0, 1, 2, 3, 4, 5])?;
+        size(fields, &mut name.1)?;
+        self.program = match name {
+            (0, _) => None,
+            (1, side) => Some(ProgramId::Condition(if side == 0 { Side::Positive } else { Side::Negative })),
+            (2, first) => Some(ProgramId::Chunk(first == 1)),
+            (3, first) => Some(ProgramId::Given(first == 1)),
+            (4, _) => Some(ProgramId::Picture),
+            (_, index) => Some(ProgramId::Recache(index)),
+        };
+        for number in [&mut self.step, &mut self.level, &mut self.node, &mut self.part] {
+            size(fields, number)?;
+        }
+        flag(fields, &mut self.giving)?;
+        small(fields, &mut self.history)
+    }
+}

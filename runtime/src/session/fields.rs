@@ -1,0 +1,136 @@
+//! The fields of a session that a snapshot holds, one after the other: the same list counts, writes and reads them.
+
+use super::SessionError;
+
+/// What is done with fields in order.
+pub(super) trait Fields {
+    /// The next number.
+    fn number(&mut self, value: &mut u64) -> Result<(), SessionError>;
+
+    /// The next values; how many there are is known.
+    fn floats(&mut self, values: &mut [f32]) -> Result<(), SessionError>;
+
+    /// The next bytes; how many there are is known.
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), SessionError>;
+}
+
+/// A number of this machine's size.
+pub(super) fn size(fields: &mut impl Fields, value: &mut usize) -> Result<(), SessionError> {
+    let mut number = *value as u64;
+    fields.number(&mut number)?;
+    *value = usize::try_from(number).map_err(|_| RANGE)?;
+    Ok(())
+}
+
+/// A number of 32 bits.
+pub(super) fn small(fields: &mut impl Fields, value: &mut u32) -> Result<(), SessionError> {
+    let mut number = u64::from(*value);
+    fields.number(&mut number)?;
+    *value = u32::try_from(number).map_err(|_| RANGE)?;
+    Ok(())
+}
+
+/// A yes or no.
+pub(super) fn flag(fields: &mut impl Fields, value: &mut bool) -> Result<(), SessionError> {
+    one_of(fields, value, &[false, true])
+}
+
+/// One of a few values.
+pub(super) fn one_of<T: Copy + PartialEq>(
+    fields: &mut impl Fields,
+    value: &mut T,
+    all: &[T],
+) -> Result<(), SessionError> {
+    let mut at = all.iter().position(|one| one == value).unwrap_or(0);
+    size(fields, &mut at)?;
+    *value = *all.get(at).ok_or(RANGE)?;
+    Ok(())
+}
+
+/// A number that nothing counts up to.
+pub(super) const RANGE: SessionError = SessionError::Snapshot("a count is out of range");
+
+/// Counts bytes.
+#[derive(Default)]
+pub(super) struct Count(pub usize);
+
+impl Fields for Count {
+    fn number(&mut self, _: &mut u64) -> Result<(), SessionError> {
+        self.0 += 8;
+        Ok(())
+    }
+
+    fn floats(&mut self, values: &mut [f32]) -> Result<(), SessionError> {
+        self.0 += 4 * values.len();
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), SessionError> {
+        self.0 += bytes.len();
+        Ok(())
+    }
+}
+
+/// Writes to memory whose size was worked out before.
+pub(super) struct Write<'a>(pub &'a mut [u8]);
+
+impl Write<'_> {
+    /// The next `len` bytes of the memory.
+    pub fn take(&mut self, len: usize) -> Result<&mut [u8], SessionError> {
+        let all = core::mem::take(&mut self.0);
+        let (head, tail) =
+            all.split_at_mut_checked(len).ok_or(SessionError::Snapshot("the memory for it is too short"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+}
+
+impl Fields for Write<'_> {
+    fn number(&mut self, value: &mut u64) -> Result<(), SessionError> {
+        self.take(8)?.copy_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
+    fn floats(&mut self, values: &mut [f32]) -> Result<(), SessionError> {
+        let to = self.take(4 * values.len())?.as_chunks_mut::<4>().0;
+        to.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_le_bytes());
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), SessionError> {
+        self.take(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Reads; every read is checked.
+pub(super) struct Read<'a>(pub &'a [u8]);
+
+impl<'a> Read<'a> {
+    /// The next `len` bytes.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], SessionError> {
+        let (head, tail) = self.0.split_at_checked(len).ok_or(SessionError::Snapshot("it ends too early"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+}
+
+impl Fields for Read<'_> {
+    fn number(&mut self, value: &mut u64) -> Result<(), SessionError> {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(self.take(8)?);
+        *value = u64::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn floats(&mut self, values: &mut [f32]) -> Result<(), SessionError> {
+        let from = self.take(4 * values.len())?.as_chunks::<4>().0;
+        values.iter_mut().zip(from).for_each(|(value, from)| *value = f32::from_le_bytes(*from));
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), SessionError> {
+        bytes.copy_from_slice(self.take(bytes.len())?);
+        Ok(())
+    }
+}

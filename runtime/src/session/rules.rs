@@ -1,0 +1,123 @@
+//! What a session accepts from its host, checked before anything is touched: by the session itself, and by an inbox before it.
+
+use alloc::{format, string::String, vec::Vec};
+
+use super::{
+    SessionError,
+    changes::{Change, Condition, Kind, Way},
+    error::finite,
+};
+
+/// What a session's model is told, and how much of it there is room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// Names of the action vector's entries.
+    pub actions: Vec<String>,
+    /// Names of the events.
+    pub events: Vec<String>,
+    /// Values in a row of a prompt; 0 where the model reads none.
+    pub width: usize,
+    /// Most rows of a prompt, and slots for prompts.
+    pub rows: usize,
+    pub slots: usize,
+    /// Whether guidance leads away from a negative prompt.
+    pub guided: bool,
+    /// Whether the window can be computed anew.
+    pub recache: bool,
+}
+
+impl Rules {
+    pub fn action(&self, action: &[f32]) -> Result<(), SessionError> {
+        let (expected, found) = (self.actions.len(), action.len());
+        if found != expected {
+            return Err(SessionError::ActionLength { expected, found });
+        }
+        match action.iter().position(|x| !x.is_finite()) {
+            Some(at) => Err(SessionError::ActionValue(at)),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows of a prompt for slot `slot`, given as rows of `width` values.
+    pub fn prompt(&self, slot: usize, values: &[f32], width: usize) -> Result<usize, SessionError> {
+        let (expected, most, slots) = (self.width, self.rows, self.slots);
+        if expected == 0 {
+            return Err(self.no_such("prompts"));
+        }
+        if slot >= slots {
+            return Err(SessionError::NoSlot { slot, slots });
+        }
+        let whole = width > 0 && values.len().is_multiple_of(width);
+        let (rows, width) = if whole { (values.len() / width, width) } else { (1, values.len()) };
+        if width != expected || rows > most {
+            return Err(SessionError::Prompt { rows, width, most, expected });
+        }
+        finite("the prompt", values)?;
+        Ok(rows)
+    }
+
+    /// Which condition a change is of, and its slot or the strongest of its events.
+    pub fn change(&self, change: &Change<'_>) -> Result<(Kind, usize), SessionError> {
+        let (events, slots) = (self.events.len(), self.slots);
+        let of = match change.condition {
+            Condition::Event(_) | Condition::Mix(_) if events == 0 => return Err(self.no_such("events")),
+            Condition::Event(event) if event >= events => {
+                return Err(SessionError::UnknownEvent { found: event, known: self.events.join(", ") });
+            }
+            Condition::Event(event) => (Kind::Events, event),
+            Condition::Mix(weights) => (Kind::Events, self.strongest(weights)?),
+            Condition::Prompt(_) | Condition::Negative(_) if self.width == 0 => return Err(self.no_such("prompts")),
+            Condition::Negative(_) if !self.guided => {
+                return Err(self.no_such("negative prompt, for it was created without guidance"));
+            }
+            Condition::Prompt(slot) | Condition::Negative(slot) if slot >= slots => {
+                return Err(SessionError::NoSlot { slot, slots });
+            }
+            Condition::Prompt(slot) => (Kind::Prompt, slot),
+            Condition::Negative(slot) => (Kind::Negative, slot),
+        };
+        if change.way == Way::Recache && !self.recache {
+            return Err(SessionError::NoRecache);
+        }
+        Ok(of)
+    }
+
+    /// The strongest of events to mix.
+    fn strongest(&self, weights: &[f32]) -> Result<usize, SessionError> {
+        let events = self.events.len();
+        let wrong = |what: String| Err(SessionError::Mix { events, what });
+        if weights.len() != events {
+            return wrong(format!("{} were given", weights.len()));
+        }
+        if let Some(at) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
+            return wrong(format!("number {at} is {}", weights[at]));
+        }
+        let sum: f32 = weights.iter().sum();
+        if (sum - 1.0).abs() > 1e-3 {
+            return wrong(format!("their sum is {sum}"));
+        }
+        let strongest = (0..events).rev().max_by(|&a, &b| weights[a].total_cmp(&weights[b]));
+        Ok(strongest.unwrap_or(0))
+    }
+
+    fn no_such(&self, asked: &'static str) -> SessionError {
+        let all = [
+            (!self.actions.is_empty(), "actions"),
+            (!self.events.is_empty(), "events and mixes of events"),
+            (self.width > 0, "prompts"),
+            (self.width > 0 && self.guided, "negative prompts"),
+        ];
+        let takes: Vec<_> = all.iter().filter(|(takes, _)| *takes).map(|(_, name)| *name).collect();
+        SessionError::Condition { asked, takes: takes.join(", ") }
+    }
+}
+
+impl Change<'_> {
+    /// The weight of an event in it, which is of index `index`.
+    pub(super) fn weight(&self, event: usize, index: usize) -> f32 {
+        match self.condition {
+            Condition::Mix(weights) => weights[event],
+            _ => f32::from(u8::from(event == index)),
+        }
+    }
+}

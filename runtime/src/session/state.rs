@@ -1,0 +1,133 @@
+//! Where a stream is, and all that its future depends on beside the plan's own state.
+
+use alloc::vec::Vec;
+
+use super::{
+    SessionError,
+    changes::Changes,
+    cursor::Cursor,
+    fields::{Fields, RANGE, flag, one_of, size, small},
+    movement::Movement,
+    told::Told,
+};
+use crate::session::changes::Sink;
+
+/// Largest number of a frame or of a ticket: no stream gets there, and one more can always be counted.
+const MOST: u64 = 1 << 60;
+
+/// A prompt that the host gave.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    /// Rows, with zeros behind them [most rows, dim].
+    pub values: Vec<f32>,
+    pub rows: usize,
+}
+
+/// The facts of a stream. Snapshots hold them in the order of [`State::fields`].
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub cursor: Cursor,
+    pub seed: u64,
+    /// Latent frames committed since the stream began: number of the next one.
+    pub position: u64,
+    /// The same as the ring counts: a cut or a refreshed sink begins anew.
+    pub ring: u64,
+    /// Latent frames since the last cut, as many as a recache has.
+    pub recent: usize,
+    /// Pictures given since the stream began.
+    pub pictures: u64,
+    /// Start frames committed.
+    pub opened: usize,
+    /// A recache is due, and what it does with the sink.
+    pub recache: Option<Sink>,
+    pub action: Vec<f32>,
+    pub action_ticket: u64,
+    pub movement: Movement,
+    /// Ticket of the newest change.
+    pub change_ticket: u64,
+    pub changes: Changes,
+    /// The event in force: of a mix the strongest.
+    pub event: u32,
+    /// Ticket of the newest change in force.
+    pub current_ticket: u64,
+    /// Tickets of action and change: of the chunk in flight, of the newest picture.
+    pub chunk_tickets: (u64, u64),
+    pub shown_tickets: (u64, u64),
+    /// What is told beside actions, where the model is told it.
+    pub events: Option<Told>,
+    pub prompt: Option<Told>,
+    pub negative: Option<Told>,
+    pub slots: Vec<Slot>,
+    /// Whether the stream was ever given a prompt, and one to lead away from.
+    pub prompted: (bool, bool),
+}
+
+impl State {
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
+        let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
+        4 * self.action.len() + self.movement.memory() + self.changes.memory() + told + slots
+    }
+
+    /// All conditions.
+    pub fn told(&mut self) -> impl Iterator<Item = &mut Told> {
+        [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten()
+    }
+
+    /// Its fields, for a snapshot; what is read is checked, but for the cursor.
+    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+        self.cursor.fields(fields)?;
+        fields.number(&mut self.seed)?;
+        for number in [&mut self.position, &mut self.ring, &mut self.pictures] {
+            fields.number(number)?;
+        }
+        size(fields, &mut self.recent)?;
+        size(fields, &mut self.opened)?;
+        one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
+        fields.floats(&mut self.action)?;
+        fields.floats(&mut self.movement.action)?;
+        size(fields, &mut self.movement.left)?;
+        let (chunk, shown) = (&mut self.chunk_tickets, &mut self.shown_tickets);
+        let tickets = [&mut chunk.0, &mut chunk.1, &mut shown.0, &mut shown.1, &mut self.current_ticket];
+        for number in
+            [&mut self.movement.ticket, &mut self.action_ticket, &mut self.change_ticket].into_iter().chain(tickets)
+        {
+            fields.number(number)?;
+            if *number > MOST {
+                return Err(RANGE);
+            }
+        }
+        small(fields, &mut self.event)?;
+        let events = self.events.as_ref().map_or(0, |events| events.now.len());
+        if [self.position, self.ring, self.pictures].iter().any(|&number| number > MOST)
+            || (self.event as usize >= events.max(1))
+        {
+            return Err(RANGE);
+        }
+        if self.movement.left > self.movement.latch {
+            return Err(SessionError::Snapshot("a movement lasts longer than one can"));
+        }
+        self.changes.fields(fields, (events, self.slots.len()))?;
+        for told in [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten() {
+            told.fields(fields)?;
+        }
+        for slot in &mut self.slots {
+            fields.floats(&mut slot.values)?;
+            size(fields, &mut slot.rows)?;
+        }
+        flag(fields, &mut self.prompted.0)?;
+        flag(fields, &mut self.prompted.1)
+    }
+}
+
+impl State {
+    /// Puts an event in force at once.
+    pub fn tell(&mut self, event: usize) {
+        self.event = event as u32;
+        if let Some(events) = &mut self.events {
+            let count = events.now.len();
+            events.set((0..count).map(|at| f32::from(u8::from(at == event))));
+        }
+    }
+}
