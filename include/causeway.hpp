@@ -121,6 +121,8 @@ public:
     }
     std::vector<std::string> actions() const { return names(cw_model_action_name, info().actions); }
     std::vector<std::string> events() const { return names(cw_model_event_name, info().events); }
+    /// Whether it reads prompts, and so needs a codec of another file to make pictures.
+    bool reads_prompts() const { return info().takes & CW_TAKES_PROMPT; }
 
 private:
     template <class F> std::vector<std::string> names(F name, std::uint32_t count) const {
@@ -137,6 +139,11 @@ private:
 class Session : public Owner<CwSession, cw_session_destroy> {
 public:
     Session(const Device &device, const Model &model, const CwSessionOptions &options = make<CwSessionOptions>()) {
+        check(cw_session_create(device.get(), model.get(), &options, &handle_));
+    }
+    /// With pictures made by the codec of another file, for a model that reads prompts.
+    Session(const Device &device, const Model &model, const Model &codec, CwSessionOptions options = make<CwSessionOptions>()) {
+        options.codec = codec.get();
         check(cw_session_create(device.get(), model.get(), &options, &handle_));
     }
     CwSessionInfo info() const {
@@ -158,6 +165,42 @@ public:
         check(cw_session_queue_event(handle_, event, frame, &ticket));
         return ticket;
     }
+    /// Puts a prompt into a slot: rows of `width` numbers.
+    void prompt(std::uint32_t slot, const float *values, std::uint32_t rows, std::uint32_t width) {
+        check(cw_session_set_prompt(handle_, slot, values, rows, width));
+    }
+    void prompt(std::uint32_t slot, const std::vector<float> &values, std::uint32_t width) {
+        prompt(slot, values.data(), width ? static_cast<std::uint32_t>(values.size() / width) : 0, width);
+    }
+    /// Queues a change of what the stream is told and returns its ticket.
+    std::uint64_t condition(const CwCondition &condition) {
+        std::uint64_t ticket = 0;
+        check(cw_session_queue_condition(handle_, &condition, &ticket));
+        return ticket;
+    }
+    /// Puts the prompt of a slot in force with the next chunk.
+    std::uint64_t say(std::uint32_t slot, std::uint32_t way = CW_WAY_KEEP, std::uint32_t chunks = 1) {
+        auto condition = make<CwCondition>();
+        condition.kind = CW_CONDITION_PROMPT;
+        condition.index = slot;
+        condition.way = way;
+        condition.chunks = chunks;
+        return this->condition(condition);
+    }
+    /// Puts events in force in parts: a weight for each, of sum 1.
+    std::uint64_t mix(const std::vector<float> &weights, std::uint32_t chunks = 1) {
+        auto condition = make<CwCondition>();
+        condition.kind = CW_CONDITION_MIX;
+        condition.weights = weights.data();
+        condition.weight_count = static_cast<std::uint32_t>(weights.size());
+        condition.chunks = chunks;
+        return this->condition(condition);
+    }
+    /// Takes a change back that waits; false once it is in force.
+    bool withdraw(std::uint64_t ticket) {
+        auto status = cw_session_withdraw(handle_, ticket);
+        return status == CW_ERROR_STATE ? false : check(status) == CW_OK;
+    }
     /// Returns CW_FRAME, CW_PENDING, CW_FULL or CW_PAUSED.
     CwStatus pump(std::uint32_t budget_us) { return check(cw_session_pump(handle_, budget_us)); }
     /// Fetches the oldest frame, if one waits.
@@ -172,6 +215,12 @@ public:
         image.pixels = pixels;
         image.bytes = bytes;
         return frame(image);
+    }
+    /// Fetches the oldest latent frame [channels, height, width], if one waits, of a session with CW_OUTPUT_LATENTS.
+    std::optional<CwReceipt> latents(float *values, std::size_t count) {
+        auto receipt = make<CwReceipt>();
+        if (check(cw_session_poll_latents(handle_, values, count, &receipt)) != CW_OK) return std::nullopt;
+        return receipt;
     }
     void start_worker() { check(cw_session_start_worker(handle_)); }
     void stop_worker() { check(cw_session_stop_worker(handle_)); }

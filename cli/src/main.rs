@@ -48,6 +48,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Convert the weights of a model file to another type
     Quantize(quantize::QuantizeArgs),
+    /// Put a denoiser, a codec and prompts into one file, or take them out again
+    Bundle(bundle::BundleArgs),
     /// Make a model file of a published checkpoint
     Convert(convert::ConvertArgs),
     /// Make text embeddings of prompts
@@ -91,6 +93,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Info(args) => info::run(&args),
         Command::Plan(args) => plan::run(&args, &stop),
         Command::Quantize(args) => quantize::run(&args, &stop),
+        Command::Bundle(args) => bundle::run(&args, &stop),
         Command::Convert(args) => convert::run(&args, &stop),
         #[cfg(feature = "text")]
         Command::Embed(args) => embed::run(&args, &stop),

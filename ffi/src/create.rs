@@ -85,7 +85,8 @@ impl<'a> Asked<'a> {
         codec: Option<&'a Model>,
         options: &'a CwSessionOptions,
     ) -> Result<Self, Error> {
-        let (model, codec) = (model.denoiser()?, codec.map(Model::codec).transpose()?);
+        let own = if options.output == CW_OUTPUT_LATENTS { None } else { model.own_codec() };
+        let (model, codec) = (model.denoiser()?, codec.map(Model::codec).transpose()?.or(own));
         // SAFETY: the contract.
         let inner = unsafe { settle(model, options) }?;
         let need = Session::need(model, codec, &device.inner, &inner)?;

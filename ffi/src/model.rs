@@ -2,7 +2,10 @@
 
 use std::{ffi::c_void, path::Path};
 
-use causeway_runtime::{DecoderFile, Model as Denoiser, ModelConfig, file::AnyFile};
+use causeway_runtime::{
+    DecoderFile, Model as Denoiser, ModelConfig,
+    file::{AnyFile, Bundle},
+};
 
 use crate::{error::Error, sized::Struct, types::*};
 
@@ -69,8 +72,25 @@ impl Model {
     pub fn denoiser(&self) -> Result<&Denoiser<'static>, Error> {
         match &self.0 {
             AnyFile::Denoiser(model) => Ok(model),
+            AnyFile::Bundle(bundle) => Ok(bundle.denoiser()),
             AnyFile::Codec(_) => Err(Error::argument("this file holds a codec; a session runs a denoiser")),
             AnyFile::Text(_) => Err(Error::argument("this file holds a text encoder; a session runs a denoiser")),
+        }
+    }
+
+    /// What makes pictures, and lies in the same file but not in the denoiser's part.
+    pub fn own_codec(&self) -> Option<&DecoderFile<'static>> {
+        match &self.0 {
+            AnyFile::Bundle(bundle) => bundle.codec(),
+            _ => None,
+        }
+    }
+
+    /// The bundle that it is, if it is one.
+    pub fn bundle(&self) -> Option<&Bundle<'static>> {
+        match &self.0 {
+            AnyFile::Bundle(bundle) => Some(bundle),
+            _ => None,
         }
     }
 
@@ -78,6 +98,9 @@ impl Model {
     pub fn codec(&self) -> Result<&DecoderFile<'static>, Error> {
         match &self.0 {
             AnyFile::Codec(codec) => Ok(codec),
+            AnyFile::Bundle(bundle) => {
+                bundle.codec().ok_or_else(|| Error::argument("`codec` is a bundle without a codec of its own"))
+            }
             AnyFile::Denoiser(_) => Err(Error::argument("`codec` is a file that holds a denoiser, not a codec")),
             AnyFile::Text(_) => Err(Error::argument("`codec` is a file that holds a text encoder, not a codec")),
         }
@@ -89,11 +112,18 @@ impl Model {
         info.file_bytes = self.0.file_bytes() as u64;
         match &self.0 {
             AnyFile::Denoiser(model) => denoiser(&mut info, model.config()),
-            AnyFile::Codec(codec) => {
-                let codec = &codec.config().codec;
-                info.holds = CW_HOLDS_CODEC;
-                info.latent_channels = codec.channels() as u32;
-                (info.first_pictures, info.pictures) = (1, codec.time_factor() as u32);
+            AnyFile::Codec(file) => {
+                info.latent_channels = file.config().codec.channels() as u32;
+                codec(&mut info, file);
+            }
+            AnyFile::Bundle(bundle) => {
+                denoiser(&mut info, bundle.denoiser().config());
+                if let Some(file) = bundle.codec() {
+                    codec(&mut info, file);
+                }
+                info.prompts = bundle.prompts().len() as u32;
+                info.holds |= if info.prompts > 0 { CW_HOLDS_PROMPTS } else { 0 };
+                info.holds |= if bundle.starts().len() > 0 { CW_HOLDS_STARTS } else { 0 };
             }
             AnyFile::Text(text) => {
                 info.holds = CW_HOLDS_TEXT_ENCODER;
@@ -103,6 +133,11 @@ impl Model {
         }
         info
     }
+}
+
+fn codec(info: &mut CwModelInfo, file: &DecoderFile<'_>) {
+    info.holds |= CW_HOLDS_CODEC;
+    (info.first_pictures, info.pictures) = (1, file.config().codec.time_factor() as u32);
 }
 
 fn denoiser(info: &mut CwModelInfo, config: &ModelConfig) {
@@ -115,7 +150,7 @@ fn denoiser(info: &mut CwModelInfo, config: &ModelConfig) {
     info.start_frames = config.start.as_ref().map_or(0, |start| start.count as u32);
     info.latent_channels = dit.latent.channels as u32;
     (info.latent_width, info.latent_height) = (dit.latent.width as u32, dit.latent.height as u32);
-    info.holds = CW_HOLDS_DENOISER;
+    info.holds |= CW_HOLDS_DENOISER;
     if config.holds_codec() {
         info.holds |= CW_HOLDS_CODEC;
         (info.first_pictures, info.pictures) = (1, config.codec.time_factor() as u32);

@@ -104,6 +104,10 @@ pub const CW_HOLDS_DENOISER: u32 = 1;
 pub const CW_HOLDS_CODEC: u32 = 2;
 /// `CwModelInfo.holds`: a text encoder.
 pub const CW_HOLDS_TEXT_ENCODER: u32 = 4;
+/// `CwModelInfo.holds`: prompts.
+pub const CW_HOLDS_PROMPTS: u32 = 32;
+/// `CwModelInfo.holds`: latents to start from.
+pub const CW_HOLDS_STARTS: u32 = 64;
 
 /// `CwModelInfo.takes`, or-ed: actions.
 pub const CW_TAKES_ACTIONS: u32 = 1;
@@ -338,8 +342,8 @@ pub struct CwModelInfo {
     pub prompt_width: u32,
     /// Most rows of a prompt.
     pub prompt_rows: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Prompts that the file stores; `cw_model_prompt_name` names them, `cw_session_load_prompt` takes them.
+    pub prompts: u32,
 }
 
 /// Options of a session. Fill it in with `cw_session_options_init`.
@@ -378,7 +382,7 @@ pub struct CwSessionOptions {
     pub kv: u32,
     /// 0.
     pub reserved: u32,
-    /// A file that holds the codec, for a model that has none in its own; or NULL. Need not outlive the call.
+    /// A file that holds the codec, for a model that has none in its own; or NULL. A bundle has its codec with it. Need not outlive the call.
     pub codec: *const CwModel,
     /// Width of a picture, of a model that reads prompts; 0 for the model's.
     pub width: u32,

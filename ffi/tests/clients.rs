@@ -4,6 +4,7 @@ mod common;
 
 use std::process::Command;
 
+use causeway_tests::wan::{Play, Student, plays};
 use common::headless_frames as expected;
 
 #[test]
@@ -18,4 +19,23 @@ fn a_cpp17_program_shows_them_too_and_rewinds_without_a_trace() {
     let program = common::compile("g++", "-std=c++17", "examples/c/headless.cpp", "headless-cpp");
     let printed = common::run(Command::new(program).arg(common::model()).arg("20"));
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected(20));
+}
+
+/// A prompt, switches by recache, blends over chunks, cuts: the pictures of the Rust interface, which are those of `causeway generate`
+/// (`tests/tests/hosts/prompts.rs`).
+#[test]
+fn c_and_cpp_programs_play_prompts_as_the_rust_interface_does() {
+    let student = Student::write(&std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("prompts"));
+    let programs = [("gcc", "-std=c99", "c"), ("g++", "-std=c++17", "cpp")].map(|(compiler, standard, language)| {
+        common::compile(compiler, standard, &format!("examples/c/prompts.{language}"), &format!("prompts-{language}"))
+    });
+    for play in plays() {
+        let expected = Play::printed(&play.pictures(&student));
+        for program in &programs {
+            let mut command = Command::new(program);
+            command.args([&student.model, &student.codec]).arg(play.frames.to_string()).args(play.arguments(&student));
+            let printed = common::run(&mut command);
+            assert_eq!(printed.lines().collect::<Vec<_>>(), expected, "{} {play:?}", program.display());
+        }
+    }
 }

@@ -6,3 +6,4 @@ pub mod counting;
 pub mod fuzz;
 pub mod naive;
 pub mod stream;
+pub mod wan;

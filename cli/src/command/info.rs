@@ -4,7 +4,7 @@ use std::path::Path;
 
 use causeway_runtime::{
     config::FileConfig,
-    file::{AnyFile, Info},
+    file::{AnyFile, Bundle, Info},
     import::{Answer, Checkpoint, ImportError},
 };
 use serde_json::json;
@@ -38,7 +38,28 @@ pub fn run(args: &InfoArgs) -> Result<(), Error> {
         AnyFile::Denoiser(file) => show(&Info::of(&file), args.json),
         AnyFile::Codec(file) => show(&Info::of(&file), args.json),
         AnyFile::Text(file) => show(&Info::of(&file), args.json),
+        AnyFile::Bundle(bundle) => parts(&bundle, args.json),
     }
+}
+
+/// Says what lies in a bundle, and each of its models at length.
+fn parts(bundle: &Bundle<'_>, as_json: bool) -> Result<(), Error> {
+    let (denoiser, codec) = (Info::of(bundle.denoiser()), bundle.codec().map(Info::of));
+    if as_json {
+        let prompts = bundle.prompts().map(|(name, [rows, width])| json!({"name": name, "rows": rows, "width": width}));
+        return print_json(&json!({
+            "kind": "bundle", "file_bytes": bundle.file_bytes(), "denoiser": denoiser, "codec": codec,
+            "prompts": prompts.collect::<Vec<_>>(), "starts": bundle.starts().collect::<Vec<_>>(),
+        }));
+    }
+    let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let prompts = list(bundle.prompts().map(|(name, [rows, _])| format!("{name} ({rows} rows)")).collect());
+    let starts = list(bundle.starts().map(str::to_owned).collect());
+    let mut text = format!("a bundle\nprompts   {prompts}\nstarts    {starts}\n\n{denoiser}");
+    if let Some(codec) = codec {
+        text += &format!("\n{codec}");
+    }
+    print(&text)
 }
 
 fn show<C: FileConfig>(info: &Info<C>, json: bool) -> Result<(), Error> {

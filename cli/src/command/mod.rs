@@ -1,6 +1,7 @@
 //! The commands, a file each: their options, and what they do.
 
 pub mod bench;
+pub mod bundle;
 pub mod convert;
 pub mod decode;
 pub mod doctor;

@@ -58,27 +58,27 @@ pub struct PlayArgs {
 /// # Errors
 /// Everything that opening and running a world can fail with.
 pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
-    let model = args.model.open()?;
-    let config = model.config();
+    let model = args.model.opened()?;
+    let (config, scenes) = (model.model().config(), model.scenes());
     // What only a recording has asks for one.
     let recorded = args.record.is_some() || args.action.is_some() || args.frames.is_some() || args.scale.is_some();
     if !recorded && std::io::stdout().is_terminal() {
         return live(World { model: &model, args: &args.session, stop });
     }
-    let session = args.session.session(&model, stop)?;
+    let session = args.session.play(&model, stop)?;
     let frames = args.frames.unwrap_or(FRAMES);
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),
         None => {
             let first = if args.session.event.is_some() { session.event() } else { 0 };
-            Tour::new(session.actions(), session.events().len(), first, frames, config.latch)
+            Tour::new(session.actions(), scenes.names.len(), first, frames, config.latch)
         }
     };
     let path = args.record.clone().unwrap_or_else(|| DEFAULT_RECORDING.into());
     let (width, height) = session.picture();
     let scale = args.scale.map_or((256 / height).max(1), |scale| scale as usize);
     let recording = Recording { path: path.clone(), width, height, scale, fps: config.fps, frames };
-    film::tour(session, &tour, &recording, stop)?;
+    film::tour(session, &scenes, &tour, &recording, stop)?;
     print(&format!("{}\n", path.display()))
 }
 

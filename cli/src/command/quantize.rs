@@ -134,6 +134,10 @@ pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
         AnyFile::Denoiser(file) => rewrite((input, output), &file, to, stop),
         AnyFile::Codec(file) => rewrite((input, output), &file, to, stop),
         AnyFile::Text(file) => rewrite((input, output), &file, to, stop),
+        AnyFile::Bundle(_) => Err(Error::Usage(format!(
+            "{}: a bundle; `causeway bundle --split` gives its parts, which can be converted",
+            input.display()
+        ))),
     }
 }
 

@@ -49,7 +49,7 @@ pub struct WindowArgs {
 /// # Errors
 /// Everything that opening and running a world can fail with; no window can be opened.
 pub fn run(args: &WindowArgs, stop: &Stop) -> Result<(), Error> {
-    let model = args.model.open()?;
+    let model = args.model.opened()?;
     let world = World { model: &model, args: &args.session, stop };
     let live = Live::new(world, world.open(world.memory())?, true)?;
     let events = EventLoop::new().map_err(no_window)?;

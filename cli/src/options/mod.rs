@@ -3,6 +3,7 @@
 pub mod compute;
 pub mod inputs;
 pub mod kv;
+pub mod opened;
 pub mod session;
 pub mod stream;
 pub mod text;

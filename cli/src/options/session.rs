@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use causeway_runtime::{
     Device, DeviceChoice, EventTime, Model, ModelConfig, Session, SessionError, SessionOptions, Start,
+    session::{Change, Condition},
 };
 
 use crate::{
     error::Error,
     files::picture,
-    options::kv::Kv,
+    options::{kv::Kv, opened::Opened},
     tools::{stop::Stop, table::parse_bytes},
 };
 
@@ -163,6 +164,14 @@ impl ModelArgs {
         })
     }
 
+    /// Opens the model, or the bundle that has one.
+    ///
+    /// # Errors
+    /// As [`Self::path`], and everything that can be wrong with the file.
+    pub fn opened(&self) -> Result<Opened, Error> {
+        Opened::open(&self.path()?)
+    }
+
     /// Opens the model.
     ///
     /// # Errors
@@ -208,13 +217,54 @@ impl SessionArgs {
     /// As [`Self::options`] and [`Session::new`].
     pub fn session(&self, model: &Model<'_>, stop: &Stop) -> Result<Session, Error> {
         let options = self.options(model.config())?;
-        let choice = choice(self.backend, self.adapter.as_deref())?;
-        let device = Device::open(&choice, Device::on_cpu(stop.parallel(self.threads))).map_err(SessionError::from)?;
+        let device = self.device(stop)?;
         let event = options.event;
         let mut session = Session::new(model, &device, options)?;
         // Stored first frames bring their own event; what was asked for follows them.
         if let Some(event) = event {
             session.queue_event(event, EventTime::NextChunk)?;
+        }
+        Ok(session)
+    }
+}
+
+impl SessionArgs {
+    fn device(&self, stop: &Stop) -> Result<Device, Error> {
+        let choice = choice(self.backend, self.adapter.as_deref())?;
+        Ok(Device::open(&choice, Device::on_cpu(stop.parallel(self.threads))).map_err(SessionError::from)?)
+    }
+
+    /// As [`Self::session`], of what was opened: with the codec of a bundle, its prompts in slots of their numbers, and one of them in force.
+    ///
+    /// # Errors
+    /// As [`Self::session`]; prompts that cannot be read or do not fit the model.
+    pub fn play(&self, opened: &Opened, stop: &Stop) -> Result<Session, Error> {
+        let (model, scenes) = (opened.model(), opened.scenes());
+        let Opened::Bundle(bundle) = opened else { return self.session(model, stop) };
+        let failed = |error| Error::Failed(format!("the bundle's prompts: {error}"));
+        // Prompts are named as events are.
+        let asked = self.event.as_deref().filter(|_| scenes.prompts);
+        let first = asked.map_or(Ok(0), |name| find_event(name, &scenes.names))?;
+        let args = SessionArgs { event: self.event.clone().filter(|_| !scenes.prompts), ..self.clone() };
+        let mut options = args.options(model.config())?;
+        if scenes.prompts {
+            options.prompt_slots = Some(scenes.names.len());
+            options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).max();
+            options.recache = true;
+        }
+        if let (Start::Stored, Some(latents)) = (&options.start, bundle.start(0).map_err(failed)?) {
+            options.start = Start::Latents(latents);
+        }
+        let device = self.device(stop)?;
+        let mut session = match opened.codec() {
+            Some(codec) => Session::with_codec(model, codec, &device, options)?,
+            None => Session::new(model, &device, options)?,
+        };
+        if scenes.prompts {
+            for slot in 0..scenes.names.len() {
+                session.set_prompt(slot, &bundle.prompt(slot).map_err(failed)?.unwrap_or_default())?;
+            }
+            session.queue(Change::to(Condition::Prompt(first)))?;
         }
         Ok(session)
     }

@@ -7,6 +7,7 @@ use causeway_runtime::{Budget, EventTime, Pump, Session};
 use crate::{
     error::Error,
     files::record::{Recording, Tape},
+    options::opened::Scenes,
     stage::tour::Tour,
     tools::stop::{self, Stop},
 };
@@ -15,10 +16,16 @@ use crate::{
 ///
 /// # Errors
 /// The session or the sink fails, or Ctrl-C; then what was recorded is kept.
-pub fn tour(mut session: Session, tour: &Tour, recording: &Recording, stop: &Stop) -> Result<(), Error> {
+pub fn tour(
+    mut session: Session,
+    scenes: &Scenes,
+    tour: &Tour,
+    recording: &Recording,
+    stop: &Stop,
+) -> Result<(), Error> {
     let mut tape = Tape::begin(recording)?;
     while tape.made < recording.frames {
-        match stop::caught(|| step(&mut session, tour, SLICE, stop)) {
+        match stop::caught(|| next(&mut session, scenes, tour, SLICE, stop)) {
             Err(Error::Interrupted) => break,
             result => result?,
         }
@@ -40,12 +47,18 @@ const IDLE: Duration = Duration::from_micros(500);
 /// # Errors
 /// The session fails; [`Error::Interrupted`].
 pub fn step(session: &mut Session, tour: &Tour, budget: Budget, stop: &Stop) -> Result<(), Error> {
+    let events = Scenes { names: Vec::new(), prompts: false };
+    next(session, &events, tour, budget, stop)
+}
+
+/// As [`step`], with scenes in the place of events.
+fn next(session: &mut Session, scenes: &Scenes, tour: &Tour, budget: Budget, stop: &Stop) -> Result<(), Error> {
     // Frames come out in order and are numbered from 0, so the next one is known before it is made. An action takes effect with
     // the chunk that begins after it is set, an event with the chunk that holds its frame.
     let next = session.stats().frames;
     session.set_action(tour.action(next))?;
-    if let Some(event) = tour.event(next) {
-        session.queue_event(event, EventTime::Frame(next))?;
+    if let Some(scene) = tour.event(next).filter(|_| !scenes.prompts || next > 0) {
+        scenes.queue(session, scene, EventTime::Frame(next))?;
     }
     loop {
         stop.check()?;

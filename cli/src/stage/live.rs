@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_runtime::{Budget, EventTime, Frame, Model, Pump, Session, Snapshot};
+use causeway_runtime::{Budget, EventTime, Frame, Pump, Session, Snapshot};
 
 use crate::{
     error::Error,
-    options::session::SessionArgs,
+    options::{
+        opened::{Opened, Scenes},
+        session::SessionArgs,
+    },
     stage::{
         keys::{Command, Key, Keys},
         memory::Memory,
@@ -41,7 +44,7 @@ pub enum Next {
 #[derive(Clone, Copy)]
 pub struct World<'a> {
     /// The model.
-    pub model: &'a Model<'a>,
+    pub model: &'a Opened,
     /// How it was asked for.
     pub args: &'a SessionArgs,
     /// What ends its work at once.
@@ -51,7 +54,7 @@ pub struct World<'a> {
 impl World<'_> {
     /// The memory that was asked for.
     pub fn memory(&self) -> Memory {
-        Memory::of(self.args, self.model.config())
+        Memory::of(self.args, self.model.model().config())
     }
 
     /// A session with this memory.
@@ -59,7 +62,7 @@ impl World<'_> {
     /// # Errors
     /// As [`SessionArgs::session`].
     pub fn open(&self, memory: Memory) -> Result<Session, Error> {
-        memory.applied(self.args, self.model.config()).session(self.model, self.stop)
+        memory.applied(self.args, self.model.model().config()).play(self.model, self.stop)
     }
 }
 
@@ -68,6 +71,9 @@ pub struct Live<'a> {
     world: World<'a>,
     session: Session,
     memory: Memory,
+    scenes: Scenes,
+    /// The scene that was asked for last.
+    scene: Option<usize>,
     beginning: Snapshot,
     keys: Keys,
     action: Vec<f32>,
@@ -96,8 +102,10 @@ impl<'a> Live<'a> {
             keys,
             session,
             memory: world.memory(),
+            scenes: world.model.scenes(),
+            scene: None,
             world,
-            period: Duration::from_secs_f32(1.0 / world.model.config().fps),
+            period: Duration::from_secs_f32(1.0 / world.model.model().config().fps),
             due: Instant::now(),
             presses: VecDeque::with_capacity(RECENT),
             latencies: VecDeque::with_capacity(RECENT),
@@ -125,9 +133,11 @@ impl<'a> Live<'a> {
                 self.memory = memory;
                 self.begin();
             }
-            // A digit beyond the model's events does nothing; a full queue means that the key is held down.
-            Some(Command::Event(index)) if index < self.session.events().len() => {
-                let _ = self.session.queue_event(index, EventTime::NextChunk);
+            // A digit beyond the model's scenes does nothing; a full queue means that the key is held down.
+            Some(Command::Event(index)) if index < self.scenes.names.len() => {
+                if self.scenes.queue(&mut self.session, index, EventTime::NextChunk).is_ok() {
+                    self.scene = Some(index);
+                }
             }
             Some(Command::Event(_)) => {}
             None => self.act(now)?,
@@ -140,6 +150,7 @@ impl<'a> Live<'a> {
         self.keys.clear();
         self.presses.clear();
         self.action.fill(0.0);
+        self.scene = None;
     }
 
     /// A key went up.
@@ -215,7 +226,7 @@ impl<'a> Live<'a> {
     pub fn status(&self) -> String {
         let (latency, _) = median_p95(self.latencies.iter().copied().collect::<Vec<_>>().as_slice());
         let latency = if self.latencies.is_empty() { "-".to_owned() } else { format!("{:.0} ms", 1e3 * latency) };
-        let event = self.session.events().get(self.session.event()).map_or("", String::as_str);
+        let event = self.scenes.name(&self.session, self.scene);
         format!(
             "{:4.1} FPS  latency {latency}  frame {}  {event}  {}",
             self.fps(),
@@ -226,7 +237,7 @@ impl<'a> Live<'a> {
 
     /// What the keys do in this world.
     pub fn help(&self) -> String {
-        self.keys.help(self.session.actions(), self.session.events())
+        self.keys.help(self.session.actions(), &self.scenes.names)
     }
 
     /// Picture size in pixels (width, height).

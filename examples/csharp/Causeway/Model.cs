@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Causeway
 {
-    /// <summary>An open model file. Sessions copy what they need, so it may be disposed of before them.</summary>
+    /// <summary>An open model file: a world, a text-to-video model, or a codec for one. Sessions copy what they need, so it may be disposed of before them.</summary>
     public sealed unsafe class Model : IDisposable
     {
         internal readonly ModelHandle Handle;
@@ -20,6 +20,17 @@ namespace Causeway
         /// <summary>Names of the events.</summary>
         public IReadOnlyList<string> Events { get; private set; }
 
+        /// <summary>A session can run it.</summary>
+        public bool HoldsDenoiser { get; private set; }
+        /// <summary>It makes pictures of latents: its own, or those of a model that names it in <see cref="SessionOptions.Codec"/>.</summary>
+        public bool HoldsCodec { get; private set; }
+        /// <summary>It is told prompts (<see cref="Session.SetPrompt"/>).</summary>
+        public bool ReadsPrompts { get; private set; }
+        /// <summary>Numbers in a row of a prompt; 0 where there are none.</summary>
+        public int PromptWidth { get; private set; }
+        /// <summary>Most rows of a prompt.</summary>
+        public int PromptRows { get; private set; }
+
         Model(IntPtr handle)
         {
             Handle = new ModelHandle(handle);
@@ -30,6 +41,11 @@ namespace Causeway
             FramesPerSecond = info.fps;
             Actions = Names(info.actions, Native.cw_model_action_name);
             Events = Names(info.events, Native.cw_model_event_name);
+            HoldsDenoiser = (info.holds & Native.CW_HOLDS_DENOISER) != 0;
+            HoldsCodec = (info.holds & Native.CW_HOLDS_CODEC) != 0;
+            ReadsPrompts = (info.takes & Native.CW_TAKES_PROMPT) != 0;
+            PromptWidth = (int)info.promptWidth;
+            PromptRows = (int)info.promptRows;
         }
 
         /// <summary>Maps and checks the file. It must not be changed in place while the model is open.</summary>

@@ -5,11 +5,11 @@ namespace Causeway
     {
         /// <summary>Number of the frame in the stream, from 0.</summary>
         public long Frame { get; internal set; }
-        /// <summary>Event in force.</summary>
+        /// <summary>Event in force; of a mix the strongest.</summary>
         public int Event { get; internal set; }
         /// <summary>Ticket of the newest action the frame was made with.</summary>
         public long ActionTicket { get; internal set; }
-        /// <summary>Ticket of the newest event the frame was made under.</summary>
+        /// <summary>Ticket of the newest event or other change the frame was made under.</summary>
         public long EventTicket { get; internal set; }
         /// <summary>No earlier frame was made with that action.</summary>
         public bool FirstOfAction { get; internal set; }

@@ -39,11 +39,12 @@ namespace Causeway
         Linear = Native.CW_IMAGE_LINEAR,
     }
 
-    /// <summary>One stream of one world. Actions and events may come from any thread; one thread at a time pumps.</summary>
+    /// <summary>One stream of one model. Actions, prompts and changes may come from any thread; one thread at a time pumps.</summary>
     public sealed unsafe class Session : IDisposable
     {
         readonly SessionHandle handle;
         readonly int actions;
+        readonly int promptWidth;
         readonly byte[] pixels;
 
         /// <summary>Width of a frame in pixels.</summary>
@@ -56,20 +57,20 @@ namespace Causeway
         public long SnapshotBytes { get; private set; }
         /// <summary>It computes on a GPU.</summary>
         public bool OnGpu { get; private set; }
+        /// <summary>Channels of a latent frame.</summary>
+        public int LatentChannels { get; private set; }
+        /// <summary>Height of a latent frame.</summary>
+        public int LatentHeight { get; private set; }
+        /// <summary>Width of a latent frame.</summary>
+        public int LatentWidth { get; private set; }
 
         /// <summary>Creates a session. It prepares all weights, so do it while loading.</summary>
         public Session(Device device, Model model, SessionOptions options = null)
         {
             options = options ?? new SessionOptions();
-            var native = options.Native();
-            fixed (byte* image = options.StartImage)
-            {
-                native.startPixels = image;
-                native.startBytes = (UIntPtr)(options.StartImage == null ? 0 : options.StartImage.Length);
-                IntPtr created;
-                Call.Check(Native.cw_session_create(device.Handle, model.Handle, &native, out created));
-                handle = new SessionHandle(created);
-            }
+            var created = IntPtr.Zero;
+            With(options, native => Call.Check(Native.cw_session_create(device.Handle, model.Handle, native, out created)));
+            handle = new SessionHandle(created);
             var info = new CwSessionInfo { structSize = (uint)sizeof(CwSessionInfo) };
             Call.Check(Native.cw_session_info(handle, &info));
             Width = (int)info.width;
@@ -77,23 +78,53 @@ namespace Causeway
             TotalBytes = (long)info.totalBytes;
             SnapshotBytes = (long)info.snapshotBytes;
             OnGpu = info.device == Native.CW_DEVICE_GPU;
+            LatentChannels = (int)info.latentChannels;
+            LatentHeight = (int)info.latentHeight;
+            LatentWidth = (int)info.latentWidth;
             actions = model.Actions.Count;
-            pixels = new byte[Width * Height * 4];
+            promptWidth = model.PromptWidth;
+            pixels = new byte[options.Latents ? 0 : Width * Height * 4];
+        }
+
+        delegate void Use(CwSessionOptions* options);
+
+        /// <summary>Options as the library takes them; what they point to stays where it is during the call.</summary>
+        static void With(SessionOptions options, Use use)
+        {
+            var native = options.Native();
+            var codec = options.Codec == null ? null : options.Codec.Handle;
+            var held = false;
+            try
+            {
+                if (codec != null)
+                {
+                    codec.DangerousAddRef(ref held);
+                    native.codec = codec.DangerousGetHandle();
+                }
+                fixed (byte* image = options.StartImage)
+                {
+                    native.startPixels = image;
+                    native.startBytes = (UIntPtr)(options.StartImage == null ? 0 : options.StartImage.Length);
+                    use(&native);
+                }
+            }
+            finally
+            {
+                if (held) codec.DangerousRelease();
+            }
         }
 
         /// <summary>Bytes that a session with these options would hold, without creating it.</summary>
         public static long Query(Device device, Model model, SessionOptions options = null)
         {
-            options = options ?? new SessionOptions();
-            var native = options.Native();
-            var info = new CwSessionInfo { structSize = (uint)sizeof(CwSessionInfo) };
-            fixed (byte* image = options.StartImage)
+            var total = 0L;
+            With(options ?? new SessionOptions(), native =>
             {
-                native.startPixels = image;
-                native.startBytes = (UIntPtr)(options.StartImage == null ? 0 : options.StartImage.Length);
-                Call.Check(Native.cw_session_query(device.Handle, model.Handle, &native, &info));
-            }
-            return (long)info.totalBytes;
+                var info = new CwSessionInfo { structSize = (uint)sizeof(CwSessionInfo) };
+                Call.Check(Native.cw_session_query(device.Handle, model.Handle, native, &info));
+                total = (long)info.totalBytes;
+            });
+            return total;
         }
 
         /// <summary>Sets the action that the next chunk takes, one number for each of the model's actions; the latest wins.</summary>
@@ -119,6 +150,53 @@ namespace Causeway
             ulong ticket;
             Call.Check(Native.cw_session_queue_event(handle, checked((uint)index), checked((ulong)frame), &ticket));
             return (long)ticket;
+        }
+
+        /// <summary>Puts a prompt into a slot: rows of the model's <see cref="Model.PromptWidth"/> numbers, without padding. It is copied.</summary>
+        public void SetPrompt(int slot, ReadOnlySpan<float> values)
+        {
+            var width = Math.Max(promptWidth, 1);
+            if (values.Length % width != 0)
+            {
+                throw new ArgumentException("the prompt has " + values.Length + " numbers, which are not rows of " + width);
+            }
+            fixed (float* start = &MemoryMarshal.GetReference(values))
+            {
+                var rows = (uint)(values.Length / width);
+                Call.Check(Native.cw_session_set_prompt(handle, checked((uint)slot), start, rows, (uint)width));
+            }
+        }
+
+        /// <summary>Queues a change of what the stream is told; of several of one kind that are due the newest wins.</summary>
+        /// <returns>The ticket that receipts name.</returns>
+        public long QueueCondition(Condition condition)
+        {
+            ulong ticket;
+            fixed (float* weights = condition.Weights)
+            {
+                var native = new CwCondition
+                {
+                    structSize = (uint)sizeof(CwCondition),
+                    kind = condition.Kind,
+                    index = condition.Index,
+                    way = (uint)condition.Way,
+                    sink = (uint)condition.Sink,
+                    chunks = checked((uint)condition.Chunks),
+                    frame = checked((ulong)condition.Frame),
+                    weights = weights,
+                    weightCount = (uint)(condition.Weights == null ? 0 : condition.Weights.Length),
+                };
+                Call.Check(Native.cw_session_queue_condition(handle, &native, &ticket));
+            }
+            return (long)ticket;
+        }
+
+        /// <summary>Takes a change back that waits.</summary>
+        /// <returns>False once it is in force.</returns>
+        public bool Withdraw(long ticket)
+        {
+            var status = Native.cw_session_withdraw(handle, checked((ulong)ticket));
+            return status != Native.CW_ERROR_STATE && Call.Check(status) == Native.CW_OK;
         }
 
         /// <summary>Works for about this many microseconds on this thread; never waits for a GPU.</summary>
@@ -163,6 +241,20 @@ namespace Causeway
             var found = Call.Check(Native.cw_session_poll_frame(handle, &image, &native)) == Native.CW_OK;
             receipt = found ? new Receipt(native) : default(Receipt);
             return found;
+        }
+
+        /// <summary>Fetches the oldest latent frame [channels, height, width] of a session with <see cref="SessionOptions.Latents"/>.</summary>
+        /// <returns>False if none waits.</returns>
+        public bool TryGetLatents(Span<float> target, out Receipt receipt)
+        {
+            var native = new CwReceipt { structSize = (uint)sizeof(CwReceipt) };
+            fixed (float* start = &MemoryMarshal.GetReference(target))
+            {
+                var status = Native.cw_session_poll_latents(handle, start, (UIntPtr)target.Length, &native);
+                var found = Call.Check(status) == Native.CW_OK;
+                receipt = found ? new Receipt(native) : default(Receipt);
+                return found;
+            }
         }
 
         /// <summary>Starts a thread that pumps, so that the host only sets actions and fetches frames.</summary>

@@ -1,5 +1,18 @@
 namespace Causeway
 {
+    /// <summary>How latents are stepped.</summary>
+    public enum Sampler : uint
+    {
+        /// <summary>The model's own way, in as many steps as <see cref="SessionOptions.Steps"/> says.</summary>
+        Model = Native.CW_SAMPLER_MODEL,
+        /// <summary>Few steps with fresh noise, as distilled students are sampled.</summary>
+        Few = Native.CW_SAMPLER_FEW,
+        /// <summary>Euler, in <see cref="SessionOptions.SamplerSteps"/> steps.</summary>
+        Euler = Native.CW_SAMPLER_EULER,
+        /// <summary>UniPC of order 2, in <see cref="SessionOptions.SamplerSteps"/> steps.</summary>
+        UniPc = Native.CW_SAMPLER_UNIPC,
+    }
+
     /// <summary>What a host chooses when it creates a session; null takes the model's value.</summary>
     public sealed class SessionOptions
     {
@@ -23,6 +36,30 @@ namespace Causeway
         public bool StartEmpty;
         /// <summary>A picture to start from: RGBA8, sRGB, width * height * 4 bytes, rows from the top.</summary>
         public byte[] StartImage;
+        /// <summary>A file that holds the codec, for a model that has none in its own. It may be disposed of once the session is there.</summary>
+        public Model Codec;
+        /// <summary>Width of a picture, of a model that reads prompts; with <see cref="Height"/>.</summary>
+        public int? Width;
+        /// <summary>Height of a picture, of a model that reads prompts; with <see cref="Width"/>.</summary>
+        public int? Height;
+        /// <summary>Latent frames made together.</summary>
+        public int? Chunk;
+        /// <summary>Latent frames of the first chunk.</summary>
+        public int? FirstChunk;
+        /// <summary>How latents are stepped.</summary>
+        public Sampler Sampler;
+        /// <summary>Steps of Euler and UniPC.</summary>
+        public int? SamplerSteps;
+        /// <summary>Guidance away from a negative prompt; 1 for none. It takes a second ring.</summary>
+        public float Guidance = 1;
+        /// <summary>The session gives latent frames (<see cref="Session.TryGetLatents"/>) and needs no codec.</summary>
+        public bool Latents;
+        /// <summary>Prompts held beside the one in force.</summary>
+        public int? PromptSlots;
+        /// <summary>Most rows a prompt may have: memory is kept for so many.</summary>
+        public int? PromptRows;
+        /// <summary><see cref="Way.Recache"/> is possible. It takes activations of a whole window; <see cref="Session.Query"/> tells how much.</summary>
+        public bool Recache;
 
         internal unsafe CwSessionOptions Native()
         {
@@ -38,6 +75,17 @@ namespace Causeway
             options.queue = checked((uint)(Queue ?? (int)options.queue));
             if (StartImage != null) options.start = Causeway.Native.CW_START_IMAGE;
             else if (StartEmpty) options.start = Causeway.Native.CW_START_EMPTY;
+            options.width = checked((uint)(Width ?? 0));
+            options.height = checked((uint)(Height ?? 0));
+            options.chunk = checked((uint)(Chunk ?? 0));
+            options.firstChunk = checked((uint)(FirstChunk ?? 0));
+            options.sampler = (uint)Sampler;
+            options.samplerSteps = checked((uint)(SamplerSteps ?? 0));
+            options.guidance = Guidance;
+            options.output = Latents ? Causeway.Native.CW_OUTPUT_LATENTS : Causeway.Native.CW_OUTPUT_PIXELS;
+            options.promptSlots = checked((uint)(PromptSlots ?? 0));
+            options.promptRows = checked((uint)(PromptRows ?? 0));
+            options.recache = Recache ? 1u : 0u;
             return options;
         }
     }

@@ -112,6 +112,34 @@ pub unsafe extern "C" fn cw_model_action_name(
     unsafe { name(model, |dit| &dit.actions, index, "action", text, capacity, length) }
 }
 
+/// Copies the name of prompt `index` that the file stores, as `cw_last_error` copies texts. Any thread; never blocks.
+///
+/// # Safety
+/// As `cw_last_error`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_model_prompt_name(
+    model: *const CwModel,
+    index: u32,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> CwStatus {
+    enter(model.addr(), || {
+        let model = handle::get(model)?;
+        let mut prompts = model.bundle().into_iter().flat_map(|bundle| bundle.prompts());
+        let count = prompts.clone().count();
+        let (name, _) = prompts.nth(index as usize).ok_or_else(|| no_prompt(index, count))?;
+        // SAFETY: the contract.
+        unsafe { copy_text(name.as_bytes(), text, capacity, length) };
+        Ok(CW_OK)
+    })
+}
+
+/// There is no such prompt.
+pub(super) fn no_prompt(index: u32, count: usize) -> Error {
+    Error::argument(format!("there is no prompt {index}; this file stores {count}"))
+}
+
 /// Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.
 ///
 /// # Safety

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use causeway_runtime::session::{Change, Condition, Sink, Way};
 
+use super::model::no_prompt;
 use crate::{
     create,
     enter::enter,
@@ -165,6 +166,25 @@ pub unsafe extern "C" fn cw_session_set_prompt(
         // SAFETY: the caller's contract.
         let values = unsafe { slice(values, rows as usize * width as usize, "prompt") }?;
         session.set_prompt(slot as usize, values, width as usize)?;
+        Ok(CW_OK)
+    })
+}
+
+/// The same from prompt `index` that the file of `model`, a bundle, stores. Reads it from the file, and allocates for that.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_load_prompt(
+    session: *mut CwSession,
+    slot: u32,
+    model: *const CwModel,
+    index: u32,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let (session, model) = (handle::get(session)?, handle::get(model)?);
+        let bundle = model.bundle().ok_or_else(|| no_prompt(index, 0))?;
+        let (_, [_, width]) =
+            bundle.prompts().nth(index as usize).ok_or_else(|| no_prompt(index, bundle.prompts().len()))?;
+        let values = bundle.prompt(index as usize)?.unwrap_or_default();
+        session.set_prompt(slot as usize, &values, width)?;
         Ok(CW_OK)
     })
 }

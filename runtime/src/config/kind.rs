@@ -96,9 +96,6 @@ pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
 /// # Errors
 /// Any [`ConfigError`] that does not depend on the family.
 pub fn family(text: &str) -> Result<String, ConfigError> {
-    if text.len() > MAX_JSON {
-        return Err(ConfigError::TooLong(text.len()));
-    }
     let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
     let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
     check_version(format)?;
@@ -118,6 +115,6 @@ pub fn to_json<C: FileConfig>(config: &C) -> Result<String, ConfigError> {
     Ok(text)
 }
 
-pub(super) fn check_version(found: u32) -> Result<(), ConfigError> {
+pub(crate) fn check_version(found: u32) -> Result<(), ConfigError> {
     if found == FORMAT { Ok(()) } else { Err(ConfigError::Version { found }) }
 }

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{FileError, Model, Umt5File, reader::Storage};
+use super::{Bundle, FileError, Model, Umt5File, reader::Storage};
 use crate::{
     codec::decoder::DecoderFile,
     config::{ConfigError, DecoderConfig, FileConfig, ModelConfig, Umt5Config, family},
@@ -16,11 +16,21 @@ pub enum AnyFile<'a> {
     Codec(Box<DecoderFile<'a>>),
     /// A text encoder.
     Text(Box<Umt5File<'a>>),
+    /// Several of them, with prompts.
+    Bundle(Box<Bundle<'a>>),
 }
+
+/// Family of a bundle.
+const BUNDLE: &str = "bundle";
 
 impl<'a> AnyFile<'a> {
     fn check(storage: Storage<'a>) -> Result<Self, FileError> {
-        let family = family(&storage.header(&mut Vec::new())?.0.config)?;
+        let (json, data_start) = {
+            let mut buffer = Vec::new();
+            let (header, data_start) = storage.header(&mut buffer)?;
+            (header.config, data_start)
+        };
+        let family = family(&json)?;
         let is = |families: &[&str]| families.contains(&family.as_str());
         if is(ModelConfig::FAMILIES) {
             Ok(Self::Denoiser(Box::new(Model::check(storage)?)))
@@ -28,8 +38,10 @@ impl<'a> AnyFile<'a> {
             Ok(Self::Codec(Box::new(DecoderFile::check(storage)?)))
         } else if is(Umt5Config::FAMILIES) {
             Ok(Self::Text(Box::new(Umt5File::check(storage)?)))
+        } else if family == BUNDLE {
+            Ok(Self::Bundle(Box::new(Bundle::check(storage, &json, data_start)?)))
         } else {
-            let known = [ModelConfig::FAMILIES, DecoderConfig::FAMILIES, Umt5Config::FAMILIES].concat();
+            let known = [ModelConfig::FAMILIES, DecoderConfig::FAMILIES, Umt5Config::FAMILIES, &[BUNDLE]].concat();
             Err(ConfigError::Family { found: family, expected: known.join(", ") }.into())
         }
     }
@@ -48,6 +60,7 @@ impl<'a> AnyFile<'a> {
             Self::Denoiser(file) => file.file_bytes(),
             Self::Codec(file) => file.file_bytes(),
             Self::Text(file) => file.file_bytes(),
+            Self::Bundle(file) => file.file_bytes(),
         }
     }
 }

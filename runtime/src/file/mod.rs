@@ -13,6 +13,9 @@
 #![forbid(unsafe_code)]
 
 mod any;
+mod bundle;
+#[cfg(feature = "std")]
+mod bundler;
 pub(crate) mod container;
 mod error;
 mod header;
@@ -33,6 +36,9 @@ mod weights;
 mod writer;
 
 pub use any::AnyFile;
+pub use bundle::{Bundle, Part, PartKind};
+#[cfg(feature = "std")]
+pub use bundler::{Bundler, split};
 pub use error::{FileError, TensorMismatch};
 pub use info::{Info, Share};
 pub use limits::ALIGN;

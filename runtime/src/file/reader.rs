@@ -27,7 +27,9 @@ pub struct ModelFile<'a, C> {
     config: C,
     tensors: Vec<Tensor>,
     data_start: usize,
-    storage: Storage<'a>,
+    storage: Arc<Storage<'a>>,
+    /// Bytes of the file.
+    bytes: usize,
     /// What devices know the file by that have its weights.
     handle: Arc<()>,
 }
@@ -62,7 +64,7 @@ pub(super) enum Storage<'a> {
 
 impl Storage<'_> {
     /// Bytes of the file.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             #[cfg(feature = "std")]
             Storage::Stored(stored) => stored.bytes(),
@@ -73,7 +75,7 @@ impl Storage<'_> {
     }
 
     /// The bytes of `range`, which lies within.
-    fn bytes(&self, range: Range<usize>) -> Bytes<'_> {
+    pub(super) fn bytes(&self, range: Range<usize>) -> Bytes<'_> {
         Bytes::Here(match self {
             #[cfg(feature = "std")]
             Storage::Stored(reader) => return Bytes::There { reader, offset: range.start as u64, len: range.len() },
@@ -124,13 +126,38 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
     pub(super) fn check(storage: Storage<'a>) -> Result<Self, FileError> {
         let mut buffer = Vec::new();
         let (header, data_start) = storage.header(&mut buffer)?;
-        let config: C = from_json(&header.config)?;
-        let tensors = join_scales(header.entries)?;
+        let (config, tensors) = (from_json(&header.config)?, join_scales(header.entries)?);
+        let bytes = storage.len();
+        Self::checked(Arc::new(storage), config, tensors, data_start, bytes)
+    }
+
+    /// The part of a larger file whose header is `header` and whose data begin at byte `begin` of it, `data` bytes long.
+    pub(super) fn part(
+        storage: &Arc<Storage<'a>>,
+        header: &str,
+        (begin, data): (usize, usize),
+    ) -> Result<Self, FileError> {
+        let whole = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+        let bytes = whole.len() + data;
+        let header::Header { config, mut entries } = header::parse(&whole, bytes)?;
+        for entry in &mut entries {
+            entry.bytes = entry.bytes.start - whole.len() + begin..entry.bytes.end - whole.len() + begin;
+        }
+        Self::checked(storage.clone(), from_json(&config)?, join_scales(entries)?, whole.len(), bytes)
+    }
+
+    fn checked(
+        storage: Arc<Storage<'a>>,
+        config: C,
+        tensors: Vec<Tensor>,
+        data_start: usize,
+        bytes: usize,
+    ) -> Result<Self, FileError> {
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
         for tensor in &tensors {
             check_finite(tensor, &storage)?;
         }
-        Ok(Self { config, tensors, data_start, storage, handle: Arc::default() })
+        Ok(Self { config, tensors, data_start, storage, bytes, handle: Arc::default() })
     }
 
     /// The configuration.
@@ -150,7 +177,7 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
 
     /// Bytes of the whole file.
     pub fn file_bytes(&self) -> usize {
-        self.storage.len()
+        self.bytes
     }
 
     /// Bytes before tensor data: the header and its length.
