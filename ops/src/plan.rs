@@ -153,6 +153,11 @@ impl PlanBuilder {
         }
     }
 
+    /// The weights alone, of whatever was emitted: what a network's file must hold.
+    pub fn into_weights(self) -> Vec<Weight> {
+        self.plan.weights
+    }
+
     /// Checks every node's shape rule and aliasing, and returns the plan.
     pub fn build(self) -> Result<Plan, PlanError> {
         for pass in &self.plan.passes {

@@ -111,6 +111,20 @@ impl Large {
         self.node(y, op);
     }
 
+    /// What goes over rows, each its own.
+    fn rows(&mut self, [rows, dim]: [usize; 2]) {
+        let (x, y) = (self.random(rows * dim, 1.0), self.random(rows * dim, 1.0));
+        let modulation = self.random(3 * 2 * dim, 1.0);
+        let scale = Scale::Modulation { modulation, vectors: 2, shift: 0, scale: 1 };
+        self.node(y, LayerNorm { x, y, rows, dim, rows_per_frame: rows.div_ceil(3), eps: 1e-6, scale });
+        let weight = self.weight(DType::F32, &[dim], WeightRole::Vector);
+        self.node(x, RmsNormRope { x, weight, rows, dim, eps: 1e-6, grid: None });
+        let (x, y) = (self.random(rows * dim, 1.0), self.random(rows * dim, 1.0));
+        self.node(y, ChannelNorm { x, weight, y, rows, dim, activation: Activation::Silu });
+        let affine = Some((self.random(2 * dim, 1.0), dim));
+        self.node(y, Activate { x, y, len: rows * dim, activation: Activation::Silu, affine });
+    }
+
     fn conv(&mut self, [height, width, channels, channels2, outputs]: [usize; 5], kernel: usize, kind: Kind) {
         let inputs = channels + channels2;
         let mut op = Conv2d {
@@ -218,6 +232,7 @@ fn large() -> Large {
         all.cross_attention(kind, [40, 5000, 1, 130]);
     }
     all.cross_attention(0, [300, 900, 2, 64]);
+    all.rows([1203, 1540]);
     all
 }
 

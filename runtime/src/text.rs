@@ -12,21 +12,25 @@
 //! while encoding.layer() < encoding.layers() {
 //!     encoding.step()?;
 //! }
-//! let embeddings = encoding.finish(); // of each prompt [tokens, dim], what `Rollout::set_text` takes
+//! let embeddings = encoding.finish(); // of each prompt [tokens, dim], what `Session::set_prompt` takes
 //! # Ok(()) }
 //! ```
 
 use alloc::{vec, vec::Vec};
 
 use causeway_ops::{
-    Backend, BackendError, Params, backend::Memory, plan::PassId, quant::WeightSource, stored::ReadError,
+    Backend, BackendError, Params,
+    backend::Memory,
+    plan::PassId,
+    quant::{TensorView, WeightSource},
+    stored::ReadError,
 };
 
 use crate::{
     config::Umt5Sizes,
     device::Device,
     file::Umt5File,
-    model::{LayerWeights, ModelError, Umt5Passes, Umt5Plan},
+    model::{ModelError, Umt5Passes, Umt5Plan},
 };
 
 /// Why text was not encoded.
@@ -154,7 +158,7 @@ impl<'m> TextEncoding<'m> {
         let weights = LayerWeights { model: self.model, layer: self.layer };
         let failed = |error: BackendError| E::from(error.into());
         let mut backend = self.device.load(&weights, &self.plan.plan, None, 0).map_err(failed)?;
-        let table = weights.name(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS });
+        let table = Umt5Plan::in_file(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS }, self.layer);
         let bias = match self.model.tensor(&table) {
             Some(view) => view.to_f32().map_err(|error| failed(BackendError::unread(&table, error)))?,
             None => Vec::new(),
@@ -212,6 +216,20 @@ impl<'m> TextEncoding<'m> {
         // A backend keeps its own copy of the plan.
         most.overhead += prompts * x + bias + 2 * self.plan.plan.bytes();
         Ok(most)
+    }
+}
+
+/// The plan's weights in a layer of a file.
+struct LayerWeights<'m> {
+    /// The file.
+    model: &'m Umt5File<'m>,
+    /// Number of the layer.
+    layer: usize,
+}
+
+impl WeightSource for LayerWeights<'_> {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        self.model.tensor(&Umt5Plan::in_file(name, self.layer))
     }
 }
 

@@ -4,9 +4,10 @@
 use causeway_ops::quant::DType;
 use causeway_runtime::config::{
     CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
-    Provenance, ScheduleConfig, StartConfig,
+    Provenance, ScheduleConfig, StartConfig, TextConfig,
 };
 use causeway_runtime::file::write_model_to;
+use causeway_runtime::import::{Settings, wan_1_3b};
 use std::collections::BTreeMap;
 
 /// dim 48, 2 heads of 24, 2 layers, latents 4 x 8 x 8 (16 tokens), pictures 64 x 64, window 6 with chunk 1.
@@ -134,4 +135,16 @@ impl Random {
     pub fn normal(&mut self) -> f32 {
         (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
     }
+}
+
+/// A Wan model of so many layers of this width, a multiple of 128, on latents of this size; prompts have rows of 32.
+pub fn wan_config(layers: usize, dim: usize, (width, height): (usize, usize)) -> ModelConfig {
+    let mut config = wan_1_3b(&Settings { window: 6, ..Settings::default() });
+    config.dit.layers = layers;
+    config.dit.latent = LatentConfig { width, height, ..config.dit.latent };
+    if dim < config.dit.dim {
+        (config.dit.dim, config.dit.heads, config.dit.ffn_dim) = (dim, dim / 128, 2 * dim);
+    }
+    config.dit.text = config.dit.text.map(|text| TextConfig { dim: 32, ..text });
+    config
 }

@@ -33,8 +33,8 @@ pub struct Student {
     pub codec: PathBuf,
     /// Two prompts as plain numbers, [5, 24] and [7, 24].
     pub prompts: [PathBuf; 2],
-    /// The same in turn as `causeway generate --prompt` takes them: `context`, `context2`, `context3`.
-    pub together: PathBuf,
+    /// The same in turn, as `causeway generate --prompt` takes them: two, and three.
+    pub together: [PathBuf; 2],
 }
 
 impl Student {
@@ -64,12 +64,14 @@ impl Student {
         for ((_, values), name) in [&first, &second].iter().zip(["first.f32", "second.f32"]) {
             fs::write(path(name), bytes_of(values)).unwrap();
         }
-        save(&path("prompts.safetensors"), &[("context", &first), ("context2", &second), ("context3", &first)]);
+        let all = [("context", &first), ("context2", &second), ("context3", &first)];
+        let together = [path("two.safetensors"), path("three.safetensors")];
+        together.iter().zip([2, 3]).for_each(|(path, count)| save(path, &all[..count]));
         Self {
             model: path("wan.safetensors"),
             codec: path("taehv.safetensors"),
             prompts: [path("first.f32"), path("second.f32")],
-            together: path("prompts.safetensors"),
+            together,
         }
     }
 

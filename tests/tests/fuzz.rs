@@ -4,12 +4,18 @@
 
 use std::{fs, path::Path, sync::Mutex, time::Duration};
 
-use causeway_runtime::{Budget, Model, Session, SessionOptions, import::Checkpoint, session::Snapshot};
+use causeway_ops::quant::DType;
+use causeway_runtime::{
+    Budget, FileError, Model, Session, SessionOptions,
+    file::{AnyFile, Bundler, PartKind},
+    import::Checkpoint,
+    session::Snapshot,
+};
 use causeway_tests::{
     counting::{Counting, peak},
     fuzz::{Place, executions, run},
     stream::one,
-    tiny::tiny_model_bytes,
+    tiny::{model_bytes, tiny_model_bytes, wan_config},
 };
 
 #[global_allocator]
@@ -78,6 +84,43 @@ fn gguf() {
 fn torch() {
     let names = ["float8.pt", "views.pt", "formats.pt", "opaque2.pt", "opaque5.pt", "legacy.pt"];
     checkpoints("torch", "pt", &names, 4);
+}
+
+/// Bundles: what opens can be split, and its prompts read.
+#[test]
+fn bundles() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let place = Place::new("bundle.safetensors");
+    let folder = place.path().parent().unwrap();
+    let [model, prompt, out] = ["bundle-model", "bundle-prompt", "bundle-out"].map(|name| folder.join(name));
+    let config = wan_config(1, 128, (2, 2));
+    fs::write(&model, model_bytes(&config, DType::Q8, 1)).unwrap();
+    let text = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![3, 32], &[0; 3 * 32 * 4]).unwrap();
+    fs::write(&prompt, safetensors::serialize([("context", text)], None).unwrap()).unwrap();
+    let mut bundler = Bundler::default();
+    bundler.add(PartKind::Denoiser, "", &model).unwrap();
+    bundler.add(PartKind::Prompt, "day", &prompt).unwrap();
+    bundler.add(PartKind::Prompt, "night", &prompt).unwrap();
+    bundler.write(&out, |_| Ok(())).unwrap();
+    let base = fs::read(&out).unwrap();
+    let outcome = run("bundles", &[base], executions() / 8, |bytes| {
+        // Bytes in memory must lie as numbers do.
+        let (taken, peak) = peak(|| {
+            let opened = AnyFile::from_filled(bytes.len(), |to| -> Result<(), FileError> {
+                to.copy_from_slice(bytes);
+                Ok(())
+            });
+            let Ok(AnyFile::Bundle(bundle)) = opened else { return false };
+            let read = (0..bundle.prompts().len()).all(|index| bundle.prompt(index).is_ok());
+            let split = |part| bundle.split(part, |_| Ok::<_, FileError>(()));
+            read && bundle.parts().iter().all(|part| split(part).is_ok())
+        });
+        assert!(peak <= FREE_BYTES + BYTES_PER_BYTE * bytes.len(), "{peak} bytes for a bundle of {}", bytes.len());
+        taken
+    });
+    [model, prompt, out].iter().for_each(|path| fs::remove_file(path).unwrap());
+    assert!(outcome.slowest < LONGEST, "{outcome:?}");
+    assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");
 }
 
 /// Snapshots: refused, or restored; either way the session goes on from a good one exactly as it would have.

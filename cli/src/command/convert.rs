@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Model, ModelConfig,
-    config::{FileConfig, Positions},
+    config::Positions,
     file::{Umt5File, may_quantise},
     import::{
         Answer, Checkpoint, DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings, Umt5Import,
     },
+    model::Network,
 };
 use serde_json::json;
 
@@ -225,7 +226,7 @@ pub fn write(
 }
 
 /// Bytes of all tensors of a file.
-fn total(config: &impl FileConfig, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
+fn total(config: &impl Network, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
     config.tensors().iter().map(|(name, shape)| stored(choose(name, shape), shape.iter().product())).sum()
 }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    config::FileConfig,
     file::{AnyFile, Bundle, Info},
     import::{Answer, Checkpoint, ImportError},
+    model::Network,
 };
 use serde_json::json;
 
@@ -62,7 +62,7 @@ fn parts(bundle: &Bundle<'_>, as_json: bool) -> Result<(), Error> {
     print(&text)
 }
 
-fn show<C: FileConfig>(info: &Info<C>, json: bool) -> Result<(), Error> {
+fn show<C: Network>(info: &Info<C>, json: bool) -> Result<(), Error> {
     if json {
         let value = serde_json::to_value(info).map_err(|error| Error::Failed(error.to_string()))?;
         return print_json(&value);

@@ -8,8 +8,8 @@ use std::{
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    config::FileConfig,
     file::{AnyFile, FileError, ModelFile, PartialFile, quantize_to},
+    model::Network,
 };
 
 use indicatif::ProgressBar;
@@ -141,7 +141,7 @@ pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
     }
 }
 
-fn rewrite<C: FileConfig>(
+fn rewrite<C: Network>(
     (input, output): (&Path, &Path),
     model: &ModelFile<'_, C>,
     to: DType,
@@ -176,7 +176,7 @@ fn rewrite<C: FileConfig>(
 const LITTLE: f64 = 0.5;
 
 /// Share of a file's values that are stored in a type.
-fn share<C: FileConfig>(file: &ModelFile<'_, C>, dtype: DType) -> f64 {
+fn share<C: Network>(file: &ModelFile<'_, C>, dtype: DType) -> f64 {
     let count = |of: &dyn Fn(DType) -> bool| {
         file.tensors().filter(|(_, view)| of(view.dtype)).map(|(_, view)| view.len()).sum::<usize>() as f64
     };

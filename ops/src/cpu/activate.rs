@@ -2,6 +2,7 @@
 
 use super::{
     context::Context,
+    parts::Parts,
     shared::math,
     simd::{Kernel, Simd, vectors},
 };
@@ -9,6 +10,12 @@ use crate::op::{Activate, Activation};
 
 /// Multiply-adds that an element costs at most, about.
 const WORK: usize = 16;
+
+/// A row is a piece; without channels there is one.
+pub(super) fn parts(op: &Activate) -> Parts {
+    let width = op.affine.map_or(op.len, |(_, channels)| channels);
+    Parts::rows(op.len / width, width)
+}
 
 pub(super) fn run(op: &Activate, cx: &Context<'_>) {
     // SAFETY: declared accesses.
@@ -18,7 +25,7 @@ pub(super) fn run(op: &Activate, cx: &Context<'_>) {
     // Rows end where the affine part's channels begin anew.
     let width = op.affine.map_or(op.len, |(_, channels)| channels);
     let level = cx.level;
-    cx.for_rows(&mut y[..op.len], width, WORK * width, |first, y| {
+    cx.for_rows_of(&parts(op), &mut y[..op.len], (width, WORK * width), |first, y| {
         level.run(Activated { activation: op.activation, x: &x[first * width..], y, width, affine });
     });
 }

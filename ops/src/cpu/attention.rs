@@ -5,7 +5,8 @@ use super::{
     parts::{BAND, Parts},
     scratch::Need,
     shared::{
-        flash::{Attend, Source, Tile, inverse_root, kept_words, tile_flops, tile_width, tile_words, unpacked_words},
+        flash::{Attend, Tile, inverse_root, kept_words, tile_flops, tile_width, tile_words, unpacked_words},
+        source::Source,
         span::Span,
     },
     simd::Level,

@@ -2,6 +2,7 @@
 
 use super::{
     context::Context,
+    parts::Parts,
     shared::math,
     simd::{Kernel, Simd, vectors},
 };
@@ -13,11 +14,16 @@ const WORK: usize = 8;
 /// The smallest mean square that a row is divided by.
 const SMALLEST: f32 = 1e-30;
 
+/// A row is a piece.
+pub(super) fn parts(op: &ChannelNorm) -> Parts {
+    Parts::rows(op.rows, op.dim)
+}
+
 pub(super) fn run(op: &ChannelNorm, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (x, y) = unsafe { (cx.read::<f32>(op.x), cx.write::<f32>(op.y)) };
     let (level, weight, dim) = (cx.level, cx.vector(op.weight), op.dim);
-    cx.for_rows(&mut y[..op.rows * dim], dim, WORK * dim, |first, y| {
+    cx.for_rows_of(&parts(op), &mut y[..op.rows * dim], (dim, WORK * dim), |first, y| {
         level.run(Channels { op, x: &x[first * dim..], y, weight });
     });
 }

@@ -1,7 +1,12 @@
 //! Committing a chunk's keys and values to the ring. A piece of work is one head of one frame.
 
-use super::{context::Context, split::Split};
+use super::{context::Context, parts::Parts, split::Split};
 use crate::op::Commit;
+
+/// Heads of frames, frame by frame; an element takes some tens of operations' time.
+pub(super) fn parts(op: &Commit) -> Parts {
+    Parts::of(op.chunk * op.heads, 40 * (op.tokens * op.head_dim) as u64)
+}
 
 pub(super) fn run(op: &Commit, cx: &Context<'_>) {
     // SAFETY: declared accesses.
@@ -11,10 +16,13 @@ pub(super) fn run(op: &Commit, cx: &Context<'_>) {
     // SAFETY: declared access.
     let means = Split::new(unsafe { cx.write::<f32>(op.means) });
     let (dim, words) = (op.dim(), op.kv.row_words(op.head_dim));
+    let wanted = cx.pieces(&parts(op));
     // One frame after the other: two of them may share a slot in a table that is wrong.
     for f in 0..op.chunk {
         let slot = (frames[op.max_history + f] as usize).min(op.slots - 1);
-        cx.for_each(op.heads, 2 * op.tokens * dim, |head| {
+        let (from, to) = (wanted.start.max(f * op.heads), wanted.end.min((f + 1) * op.heads));
+        cx.for_each(to.saturating_sub(from), 2 * op.tokens * dim, |piece| {
+            let head = from + piece - f * op.heads;
             // SAFETY: heads are split between pieces.
             let mean = unsafe { means.part(slot * dim + head * op.head_dim, op.head_dim) };
             mean.fill(0.0);

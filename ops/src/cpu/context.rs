@@ -144,6 +144,18 @@ impl<'a> Context<'a> {
         unsafe { core::slice::from_raw_parts_mut(self.kept.cast(), self.kept_words) }
     }
 
+    /// As [`Self::for_rows`], for the rows of the parts to be run, of a node whose pieces are all the rows of `y`.
+    pub(crate) fn for_rows_of<T: Send>(
+        &self,
+        parts: &Parts,
+        y: &mut [T],
+        (width, work): (usize, usize),
+        f: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        let rows = self.pieces(parts);
+        self.for_rows(&mut y[rows.start * width..rows.end * width], width, work, |first, y| f(rows.start + first, y));
+    }
+
     /// Splits `y` into rows of `width`, hands runs of rows to `f(first row, rows)`, in parallel if `work` a row is worth it.
     pub(crate) fn for_rows<T: Send>(&self, y: &mut [T], width: usize, work: usize, f: impl Fn(usize, &mut [T]) + Sync) {
         let rows = y.len() / width;

@@ -5,7 +5,8 @@ use super::{
     parts::{BAND, Parts},
     scratch::Need,
     shared::{
-        flash::{Added, Attend, Source, Tile, inverse_root, kept_words, tile_flops, tile_width, tile_words},
+        flash::{Attend, Tile, inverse_root, kept_words, tile_flops, tile_width, tile_words},
+        source::{Added, Source},
         span::Span,
     },
     simd::Level,
@@ -24,7 +25,8 @@ pub(super) fn need(op: &CrossAttention, level: Level) -> Need {
 
 pub(super) fn parts(op: &CrossAttention, level: Level) -> Parts {
     let width = tile_width(op.rows, level);
-    Parts::stepped(op.rows.div_ceil(width) * op.heads, tile_flops(width, op.context, op.head_dim))
+    // A tile takes its time however short the context is.
+    Parts::stepped(op.rows.div_ceil(width) * op.heads, tile_flops(width, op.context.max(64), op.head_dim))
 }
 
 pub(super) fn run(op: &CrossAttention, cx: &Context<'_>) {

@@ -39,10 +39,17 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
 /// How one operator is cut into parts; None if it is not.
 pub(super) fn parts(op: &Op, level: Level) -> Option<Parts> {
     match op {
+        Op::Activate(op) => Some(activate::parts(op)),
         Op::Attention(op) => Some(attention::parts(op, level)),
+        Op::ChannelNorm(op) => Some(channel_norm::parts(op)),
+        Op::Commit(op) => Some(commit::parts(op)),
         Op::Conv2d(op) => Some(conv2d::parts(op, level)),
         Op::CrossAttention(op) => Some(cross_attention::parts(op, level)),
+        Op::LayerNorm(op) => Some(layer_norm::parts(op)),
         Op::Linear(op) => Some(linear::parts(op, level)),
+        Op::Noise(op) => Some(noise::parts(op)),
+        Op::RmsNormRope(op) => Some(rms_norm_rope::parts(op)),
+        Op::Solve(op) => Some(solve::parts(op)),
         _ => None,
     }
 }

@@ -2,12 +2,18 @@
 
 use super::{
     context::Context,
+    parts::Parts,
     simd::{Kernel, Simd, vectors},
 };
 use crate::op::{LayerNorm, Scale};
 
 /// Vector operations an element, about, for the choice whether to use threads.
 const WORK: usize = 4;
+
+/// A row is a piece.
+pub(super) fn parts(op: &LayerNorm) -> Parts {
+    Parts::rows(op.rows, op.dim)
+}
 
 pub(super) fn run(op: &LayerNorm, cx: &Context<'_>) {
     // SAFETY: declared accesses.
@@ -23,7 +29,7 @@ pub(super) fn run(op: &LayerNorm, cx: &Context<'_>) {
             RowScale { one: 0.0, scale: cx.vector(weight), shift: cx.vector(bias), frame: 0 }
         }
     };
-    cx.for_rows(&mut y[..op.rows * dim], dim, WORK * dim, |first, y| {
+    cx.for_rows_of(&parts(op), &mut y[..op.rows * dim], (dim, WORK * dim), |first, y| {
         level.run(Layer { op, x: &x[first * dim..], y, first, scale });
     });
 }

@@ -29,6 +29,11 @@ impl Parts {
         Self { pieces, flops, stepped: false }
     }
 
+    /// Parts of rows of `width` elements, each its own: an element takes some tens of operations' time.
+    pub(crate) fn rows(rows: usize, width: usize) -> Self {
+        Self::of(rows, 40 * width as u64)
+    }
+
     /// Parts of pieces that can go in steps.
     pub(crate) fn stepped(pieces: usize, flops: u64) -> Self {
         Self { pieces, flops, stepped: true }

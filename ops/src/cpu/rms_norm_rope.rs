@@ -2,6 +2,7 @@
 
 use super::{
     context::Context,
+    parts::Parts,
     simd::{Kernel, Simd, vectors},
 };
 use crate::op::{Grid, RmsNormRope};
@@ -9,13 +10,18 @@ use crate::op::{Grid, RmsNormRope};
 /// Vector operations an element, about, for the choice whether to use threads.
 const WORK: usize = 4;
 
+/// A row is a piece.
+pub(super) fn parts(op: &RmsNormRope) -> Parts {
+    Parts::rows(op.rows, op.dim)
+}
+
 pub(super) fn run(op: &RmsNormRope, cx: &Context<'_>) {
     // SAFETY: declared access.
     let x = unsafe { cx.write::<f32>(op.x) };
     // SAFETY: declared access.
     let grid = op.grid.map(|grid| (grid, unsafe { cx.read::<f32>(grid.table) }));
     let (level, weight) = (cx.level, cx.vector(op.weight));
-    cx.for_rows(&mut x[..op.rows * op.dim], op.dim, WORK * op.dim, |first, x| {
+    cx.for_rows_of(&parts(op), &mut x[..op.rows * op.dim], (op.dim, WORK * op.dim), |first, x| {
         level.run(Rms { op, x, first, weight, grid });
     });
 }

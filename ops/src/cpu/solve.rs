@@ -1,10 +1,15 @@
 //! A sampler step. Elements do not meet, so runs of them are the pieces of work.
 
-use super::{context::Context, split::Split};
+use super::{context::Context, parts::Parts, split::Split};
 use crate::{op::Solve, philox};
 
 /// Multiply-adds that an element costs, about.
 const WORK: usize = 16;
+
+/// Four elements are a piece; with fresh noise they take about as long as so many operations.
+pub(super) fn parts(op: &Solve) -> Parts {
+    Parts::of(op.frames * op.len / 4, 4000)
+}
 
 pub(super) fn run(op: &Solve, cx: &Context<'_>) {
     let (params, elements, quads) = (cx.params, op.frames * op.len, op.len / 4);
@@ -37,7 +42,7 @@ pub(super) fn run(op: &Solve, cx: &Context<'_>) {
         if op.clean { answer } else { core::array::from_fn(|i| x[i] - params.sigma * answer[i]) }
     };
     let ([from_share, newer_share, older_share, clean_share], next) = (params.correct, params.predict);
-    cx.for_rows(&mut x[..elements], 4, 4 * WORK, |first, x| {
+    cx.for_rows_of(&parts(op), &mut x[..elements], (4, 4 * WORK), |first, x| {
         let Some(past) = &past else {
             for (at, x) in (first..).zip(x.as_chunks_mut::<4>().0) {
                 *x = sum([(next[0], x), (next[1], &clean(at, x)), (next[3], &noise(at))]);

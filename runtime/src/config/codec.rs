@@ -1,4 +1,4 @@
-//! The codec of a world, and its tensors.
+//! The codec of a world.
 
 use alloc::{borrow::ToOwned, format, string::String};
 
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     ConfigError,
     check::{check, within},
-    tensors::List,
 };
 
 /// Which codec turns latents into pixels.
@@ -93,72 +92,10 @@ impl CodecConfig {
         }
         Ok(())
     }
-
-    /// Adds the tensors of a valid configuration, of both ways.
-    pub(super) fn tensors(&self, list: &mut List) {
-        match self.kind {
-            CodecKind::Taehv => {
-                self.decoder_tensors(list);
-                self.encoder_tensors(list);
-            }
-            CodecKind::Linear => {
-                let (channels, pixels) = (self.channels, 3 * self.patch * self.patch);
-                list.layer("linear.decoder", &[pixels, channels]);
-                list.layer("linear.encoder", &[channels, pixels]);
-            }
-        }
-    }
-
-    /// Adds those of a TAEHV's decoder. TAEHV numbers all elements of a sequence, those without weights included.
-    pub(super) fn decoder_tensors(&self, list: &mut List) {
-        let (widths, pixels) = (&self.widths, 3 * self.patch * self.patch);
-        let mut indices = 0..;
-        let mut next = || format!("taehv.decoder.{}", indices.next().unwrap_or_default());
-        next(); // clamp
-        list.layer(&next(), &[widths[0], self.channels, 3, 3]);
-        next(); // ReLU
-        for stage in 0..3 {
-            let width = widths[stage];
-            for _ in 0..self.blocks {
-                mem_block(list, &next(), width);
-            }
-            next(); // upsampling, or nothing
-            let grow = next();
-            for frame in 0..self.time_up[stage] {
-                list.add(format!("{grow}.{}", grown(frame, self.time_up[stage])), &[width, width, 1, 1]);
-            }
-            list.add(format!("{}.weight", next()), &[widths[stage + 1], width, 3, 3]);
-        }
-        next(); // ReLU
-        list.layer(&next(), &[pixels, widths[3], 3, 3]);
-    }
-
-    fn encoder_tensors(&self, list: &mut List) {
-        let (widths, pixels) = (&self.widths, 3 * self.patch * self.patch);
-        let mut indices = 0..;
-        let mut next = || format!("taehv.encoder.{}", indices.next().unwrap_or_default());
-        list.layer(&next(), &[widths[3], pixels, 3, 3]);
-        next(); // ReLU
-        for stage in (0..3).rev() {
-            let (from, to) = (widths[stage + 1], widths[stage]);
-            list.add(format!("{}.conv.weight", next()), &[from, self.time_up[stage] * from, 1, 1]);
-            list.add(format!("{}.weight", next()), &[to, from, 3, 3]);
-            for _ in 0..self.blocks {
-                mem_block(list, &next(), to);
-            }
-        }
-        list.layer(&next(), &[self.channels, widths[0], 3, 3]);
-    }
 }
 
 /// Name of the weight of a TGrow that makes frame `frame` of `frames`. Each frame has a tensor of its own, so that a plan can make
 /// one after the other.
 pub(crate) fn grown(frame: usize, frames: usize) -> String {
     if frames == 1 { "conv.weight".into() } else { format!("conv.{frame}.weight") }
-}
-
-fn mem_block(list: &mut List, name: &str, width: usize) {
-    for (conv, inputs) in [(0, 2 * width), (2, width), (4, width)] {
-        list.layer(&format!("{name}.conv.{conv}"), &[width, inputs, 3, 3]);
-    }
 }

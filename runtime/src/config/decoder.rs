@@ -7,7 +7,6 @@ use super::{
     About, CodecConfig, CodecKind, ConfigError, FileConfig, Provenance, VaeConfig,
     check::{check, text},
     kind::check_version,
-    tensors::List,
 };
 
 /// The family of these files.
@@ -119,14 +118,5 @@ impl FileConfig for DecoderConfig {
             }
             DecoderNetwork::Vae(vae) => vae.validate(),
         }
-    }
-
-    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let mut list = List::default();
-        match &self.codec {
-            DecoderNetwork::Taehv(codec) => codec.decoder_tensors(&mut list),
-            DecoderNetwork::Vae(vae) => vae.tensors(&mut list),
-        }
-        list.0
     }
 }

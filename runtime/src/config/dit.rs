@@ -1,4 +1,4 @@
-//! The denoiser: its sizes, what it is told, and its tensors.
+//! The denoiser: its sizes, and what it is told.
 
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     ConfigError,
     check::{check, latents, names, number, positive, within},
-    tensors::List,
 };
 
 /// Sizes of the denoiser (spec 1.1) and the names of its conditions.
@@ -178,43 +177,5 @@ impl DitConfig {
         }
         within("tokens per latent frame", self.tokens_per_frame(), 1, 65_536)?;
         latents("dit.latent", latent.channels, &self.latent_mean, &self.latent_std)
-    }
-
-    /// Adds the tensors of a valid configuration.
-    pub(super) fn tensors(&self, list: &mut List) {
-        let dim = self.dim;
-        list.layer("dit.patch_embedding", &[dim, self.in_channels(), self.patch[0], self.patch[1], self.patch[2]]);
-        let condition = match &self.text {
-            Some(text) => ("text_embedding", text.dim),
-            None => ("action_embedding", self.actions.len()),
-        };
-        for (name, inputs) in [("time_embedding", self.freq_dim), condition] {
-            list.layer(&format!("dit.{name}.0"), &[dim, inputs]);
-            list.layer(&format!("dit.{name}.2"), &[dim, dim]);
-        }
-        list.layer("dit.time_projection.1", &[6 * dim, dim]);
-        if self.text.is_none() {
-            list.add("dit.event_embedding", &[self.events.len(), self.event_tokens, dim]);
-        }
-        for block in 0..self.layers {
-            let block = format!("dit.blocks.{block}");
-            list.add(format!("{block}.modulation"), &[1, 6, dim]);
-            attention(list, &format!("{block}.self_attn"), dim);
-            list.layer(&format!("{block}.norm3"), &[dim]);
-            attention(list, &format!("{block}.cross_attn"), dim);
-            list.layer(&format!("{block}.ffn.0"), &[self.ffn_dim, dim]);
-            list.layer(&format!("{block}.ffn.2"), &[dim, self.ffn_dim]);
-        }
-        list.layer("dit.head.head", &[self.head_out(), dim]);
-        list.add("dit.head.modulation", &[1, 2, dim]);
-    }
-}
-
-fn attention(list: &mut List, name: &str, dim: usize) {
-    for part in ["q", "k", "v", "o"] {
-        list.layer(&format!("{name}.{part}"), &[dim, dim]);
-    }
-    for norm in ["norm_q", "norm_k"] {
-        list.add(format!("{name}.{norm}.weight"), &[dim]);
     }
 }

@@ -59,9 +59,6 @@ pub trait FileConfig: Serialize + DeserializeOwned {
     /// # Errors
     /// The first thing that is wrong, as [`ConfigError::Field`] or [`ConfigError::Version`].
     fn validate(&self) -> Result<(), ConfigError>;
-
-    /// Names and shapes of all tensors of a valid configuration, in the order they are written.
-    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
 }
 
 /// Reads just the version and the family, so that a file of a later format or of another kind is refused for that and not for

@@ -13,7 +13,6 @@ mod history;
 mod kind;
 mod model;
 mod schedule;
-mod tensors;
 mod umt5;
 mod vae;
 

@@ -5,12 +5,11 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, DitConfig, FileConfig, HistoryConfig, LatentConfig, Prediction, Provenance,
-    ScheduleConfig, StartConfig,
+    About, CodecConfig, ConfigError, DitConfig, FileConfig, HistoryConfig, Prediction, Provenance, ScheduleConfig,
+    StartConfig,
     check::{check, positive, text, within},
     from_json,
     kind::check_version,
-    tensors::List,
     to_json,
 };
 
@@ -125,19 +124,6 @@ impl FileConfig for ModelConfig {
 
     fn validate(&self) -> Result<(), ConfigError> {
         Self::validate(self)
-    }
-
-    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let mut list = List::default();
-        self.dit.tensors(&mut list);
-        if self.holds_codec() {
-            self.codec.tensors(&mut list);
-        }
-        if let Some(start) = &self.start {
-            let LatentConfig { channels, height, width } = self.dit.latent;
-            list.add(start.latents.as_str(), &[start.count, channels, height, width]);
-        }
-        list.0
     }
 }
 

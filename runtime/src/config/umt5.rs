@@ -8,7 +8,6 @@ use super::{
     About, ConfigError, FileConfig, Provenance,
     check::{check, positive, text, within},
     kind::check_version,
-    tensors::List,
 };
 
 /// The family of these files.
@@ -99,12 +98,6 @@ impl FileConfig for Umt5Config {
         text("name", &self.name)?;
         self.encoder.validate()
     }
-
-    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let mut list = List::default();
-        self.encoder.tensors(&mut list);
-        list.0
-    }
 }
 
 impl Umt5Sizes {
@@ -141,30 +134,5 @@ impl Umt5Sizes {
         within("encoder.max_distance", self.max_distance, self.buckets / 4 + 1, 1 << 20)?;
         positive("encoder.eps", self.eps, 0.1)?;
         within("encoder.length", self.length, 1, 4096)
-    }
-
-    fn tensors(&self, list: &mut List) {
-        let (dim, inner) = (self.dim, self.attention_dim());
-        let mut add = |name: &str, shape: &[usize]| list.add(format!("umt5.{name}"), shape);
-        add("token_embedding.weight", &[self.vocabulary, dim]);
-        if self.shared_bias {
-            add("pos_embedding.embedding.weight", &[self.buckets, self.heads]);
-        }
-        for n in 0..self.layers {
-            let mut add = |name: &str, shape: &[usize]| add(&format!("blocks.{n}.{name}.weight"), shape);
-            add("norm1", &[dim]);
-            for part in ["q", "k", "v"] {
-                add(&format!("attn.{part}"), &[inner, dim]);
-            }
-            add("attn.o", &[dim, inner]);
-            if !self.shared_bias {
-                add("pos_embedding.embedding", &[self.buckets, self.heads]);
-            }
-            add("norm2", &[dim]);
-            add("ffn.gate.0", &[self.ffn_dim, dim]);
-            add("ffn.fc1", &[self.ffn_dim, dim]);
-            add("ffn.fc2", &[dim, self.ffn_dim]);
-        }
-        add("norm.weight", &[dim]);
     }
 }

@@ -1,4 +1,4 @@
-//! The Wan 2.1 VAE (spec 3.1): its sizes and its tensors.
+//! The Wan 2.1 VAE (spec 3.1): its sizes.
 
 use alloc::{borrow::ToOwned, format, vec::Vec};
 
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     ConfigError,
     check::{check, latents, within},
-    tensors::List,
 };
 
 /// Sizes of the VAE. Level 0 is the one next to the pixels.
@@ -61,95 +60,4 @@ impl VaeConfig {
         within("codec.vae.blocks", self.blocks, 1, 8)?;
         latents("codec.vae.latent", self.channels, &self.latent_mean, &self.latent_std)
     }
-
-    /// Adds the tensors of a valid configuration. Convolutions over time read the frame's channels, then those of the two before it.
-    pub(super) fn tensors(&self, list: &mut List) {
-        self.decoder_tensors(list);
-        if !self.decode_only {
-            self.encoder_tensors(list);
-        }
-    }
-
-    fn decoder_tensors(&self, list: &mut List) {
-        let (side, channels) = ("vae.decoder", self.channels);
-        let mut width = self.widths[self.widths.len() - 1];
-        list.layer("vae.conv2", &[channels, channels, 1, 1]);
-        list.layer(&format!("{side}.conv1"), &[width, 3 * channels, 3, 3]);
-        middle(list, side, width);
-        let mut block = 0;
-        let mut times = Vec::new();
-        for (level, &outputs) in self.widths.iter().enumerate().rev() {
-            for _ in 0..=self.blocks {
-                residual(list, &format!("{side}.upsamples.{block}"), [width, outputs]);
-                (width, block) = (outputs, block + 1);
-            }
-            if level > 0 {
-                let name = format!("{side}.upsamples.{block}");
-                list.layer(&format!("{name}.resample.1"), &[width / 2, width, 3, 3]);
-                if self.time_down[level - 1] {
-                    times.push((format!("{name}.time_conv"), width));
-                }
-                (width, block) = (width / 2, block + 1);
-            }
-        }
-        head(list, side, [width, 3]);
-        // What the first latent of a stream does not need: of each enlargement of time a frame, and the other one once all that follows
-        // the first is made.
-        let mut time =
-            |name: &str, frame: usize, width: usize| list.layer(&format!("{name}.{frame}"), &[width, 3 * width, 1, 1]);
-        times.iter().for_each(|(name, width)| time(name, 0, *width));
-        times.iter().rev().for_each(|(name, width)| time(name, 1, *width));
-    }
-
-    fn encoder_tensors(&self, list: &mut List) {
-        let (side, channels) = ("vae.encoder", self.channels);
-        let mut width = self.widths[0];
-        list.layer(&format!("{side}.conv1"), &[width, 3 * 3, 3, 3]);
-        let mut block = 0;
-        let mut times = Vec::new();
-        for (level, &outputs) in self.widths.iter().enumerate() {
-            for _ in 0..self.blocks {
-                residual(list, &format!("{side}.downsamples.{block}"), [width, outputs]);
-                (width, block) = (outputs, block + 1);
-            }
-            if let Some(&halves) = self.time_down.get(level) {
-                let name = format!("{side}.downsamples.{block}");
-                list.layer(&format!("{name}.resample.1"), &[width, width, 3, 3]);
-                if halves {
-                    times.push((format!("{name}.time_conv"), width));
-                }
-                block += 1;
-            }
-        }
-        middle(list, side, width);
-        head(list, side, [width, 2 * channels]);
-        // The mean alone: the file leaves out the rows that make the variance.
-        list.layer("vae.conv1", &[channels, 2 * channels, 1, 1]);
-        // What the first frame of a stream does not need.
-        times.iter().for_each(|(name, width)| list.layer(name, &[*width, 3 * width, 1, 1]));
-    }
-}
-
-fn middle(list: &mut List, side: &str, width: usize) {
-    residual(list, &format!("{side}.middle.0"), [width; 2]);
-    list.add(format!("{side}.middle.1.norm.gamma"), &[width]);
-    for part in ["to_q", "to_k", "to_v", "proj"] {
-        list.layer(&format!("{side}.middle.1.{part}"), &[width, width]);
-    }
-    residual(list, &format!("{side}.middle.2"), [width; 2]);
-}
-
-fn residual(list: &mut List, name: &str, [inputs, outputs]: [usize; 2]) {
-    if inputs != outputs {
-        list.layer(&format!("{name}.shortcut"), &[outputs, inputs, 1, 1]);
-    }
-    list.add(format!("{name}.residual.0.gamma"), &[inputs]);
-    list.layer(&format!("{name}.residual.2"), &[outputs, 3 * inputs, 3, 3]);
-    list.add(format!("{name}.residual.3.gamma"), &[outputs]);
-    list.layer(&format!("{name}.residual.6"), &[outputs, 3 * outputs, 3, 3]);
-}
-
-fn head(list: &mut List, side: &str, [inputs, outputs]: [usize; 2]) {
-    list.add(format!("{side}.head.0.gamma"), &[inputs]);
-    list.layer(&format!("{side}.head.2"), &[outputs, 3 * inputs, 3, 3]);
 }

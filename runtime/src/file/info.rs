@@ -1,7 +1,8 @@
 //! A file in numbers, for people: what `causeway info` prints.
 
 use super::ModelFile;
-use crate::config::{FORMAT, FileConfig, ModelConfig, printable};
+use crate::config::{FORMAT, ModelConfig, printable};
+use crate::model::Network;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{borrow::ToOwned, format};
@@ -57,7 +58,7 @@ const GROUPS: [&str; 12] = [
     "start",
 ];
 
-impl<C: FileConfig + Clone> Info<C> {
+impl<C: Network + Clone> Info<C> {
     /// Sums up `model`.
     pub fn of(model: &ModelFile<'_, C>) -> Self {
         let (mut by_type, mut by_group) = (Vec::new(), Vec::new());
@@ -91,7 +92,7 @@ fn add(shares: &mut Vec<Share>, name: &str, view: &TensorView<'_>) {
     share.bytes += view.bytes();
 }
 
-impl<C: FileConfig> fmt::Display for Info<C> {
+impl<C: Network> fmt::Display for Info<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let about = self.config.about();
         writeln!(f, "{} (family {}, format {FORMAT})", self.config.name(), about.family)?;

@@ -2,7 +2,7 @@
 
 use super::writer::specs;
 use super::{FileError, ModelFile, PartialFile, Writer};
-use crate::config::FileConfig;
+use crate::model::Network;
 use causeway_ops::quant::{DType, WeightSource};
 use std::io::Write;
 use std::path::Path;
@@ -12,11 +12,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// `TooLargeForF16` where a plain tensor does not fit, `Io`.
-pub fn quantize<C: FileConfig>(
-    model: &ModelFile<'_, C>,
-    target: DType,
-    path: impl AsRef<Path>,
-) -> Result<(), FileError> {
+pub fn quantize<C: Network>(model: &ModelFile<'_, C>, target: DType, path: impl AsRef<Path>) -> Result<(), FileError> {
     quantize_to(model, target, PartialFile::create(path)?)?.commit()
 }
 
@@ -24,7 +20,7 @@ pub fn quantize<C: FileConfig>(
 ///
 /// # Errors
 /// As [`quantize`].
-pub fn quantize_to<W: Write, C: FileConfig>(model: &ModelFile<'_, C>, target: DType, sink: W) -> Result<W, FileError> {
+pub fn quantize_to<W: Write, C: Network>(model: &ModelFile<'_, C>, target: DType, sink: W) -> Result<W, FileError> {
     let specs = specs(model.config(), target)?;
     let mut writer = Writer::new(sink, model.config(), specs.clone())?;
     for spec in &specs {

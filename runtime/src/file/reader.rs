@@ -4,7 +4,8 @@ use super::container::RawType;
 use super::header::{self, Entry};
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
-use crate::config::{FileConfig, ModelConfig, Umt5Config, from_json};
+use crate::config::{ModelConfig, Umt5Config, from_json};
+use crate::model::Network;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -113,7 +114,7 @@ impl Storage<'_> {
     }
 }
 
-impl<'a, C: FileConfig> ModelFile<'a, C> {
+impl<'a, C: Network> ModelFile<'a, C> {
     /// Opens a model in borrowed bytes, whose address must be a multiple of 4 (that of a `Vec<u8>` is on common
     /// allocators; for `include_bytes!` use [`ModelFile::from_shared`], or wrap the bytes in an aligned type).
     ///
@@ -195,7 +196,7 @@ impl<'a, C: FileConfig> ModelFile<'a, C> {
     }
 }
 
-impl<C: FileConfig> ModelFile<'static, C> {
+impl<C: Network> ModelFile<'static, C> {
     /// Opens a model in shared bytes, without copying them.
     ///
     /// # Errors
@@ -252,7 +253,7 @@ impl<C: FileConfig> ModelFile<'static, C> {
     }
 }
 
-impl<C: FileConfig> WeightSource for ModelFile<'_, C> {
+impl<C: Network> WeightSource for ModelFile<'_, C> {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         self.find(name).map(|tensor| self.view(tensor))
     }
@@ -262,7 +263,7 @@ impl<C: FileConfig> WeightSource for ModelFile<'_, C> {
     }
 }
 
-impl<C: FileConfig> fmt::Debug for ModelFile<'_, C> {
+impl<C: Network> fmt::Debug for ModelFile<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Model({}, {} tensors, {} bytes)", self.config.name(), self.tensors.len(), self.file_bytes())
     }
@@ -321,7 +322,7 @@ fn tensor(entry: Entry<'_>, scales: &mut BTreeMap<String, Entry<'_>>) -> Result<
 }
 
 /// Compares names and shapes with those `config` implies.
-pub(super) fn compare_with_config<'t, C: FileConfig>(
+pub(super) fn compare_with_config<'t, C: Network>(
     config: &C,
     tensors: impl Iterator<Item = (&'t str, &'t [usize])>,
 ) -> Result<(), TensorMismatch> {

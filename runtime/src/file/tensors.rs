@@ -4,9 +4,9 @@ use alloc::{string::String, vec::Vec};
 
 use causeway_ops::quant::BLOCK;
 
-use crate::config::{FileConfig, ModelConfig};
+use crate::{config::ModelConfig, model::Network};
 
-/// Names and shapes of all tensors of a valid configuration, in the order they are written: its [`FileConfig::tensors`].
+/// Names and shapes of all tensors of a valid configuration, in the order they are written: its [`Network::tensors`].
 pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     config.tensors()
 }

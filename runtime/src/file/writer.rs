@@ -5,7 +5,8 @@ use super::limits::{ALIGN, MAX_HEADER, PAD};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
 use super::{FileError, PartialFile};
-use crate::config::{FileConfig, to_json};
+use crate::config::to_json;
+use crate::model::Network;
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
 use half::f16;
 use half::vec::HalfFloatVecExt;
@@ -50,7 +51,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// `Config`, `Tensors` (the specs must be exactly what the configuration implies, in any order),
     /// `NotQuantisable`, `Io`.
-    pub fn new<C: FileConfig>(mut sink: W, config: &C, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
+    pub fn new<C: Network>(mut sink: W, config: &C, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
         let json = to_json(config)?;
         compare_with_config(config, specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())))?;
         if let Some(bad) = specs.iter().find(|s| s.dtype.is_quantised() && !may_quantise(&s.name, &s.shape)) {
@@ -179,11 +180,11 @@ impl<W: Write> Writer<W> {
 }
 
 /// Writes a whole model to `sink`: matrices of blocks as `dtype`, all else as `F16` (as `F32` if `dtype` is).
-/// `values` is asked for each tensor by name and shape, in the order of [`FileConfig::tensors`].
+/// `values` is asked for each tensor by name and shape, in the order of [`Network::tensors`].
 ///
 /// # Errors
 /// As [`Writer::new`] and [`Writer::put`].
-pub fn write_model_to<W: Write, C: FileConfig>(
+pub fn write_model_to<W: Write, C: Network>(
     sink: W,
     config: &C,
     dtype: DType,
@@ -201,7 +202,7 @@ pub fn write_model_to<W: Write, C: FileConfig>(
 ///
 /// # Errors
 /// As [`write_model_to`] and [`PartialFile`].
-pub fn write_model<C: FileConfig>(
+pub fn write_model<C: Network>(
     path: impl AsRef<Path>,
     config: &C,
     dtype: DType,
@@ -211,7 +212,7 @@ pub fn write_model<C: FileConfig>(
 }
 
 /// The tensors of `config` when matrices of blocks are stored as `dtype`.
-pub(super) fn specs<C: FileConfig>(config: &C, dtype: DType) -> Result<Vec<TensorSpec>, FileError> {
+pub(super) fn specs<C: Network>(config: &C, dtype: DType) -> Result<Vec<TensorSpec>, FileError> {
     config.validate()?;
     let plain = if dtype.is_quantised() { DType::F16 } else { dtype };
     let spec = |(name, shape): (String, Vec<usize>)| {

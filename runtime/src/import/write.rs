@@ -5,11 +5,11 @@ use std::io::Write;
 use causeway_ops::quant::DType;
 
 use super::ImportError;
-use crate::config::FileConfig;
 use crate::file::{TensorSpec, Writer};
+use crate::model::Network;
 
 /// Writes a model file, asking `read(name, start, values)` for each tensor's values from `start` on, a slab at a time.
-pub(super) fn stream<W: Write, C: FileConfig>(
+pub(super) fn stream<W: Write, C: Network>(
     sink: W,
     config: &C,
     mut choose: impl FnMut(&str, &[usize]) -> DType,

@@ -8,6 +8,7 @@ mod layers;
 mod program;
 mod stream;
 mod taehv;
+mod tensors;
 mod umt5;
 mod vae;
 
@@ -22,7 +23,8 @@ pub use layers::Map;
 pub use program::{Level, Program, ProgramId, Programs, Recaching, Side, Step, Then};
 pub use stream::{Exact, Recache, Recent, StreamPlan, StreamShape};
 pub use taehv::Taehv;
-pub use umt5::{LayerWeights, Umt5Passes, Umt5Plan};
+pub use tensors::Network;
+pub use umt5::{Umt5Passes, Umt5Plan};
 
 use alloc::string::String;
 

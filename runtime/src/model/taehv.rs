@@ -4,11 +4,11 @@
 //! upsampling is fused into the convolution that follows. Frames that a TGrow makes go one by one through all that follows, so
 //! that no stage holds more than one.
 
-use alloc::{format, vec::Vec};
+use alloc::{collections::BTreeMap, format, vec, vec::Vec};
 
 use causeway_ops::{
     BufferId, PlanBuilder,
-    op::{Activate, Activation, Copy, FromPixels},
+    op::{Activate, Activation, Copy, FromPixels, Remember},
 };
 
 use super::layers::{Extra, Map, conv, named};
@@ -56,7 +56,9 @@ impl<'a> Taehv<'a> {
             return emit(b, y);
         }
         for (block, &past) in self.decoder_past[stage].iter().enumerate() {
-            x = mem_block(b, &format!("taehv.decoder.{}", first + block), x, Some(past));
+            let y = mem_block(b, &format!("taehv.decoder.{}", first + block), x, past);
+            b.push(Copy { x: x.buffer, x_offset: 0, y: past, y_offset: 0, len: x.values() });
+            x = y;
         }
         let index = first + c.blocks;
         for frame in 0..c.time_up[stage] {
@@ -69,7 +71,8 @@ impl<'a> Taehv<'a> {
         }
     }
 
-    /// Emits the encoding of the RGBA8 picture `image` as the first frame of a stream; returns the (unnormalised) latent.
+    /// Emits the encoding of the RGBA8 picture `image`, standing still for the frames of the first latent of a stream; returns the
+    /// (unnormalised) latent.
     pub fn encode(&self, b: &mut PlanBuilder, image: BufferId) -> BufferId {
         let c = self.config;
         let scale = c.space_factor() / c.patch;
@@ -77,32 +80,48 @@ impl<'a> Taehv<'a> {
         let channels = 3 * c.patch * c.patch;
         let pixels = Map { buffer: b.scratch("unshuffled", height * width * channels), height, width, channels };
         b.push(FromPixels { x: image, y: pixels.buffer, height, width, patch: c.patch, black: 0.0 });
-        let mut x = conv(b, "taehv.encoder.0", pixels, c.widths[3], Extra { relu: true, ..Extra::default() });
-        let mut index = 2;
-        for stage in [2, 1, 0] {
-            let pool = format!("taehv.encoder.{index}.conv");
-            x = conv(b, &pool, x, c.widths[stage + 1], Extra { pointwise: true, no_bias: true, ..Extra::default() });
-            let extra = Extra { halve: c.space_up[stage], no_bias: true, ..Extra::default() };
-            x = conv(b, &format!("taehv.encoder.{}", index + 1), x, c.widths[stage], extra);
-            index += 2;
-            for _ in 0..c.blocks {
-                x = mem_block(b, &format!("taehv.encoder.{index}"), x, None);
-                index += 1;
-            }
+        let x = conv(b, "taehv.encoder.0", pixels, c.widths[3], Extra { relu: true, ..Extra::default() });
+        let x = self.encoded(b, x, 0, &mut BTreeMap::new());
+        conv(b, &format!("taehv.encoder.{}", 2 + 3 * (2 + c.blocks)), x, c.channels, Extra::default()).buffer
+    }
+
+    /// Emits the next frame that stage `stage` of the encoder makes, stage 0 being the one next to the latents. `before` has the last inputs of
+    /// the MemBlocks. Frames that a TPool joins are read newest first, then the older ones in order.
+    fn encoded(&self, b: &mut PlanBuilder, pixels: Map, stage: usize, before: &mut BTreeMap<usize, BufferId>) -> Map {
+        if stage == 3 {
+            return pixels;
         }
-        conv(b, &format!("taehv.encoder.{index}"), x, c.channels, Extra::default()).buffer
+        let c = self.config;
+        let (joined, index) = (c.time_up[stage], 2 + (2 - stage) * (2 + c.blocks));
+        let mut x = self.encoded(b, pixels, stage + 1, before);
+        let mut past = None;
+        if joined > 1 {
+            let (depth, rows, channels) = (joined - 1, x.height * x.width, x.channels);
+            let memory = b.scratch("pooled", depth * x.values());
+            for _ in 0..depth {
+                b.push(Remember { x: x.buffer, y: memory, rows, channels, depth });
+                x = self.encoded(b, pixels, stage + 1, before);
+            }
+            past = Some((memory, depth * channels));
+        }
+        let pool = format!("taehv.encoder.{index}.conv");
+        x = conv(b, &pool, x, c.widths[stage + 1], Extra { past, pointwise: true, no_bias: true, ..Extra::default() });
+        let extra = Extra { halve: c.space_up[stage], no_bias: true, ..Extra::default() };
+        x = conv(b, &format!("taehv.encoder.{}", index + 1), x, c.widths[stage], extra);
+        for block in index + 2..index + 2 + c.blocks {
+            let zeros = |b: &mut PlanBuilder| b.constant(format!("taehv.encoder.{block}.zeros"), vec![0.0; x.values()]);
+            let past = before.get(&block).copied().unwrap_or_else(|| zeros(b));
+            before.insert(block, x.buffer);
+            x = mem_block(b, &format!("taehv.encoder.{block}"), x, past);
+        }
+        x
     }
 }
 
-/// `ReLU(conv(cat[x, past]) + x)`; without a past it is zero, as at the start of a stream. The past then takes x.
-fn mem_block(b: &mut PlanBuilder, name: &str, x: Map, past: Option<BufferId>) -> Map {
-    let zeros = past.unwrap_or_else(|| b.constant(format!("{name}.zeros"), alloc::vec![0.0; x.values()]));
+/// `ReLU(conv(cat[x, past]) + x)`.
+fn mem_block(b: &mut PlanBuilder, name: &str, x: Map, past: BufferId) -> Map {
     let relu = || Extra { relu: true, ..Extra::default() };
-    let y = conv(b, &format!("{name}.conv.0"), x, x.channels, Extra { past: Some((zeros, x.channels)), ..relu() });
+    let y = conv(b, &format!("{name}.conv.0"), x, x.channels, Extra { past: Some((past, x.channels)), ..relu() });
     let y = conv(b, &format!("{name}.conv.2"), y, x.channels, relu());
-    let y = conv(b, &format!("{name}.conv.4"), y, x.channels, Extra { residual: Some(x.buffer), ..relu() });
-    if let Some(past) = past {
-        b.push(Copy { x: x.buffer, x_offset: 0, y: past, y_offset: 0, len: x.values() });
-    }
-    y
+    conv(b, &format!("{name}.conv.4"), y, x.channels, Extra { residual: Some(x.buffer), ..relu() })
 }

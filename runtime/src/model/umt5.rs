@@ -7,14 +7,10 @@ use causeway_ops::{
     BufferId, Plan, PlanBuilder,
     op::{Activation, Copy, CrossAttention, Gate, Linear, Offsets, RmsNormRope},
     plan::{BufferKind, Element, PassId, WeightRole},
-    quant::{TensorView, WeightSource},
 };
 
 use super::ModelError;
-use crate::{config::Umt5Sizes, file::Umt5File};
-
-/// What weights of the plan that belong to a layer begin with.
-const LAYER: &str = "layer.";
+use crate::config::Umt5Sizes;
 
 /// Passes for prompts of one length. Padding is no part of them: no token sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +26,7 @@ pub struct Umt5Passes {
 /// The plan of a layer and the buffers a host touches.
 #[derive(Clone, Debug)]
 pub struct Umt5Plan {
-    /// The plan. Its weights are those of [`LayerWeights`].
+    /// The plan. Its weights are those of one layer, under [`Umt5Plan::LAYER`].
     pub plan: Plan,
     /// Passes for each length, in the order given.
     pub passes: Vec<Umt5Passes>,
@@ -41,6 +37,17 @@ pub struct Umt5Plan {
 }
 
 impl Umt5Plan {
+    /// What weights of the plan that belong to a layer begin with.
+    pub const LAYER: &str = "layer.";
+
+    /// Name in a file of the weight `name` of the plan, of layer `layer`.
+    pub fn in_file(name: &str, layer: usize) -> String {
+        match name.strip_prefix(Self::LAYER) {
+            Some(rest) => format!("umt5.blocks.{layer}.{rest}"),
+            None => name.into(),
+        }
+    }
+
     /// Emits the plan for prompts of these lengths.
     ///
     /// # Errors
@@ -75,30 +82,6 @@ impl Umt5Plan {
             }
         }
         out
-    }
-}
-
-/// The plan's weights in a layer of a file.
-pub struct LayerWeights<'m> {
-    /// The file.
-    pub model: &'m Umt5File<'m>,
-    /// Number of the layer.
-    pub layer: usize,
-}
-
-impl LayerWeights<'_> {
-    /// Name in the file of a weight of the plan.
-    pub fn name(&self, name: &str) -> String {
-        match name.strip_prefix(LAYER) {
-            Some(rest) => format!("umt5.blocks.{}.{rest}", self.layer),
-            None => name.into(),
-        }
-    }
-}
-
-impl WeightSource for LayerWeights<'_> {
-    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        self.model.tensor(&self.name(name))
     }
 }
 
@@ -151,7 +134,7 @@ impl Layer<'_> {
     }
 
     fn linear(&mut self, name: &str, x: BufferId, y: BufferId, [inputs, outputs]: [usize; 2]) -> Linear {
-        let weight = self.b.weight(format!("{LAYER}{name}.weight"), &[outputs, inputs], WeightRole::Matrix);
+        let weight = self.b.weight(format!("{}{name}.weight", Umt5Plan::LAYER), &[outputs, inputs], WeightRole::Matrix);
         let (rows, activation) = (self.rows, Activation::None);
         Linear { x, weight, bias: None, y, rows, inputs, outputs, activation, residual: false, gate: None }
     }
@@ -161,7 +144,7 @@ impl Layer<'_> {
         let len = self.rows * self.sizes.dim;
         let y = self.b.scratch("normed", len);
         self.b.push(Copy { x, x_offset: 0, y, y_offset: 0, len });
-        self.norm_in_place(y, &format!("{LAYER}{name}.weight"));
+        self.norm_in_place(y, &format!("{}{name}.weight", Umt5Plan::LAYER));
         y
     }
 

@@ -3,7 +3,10 @@
 //! A step is a weighted sum of what there is, which the operator [`Solve`](causeway_ops::op::Solve) takes on the device; here are the weights,
 //! in double precision. Sigma is the share of noise: x = (1 - sigma) clean + sigma noise.
 
+mod step;
 mod unipc;
+
+pub use step::Step;
 
 use alloc::vec::Vec;
 
@@ -104,23 +107,6 @@ impl Sampling {
         let steps = self.schedule.len().max(self.first.as_ref().map_or(0, Schedule::len));
         if self.sampler == Sampler::Few { steps.saturating_sub(1) } else { 0 }
     }
-}
-
-/// Weights of one step.
-///
-/// The network's flow gives a guess of the clean latents c. Of the latents x, the guesses of the two steps before ("newer", "older") and the
-/// sample that the last step went from comes a sample, keep x + correct . (from, newer, older, c); of it the latents of the next step,
-/// predict . (sample, c, newer, noise).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Step {
-    /// Share of noise before the step.
-    pub sigma: f32,
-    /// Of x in the sample.
-    pub keep: f32,
-    /// Of from, newer, older, c in the sample.
-    pub correct: [f32; 4],
-    /// Of the sample, c, newer and fresh noise in the next latents.
-    pub predict: [f32; 4],
 }
 
 impl Sampler {

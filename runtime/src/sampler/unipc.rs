@@ -1,7 +1,7 @@
 //! UniPC of order 2: a predictor from the last two guesses of the clean latents, and a corrector that goes back over the step once
 //! the guess at its end is known (Zhao et al., 2023). Time is lambda = ln(clean share / noise share).
 
-use super::Step;
+use super::step::Step;
 
 /// A step from one noise level to another, as weights: of the latents it begins from, of the guess there, of the difference that the
 /// guess before makes, of the difference that the guess at the end makes.

@@ -3,8 +3,8 @@
 use alloc::{vec, vec::Vec};
 
 use super::{
-    SessionError,
-    fields::{Fields, one_of, small},
+    error::SessionError,
+    fields::{Fields, RANGE, one_of, size, small},
 };
 
 /// From when on a change is in force.
@@ -136,7 +136,7 @@ impl Queued {
         }
         let known = if self.kind == Kind::Events { events } else { slots };
         if self.index as usize >= known || self.mix as usize >= CAPACITY {
-            return Err(super::fields::RANGE);
+            return Err(RANGE);
         }
         fields.number(&mut self.ticket)?;
         fields.number(&mut self.from)?;
@@ -211,9 +211,9 @@ impl Changes {
     /// Its fields, for a snapshot. `limits` are the numbers of events and of prompt slots.
     pub fn fields(&mut self, fields: &mut impl Fields, limits: (usize, usize)) -> Result<(), SessionError> {
         let mut count = self.waiting.len();
-        super::fields::size(fields, &mut count)?;
+        size(fields, &mut count)?;
         if count > CAPACITY {
-            return Err(super::fields::RANGE);
+            return Err(RANGE);
         }
         self.waiting.resize(count, Queued::NONE);
         for queued in &mut self.waiting {

@@ -5,8 +5,18 @@ use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use causeway_ops::{Plan, backend::Memory};
 
 use super::{
-    Changes, Cursor, Movement, Opening, Output, Queue, Session, SessionError, SessionOptions, Settled, Slot, Start,
-    State, Stats, Tables, Told,
+    budget::Stats,
+    changes::Changes,
+    cursor::Cursor,
+    error::SessionError,
+    movement::Movement,
+    opening::Opening,
+    options::{Output, SessionOptions, Settled, Start},
+    receipt::Queue,
+    session::Session,
+    state::{Slot, State},
+    tables::Tables,
+    told::Told,
 };
 use crate::{
     clock::Clock,

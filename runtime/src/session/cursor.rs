@@ -1,7 +1,7 @@
 //! Where in its programs a session is.
 
 use super::{
-    SessionError,
+    error::SessionError,
     fields::{Fields, flag, one_of, size, small},
 };
 use crate::model::{ProgramId, Side};

@@ -17,23 +17,20 @@ use alloc::{format, vec, vec::Vec};
 
 use causeway_ops::BackendError;
 
-use super::{Budget, Output, Session, SessionError, SessionOptions, error::finite, pump::at};
+use super::{
+    budget::Budget,
+    error::{SessionError, finite},
+    given::Given,
+    options::{Output, SessionOptions},
+    pump::at,
+    session::Session,
+};
 use crate::{
     device::Device,
     file::Model,
     layout::{interleave, planar},
     model::{Level, ProgramId, sinusoid},
 };
-
-/// Noise that the host gives for a chunk, [frames, height, width, channels].
-pub(super) struct Given {
-    /// What the chunk begins with.
-    pub noise: Vec<f32>,
-    /// What is added after each step.
-    pub fresh: Vec<Vec<f32>>,
-    /// The timestep of each frame, where the host says it; else the schedule's.
-    timesteps: Option<Vec<f32>>,
-}
 
 impl Session {
     /// Writes the noise that a chunk of `frames` frames begins with, where the host gives it, and what the passes are told.

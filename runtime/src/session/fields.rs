@@ -1,6 +1,6 @@
 //! The fields of a session that a snapshot holds, one after the other: the same list counts, writes and reads them.
 
-use super::SessionError;
+use super::error::SessionError;
 
 /// What is done with fields in order.
 pub(super) trait Fields {

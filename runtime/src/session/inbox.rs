@@ -3,9 +3,10 @@
 use alloc::{collections::VecDeque, sync::Arc, vec, vec::Vec};
 
 use super::{
-    Session, SessionError,
     changes::{CAPACITY, Change, Condition, Kind},
+    error::SessionError,
     rules::Rules,
+    session::Session,
 };
 
 /// Actions, prompts and changes that a session has not seen yet, checked when they come in and handed over by [`Inbox::feed`]. Tickets are

@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use causeway_ops::{BackendError, memory::reserved, quant::WeightSource};
 
-use super::{SessionError, Start};
+use super::{error::SessionError, options::Start};
 use crate::{
     config::{DitConfig, ModelConfig},
     file::Model,

@@ -5,11 +5,12 @@ use core::sync::atomic::Ordering;
 use causeway_ops::{Params, plan::PassId};
 
 use super::{
-    Receipt, Session,
     budget::{Budget, Pump},
     changes::{Kind, Queued, Sink, Way},
     cursor::Cursor,
     error::SessionError,
+    receipt::Receipt,
+    session::Session,
 };
 use crate::model::{Level, Program, ProgramId, Side, Step, Then};
 
@@ -18,7 +19,23 @@ const TOLERANCE_MICROS: u64 = 100;
 /// Longest slice of GPU work handed out at once, microseconds (docs/design.md, idea 3).
 const SLICE_MICROS: u64 = 1_500;
 
-pub(super) fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError> {
+/// Longest run of parts of a node on a CPU, microseconds.
+const PARTS_MICROS: u64 = 200;
+/// What a part of unknown cost may take, microseconds.
+const PART_MICROS: u64 = 700;
+
+impl Session {
+    /// Advances the stream within the budget.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`]; the session stays usable unless the device was lost. [`SessionError::NoPrompt`] and
+    /// [`SessionError::NoNegative`] until the stream is told what its model reads.
+    pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
+        pump(self, budget)
+    }
+}
+
+fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError> {
     let start = s.clock.micros();
     let mut nodes = 0;
     loop {
@@ -58,8 +75,14 @@ fn overruns(s: &Session, budget: Budget, start: u64) -> bool {
     let cursor = &s.state.cursor;
     let (Budget::Micros(micros), Some((_, step)), false) = (budget, at(s, cursor), cursor.giving) else { return false };
     let parts = s.backend.parts(step.pass, cursor.node);
-    let next = s.backend.node_micros(step.pass, cursor.node).unwrap_or(0.0) as u64 / parts as u64;
-    next > TOLERANCE_MICROS && since(s, start).saturating_add(next) > micros.saturating_add(TOLERANCE_MICROS)
+    let next = match s.backend.node_micros(step.pass, cursor.node) {
+        Some(micros) => micros as u64 / parts as u64,
+        // A part of a node that was never run.
+        None if parts > 1 => PART_MICROS,
+        None => 0,
+    };
+    let tolerated = if parts > 1 { 0 } else { TOLERANCE_MICROS };
+    next > tolerated && since(s, start).saturating_add(next) > micros.saturating_add(tolerated)
 }
 
 /// Microseconds since `start`. A clock that runs backwards, as a host's may, has spent every budget: a pump that is too short is
@@ -100,7 +123,8 @@ fn some_parts(s: &mut Session, pass: PassId, slice: u64, params: &Params) -> Res
     let (node, part) = (s.state.cursor.node, s.state.cursor.part);
     let parts = s.backend.parts(pass, node);
     let each = s.backend.node_micros(pass, node).map_or(u64::MAX, |micros| (micros / parts as f32) as u64);
-    let count = usize::try_from(slice / each.max(1)).unwrap_or(1).clamp(1, parts - part);
+    // What parts cost is known less well than what nodes do: the clock is looked at more often.
+    let count = usize::try_from(slice.min(PARTS_MICROS) / each.max(1)).unwrap_or(1).clamp(1, parts - part);
     s.backend.run_parts(pass, node, part..part + count, params)?;
     s.stats.nodes += 1;
     s.state.cursor.part += count;

@@ -5,7 +5,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 use causeway_ops::memory::{Refused, filled};
 
 use super::{
-    SessionError,
+    error::SessionError,
     fields::{Fields, flag, small},
 };
 

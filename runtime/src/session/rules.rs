@@ -3,9 +3,8 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::{
-    SessionError,
     changes::{Change, Condition, Kind, Way},
-    error::finite,
+    error::{SessionError, finite},
 };
 
 /// What a session's model is told, and how much of it there is room for.

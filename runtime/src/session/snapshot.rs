@@ -5,11 +5,14 @@ use alloc::vec::Vec;
 use causeway_ops::memory::filled;
 
 use super::{
-    Receipt, Session, SessionError, State,
     changes::Kind,
     cursor::Cursor,
+    error::SessionError,
     fields::{Count, Fields, RANGE, Read, Write, size},
     pump::at,
+    receipt::Receipt,
+    session::Session,
+    state::State,
 };
 
 const MAGIC: &[u8; 8] = b"CWSNAP\0\x03";

@@ -3,14 +3,13 @@
 use alloc::vec::Vec;
 
 use super::{
-    SessionError,
-    changes::Changes,
+    changes::{Changes, Sink},
     cursor::Cursor,
+    error::SessionError,
     fields::{Fields, RANGE, flag, one_of, size, small},
     movement::Movement,
     told::Told,
 };
-use crate::session::changes::Sink;
 
 /// Largest number of a frame or of a ticket: no stream gets there, and one more can always be counted.
 const MOST: u64 = 1 << 60;

@@ -4,9 +4,9 @@ use alloc::{vec, vec::Vec};
 
 use super::{
     changes::{Queued, Sink, Way},
+    error::SessionError,
     fields::{Fields, flag, size},
 };
-use crate::session::SessionError;
 
 /// A prompt [rows, dim], or the weights of events [1, events]. Allocated once.
 #[derive(Clone, Debug)]

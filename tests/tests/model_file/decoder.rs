@@ -2,7 +2,7 @@
 
 use causeway_runtime::{
     config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance, VaeConfig},
-    model::{DecoderPlan, EncoderPlan},
+    model::{DecoderPlan, EncoderPlan, Network},
 };
 
 fn vae(widths: &[usize], blocks: usize, time_down: &[bool], decode_only: bool) -> DecoderConfig {

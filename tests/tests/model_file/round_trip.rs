@@ -196,8 +196,9 @@ fn the_writer_refuses_what_the_reader_would() {
     };
     let error = Writer::new(Vec::new(), &config, specs(DType::Q8)).unwrap_err();
     assert!(matches!(error, FileError::NotQuantisable(_)), "{error}");
+    let first = specs(DType::F32).remove(0).name;
     let error = Writer::new(Vec::new(), &config, specs(DType::F32).split_off(1)).unwrap_err();
-    assert!(matches!(&error, FileError::Tensors(m) if m.missing == ["dit.patch_embedding.weight"]), "{error}");
+    assert!(matches!(&error, FileError::Tensors(m) if m.missing == [first]), "{error}");
     let mut doubled = specs(DType::F32);
     doubled.push(doubled[0].clone());
     assert!(matches!(Writer::new(Vec::new(), &config, doubled), Err(FileError::Tensors(m)) if m.extra.len() == 1));

@@ -11,6 +11,7 @@ use super::{
     gemm::{self, Finish, Left, Right, VECTORS},
     math,
     single::{Rows, Single},
+    source::{Added, KEYS, Source},
     span::Span,
 };
 use crate::{
@@ -20,9 +21,6 @@ use crate::{
     },
     kv::Kv,
 };
-
-/// Keys whose scores are held at a time.
-pub(super) const KEYS: usize = 128;
 
 /// Added to scores of keys that a query does not see. Their weight is exactly zero once the query has seen any other.
 const UNSEEN: f32 = -1e30;
@@ -82,33 +80,6 @@ pub(crate) struct Tile<'a> {
     pub(crate) unpacked: &'a mut [f32],
     /// [`tile_words`] words.
     pub(crate) scratch: &'a mut [f32],
-}
-
-/// Keys and values that a tile attends to.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    /// From the head's first word of the first key on; rows are `step` words apart.
-    pub(crate) keys: &'a [f32],
-    pub(crate) values: &'a [f32],
-    /// What these words hold.
-    pub(crate) kv: Kv,
-    pub(crate) step: usize,
-    pub(crate) rows: usize,
-    /// Rotations (cos, sin) of the queries' and of the keys' frame.
-    pub(crate) turn: Option<(&'a [f32], &'a [f32])>,
-    /// Added to the scores.
-    pub(crate) added: Option<Added<'a>>,
-    /// The queries that see them, a bit each.
-    pub(crate) mask: u32,
-}
-
-/// Numbers added to scores.
-#[derive(Clone, Copy)]
-pub(crate) enum Added<'a> {
-    /// One a key.
-    Rows(&'a [f32]),
-    /// By distance: entry `query + keys - 1 - key`, queries counted within the tile.
-    Distances(&'a [f32]),
 }
 
 /// A tile's attention. Every query must see the first source.

@@ -6,4 +6,5 @@ pub(super) mod gemm;
 pub(super) mod int8;
 pub(super) mod math;
 pub(super) mod single;
+pub(super) mod source;
 pub(super) mod span;

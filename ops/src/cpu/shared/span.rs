@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::flash::{Added, KEYS, Source};
+use super::source::{KEYS, Source};
 
 /// Some of a tile's keys: runs of at most [`KEYS`], which end with their source. Where the keys are cut does not change a bit.
 pub(crate) struct Span<'a> {
@@ -32,18 +32,5 @@ impl<'a> Span<'a> {
             before += count;
             (from < to).then(|| source.part(from * KEYS, to * KEYS))
         })
-    }
-}
-
-impl Source<'_> {
-    /// Rows `from .. to`, or to the end if there are fewer.
-    fn part(self, from: usize, to: usize) -> Self {
-        let to = to.min(self.rows);
-        let added = self.added.map(|added| match added {
-            Added::Rows(numbers) => Added::Rows(&numbers[from..]),
-            Added::Distances(numbers) => Added::Distances(&numbers[self.rows - to..]),
-        });
-        let from_word = from * self.step;
-        Source { keys: &self.keys[from_word..], values: &self.values[from_word..], rows: to - from, added, ..self }
     }
 }

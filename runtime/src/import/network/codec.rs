@@ -11,6 +11,7 @@ use super::{names, taehv, vae};
 use crate::config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance};
 use crate::file::{TensorSpec, Writer};
 use crate::import::{Checkpoint, ImportError};
+use crate::model::Network;
 
 /// A decoder found in a checkpoint.
 #[derive(Debug)]

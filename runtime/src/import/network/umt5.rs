@@ -10,6 +10,7 @@ use super::found::compare;
 use super::names;
 use crate::config::{FORMAT, FileConfig, Provenance, Umt5Config, Umt5Family, Umt5Sizes};
 use crate::import::{Checkpoint, Entry, ImportError, write};
+use crate::model::Network;
 
 const EMBEDDING: &str = "token_embedding.weight";
 const SHARED_BIAS: &str = "pos_embedding.embedding.weight";

@@ -1,0 +1,169 @@
+//! What a host says to a session: actions, prompts, changes, a new beginning.
+
+use super::{
+    changes::{Change, Condition, EventTime, Queued},
+    cursor::Cursor,
+    error::SessionError,
+    opening::Opening,
+    pump,
+    session::Session,
+};
+use crate::model::ProgramId;
+
+impl Session {
+    /// As [`set_action`](Self::set_action) under a ticket that the caller counted, at least that of the newest action: for hosts that
+    /// collect actions while another thread pumps and hand over the last one.
+    ///
+    /// # Errors
+    /// As [`set_action`](Self::set_action).
+    pub fn set_action_as(&mut self, action: &[f32], ticket: u64) -> Result<(), SessionError> {
+        let before = self.state.action_ticket;
+        self.set_action(action)?;
+        self.state.action_ticket = ticket.max(before);
+        Ok(())
+    }
+
+    /// Begins the stream anew, as a new session of the same options with this seed would, under the prompts in force. Tickets count on; finished
+    /// frames and waiting changes are dropped. Does not wait.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`].
+    pub fn restart(&mut self, seed: u64) -> Result<(), SessionError> {
+        self.backend.clear()?;
+        let state = &mut self.state;
+        (state.seed, state.cursor) = (seed, Cursor::START);
+        (state.position, state.ring, state.recent, state.pictures, state.opened) = (0, 0, 0, 0, 0);
+        state.recache = None;
+        state.action.fill(0.0);
+        state.movement.stop(state.action_ticket);
+        state.changes.waiting.clear();
+        state.tell(self.settled.event);
+        for told in state.told() {
+            told.settle();
+        }
+        state.current_ticket = state.change_ticket;
+        state.chunk_tickets = (state.action_ticket, state.change_ticket);
+        state.shown_tickets = state.chunk_tickets;
+        self.reading = false;
+        self.queue.clear();
+        Ok(())
+    }
+
+    /// Replaces what the stream starts from by a picture (RGBA8, of the stream's size); it shows after [`restart`](Self::restart).
+    ///
+    /// # Errors
+    /// [`SessionError::StartSize`], [`SessionError::OutOfMemory`]; [`SessionError::Option`] where the session has nothing to encode it with: a
+    /// Wan stream must be created with a picture.
+    pub fn set_start_image(&mut self, image: &[u8]) -> Result<(), SessionError> {
+        if self.stream.image.is_none() {
+            let what =
+                "this session cannot encode pictures: create it with a codec that encodes, starting from a picture";
+            return Err(SessionError::Option(what.into()));
+        }
+        let frames = self.settled.given[0];
+        self.opening = Opening::picture(image, self.picture, frames, self.settled.event)?;
+        // The frames that the stream began with are past.
+        self.state.opened = self.state.opened.min(frames);
+        Ok(())
+    }
+
+    /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name. Where the model's
+    /// actions last several frames (`latch` of its configuration) the one under way ends first, and of several entries only the
+    /// strongest counts.
+    ///
+    /// # Errors
+    /// [`SessionError::ActionLength`], [`SessionError::ActionValue`].
+    pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
+        self.rules.action(action)?;
+        let state = &mut self.state;
+        state.action.copy_from_slice(action);
+        state.action_ticket += 1;
+        Ok(state.action_ticket)
+    }
+
+    /// Queues an event (by index) and returns its ticket. Of several due at once the newest wins.
+    ///
+    /// # Errors
+    /// As [`queue`](Self::queue).
+    pub fn queue_event(&mut self, event: usize, time: EventTime) -> Result<u64, SessionError> {
+        self.queue(Change { time, ..Change::to(Condition::Event(event)) })
+    }
+
+    /// Puts a prompt into slot `slot`: text embeddings [rows, width] without their padding. Copied, and nothing is allocated.
+    ///
+    /// # Errors
+    /// [`SessionError::Condition`] of a model that reads no prompts, [`SessionError::NoSlot`], [`SessionError::SlotInUse`],
+    /// [`SessionError::Prompt`], [`SessionError::NotFinite`].
+    pub fn set_prompt(&mut self, slot: usize, values: &[f32]) -> Result<(), SessionError> {
+        let rows = self.rules.prompt(slot, values, self.rules.width)?;
+        if self.state.changes.names(slot) {
+            return Err(SessionError::SlotInUse(slot));
+        }
+        let room = &mut self.state.slots[slot];
+        room.values[..values.len()].copy_from_slice(values);
+        room.rows = rows;
+        Ok(())
+    }
+
+    /// Queues a change of what the stream is told and returns its ticket, which receipts name. Of several of one kind due at once the newest
+    /// wins. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`SessionError::Condition`], [`SessionError::UnknownEvent`], [`SessionError::Mix`], [`SessionError::NoSlot`],
+    /// [`SessionError::NoRecache`], [`SessionError::EventsFull`].
+    pub fn queue(&mut self, change: Change<'_>) -> Result<u64, SessionError> {
+        self.queue_as(change, self.state.change_ticket + 1)
+    }
+
+    /// As [`queue`](Self::queue) under a ticket that the caller counted, above those given before.
+    pub(super) fn queue_as(&mut self, change: Change<'_>, ticket: u64) -> Result<u64, SessionError> {
+        let (kind, index) = self.rules.change(&change)?;
+        let from = match change.time {
+            EventTime::NextChunk => 0,
+            EventTime::Frame(frame) => frame,
+        };
+        let queued = Queued {
+            kind,
+            index: index as u32,
+            ticket,
+            from,
+            way: change.way,
+            sink: change.sink,
+            chunks: u32::try_from(change.chunks).unwrap_or(u32::MAX),
+            mix: 0,
+        };
+        let weights = (0..self.rules.events.len()).map(|event| change.weight(event, index));
+        self.state.changes.push(queued, weights)?;
+        self.state.change_ticket = ticket;
+        Ok(ticket)
+    }
+
+    /// Takes a change back that waits; false once it is in force, or if there is no such ticket.
+    pub fn withdraw(&mut self, ticket: u64) -> bool {
+        let waiting = &mut self.state.changes.waiting;
+        let before = waiting.len();
+        waiting.retain(|queued| queued.ticket != ticket);
+        waiting.len() < before
+    }
+
+    /// Drops all changes that wait; tickets count on.
+    pub fn drop_events(&mut self) {
+        self.state.changes.waiting.clear();
+    }
+
+    /// Drops the chunk in flight and everything done for it. Only possible before it is decoded; returns whether there was one to drop. What is
+    /// due stays due: a window that is computed anew is so again, before any chunk.
+    pub fn abort_chunk(&mut self) -> bool {
+        let cursor = self.state.cursor;
+        let Some((program, _)) = pump::at(self, &cursor) else { return false };
+        let dropped = cursor.step < program.droppable;
+        if dropped {
+            if matches!(cursor.program, Some(ProgramId::Chunk(_))) {
+                self.state.movement.abort();
+            }
+            self.state.cursor = Cursor::START;
+        }
+        self.stats.aborted += u64::from(dropped);
+        dropped
+    }
+}
