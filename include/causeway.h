@@ -117,6 +117,16 @@
 #define CW_HOLDS_TEXT_ENCODER 4
 
 /*
+ `CwModelInfo.holds`: prompts.
+ */
+#define CW_HOLDS_PROMPTS 32
+
+/*
+ `CwModelInfo.holds`: latents to start from.
+ */
+#define CW_HOLDS_STARTS 64
+
+/*
  `CwModelInfo.takes`, or-ed: actions.
  */
 #define CW_TAKES_ACTIONS 1
@@ -544,9 +554,9 @@ typedef struct {
    */
   uint32_t prompt_rows;
   /*
-   0.
+   Prompts that the file stores; `cw_model_prompt_name` names them, `cw_session_load_prompt` takes them.
    */
-  uint32_t reserved;
+  uint32_t prompts;
 } CwModelInfo;
 
 /*
@@ -623,7 +633,7 @@ typedef struct {
    */
   uint32_t reserved;
   /*
-   A file that holds the codec, for a model that has none in its own; or NULL. Need not outlive the call.
+   A file that holds the codec, for a model that has none in its own; or NULL. A bundle has its codec with it. Need not outlive the call.
    */
   const CwModel *codec;
   /*
@@ -1326,6 +1336,11 @@ CwStatus cw_model_info(const CwModel *model, CwModelInfo *info);
 CwStatus cw_model_action_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
 
 /*
+ Copies the name of prompt `index` that the file stores, as `cw_last_error` copies texts. Any thread; never blocks.
+ */
+CwStatus cw_model_prompt_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+
+/*
  Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.
  */
 CwStatus cw_model_event_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
@@ -1399,6 +1414,14 @@ CwStatus cw_session_set_prompt(CwSession *session,
                                const float *values,
                                uint32_t rows,
                                uint32_t width);
+
+/*
+ The same from prompt `index` that the file of `model`, a bundle, stores. Reads it from the file, and allocates for that.
+ */
+CwStatus cw_session_load_prompt(CwSession *session,
+                                uint32_t slot,
+                                const CwModel *model,
+                                uint32_t index);
 
 /*
  Queues a change of what the stream is told, and writes its ticket, which receipts name, to `ticket` unless that is NULL. Of several of one

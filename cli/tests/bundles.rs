@@ -34,7 +34,7 @@ fn a_bundle_gives_its_parts_back_byte_for_byte() {
         assert!(about.contains(part), "{part} is not in\n{about}");
     }
     // It is a safetensors file, in which the tensors have their names.
-    let read = Checkpoint::open(&folder.path("b.safetensors")).unwrap();
+    let read = Checkpoint::open(folder.path("b.safetensors")).unwrap();
     for name in ["prompt.night", "dit.head.head.weight", "taehv.decoder.1.weight"] {
         assert!(read.entries().iter().any(|entry| entry.name == name), "{name}");
     }

@@ -7,13 +7,7 @@ use causeway_runtime::{
 };
 
 use crate::{
-    device::Device,
-    error::Error,
-    host::HostClock,
-    model::Model,
-    pointers::slice,
-    stream::{self, Stream},
-    types::*,
+    device::Device, error::Error, host::HostClock, model::Model, outbox, pointers::slice, stream::Stream, types::*,
     vulkan::Kept,
 };
 
@@ -119,7 +113,7 @@ impl<'a> Asked<'a> {
     fn info(&self) -> CwSessionInfo {
         let Need { mut memory, picture: (width, height), frame_bytes, snapshot, latent } = self.need;
         memory.overhead += self.beside();
-        let snapshot = stream::most_snapshot_bytes(self.options.queue as usize, frame_bytes) + snapshot;
+        let snapshot = outbox::snapshot_bytes(self.options.queue as usize, frame_bytes) + snapshot;
         let [channels, latent_height, latent_width] = latent.map(|side| side as u32);
         CwSessionInfo {
             struct_size: size_of::<CwSessionInfo>() as u32,

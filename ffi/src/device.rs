@@ -6,9 +6,10 @@ use causeway_ops::parallel::{Parallel, Serial, ThreadPool};
 
 use crate::{
     error::Error,
+    handle::{Handle, Thing},
     host::HostParallel,
     threads,
-    types::{CW_DEVICE_AUTO, CW_DEVICE_CPU, CW_DEVICE_GPU, CwAdapterInfo, CwDeviceOptions},
+    types::{CW_DEVICE_AUTO, CW_DEVICE_CPU, CW_DEVICE_GPU, CwAdapterInfo, CwDevice, CwDeviceOptions},
 };
 
 /// A device that sessions share.
@@ -17,6 +18,13 @@ pub struct Device {
     pub inner: causeway_runtime::Device,
     /// Whether it is the host's own GPU, which may take frames from it.
     pub hosts: bool,
+}
+
+impl Thing for Device {}
+
+impl Handle for CwDevice {
+    type Thing = Device;
+    const KIND: usize = 1;
 }
 
 impl Device {

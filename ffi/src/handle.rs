@@ -10,40 +10,27 @@ use std::{
 };
 
 use crate::{
-    api::CwVulkan,
     error::{Error, ErrorText},
     memory,
     pointers::{put, required},
-    types::{CW_ERROR_HANDLE, CW_OK, CwDevice, CwModel, CwSession, CwStatus},
+    types::{CW_ERROR_HANDLE, CW_OK, CwStatus},
 };
+
+/// What a handle may stand for.
+pub trait Thing: Any + Send + Sync {
+    /// Ends everything under way in it. Its memory goes with the last call that is inside.
+    fn destroy(&self) {}
+}
 
 /// A kind of handle.
 pub trait Handle: Sized {
     /// What the handle stands for.
-    type Thing: Any + Send + Sync;
+    type Thing: Thing;
+    /// Its place in [`NAMES`].
     const KIND: usize;
 }
 
-impl Handle for CwDevice {
-    type Thing = crate::device::Device;
-    const KIND: usize = 1;
-}
-
-impl Handle for CwModel {
-    type Thing = crate::model::Model;
-    const KIND: usize = 2;
-}
-
-impl Handle for CwSession {
-    type Thing = crate::stream::Stream;
-    const KIND: usize = 3;
-}
-
-impl Handle for CwVulkan {
-    type Thing = crate::vulkan::Vulkan;
-    const KIND: usize = 4;
-}
-
+/// Names of the kinds.
 const NAMES: [&str; 8] = ["handle", "device", "model", "session", "CwVulkan", "handle", "handle", "handle"];
 const KIND_BITS: u32 = 3;
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 10 };
@@ -52,7 +39,7 @@ const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { 18 };
 struct Place {
     generation: usize,
     kind: usize,
-    thing: Option<Arc<dyn Any + Send + Sync>>,
+    thing: Option<Arc<dyn Thing>>,
     error: ErrorText,
 }
 
@@ -118,16 +105,16 @@ pub unsafe fn give<H: Handle>(
 }
 
 /// Takes a handle that the host gives up, and ends its thing. NULL does nothing.
-pub fn end<H: Handle>(handle: *mut H, end: impl FnOnce(Arc<H::Thing>)) -> Result<CwStatus, Error> {
+pub fn end<H: Handle>(handle: *mut H) -> Result<CwStatus, Error> {
     if !handle.is_null() {
-        end(take(handle)?);
+        take(handle)?.destroy();
     }
     Ok(CW_OK)
 }
 
 /// The thing that a handle stands for.
 pub fn get<H: Handle>(handle: *const H) -> Result<Arc<H::Thing>, Error> {
-    find::<H>(&mut table(), handle).and_then(|place| match place.thing.clone().map(Arc::downcast) {
+    find::<H>(&mut table(), handle).and_then(|place| match place.thing.clone().map(downcast) {
         Some(Ok(thing)) => Ok(thing),
         _ => Err(stale(H::KIND)),
     })
@@ -135,15 +122,20 @@ pub fn get<H: Handle>(handle: *const H) -> Result<Arc<H::Thing>, Error> {
 
 /// Forgets a handle and returns its thing, which lives on in calls that are under way.
 pub fn take<H: Handle>(handle: *const H) -> Result<Arc<H::Thing>, Error> {
-    find::<H>(&mut table(), handle).and_then(|place| match place.thing.take().map(Arc::downcast) {
+    find::<H>(&mut table(), handle).and_then(|place| match place.thing.take().map(downcast) {
         Some(Ok(thing)) => Ok(thing),
         _ => Err(stale(H::KIND)),
     })
 }
 
 /// Forgets all handles and returns their things.
-pub fn take_all() -> Vec<Arc<dyn Any + Send + Sync>> {
+pub fn take_all() -> Vec<Arc<dyn Thing>> {
     table().iter_mut().filter_map(|place| place.thing.take()).collect()
+}
+
+fn downcast<T: Thing>(thing: Arc<dyn Thing>) -> Result<Arc<T>, Arc<dyn Any + Send + Sync>> {
+    let thing: Arc<dyn Any + Send + Sync> = thing;
+    thing.downcast()
 }
 
 fn find<H: Handle>(table: &mut [Place], handle: *const H) -> Result<&mut Place, Error> {

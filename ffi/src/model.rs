@@ -7,10 +7,22 @@ use causeway_runtime::{
     file::{AnyFile, Bundle},
 };
 
-use crate::{error::Error, sized::Struct, types::*};
+use crate::{
+    error::Error,
+    handle::{Handle, Thing},
+    sized::Struct,
+    types::*,
+};
 
 /// An open model file.
 pub struct Model(AnyFile<'static>);
+
+impl Thing for Model {}
+
+impl Handle for CwModel {
+    type Thing = Model;
+    const KIND: usize = 2;
+}
 
 impl Model {
     pub fn from_path(path: &str) -> Result<Self, Error> {

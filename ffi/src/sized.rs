@@ -3,11 +3,11 @@
 use core::mem::offset_of;
 
 use crate::{
-    api::{CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds},
     error::Error,
     types::{
         CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwCondition, CwDeviceOptions, CwImage,
-        CwModelInfo, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats,
+        CwModelInfo, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwVulkanDevice, CwVulkanHost,
+        CwVulkanImage, CwVulkanNeeds,
     },
 };
 

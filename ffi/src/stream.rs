@@ -6,9 +6,7 @@
 //! a worker thread of ours is asked to step aside instead, which takes it one slice.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
-    ops::{Deref, DerefMut},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -18,66 +16,20 @@ use std::{
 
 use causeway_ops::memory::filled;
 use causeway_runtime::{
-    Budget, Pump, Receipt, Session,
+    Budget, Pump, Session,
     session::{Change, Inbox, read_latent},
 };
 
-use crate::{api::CwVulkanImage, error::Error, image::Target, types::*, vulkan::Kept, worker::Worker};
-
-/// Finished frames, oldest first, and buffers for more.
-struct Outbox {
-    ready: VecDeque<(Receipt, Vec<u8>)>,
-    free: Vec<Vec<u8>>,
-    /// Why the worker thread ended, for the next poll.
-    failure: Option<(CwStatus, String)>,
-}
-
-/// A number of the calling thread's own, not 0.
-fn this_thread() -> u64 {
-    static COUNT: AtomicU64 = AtomicU64::new(1);
-    thread_local! {
-        // Without a destructor, as all that host threads have of us.
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
-    if NUMBER.get() == 0 {
-        NUMBER.set(COUNT.fetch_add(1, SeqCst));
-    }
-    NUMBER.get()
-}
-
-/// The session, and the note that this thread has it.
-struct Inside<'a> {
-    session: MutexGuard<'a, Session>,
-    owner: &'a AtomicU64,
-}
-
-impl<'a> Inside<'a> {
-    fn new(session: MutexGuard<'a, Session>, owner: &'a AtomicU64) -> Self {
-        owner.store(this_thread(), SeqCst);
-        Self { session, owner }
-    }
-}
-
-impl Deref for Inside<'_> {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        &self.session
-    }
-}
-
-impl DerefMut for Inside<'_> {
-    fn deref_mut(&mut self) -> &mut Session {
-        &mut self.session
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        // The lock is let go after this.
-        self.owner.store(0, SeqCst);
-    }
-}
+use crate::{
+    error::Error,
+    handle::{Handle, Thing},
+    image::Target,
+    inside::{Inside, this_thread},
+    outbox::{Outbox, snapshot_bytes},
+    types::*,
+    vulkan::Kept,
+    worker::{Work, Worker},
+};
 
 /// A session of the interface.
 pub struct Stream {
@@ -95,7 +47,7 @@ pub struct Stream {
     interrupt: Arc<AtomicBool>,
     /// Threads that wait for the worker to step aside.
     waiting: AtomicUsize,
-    pub stop_worker: AtomicBool,
+    stop_worker: AtomicBool,
     paused: AtomicBool,
     cancelled: AtomicBool,
     destroyed: AtomicBool,
@@ -232,16 +184,7 @@ impl Stream {
 
     /// Moves finished frames to the outbox as far as there is room.
     fn deliver(&self, session: &mut Session) {
-        let mut outbox = lock(&self.outbox);
-        while let Some(mut buffer) = outbox.free.pop() {
-            match session.swap_frame(&mut buffer) {
-                Some(receipt) => outbox.ready.push_back((receipt, buffer)),
-                None => {
-                    outbox.free.push(buffer);
-                    break;
-                }
-            }
-        }
+        lock(&self.outbox).fill(session);
     }
 
     /// Takes the oldest frame: its receipt, and its pixels to the target that `target` makes for them, if any. The frame stays when
@@ -359,11 +302,7 @@ impl Stream {
 
     /// Drops finished frames.
     fn empty(&self) {
-        let mut outbox = lock(&self.outbox);
-        while let Some((_, buffer)) = outbox.ready.pop_front() {
-            outbox.free.push(buffer);
-        }
-        drop(outbox);
+        lock(&self.outbox).empty();
         self.wake.notify_all();
     }
 
@@ -376,48 +315,23 @@ impl Stream {
         let mut session = self.enter()?;
         self.feed(&mut session)?;
         let outbox = lock(&self.outbox);
-        let frame = self.frame_bytes;
-        let head = 8 + outbox.ready.len() * (RECEIPT + frame);
+        let head = snapshot_bytes(outbox.ready.len(), self.frame_bytes);
         let needed = head + session.snapshot_bytes();
         let Some(at) = target(needed)? else { return Ok(()) };
         // SAFETY: by the contract of `cw_session_snapshot` the host's memory has the bytes that `target` compared.
         let bytes = unsafe { std::slice::from_raw_parts_mut(at, needed) };
-        let (mut to, state) = bytes.split_at_mut(head);
-        put(&mut to, &(outbox.ready.len() as u64).to_le_bytes());
-        for (receipt, pixels) in &outbox.ready {
-            pack(receipt).iter().for_each(|value| put(&mut to, &value.to_le_bytes()));
-            put(&mut to, pixels);
-        }
+        let (to, state) = bytes.split_at_mut(head);
+        outbox.write(to);
         Ok(session.snapshot_into(state)?)
     }
 
     pub fn restore(&self, bytes: &[u8]) -> Result<(), Error> {
-        let short = || Error::new(CW_ERROR_SNAPSHOT, "the snapshot cannot be read: it ends too early");
         let mut session = self.enter()?;
         let mut outbox = lock(&self.outbox);
-        let frame = self.frame_bytes;
-        let (count, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
-        let count = usize::try_from(u64::from_le_bytes(*count)).map_err(|_| short())?;
-        if count > outbox.ready.len() + outbox.free.len() {
-            return Err(Error::new(
-                CW_ERROR_SNAPSHOT,
-                "the snapshot cannot be read: it holds more frames than the queue",
-            ));
-        }
-        let (mut frames, state) = rest.split_at_checked(count * (RECEIPT + frame)).ok_or_else(short)?;
+        let (frames, state) = outbox.frames_of(bytes, self.frame_bytes)?;
         session.restore_bytes(state)?;
         self.kept.forget();
-        while let Some((_, buffer)) = outbox.ready.pop_front() {
-            outbox.free.push(buffer);
-        }
-        for _ in 0..count {
-            let (receipt, rest) = frames.split_at(RECEIPT);
-            let (pixels, rest) = rest.split_at(frame);
-            let Some(mut buffer) = outbox.free.pop() else { break };
-            buffer.copy_from_slice(pixels);
-            outbox.ready.push_back((unpack(receipt), buffer));
-            frames = rest;
-        }
+        outbox.read(frames, self.frame_bytes);
         lock(&self.inbox).follow(&session);
         drop(outbox);
         self.wake.notify_all();
@@ -499,42 +413,30 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends everything under way; the memory goes with the last call that is inside.
-    pub fn destroy(&self) {
-        self.destroyed.store(true, SeqCst);
-        self.interrupt.store(true, SeqCst);
-        if self.stop_worker().is_err() {
-            // By the worker itself, in a hook: it ends after its slice, with nobody to wait for it.
-            self.stop_worker.store(true, SeqCst);
-        }
-    }
-
-    /// The calling thread is the worker from now on.
-    pub fn become_worker(&self) {
-        self.worker_thread.store(this_thread(), SeqCst);
-    }
-
     fn notify(&self) {
         // Under the lock, so that a worker about to sleep does not miss it.
         let _outbox = lock(&self.outbox);
         self.wake.notify_all();
     }
+}
+
+impl Work for Stream {
+    fn become_worker(&self) {
+        self.worker_thread.store(this_thread(), SeqCst);
+    }
+
+    fn stops(&self) -> bool {
+        self.stop_worker.load(SeqCst)
+    }
 
     /// The session for the worker, which waits its turn.
-    pub fn work(&self, micros: u64) -> Result<CwStatus, Error> {
+    fn work(&self, micros: u64) -> Result<CwStatus, Error> {
         let session = self.session.lock().map_err(|_| Error::new(CW_ERROR_PANIC, "an earlier call met a defect"))?;
         self.advance(&mut Inside::new(session, &self.owner), micros)
     }
 
-    /// Lets threads in that wait for the worker.
-    pub fn step_aside(&self) {
-        while self.waiting.load(SeqCst) > 0 {
-            std::thread::yield_now();
-        }
-    }
-
     /// Sleeps until a frame is fetched, the pause ends or the worker must.
-    pub fn sleep(&self) {
+    fn sleep(&self) {
         let mut outbox = lock(&self.outbox);
         let idle = |outbox: &Outbox| self.paused.load(SeqCst) || outbox.free.is_empty();
         while idle(&outbox) && !self.stop_worker.load(SeqCst) && self.waiting.load(SeqCst) == 0 {
@@ -542,36 +444,30 @@ impl Stream {
         }
     }
 
+    fn step_aside(&self) {
+        while self.waiting.load(SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+    }
+
     /// Keeps the worker's error for the host's next poll.
-    pub fn fail(&self, error: Error) {
+    fn fail(&self, error: Error) {
         lock(&self.outbox).failure = Some((error.status, error.text.into_owned()));
     }
 }
 
-/// Most bytes that the outbox takes in a snapshot.
-pub fn most_snapshot_bytes(queue: usize, frame: usize) -> usize {
-    8 + queue * (RECEIPT + frame)
+impl Thing for Stream {
+    fn destroy(&self) {
+        self.destroyed.store(true, SeqCst);
+        self.interrupt.store(true, SeqCst);
+        if self.stop_worker().is_err() {
+            // By the worker itself, in a hook: it ends after its slice, with nobody to wait for it.
+            self.stop_worker.store(true, SeqCst);
+        }
+    }
 }
 
-/// Bytes of a receipt in a snapshot.
-const RECEIPT: usize = 8 * 7;
-
-fn pack(r: &Receipt) -> [u64; 7] {
-    let flags = u64::from(r.first_of_action) | u64::from(r.first_of_event) << 1;
-    [r.frame, r.action, flags, u64::from(r.event), r.event_ticket, r.began, r.ready]
-}
-
-/// `bytes` are those of one receipt.
-fn unpack(bytes: &[u8]) -> Receipt {
-    let mut values = [0; 7];
-    values.iter_mut().zip(bytes.as_chunks().0).for_each(|(value, bytes)| *value = u64::from_le_bytes(*bytes));
-    let [frame, action, flags, event, event_ticket, began, ready] = values;
-    let (first_of_action, first_of_event) = (flags & 1 != 0, flags & 2 != 0);
-    Receipt { frame, action, first_of_action, event: event as u32, event_ticket, first_of_event, began, ready }
-}
-
-fn put(to: &mut &mut [u8], bytes: &[u8]) {
-    let (head, tail) = std::mem::take(to).split_at_mut(bytes.len());
-    head.copy_from_slice(bytes);
-    *to = tail;
+impl Handle for CwSession {
+    type Thing = Stream;
+    const KIND: usize = 3;
 }

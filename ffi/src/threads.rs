@@ -51,7 +51,7 @@ mod system {
     };
 
     use super::Join;
-    use crate::api::cw_shutdown;
+    use crate::shutdown::shutdown;
 
     unsafe extern "C" {
         fn __cxa_atexit(call: unsafe extern "C" fn(*mut c_void), with: *mut c_void, library: *mut c_void) -> i32;
@@ -74,7 +74,7 @@ mod system {
             return;
         }
         // The host's hooks live: it unloads its library, it does not end.
-        cw_shutdown();
+        shutdown();
     }
 
     /// Notes the end of the process from now on.

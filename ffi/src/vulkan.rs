@@ -3,16 +3,23 @@
 use causeway_runtime::SessionOptions;
 
 use crate::{
-    api::{CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds},
     device::Device,
     error::Error,
-    types::CW_ERROR_UNSUPPORTED,
+    handle::{Handle, Thing},
+    types::{CW_ERROR_UNSUPPORTED, CwVulkan, CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds},
 };
 
 #[cfg(not(vulkan))]
 pub use absent::{Kept, Vulkan};
 #[cfg(vulkan)]
 pub use present::{Kept, Vulkan};
+
+impl Thing for Vulkan {}
+
+impl Handle for CwVulkan {
+    type Thing = Vulkan;
+    const KIND: usize = 4;
+}
 
 #[cfg(not(vulkan))]
 mod absent {
@@ -73,7 +80,7 @@ mod present {
     use causeway_ops::gpu::{Frames, GetInstanceProcAddr, QueueLock, VulkanDevice, VulkanHost, VulkanImage};
 
     use super::*;
-    use crate::api::CwVulkanGetInstanceProcAddr;
+    use crate::types::CwVulkanGetInstanceProcAddr;
 
     /// A host's instance and GPU.
     pub struct Vulkan(VulkanHost);

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,10 +10,8 @@ use causeway_ops::parallel::Join;
 
 use crate::{
     error::Error,
-    memory,
-    stream::Stream,
-    threads,
-    types::{CW_ERROR_HOST, CW_ERROR_PANIC, CW_FULL, CW_PAUSED, CW_PENDING},
+    memory, threads,
+    types::{CW_ERROR_HOST, CW_ERROR_PANIC, CW_FULL, CW_PAUSED, CW_PENDING, CwStatus},
 };
 
 /// A round of the worker: how long others wait for it at most, but for one node.
@@ -21,11 +19,27 @@ const ROUND_MICROS: u64 = 1_000;
 /// A round shorter than this that made no frame waited for a GPU.
 const BUSY: Duration = Duration::from_micros(100);
 
+/// What a worker works on.
+pub trait Work: Send + Sync {
+    /// The calling thread is the worker from now on.
+    fn become_worker(&self);
+    /// Whether the worker must end.
+    fn stops(&self) -> bool;
+    /// One round of at most `micros`.
+    fn work(&self, micros: u64) -> Result<CwStatus, Error>;
+    /// Sleeps until there is something to do again, or the worker must end.
+    fn sleep(&self);
+    /// Lets threads in that wait for the worker.
+    fn step_aside(&self);
+    /// Keeps the error that the worker ended with.
+    fn fail(&self, error: Error);
+}
+
 pub struct Worker(Join);
 
 impl Worker {
-    pub fn start(stream: Arc<Stream>) -> Result<Self, Error> {
-        threads::start("causeway-worker", Box::new(move || work(&stream)))
+    pub fn start(stream: Arc<dyn Work>) -> Result<Self, Error> {
+        threads::start("causeway-worker", Box::new(move || work(&*stream)))
             .map(Self)
             .map_err(|error| Error::new(CW_ERROR_HOST, format!("no thread could be started: {error}")))
     }
@@ -36,9 +50,9 @@ impl Worker {
     }
 }
 
-fn work(stream: &Stream) {
+fn work(stream: &dyn Work) {
     stream.become_worker();
-    while !stream.stop_worker.load(SeqCst) {
+    while !stream.stops() {
         let start = Instant::now();
         memory::forget_refusals();
         let round = catch_unwind(AssertUnwindSafe(|| {

@@ -145,3 +145,16 @@ fn a_client_of_the_first_header_still_works() {
     assert_eq!(play(&folder, "old"), now);
     assert_eq!(play(&grown, "new"), now);
 }
+
+/// As its structs were in version 1, in version 3, and are now: the library gives what is missing its default and leaves what lies behind a
+/// struct alone.
+#[test]
+fn clients_of_each_size_of_struct_play_the_same() {
+    let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/sizes.c", "sizes");
+    let printed = common::run(Command::new(program).arg(common::model()));
+    let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split(' ').collect()).collect();
+    let sizes: Vec<_> = lines.iter().map(|line| (line[0], line[1])).collect();
+    assert_eq!(sizes[..2], [("1", "80"), ("3", "88")]);
+    assert!(sizes.len() == 3 && sizes[2].1.parse::<usize>().unwrap() >= 144, "{sizes:?}");
+    assert!(lines.iter().all(|line| line[2] == lines[0][2]), "{printed}");
+}

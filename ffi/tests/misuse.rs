@@ -4,7 +4,7 @@ mod common;
 
 use std::{fs, path::Path, process::Command};
 
-use causeway_tests::tiny::tiny_model_bytes;
+use causeway_tests::{tiny::tiny_model_bytes, wan::Student};
 
 /// A model small enough for thousands of sessions.
 fn tiny() -> std::path::PathBuf {
@@ -65,5 +65,9 @@ fn unloading_the_library_under_its_own_worker_ends_it_and_leaves_nothing() {
 #[test]
 fn a_frame_allocates_nothing() {
     let program = common::compile("gcc", "-std=gnu99", "ffi/tests/programs/steady.c", "steady");
-    assert_eq!(common::run(Command::new(program).arg(common::model()).arg("100")).trim(), "0");
+    assert_eq!(common::run(Command::new(&program).arg(common::model()).arg("100")).trim(), "0");
+    let student = Student::write(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("steady-student"));
+    let mut prompts = Command::new(program);
+    prompts.arg(&student.model).arg("150").args([&student.codec, &student.prompts[0]]);
+    assert_eq!(common::run(&mut prompts).trim(), "0");
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::{fs, path::Path, process::Command};
 
-use causeway_tests::tiny::tiny_model_bytes;
+use causeway_tests::{tiny::tiny_model_bytes, wan::Student};
 
 #[test]
 fn the_address_sanitizer_sees_nothing_inside_the_library() {
@@ -28,6 +28,10 @@ fn the_address_sanitizer_sees_nothing_inside_the_library() {
         command
     };
     common::run(compile("misuse").arg(&model));
+    let student = Student::write(&folder);
+    let files = [&student.model, &student.codec, &student.prompts[0]];
+    common::run(compile("latents").args(files).arg("7"));
+    common::run(compile("withdraw").args(files));
     // Every n is refused in `misuse.rs`; watched, each life takes longer.
     print!("{}", common::run(compile("refusals").arg(&model).arg("7")));
     common::run(compile("unload").arg(Path::new(&library).join("libcauseway.so")).arg(&model));

@@ -172,7 +172,10 @@ fn demo(b: &mut Bench) {
     let many = Solve { x, v, negative, clean: false, fresh: None, past, frames: 3, len: 99_840 };
     b.add("solve 3 x 99840 with a past", many);
     let (x, previous, y) = (b.buffer(768), Some(b.buffer(768)), b.buffer(1536));
-    b.add("patchify", Patchify { x, previous, y, frames: 1, height: 8, width: 8, channels: 12, patch: [2, 2] });
+    b.add(
+        "patchify",
+        Patchify { x, previous, apart: false, y, frames: 1, height: 8, width: 8, channels: 12, patch: [2, 2] },
+    );
     let (x, y) = (b.buffer(32 * 32 * 12), b.integers(0..64 * 64));
     b.add("to_pixels 64x64", ToPixels { x, x_offset: 0, y, height: 32, width: 32, patch: 2, black: 0.0 });
     let (table, y) = (b.buffer(4 * 64), b.buffer(64));

@@ -14,6 +14,8 @@ struct Node {
     patch_width: u32,
     /// 1: `previous` is there.
     has_previous: u32,
+    /// Values from a frame's previous one to that of the next; 0 where all have the same.
+    previous_step: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -37,9 +39,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let i = token / columns % rows * node.patch_height + feature % patch_size / node.patch_width;
     let j = token % columns * node.patch_width + feature % node.patch_width;
     let pixel = (i * node.width + j) * node.channels;
+    let frame = token / (rows * columns);
     if channel < node.channels {
-        y[at] = x[token / (rows * columns) * node.height * node.width * node.channels + pixel + channel];
+        y[at] = x[frame * node.height * node.width * node.channels + pixel + channel];
     } else {
-        y[at] = previous[pixel + channel - node.channels];
+        y[at] = previous[frame * node.previous_step + pixel + channel - node.channels];
     }
 }

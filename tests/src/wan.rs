@@ -174,8 +174,11 @@ fn bytes_of(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
+/// Shape and values.
+type Tensor = (Vec<usize>, Vec<f32>);
+
 /// A safetensors file of some tensors.
-fn save(path: &Path, tensors: &[(&str, &(Vec<usize>, Vec<f32>))]) {
+fn save(path: &Path, tensors: &[(&str, &Tensor)]) {
     let (mut header, mut data) = (Vec::new(), Vec::new());
     for (name, (shape, values)) in tensors {
         let start = data.len();

@@ -14,6 +14,7 @@ use causeway_ops::quant::DType;
 use causeway_runtime::import::{Checkpoint, Entry};
 use causeway_tests::tiny::{model_bytes, quantisable_config, tiny_model_bytes};
 
+pub mod play;
 pub mod torch;
 
 /// A folder with `tiny.safetensors` in it.

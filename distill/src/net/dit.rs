@@ -17,6 +17,9 @@ pub trait Attend {
     fn attend(&mut self, layer: usize, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3>;
 }
 
+/// Score added to hide a key. Not -1e9: exp of that is a denormal-slow path, and -60 is already far below f32 resolution.
+pub const HIDDEN: f32 = -60.0;
+
 /// What the network is told about `batch` x `frames` latent frames; all arrays in that order.
 #[derive(Clone, Default)]
 pub struct Frames {
@@ -186,10 +189,7 @@ impl Context {
         let mut mask = Vec::with_capacity(x.events.len() * s * events * tokens);
         for &event in &x.events {
             for _ in 0..s {
-                mask.extend(
-                    (0..events * tokens)
-                        .map(|j| if j / tokens == usize::from(event) { 0.0 } else { crate::net::mask::HIDDEN }),
-                );
+                mask.extend((0..events * tokens).map(|j| if j / tokens == usize::from(event) { 0.0 } else { HIDDEN }));
             }
         }
         let mask = p.constant(mask, [1, x.events.len() * s, events * tokens]);

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use causeway_runtime::config::DitConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::net::dit::Attend;
+use crate::net::dit::{Attend, HIDDEN};
 use crate::net::rope::Rope;
 use crate::rng::Rng;
 
@@ -168,9 +168,6 @@ impl Route {
         }
     }
 }
-
-/// Score added to hide a key. Not -1e9: exp of that is a denormal-slow path, and -60 is already far below f32 resolution.
-pub const HIDDEN: f32 = -60.0;
 
 /// Zero for the `route` largest scores along the last dimension, [`HIDDEN`] for others.
 pub fn outside_best(scores: Tensor<4>, route: usize) -> Tensor<4> {

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod export;
 pub mod folder;
+mod landing;
 pub mod pipeline;
 pub mod preset;
 pub mod recipe;

@@ -13,8 +13,6 @@ use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
 use crate::net::weights::Weights;
-use crate::run::folder::{Folder, FolderError};
-use crate::run::recipe::Stage;
 use crate::train::state::{State, StateError, format, is_step, is_time, read_whole, view, write_whole};
 
 /// A landed run, opened.
@@ -45,32 +43,17 @@ struct Progress {
 const KEY: &str = "landed";
 
 impl Landed {
-    /// Writes what the run in `folder` needs to go on to the file `path`; returns its bytes.
-    ///
-    /// # Errors
-    /// [`FolderError`], [`FolderError::Missing`] where nothing was trained yet.
-    pub fn write(folder: &Folder, path: &Path) -> Result<u64, FolderError> {
-        let stages = &folder.recipe.stages;
-        let newest = stages.iter().rposition(|s| !s.method.is_codec() && folder.knows(s));
-        let newest = newest.ok_or_else(|| folder.missing("teacher"))?;
-        let wanted = |name: &str| {
-            let by = |s: &Stage| s.teacher.as_deref() == Some(name);
-            stages[newest..].iter().any(by) || stages[newest + 1..].iter().any(|s| s.start.as_deref() == Some(name))
-        };
-        let mut note = Note { model: folder.config.clone(), stages: BTreeMap::new(), passed: Vec::new() };
-        let mut arrays = Vec::new();
-        for (i, stage) in stages.iter().enumerate().filter(|(i, s)| *i <= newest || s.method.is_codec()) {
-            if i != newest && !stage.method.is_codec() && !wanted(&stage.name) {
-                note.passed.push(stage.name.clone());
-                continue;
-            }
-            let Some(state) = folder.state(stage)? else { continue };
-            note.stages.insert(stage.name.clone(), Progress { step: state.step, seconds: state.seconds });
-            arrays.push((format!("{}.ema", stage.name), state.ema));
-            if i == newest {
-                arrays.push((format!("{}.weights", stage.name), state.weights.data.to_vec()));
-            }
-        }
+    /// Writes the file `path`: how far each stage of `model` has come that is in it, which are over and needed no more, and arrays by
+    /// their names. Returns its bytes.
+    pub(crate) fn save(
+        path: &Path,
+        model: ModelConfig,
+        stages: impl IntoIterator<Item = (String, u64, f64)>,
+        passed: Vec<String>,
+        arrays: Vec<(String, Vec<f32>)>,
+    ) -> Result<u64, StateError> {
+        let stages = stages.into_iter().map(|(name, step, seconds)| (name, Progress { step, seconds })).collect();
+        let note = Note { model, stages, passed };
         let bytes: Vec<(String, Vec<u8>)> = arrays
             .into_iter()
             .map(|(name, values)| (name, values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect()))

@@ -132,8 +132,8 @@ namespace Causeway
         public uint promptWidth;
         /// <summary>Most rows of a prompt.</summary>
         public uint promptRows;
-        /// <summary>0.</summary>
-        public uint reserved;
+        /// <summary>Prompts that the file stores; `cw_model_prompt_name` names them, `cw_session_load_prompt` takes them.</summary>
+        public uint prompts;
     }
 
     /// <summary>Options of a session. Fill it in with `cw_session_options_init`.</summary>
@@ -172,7 +172,7 @@ namespace Causeway
         public uint kv;
         /// <summary>0.</summary>
         public uint reserved;
-        /// <summary>A file that holds the codec, for a model that has none in its own; or NULL. Need not outlive the call.</summary>
+        /// <summary>A file that holds the codec, for a model that has none in its own; or NULL. A bundle has its codec with it. Need not outlive the call.</summary>
         public IntPtr codec;
         /// <summary>Width of a picture, of a model that reads prompts; 0 for the model's.</summary>
         public uint width;
@@ -512,6 +512,10 @@ namespace Causeway
         internal const uint CW_HOLDS_CODEC = 2;
         /// <summary>`CwModelInfo.holds`: a text encoder.</summary>
         internal const uint CW_HOLDS_TEXT_ENCODER = 4;
+        /// <summary>`CwModelInfo.holds`: prompts.</summary>
+        internal const uint CW_HOLDS_PROMPTS = 32;
+        /// <summary>`CwModelInfo.holds`: latents to start from.</summary>
+        internal const uint CW_HOLDS_STARTS = 64;
         /// <summary>`CwModelInfo.takes`, or-ed: actions.</summary>
         internal const uint CW_TAKES_ACTIONS = 1;
         /// <summary>`CwModelInfo.takes`: events, and mixes of them.</summary>
@@ -663,6 +667,10 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_model_action_name(ModelHandle model, uint index, byte* text, UIntPtr capacity, UIntPtr* length);
 
+        /// <summary>Copies the name of prompt `index` that the file stores, as `cw_last_error` copies texts. Any thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_prompt_name(ModelHandle model, uint index, byte* text, UIntPtr capacity, UIntPtr* length);
+
         /// <summary>Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_model_event_name(ModelHandle model, uint index, byte* text, UIntPtr capacity, UIntPtr* length);
@@ -711,6 +719,10 @@ namespace Causeway
         /// slot. Any thread, also while another one pumps; never blocks, never allocates.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_set_prompt(SessionHandle session, uint slot, float* values, uint rows, uint width);
+
+        /// <summary>The same from prompt `index` that the file of `model`, a bundle, stores. Reads it from the file, and allocates for that.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_load_prompt(SessionHandle session, uint slot, ModelHandle model, uint index);
 
         /// <summary>Queues a change of what the stream is told, and writes its ticket, which receipts name, to `ticket` unless that is NULL. Of several of one
         /// kind that are due the newest wins. Any thread, also while another one pumps; never blocks, never allocates.</summary>

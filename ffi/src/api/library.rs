@@ -8,8 +8,7 @@ use crate::{
     error::{self, Error},
     handle, log_sink, memory, names,
     pointers::{copy_text, put, required, text},
-    sized,
-    stream::Stream,
+    shutdown, sized,
     types::*,
 };
 
@@ -98,15 +97,7 @@ pub unsafe extern "C" fn cw_set_log(sink: CwLogSink, user: *mut c_void, level: u
 /// pumping. Waits for one slice of each session.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_shutdown() -> CwStatus {
-    enter(0, || {
-        for thing in handle::take_all() {
-            if let Ok(stream) = thing.downcast::<Stream>() {
-                stream.destroy();
-            }
-        }
-        log_sink::set(None, core::ptr::null_mut(), 0)?;
-        Ok(CW_OK)
-    })
+    shutdown::shutdown()
 }
 
 /// How many GPUs this machine has; 0 in a build without a GPU backend. Any thread; asks the drivers, which can take some 100 ms.
@@ -175,5 +166,5 @@ pub unsafe extern "C" fn cw_device_create(options: *const CwDeviceOptions, devic
 /// them.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_device_destroy(device: *mut CwDevice) -> CwStatus {
-    enter(0, || handle::end(device, drop))
+    enter(0, || handle::end(device))
 }

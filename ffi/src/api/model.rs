@@ -184,5 +184,5 @@ unsafe fn name(
 /// Closes a model; its sessions go on. NULL does nothing. Any thread; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_model_destroy(model: *mut CwModel) -> CwStatus {
-    enter(0, || handle::end(model, drop))
+    enter(0, || handle::end(model))
 }

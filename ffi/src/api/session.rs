@@ -88,7 +88,7 @@ fn codec(options: &CwSessionOptions) -> Result<Option<Arc<Model>>, Error> {
 /// goes with it. NULL does nothing. Any thread; waits at most for one slice of the session's own worker thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_destroy(session: *mut CwSession) -> CwStatus {
-    enter(0, || handle::end(session, |session| session.destroy()))
+    enter(0, || handle::end(session))
 }
 
 /// Tells what a session holds and makes. The caller owns `info`. Any thread; never blocks.

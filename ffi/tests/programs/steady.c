@@ -1,6 +1,7 @@
-/* Counts what the library asks the host's allocator for while it plays: nothing, once it has begun.
+/* Counts what the library asks the host's allocator for while it plays: nothing, once it has begun. A student is told another prompt now and
+ * then, by recaches and in parts.
  *
- *     steady MODEL FRAMES */
+ *     steady MODEL FRAMES [CODEC PROMPT] */
 #include "causeway.h"
 
 #include <stdio.h>
@@ -21,8 +22,24 @@ static void release(void *user, void *memory, size_t bytes, size_t alignment) {
     free(memory);
 }
 
+static float numbers[1 << 16];
+static size_t count;
+
+/* Another prompt in the slot that is free, a change to it in two parts, and one that is taken back. */
+static int say(CwSession *session, const CwModelInfo *info, int n) {
+    CwCondition change = {.struct_size = sizeof change, .kind = CW_CONDITION_PROMPT, .way = CW_WAY_RECACHE, .chunks = 2};
+    uint64_t ticket;
+    change.index = n & 1;
+    if (cw_session_set_prompt(session, change.index, numbers + n % 3, (uint32_t)(count / info->prompt_width) - 1, info->prompt_width) < 0) return 0;
+    if (cw_session_queue_condition(session, &change, NULL) < 0) return 0;
+    change.frame = 1000000;
+    return cw_session_queue_condition(session, &change, &ticket) == CW_OK && cw_session_withdraw(session, ticket) == CW_OK;
+}
+
 int main(int argc, char **argv) {
     static unsigned char pixels[4 << 20];
+    CwSessionOptions options = {.struct_size = sizeof options};
+    CwModel *codec = NULL;
     CwAllocator allocator = {.struct_size = sizeof allocator, .allocate = allocate, .release = release};
     CwDeviceOptions on = {.struct_size = sizeof on};
     CwImage image = {.struct_size = sizeof image, .pixels = pixels, .bytes = sizeof pixels};
@@ -38,12 +55,21 @@ int main(int argc, char **argv) {
     on.kind = CW_DEVICE_CPU, on.threads = 2;
     if (cw_device_create(&on, &device) < 0) return 3;
     if (cw_model_open_path(argv[1], strlen(argv[1]), &model) < 0 || cw_model_info(model, &info) < 0) return 4;
-    if (cw_session_create(device, model, NULL, &session) < 0) return 5;
+    if (cw_session_options_init(&options) < 0) return 5;
+    if (argc > 4) {
+        FILE *file = fopen(argv[4], "rb");
+        if (!file || cw_model_open_path(argv[3], strlen(argv[3]), &codec) < 0) return 5;
+        count = fread(numbers, sizeof *numbers, sizeof numbers / sizeof *numbers, file);
+        fclose(file);
+        options.codec = codec, options.prompt_slots = 2, options.recache = 1;
+    }
+    if (cw_session_create(device, model, &options, &session) < 0) return 5;
     for (n = -20; n < frames; n++) {
         if (n == 0) before = requests;
         action[0] = n % 2 ? 1.0f : 0.0f;
         if (cw_session_set_action(session, action, info.actions, NULL) < 0) return 6;
-        if (n % 9 == 0 && cw_session_queue_event(session, (unsigned)abs(n) % info.events, 0, NULL) < 0) return 7;
+        if (info.events && n % 9 == 0 && cw_session_queue_event(session, (unsigned)abs(n) % info.events, 0, NULL) < 0) return 7;
+        if (codec && (n + 20) % 36 == 0 && !say(session, &info, (n + 20) / 36)) return 9;
         while (cw_session_poll_frame(session, &image, &receipt) != CW_OK)
             if (cw_session_pump(session, 500) < 0) return 8;
     }

@@ -14,6 +14,7 @@ pub(super) fn run(op: &Noise, cx: &Context<'_>) {
     let (quads, wanted) = (op.len / 4, cx.pieces(&parts(op)));
     for (at, y) in y.as_chunks_mut::<4>().0[wanted.clone()].iter_mut().enumerate() {
         let at = wanted.start + at;
-        *y = philox::normal4(cx.params.seed, cx.params.frame + (at / quads) as u32, 0, (at % quads) as u32);
+        let frame = cx.params.frame.wrapping_add((at / quads) as u32);
+        *y = philox::normal4(cx.params.seed, frame, 0, (at % quads) as u32);
     }
 }

@@ -11,9 +11,10 @@ pub(super) fn run(op: &Patchify, cx: &Context<'_>) {
     let [ph, pw] = op.patch;
     let (rows, columns) = (op.height / ph, op.width / pw);
     let frame = op.height * op.width * op.channels;
+    let step = if op.apart { frame } else { 0 };
     for (token, y) in y.chunks_exact_mut(op.features()).take(op.frames * rows * columns).enumerate() {
         let (f, i, j) = (token / (rows * columns), token / columns % rows, token % columns);
-        let sources = [Some(&x[f * frame..]), previous];
+        let sources = [Some(&x[f * frame..]), previous.map(|previous| &previous[f * step..])];
         for (source, y) in sources.into_iter().flatten().zip(y.chunks_exact_mut(op.channels * ph * pw)) {
             for dy in 0..ph {
                 for dx in 0..pw {

@@ -32,7 +32,7 @@ pub(super) fn run(op: &Solve, cx: &Context<'_>) {
         _ if params.predict[3] == 0.0 => [0.0; 4],
         Some(fresh) => fresh[at],
         None => {
-            let frame = params.frame + (at / quads) as u32;
+            let frame = params.frame.wrapping_add((at / quads) as u32);
             philox::normal4(params.seed, frame, params.step + 1, (at % quads) as u32)
         }
     };

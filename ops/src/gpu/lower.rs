@@ -86,6 +86,7 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
         )
         .buffer("x", op.x)
         .maybe("previous", "has_previous", op.previous.map(Source::Buffer))
+        .set("previous_step", if op.apart { op.height * op.width * op.channels } else { 0 })
         .buffer("y", op.y)
         .set("frames", op.frames)
         .set("height", op.height)

@@ -11,6 +11,8 @@ pub struct Patchify {
     pub x: BufferId,
     /// Previous clean latent frame [height, width, channels], whose channels follow those of `x` for every frame.
     pub previous: Option<BufferId>,
+    /// Each frame has a previous one of its own: `previous` is [frames, height, width, channels].
+    pub apart: bool,
     /// Output rows.
     pub y: BufferId,
     /// Frames.
@@ -56,7 +58,7 @@ impl Operator for Patchify {
         )?;
         check.buffer(self.x, self.frames * frame)?;
         if let Some(previous) = self.previous {
-            check.buffer(previous, frame)?;
+            check.buffer(previous, if self.apart { self.frames * frame } else { frame })?;
         }
         check.buffer(self.y, self.frames * (self.height / ph) * (self.width / pw) * self.features())
     }

@@ -470,13 +470,18 @@ fn activations(m: &mut Maker) {
 }
 
 fn patches(m: &mut Maker) {
-    for ([frames, height, width, channels], patch, previous) in
-        [([1, 8, 8, 8], [2, 2], true), ([3, 4, 6, 5], [1, 2], false), ([2, 6, 3, 1], [3, 1], true)]
-    {
+    for ([frames, height, width, channels], patch, previous, apart) in [
+        ([1, 8, 8, 8], [2, 2], true, false),
+        ([3, 4, 6, 5], [1, 2], false, false),
+        ([2, 6, 3, 1], [3, 1], true, false),
+        ([3, 4, 2, 5], [2, 1], true, true),
+    ] {
         let len = frames * height * width * channels;
+        let before = if apart { len } else { len / frames };
         let mut op = Patchify {
             x: m.random("x", len, 1.0),
-            previous: previous.then(|| m.random("previous", height * width * channels, 1.0)),
+            previous: previous.then(|| m.random("previous", before, 1.0)),
+            apart,
             y: BufferId(0),
             frames,
             height,

@@ -381,7 +381,8 @@ impl<'a> Machine<'a> {
             let (frame, i, j) = (token / tokens, token % tokens / columns * ph + dy, token % columns * pw + dx);
             let y = match op.previous {
                 Some(previous) if c >= op.channels => {
-                    self.f(previous)[(i * op.width + j) * op.channels + c - op.channels]
+                    let frame = if op.apart { frame } else { 0 };
+                    self.f(previous)[((frame * op.height + i) * op.width + j) * op.channels + c - op.channels]
                 }
                 _ => self.f(op.x)[((frame * op.height + i) * op.width + j) * op.channels + c],
             };

@@ -64,6 +64,8 @@ pub struct Dit<'a> {
     sinusoids: Sinusoids,
     /// Last committed latent frame, where the model reads it.
     pub previous: Option<BufferId>,
+    /// Each frame of a pass has a previous one of its own.
+    apart: bool,
 }
 
 /// What a model is told, beside its own past, in inputs that the host writes. A model has some of them.
@@ -180,6 +182,7 @@ impl<'a> Dit<'a> {
             conditions: Conditions { actions, events, text },
             sinusoids,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
+            apart: false,
             config,
         }
     }
@@ -211,10 +214,10 @@ impl<'a> Dit<'a> {
     }
 
     /// The same stream for passes that see at most so much history, whose own rows in the tables begin behind it, under these actions and
-    /// after this frame, where the model reads them.
+    /// each frame after its own of these, where the model reads them.
     pub fn seeing(&self, max_history: usize, actions: Option<BufferId>, previous: Option<BufferId>) -> Self {
         let conditions = Conditions { actions, ..self.conditions };
-        Self { max_history, conditions, previous, ..self.clone() }
+        Self { max_history, conditions, previous, apart: true, ..self.clone() }
     }
 
     /// History frames kept a query; 0 for all. Keeping every frame is the same as dense attention, which is cheaper to run.
@@ -303,6 +306,7 @@ impl<'a> Dit<'a> {
         let op = Patchify {
             x,
             previous: self.previous,
+            apart: self.apart,
             y: b.scratch("patches", self.rows(frames) * c.in_channels() * ph * pw),
             frames,
             height: c.latent.height,

@@ -63,10 +63,19 @@ pub struct Recache {
 /// Latents of the newest frames, from which keys and values can be computed anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
-    /// Rows u32 [window + 1] that a pass takes latents from or puts them to; a recache finds first the frame before its own.
+    /// Rows u32 [window] that a pass takes latents from or puts them to.
     pub table: BufferId,
-    /// Rows that frames lie in: one more than the window. The row behind them is never written and holds what is before all frames.
+    /// Rows that frames lie in: as many as the window has.
     pub rows: usize,
+}
+
+/// Where recent frames are remembered, a row for each.
+struct Memories {
+    recent: Recent,
+    latents: BufferId,
+    /// What it was told, and the frame before its chunk, where the model reads them.
+    actions: Option<BufferId>,
+    previous: Option<BufferId>,
 }
 
 /// A plan and the buffers that a session touches.
@@ -223,7 +232,7 @@ struct Maker<'a> {
     fresh: Option<BufferId>,
     /// What a sampler of several steps remembers.
     past: Option<[BufferId; 3]>,
-    recent: Option<(Recent, BufferId, Option<BufferId>)>,
+    memories: Option<Memories>,
     codec: Option<Codec<'a>>,
     output: BufferId,
     image: Option<BufferId>,
@@ -264,11 +273,16 @@ impl<'a> Maker<'a> {
         let fresh = shape.exact.then(|| b.buffer("fresh", Element::F32, chunk * len, BufferKind::Input));
         let past = (shape.sampler == Sampler::UniPc)
             .then(|| ["from", "newer", "older"].map(|name| b.state(name, chunk * len)));
-        let recent = recached.map(|_| {
-            let table = b.buffer("recent_rows", Element::U32, window + 1, BufferKind::Input);
-            let actions =
-                sides[0].conditions.actions.map(|_| b.state("recent_actions", (window + 2) * config.actions.len()));
-            (Recent { table, rows: window + 1 }, b.state("recent", (window + 2) * len), actions)
+        let memories = recached.map(|_| {
+            let table = b.buffer("recent_rows", Element::U32, window, BufferKind::Input);
+            let actions = sides[0].conditions.actions.map(|_| b.state("recent_actions", window * config.actions.len()));
+            let previous = sides[0].previous.map(|_| b.state("recent_previous", window * len));
+            Memories {
+                recent: Recent { table, rows: window },
+                latents: b.state("recent", window * len),
+                actions,
+                previous,
+            }
         });
         let codec = shape.codec.map(|source| Codec::new(&mut b, source, config.latent));
         let pixels = shape.codec.map_or(0, |codec| codec.space_factor().pow(2) * height * width);
@@ -281,7 +295,7 @@ impl<'a> Maker<'a> {
         };
         let image =
             (shape.picture && codec.is_some()).then(|| b.buffer("image", Element::U32, pixels, BufferKind::Input));
-        Ok(Self { shape, b, sides, names, len, latents, answers, fresh, past, recent, codec, output, image, picked })
+        Ok(Self { shape, b, sides, names, len, latents, answers, fresh, past, memories, codec, output, image, picked })
     }
 
     /// Emits the passes over `frames` frames, which are `made` or only given.
@@ -330,15 +344,18 @@ impl<'a> Maker<'a> {
     /// Emits what is kept of committed frames beside their keys and values.
     fn remember(&mut self, frames: usize) {
         let (x, len) = (self.latents, self.len);
-        if let Some(previous) = self.sides[0].previous {
-            self.b.push(Copy { x, x_offset: (frames - 1) * len, y: previous, y_offset: 0, len });
-        }
-        if let Some((Recent { table, rows }, y, actions)) = self.recent {
-            let put = Scatter { x, x_offset: 0, table, offset: 0, y, rows: frames, slots: rows + 1, len };
+        if let Some(Memories { recent: Recent { table, rows }, latents: y, actions, previous }) = self.memories {
+            let put = Scatter { x, x_offset: 0, table, offset: 0, y, rows: frames, slots: rows, len };
             self.b.push(put.clone());
             if let (Some(x), Some(y)) = (self.sides[0].conditions.actions, actions) {
-                self.b.push(Scatter { x, y, len: self.shape.dit.actions.len(), ..put });
+                self.b.push(Scatter { x, y, len: self.shape.dit.actions.len(), ..put.clone() });
             }
+            if let (Some(x), Some(y)) = (self.sides[0].previous, previous) {
+                (0..frames).for_each(|offset| self.b.push(Scatter { x, y, offset, rows: 1, ..put.clone() }));
+            }
+        }
+        if let Some(previous) = self.sides[0].previous {
+            self.b.push(Copy { x, x_offset: (frames - 1) * len, y: previous, y_offset: 0, len });
         }
     }
 
@@ -404,7 +421,9 @@ impl<'a> Maker<'a> {
 
     /// Emits the passes that compute frames anew.
     fn recache(&mut self) -> Vec<Recaching> {
-        let Some((Recent { table, rows }, x, actions)) = self.recent else { return Vec::new() };
+        let Some(Memories { recent: Recent { table, rows }, latents: x, actions, previous }) = self.memories else {
+            return Vec::new();
+        };
         let (latents, len, names, entries) = (self.latents, self.len, self.names, self.shape.dit.actions.len());
         let mut all = Vec::new();
         for Recache { history, frames } in &self.shape.recache {
@@ -413,20 +432,16 @@ impl<'a> Maker<'a> {
                 for (side, name) in names.iter().enumerate().take(self.sides.len()) {
                     let b = &mut self.b;
                     steps.push(Step::plain(b.pass(format!("recache.{history}.{frames}{name}"))));
-                    let take = Gather { x, table, offset: 1, y: latents, rows: frames, slots: rows + 1, len };
-                    let dit = &self.sides[side];
-                    let previous = dit.previous.map(|_| {
-                        let y = b.scratch("before", len);
-                        b.push(Gather { offset: 0, rows: 1, y, ..take.clone() });
+                    let take = Gather { x, table, offset: 0, y: latents, rows: frames, slots: rows, len };
+                    let mut taken = |x, name, len| {
+                        let y = b.scratch(name, frames * len);
+                        b.push(Gather { x, y, len, ..take.clone() });
                         y
-                    });
-                    let actions = actions.map(|x| {
-                        let y = b.scratch("actions_before", frames * entries);
-                        b.push(Gather { x, y, len: entries, ..take.clone() });
-                        y
-                    });
+                    };
+                    let actions = actions.map(|x| taken(x, "actions_then", entries));
+                    let previous = previous.map(|x| taken(x, "previous_then", len));
                     b.push(take);
-                    dit.seeing(*history, actions, previous).commit(b, latents, frames);
+                    self.sides[side].seeing(*history, actions, previous).commit(b, latents, frames);
                 }
                 all.push(Recaching { history: *history, program: Program { frames, droppable: steps.len(), steps } });
             }
@@ -446,7 +461,7 @@ impl<'a> Maker<'a> {
             rotations: dit.rotations,
             conditions: dit.conditions,
             negative_offsets: negative.map(|text| text.offsets),
-            recent: self.recent.map(|(recent, ..)| recent),
+            recent: self.memories.map(|memories| memories.recent),
             output: self.output,
             picked: self.picked,
             image: self.image,

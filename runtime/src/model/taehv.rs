@@ -86,7 +86,7 @@ impl<'a> Taehv<'a> {
     }
 
     /// Emits the next frame that stage `stage` of the encoder makes, stage 0 being the one next to the latents. `before` has the last inputs of
-    /// the MemBlocks. Frames that a TPool joins are read newest first, then the older ones in order.
+    /// the MemBlocks. Frames that a TPool joins are read oldest first.
     fn encoded(&self, b: &mut PlanBuilder, pixels: Map, stage: usize, before: &mut BTreeMap<usize, BufferId>) -> Map {
         if stage == 3 {
             return pixels;
@@ -99,8 +99,8 @@ impl<'a> Taehv<'a> {
             let (depth, rows, channels) = (joined - 1, x.height * x.width, x.channels);
             let memory = b.scratch("pooled", depth * x.values());
             for _ in 0..depth {
-                b.push(Remember { x: x.buffer, y: memory, rows, channels, depth });
-                x = self.encoded(b, pixels, stage + 1, before);
+                let newer = self.encoded(b, pixels, stage + 1, before);
+                b.push(Remember { x: newer.buffer, y: memory, rows, channels, depth });
             }
             past = Some((memory, depth * channels));
         }

@@ -129,14 +129,10 @@ impl Queued {
     const NONE: Self =
         Self { kind: Kind::Events, index: 0, ticket: 0, from: 0, way: Way::Keep, sink: Sink::Kept, chunks: 1, mix: 0 };
 
-    fn fields(&mut self, fields: &mut impl Fields, (events, slots): (usize, usize)) -> Result<(), SessionError> {
+    fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
         one_of(fields, &mut self.kind, &Kind::ALL)?;
         for number in [&mut self.index, &mut self.chunks, &mut self.mix] {
             small(fields, number)?;
-        }
-        let known = if self.kind == Kind::Events { events } else { slots };
-        if self.index as usize >= known || self.mix as usize >= CAPACITY {
-            return Err(RANGE);
         }
         fields.number(&mut self.ticket)?;
         fields.number(&mut self.from)?;
@@ -208,8 +204,8 @@ impl Changes {
         self.waiting.resize(CAPACITY, Queued::NONE);
     }
 
-    /// Its fields, for a snapshot. `limits` are the numbers of events and of prompt slots.
-    pub fn fields(&mut self, fields: &mut impl Fields, limits: (usize, usize)) -> Result<(), SessionError> {
+    /// Its fields, for a snapshot; what is read is not checked.
+    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
         let mut count = self.waiting.len();
         size(fields, &mut count)?;
         if count > CAPACITY {
@@ -217,9 +213,15 @@ impl Changes {
         }
         self.waiting.resize(count, Queued::NONE);
         for queued in &mut self.waiting {
-            queued.fields(fields, limits)?;
+            queued.fields(fields)?;
         }
         fields.floats(&mut self.mixes)
+    }
+
+    /// Whether they can be those of a model, with so many prompt slots.
+    pub fn sound(&self, slots: usize) -> bool {
+        let known = |kind| if kind == Kind::Events { self.events } else { slots };
+        self.waiting.iter().all(|q| (q.index as usize) < known(q.kind) && (q.mix as usize) < CAPACITY)
     }
 
     /// Whether a change waits that will take this prompt slot.

@@ -70,11 +70,7 @@ impl Prepared {
         let picture = (latent.width * scale, latent.height * scale);
         let size = (picture, settled.given[0]);
         let opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
-        let whole = opening.frames == 0 || {
-            let [first, later] = settled.given;
-            opening.frames >= first && (opening.frames - first).is_multiple_of(later)
-        };
-        if !whole {
+        if !settled.whole(opening.frames) {
             let [first, later] = settled.given;
             let what = format_args!(
                 "the stream starts from {} latent frames; this model takes {first} first and then {later} at a time",
@@ -208,9 +204,7 @@ fn state(settled: &Settled, latch: usize, seed: u64) -> State {
         seed,
         position: 0,
         ring: 0,
-        recent: 0,
         pictures: 0,
-        opened: 0,
         recache: None,
         action: vec![0.0; dit.actions.len()],
         action_ticket: 0,

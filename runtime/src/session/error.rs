@@ -22,7 +22,7 @@ pub enum SessionError {
     #[error("guidance leads away from a negative prompt, and none was given: put one into a slot and queue it")]
     NoNegative,
     /// The model is not told such a thing.
-    #[error("this model takes no {asked}; it takes {takes}")]
+    #[error("this session takes no {asked}; it takes {takes}")]
     Condition {
         /// What was asked for.
         asked: &'static str,

@@ -179,7 +179,7 @@ impl Exact {
 
     /// Commits what the stream starts from.
     fn open(&mut self, latents: &mut Vec<f32>) -> Result<(), SessionError> {
-        while self.0.state.opened < self.0.opening.frames {
+        while self.0.opens().is_some() {
             self.step(0)?;
             self.take(latents);
         }

@@ -32,7 +32,7 @@ impl Session {
         self.backend.clear()?;
         let state = &mut self.state;
         (state.seed, state.cursor) = (seed, Cursor::START);
-        (state.position, state.ring, state.recent, state.pictures, state.opened) = (0, 0, 0, 0, 0);
+        (state.position, state.ring, state.pictures) = (0, 0, 0);
         state.recache = None;
         state.action.fill(0.0);
         state.movement.stop(state.action_ticket);
@@ -62,8 +62,6 @@ impl Session {
         }
         let frames = self.settled.given[0];
         self.opening = Opening::picture(image, self.picture, frames, self.settled.event)?;
-        // The frames that the stream began with are past.
-        self.state.opened = self.state.opened.min(frames);
         Ok(())
     }
 

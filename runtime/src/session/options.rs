@@ -341,6 +341,12 @@ impl Settled {
         }
     }
 
+    /// Whether so many frames can be given in whole programs.
+    pub fn whole(&self, frames: usize) -> bool {
+        let [first, later] = self.given;
+        frames == 0 || frames >= first && (frames - first).is_multiple_of(later)
+    }
+
     /// Timesteps: of all chunks, of the first where it has its own, of clean frames.
     fn levels(&self) -> Levels {
         let Sampling { schedule, first, .. } = &self.sampling;

@@ -6,7 +6,7 @@ use causeway_ops::{Params, plan::PassId};
 
 use super::{
     budget::{Budget, Pump},
-    changes::{Kind, Queued, Sink, Way},
+    changes::{Kind, Queued, Way},
     cursor::Cursor,
     error::SessionError,
     receipt::Receipt,
@@ -201,10 +201,7 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
             s.state.movement.commit(frames);
             committed(s, frames);
         }
-        ProgramId::Given(_) | ProgramId::Picture => {
-            s.state.opened += frames;
-            committed(s, frames);
-        }
+        ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
         ProgramId::Recache(_) => {
             s.state.ring = s.recached_end();
             s.state.recache = None;
@@ -219,7 +216,6 @@ fn committed(s: &mut Session, frames: usize) {
     let state = &mut s.state;
     state.position += frames as u64;
     state.ring += frames as u64;
-    state.recent = s.settled.ring.window.min(state.recent + frames);
     let mut recache = state.recache;
     for told in state.told() {
         if told.advance() {
@@ -234,33 +230,30 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     if s.queue.is_full() {
         return Ok(Some(Pump::Full));
     }
-    let opening = s.state.opened < s.opening.frames;
-    let id = s.content(opening);
+    let opens = s.opens();
+    let id = s.content(opens.is_some());
     let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
-    take_changes(s, frames, opening)?;
+    take_changes(s, frames, opens)?;
     if s.state.prompt.is_some() && !s.state.prompted.0 {
         return Err(SessionError::NoPrompt);
     }
     if s.state.negative.is_some() && !s.state.prompted.1 {
         return Err(SessionError::NoNegative);
     }
-    if let Some(side) = s.unconditioned() {
+    if let Some(side) = s.state.unconditioned() {
         s.tell(side)?;
         s.state.cursor = Cursor::at(ProgramId::Condition(side), 0);
         return Ok(None);
     }
-    if let Some(sink) = s.state.recache {
-        if let Some((history, frames)) = s.recached(sink) {
-            s.place_recached(history, frames)?;
-            return Ok(None);
-        }
-        s.state.recache = None;
+    if let Some(recached) = s.state.recached(&s.settled.ring) {
+        s.place_recached(recached)?;
+        return Ok(None);
     }
+    s.state.recache = None;
     s.began = s.clock.micros();
-    if opening {
-        s.take_opening(frames)?;
-    } else {
-        s.take_action(frames)?;
+    match opens {
+        Some(from) => s.take_opening(from, frames)?,
+        None => s.take_action(frames)?,
     }
     let (backend, ring) = (s.backend.as_mut(), &s.settled.ring);
     let buffers = (s.stream.frames, s.stream.rotations);
@@ -270,22 +263,21 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     Ok(None)
 }
 
-/// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own.
-fn take_changes(s: &mut Session, frames: usize, opening: bool) -> Result<(), SessionError> {
+/// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own
+/// and `opens` with the next of its frames.
+fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) -> Result<(), SessionError> {
     let end = s.pictures_before(s.state.position + frames as u64);
     for kind in Kind::ALL {
-        if opening && kind == Kind::Events {
+        if opens.is_some() && kind == Kind::Events {
             continue;
         }
         if let Some(queued) = s.state.changes.due(kind, end) {
             take(s, kind, &queued);
         }
     }
-    if opening {
-        let event = s.opening.events.get(s.state.opened).copied().unwrap_or(s.state.event);
-        if event != s.state.event {
-            s.state.tell(event as usize);
-        }
+    let event = opens.and_then(|from| s.opening.events.get(from).copied());
+    if let Some(event) = event.filter(|&event| event != s.state.event) {
+        s.state.tell(event as usize);
     }
     Ok(())
 }
@@ -296,8 +288,8 @@ fn take(s: &mut Session, kind: Kind, queued: &Queued) {
         Kind::Events => {
             if let Some(events) = &mut state.events {
                 let weights = state.changes.mix(queued);
-                // What is in force already is no change.
-                if events.now != weights || queued.way != Way::Keep {
+                // What is in force already, and stays so, is no change.
+                if events.now != weights || events.changes() || queued.way != Way::Keep {
                     events.change(weights, queued);
                 }
                 state.event = queued.index;
@@ -321,7 +313,7 @@ fn take(s: &mut Session, kind: Kind, queued: &Queued) {
     match queued.way {
         Way::Keep => {}
         Way::Recache => state.recache = Some(queued.sink),
-        Way::Reset => (state.ring, state.recent, state.recache) = (0, 0, None),
+        Way::Reset => (state.ring, state.recache) = (0, None),
     }
 }
 
@@ -365,6 +357,11 @@ fn give(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
 }
 
 impl Session {
+    /// Which frame of those that the stream starts from is next, until all are committed.
+    pub(super) fn opens(&self) -> Option<usize> {
+        usize::try_from(self.state.position).ok().filter(|&position| position < self.opening.frames)
+    }
+
     /// The program of the next frames.
     fn content(&self, opening: bool) -> ProgramId {
         let first = self.state.position == 0;
@@ -373,15 +370,6 @@ impl Session {
             (true, Some(_)) => ProgramId::Picture,
             (true, None) => ProgramId::Given(first),
         }
-    }
-
-    /// Which cross-attention keys and values are not of what is told now.
-    fn unconditioned(&self) -> Option<Side> {
-        let [events, prompt, negative] = [&self.state.events, &self.state.prompt, &self.state.negative];
-        if [events, prompt].into_iter().flatten().any(|told| !told.valid) {
-            return Some(Side::Positive);
-        }
-        negative.iter().any(|told| !told.valid).then_some(Side::Negative)
     }
 
     /// Writes what a side is told.
@@ -409,25 +397,16 @@ impl Session {
         if frame == 0 { 0 } else { first.saturating_add(each.saturating_mul(frame - 1)) }
     }
 
-    /// What a recache sees as history and computes anew; none where the stream has not begun.
-    fn recached(&self, sink: Sink) -> Option<(usize, usize)> {
-        let (recent, ring) = (self.state.recent, &self.settled.ring);
-        let kept = sink == Sink::Kept && self.state.ring > recent as u64;
-        // Else what the window shows is all that the stream has been, or what it is from now on.
-        let history = if kept { ring.sink } else { 0 };
-        (recent > history).then_some((history, recent - history))
-    }
-
     /// Number that the ring counts on from after the recache that is due.
     fn recached_end(&self) -> u64 {
-        match self.state.recache.and_then(|sink| self.recached(sink)) {
+        match self.state.recached(&self.settled.ring) {
             Some((0, frames)) => frames as u64,
             _ => self.state.ring,
         }
     }
 
-    /// Begins to compute frames anew.
-    fn place_recached(&mut self, history: usize, frames: usize) -> Result<(), SessionError> {
+    /// Begins to compute `frames` frames anew behind `history` others.
+    fn place_recached(&mut self, (history, frames): (usize, usize)) -> Result<(), SessionError> {
         let Some(program) = self.stream.programs.recaching(history, frames) else {
             return Err(SessionError::NoRecache);
         };
@@ -435,14 +414,14 @@ impl Session {
             (self.recached_end(), self.backend.as_mut(), (self.stream.frames, self.stream.rotations));
         let (ring, rope, sizes) = (&self.settled.ring, self.rope, (history, frames));
         let seen = self.tables.frames.recache(backend, buffers, ring, rope, end, sizes)?;
-        self.tables.take(backend, &self.stream, self.state.position, (frames, self.state.recent))?;
+        self.tables.take(backend, &self.stream, self.state.position, frames)?;
         self.state.cursor = Cursor::at(program, seen);
         Ok(())
     }
 
-    /// Takes the next frames of the start.
-    fn take_opening(&mut self, frames: usize) -> Result<(), SessionError> {
-        let (from, entries) = (self.state.opened, self.state.action.len());
+    /// Takes the next frames of the start, those from `from` on.
+    fn take_opening(&mut self, from: usize, frames: usize) -> Result<(), SessionError> {
+        let entries = self.state.action.len();
         let backend = self.backend.as_mut();
         let told = self.opening.actions.get(from * entries..(from + frames) * entries);
         match told.filter(|told| !told.is_empty()) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use causeway_ops::memory::filled;
 
 use super::{
-    changes::Kind,
+    changes::{Sink, Way},
     cursor::Cursor,
     error::SessionError,
     fields::{Count, Fields, RANGE, Read, Write, size},
@@ -13,7 +13,9 @@ use super::{
     receipt::Receipt,
     session::Session,
     state::State,
+    told::Told,
 };
+use crate::model::{ProgramId, Then};
 
 const MAGIC: &[u8; 8] = b"CWSNAP\0\x03";
 
@@ -145,27 +147,44 @@ impl Session {
 
     /// Whether a session of this plan can be so.
     fn check(&self, state: &State) -> Result<(), SessionError> {
-        let events = self.rules.events.len();
-        let slots_hold = state.slots.iter().all(|slot| slot.rows <= self.settled.rows);
-        let changes_hold = state.changes.waiting.iter().all(|queued| {
-            queued.kind == Kind::Events && (queued.index as usize) < events || queued.kind != Kind::Events
-        });
-        let sound = state.opened <= self.opening.frames && state.recent <= self.settled.ring.window;
-        if sound && slots_hold && changes_hold && self.plausible(&state.cursor) { Ok(()) } else { Err(RANGE) }
+        let (settled, opening) = (&self.settled, self.opening.frames as u64);
+        let told = [&state.events, &state.prompt, &state.negative].into_iter().flatten();
+        let texts = [&state.prompt, &state.negative].into_iter().flatten().map(Told::most_rows);
+        let rows_hold = state.slots.iter().map(|slot| slot.rows).chain(texts).all(|rows| rows <= settled.rows);
+        let opens = state.position >= opening || settled.whole(state.position as usize);
+        let mut ways = state.changes.waiting.iter().map(|queued| queued.way).chain(told.map(|told| told.way));
+        let recaches = if settled.recache {
+            let whole = |(history, frames)| self.stream.programs.recaching(history, frames).is_some();
+            let recaching = |sink| state.recaching(&settled.ring, sink);
+            [Sink::Kept, Sink::Refreshed].into_iter().filter_map(recaching).all(whole)
+        } else {
+            state.recache.is_none() && ways.all(|way| way != Way::Recache)
+        };
+        let counts = rows_hold && state.changes.sound(settled.slots) && opens && state.ring <= state.position;
+        if counts && recaches && self.plausible(state) { Ok(()) } else { Err(RANGE) }
     }
 
-    /// Whether a session can be there: at a node of a step's pass, at a noise level that there is, with as much history as there is room for.
-    fn plausible(&self, cursor: &Cursor) -> bool {
-        if cursor.program.is_none() {
-            return *cursor == Cursor::START;
-        }
-        let Some((_, step)) = at(self, cursor) else { return false };
+    /// Whether a session can be there: at a node of a step's pass of a program that its state asks for, at a noise level that there is, with as
+    /// much history as there is room for.
+    fn plausible(&self, state: &State) -> bool {
+        let cursor = &state.cursor;
+        let Some(program) = cursor.program else { return *cursor == Cursor::START };
+        let begins = state.position == 0;
+        let due = match program {
+            ProgramId::Condition(side) => state.unconditioned() == Some(side),
+            ProgramId::Recache(_) => {
+                let recached = state.recached(&self.settled.ring);
+                recached.and_then(|(history, frames)| self.stream.programs.recaching(history, frames)) == Some(program)
+            }
+            ProgramId::Chunk(first) | ProgramId::Given(first) => first == begins,
+            ProgramId::Picture => begins,
+        };
+        let Some((_, step)) = at(self, cursor).filter(|_| due) else { return false };
         let nodes = self.backend.plan().pass(step.pass).nodes.len();
-        let levels = [true, false].map(|first| self.settled.sampling.levels(first).len());
         let part = cursor.part == 0 || cursor.node < nodes && cursor.part < self.backend.parts(step.pass, cursor.node);
-        (if cursor.giving { cursor.node == nodes } else { cursor.node < nodes })
+        (if cursor.giving { cursor.node == nodes && step.then == Then::Give } else { cursor.node < nodes })
             && part
-            && cursor.level < levels[0].max(levels[1])
+            && cursor.level < self.settled.sampling.levels(begins).len()
             && cursor.history as usize <= self.settled.ring.window
     }
 }

@@ -8,8 +8,10 @@ use super::{
     error::SessionError,
     fields::{Fields, RANGE, flag, one_of, size, small},
     movement::Movement,
+    ring::Ring,
     told::Told,
 };
+use crate::model::Side;
 
 /// Largest number of a frame or of a ticket: no stream gets there, and one more can always be counted.
 const MOST: u64 = 1 << 60;
@@ -31,12 +33,8 @@ pub(super) struct State {
     pub position: u64,
     /// The same as the ring counts: a cut or a refreshed sink begins anew.
     pub ring: u64,
-    /// Latent frames since the last cut, as many as a recache has.
-    pub recent: usize,
     /// Pictures given since the stream began.
     pub pictures: u64,
-    /// Start frames committed.
-    pub opened: usize,
     /// A recache is due, and what it does with the sink.
     pub recache: Option<Sink>,
     pub action: Vec<f32>,
@@ -69,20 +67,39 @@ impl State {
         4 * self.action.len() + self.movement.memory() + self.changes.memory() + told + slots
     }
 
+    /// Which cross-attention keys and values are not of what is told now.
+    pub fn unconditioned(&self) -> Option<Side> {
+        if [&self.events, &self.prompt].into_iter().flatten().any(|told| !told.valid) {
+            return Some(Side::Positive);
+        }
+        self.negative.iter().any(|told| !told.valid).then_some(Side::Negative)
+    }
+
+    /// What the recache that is due sees as history and computes anew; none where none is or the stream has not begun.
+    pub fn recached(&self, ring: &Ring) -> Option<(usize, usize)> {
+        self.recaching(ring, self.recache?)
+    }
+
+    /// The same of a recache that does so with the sink.
+    pub fn recaching(&self, ring: &Ring, sink: Sink) -> Option<(usize, usize)> {
+        // Else what the window shows is all that the stream has been, or what it is from now on.
+        let kept = sink == Sink::Kept && self.ring > ring.window as u64;
+        let (history, shown) = (if kept { ring.sink } else { 0 }, self.ring.min(ring.window as u64) as usize);
+        (shown > history).then_some((history, shown - history))
+    }
+
     /// All conditions.
     pub fn told(&mut self) -> impl Iterator<Item = &mut Told> {
         [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten()
     }
 
-    /// Its fields, for a snapshot; what is read is checked, but for the cursor.
+    /// Its fields, for a snapshot; of what is read the cursor, the changes and what depends on the plan are not checked.
     pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
         self.cursor.fields(fields)?;
         fields.number(&mut self.seed)?;
         for number in [&mut self.position, &mut self.ring, &mut self.pictures] {
             fields.number(number)?;
         }
-        size(fields, &mut self.recent)?;
-        size(fields, &mut self.opened)?;
         one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
         fields.floats(&mut self.action)?;
         fields.floats(&mut self.movement.action)?;
@@ -107,7 +124,7 @@ impl State {
         if self.movement.left > self.movement.latch {
             return Err(SessionError::Snapshot("a movement lasts longer than one can"));
         }
-        self.changes.fields(fields, (events, self.slots.len()))?;
+        self.changes.fields(fields)?;
         for told in [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten() {
             told.fields(fields)?;
         }

@@ -95,7 +95,7 @@ impl Tables {
         backend.write(offsets, bytemuck::cast_slice(&self.offsets))
     }
 
-    /// Writes where the latents of the frames from `position` on are put when they are committed.
+    /// Writes where the frames from `position` on are put when they are committed.
     pub fn put(&mut self, backend: &mut dyn Backend, stream: &StreamPlan, position: u64) -> Result<(), BackendError> {
         let Some(Recent { table, rows }) = stream.recent else { return Ok(()) };
         for (at, row) in self.recent.iter_mut().enumerate() {
@@ -104,23 +104,18 @@ impl Tables {
         backend.write(table, bytemuck::cast_slice(&self.recent))
     }
 
-    /// Writes where the latents of the `frames` newest frames before frame `position` lie, of `recent` since the last cut, behind the one
-    /// before them.
+    /// Writes where the `frames` newest frames before frame `position` lie.
     pub fn take(
         &mut self,
         backend: &mut dyn Backend,
         stream: &StreamPlan,
         position: u64,
-        (frames, recent): (usize, usize),
+        frames: usize,
     ) -> Result<(), BackendError> {
         let Some(Recent { table, rows }) = stream.recent else { return Ok(()) };
-        let first = position - frames as u64;
-        let row = |frame: u64| (frame % rows as u64) as u32;
-        // Of as many as there are room for one more may lie there.
-        let before = if frames < recent || (recent + 1 == rows && first > 0) { row(first - 1) } else { rows as u32 };
         self.recent.fill(rows as u32);
-        self.recent[0] = before;
-        self.recent[1..].iter_mut().take(frames).zip(first..).for_each(|(to, frame)| *to = row(frame));
+        let rows = (position - frames as u64..position).map(|frame| (frame % rows as u64) as u32);
+        self.recent.iter_mut().zip(rows).for_each(|(to, row)| *to = row);
         backend.write(table, bytemuck::cast_slice(&self.recent))
     }
 }

@@ -19,10 +19,12 @@ pub(super) struct Told {
     pub rows: usize,
     from: Vec<f32>,
     to: Vec<f32>,
+    /// Rows of `to`.
+    after: usize,
     /// Parts of a change that are in force, of how many; equal when none is under way.
     done: usize,
     parts: usize,
-    way: Way,
+    pub way: Way,
     pub sink: Sink,
     /// Whether the cross-attention keys and values belong to `now`.
     pub valid: bool,
@@ -34,7 +36,7 @@ impl Told {
         let nothing = || vec![0.0; rows * dim];
         let (way, sink) = Default::default();
         let (now, from, to) = (nothing(), nothing(), nothing());
-        Self { dim, now, rows: 0, from, to, done: 1, parts: 1, way, sink, valid: false }
+        Self { dim, now, rows: 0, from, to, after: 0, done: 1, parts: 1, way, sink, valid: false }
     }
 
     /// Bytes held.
@@ -61,17 +63,30 @@ impl Told {
         self.to.fill(0.0);
         self.to[..values.len()].copy_from_slice(values);
         // While two prompts are mixed, rows are those of the longer one.
-        self.rows = if parts > 1 { rows.max(self.rows) } else { rows };
+        (self.rows, self.after) = (rows.max(self.rows), rows);
         (self.done, self.parts, self.way, self.sink) = (0, parts, change.way, change.sink);
         self.advance();
     }
 
+    /// The rows of what is in force, or of what it goes over into.
+    pub fn most_rows(&self) -> usize {
+        self.rows.max(self.after)
+    }
+
+    /// Whether a change is under way.
+    pub fn changes(&self) -> bool {
+        self.done < self.parts
+    }
+
     /// Puts the next part of a change in force, if one is under way; whether it asks for a recache.
     pub fn advance(&mut self) -> bool {
-        if self.done == self.parts {
+        if !self.changes() {
             return false;
         }
         self.done += 1;
+        if !self.changes() {
+            self.rows = self.after;
+        }
         let share = self.done as f32 / self.parts as f32;
         for ((now, from), to) in self.now.iter_mut().zip(&self.from).zip(&self.to) {
             *now = (1.0 - share) * from + share * to;
@@ -90,10 +105,10 @@ impl Told {
         for values in [&mut self.now, &mut self.from, &mut self.to] {
             fields.floats(values)?;
         }
-        for number in [&mut self.rows, &mut self.done, &mut self.parts] {
+        for number in [&mut self.rows, &mut self.after, &mut self.done, &mut self.parts] {
             size(fields, number)?;
         }
-        if self.rows > self.now.len() / self.dim || self.done > self.parts {
+        if self.most_rows() > self.now.len() / self.dim || self.done > self.parts {
             return Err(SessionError::Snapshot("a condition is out of range"));
         }
         self.way.fields(fields)?;
@@ -121,7 +136,7 @@ mod tests {
         // The longer one's rows, until the end.
         assert_eq!((told.rows, told.valid, told.now[0], told.now[2]), (2, false, 2.0, 0.75));
         assert!(told.advance() && told.advance() && told.advance());
-        assert_eq!(told.now, [5.0, 5.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!((told.rows, &told.now), (1, &vec![5.0, 5.0, 0.0, 0.0, 0.0, 0.0]));
         assert!(!told.advance());
         told.change(&[7.0, 8.0], &queued(Way::Keep, 1));
         assert_eq!((told.rows, &told.now[..3]), (1, &[7.0, 8.0, 0.0][..]));

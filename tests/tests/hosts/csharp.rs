@@ -5,10 +5,11 @@ use std::{path::Path, process::Command};
 use crate::{
     bindings,
     program::{below, library, run, scratch},
+    prompts::{self, student},
     walk::{assert_same, model, repository, script},
 };
 
-/// Builds the assembly and the program that uses it into `folder`; `references` replaces the compiler's own base library.
+/// Builds the assembly and the programs that use it into `folder`; `references` replaces the compiler's own base library.
 fn build(folder: &Path, references: &[String]) {
     let mcs = || {
         let mut mcs = Command::new("mcs");
@@ -22,10 +23,22 @@ fn build(folder: &Path, references: &[String]) {
         .arg(format!("-out:{}", assembly.display()))
         .arg(format!("-doc:{}", documentation.display()))
         .args(below(&repository("examples/csharp/Causeway"))));
-    run(mcs()
-        .arg(format!("-out:{}", folder.join("Walk.exe").display()))
-        .arg(format!("-r:{}", assembly.display()))
-        .args(below(&repository("examples/csharp/Walk"))));
+    for program in ["Walk", "Prompts"] {
+        run(mcs()
+            .arg(format!("-out:{}", folder.join(program).with_extension("exe").display()))
+            .arg(format!("-r:{}", assembly.display()))
+            .args(below(&repository("examples/csharp").join(program))));
+    }
+}
+
+/// Plays all streams of prompts by `host`, which runs the program.
+fn play_prompts(name: &str, host: impl Fn() -> Command) {
+    for (play, expected) in prompts::streams() {
+        let mut host = host();
+        host.args([&student().model, &student().codec]).arg(play.frames.to_string()).args(play.arguments(student()));
+        let printed = run(&mut host);
+        assert_eq!(printed.lines().map(str::trim_end).collect::<Vec<_>>(), *expected, "{name}, {play:?}");
+    }
 }
 
 #[test]
@@ -44,12 +57,16 @@ fn bindings_are_up_to_date() {
 }
 
 #[test]
-fn mono_plays_the_walk() {
+fn mono_plays_the_walk_and_prompts() {
     let folder = scratch("mono");
     build(&folder, &[]);
-    let mut mono = Command::new("mono");
-    mono.env("LD_LIBRARY_PATH", library()).arg(folder.join("Walk.exe")).arg(model()).arg(script());
-    assert_same("Mono", &run(&mut mono), 60);
+    let mono = |program: &str| {
+        let mut mono = Command::new("mono");
+        mono.env("LD_LIBRARY_PATH", library()).arg(folder.join(program));
+        mono
+    };
+    assert_same("Mono", &run(mono("Walk.exe").arg(model()).arg(script())), 60);
+    play_prompts("Mono", || mono("Prompts.exe"));
 }
 
 /// Structs are copied across the border as they are, so C# must lay them out as C does.
@@ -83,7 +100,7 @@ fn snake(name: &str) -> String {
 
 /// CoreCLR comes with the Python package `dotnetcore2`, unpacked by .ci/run.
 #[test]
-fn coreclr_plays_the_walk() {
+fn coreclr_plays_the_walk_and_prompts() {
     let folder = scratch("coreclr");
     let dotnet = repository("target/hosts/dotnet/dotnetcore2/bin");
     let versions = dotnet.join("shared/Microsoft.NETCore.App");
@@ -95,10 +112,14 @@ fn coreclr_plays_the_walk() {
     let version = runtime.file_name().unwrap().to_str().unwrap();
     let config =
         format!(r#"{{"runtimeOptions":{{"framework":{{"name":"Microsoft.NETCore.App","version":"{version}"}}}}}}"#);
-    std::fs::write(folder.join("Walk.runtimeconfig.json"), config).unwrap();
-    let mut host = Command::new(dotnet.join("dotnet"));
-    // Without the ICU libraries, which it would look for.
-    host.env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1").env("LD_LIBRARY_PATH", library());
-    host.arg(folder.join("Walk.exe")).arg(model()).arg(script());
-    assert_same("CoreCLR", &run(&mut host), 60);
+    let host = |program: &str| {
+        std::fs::write(folder.join(program).with_extension("runtimeconfig.json"), &config).unwrap();
+        let mut host = Command::new(dotnet.join("dotnet"));
+        // Without the ICU libraries, which it would look for.
+        host.env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1").env("LD_LIBRARY_PATH", library());
+        host.arg(folder.join(program));
+        host
+    };
+    assert_same("CoreCLR", &run(host("Walk.exe").arg(model()).arg(script())), 60);
+    play_prompts("CoreCLR", || host("Prompts.exe"));
 }

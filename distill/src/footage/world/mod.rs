@@ -12,6 +12,7 @@ pub mod map;
 pub mod player;
 pub mod render;
 pub mod rng;
+mod view;
 mod wall;
 
 use std::path::Path;
@@ -23,8 +24,9 @@ pub use self::bot::Bot;
 pub use self::colour::Light;
 pub use self::map::{KEEP, Map};
 pub use self::player::{ACTIONS, Action, Body, Key, Pose};
-pub use self::render::{Size, View, render};
+pub use self::render::{Size, render};
 pub use self::rng::Rng;
+pub use self::view::View;
 use crate::footage::recording::{Recording, RecordingError, RecordingInfo, Shard};
 use crate::judge::sheet::Sheet;
 use crate::train::state::StateError;

@@ -2,7 +2,7 @@
 
 use super::colour::{Colour, floor};
 use super::map::{BANNERS, Decor};
-use super::render::{Seen, View, hash};
+use super::view::{Seen, View, hash};
 
 const DARK: Colour = Colour([0.16, 0.11, 0.09]);
 const IRON: Colour = Colour([0.20, 0.20, 0.24]);

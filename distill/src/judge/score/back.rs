@@ -4,8 +4,8 @@ use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
 use super::report::Row;
 use super::target::Target;
+use super::trial::{Start, Trial};
 use super::truth::there_and_back;
-use super::{Start, Trial};
 use crate::footage::world::player;
 
 /// Frames of the way there.

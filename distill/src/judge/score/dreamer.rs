@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use causeway_ops::quant::WeightSource;
 use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionError, SessionOptions, Start};
 
-use super::ScoreError;
+use super::error::ScoreError;
 use crate::footage::data::{pixels, planar};
 use crate::footage::latents;
 use crate::footage::world::View;

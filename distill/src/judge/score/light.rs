@@ -4,7 +4,7 @@ use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
 use super::probe::Gallery;
 use super::report::Row;
-use super::{Start, Trial};
+use super::trial::{Start, Trial};
 use crate::footage::sight::mean_colour;
 use crate::footage::world::{Light, Pose};
 

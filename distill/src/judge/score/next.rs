@@ -1,9 +1,10 @@
 //! Row 2: the next frame after real ones, for each key by itself.
 
 use super::bootstrap::estimate;
+use super::error::ScoreError;
 use super::held::Told;
 use super::report::Row;
-use super::{ScoreError, Trial};
+use super::trial::Trial;
 use crate::footage::data::psnr;
 use crate::footage::sight::mse;
 

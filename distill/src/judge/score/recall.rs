@@ -5,10 +5,11 @@ use crate::footage::world::{Action, Body, Key, Light, Rng, World, player};
 
 use super::bootstrap::{Estimate, mean, over};
 use super::dreamer::{LEAD, Memory, Picture, Play, Real, SHOWN};
+use super::error::ScoreError;
 use super::facts::Fact;
 use super::report::Row;
+use super::trial::Trial;
 use super::truth::{Truth, held_down};
-use super::{ScoreError, Trial};
 
 /// Kinds of facts, each asked for by itself.
 const KINDS: [&str; 4] = ["banner", "torch", "door", "lever"];

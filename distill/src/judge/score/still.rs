@@ -4,7 +4,7 @@ use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
 use super::report::Row;
 use super::target::Target;
-use super::{Start, Trial};
+use super::trial::{Start, Trial};
 
 /// Frames without a key.
 pub const STILL: usize = 128;

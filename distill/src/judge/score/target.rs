@@ -3,8 +3,8 @@
 use crate::footage::data::psnr;
 use crate::footage::sight::{masked_mse, ssim};
 
-use super::Trial;
 use super::dreamer::{LEAD, Picture, Play, Real};
+use super::trial::Trial;
 
 /// How alike two pictures are.
 #[derive(Clone, Copy, Debug)]

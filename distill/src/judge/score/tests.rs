@@ -2,8 +2,13 @@
 
 use std::sync::LazyLock;
 
+use causeway_runtime::SessionError;
+
+use super::dreamer::{Dreamer, Memory, Real, SHOWN};
+use super::held::Held;
+use super::truth::Truth;
 use super::*;
-use crate::footage::world::{KEEP, Key, Size};
+use crate::footage::world::{KEEP, Key, Scene, Size, View, World};
 
 const SIZE: Size = Size { width: 32, height: 32 };
 const SCENE: fn() -> Scene = || Scene { map: &KEEP, size: SIZE };

@@ -8,7 +8,8 @@ use super::dreamer::{LEAD, Picture, Play, Real};
 use super::probe::{Gallery, near};
 use super::report::Row;
 use super::target::{Like, PERFECT, Target};
-use super::{Start, Trial, truth};
+use super::trial::{Start, Trial};
+use super::truth;
 
 /// Frames at which likeness is asked for, counted from 1.
 pub const MARKS: [usize; 3] = [16, 64, 256];

@@ -8,7 +8,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::bf16::{Line, Panels, Start, WIDE};
+use super::panels::{Line, Panels, Start, WIDE};
 
 /// Proof that this CPU has a matrix unit for bf16 pairs and that the kernel lets this process use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

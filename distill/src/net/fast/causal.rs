@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Trained, Turns};
+use super::attend::{Attend, Trained, Turns};
 use super::kernels::Kernels;
 use super::linalg::{Router, View, add, softmax_back, wide};
 use crate::net::mask::{Ring, Tile};

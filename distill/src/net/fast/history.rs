@@ -3,7 +3,7 @@
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Turns};
+use super::attend::{Attend, Turns};
 use super::bf16::{Panels, Start};
 use super::kernels::Kernels;
 use super::linalg::{Router, View, wide};

@@ -5,8 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bf16::{Bf16, Panels, Rows, Start};
-use super::linalg::{self, View};
-use super::vector;
+use super::matrix::{self, View};
+use super::{activation, vector};
 
 /// The kernels of a network's products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +24,9 @@ impl Kernels {
         Bf16::detect().map_or(Self::F32, Self::Bf16)
     }
 
-    /// [`linalg::product`] by these kernels; `a` and `b` have unit distance between columns or, transposed, between rows.
+    /// [`matrix::product`] by these kernels; `a` and `b` have unit distance between columns or, transposed, between rows.
     pub fn product(self, add: bool, [m, k, n]: [usize; 3], a: View<'_>, b: View<'_>, dst: &mut [f32], dst_row: usize) {
-        let Self::Bf16(bf16) = self else { return linalg::product(add, [m, k, n], a, b, dst, dst_row) };
+        let Self::Bf16(bf16) = self else { return matrix::product(add, [m, k, n], a, b, dst, dst_row) };
         let start = if add { Start::There } else { Start::Zero };
         let right = match b {
             View(b, distance, 1) => bf16.panels(&bf16.rows(b, distance, [k, n])),
@@ -53,14 +53,14 @@ impl Kernels {
     #[inline(always)]
     pub fn softmax(self, row: &mut [f32]) {
         match self {
-            Self::F32 => linalg::softmax(row),
+            Self::F32 => activation::softmax(row),
             Self::Bf16(bf16) => vector::softmax(bf16, row),
         }
     }
 
     /// GELU(tanh).
     pub fn gelu(self, x: &[f32]) -> Vec<f32> {
-        let Self::Bf16(bf16) = self else { return linalg::gelu(x) };
+        let Self::Bf16(bf16) = self else { return activation::gelu(x) };
         let mut y = vec![0.0; x.len()];
         vector::gelu(bf16, x, &mut y);
         y
@@ -69,7 +69,7 @@ impl Kernels {
     /// Turns the gradient of [`Self::gelu`]'s result into that of x, in place.
     pub fn gelu_back(self, x: &[f32], dy: &mut [f32]) {
         match self {
-            Self::F32 => linalg::gelu_back(x, dy),
+            Self::F32 => activation::gelu_back(x, dy),
             Self::Bf16(bf16) => vector::gelu_back(bf16, x, dy),
         }
     }

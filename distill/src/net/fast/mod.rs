@@ -2,22 +2,28 @@
 //! general-purpose tensor library, because norms, activations and softmax are single passes over memory and attention needs
 //! no copies. A test holds the two together; `dit` remains the definition and serves all other devices.
 
+mod activation;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod amx;
+mod attend;
 pub mod attention;
 pub mod bf16;
 pub mod causal;
 pub mod history;
 pub mod kernels;
+mod lanes;
 pub mod linalg;
+mod matrix;
 pub mod network;
+mod panels;
+mod router;
 pub mod sequence;
 pub mod vector;
 
 /// No matrix unit: nothing is ever this.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 pub mod amx {
-    use super::bf16::{Panels, Start};
+    use super::panels::{Panels, Start};
 
     /// Proof that there is one.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

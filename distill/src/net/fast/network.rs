@@ -2,7 +2,7 @@
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Trained};
+use super::attend::{Attend, Trained};
 use super::bf16::Start;
 use super::kernels::{Input, Side};
 use super::linalg::{

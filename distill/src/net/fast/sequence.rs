@@ -2,7 +2,7 @@
 
 use causeway_runtime::config::DitConfig;
 
-use super::attention::{Attend, Trained, Turns};
+use super::attend::{Attend, Trained, Turns};
 use super::kernels::Kernels;
 use super::linalg::{View, softmax_back, wide};
 

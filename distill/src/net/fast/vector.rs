@@ -1,4 +1,4 @@
-//! Exponentials sixteen at a time: softmax and GELU where [`Bf16`](super::bf16::Bf16) products are used. `linalg` has the same for all
+//! Exponentials sixteen at a time: softmax and GELU where [`Bf16`](super::bf16::Bf16) products are used. `activation` has the same for all
 //! CPUs, to the last bit the same on each; here multiplications and additions are fused, and divisions are reciprocals with
 //! one step of Newton's: relative errors below 1e-6 either way.
 
@@ -39,7 +39,7 @@ pub fn gelu_back(_: Bf16, x: &[f32], dy: &mut [f32]) {
 mod lanes {
     use std::arch::x86_64::*;
 
-    use super::super::linalg::{A, B};
+    use super::super::activation::{A, B};
 
     /// Lanes of a vector.
     const N: usize = 16;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Check, RecipeError, Stage};
+use super::check::{Check, RecipeError};
 use crate::method::delta_forcing::Weighting;
 use crate::method::resampling_forcing::Resampling;
 use crate::method::self_forcing::Objective;
@@ -185,13 +185,18 @@ impl Method {
         }
     }
 
-    /// Checks the options of `stage`, whose method this is, for a model that is played in one of `lists` steps.
-    pub(super) fn check(self, stage: &Stage, lists: &[usize], check: &Check<'_>) -> Result<(), RecipeError> {
+    /// Checks the options of a stage of so large batches of so many frames, for a model that is played in one of `lists` steps.
+    pub(super) fn check(
+        self,
+        [batch, frames]: [usize; 2],
+        lists: &[usize],
+        check: &Check<'_>,
+    ) -> Result<(), RecipeError> {
         let steps = |steps: usize| {
             check.that("steps", lists.contains(&steps), &format!("one of the model's `steps`, {lists:?}"), steps)
         };
         let before = |context: usize, overlap: usize| {
-            let fits = (1..stage.frames).contains(&context);
+            let fits = (1..frames).contains(&context);
             check.that("context", fits, "at least 1 and less than `frames`", context)?;
             check.that("overlap", (1..=context).contains(&overlap), "at least 1 and at most `context`", overlap)
         };
@@ -203,7 +208,7 @@ impl Method {
                 check.that("clean", (0.0..=1.0).contains(&r.clean), "a share from 0 to 1", r.clean)
             }
             Self::Ode { trajectories, .. } => {
-                check.that("trajectories", trajectories >= stage.batch, "at least as many as `batch`", trajectories)
+                check.that("trajectories", trajectories >= batch, "at least as many as `batch`", trajectories)
             }
             Self::SelfForcing { steps: n, .. } => steps(n),
             Self::Streaming { steps: n, context, overlap } => steps(n).and(before(context, overlap)),

@@ -19,48 +19,16 @@ use crate::run::preset::Sizes;
 use crate::train::optim::{Optimizer, Rule};
 use crate::train::trainer::Span;
 
+mod check;
 mod method;
 
+use check::Check;
+pub use check::RecipeError;
 pub use method::{History, Method};
 
 /// The recipes that come with the trainer, by name.
 pub const BUILT_IN: [(&str, &str); 2] =
     [("cpu", include_str!("../../../recipes/demo.toml")), ("gpu", include_str!("../../../recipes/gpu.toml"))];
-
-/// Why a recipe could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RecipeError {
-    /// The file could not be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Not TOML, or a field that no recipe has, or a value of the wrong type. The reason shows the line.
-    #[error("{path}: {reason}")]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        reason: String,
-    },
-    /// A value that cannot be trained with.
-    #[error("{path}, line {line}: {place}: expected {expected}, found {found}")]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The line on which the table with the value begins.
-        line: usize,
-        /// The field.
-        place: String,
-        /// What would do.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
-}
 
 /// Where footage comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -297,7 +265,7 @@ impl Recipe {
             let check = check(&format!("stage {}", i + 1), settings.span());
             let mut stage = settings.get_ref().fill(&defaults, written.seed + i as u64, &check)?;
             stage.check(&stages, &check)?;
-            stage.method.check(&stage, &written.model.lists(), &check)?;
+            stage.method.check([stage.batch, stage.frames], &written.model.lists(), &check)?;
             let fits = stage.drop_prev == 0.0 || written.model.prev_frame != Some(false);
             check.that("drop_prev", fits, "0: the model is never shown the frame before", stage.drop_prev)?;
             stage.connect(&stages, written.from.is_some(), &check)?;
@@ -511,29 +479,5 @@ impl Stage {
         self.start = self.start.take().or_else(|| last(&Method::is_causal));
         let fits = self.start.is_some() || from || self.method.begins();
         check.that("method", fits, "a causal stage before it, to start from", &self.name)
-    }
-}
-
-/// Says in which table of which file a value is wrong.
-struct Check<'a> {
-    path: &'a Path,
-    line: usize,
-    place: String,
-}
-
-impl Check<'_> {
-    fn that(&self, field: &str, ok: bool, expected: &str, found: impl ToString) -> Result<(), RecipeError> {
-        if ok { Ok(()) } else { Err(self.fail(field, expected, found)) }
-    }
-
-    fn fault(&self, reason: &str) -> RecipeError {
-        let reason = format!("line {}: {}: {reason}", self.line, self.place);
-        RecipeError::Syntax { path: self.path.into(), reason }
-    }
-
-    fn fail(&self, field: &str, expected: &str, found: impl ToString) -> RecipeError {
-        let place = format!("{}, `{field}`", self.place);
-        let (expected, found) = (expected.into(), found.to_string());
-        RecipeError::Value { path: self.path.into(), line: self.line, place, expected, found }
     }
 }
