@@ -11,11 +11,9 @@ pub(crate) fn interleave(planar: &[f32], channels: usize, out: &mut [f32]) {
 }
 
 /// A frame [H, W, C] as [C, H, W].
-pub(crate) fn planar(interleaved: &[f32], channels: usize, out: &mut [f32]) {
-    let area = interleaved.len() / channels;
-    for (i, pixel) in interleaved.chunks(channels).enumerate() {
-        for (c, &value) in pixel.iter().enumerate() {
-            out[c * area + i] = value;
-        }
+pub(crate) fn planar(interleaved: impl Iterator<Item = f32>, channels: usize, out: &mut [f32]) {
+    let area = out.len() / channels;
+    for (at, value) in interleaved.enumerate() {
+        out[at % channels * area + at / channels] = value;
     }
 }

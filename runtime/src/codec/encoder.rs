@@ -68,7 +68,7 @@ impl Encoder {
         self.backend.read(self.plan.latent, bytemuck::cast_slice_mut(&mut interleaved))?;
         self.begun = true;
         let mut latent = vec![0.0; interleaved.len()];
-        planar(&interleaved, self.channels, &mut latent);
+        planar(interleaved.iter().copied(), self.channels, &mut latent);
         Ok(latent)
     }
 

@@ -161,7 +161,7 @@ impl Changes {
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        CAPACITY * size_of::<Queued>() + 4 * self.mixes.len()
+        Self::bytes(self.events)
     }
 
     /// The weights of a change of events.
@@ -183,6 +183,26 @@ impl Changes {
         row.iter_mut().zip(weights).for_each(|(to, weight)| *to = weight);
         self.waiting.push(Queued { mix, ..queued });
         Ok(())
+    }
+
+    /// Bytes that changes take for a model of so many events.
+    pub fn bytes(events: usize) -> usize {
+        CAPACITY * (size_of::<Queued>() + 4 * events)
+    }
+
+    /// Removes the change of this ticket; whether there was one.
+    pub fn withdraw(&mut self, ticket: u64) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|queued| queued.ticket != ticket);
+        self.waiting.len() < before
+    }
+
+    /// Moves the changes to `other`, the oldest first, as long as that has room; the rest waits here. Returns the last ticket that moved.
+    pub fn hand_over(&mut self, other: &mut Self) -> Option<u64> {
+        let handed =
+            self.waiting.iter().take_while(|queued| other.push(**queued, self.mix(queued).iter().copied()).is_ok());
+        let handed = handed.count();
+        self.waiting.drain(..handed).next_back().map(|queued| queued.ticket)
     }
 
     /// Removes the changes of a kind that are due for a chunk that ends before picture `end` and returns the newest of them by due picture,

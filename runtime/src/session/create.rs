@@ -1,6 +1,6 @@
 //! Creating a session: options against the model, the plan, the backend, the first frames.
 
-use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec, vec::Vec};
 
 use causeway_ops::{Plan, backend::Memory};
 
@@ -27,21 +27,20 @@ use crate::{
 };
 
 /// All of a session but what holds its plan.
-pub(super) struct Prepared {
-    pub settled: Settled,
-    pub stream: StreamPlan,
-    pub plan: Plan,
+struct Prepared {
+    settled: Settled,
+    stream: StreamPlan,
+    plan: Plan,
     opening: Opening,
     state: State,
     tables: Tables,
     picture: (usize, usize),
     /// Bytes of a frame that the host is given.
-    pub frame_bytes: usize,
-    frames: usize,
+    frame_bytes: usize,
 }
 
 impl Prepared {
-    pub fn new(
+    fn new(
         model: &Model<'_>,
         codec: Option<&DecoderFile<'_>>,
         options: &SessionOptions,
@@ -72,22 +71,21 @@ impl Prepared {
         let opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
         if !settled.whole(opening.frames) {
             let [first, later] = settled.given;
-            let what = format_args!(
+            return Err(SessionError::Option(format!(
                 "the stream starts from {} latent frames; this model takes {first} first and then {later} at a time",
                 opening.frames
-            );
-            return Err(SessionError::Option(alloc::format!("{what}")));
+            )));
         }
         let writes = exact || !opening.latents.is_empty();
         let rope = dit.rope_dims()[0];
         let tables = Tables::new(&plan, &stream, &settled.ring, rope, settled.length, writes);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
         let state = state(&settled, config.latch, options.seed);
-        Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes, frames: options.queue })
+        Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes })
     }
 
     /// Bytes of the session's own, beside the frames that wait for the host.
-    pub fn own(&self) -> usize {
+    fn own(&self) -> usize {
         let parts = self.tables.memory() + self.opening.memory() + self.state.memory() + self.stream.programs.bytes();
         parts + self.plan.bytes()
     }
@@ -124,7 +122,7 @@ impl Session {
         exact: bool,
     ) -> Result<Self, SessionError> {
         let prepared = Prepared::new(model, codec, &options, exact)?;
-        let queue = Queue::new(prepared.frames, prepared.frame_bytes)?;
+        let queue = Queue::new(options.queue, prepared.frame_bytes)?;
         let own = queue.memory() + prepared.own();
         let clock = options.clock.take().unwrap_or_else(default_clock);
         let weights = Weights::of(model, codec.map(|codec| codec as _));
@@ -235,6 +233,6 @@ fn default_clock() -> Box<dyn Clock> {
 /// What a snapshot must agree with (FNV-1a).
 fn fingerprint(settled: &Settled, plan: &Plan, arena: usize) -> u64 {
     let weights = plan.weights.iter().map(|weight| weight.name.len()).sum::<usize>();
-    let text = alloc::format!("{settled:?} {} {weights} {arena}", plan.passes.len());
+    let text = format!("{settled:?} {} {weights} {arena}", plan.passes.len());
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -15,8 +15,6 @@
 
 use alloc::{format, vec, vec::Vec};
 
-use causeway_ops::BackendError;
-
 use super::{
     budget::Budget,
     error::{SessionError, finite},
@@ -197,14 +195,11 @@ impl Exact {
             return Ok(None);
         }
         let mut all = vec![0.0f32; self.0.backend.plan().buffer(exact.flow).len];
-        self.0
-            .backend
-            .read(exact.flow, bytemuck::cast_slice_mut(&mut all))
-            .map_err(|error: BackendError| SessionError::from(error))?;
+        self.0.backend.read(exact.flow, bytemuck::cast_slice_mut(&mut all))?;
         let (len, channels) = (self.0.settled.dit.latent_len(), self.0.settled.dit.latent.channels);
         let mut flow = vec![0.0; frames * len];
         for (out, frame) in flow.chunks_exact_mut(len).zip(all.chunks_exact(len)) {
-            planar(frame, channels, out);
+            planar(frame.iter().copied(), channels, out);
         }
         Ok(Some(flow))
     }

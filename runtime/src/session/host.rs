@@ -1,7 +1,7 @@
 //! What a host says to a session: actions, prompts, changes, a new beginning.
 
 use super::{
-    changes::{Change, Condition, EventTime, Queued},
+    changes::{Change, Condition, EventTime},
     cursor::Cursor,
     error::SessionError,
     opening::Opening,
@@ -110,38 +110,15 @@ impl Session {
     /// [`SessionError::Condition`], [`SessionError::UnknownEvent`], [`SessionError::Mix`], [`SessionError::NoSlot`],
     /// [`SessionError::NoRecache`], [`SessionError::EventsFull`].
     pub fn queue(&mut self, change: Change<'_>) -> Result<u64, SessionError> {
-        self.queue_as(change, self.state.change_ticket + 1)
-    }
-
-    /// As [`queue`](Self::queue) under a ticket that the caller counted, above those given before.
-    pub(super) fn queue_as(&mut self, change: Change<'_>, ticket: u64) -> Result<u64, SessionError> {
-        let (kind, index) = self.rules.change(&change)?;
-        let from = match change.time {
-            EventTime::NextChunk => 0,
-            EventTime::Frame(frame) => frame,
-        };
-        let queued = Queued {
-            kind,
-            index: index as u32,
-            ticket,
-            from,
-            way: change.way,
-            sink: change.sink,
-            chunks: u32::try_from(change.chunks).unwrap_or(u32::MAX),
-            mix: 0,
-        };
-        let weights = (0..self.rules.events.len()).map(|event| change.weight(event, index));
-        self.state.changes.push(queued, weights)?;
+        let ticket = self.state.change_ticket + 1;
+        self.rules.queue(&mut self.state.changes, &change, ticket)?;
         self.state.change_ticket = ticket;
         Ok(ticket)
     }
 
     /// Takes a change back that waits; false once it is in force, or if there is no such ticket.
     pub fn withdraw(&mut self, ticket: u64) -> bool {
-        let waiting = &mut self.state.changes.waiting;
-        let before = waiting.len();
-        waiting.retain(|queued| queued.ticket != ticket);
-        waiting.len() < before
+        self.state.changes.withdraw(ticket)
     }
 
     /// Drops all changes that wait; tickets count on.

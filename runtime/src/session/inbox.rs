@@ -1,9 +1,9 @@
 //! What hosts say to a session from any thread while another one pumps it: actions, prompts and changes on their way.
 
-use alloc::{collections::VecDeque, sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 
 use super::{
-    changes::{CAPACITY, Change, Condition, Kind},
+    changes::{Change, Changes},
     error::SessionError,
     rules::Rules,
     session::Session,
@@ -16,24 +16,10 @@ pub struct Inbox {
     action: Vec<f32>,
     /// Whether `action` is newer than the session's.
     fresh: bool,
-    changes: VecDeque<Waiting>,
-    /// Weights of events [CAPACITY, events], a row for each change that waits.
-    mixes: Vec<f32>,
+    changes: Changes,
     slots: Vec<Slot>,
     action_ticket: u64,
     change_ticket: u64,
-}
-
-/// A change that waits.
-#[derive(Clone, Copy)]
-struct Waiting {
-    /// Without its condition.
-    change: Change<'static>,
-    kind: Kind,
-    index: usize,
-    /// Row of its weights.
-    mix: usize,
-    ticket: u64,
 }
 
 /// A prompt on its way.
@@ -55,8 +41,7 @@ impl Inbox {
         Self {
             action: vec![0.0; rules.actions.len()],
             fresh: false,
-            changes: VecDeque::with_capacity(CAPACITY),
-            mixes: vec![0.0; CAPACITY * rules.events.len()],
+            changes: Changes::new(rules.events.len()),
             slots: (0..rules.slots).map(slot).collect(),
             action_ticket,
             change_ticket,
@@ -82,9 +67,8 @@ impl Inbox {
     /// As [`Session::set_prompt`].
     pub fn set_prompt(&mut self, slot: usize, values: &[f32], width: usize) -> Result<(), SessionError> {
         let rows = self.rules.prompt(slot, values, width)?;
-        let waits = self.changes.iter().any(|waiting| waiting.kind != Kind::Events && waiting.index == slot);
         let room = &mut self.slots[slot];
-        if waits || room.taken {
+        if self.changes.names(slot) || room.taken {
             return Err(SessionError::SlotInUse(slot));
         }
         room.values[..values.len()].copy_from_slice(values);
@@ -97,25 +81,15 @@ impl Inbox {
     /// # Errors
     /// As [`Session::queue`].
     pub fn queue(&mut self, change: Change<'_>) -> Result<u64, SessionError> {
-        let (kind, index) = self.rules.change(&change)?;
-        let free = (0..CAPACITY).find(|mix| self.changes.iter().all(|waiting| waiting.mix != *mix));
-        let Some(mix) = free else { return Err(SessionError::EventsFull(CAPACITY)) };
-        let events = self.rules.events.len();
-        for (event, weight) in self.mixes[mix * events..][..events].iter_mut().enumerate() {
-            *weight = change.weight(event, index);
-        }
-        self.change_ticket += 1;
-        let Change { way, sink, chunks, time, .. } = change;
-        let change = Change { condition: Condition::Event(0), way, sink, chunks, time };
-        self.changes.push_back(Waiting { change, kind, index, mix, ticket: self.change_ticket });
-        Ok(self.change_ticket)
+        let ticket = self.change_ticket + 1;
+        self.rules.queue(&mut self.changes, &change, ticket)?;
+        self.change_ticket = ticket;
+        Ok(ticket)
     }
 
     /// Takes a change back that was not handed over; false if there is none of that ticket.
     pub fn withdraw(&mut self, ticket: u64) -> bool {
-        let before = self.changes.len();
-        self.changes.retain(|waiting| waiting.ticket != ticket);
-        self.changes.len() < before
+        self.changes.withdraw(ticket)
     }
 
     /// Hands over what the session has room for; before a pump, and behind it so that slots are known to be free again.
@@ -132,19 +106,8 @@ impl Inbox {
             session.set_prompt(index, &slot.values[..slot.rows * width])?;
             slot.fresh = false;
         }
-        let events = self.rules.events.len();
-        while let Some(&Waiting { change, kind, index, mix, ticket }) = self.changes.front() {
-            let condition = match kind {
-                Kind::Events => Condition::Mix(&self.mixes[mix * events..][..events]),
-                Kind::Prompt => Condition::Prompt(index),
-                Kind::Negative => Condition::Negative(index),
-            };
-            match session.queue_as(Change { condition, ..change }, ticket) {
-                Ok(_) => self.changes.pop_front(),
-                // It holds as many as it can; the rest waits here.
-                Err(SessionError::EventsFull(_)) => break,
-                Err(error) => return Err(error),
-            };
+        if let Some(ticket) = self.changes.hand_over(&mut session.state.changes) {
+            session.state.change_ticket = ticket;
         }
         self.look(session);
         Ok(())
@@ -160,7 +123,7 @@ impl Inbox {
     /// Forgets all that was not handed over, and counts on from the session's tickets.
     pub fn follow(&mut self, session: &Session) {
         self.fresh = false;
-        self.changes.clear();
+        self.changes.waiting.clear();
         self.slots.iter_mut().for_each(|slot| slot.fresh = false);
         (self.action_ticket, self.change_ticket) = session.tickets();
         self.look(session);
@@ -168,6 +131,6 @@ impl Inbox {
 
     /// Bytes held, for `slots` prompts of `prompt` values, `actions` entries and `events` events.
     pub fn bytes(slots: usize, prompt: usize, actions: usize, events: usize) -> usize {
-        4 * (slots * prompt + actions + CAPACITY * events) + CAPACITY * size_of::<Waiting>() + slots * size_of::<Slot>()
+        4 * (slots * prompt + actions) + Changes::bytes(events) + slots * size_of::<Slot>()
     }
 }

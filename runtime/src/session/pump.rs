@@ -233,7 +233,7 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     let opens = s.opens();
     let id = s.content(opens.is_some());
     let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
-    take_changes(s, frames, opens)?;
+    take_changes(s, frames, opens);
     if s.state.prompt.is_some() && !s.state.prompted.0 {
         return Err(SessionError::NoPrompt);
     }
@@ -265,8 +265,8 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
 
 /// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own
 /// and `opens` with the next of its frames.
-fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) -> Result<(), SessionError> {
-    let end = s.pictures_before(s.state.position + frames as u64);
+fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) {
+    let end = s.picture_of(s.state.position + frames as u64);
     for kind in Kind::ALL {
         if opens.is_some() && kind == Kind::Events {
             continue;
@@ -279,7 +279,6 @@ fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) -> Result<
     if let Some(event) = event.filter(|&event| event != s.state.event) {
         s.state.tell(event as usize);
     }
-    Ok(())
 }
 
 fn take(s: &mut Session, kind: Kind, queued: &Queued) {
@@ -391,12 +390,6 @@ impl Session {
         Ok(())
     }
 
-    /// Pictures before latent frame `frame` of the stream.
-    pub(super) fn pictures_before(&self, frame: u64) -> u64 {
-        let [first, each] = self.stream.pictures.map(|count| count as u64);
-        if frame == 0 { 0 } else { first.saturating_add(each.saturating_mul(frame - 1)) }
-    }
-
     /// Number that the ring counts on from after the recache that is due.
     fn recached_end(&self) -> u64 {
         match self.state.recached(&self.settled.ring) {
@@ -424,10 +417,7 @@ impl Session {
         let entries = self.state.action.len();
         let backend = self.backend.as_mut();
         let told = self.opening.actions.get(from * entries..(from + frames) * entries);
-        match told.filter(|told| !told.is_empty()) {
-            Some(each) => self.tables.act_each(backend, &self.stream, each)?,
-            None => self.tables.act(backend, &self.stream, None)?,
-        }
+        self.tables.act_each(backend, &self.stream, told.unwrap_or_default())?;
         match (&self.opening.image, self.stream.image) {
             (Some(image), Some(buffer)) => backend.write(buffer, image)?,
             _ => {
@@ -444,9 +434,7 @@ impl Session {
     fn take_action(&mut self, frames: usize) -> Result<(), SessionError> {
         let state = &mut self.state;
         let action = state.movement.next(&state.action, state.action_ticket);
-        if !action.is_empty() {
-            self.tables.act(self.backend.as_mut(), &self.stream, Some(action))?;
-        }
+        self.tables.act(self.backend.as_mut(), &self.stream, action)?;
         state.chunk_tickets = (state.movement.ticket, state.current_ticket);
         self.draw(frames)
     }

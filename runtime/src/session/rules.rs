@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::{
-    changes::{Change, Condition, Kind, Way},
+    changes::{Change, Changes, Condition, EventTime, Kind, Queued, Way},
     error::{SessionError, finite},
 };
 
@@ -56,7 +56,7 @@ impl Rules {
     }
 
     /// Which condition a change is of, and its slot or the strongest of its events.
-    pub fn change(&self, change: &Change<'_>) -> Result<(Kind, usize), SessionError> {
+    fn change(&self, change: &Change<'_>) -> Result<(Kind, usize), SessionError> {
         let (events, slots) = (self.events.len(), self.slots);
         let of = match change.condition {
             Condition::Event(_) | Condition::Mix(_) if events == 0 => return Err(self.no_such("events")),
@@ -79,6 +79,19 @@ impl Rules {
             return Err(SessionError::NoRecache);
         }
         Ok(of)
+    }
+
+    /// Queues a change that is sound, under its ticket.
+    pub fn queue(&self, changes: &mut Changes, change: &Change<'_>, ticket: u64) -> Result<(), SessionError> {
+        let (kind, index) = self.change(change)?;
+        let from = match change.time {
+            EventTime::NextChunk => 0,
+            EventTime::Frame(frame) => frame,
+        };
+        let (way, sink) = (change.way, change.sink);
+        let chunks = u32::try_from(change.chunks).unwrap_or(u32::MAX);
+        let queued = Queued { kind, index: index as u32, ticket, from, way, sink, chunks, mix: 0 };
+        changes.push(queued, (0..self.events.len()).map(|event| change.weight(event, index)))
     }
 
     /// The strongest of events to mix.
@@ -113,7 +126,7 @@ impl Rules {
 
 impl Change<'_> {
     /// The weight of an event in it, which is of index `index`.
-    pub(super) fn weight(&self, event: usize, index: usize) -> f32 {
+    fn weight(&self, event: usize, index: usize) -> f32 {
         match self.condition {
             Condition::Mix(weights) => weights[event],
             _ => f32::from(u8::from(event == index)),

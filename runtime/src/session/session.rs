@@ -16,14 +16,11 @@ use super::{
     state::State,
     tables::Tables,
 };
-use crate::{clock::Clock, model::StreamPlan};
+use crate::{clock::Clock, layout::planar, model::StreamPlan};
 
 /// A latent frame [C, H, W] of the bytes of one that a session gives ([`Session::swap_frame`]), which are as many as those of `values`.
 pub fn read_latent(bytes: &[u8], channels: usize, values: &mut [f32]) {
-    let area = values.len() / channels;
-    for (at, bytes) in bytes.as_chunks::<4>().0.iter().enumerate() {
-        values[at % channels * area + at / channels] = f32::from_le_bytes(*bytes);
-    }
+    planar(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)), channels, values);
 }
 
 /// One stream of a model.
@@ -125,9 +122,10 @@ impl Session {
         [latent.channels, latent.height, latent.width]
     }
 
-    /// Number of the picture that latent frame `frame` of the stream begins with.
+    /// Number of the picture that latent frame `frame` of the stream begins with: so many come before it.
     pub fn picture_of(&self, frame: u64) -> u64 {
-        self.pictures_before(frame)
+        let [first, each] = self.stream.pictures.map(|count| count as u64);
+        if frame == 0 { 0 } else { first.saturating_add(each.saturating_mul(frame - 1)) }
     }
 
     /// Names of the action vector's entries.

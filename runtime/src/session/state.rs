@@ -88,6 +88,15 @@ impl State {
         (shown > history).then_some((history, shown - history))
     }
 
+    /// Puts an event in force at once.
+    pub fn tell(&mut self, event: usize) {
+        self.event = event as u32;
+        if let Some(events) = &mut self.events {
+            let count = events.now.len();
+            events.set((0..count).map(|at| f32::from(u8::from(at == event))));
+        }
+    }
+
     /// All conditions.
     pub fn told(&mut self) -> impl Iterator<Item = &mut Told> {
         [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten()
@@ -134,16 +143,5 @@ impl State {
         }
         flag(fields, &mut self.prompted.0)?;
         flag(fields, &mut self.prompted.1)
-    }
-}
-
-impl State {
-    /// Puts an event in force at once.
-    pub fn tell(&mut self, event: usize) {
-        self.event = event as u32;
-        if let Some(events) = &mut self.events {
-            let count = events.now.len();
-            events.set((0..count).map(|at| f32::from(u8::from(at == event))));
-        }
     }
 }

@@ -38,22 +38,14 @@ impl Tables {
         self.frames.memory() + 4 * words
     }
 
-    /// Writes one action for every frame of a pass, where the model is told actions; None is no action.
-    pub fn act(
-        &mut self,
-        backend: &mut dyn Backend,
-        stream: &StreamPlan,
-        action: Option<&[f32]>,
-    ) -> Result<(), BackendError> {
+    /// Writes one action for every frame of a pass, where the model is told actions.
+    pub fn act(&mut self, backend: &mut dyn Backend, stream: &StreamPlan, action: &[f32]) -> Result<(), BackendError> {
         let Some(actions) = stream.conditions.actions else { return Ok(()) };
-        match action {
-            Some(action) => self.actions.chunks_mut(action.len()).for_each(|frame| frame.copy_from_slice(action)),
-            None => self.actions.fill(0.0),
-        }
+        self.actions.chunks_mut(action.len()).for_each(|frame| frame.copy_from_slice(action));
         backend.write(actions, bytemuck::cast_slice(&self.actions))
     }
 
-    /// As [`Self::act`], an action for each frame.
+    /// As [`Self::act`], an action for each of the first frames, and none for the others.
     pub fn act_each(
         &mut self,
         backend: &mut dyn Backend,
