@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     codec::decoder::DecoderFile,
-    config::{ConfigError, FORMAT, ModelConfig, check_version, printable},
+    config::{ConfigError, ModelConfig, check_version, printable},
 };
 
 /// Most parts of a bundle.
@@ -269,10 +269,4 @@ pub(super) fn extra(part: &Part, (begin, data): (usize, usize)) -> Result<Extra,
     }
     let bytes = begin + bytes.start as usize..begin + bytes.end as usize;
     Ok(Extra { name: part.name.clone(), shape, dtype, bytes })
-}
-
-/// The `causeway` JSON of a bundle of these parts.
-pub(super) fn json(parts: Vec<Part>) -> Result<String, FileError> {
-    let config = BundleConfig { format: FORMAT, family: BundleFamily::Bundle, parts };
-    serde_json::to_string(&config).map_err(|error| ConfigError::Json(printable(&format!("{error}"))).into())
 }

@@ -9,12 +9,15 @@ use std::{
 
 use super::{
     Bundle, FileError, Model, PartialFile,
-    bundle::{Part, PartKind, extra, fit, json},
+    bundle::{BundleConfig, BundleFamily, Part, PartKind, extra, fit},
     container::{self, RawTensor},
     limits::{ALIGN, PAD},
     regular,
 };
-use crate::{codec::decoder::DecoderFile, config::ModelConfig};
+use crate::{
+    codec::decoder::DecoderFile,
+    config::{ConfigError, FORMAT, ModelConfig, printable},
+};
 
 /// Copied at a time.
 const PIECE: usize = 1 << 18;
@@ -188,4 +191,10 @@ pub fn split(bundle: &Bundle<'_>, to: &Path) -> Result<Vec<PathBuf>, FileError> 
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// The `causeway` JSON of a bundle of these parts.
+fn json(parts: Vec<Part>) -> Result<String, FileError> {
+    let config = BundleConfig { format: FORMAT, family: BundleFamily::Bundle, parts };
+    serde_json::to_string(&config).map_err(|error| ConfigError::Json(printable(&format!("{error}"))).into())
 }
