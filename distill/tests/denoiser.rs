@@ -114,7 +114,7 @@ fn naive(c: &ModelConfig, frames: usize, mask: Mask, q: &[f32], k: &[f32], v: &[
             Mask::Causal(ring) | Mask::TeacherForcing { ring, .. } => ring,
         };
         let window = if ring.window == 0 { frames } else { ring.window };
-        let ring = runtime::Ring { window, sink: ring.sink, chunk: 1, positions: Positions::Compact };
+        let ring = runtime::Ring { window, every: 1, sink: ring.sink, chunk: 1, positions: Positions::Compact };
         let mut seen = Vec::new();
         ring.visible(frame as u64, 1, &mut seen);
         seen.iter().map(|v| (v.frame as usize, v.position as usize)).collect()

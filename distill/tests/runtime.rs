@@ -14,7 +14,7 @@ use causeway_distill::run::preset::Preset;
 use causeway_ops::cpu::{CpuBackend, CpuOptions};
 use causeway_ops::philox::normal4;
 use causeway_ops::quant::DType;
-use causeway_ops::{Backend, BufferId, Params};
+use causeway_ops::{Backend, BufferId, GROUPS, Params};
 use causeway_runtime::config::{CodecConfig, HistoryConfig, ModelConfig, Positions, Prediction};
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::session::Ring;
@@ -142,13 +142,13 @@ struct Bench {
 
 impl Bench {
     fn new(model: &Model<'_>) -> Self {
-        let HistoryConfig { window, sink, .. } = model.config().history;
+        let &HistoryConfig { window, sink, .. } = &model.config().history;
         let config = model.config();
         let shape = StreamShape {
             dit: &config.dit,
             first: 1,
             given: [1, 1],
-            past: model::Past::new(window, 0),
+            groups: model::Past::new(window, 0).into(),
             text_rows: 0,
             guided: false,
             recache: Vec::new(),
@@ -160,7 +160,7 @@ impl Bench {
         };
         let world = StreamPlan::new(&shape).unwrap();
         let backend = CpuBackend::new(world.plan.clone(), model, CpuOptions::default()).unwrap();
-        let ring = Ring { window, sink, chunk: 1, positions: Positions::Compact };
+        let ring = Ring { window, every: 1, sink, chunk: 1, positions: Positions::Compact };
         Self { backend, world, ring }
     }
 
@@ -200,8 +200,9 @@ impl Bench {
                 rotations[row * temporal + 2 * pair + 1] = angle.sin() as f32;
             }
         }
-        self.write(self.world.frames, &frames);
-        self.write(self.world.rotations, &rotations);
+        let tables = self.world.groups[0];
+        self.write(tables.frames, &frames);
+        self.write(tables.rotations, &rotations);
     }
 }
 
@@ -276,7 +277,7 @@ fn flow_is_equal(both: &Both) {
         bench.run("condition", Params::default());
         let x = channels_last(&noisy[n * len..][..len], c.latent.channels);
         bench.write(bench.world.latents, &x);
-        let history = bench.ring.history(n as u64) as u32;
+        let history = [bench.ring.history(n as u64) as u32; GROUPS];
         let predict = [0.0, 1.0, 0.0, 0.0];
         let params = Params { history, level: n as u32, sigma: sigma[n], keep: 1.0, predict, ..Params::default() };
         bench.run("denoise", params);

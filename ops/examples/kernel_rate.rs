@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use causeway_ops::{
-    Backend, BufferId, Kv, Op, Params, PlanBuilder,
+    Backend, BufferId, GROUPS, Kv, Op, Params, PlanBuilder,
     cpu::{CpuBackend, CpuOptions, Isa},
     op::*,
     parallel::ThreadPool,
@@ -109,6 +109,7 @@ impl Bench {
                 temporal_pairs,
                 slots: history + 1,
                 max_history: history,
+                group: 0,
             };
             self.add(&format!("route for {name}"), op);
         }
@@ -130,6 +131,7 @@ impl Bench {
             temporal_pairs,
             slots: history + 1,
             max_history: history,
+            group: 0,
         };
         self.add(name, op);
     }
@@ -204,7 +206,8 @@ fn main() {
     for (id, data) in &bench.fill {
         backend.write(*id, data).expect("a write");
     }
-    let params = Params { history: u32::MAX, sigma: 0.75, predict: [0.0, 0.5, 0.0, 0.5], ..Params::default() };
+    let params =
+        Params { history: [u32::MAX; GROUPS], sigma: 0.75, predict: [0.0, 0.5, 0.0, 0.5], ..Params::default() };
     let mut times = vec![Vec::new(); bench.names.len()];
     for round in 0..ROUNDS + 3 {
         for (pass, times) in times.iter_mut().enumerate() {

@@ -38,5 +38,5 @@ pub mod table;
 pub use backend::{Backend, BackendError};
 pub use kv::Kv;
 pub use op::Op;
-pub use params::Params;
+pub use params::{GROUPS, Params};
 pub use plan::{BufferId, Plan, PlanBuilder, PlanError, WeightId};

@@ -1,5 +1,8 @@
 //! The few numbers that change from run to run of one pass.
 
+/// Most groups of layers whose rings show different frames. Four, since so many numbers are a vector of a GPU's uniform.
+pub const GROUPS: usize = 4;
+
 /// Per-run parameters: everything that varies while a plan stays the same. GPU kernels read it as a uniform
 /// (`shaders/wgsl/shared/params.wgsl`).
 #[repr(C)]
@@ -11,20 +14,18 @@ pub struct Params {
     pub frame: u32,
     /// Index of the denoise step. The chunk's first noise is draw 0, the fresh noise after denoise step i is draw i + 1.
     pub step: u32,
-    /// Number of visible history frames: valid rows at the front of the frame table.
-    pub history: u32,
+    /// Number of visible history frames of each group of layers: valid rows at the front of its frame table.
+    pub history: [u32; GROUPS],
     /// Row of the plan's table of noise levels: what [`Lookup`](crate::op::Lookup) takes.
     pub level: u32,
     /// Share of noise in the latents before this step, in [0, 1].
     pub sigma: f32,
     /// Classifier-free guidance, g of [`Solve`](crate::op::Solve): 1 is the answer to the prompt alone.
     pub guidance: f32,
+    /// Weight of the latents in the sample of [`Solve`](crate::op::Solve).
+    pub keep: f32,
     /// Weights of the sample of [`Solve`](crate::op::Solve): from, newer, older, clean.
     pub correct: [f32; 4],
     /// Weights of the next latents of [`Solve`](crate::op::Solve): sample, clean, newer, fresh noise.
     pub predict: [f32; 4],
-    /// Weight of the latents in the sample of [`Solve`](crate::op::Solve).
-    pub keep: f32,
-    /// Nothing: WGSL rounds a uniform's size up to a multiple of 16 bytes.
-    pub pad: [f32; 3],
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use causeway_ops::{
-    Backend, BackendError, Params, Plan, PlanBuilder,
+    Backend, BackendError, GROUPS, Params, Plan, PlanBuilder,
     cpu::{CpuBackend, CpuOptions},
     gpu::{self, AdapterChoice, Gpu, GpuBackend, GpuOptions},
     op::{Activate, Activation, Copy, Noise},
@@ -75,7 +75,7 @@ fn garbage_in_tables_stays_inside_the_buffers() {
         for &id in &touched {
             backend.write(id, &vec![0xff; 4 * plan.buffer(id).len]).unwrap();
         }
-        backend.run(case.pass, 0..1, &Params { history: u32::MAX, level: u32::MAX, ..case.params }).unwrap();
+        backend.run(case.pass, 0..1, &Params { history: [u32::MAX; GROUPS], level: u32::MAX, ..case.params }).unwrap();
         // The neighbours in the plan are untouched.
         let Some(&next) = canary.get(touched.iter().map(|id| id.0).max().unwrap() as usize + 1) else { continue };
         let mut bytes = vec![1; 4 * plan.buffer(next).len];

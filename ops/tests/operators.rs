@@ -6,7 +6,7 @@ mod table;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use causeway_ops::{
-    Backend, BackendError, Op,
+    Backend, BackendError, GROUPS, Op,
     cpu::{CpuBackend, CpuOptions, Isa},
     parallel::ThreadPool,
     philox,
@@ -61,7 +61,7 @@ fn a_full_history_is_not_required_of_the_host() {
     let mut backend = backend(&table, Isa::best(), 2);
     for case in &table.cases {
         let mut params = case.params;
-        (params.history, params.level) = (u32::MAX, u32::MAX);
+        (params.history, params.level) = ([u32::MAX; GROUPS], u32::MAX);
         let mut touched = Vec::new();
         table.plan.pass(case.pass).nodes[0].operator().buffers(&mut |id, _| touched.push(id));
         for id in touched {

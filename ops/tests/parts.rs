@@ -5,7 +5,7 @@ mod naive;
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use causeway_ops::{
-    Backend, BufferId, Kv, Op, Params, Plan, PlanBuilder,
+    Backend, BufferId, GROUPS, Kv, Op, Params, Plan, PlanBuilder,
     cpu::{CpuBackend, CpuOptions, Isa},
     op::*,
     parallel::ThreadPool,
@@ -174,6 +174,7 @@ impl Large {
             temporal_pairs: pairs,
             slots: slots + chunk,
             max_history: slots,
+            group: 0,
         };
         self.node(y, op);
     }
@@ -237,7 +238,7 @@ fn large() -> Large {
 }
 
 fn params() -> Params {
-    Params { history: 157, ..Params::default() }
+    Params { history: [157; GROUPS], ..Params::default() }
 }
 
 struct Runs<'a> {

@@ -30,6 +30,8 @@ struct Node {
     temporal_pairs: u32,
     slots: u32,
     max_history: u32,
+    /// Which of the histories.
+    ring: u32,
     /// History frames a query keeps; 0 is dense.
     k: u32,
     /// 1 / sqrt(head_dim).
@@ -129,7 +131,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     head = group.y;
     choose(lane);
     start_flash();
-    let history = min(params.history, node.max_history);
+    let history = min(params.history[node.ring], node.max_history);
     // The first frame visited stages whole queries, later ones renew the columns that turn.
     var columns = COLUMNS;
     for (var i = 0u; i < history + node.chunk; i++) {

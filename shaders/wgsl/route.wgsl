@@ -14,6 +14,8 @@ struct Node {
     temporal_pairs: u32,
     slots: u32,
     max_history: u32,
+    /// Which of the histories.
+    ring: u32,
     k: u32,
     force_sink: u32,
     force_recent: u32,
@@ -70,7 +72,7 @@ fn before(a: u32, b: u32, history: u32) -> bool {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.x;
     let head = group.y;
-    let history = min(params.history, node.max_history);
+    let history = min(params.history[node.ring], node.max_history);
     for (var frame = lane; frame < history; frame += LANES) {
         scores[frame] = score(row, head, frame);
     }

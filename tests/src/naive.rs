@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use causeway_ops::{philox::normal4, quant::WeightSource};
 use causeway_runtime::{
     Model,
-    config::{DitConfig, Positions},
+    config::{DitConfig, GroupConfig, Positions},
 };
 
 /// Rows of features.
@@ -18,7 +18,7 @@ struct Remembered {
     v: Vec<Rows>,
 }
 
-/// Stream settings.
+/// Stream settings; of the layers that are in no group of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Window in frames including sink and chunk.
@@ -34,6 +34,7 @@ pub struct Settings {
 /// A stream of the naive model.
 pub struct Naive<'a> {
     config: &'a DitConfig,
+    groups: &'a [GroupConfig],
     weights: BTreeMap<String, Vec<f64>>,
     settings: Settings,
     memory: Vec<Remembered>,
@@ -53,7 +54,9 @@ impl<'a> Naive<'a> {
             .collect();
         let config = &model.config().dit;
         let previous = vec![0.0; config.latent_len()];
-        Self { config, weights, settings, memory: Vec::new(), previous, seed: [seed as u32, (seed >> 32) as u32] }
+        let groups = &model.config().history.groups;
+        let seed = [seed as u32, (seed >> 32) as u32];
+        Self { config, groups, weights, settings, memory: Vec::new(), previous, seed }
     }
 
     /// Generates one chunk and commits it; returns its channels-last latents.
@@ -141,11 +144,6 @@ impl<'a> Naive<'a> {
         let mut hidden = self.linear_patch(x, frames);
         let e = self.embedding(t, action);
         let e0 = self.linear("time_projection.1", &[e[0].iter().map(|&x| silu(x)).collect()]).remove(0);
-        let visible = self.visible();
-        let own_positions: Vec<usize> = match self.settings.positions {
-            Positions::Compact => (0..frames).map(|f| visible.len() + f).collect(),
-            Positions::Absolute => (0..frames).map(|f| self.memory.len() + f).collect(),
-        };
         let mut made: Vec<Remembered> = (0..frames).map(|_| Remembered { k: vec![], v: vec![] }).collect();
         let context = self.w("event_embedding");
         let context: Rows =
@@ -162,6 +160,12 @@ impl<'a> Naive<'a> {
                 made[f].k.push(k[f * tokens..][..tokens].to_vec());
                 made[f].v.push(v[f * tokens..][..tokens].to_vec());
             }
+            let visible = self.visible(n);
+            let first = match self.settings.positions {
+                Positions::Compact => visible.len(),
+                Positions::Absolute => self.memory.len(),
+            };
+            let own_positions: Vec<usize> = (first..first + frames).collect();
             let attended = self.attend(n, &q, &made, &visible, &own_positions);
             add(&mut hidden, &self.linear(&at("self_attn.o"), &attended), |j| part(2, j));
             let (w3, b3) = (self.w(&at("norm3.weight")), self.w(&at("norm3.bias")));
@@ -182,13 +186,22 @@ impl<'a> Naive<'a> {
         (self.unpatchify(&patches, frames), made)
     }
 
-    /// Numbers of the visible history frames: the sink and the newest others.
-    fn visible(&self) -> Vec<usize> {
-        let start = self.memory.len();
-        let most = self.settings.window - self.config.chunk;
-        let sink = self.settings.sink.min(start);
-        let recent = most.saturating_sub(sink).min(start - sink);
-        (0..sink).chain(start - recent..start).collect()
+    /// Numbers of the history frames that a layer sees: of those that it keeps the sink, and the newest others.
+    fn visible(&self, layer: usize) -> Vec<usize> {
+        let (start, chunk) = (self.memory.len(), self.config.chunk);
+        let (window, sink, every) = match self.group(layer) {
+            None => (self.settings.window, self.settings.sink, 1),
+            Some(group) => (group.window, group.sink, group.every),
+        };
+        let kept: Vec<usize> = (0..start).filter(|frame| frame % every == 0).collect();
+        let room = window - (start..start + chunk).filter(|frame| frame % every == 0).count();
+        let (sink, rest) = kept.split_at(sink.min(kept.len()));
+        let recent = room.saturating_sub(sink.len()).min(rest.len());
+        [sink, &rest[rest.len() - recent..]].concat()
+    }
+
+    fn group(&self, layer: usize) -> Option<&GroupConfig> {
+        self.groups.iter().find(|group| group.layers.contains(&layer))
     }
 
     fn attend(&self, n: usize, q: &Rows, own: &[Remembered], visible: &[usize], own_at: &[usize]) -> Rows {
@@ -213,7 +226,7 @@ impl<'a> Naive<'a> {
                 let query = self.rope(head(row), own_at[r / tokens], r % tokens);
                 let mut keys = Vec::new();
                 let mut values = Vec::new();
-                for i in self.route(&query, &history) {
+                for i in self.route(n, &query, &history) {
                     keys.extend(history[i].iter().cloned());
                     values.extend(self.memory[visible[i]].v[n].iter().map(|v| head(v)));
                 }
@@ -230,8 +243,8 @@ impl<'a> Naive<'a> {
     }
 
     /// Indices of the history frames that a query keeps (docs/design.md, section 6).
-    fn route(&self, query: &[f64], history: &[Rows]) -> Vec<usize> {
-        let k = self.settings.route;
+    fn route(&self, layer: usize, query: &[f64], history: &[Rows]) -> Vec<usize> {
+        let k = self.group(layer).map_or(self.settings.route, |group| group.route);
         if k == 0 || history.len() <= k {
             return (0..history.len()).collect();
         }

@@ -54,7 +54,7 @@ pub fn tiny_config() -> ModelConfig {
             default_steps: 4,
             context_noise: 0.0,
         },
-        history: HistoryConfig { window: 6, sink: 0, route: 0, positions: Positions::Compact },
+        history: HistoryConfig { window: 6, sink: 0, route: 0, positions: Positions::Compact, groups: Vec::new() },
         start: Some(StartConfig { latents: "start.latents".to_owned(), events: vec![0], count: 2 }),
         fps: 20.0,
         latch: 1,

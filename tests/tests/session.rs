@@ -4,7 +4,7 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, Decoder, DecoderFile, Device, EventTime, Kv, Pump, Receipt, Session, SessionError, SessionOptions,
     Snapshot, Start,
-    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, ModelConfig, Positions, Provenance},
+    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, GroupConfig, ModelConfig, Positions, Provenance},
     file::write_model_to,
     session::{Change, Condition, Way},
 };
@@ -25,7 +25,14 @@ fn latents(session: &mut Session) -> Vec<f32> {
 
 /// Runs `chunks` chunks of both and returns the largest difference relative to the naive output's scale.
 fn compare(chunk: usize, settings: Settings, steps: usize, chunks: usize) -> f64 {
+    compare_groups(chunk, settings, Vec::new(), steps, chunks)
+}
+
+/// The same with layers that keep other frames; a layer is added for each group.
+fn compare_groups(chunk: usize, settings: Settings, groups: Vec<GroupConfig>, steps: usize, chunks: usize) -> f64 {
     let mut config = tiny_config();
+    config.dit.layers += groups.len();
+    config.history.groups = groups;
     config.dit.chunk = chunk;
     config.history.window = settings.window;
     config.history.sink = settings.sink;
@@ -76,6 +83,79 @@ fn dense_history_equals_the_naive_model() {
         let error = compare(chunk, settings, 2, 18 / chunk);
         assert!(error < 5e-4, "chunk {chunk}, {settings:?}: {error}");
     }
+}
+
+/// Layers that see the last few frames, every second or third frame of a longer past, a sink of these, or routes to them.
+#[test]
+fn layers_that_keep_different_frames_equal_the_naive_model() {
+    let group = |layers: &[usize], window, sink, every, route| GroupConfig {
+        layers: layers.into(),
+        window,
+        sink,
+        every,
+        route,
+    };
+    for (chunk, positions) in
+        [(1, Positions::Absolute), (1, Positions::Compact), (2, Positions::Absolute), (3, Positions::Absolute)]
+    {
+        let settings = Settings { window: chunk + 3, sink: 1, route: 0, positions };
+        for groups in [
+            vec![group(&[1], 5, 0, 2, 0)],
+            vec![group(&[2, 0], chunk + 1, 0, 1, 0), group(&[1], 5, 1, 3, 2)],
+            vec![group(&[0], 3, 0, 8, 1), group(&[1], 7, 2, 2, 3), group(&[3], 6, 0, 1, 2)],
+        ] {
+            let error = compare_groups(chunk, settings, groups.clone(), 2, 30 / chunk);
+            assert!(error < 5e-4, "chunk {chunk}, {positions:?}, {groups:?}: {error}");
+        }
+    }
+}
+
+/// A group of all that the others would keep anyway changes nothing, bit for bit.
+#[test]
+fn a_group_of_the_same_frames_changes_nothing() {
+    let run = |groups| {
+        let mut config = tiny_config();
+        (config.history.window, config.history.sink, config.history.groups) = (5, 1, groups);
+        let bytes = model_bytes(&config, DType::F32, 11);
+        let mut session = Session::new(&open(&bytes), &one(), seeded(5)).unwrap();
+        (0..12).map(|_| next_frame(&mut session, Budget::Frame)).collect::<Vec<_>>()
+    };
+    assert_eq!(run(Vec::new()), run(vec![GroupConfig { layers: vec![1], window: 5, sink: 1, every: 1, route: 0 }]));
+}
+
+/// What a file cannot ask of groups of layers, and what a host cannot do with them.
+#[test]
+fn faulty_groups_of_layers_are_refused_by_name() {
+    let good = GroupConfig { layers: vec![1], window: 5, sink: 0, every: 2, route: 0 };
+    let refused = |groups: Vec<GroupConfig>| {
+        let mut config = tiny_config();
+        config.history.groups = groups;
+        config.validate().unwrap_err().to_string()
+    };
+    for (group, field) in [
+        (GroupConfig { layers: vec![2], ..good.clone() }, "groups[0].layers"),
+        (GroupConfig { window: 1, ..good.clone() }, "groups[0].window"),
+        (GroupConfig { every: 0, ..good.clone() }, "groups[0].every"),
+        (GroupConfig { sink: 5, ..good.clone() }, "groups[0].sink"),
+        (GroupConfig { route: 5, ..good.clone() }, "groups[0].route"),
+    ] {
+        let error = refused(vec![group]);
+        assert!(error.contains(field), "{field}: {error}");
+    }
+    let twice = refused(vec![good.clone(), good.clone()]);
+    assert!(twice.contains("groups[1].layers") && twice.contains("groups[0]"), "{twice}");
+    let many = refused(vec![GroupConfig { layers: Vec::new(), ..good.clone() }; 4]);
+    assert!(many.contains("history.groups"), "{many}");
+    let mut config = tiny_config();
+    config.history.groups = vec![good];
+    let bytes = model_bytes(&config, DType::F32, 11);
+    let options = SessionOptions { recache: true, ..seeded(5) };
+    let error = Session::new(&open(&bytes), &one(), options).err().map(|error| error.to_string());
+    assert!(error.as_ref().is_some_and(|error| error.contains("recache")), "{error:?}");
+    // Chunks that leave no room.
+    let options = SessionOptions { chunk: Some(12), window: Some(20), ..seeded(5) };
+    let error = Session::new(&open(&bytes), &one(), options).err().map(|error| error.to_string());
+    assert!(error.as_ref().is_some_and(|error| error.contains("room")), "{error:?}");
 }
 
 /// A stream that starts from frames of another, told what that was told, goes on as that does.
@@ -204,8 +284,12 @@ proptest! {
 
     /// A snapshot at any node restores to a bit-equal future, in the same session and in a new one.
     #[test]
-    fn a_snapshot_at_any_node_has_the_same_future(frames in 0usize..6, nodes in 0usize..400) {
-        let bytes = tiny_model_bytes(1);
+    fn a_snapshot_at_any_node_has_the_same_future(frames in 0usize..6, nodes in 0usize..400, groups: bool) {
+        let mut config = tiny_config();
+        if groups {
+            config.history.groups = vec![GroupConfig { layers: vec![1], window: 3, sink: 0, every: 2, route: 0 }];
+        }
+        let bytes = model_bytes(&config, DType::F32, 1);
         let model = open(&bytes);
         let mut session = Session::new(&model, &one(), seeded(3)).unwrap();
         for _ in 0..frames {

@@ -157,7 +157,7 @@ impl Preset {
             dit,
             codec,
             schedule: even(&STEPS),
-            history: HistoryConfig { window: 12, sink: 0, route: 0, positions: Positions::Compact },
+            history: HistoryConfig { window: 12, sink: 0, route: 0, positions: Positions::Compact, groups: Vec::new() },
             start: Some(StartConfig {
                 latents: "start.latents".into(),
                 events: vec![0],

@@ -36,7 +36,7 @@ pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
     let (frames, y) = unsafe { (cx.read::<u32>(op.frames), cx.write::<f32>(op.y)) };
     // SAFETY: declared access.
     let routes = op.routes.map(|(id, k)| (unsafe { cx.read::<u32>(id) }, k));
-    let history = (cx.params.history as usize).min(op.max_history);
+    let history = (cx.params.history[op.group] as usize).min(op.max_history);
     let (dim, level, scratch) = (op.dim(), cx.level, cx.scratch);
     let y = Split::new(&mut y[..op.rows() * dim]);
     let width = tile_width(op.tokens, level);

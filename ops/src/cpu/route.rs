@@ -28,7 +28,7 @@ pub(super) fn run(op: &Route, cx: &Context<'_>) {
     let [q, means, rotations] = [op.q, op.means, op.rotations].map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared accesses.
     let (frames, routes) = unsafe { (cx.read::<u32>(op.frames), cx.write::<u32>(op.routes)) };
-    let history = (cx.params.history as usize).min(op.max_history);
+    let history = (cx.params.history[op.group] as usize).min(op.max_history);
     let d = op.head_dim;
     let (level, scratch) = (cx.level, cx.scratch);
     let width = width(op, level);

@@ -277,6 +277,7 @@ fn attention(op: &Attention) -> Result<Job, BackendError> {
         .set("temporal_pairs", op.temporal_pairs)
         .set("slots", op.slots)
         .set("max_history", op.max_history)
+        .set("ring", op.group)
         .set("scale", inverse_root(op.head_dim));
     Ok(match op.routes {
         Some((routes, k)) => job.buffer("routes", routes).set("k", k),
@@ -324,6 +325,7 @@ fn route(op: &Route) -> Result<Job, BackendError> {
         .set("temporal_pairs", op.temporal_pairs)
         .set("slots", op.slots)
         .set("max_history", op.max_history)
+        .set("ring", op.group)
         .set("k", op.k)
         .set("force_sink", op.force_sink)
         .set("force_recent", op.force_recent))

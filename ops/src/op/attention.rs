@@ -4,11 +4,12 @@ use super::operator::{Access, Check, Operator};
 use crate::{
     buffer::{BufferId, Cost, PlanError},
     kv::Kv,
+    params::GROUPS,
 };
 
 /// Attention of the chunk's queries over ring slots and the chunk's own keys.
 ///
-/// Visible frames are numbered 0.. : history rows `0..params.history`, then, starting at row `max_history` of both tables, the
+/// Visible frames are numbered 0.. : history rows `0..params.history[group]`, then, starting at row `max_history` of both tables, the
 /// chunk's own frames. `frames[row]` is a history frame's ring slot. Keys carry no temporal rotation; `rotations[row]`
 /// [temporal_pairs, 2] is (cos, sin) of each visible frame's temporal position, so the query of own frame f meets the keys of
 /// row j after being turned by conj(rotations[j]) * rotations[max_history + f] on its leading pairs. Scores are q.k / sqrt(d).
@@ -48,6 +49,8 @@ pub struct Attention {
     pub slots: usize,
     /// Most history frames visible at once.
     pub max_history: usize,
+    /// Which of [`Params::history`](crate::Params::history) says how many of them are.
+    pub group: usize,
 }
 
 impl Attention {
@@ -85,6 +88,7 @@ impl Operator for Attention {
             "more temporal pairs than pairs",
         )?;
         check.rule(self.max_history <= self.slots, "more visible history than ring slots")?;
+        check.rule(self.group < GROUPS, "no such group of layers")?;
         for id in [self.q, self.k, self.v, self.y] {
             check.buffer(id, rows * dim)?;
         }

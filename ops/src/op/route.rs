@@ -1,7 +1,10 @@
 //! History routing: the k history frames one query token of one head attends to (docs/design.md, section 6; docs/spec.md 2.10).
 
 use super::operator::{Access, Check, Operator};
-use crate::buffer::{BufferId, Cost, PlanError};
+use crate::{
+    buffer::{BufferId, Cost, PlanError},
+    params::GROUPS,
+};
 
 /// Scores each visible history frame by q . mean(keys of the frame) after temporal rotation, and keeps the k best.
 ///
@@ -39,6 +42,8 @@ pub struct Route {
     pub slots: usize,
     /// Most history frames visible at once.
     pub max_history: usize,
+    /// Which of [`Params::history`](crate::Params::history) says how many of them are.
+    pub group: usize,
 }
 
 impl Operator for Route {
@@ -63,6 +68,7 @@ impl Operator for Route {
         check.rule(self.k > 0 && self.k <= self.max_history, "k must be in 1..=max_history")?;
         check.rule(self.force_sink + self.force_recent <= self.k, "more forced members than k")?;
         check.rule(self.max_history <= self.slots, "more visible history than ring slots")?;
+        check.rule(self.group < GROUPS, "no such group of layers")?;
         check.buffer(self.q, rows * dim)?;
         check.buffer(self.means, self.slots * dim)?;
         check.buffer(self.frames, self.max_history + self.chunk)?;

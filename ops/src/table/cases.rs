@@ -2,7 +2,7 @@
 
 use super::{maker::Maker, sampling};
 use crate::{
-    Kv, Params,
+    GROUPS, Kv, Params,
     buffer::{BufferId, WeightRole},
     op::*,
     quant::DType,
@@ -201,8 +201,16 @@ fn window(m: &mut Maker, [chunk, slots, max_history, history, pairs]: [usize; 5]
             rotations.extend([angle.cos() as f32, angle.sin() as f32]);
         }
     }
-    let params = Params { history: history as u32, ..Params::default() };
+    // Other groups see another number of frames.
+    let mut all = [(history as u32 + 1) % (max_history as u32 + 1); GROUPS];
+    all[group(history)] = history as u32;
+    let params = Params { history: all, ..Params::default() };
     (m.integers("frames", frames), m.numbers("rotations", &rotations), params)
+}
+
+/// The group of layers that so much history is seen by.
+fn group(history: usize) -> usize {
+    history % GROUPS
 }
 
 struct Window {
@@ -250,6 +258,7 @@ fn attention_case(m: &mut Maker, w: Window) {
         temporal_pairs: pairs,
         slots,
         max_history,
+        group: group(history),
     };
     m.case(op, params, 1e-5);
 }
@@ -349,6 +358,7 @@ fn route_case(m: &mut Maker, row: [usize; 10], ties: bool) {
         temporal_pairs: pairs,
         slots,
         max_history,
+        group: group(history),
     };
     m.case(op, params, if ties { 0.0 } else { 1e-5 });
 }

@@ -119,7 +119,7 @@ impl<'a> Machine<'a> {
 
     fn attention(&mut self, op: &Attention, params: &Params) {
         let dim = op.dim();
-        let history = params.history as usize;
+        let history = params.history[op.group] as usize;
         let mut y = vec![0.0; op.rows() * dim];
         for row in 0..op.rows() {
             for head in 0..op.heads {
@@ -436,7 +436,7 @@ impl<'a> Machine<'a> {
     }
 
     fn route(&mut self, op: &Route, params: &Params) {
-        let history = params.history as usize;
+        let history = params.history[op.group] as usize;
         let mut routes = Vec::new();
         for (row, head) in (0..op.chunk * op.tokens * op.heads).map(|at| (at / op.heads, at % op.heads)) {
             let scores = self.scores(op, row, head, history);

@@ -82,7 +82,7 @@ fn routes_differ(table: &Table, case: &Case, op: &Route, found: &[u32], expected
     let mut machine = Machine::new(&table.plan, &table.weights);
     machine.fill(&case.fill);
     for (at, (found, expected)) in found.chunks(op.k).zip(expected.chunks(op.k)).enumerate() {
-        let scores = machine.scores(op, at / op.heads, at % op.heads, case.params.history as usize);
+        let scores = machine.scores(op, at / op.heads, at % op.heads, case.params.history[op.group] as usize);
         let count = |route: &[u32]| route.iter().filter(|&&j| j != u32::MAX).count();
         let sorted = found.windows(2).all(|pair| pair[0] < pair[1] || pair == [u32::MAX; 2]);
         let close = found.iter().filter(|j| !expected.contains(j)).all(|&j| {

@@ -1,6 +1,9 @@
 //! What a stream begins with and remembers.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
+use core::fmt;
+
+use causeway_ops::GROUPS;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +23,7 @@ pub enum Positions {
 }
 
 /// What attention remembers, in latent frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryConfig {
     /// Frames attention can see, including the sink and the chunk in flight.
@@ -31,6 +34,32 @@ pub struct HistoryConfig {
     pub route: usize,
     /// Numbering of frames.
     pub positions: Positions,
+    /// Layers that keep other frames than this says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupConfig>,
+}
+
+/// Layers with a ring of their own, in latent frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupConfig {
+    /// The layers, counted from 0.
+    pub layers: Vec<usize>,
+    /// Frames attention can see of those that are kept, including the sink, and those of the chunk in flight that will be.
+    pub window: usize,
+    /// First kept frames of the stream that are never dropped.
+    #[serde(default)]
+    pub sink: usize,
+    /// A frame is kept if its number in the stream is a multiple of this.
+    #[serde(default = "each")]
+    pub every: usize,
+    /// History frames a query is routed to; 0 means all of them.
+    #[serde(default)]
+    pub route: usize,
+}
+
+fn each() -> usize {
+    1
 }
 
 /// Latents to begin a world from without an image.
@@ -45,14 +74,44 @@ pub struct StartConfig {
     pub count: usize,
 }
 
+impl fmt::Display for HistoryConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "window {}, sink {}, route {}", self.window, self.sink, self.route)?;
+        for GroupConfig { layers, window, sink, every, route } in &self.groups {
+            write!(f, "; layers {layers:?}: window {window}, sink {sink}, route {route}, one frame of {every}")?;
+        }
+        Ok(())
+    }
+}
+
 impl HistoryConfig {
-    pub(super) fn validate(&self, chunk: usize) -> Result<(), ConfigError> {
+    pub(super) fn validate(&self, chunk: usize, layers: usize) -> Result<(), ConfigError> {
         within("history.window", self.window, chunk + 1, 4096)?;
         let (window, sink) = (self.window, self.sink);
         check("history.sink", sink, sink <= window - chunk, || {
             format!("at most history.window less the chunk, {}", window - chunk)
         })?;
-        within("history.route", self.route, 0, window)
+        within("history.route", self.route, 0, window)?;
+        // The first group is of the layers that no other has.
+        within("history.groups", self.groups.len(), 0, GROUPS - 1)?;
+        let mut named = vec![None; layers];
+        for (index, group) in self.groups.iter().enumerate() {
+            let at = |field: &str| format!("history.groups[{index}].{field}");
+            for &layer in &group.layers {
+                within(&at("layers"), layer, 0, layers - 1)?;
+                if let Some(other) = named[layer].replace(index) {
+                    return check(&at("layers"), layer, false, || {
+                        format!("a layer that groups[{other}] does not have")
+                    });
+                }
+            }
+            within(&at("every"), group.every, 1, 4096)?;
+            let added = chunk.div_ceil(group.every);
+            within(&at("window"), group.window, added + 1, 4096)?;
+            within(&at("sink"), group.sink, 0, group.window - added)?;
+            within(&at("route"), group.route, 0, group.window - added)?;
+        }
+        Ok(())
     }
 }
 

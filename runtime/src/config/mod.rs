@@ -23,7 +23,7 @@ pub use codec::{CodecConfig, CodecKind};
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
 pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
 pub use error::{ConfigError, FORMAT, MAX_JSON};
-pub use history::{HistoryConfig, Positions, StartConfig};
+pub use history::{GroupConfig, HistoryConfig, Positions, StartConfig};
 pub(crate) use kind::check_version;
 pub use kind::{About, FileConfig, Provenance, family, from_json, to_json};
 pub use model::{Family, ModelConfig};

@@ -89,7 +89,7 @@ impl FileConfig for ModelConfig {
     }
 
     fn summary(&self) -> Vec<(&'static str, String)> {
-        let (dit, history) = (&self.dit, self.history);
+        let (dit, history) = (&self.dit, &self.history);
         let ((width, height), latent) = (self.picture(), dit.latent);
         let counts: Vec<_> = self.schedule.steps.keys().collect();
         let mut lines = vec![
@@ -112,7 +112,7 @@ impl FileConfig for ModelConfig {
                     dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.chunk
                 ),
             ),
-            ("history", format!("window {}, sink {}, route {}", history.window, history.sink, history.route)),
+            ("history", history.to_string()),
             ("steps", format!("{counts:?}, {} by default", self.schedule.default_steps)),
         ];
         match dit.text {
@@ -164,7 +164,7 @@ impl ModelConfig {
         let clean = self.dit.prediction == Prediction::Clean;
         check("dit.prediction", "clean", !clean || family == Family::World, || "flow in this family".to_owned())?;
         self.schedule.validate()?;
-        self.history.validate(self.dit.chunk)?;
+        self.history.validate(self.dit.chunk, self.dit.layers)?;
         if let Some(start) = &self.start {
             check("start", "given", family == Family::World, || "none in this family".to_owned())?;
             start.validate(self.dit.events.len())?;

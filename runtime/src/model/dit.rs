@@ -1,63 +1,38 @@
 //! The causal Wan 2.1 block (spec 1.4) at any size, with the action embedding of small worlds.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use causeway_ops::{
-    BufferId, Kv, PlanBuilder,
+    BufferId, PlanBuilder,
     op::{
-        Activate, Activation, Attention, Commit, CrossAttention, Embed, Gate, Grid, LayerNorm, Lookup, Modulation,
-        Offsets, Patchify, RmsNormRope, Route, Scale, Unpatchify,
+        Activate, Activation, CrossAttention, Embed, Gate, Grid, LayerNorm, Lookup, Modulation, Offsets, Patchify,
+        RmsNormRope, Scale, Unpatchify,
     },
     plan::{BufferKind, Element, WeightRole},
 };
 
-use super::{Dense, ModelError};
+use super::{
+    Dense, ModelError,
+    ring::{Group, Groups, Ring, Rows},
+};
 use crate::config::DitConfig;
 
 /// State of one layer: its ring and the keys and values of the context in force.
 #[derive(Clone, Copy)]
 struct Layer {
-    ring_k: BufferId,
-    ring_v: BufferId,
-    means: BufferId,
+    ring: Ring,
     cross_k: BufferId,
     cross_v: BufferId,
-}
-
-/// What a stream keeps of its past, and what of it a query sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Past {
-    /// Latent frames attention sees, including the chunk.
-    pub window: usize,
-    /// History frames kept a query; 0 for all.
-    pub route: usize,
-    /// Of these, oldest visible frames that are always kept.
-    pub route_sink: usize,
-    /// Newest frames that are always kept.
-    pub route_recent: usize,
-    /// How the ring stores keys and values.
-    pub kv: Kv,
-}
-
-impl Past {
-    /// An f32 ring; routes keep the newest frame.
-    pub fn new(window: usize, route: usize) -> Self {
-        Self { window, route, route_sink: 0, route_recent: 1, kv: Kv::F32 }
-    }
 }
 
 /// Buffers of one DiT stream, shared by the passes it emits.
 #[derive(Clone)]
 pub struct Dit<'a> {
     config: &'a DitConfig,
-    past: Past,
-    max_history: usize,
+    /// The groups of layers that keep the same frames.
+    pub groups: Vec<Group>,
     layers: Vec<Layer>,
     grid: BufferId,
-    /// Frame table u32 [max_history + chunk]: ring slots of the visible frames, then those the chunk will be committed to.
-    pub frames: BufferId,
-    /// Temporal rotations [max_history + chunk, pairs, 2].
-    pub rotations: BufferId,
     /// What the stream is told.
     pub conditions: Conditions,
     /// Where the timestep sinusoids of a pass come from.
@@ -116,16 +91,23 @@ pub(crate) fn sinusoid(timestep: f32, row: &mut [f32]) {
     }
 }
 
-/// Declares the state of all layers.
-fn layers(b: &mut PlanBuilder, config: &DitConfig, past: Past, text_rows: usize, name: &str) -> Vec<Layer> {
-    let row = config.tokens_per_frame() * config.heads * past.kv.row_words(config.head_dim());
-    let element = if past.kv == Kv::F32 { Element::F32 } else { Element::U32 };
-    let ring = |b: &mut PlanBuilder, name: String| b.buffer(name, element, past.window * row, BufferKind::State);
+/// Declares the state of all layers, each in the group that `of` tells.
+fn layers(
+    b: &mut PlanBuilder,
+    config: &DitConfig,
+    (groups, of): (&[Group], impl Fn(usize) -> usize),
+    text_rows: usize,
+    name: &str,
+) -> Vec<Layer> {
+    let rows = Rows {
+        tokens: config.tokens_per_frame(),
+        heads: config.heads,
+        head_dim: config.head_dim(),
+        temporal_pairs: config.rope_dims()[0] / 2,
+    };
     let context = if config.text.is_some() { text_rows } else { config.event_tokens } * config.dim;
     let layer = |n| Layer {
-        ring_k: ring(b, format!("ring_k{name}.{n}")),
-        ring_v: ring(b, format!("ring_v{name}.{n}")),
-        means: b.state(format!("means{name}.{n}"), past.window * config.dim),
+        ring: Ring::new(b, &groups[of(n)], rows, &format!("{name}.{n}")),
         cross_k: b.state(format!("cross_k{name}.{n}"), context),
         cross_v: b.state(format!("cross_v{name}.{n}"), context),
     };
@@ -142,18 +124,20 @@ enum Purpose {
 }
 
 impl<'a> Dit<'a> {
-    /// Declares the stream's state: a ring of `past.window` frames, at least a chunk, and `text_rows` rows of text, where the model
+    /// Declares the stream's state: the rings of `groups`, whose windows are at least a chunk, and `text_rows` rows of text, where the model
     /// reads text. A pass has at most `most` frames and is told one of `levels`.
     pub fn new(
         b: &mut PlanBuilder,
         config: &'a DitConfig,
-        past: Past,
+        groups: &Groups,
         text_rows: usize,
         most: usize,
         levels: &Levels,
     ) -> Self {
-        let (visible, max_history) = (past.window, past.window - config.chunk);
-        let layers = layers(b, config, past, text_rows, "");
+        let temporal = config.rope_dims()[0];
+        let group = |(index, &past)| Group::new(b, past, index, config.chunk, temporal);
+        let tables: Vec<Group> = groups.pasts.iter().enumerate().map(group).collect();
+        let layers = layers(b, config, (&tables, |n| groups.of(n)), text_rows, "");
         let sinusoids = match levels {
             Levels::Table(timesteps) => {
                 let mut table = vec![0.0; timesteps.len() * config.freq_dim];
@@ -174,11 +158,8 @@ impl<'a> Dit<'a> {
         let text = text.map(|(embeddings, offsets)| Text { embeddings, offsets, rows: text_rows });
         Self {
             layers,
-            past,
-            max_history,
+            groups: tables,
             grid: b.constant("rope_grid", spatial_rotations(config)),
-            frames: b.buffer("frames", Element::U32, visible, BufferKind::Input),
-            rotations: b.buffer("rotations", Element::F32, visible * config.rope_dims()[0], BufferKind::Input),
             conditions: Conditions { actions, events, text },
             sinusoids,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
@@ -201,7 +182,7 @@ impl<'a> Dit<'a> {
             text.offsets = b.buffer(format!("text_offsets{name}"), Element::F32, text.rows, BufferKind::Input);
             text_rows = text.rows;
         }
-        this.layers = layers(b, self.config, self.past, text_rows, name);
+        this.layers = layers(b, self.config, (&self.groups, |n| self.layers[n].ring.group), text_rows, name);
         this
     }
 
@@ -217,12 +198,8 @@ impl<'a> Dit<'a> {
     /// each frame after its own of these, where the model reads them.
     pub fn seeing(&self, max_history: usize, actions: Option<BufferId>, previous: Option<BufferId>) -> Self {
         let conditions = Conditions { actions, ..self.conditions };
-        Self { max_history, conditions, previous, apart: true, ..self.clone() }
-    }
-
-    /// History frames kept a query; 0 for all. Keeping every frame is the same as dense attention, which is cheaper to run.
-    fn route(&self) -> usize {
-        if self.past.route >= self.max_history { 0 } else { self.past.route }
+        let groups = self.groups.iter().map(|group| group.seeing(max_history)).collect();
+        Self { groups, conditions, previous, apart: true, ..self.clone() }
     }
 
     /// Emits the cross-attention keys and values of the event mix or text in force, for all layers.
@@ -283,12 +260,12 @@ impl<'a> Dit<'a> {
             let last = n + 1 == self.config.layers;
             if purpose == Purpose::Commit && last {
                 // Nothing reads the hidden rows of a commit pass after the last keys and values.
-                self.store(b, n, k, v, frames);
+                self.layers[n].ring.commit(b, &self.groups, k, v, frames);
                 break;
             }
             self.self_attention(b, n, hidden, [q, k, v], m, frames);
             if purpose == Purpose::Commit {
-                self.store(b, n, k, v, frames);
+                self.layers[n].ring.commit(b, &self.groups, k, v, frames);
             }
             self.cross_attention(b, n, hidden, frames);
             self.feed_forward(b, n, hidden, m, frames);
@@ -372,82 +349,13 @@ impl<'a> Dit<'a> {
         frames: usize,
     ) {
         let (rows, dim) = (self.rows(frames), self.config.dim);
-        let out = self.attend(b, &self.layers[n], qkv, frames);
+        let out = self.layers[n].ring.attend(b, &self.groups, qkv, frames);
         dense(&format!("dit.blocks.{n}.self_attn.o"), rows, dim, dim).add(b, out, hidden, Some(self.gate(m, 2)));
-    }
-
-    /// Commits keys and values to the ring of block n.
-    fn store(&self, b: &mut PlanBuilder, n: usize, k: BufferId, v: BufferId, frames: usize) {
-        let layer = &self.layers[n];
-        b.push(Commit {
-            k,
-            v,
-            frames: self.frames,
-            ring_k: layer.ring_k,
-            ring_v: layer.ring_v,
-            means: layer.means,
-            chunk: frames,
-            tokens: self.config.tokens_per_frame(),
-            kv: self.past.kv,
-            heads: self.config.heads,
-            head_dim: self.config.head_dim(),
-            slots: self.past.window,
-            max_history: self.max_history,
-        });
     }
 
     /// The gate at `index` of the block modulation `m`.
     fn gate(&self, m: BufferId, index: usize) -> Gate {
         Gate { modulation: m, vectors: 6, index, rows_per_frame: self.config.tokens_per_frame() }
-    }
-
-    fn attend(&self, b: &mut PlanBuilder, layer: &Layer, [q, k, v]: [BufferId; 3], frames: usize) -> BufferId {
-        let c = self.config;
-        let (tokens, heads, head_dim) = (c.tokens_per_frame(), c.heads, c.head_dim());
-        let temporal_pairs = c.rope_dims()[0] / 2;
-        let rows = self.rows(frames);
-        let routes = (self.route() > 0).then(|| {
-            let routes = b.buffer("routes", Element::U32, rows * heads * self.route(), BufferKind::Scratch);
-            b.push(Route {
-                q,
-                means: layer.means,
-                frames: self.frames,
-                rotations: self.rotations,
-                routes,
-                k: self.route(),
-                force_sink: self.past.route_sink,
-                force_recent: self.past.route_recent,
-                chunk: frames,
-                tokens,
-                heads,
-                head_dim,
-                temporal_pairs,
-                slots: self.past.window,
-                max_history: self.max_history,
-            });
-            (routes, self.route())
-        });
-        let y = b.scratch("attended", rows * c.dim);
-        b.push(Attention {
-            q,
-            k,
-            v,
-            ring_k: layer.ring_k,
-            ring_v: layer.ring_v,
-            kv: self.past.kv,
-            frames: self.frames,
-            rotations: self.rotations,
-            routes,
-            y,
-            chunk: frames,
-            tokens,
-            heads,
-            head_dim,
-            temporal_pairs,
-            slots: self.past.window,
-            max_history: self.max_history,
-        });
-        y
     }
 
     fn cross_attention(&self, b: &mut PlanBuilder, n: usize, hidden: BufferId, frames: usize) {

@@ -6,13 +6,13 @@
 use alloc::{format, vec::Vec};
 
 use causeway_ops::{
-    BufferId, Plan, PlanBuilder,
+    BufferId, GROUPS, Plan, PlanBuilder,
     op::{Copy, Gather, Noise, Scatter, Solve, ToPixels},
     plan::{BufferKind, Element, PassId},
 };
 
 use super::{
-    Conditions, Dit, Levels, ModelError, Past,
+    Conditions, Dit, Group, Groups, Levels, ModelError, Past,
     codec::{Codec, CodecSource, Frames},
     decoder::check_size,
     program::{Level, Program, Programs, Recaching, Side, Step, Then},
@@ -31,8 +31,8 @@ pub struct StreamShape<'a> {
     pub first: usize,
     /// Frames of those given that are committed at once: the first time, and later. At most a chunk.
     pub given: [usize; 2],
-    /// What the stream keeps of its past.
-    pub past: Past,
+    /// What the stream's layers keep of their past.
+    pub groups: Groups,
     /// Rows of text, the one that stands for padding included.
     pub text_rows: usize,
     /// Whether there is a second ring, of the negative prompt.
@@ -87,10 +87,8 @@ pub struct StreamPlan {
     pub programs: Programs,
     /// Normalised latents of the frames in flight [most frames of a pass, height, width, channels].
     pub latents: BufferId,
-    /// Frame table u32 [window].
-    pub frames: BufferId,
-    /// Temporal rotations [window, pairs, 2].
-    pub rotations: BufferId,
+    /// The groups of its layers, and their tables.
+    pub groups: Vec<Group>,
     /// What the model is told.
     pub conditions: Conditions,
     /// As the text's own, of the negative prompt.
@@ -179,6 +177,24 @@ impl StreamPlan {
     }
 }
 
+/// Whether there can be such groups of layers for chunks of so many frames.
+fn check_groups(groups: &Groups, chunk: usize) -> Result<(), ModelError> {
+    let unsupported = |what| Err(ModelError::Unsupported(what));
+    let count = groups.pasts.len();
+    if !(1..=GROUPS).contains(&count) || groups.layers.iter().any(|&group| group >= count) {
+        return unsupported(format!(
+            "{count} groups of layers, of at most {GROUPS}, and layers of {:?}",
+            groups.layers
+        ));
+    }
+    for &Past { window, every, .. } in &groups.pasts {
+        if every == 0 || window < chunk.div_ceil(every) {
+            return unsupported(format!("chunks of {chunk} frames in a window of {window} that keeps every {every}th"));
+        }
+    }
+    Ok(())
+}
+
 fn faulty() -> ModelError {
     ModelError::Unsupported("a stream without passes".into())
 }
@@ -243,7 +259,7 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn new(shape: &'a StreamShape<'a>) -> Result<Self, ModelError> {
         let config = shape.dit;
-        let (chunk, len, window) = (config.chunk, config.latent_len(), shape.past.window);
+        let (chunk, len) = (config.chunk, config.latent_len());
         let LatentConfig { height, width, channels } = config.latent;
         let unsupported = |what| Err(ModelError::Unsupported(what));
         check_size((height, width))?;
@@ -251,17 +267,22 @@ impl<'a> Maker<'a> {
             return unsupported(format!("a latent frame of {len} values, which is not a multiple of 4"));
         }
         let counts = [shape.first, shape.given[0], shape.given[1]];
-        if window < chunk || counts.iter().any(|frames| !(1..=chunk).contains(frames)) {
-            return unsupported(format!("chunks of {chunk} frames, {counts:?} of them, in a window of {window}"));
+        check_groups(&shape.groups, chunk)?;
+        let window = shape.groups.pasts[0].window;
+        if counts.iter().any(|frames| !(1..=chunk).contains(frames)) {
+            return unsupported(format!("chunks of {chunk} frames, and {counts:?} of them"));
         }
         if let Some(theirs) = shape.codec.map(|codec| codec.channels()).filter(|&theirs| theirs != channels) {
             return unsupported(format!("it makes latents of {channels} channels, the codec takes {theirs}"));
+        }
+        if !shape.recache.is_empty() && shape.groups.pasts.len() > 1 {
+            return unsupported("a recache of layers whose windows differ".into());
         }
         let recached = shape.recache.iter().flat_map(|recache| &recache.frames).max().copied();
         let most = chunk.max(recached.unwrap_or(0));
         let mut b = PlanBuilder::new();
         let latents = b.state("latents", most * len);
-        let dit = Dit::new(&mut b, config, shape.past, shape.text_rows, most, &shape.levels);
+        let dit = Dit::new(&mut b, config, &shape.groups, shape.text_rows, most, &shape.levels);
         let names = ["", ".negative"];
         let negative = shape.guided.then(|| dit.beside(&mut b, names[1]));
         let sides: Vec<Dit<'_>> = [Some(dit), negative].into_iter().flatten().collect();
@@ -457,8 +478,7 @@ impl<'a> Maker<'a> {
         Ok(StreamPlan {
             programs,
             latents: self.latents,
-            frames: dit.frames,
-            rotations: dit.rotations,
+            groups: dit.groups.clone(),
             conditions: dit.conditions,
             negative_offsets: negative.map(|text| text.offsets),
             recent: self.memories.map(|memories| memories.recent),

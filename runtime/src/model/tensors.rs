@@ -76,7 +76,7 @@ fn denoiser(b: &mut PlanBuilder, config: &DitConfig) {
     let [_, height, width] = config.patch;
     let config = DitConfig { latent: LatentConfig { height, width, ..config.latent }, chunk: 1, ..config.clone() };
     let x = b.buffer("latents", Element::F32, config.latent_len(), BufferKind::Input);
-    let dit = Dit::new(b, &config, Past::new(1, 0), 1, 1, &Levels::Table(vec![0.0]));
+    let dit = Dit::new(b, &config, &Past::new(1, 0).into(), 1, 1, &Levels::Table(vec![0.0]));
     b.pass("forward");
     // A model that is told nothing has no tensors for it.
     let _: Result<(), ModelError> = dit.condition(b);

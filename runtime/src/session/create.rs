@@ -78,7 +78,7 @@ impl Prepared {
         }
         let writes = exact || !opening.latents.is_empty();
         let rope = dit.rope_dims()[0];
-        let tables = Tables::new(&plan, &stream, &settled.ring, rope, settled.length, writes);
+        let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length, writes);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
         let state = state(&settled, config.latch, options.seed);
         Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes })

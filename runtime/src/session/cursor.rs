@@ -1,5 +1,7 @@
 //! Where in its programs a session is.
 
+use causeway_ops::GROUPS;
+
 use super::{
     error::SessionError,
     fields::{Fields, flag, one_of, size, small},
@@ -18,15 +20,16 @@ pub(super) struct Cursor {
     pub level: usize,
     pub node: usize,
     pub part: usize,
-    /// Visible history of the frames in flight.
-    pub history: u32,
+    /// Visible history of the frames in flight, of each group of layers.
+    pub history: [u32; GROUPS],
 }
 
 impl Cursor {
-    pub const START: Self = Self { program: None, step: 0, giving: false, level: 0, node: 0, part: 0, history: 0 };
+    pub const START: Self =
+        Self { program: None, step: 0, giving: false, level: 0, node: 0, part: 0, history: [0; GROUPS] };
 
     /// The beginning of a program.
-    pub fn at(program: ProgramId, history: u32) -> Self {
+    pub fn at(program: ProgramId, history: [u32; GROUPS]) -> Self {
         Self { program: Some(program), history, ..Self::START }
     }
 
@@ -58,6 +61,6 @@ impl Cursor {
             size(fields, number)?;
         }
         flag(fields, &mut self.giving)?;
-        small(fields, &mut self.history)
+        self.history.iter_mut().try_for_each(|history| small(fields, history))
     }
 }

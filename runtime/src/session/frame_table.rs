@@ -2,12 +2,13 @@
 
 use alloc::{vec, vec::Vec};
 
-use causeway_ops::{Backend, BackendError, BufferId};
+use causeway_ops::{Backend, BackendError};
 
 use super::ring::{Ring, Visible};
-use crate::model;
+use crate::model::{self, Group};
 
 pub(crate) struct FrameTable {
+    ring: Ring,
     visible: Vec<Visible>,
     frames: Vec<u32>,
     rotations: Vec<f32>,
@@ -16,9 +17,10 @@ pub(crate) struct FrameTable {
 
 impl FrameTable {
     /// For a ring and `temporal` rotated dimensions a head.
-    pub fn new(ring: &Ring, temporal: usize) -> Self {
-        let rows = ring.max_history() + ring.chunk;
+    pub fn new(ring: Ring, temporal: usize) -> Self {
+        let rows = ring.slots();
         Self {
+            ring,
             visible: Vec::with_capacity(rows),
             frames: vec![0; rows],
             rotations: vec![0.0; rows * temporal],
@@ -32,7 +34,7 @@ impl FrameTable {
             + 4 * (self.frames.len() + self.rotations.len() + self.angles.capacity())
     }
 
-    /// Writes the table and the rotations (to the two buffers) of a chunk of `frames` frames at `start`; returns the visible
+    /// Writes the table and the rotations of a group for a chunk of `frames` frames at `start`; returns the visible
     /// history.
     ///
     /// Positions are taken relative to the chunk's first frame: attention needs differences only, and small angles stay exact
@@ -40,35 +42,33 @@ impl FrameTable {
     pub fn place(
         &mut self,
         backend: &mut dyn Backend,
-        buffers: (BufferId, BufferId),
-        ring: &Ring,
+        group: &Group,
         rope: (usize, f32),
         start: u64,
         frames: usize,
     ) -> Result<u32, BackendError> {
-        ring.visible(start, frames, &mut self.visible);
-        self.write(backend, buffers, rope, frames, ring.max_history())
+        self.ring.visible(start, frames, &mut self.visible);
+        self.write(backend, group, rope, frames, self.ring.max_history())
     }
 
     /// The same for the last `frames` frames before frame `end`, to be computed anew behind `history` frames of the sink.
     pub fn recache(
         &mut self,
         backend: &mut dyn Backend,
-        buffers: (BufferId, BufferId),
-        ring: &Ring,
+        group: &Group,
         rope: (usize, f32),
         end: u64,
         (history, frames): (usize, usize),
     ) -> Result<u32, BackendError> {
-        ring.recached(end, history, frames, &mut self.visible);
-        self.write(backend, buffers, rope, frames, history)
+        self.ring.recached(end, history, frames, &mut self.visible);
+        self.write(backend, group, rope, frames, history)
     }
 
     /// Writes what is visible, the last `frames` of it from row `own` on.
     fn write(
         &mut self,
         backend: &mut dyn Backend,
-        (frames, rotations): (BufferId, BufferId),
+        &Group { frames, rotations, .. }: &Group,
         (temporal, theta): (usize, f32),
         count: usize,
         own: usize,

@@ -7,8 +7,8 @@ use causeway_ops::Kv;
 use super::{error::SessionError, ring::Ring, rules::Rules};
 use crate::{
     clock::Clock,
-    config::{DitConfig, LatentConfig, ModelConfig, Positions},
-    model::{CodecSource, Levels, Past, Recache, StreamShape},
+    config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
+    model::{CodecSource, Groups, Levels, Past, Recache, StreamShape},
     sampler::Sampling,
 };
 
@@ -132,8 +132,9 @@ impl Default for SessionOptions {
 pub(super) struct Settled {
     /// The denoiser at the stream's chunk and size.
     pub dit: DitConfig,
-    pub ring: Ring,
-    pub past: Past,
+    /// Of each group of layers, the first of those that no other has.
+    pub rings: Vec<Ring>,
+    pub groups: Groups,
     pub first: usize,
     /// Frames of those given that are committed at once: the first time, and later.
     pub given: [usize; 2],
@@ -201,14 +202,22 @@ impl SessionOptions {
         if !(0.0..1000.0).contains(&context_timestep) {
             return refused(format!("the context noise is {context_timestep}, expected from 0 to below 1000"));
         }
+        let positions = self.positions.unwrap_or(config.history.positions);
+        let own = Ring { window, every: 1, sink, chunk, positions };
+        let past = Past { window, every: 1, route, route_sink, route_recent, kv: self.kv };
+        let (rings, groups) = groups(&config.history, config.dit.layers, own, past)?;
+        if self.recache && rings.len() > 1 {
+            let what = "this model's layers keep different frames, and a recache computes one window anew";
+            return refused(what.into());
+        }
         let event = self.event(config)?;
         let (length, rows, slots) = self.prompts(config)?;
         let text = config.dit.text.map(|text| crate::config::TextConfig { length, ..text });
         let latent = self.latent(config, codec)?;
         let dit = DitConfig { chunk, latent, text: text.filter(|_| prompts), ..config.dit.clone() };
         Ok(Settled {
-            ring: Ring { window, sink, chunk, positions: self.positions.unwrap_or(config.history.positions) },
-            past: Past { window, route, route_sink, route_recent, kv: self.kv },
+            rings,
+            groups,
             first,
             given: if prompts { [first, chunk] } else { [1, 1] },
             sampling: self.sampling(config)?,
@@ -308,7 +317,40 @@ impl SessionOptions {
     }
 }
 
+/// The rings of all groups of layers, and which layer has which; `own` and `past` are of those that the file does not name.
+fn groups(history: &HistoryConfig, layers: usize, own: Ring, past: Past) -> Result<(Vec<Ring>, Groups), SessionError> {
+    let (mut rings, mut groups) = (vec![own], Groups::from(past));
+    for GroupConfig { layers: named, window, sink, every, route } in &history.groups {
+        let (window, every, route) = (*window, *every, *route);
+        let room = window.saturating_sub(own.chunk.div_ceil(every));
+        if room < 1 || *sink > room || route > room {
+            return Err(SessionError::Option(format!(
+                "chunks of {} frames leave room for {room} more in the window of {window} of layers {named:?}, which need {}",
+                own.chunk,
+                1.max(*sink).max(route)
+            )));
+        }
+        groups.layers.resize(layers, 0);
+        named.iter().for_each(|&layer| groups.layers[layer] = rings.len());
+        rings.push(Ring { window, every, sink: *sink, ..own });
+        groups.pasts.push(Past {
+            window,
+            every,
+            route,
+            route_sink: 0,
+            route_recent: past.route_recent.min(route),
+            ..past
+        });
+    }
+    Ok((rings, groups))
+}
+
 impl Settled {
+    /// The ring of the first group.
+    pub fn ring(&self) -> &Ring {
+        &self.rings[0]
+    }
+
     /// What a session of these options accepts.
     pub fn rules(&self) -> Rules {
         Rules {
@@ -328,7 +370,7 @@ impl Settled {
             dit: &self.dit,
             first: self.first,
             given: self.given,
-            past: self.past,
+            groups: self.groups.clone(),
             // The row after the last one stands for the padding.
             text_rows: if self.dit.text.is_some() { self.rows + 1 } else { 0 },
             guided: self.sampling.guided(),
@@ -369,7 +411,7 @@ impl Settled {
     /// What there can be to compute anew: all of a stream that its window still holds from the first frame on, as it is after each chunk; then
     /// the window, behind its sink where that is kept.
     fn recaches(&self) -> Vec<Recache> {
-        let Ring { window, sink, chunk, .. } = self.ring;
+        let &Ring { window, sink, chunk, .. } = self.ring();
         let from = if self.given[1] < chunk { 1 } else { self.first.min(self.given[0]) };
         let young = |from: usize| (from..=window).step_by(if self.given[1] < chunk { 1 } else { chunk });
         let mut frames: Vec<usize> = young(from).chain(young(self.first)).chain(young(chunk)).chain([window]).collect();

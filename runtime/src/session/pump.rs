@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use causeway_ops::{Params, plan::PassId};
+use causeway_ops::{GROUPS, Params, plan::PassId};
 
 use super::{
     budget::{Budget, Pump},
@@ -242,10 +242,10 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     }
     if let Some(side) = s.state.unconditioned() {
         s.tell(side)?;
-        s.state.cursor = Cursor::at(ProgramId::Condition(side), 0);
+        s.state.cursor = Cursor::at(ProgramId::Condition(side), [0; GROUPS]);
         return Ok(None);
     }
-    if let Some(recached) = s.state.recached(&s.settled.ring) {
+    if let Some(recached) = s.state.recached(s.settled.ring()) {
         s.place_recached(recached)?;
         return Ok(None);
     }
@@ -255,9 +255,8 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
         Some(from) => s.take_opening(from, frames)?,
         None => s.take_action(frames)?,
     }
-    let (backend, ring) = (s.backend.as_mut(), &s.settled.ring);
-    let buffers = (s.stream.frames, s.stream.rotations);
-    let history = s.tables.frames.place(backend, buffers, ring, s.rope, s.state.ring, frames)?;
+    let backend = s.backend.as_mut();
+    let history = s.tables.place(backend, &s.stream, s.rope, s.state.ring, frames)?;
     s.tables.put(backend, &s.stream, s.state.position)?;
     s.state.cursor = Cursor::at(id, history);
     Ok(None)
@@ -392,7 +391,7 @@ impl Session {
 
     /// Number that the ring counts on from after the recache that is due.
     fn recached_end(&self) -> u64 {
-        match self.state.recached(&self.settled.ring) {
+        match self.state.recached(self.settled.ring()) {
             Some((0, frames)) => frames as u64,
             _ => self.state.ring,
         }
@@ -403,10 +402,12 @@ impl Session {
         let Some(program) = self.stream.programs.recaching(history, frames) else {
             return Err(SessionError::NoRecache);
         };
-        let (end, backend, buffers) =
-            (self.recached_end(), self.backend.as_mut(), (self.stream.frames, self.stream.rotations));
-        let (ring, rope, sizes) = (&self.settled.ring, self.rope, (history, frames));
-        let seen = self.tables.frames.recache(backend, buffers, ring, rope, end, sizes)?;
+        let (end, backend) = (self.recached_end(), self.backend.as_mut());
+        let mut seen = [0; GROUPS];
+        // A stream of several groups has no such program.
+        for ((table, group), seen) in self.tables.frames.iter_mut().zip(&self.stream.groups).zip(&mut seen) {
+            *seen = table.recache(backend, group, self.rope, end, (history, frames))?;
+        }
         self.tables.take(backend, &self.stream, self.state.position, frames)?;
         self.state.cursor = Cursor::at(program, seen);
         Ok(())

@@ -143,9 +143,9 @@ impl Session {
         self.state.event as usize
     }
 
-    /// The ring's sizes.
+    /// Sizes of the ring; of a model whose layers keep different frames that of all which the file does not name.
     pub fn ring(&self) -> Ring {
-        self.settled.ring
+        *self.settled.ring()
     }
 
     /// The plan that the session runs.

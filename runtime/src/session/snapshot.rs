@@ -1,6 +1,7 @@
 //! Snapshots: the same future again, for save games, rewind and rollback.
 
 use alloc::vec::Vec;
+use core::iter;
 
 use causeway_ops::memory::filled;
 
@@ -155,13 +156,19 @@ impl Session {
         let mut ways = state.changes.waiting.iter().map(|queued| queued.way).chain(told.map(|told| told.way));
         let recaches = if settled.recache {
             let whole = |(history, frames)| self.stream.programs.recaching(history, frames).is_some();
-            let recaching = |sink| state.recaching(&settled.ring, sink);
+            let recaching = |sink| state.recaching(settled.ring(), sink);
             [Sink::Kept, Sink::Refreshed].into_iter().filter_map(recaching).all(whole)
         } else {
             state.recache.is_none() && ways.all(|way| way != Way::Recache)
         };
         let counts = rows_hold && state.changes.sound(settled.slots) && opens && state.ring <= state.position;
         if counts && recaches && self.plausible(state) { Ok(()) } else { Err(RANGE) }
+    }
+
+    /// Whether no group of layers sees more history than there is room for.
+    fn seen(&self, cursor: &Cursor) -> bool {
+        let windows = self.settled.rings.iter().map(|ring| ring.window).chain(iter::repeat(0));
+        cursor.history.iter().zip(windows).all(|(&history, window)| history as usize <= window)
     }
 
     /// Whether a session can be there: at a node of a step's pass of a program that its state asks for, at a noise level that there is, with as
@@ -173,7 +180,7 @@ impl Session {
         let due = match program {
             ProgramId::Condition(side) => state.unconditioned() == Some(side),
             ProgramId::Recache(_) => {
-                let recached = state.recached(&self.settled.ring);
+                let recached = state.recached(self.settled.ring());
                 recached.and_then(|(history, frames)| self.stream.programs.recaching(history, frames)) == Some(program)
             }
             ProgramId::Chunk(first) | ProgramId::Given(first) => first == begins,
@@ -185,6 +192,6 @@ impl Session {
         (if cursor.giving { cursor.node == nodes && step.then == Then::Give } else { cursor.node < nodes })
             && part
             && cursor.level < self.settled.sampling.levels(begins).len()
-            && cursor.history as usize <= self.settled.ring.window
+            && self.seen(cursor)
     }
 }

@@ -2,13 +2,14 @@
 
 use alloc::{vec, vec::Vec};
 
-use causeway_ops::{Backend, BackendError, BufferId, Plan};
+use causeway_ops::{Backend, BackendError, BufferId, GROUPS, Plan};
 
 use super::{frame_table::FrameTable, ring::Ring, told::Told};
 use crate::model::{Recent, StreamPlan, Text};
 
 pub(super) struct Tables {
-    pub frames: FrameTable,
+    /// Of each group of layers.
+    pub frames: Vec<FrameTable>,
     actions: Vec<f32>,
     offsets: Vec<f32>,
     recent: Vec<u32>,
@@ -19,11 +20,11 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// For a plan, a ring, `temporal` rotated dimensions a head, prompts padded to `length` rows, and whether the host gives latents.
-    pub fn new(plan: &Plan, stream: &StreamPlan, ring: &Ring, temporal: usize, length: usize, given: bool) -> Self {
+    /// For a plan, the rings of its groups of layers, `temporal` rotated dimensions a head, prompts padded to `length` rows, and whether the host gives latents.
+    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], temporal: usize, length: usize, given: bool) -> Self {
         let words = |buffer: Option<BufferId>| buffer.map_or(0, |buffer| plan.buffer(buffer).len);
         Self {
-            frames: FrameTable::new(ring, temporal),
+            frames: rings.iter().map(|&ring| FrameTable::new(ring, temporal)).collect(),
             actions: vec![0.0; words(stream.conditions.actions)],
             offsets: vec![0.0; stream.conditions.text.map_or(0, |text| text.rows)],
             recent: vec![0; words(stream.recent.map(|recent| recent.table))],
@@ -32,10 +33,26 @@ impl Tables {
         }
     }
 
+    /// Writes what a chunk of `frames` frames at frame `start` of the rings sees and where it goes; returns how much history each group sees.
+    pub fn place(
+        &mut self,
+        backend: &mut dyn Backend,
+        stream: &StreamPlan,
+        rope: (usize, f32),
+        start: u64,
+        frames: usize,
+    ) -> Result<[u32; GROUPS], BackendError> {
+        let mut history = [0; GROUPS];
+        for ((table, group), seen) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history) {
+            *seen = table.place(backend, group, rope, start, frames)?;
+        }
+        Ok(history)
+    }
+
     /// Bytes held.
     pub fn memory(&self) -> usize {
         let words = self.actions.len() + self.offsets.len() + self.recent.len() + self.latents.len();
-        self.frames.memory() + 4 * words
+        self.frames.iter().map(FrameTable::memory).sum::<usize>() + 4 * words
     }
 
     /// Writes one action for every frame of a pass, where the model is told actions.

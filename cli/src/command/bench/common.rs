@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use causeway_ops::{BackendError, Params, plan::PassId, quant::DType};
+use causeway_ops::{BackendError, GROUPS, Params, plan::PassId, quant::DType};
 use causeway_runtime::{Model, Session};
 use serde_json::Value;
 
@@ -96,7 +96,7 @@ const BATCH: u32 = 4;
 
 /// Parameters of a run with a full history.
 pub fn params(session: &Session) -> Params {
-    let history = session.ring().max_history() as u32;
+    let history = [session.ring().max_history() as u32; GROUPS];
     let predict = [0.0, 0.375, 0.0, 0.625];
     Params { history, sigma: 0.833, keep: 1.0, predict, frame: 1, step: 1, ..Params::default() }
 }

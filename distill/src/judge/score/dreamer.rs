@@ -171,7 +171,7 @@ fn play(session: &mut Session, real: &Real, play: &Play) -> Result<Vec<Picture>,
 
 impl Dreamer for Player<'_> {
     fn memory(&self) -> (usize, usize) {
-        let history = self.model.config().history;
+        let history = &self.model.config().history;
         (history.window, history.route)
     }
 

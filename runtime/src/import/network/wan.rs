@@ -302,7 +302,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
             default_steps: s.steps.first().map_or(0, Vec::len),
             context_noise: s.context_noise,
         },
-        history: HistoryConfig { window: s.window, sink: s.sink, route: 0, positions: s.positions },
+        history: HistoryConfig { window: s.window, sink: s.sink, route: 0, positions: s.positions, groups: Vec::new() },
         start: None,
         fps: s.fps,
         latch: 1,
