@@ -9,7 +9,10 @@ use causeway_runtime::{
     Budget, Device, Pump, Session, SessionError, SessionOptions, Start,
     session::{Change, Condition, Output, Sink, Snapshot, Way},
 };
-use causeway_tests::tiny::Random;
+use causeway_tests::{
+    snapshots::{FIELDS, resealed},
+    tiny::Random,
+};
 use common::{
     error,
     play::{Cast, Given, LATENTS, VARIANTS, at, casts, frames, play, random, take},
@@ -88,8 +91,7 @@ enum Place {
 impl Place {
     fn of(session: &mut Session) -> Self {
         let snapshot = session.snapshot().unwrap();
-        // Mark, fingerprint, program.
-        match snapshot.as_bytes()[16..24] {
+        match snapshot.as_bytes()[FIELDS..][..8] {
             [0, 0, ..] => Self::Between,
             [1, 0, ..] => Self::Condition,
             [2, 0, ..] => Self::Chunk,
@@ -323,9 +325,9 @@ fn parts_of_nodes_are_places_too() {
         if random.below(4) > 0 {
             continue;
         }
-        // Mark, fingerprint, program and its number, step, level, node, part.
+        // Program and its number, step, level, node, part.
         let head = session.snapshot().unwrap();
-        let part = u64::from_le_bytes(head.as_bytes()[56..64].try_into().unwrap());
+        let part = u64::from_le_bytes(head.as_bytes()[FIELDS + 40..][..8].try_into().unwrap());
         if part > 0 {
             inside += 1;
             dropped += usize::from(session.abort_chunk());
@@ -359,12 +361,12 @@ fn damaged_snapshots_are_refused_or_harmless() {
             let head = good.as_bytes().len() - session.backend().arena_bytes();
             // Most of what lies far from both ends is prompts.
             let edge = |at: usize| at < 250 || at + 120 > head;
-            for at in (16..head - 7).step_by(4).filter(|&at| edge(at) || at % 8 == 0) {
+            for at in (FIELDS..head - 7).step_by(4).filter(|&at| edge(at) || at % 8 == 0) {
                 let small: &[u64] = if edge(at) { &[0, 1, 2, 3, 6, 8] } else { &[] };
                 for value in [100, 1 << 40, u64::MAX].iter().chain(small) {
                     let mut bytes = good.as_bytes().to_vec();
                     bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
-                    let restored = session.restore(&Snapshot::from_bytes(bytes));
+                    let restored = session.restore(&resealed(bytes));
                     outcomes[usize::from(restored.is_ok())] += 1;
                     match restored {
                         Ok(()) => {

@@ -61,13 +61,15 @@ impl From<SessionError> for Error {
             | SessionError::UnknownEvent { .. }
             | SessionError::ActionLength { .. }
             | SessionError::ActionValue(_)
+            | SessionError::Beyond { .. }
             | SessionError::StartSize { .. } => CW_ERROR_ARGUMENT,
+            SessionError::ChunkNotFinite { .. } => CW_ERROR_NOT_FINITE,
             SessionError::EventsFull(_) => CW_ERROR_EVENTS_FULL,
             SessionError::StoredStart(_) | SessionError::Model(_) => CW_ERROR_MODEL,
             SessionError::MemoryCap { .. } => CW_ERROR_MEMORY_CAP,
             SessionError::OutOfMemory { .. } => CW_ERROR_OUT_OF_MEMORY,
-            SessionError::Snapshot(_) => CW_ERROR_SNAPSHOT,
-            SessionError::SnapshotOfAnother => CW_ERROR_SNAPSHOT_OF_ANOTHER,
+            SessionError::Snapshot(_) | SessionError::Saved(_) => CW_ERROR_SNAPSHOT,
+            SessionError::SnapshotOfAnother | SessionError::SavedOfAnother => CW_ERROR_SNAPSHOT_OF_ANOTHER,
             SessionError::Backend(inner) => return inner.clone().into(),
         };
         Self::new(status, error.to_string())

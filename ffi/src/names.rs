@@ -33,6 +33,7 @@ pub fn of(status: CwStatus) -> &'static CStr {
         CW_ERROR_HOST => c"CW_ERROR_HOST",
         CW_ERROR_PANIC => c"CW_ERROR_PANIC",
         CW_ERROR_CONDITION => c"CW_ERROR_CONDITION",
+        CW_ERROR_NOT_FINITE => c"CW_ERROR_NOT_FINITE",
         _ => c"CW_UNKNOWN",
     }
 }

@@ -61,6 +61,8 @@ pub const CW_ERROR_HOST: CwStatus = -19;
 pub const CW_ERROR_PANIC: CwStatus = -20;
 /// The model takes no such condition; the error text has those it takes.
 pub const CW_ERROR_CONDITION: CwStatus = -21;
+/// A chunk came out NaN or infinite and was dropped; the stream stands before it, and makes it again of what it is told then.
+pub const CW_ERROR_NOT_FINITE: CwStatus = -22;
 
 /// `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
 pub const CW_DEVICE_AUTO: u32 = 0;

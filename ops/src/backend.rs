@@ -172,6 +172,12 @@ pub trait Backend: Send {
         Ok(())
     }
 
+    /// Which kernels run the plan, and on what: results are the same bits only where this is the same.
+    fn tier(&self) -> &str;
+
+    /// Where a buffer lies in what [`save`](Self::save) writes; None of constants and of scratch that no node touches.
+    fn saved(&self, buffer: BufferId) -> Option<Range<usize>>;
+
     /// Bytes of the arena: what [`save`](Self::save) writes and [`load`](Self::load) takes.
     fn arena_bytes(&self) -> usize;
 

@@ -49,23 +49,23 @@ impl Kv {
         }
     }
 
-    /// Stores a row; magnitudes beyond half precision become its largest.
+    /// Stores a row. What is NaN or infinite becomes 0; other magnitudes beyond half precision become its largest.
     #[inline(always)]
     pub(crate) fn pack(self, row: &[f32], words: &mut [u32]) {
         match self {
-            Self::F32 => words.copy_from_slice(bytemuck::cast_slice(row)),
+            Self::F32 => words.iter_mut().zip(row).for_each(|(word, &x)| *word = number(x).to_bits()),
             Self::F16 => {
                 const MOST: f32 = 65504.0;
                 words[row.len() / 2..].fill(0);
                 let halves = bytemuck::cast_slice_mut::<u32, u16>(words);
-                for (half, x) in halves.iter_mut().zip(row) {
-                    *half = f16::from_f32(x.clamp(-MOST, MOST)).to_bits();
+                for (half, &x) in halves.iter_mut().zip(row) {
+                    *half = f16::from_f32(number(x).clamp(-MOST, MOST)).to_bits();
                 }
             }
             Self::Q8 => {
                 /// Adding 1.5 * 2^23 leaves no fraction bits, and the whole number in the low byte.
                 const ROUND: f32 = 12_582_912.0;
-                let top = row.iter().fold(0.0f32, |top, x| if x.abs() > top { x.abs() } else { top });
+                let top = row.iter().map(|&x| number(x).abs()).fold(0.0f32, |top, x| if x > top { x } else { top });
                 let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
                 let Some((scale, codes)) = words.split_last_mut() else { return };
                 *scale = (top / 127.0).to_bits();
@@ -73,8 +73,8 @@ impl Kv {
                     *last = 0;
                 }
                 let codes = bytemuck::cast_slice_mut::<u32, i8>(codes);
-                for (code, x) in codes.iter_mut().zip(row) {
-                    *code = (x * inverse + ROUND).to_bits() as i8;
+                for (code, &x) in codes.iter_mut().zip(row) {
+                    *code = (number(x) * inverse + ROUND).to_bits() as i8;
                 }
             }
         }
@@ -98,6 +98,12 @@ impl Kv {
             }
         }
     }
+}
+
+/// A number, 0 for what is none: a ring with a NaN in it would spoil every frame that sees it.
+#[inline(always)]
+pub(crate) fn number(x: f32) -> f32 {
+    if x.is_finite() { x } else { 0.0 }
 }
 
 impl core::fmt::Display for Kv {

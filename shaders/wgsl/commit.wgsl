@@ -27,6 +27,11 @@ struct Node {
 
 const LANES = 64u;
 
+/// A number, 0 for what is none: all exponent bits are set in NaN and infinity. Comparisons are optimised away by some compilers.
+fn number(x: f32) -> f32 {
+    return select(x, 0.0, (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u);
+}
+
 /// A row's first feature in `k` and `v`.
 fn here(frame: u32, token: u32, head: u32) -> u32 {
     return ((frame * node.tokens + token) * node.heads + head) * node.head_dim;
@@ -37,8 +42,8 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32) {
     for (var i = lane; i < node.tokens * node.head_dim; i += LANES) {
         let at = here(frame, i / node.head_dim, head) + i % node.head_dim;
         let to = here(slot, i / node.head_dim, head) + i % node.head_dim;
-        ring_k[to] = bitcast<u32>(k[at]);
-        ring_v[to] = bitcast<u32>(v[at]);
+        ring_k[to] = bitcast<u32>(number(k[at]));
+        ring_v[to] = bitcast<u32>(number(v[at]));
     }
 }
 //!end
@@ -52,8 +57,8 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32) {
         // The last word of an odd row is half empty.
         let whole = column + 1u < node.head_dim;
         let next = select(at, at + 1u, whole);
-        let key = floats_to_halves(vec2<f32>(k[at], select(0.0, k[next], whole)));
-        let value = floats_to_halves(vec2<f32>(v[at], select(0.0, v[next], whole)));
+        let key = floats_to_halves(vec2<f32>(number(k[at]), select(0.0, number(k[next]), whole)));
+        let value = floats_to_halves(vec2<f32>(number(v[at]), select(0.0, number(v[next]), whole)));
         let to = ((slot * node.tokens + token) * node.heads + head) * words + i % words;
         ring_k[to] = key.x | key.y << 16u;
         ring_v[to] = value.x | value.y << 16u;
@@ -77,15 +82,15 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32) {
         let at = here(frame, token, head);
         var top = vec2<f32>();
         for (var column = 0u; column < node.head_dim; column++) {
-            top = max(top, abs(vec2<f32>(k[at + column], v[at + column])));
+            top = max(top, abs(vec2<f32>(number(k[at + column]), number(v[at + column]))));
         }
         let to = ((slot * node.tokens + token) * node.heads + head) * (words + 1u);
         for (var word = 0u; word < words; word++) {
             var key = vec4<f32>();
             var value = vec4<f32>();
             for (var i = 0u; i < 4u && word * 4u + i < node.head_dim; i++) {
-                key[i] = k[at + word * 4u + i];
-                value[i] = v[at + word * 4u + i];
+                key[i] = number(k[at + word * 4u + i]);
+                value[i] = number(v[at + word * 4u + i]);
             }
             ring_k[to + word] = codes(key, inverse(top.x));
             ring_v[to + word] = codes(value, inverse(top.y));
@@ -106,7 +111,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var feature = lane; feature < node.head_dim; feature += LANES) {
         var sum = 0.0;
         for (var token = 0u; token < node.tokens; token++) {
-            sum += k[here(frame, token, head) + feature];
+            sum += number(k[here(frame, token, head) + feature]);
         }
         means[(slot * node.heads + head) * node.head_dim + feature] = sum / f32(node.tokens);
     }

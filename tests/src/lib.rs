@@ -5,5 +5,6 @@ pub mod tiny;
 pub mod counting;
 pub mod fuzz;
 pub mod naive;
+pub mod snapshots;
 pub mod stream;
 pub mod wan;

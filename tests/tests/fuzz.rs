@@ -6,7 +6,7 @@ use std::{fs, path::Path, sync::Mutex, time::Duration};
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Budget, FileError, Model, Session, SessionOptions,
+    Budget, FileError, Model, Pump, Session, SessionOptions,
     file::{AnyFile, Bundler, PartKind},
     import::Checkpoint,
     session::Snapshot,
@@ -14,6 +14,7 @@ use causeway_runtime::{
 use causeway_tests::{
     counting::{Counting, peak},
     fuzz::{Place, executions, run},
+    snapshots::{resealed, resealed_game},
     stream::one,
     tiny::{model_bytes, tiny_model_bytes, wan_config},
 };
@@ -123,6 +124,14 @@ fn bundles() {
     assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");
 }
 
+/// The next two frames.
+fn play_on(session: &mut Session) {
+    for _ in 0..2 {
+        while session.pump(Budget::Frame).expect("it plays on") == Pump::Pending {}
+        while session.release() {}
+    }
+}
+
 /// Snapshots: refused, or restored; either way the session goes on from a good one exactly as it would have.
 #[test]
 fn snapshots() {
@@ -138,13 +147,67 @@ fn snapshots() {
         session.release();
     }
     let good = Snapshot::from_bytes(bases[1].clone());
+    // As they are only what nobody changed is taken; with the checksum made anew what is taken plays on, and is made of numbers.
     let outcome = run("snapshots", &bases, executions() / 8, |bytes| {
         let (taken, peak) = peak(|| session.restore_bytes(bytes).is_ok());
         assert!(peak <= 1 << 20, "{peak} bytes for a snapshot of {}", bytes.len());
+        assert!(!taken || bases.iter().any(|base| base == bytes), "damage was not seen");
+        taken
+    });
+    assert!(outcome.slowest < LONGEST, "{outcome:?}");
+    let outcome = run("sealed-snapshots", &bases, executions() / 8, |bytes| {
+        let sealed = resealed(bytes.to_vec());
+        let (taken, peak) = peak(|| session.restore(&sealed).is_ok());
+        assert!(peak <= 1 << 20, "{peak} bytes for a snapshot of {}", bytes.len());
+        if taken {
+            play_on(&mut session);
+        }
         taken
     });
     assert!(outcome.slowest < LONGEST, "{outcome:?}");
     assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");
     session.restore(&good).unwrap();
     assert_eq!(session.snapshot().unwrap().as_bytes(), bases[1]);
+}
+
+/// Saved games: refused and nothing touched, or loaded and played on.
+#[test]
+fn saved_games() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let bytes = tiny_model_bytes(1);
+    let model = Model::from_bytes(&bytes).unwrap();
+    let mut session = Session::new(&model, &one(), SessionOptions::default()).unwrap();
+    let mut bases = Vec::new();
+    for nodes in [3, 400, 2000, 4000] {
+        let mut left = nodes;
+        while left > 0 {
+            let before = session.stats().nodes;
+            let _ = session.pump(Budget::Nodes(left)).unwrap();
+            left = left.saturating_sub((session.stats().nodes - before).max(1) as usize);
+            session.release();
+        }
+        bases.push(session.save().unwrap().as_bytes().to_vec());
+    }
+    let before = session.snapshot().unwrap();
+    let outcome = run("saved-games", &bases, executions() / 8, |bytes| {
+        let (taken, peak) = peak(|| session.load_bytes(bytes).is_ok());
+        assert!(peak <= 1 << 20, "{peak} bytes for a game of {}", bytes.len());
+        assert!(!taken || bases.iter().any(|base| base == bytes), "damage was not seen");
+        taken
+    });
+    assert!(outcome.slowest < LONGEST, "{outcome:?}");
+    if outcome.taken == 0 {
+        assert!(session.snapshot().unwrap() == before, "a refused game changed something");
+    }
+    let outcome = run("sealed-games", &bases, executions() / 8, |bytes| {
+        let sealed = resealed_game(bytes.to_vec());
+        let (taken, peak) = peak(|| session.load(&sealed).is_ok());
+        assert!(peak <= 1 << 20, "{peak} bytes for a game of {}", bytes.len());
+        if taken {
+            play_on(&mut session);
+        }
+        taken
+    });
+    assert!(outcome.slowest < LONGEST, "{outcome:?}");
+    assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");
 }

@@ -10,6 +10,7 @@ use causeway_runtime::{
 };
 use causeway_tests::{
     naive::{Naive, Settings},
+    snapshots::{FIELDS, resealed},
     stream::{next_frame, one, open, script, seeded},
     tiny::{model_bytes, random_weights, tiny_config, tiny_model_bytes},
 };
@@ -471,11 +472,11 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     let fields = good.as_bytes();
     let head = fields.len() - session.backend().arena_bytes();
     let mut refused = 0;
-    for at in (16..head).step_by(8) {
+    for at in (FIELDS..head).step_by(8) {
         for value in [100, 1 << 40, u64::MAX] {
             let mut bytes = fields.to_vec();
             bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
-            match session.restore(&Snapshot::from_bytes(bytes)) {
+            match session.restore(&resealed(bytes)) {
                 Ok(()) => session.restore(&good).unwrap(),
                 Err(SessionError::Snapshot(_)) => {
                     refused += 1;
@@ -489,9 +490,101 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     assert!(refused >= 60, "{refused}");
     let mut more = fields.to_vec();
     more[head - 8..head].copy_from_slice(&100u64.to_le_bytes());
-    let error = session.restore(&Snapshot::from_bytes(more)).unwrap_err().to_string();
+    let error = session.restore(&resealed(more)).unwrap_err().to_string();
     assert!(error.contains("more frames than the queue"), "{error}");
     assert_eq!(whole[3], scripted(&mut session, Budget::Frame));
+}
+
+/// A bit of a snapshot that has changed, anywhere: refused, with nothing changed.
+#[test]
+fn damage_shows_in_the_checksum() {
+    let bytes = tiny_model_bytes(1);
+    let mut session = Session::new(&open(&bytes), &one(), seeded(3)).unwrap();
+    for _ in 0..3 {
+        scripted(&mut session, Budget::Frame);
+    }
+    let good = session.snapshot().unwrap();
+    let mut bytes = good.as_bytes().to_vec();
+    for bit in (0..8 * bytes.len()).step_by(9973) {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(matches!(session.restore_bytes(&bytes), Err(SessionError::Snapshot(_))), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert_eq!(session.snapshot().unwrap(), good);
+}
+
+/// Weights of the same shapes are other weights, and so are those of a file that says nothing of its contents.
+#[test]
+fn a_snapshot_of_other_weights_is_refused() {
+    let play = |bytes: &[u8]| {
+        let mut session = Session::new(&open(bytes), &one(), seeded(3)).unwrap();
+        scripted(&mut session, Budget::Frame);
+        session
+    };
+    let stripped = |bytes: &[u8]| {
+        // Another key of the same length, which nobody knows.
+        let mut bytes = bytes.to_vec();
+        let at = bytes.windows(20).position(|window| window == b"causeway.fingerprint").unwrap();
+        bytes[at..at + 20].copy_from_slice(b"somebody.elses.print");
+        bytes
+    };
+    let [mut same, mut other] = [1, 2].map(|seed| play(&tiny_model_bytes(seed)));
+    let snapshot = play(&tiny_model_bytes(1)).snapshot().unwrap();
+    same.restore(&snapshot).unwrap();
+    assert_eq!(other.restore(&snapshot), Err(SessionError::SnapshotOfAnother));
+    let [mut same, mut other] = [1, 2].map(|seed| play(&stripped(&tiny_model_bytes(seed))));
+    let snapshot = play(&stripped(&tiny_model_bytes(1))).snapshot().unwrap();
+    same.restore(&snapshot).unwrap();
+    assert_eq!(other.restore(&snapshot), Err(SessionError::SnapshotOfAnother));
+}
+
+/// Numbers beyond what a model was made for are refused. Weights that make a chunk overflow all the same: it is dropped and reported, and the
+/// stream plays on from where it stood once it is told something else.
+#[test]
+fn a_chunk_that_is_not_finite_leaves_no_trace() {
+    let mut config = tiny_config();
+    config.limits.action = 1e6;
+    let weights = |name: &str, shape: &[usize]| {
+        let mut values = random_weights(name, shape, 1);
+        // Only actions far from 0 come out as infinite.
+        if name.starts_with("dit.action_embedding") && name.ends_with("weight") {
+            values.iter_mut().for_each(|value| *value *= 1e17);
+        }
+        if name.starts_with("dit.action_embedding") && name.ends_with("bias") {
+            values.fill(0.0);
+        }
+        values
+    };
+    let bytes = write_model_to(Vec::new(), &config, DType::F32, weights).unwrap();
+    let model = open(&bytes);
+    let create = || Session::new(&model, &one(), seeded(3)).unwrap();
+    let entries = config.dit.actions.len();
+    let (mut session, mut undisturbed) = (create(), create());
+    for _ in 0..4 {
+        assert_eq!(next_frame(&mut session, Budget::Frame), next_frame(&mut undisturbed, Budget::Frame));
+    }
+    for wrong in [1e20, -1.1e6, f32::NAN] {
+        let mut action = vec![0.0; entries];
+        action[1] = wrong;
+        let error = session.set_action(&action).unwrap_err();
+        let beyond = matches!(error, SessionError::Beyond { index: 1, .. } | SessionError::ActionValue(1));
+        assert!(beyond, "{wrong}: {error}");
+    }
+    for budget in [Budget::Frame, Budget::Nodes(7)] {
+        session.set_action(&vec![1e6; entries]).unwrap();
+        let error = loop {
+            match session.pump(budget) {
+                Ok(Pump::Pending) => {}
+                other => break other,
+            }
+        };
+        assert_eq!(error, Err(SessionError::ChunkNotFinite { frame: session.position() }));
+        // What it is told next is all that the next chunk knows of.
+        session.set_action(&vec![0.0; entries]).unwrap();
+        for _ in 0..3 {
+            assert_eq!(next_frame(&mut session, budget), next_frame(&mut undisturbed, Budget::Frame));
+        }
+    }
 }
 
 /// A snapshot with one number changed is refused, or the session goes on from it, to frames or an error.
@@ -512,11 +605,11 @@ fn damaged_snapshots_that_are_taken_play_on() {
     let good = session.snapshot().unwrap();
     let head = good.as_bytes().len() - session.backend().arena_bytes();
     let mut taken = 0;
-    for at in (16..head - 8).step_by(4) {
+    for at in (FIELDS..head - 8).step_by(4) {
         for value in [0, 1, 2] {
             let mut bytes = good.as_bytes().to_vec();
             bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
-            if session.restore(&Snapshot::from_bytes(bytes)).is_err() {
+            if session.restore(&resealed(bytes)).is_err() {
                 continue;
             }
             taken += 1;

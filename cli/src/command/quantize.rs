@@ -8,7 +8,7 @@ use std::{
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    file::{AnyFile, FileError, ModelFile, PartialFile, quantize_to},
+    file::{AnyFile, FileError, ModelFile, PartialFile, Sink, quantize_to},
     model::Network,
 };
 
@@ -109,6 +109,12 @@ impl Write for Stoppable<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Sink for Stoppable<'_> {
+    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.rewrite(at, bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Committing a chunk's keys and values to the ring. A piece of work is one head of one frame.
 
 use super::{context::Context, parts::Parts, split::Split};
-use crate::op::Commit;
+use crate::{kv::number, op::Commit};
 
 /// Heads of frames, frame by frame; an element takes some tens of operations' time.
 pub(super) fn parts(op: &Commit) -> Parts {
@@ -34,7 +34,7 @@ pub(super) fn run(op: &Commit, cx: &Context<'_>) {
                 let (stored_key, stored_value) = unsafe { (ring_k.part(to, words), ring_v.part(to, words)) };
                 op.kv.pack(key, stored_key);
                 op.kv.pack(&v[from..from + op.head_dim], stored_value);
-                mean.iter_mut().zip(key).for_each(|(mean, key)| *mean += key);
+                mean.iter_mut().zip(key).for_each(|(mean, &key)| *mean += number(key));
             }
             mean.iter_mut().for_each(|mean| *mean /= op.tokens as f32);
         });

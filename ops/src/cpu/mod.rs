@@ -384,6 +384,15 @@ impl Backend for CpuBackend {
         Ok(true)
     }
 
+    fn tier(&self) -> &str {
+        self.level.isa().name()
+    }
+
+    fn saved(&self, buffer: BufferId) -> Option<Range<usize>> {
+        let from = self.layout.offset(buffer)?;
+        Some(4 * from..4 * (from + self.plan.buffer(buffer).len))
+    }
+
     fn arena_bytes(&self) -> usize {
         self.arena.bytes()
     }

@@ -143,6 +143,15 @@ impl Arena {
     }
 }
 
+impl Arena {
+    /// Where a buffer begins in the bytes of all of [`Self::saved`].
+    pub fn saved_at(&self, id: BufferId) -> Option<u64> {
+        // Constants come last.
+        let place = self.places.of[id.0 as usize].filter(|&place| self.places.places[place].0 != Content::Constant)?;
+        Some(self.places.places[..place].iter().map(|place| place.1).sum())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -412,6 +412,15 @@ impl Backend for GpuBackend {
         self.gpu.faults.check()
     }
 
+    fn tier(&self) -> &str {
+        self.gpu.name()
+    }
+
+    fn saved(&self, buffer: BufferId) -> Option<Range<usize>> {
+        let from = self.arena.saved_at(buffer)? as usize;
+        Some(from..from + 4 * self.plan.buffer(buffer).len)
+    }
+
     fn arena_bytes(&self) -> usize {
         self.arena.saved().map(|place| place.size() as usize).sum()
     }

@@ -7,7 +7,8 @@ use crate::{
 };
 
 /// Copies own frame f to ring slot `frames[max_history + f]` and stores mean(keys) there. Only the clean-context pass runs it
-/// (docs/design.md, idea 4). The slot is not yet visible, so an aborted commit leaves no trace.
+/// (docs/design.md, idea 4). The slot is not yet visible, so an aborted commit leaves no trace. A value that is NaN or infinite becomes 0:
+/// a ring with one of these would spoil every frame that sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
     /// The chunk's keys [chunk * tokens, dim].

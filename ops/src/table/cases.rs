@@ -411,9 +411,17 @@ fn commit(m: &mut Maker) {
     {
         let (dim, rows) = (heads * head_dim, slots * tokens * heads);
         let (frames, _, params) = window(m, [chunk, slots, max_history, max_history, 1]);
+        // Some of what comes is no number.
+        let mut odd = |name: &str| {
+            let mut values = m.uniforms(chunk * tokens * dim, 1.0);
+            values.iter_mut().step_by(11).skip(1).for_each(|x| *x = f32::NAN);
+            values.iter_mut().step_by(29).skip(1).for_each(|x| *x = f32::INFINITY);
+            m.numbers(name, &values)
+        };
+        let (k, v) = (odd("k"), odd("v"));
         let op = Commit {
-            k: m.random("k", chunk * tokens * dim, 1.0),
-            v: m.random("v", chunk * tokens * dim, 1.0),
+            k,
+            v,
             frames,
             ring_k: m.ring("ring_k", kv, rows, head_dim, 1.0),
             ring_v: m.ring("ring_v", kv, rows, head_dim, 1.0),

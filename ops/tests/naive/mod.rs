@@ -9,6 +9,11 @@ use causeway_ops::{
 };
 use half::f16;
 
+/// What a ring keeps of a value.
+fn number(x: f64) -> f64 {
+    if x.is_finite() { x } else { 0.0 }
+}
+
 /// A buffer's contents.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
@@ -167,14 +172,15 @@ impl<'a> Machine<'a> {
             let slot = self.u(op.frames)[op.max_history + f] as usize;
             let dim = op.dim();
             for c in 0..dim {
-                let key = |token| self.f(op.k)[(f * op.tokens + token) * dim + c] / op.tokens as f64;
+                let key = |token| number(self.f(op.k)[(f * op.tokens + token) * dim + c]) / op.tokens as f64;
                 let mean = (0..op.tokens).map(key).sum();
                 self.f_mut(op.means)[slot * dim + c] = mean;
             }
             for row in 0..op.tokens * op.heads {
                 let (from, to) = (f * op.tokens * op.heads + row, slot * op.tokens * op.heads + row);
                 for (id, ring) in [(op.k, op.ring_k), (op.v, op.ring_v)] {
-                    let values = self.f(id)[from * op.head_dim..][..op.head_dim].to_vec();
+                    let values: Vec<f64> =
+                        self.f(id)[from * op.head_dim..][..op.head_dim].iter().map(|&x| number(x)).collect();
                     let words = op.kv.row_words(op.head_dim);
                     match &mut self.buffers[ring.0 as usize] {
                         Data::F(data) => data[to * words..][..words].copy_from_slice(&values),

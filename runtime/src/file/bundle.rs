@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     FileError, Model,
     container::{self, RawTensor, RawType},
+    fingerprint::Fingerprint,
     limits::ALIGN,
     reader::Storage,
 };
@@ -219,6 +220,16 @@ impl<'a> Bundle<'a> {
         });
         read.map_err(FileError::from)?;
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Of a part's own file as it is, read anew; as [`ModelFile::verify`](super::ModelFile::verify).
+    ///
+    /// # Errors
+    /// [`FileError::Read`].
+    pub fn verify(&self, part: &Part) -> Result<Fingerprint, FileError> {
+        let (length, begin) = (part.header.len() as u64, self.data_start + part.begin);
+        let start = [&length.to_le_bytes(), part.header.as_bytes()].concat();
+        Ok(Fingerprint::of(start, self.storage.bytes(begin..begin + part.bytes))?)
     }
 
     /// Bytes of the whole file.

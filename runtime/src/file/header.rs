@@ -2,6 +2,7 @@
 
 use super::FileError;
 use super::container::{self, RawTensor, RawType};
+use super::fingerprint::{self, Fingerprint};
 use super::limits::{ALIGN, MAX_NAME, MAX_RANK, MAX_TENSORS, PAD};
 use crate::config::{misleading, printable};
 use alloc::borrow::{Cow, ToOwned};
@@ -23,6 +24,8 @@ pub struct Entry<'a> {
 pub struct Header<'a> {
     /// The JSON under the `causeway` key.
     pub config: String,
+    /// What it says of the file's contents.
+    pub fingerprint: Option<Fingerprint>,
     /// Tensors other than padding, sorted by name, no name twice.
     pub entries: Vec<Entry<'a>>,
 }
@@ -58,9 +61,15 @@ pub fn parse(bytes: &[u8], size: usize) -> Result<Header<'_>, FileError> {
         entries.push(Entry { name, dtype, shape, bytes: start + data_start..end + data_start });
     }
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let mut metadata = found.metadata.into_iter();
-    let config = metadata.find(|(key, _)| key == "causeway").ok_or(FileError::NoConfig)?.1;
-    Ok(Header { config, entries })
+    let (mut config, mut print) = (None, None);
+    for (key, text) in found.metadata {
+        match key.as_str() {
+            "causeway" => config = Some(text),
+            fingerprint::KEY => print = Fingerprint::parse(&text),
+            _ => {}
+        }
+    }
+    Ok(Header { config: config.ok_or(FileError::NoConfig)?, fingerprint: print, entries })
 }
 
 /// Refuses what no tensor of a model file can be.

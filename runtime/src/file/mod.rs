@@ -18,6 +18,7 @@ mod bundle;
 mod bundler;
 pub(crate) mod container;
 mod error;
+mod fingerprint;
 mod header;
 mod info;
 mod limits;
@@ -40,6 +41,8 @@ pub use bundle::{Bundle, Part, PartKind};
 #[cfg(feature = "std")]
 pub use bundler::{Bundler, split};
 pub use error::{FileError, TensorMismatch};
+pub use fingerprint::Fingerprint;
+pub(crate) use fingerprint::Hash;
 pub use info::{Info, Share};
 pub use limits::ALIGN;
 #[cfg(feature = "std")]
@@ -50,4 +53,4 @@ pub use reader::{Model, ModelFile, Umt5File};
 pub use tensors::{expected_tensors, may_quantise};
 pub use weights::Weights;
 #[cfg(feature = "std")]
-pub use writer::{TensorSpec, Writer, write_model, write_model_to};
+pub use writer::{Sink, TensorSpec, Writer, write_model, write_model_to};

@@ -1,10 +1,9 @@
 //! Converts a model to another weight type.
 
 use super::writer::specs;
-use super::{FileError, ModelFile, PartialFile, Writer};
+use super::{FileError, ModelFile, PartialFile, Sink, Writer};
 use crate::model::Network;
 use causeway_ops::quant::{DType, WeightSource};
-use std::io::Write;
 use std::path::Path;
 
 /// Writes `model` to `path` with the matrices of its blocks as `target` and all else as `F16` (as `F32` if `target`
@@ -20,7 +19,7 @@ pub fn quantize<C: Network>(model: &ModelFile<'_, C>, target: DType, path: impl 
 ///
 /// # Errors
 /// As [`quantize`].
-pub fn quantize_to<W: Write, C: Network>(model: &ModelFile<'_, C>, target: DType, sink: W) -> Result<W, FileError> {
+pub fn quantize_to<W: Sink, C: Network>(model: &ModelFile<'_, C>, target: DType, sink: W) -> Result<W, FileError> {
     let specs = specs(model.config(), target)?;
     let mut writer = Writer::new(sink, model.config(), specs.clone())?;
     for spec in &specs {

@@ -1,10 +1,11 @@
 //! Opens model files, trusting nothing.
 
 use super::container::RawType;
+use super::fingerprint::{Fingerprint, Hash};
 use super::header::{self, Entry};
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
-use crate::config::{ModelConfig, Umt5Config, from_json};
+use crate::config::{ModelConfig, Umt5Config, from_json, to_json};
 use crate::model::Network;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -16,6 +17,7 @@ use causeway_ops::memory::{Refused, filled};
 use causeway_ops::quant::{BLOCK, DType, TensorView, WeightSource};
 use causeway_ops::stored::{Bytes, ReadError};
 use core::fmt;
+use core::iter;
 use core::ops::Range;
 
 /// An opened model: its configuration and views of its tensors.
@@ -27,6 +29,8 @@ use core::ops::Range;
 pub struct ModelFile<'a, C> {
     config: C,
     tensors: Vec<Tensor>,
+    /// What the header says.
+    fingerprint: Option<Fingerprint>,
     data_start: usize,
     storage: Arc<Storage<'a>>,
     /// Bytes of the file.
@@ -128,8 +132,9 @@ impl<'a, C: Network> ModelFile<'a, C> {
         let mut buffer = Vec::new();
         let (header, data_start) = storage.header(&mut buffer)?;
         let (config, tensors) = (from_json(&header.config)?, join_scales(header.entries)?);
+        let fingerprint = header.fingerprint;
         let bytes = storage.len();
-        Self::checked(Arc::new(storage), config, tensors, data_start, bytes)
+        Self::checked(Arc::new(storage), (config, fingerprint), tensors, data_start, bytes)
     }
 
     /// The part of a larger file whose header is `header` and whose data begin at byte `begin` of it, `data` bytes long.
@@ -140,16 +145,16 @@ impl<'a, C: Network> ModelFile<'a, C> {
     ) -> Result<Self, FileError> {
         let whole = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
         let bytes = whole.len() + data;
-        let header::Header { config, mut entries } = header::parse(&whole, bytes)?;
+        let header::Header { config, fingerprint, mut entries } = header::parse(&whole, bytes)?;
         for entry in &mut entries {
             entry.bytes = entry.bytes.start - whole.len() + begin..entry.bytes.end - whole.len() + begin;
         }
-        Self::checked(storage.clone(), from_json(&config)?, join_scales(entries)?, whole.len(), bytes)
+        Self::checked(storage.clone(), (from_json(&config)?, fingerprint), join_scales(entries)?, whole.len(), bytes)
     }
 
     fn checked(
         storage: Arc<Storage<'a>>,
-        config: C,
+        (config, fingerprint): (C, Option<Fingerprint>),
         tensors: Vec<Tensor>,
         data_start: usize,
         bytes: usize,
@@ -158,7 +163,7 @@ impl<'a, C: Network> ModelFile<'a, C> {
         for tensor in &tensors {
             check_finite(tensor, &storage)?;
         }
-        Ok(Self { config, tensors, data_start, storage, bytes, handle: Arc::default() })
+        Ok(Self { config, tensors, fingerprint, data_start, storage, bytes, handle: Arc::default() })
     }
 
     /// The configuration.
@@ -174,6 +179,41 @@ impl<'a, C: Network> ModelFile<'a, C> {
     fn find(&self, name: &str) -> Option<&Tensor> {
         let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
         Some(&self.tensors[index])
+    }
+
+    /// Of configuration and weights, as the file's header says; none of a file that was made before there were any.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
+    }
+
+    /// The same of any file: where the header says nothing all weights are read for it.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn contents(&self) -> Result<Fingerprint, ReadError> {
+        if let Some(fingerprint) = self.fingerprint {
+            return Ok(fingerprint);
+        }
+        let mut hash = Hash::default();
+        hash.add(to_json(&self.config).unwrap_or_default().as_bytes());
+        for Tensor { name, dtype, shape, data, scales } in &self.tensors {
+            hash.add(format!("{name} {dtype} {shape:?}").as_bytes());
+            for range in iter::once(data).chain(scales) {
+                hash.add_all(self.storage.bytes(range.clone()))?;
+            }
+        }
+        Ok(hash.end())
+    }
+
+    /// Of the file as it is, all of it read anew: what its header says too, unless it was damaged or changed by another program. Of a part of
+    /// a bundle see [`Bundle::verify`](super::Bundle::verify).
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn verify(&self) -> Result<Fingerprint, ReadError> {
+        let (start, all) = (0..self.data_start, self.storage.len());
+        let header = self.storage.bytes(start.clone()).read(start, &mut Vec::new())?.to_vec();
+        Fingerprint::of(header, self.storage.bytes(self.data_start..all))
     }
 
     /// Bytes of the whole file.

@@ -1,6 +1,7 @@
 //! Writes model files, tensor by tensor, so that a model never has to fit into memory twice.
 
 use super::container::RawType;
+use super::fingerprint::{Fingerprint, Hash};
 use super::limits::{ALIGN, MAX_HEADER, PAD};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
@@ -24,6 +25,23 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
 }
 
+/// What a model file is written to.
+pub trait Sink: Write {
+    /// Replaces bytes that were written before, from byte `at` on, and goes on at the end.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+}
+
+impl Sink for Vec<u8> {
+    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let old = usize::try_from(at).ok().and_then(|at| self.get_mut(at..at.checked_add(bytes.len())?));
+        old.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Writes a model file to any sink. The header comes first, so all tensors are announced up front and then put in
 /// that order.
 ///
@@ -40,18 +58,18 @@ pub struct TensorSpec {
 /// ```
 #[derive(Debug)]
 pub struct Writer<W> {
-    sink: W,
+    sink: Stamped<W>,
     specs: Vec<TensorSpec>,
     written: usize,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Sink> Writer<W> {
     /// Checks everything, then writes the header.
     ///
     /// # Errors
     /// `Config`, `Tensors` (the specs must be exactly what the configuration implies, in any order),
     /// `NotQuantisable`, `Io`.
-    pub fn new<C: Network>(mut sink: W, config: &C, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
+    pub fn new<C: Network>(sink: W, config: &C, specs: Vec<TensorSpec>) -> Result<Self, FileError> {
         let json = to_json(config)?;
         compare_with_config(config, specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())))?;
         if let Some(bad) = specs.iter().find(|s| s.dtype.is_quantised() && !may_quantise(&s.name, &s.shape)) {
@@ -61,8 +79,9 @@ impl<W: Write> Writer<W> {
         if header.len() > MAX_HEADER {
             return Err(FileError::HeaderTooLarge(header.len() as u64));
         }
-        write(&mut sink, &(header.len() as u64).to_le_bytes())?;
-        write(&mut sink, header.as_bytes())?;
+        let mut sink = Stamped { sink, hash: Hash::default(), place: Fingerprint::place(header.as_bytes()) };
+        sink.put(&(header.len() as u64).to_le_bytes())?;
+        sink.put(header.as_bytes())?;
         Ok(Self { sink, specs, written: 0 })
     }
 
@@ -99,13 +118,13 @@ impl<W: Write> Writer<W> {
             let values = &mut values[..SLAB.min(count - start)];
             fill(start, values)?;
             let (data, own) = encode(&spec, start, values)?;
-            write(&mut self.sink, &data)?;
+            self.sink.put(&data)?;
             length += data.len();
             scales.extend(own);
         }
-        pad(&mut self.sink, length)?;
-        write(&mut self.sink, &scales)?;
-        pad(&mut self.sink, scales.len())?;
+        self.sink.pad(length)?;
+        self.sink.put(&scales)?;
+        self.sink.pad(scales.len())?;
         self.written += 1;
         Ok(())
     }
@@ -117,8 +136,8 @@ impl<W: Write> Writer<W> {
     pub fn put_view(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), FileError> {
         if self.expect(name, view.len())?.dtype == view.dtype {
             for part in core::iter::once(view.data).chain(view.scales) {
-                part.pieces(|_, piece| write(&mut self.sink, piece))?;
-                pad(&mut self.sink, part.len())?;
+                part.pieces(|_, piece| self.sink.put(piece))?;
+                self.sink.pad(part.len())?;
             }
             self.written += 1;
             return Ok(());
@@ -143,17 +162,16 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// Flushes and gives the sink back.
+    /// Puts the fingerprint of all that was written into the header, flushes and gives the sink back.
     ///
     /// # Errors
     /// `WriteOrder` if tensors are still to come, `Io`.
-    pub fn finish(mut self) -> Result<W, FileError> {
+    pub fn finish(self) -> Result<W, FileError> {
         if let Some(spec) = self.next() {
             let (found, expected) = ("the end".to_owned(), format!("tensor {}", spec.name));
             return Err(FileError::WriteOrder { found, expected });
         }
-        self.sink.flush().map_err(write_error)?;
-        Ok(self.sink)
+        self.sink.finish()
     }
 
     fn expect(&self, name: &str, count: usize) -> Result<&TensorSpec, FileError> {
@@ -171,8 +189,8 @@ impl<W: Write> Writer<W> {
 
     fn put_bytes(&mut self, data: &[u8], scales: &[u8]) -> Result<(), FileError> {
         for part in [data, scales] {
-            write(&mut self.sink, part)?;
-            pad(&mut self.sink, part.len())?;
+            self.sink.put(part)?;
+            self.sink.pad(part.len())?;
         }
         self.written += 1;
         Ok(())
@@ -184,7 +202,7 @@ impl<W: Write> Writer<W> {
 ///
 /// # Errors
 /// As [`Writer::new`] and [`Writer::put`].
-pub fn write_model_to<W: Write, C: Network>(
+pub fn write_model_to<W: Sink, C: Network>(
     sink: W,
     config: &C,
     dtype: DType,
@@ -230,7 +248,7 @@ fn padding(length: usize) -> usize {
 /// The header text, padded so that data start aligned. Offsets count from the start of data, so they do not depend on
 /// it.
 fn header(config: &str, specs: &[TensorSpec]) -> String {
-    let mut text = format!("{{\"__metadata__\":{{\"causeway\":{}}}", quoted(config));
+    let mut text = format!("{{\"__metadata__\":{{{},\"causeway\":{}}}", Fingerprint::blank(), quoted(config));
     let (mut offset, mut pads) = (0, 0);
     let mut add = |name: &str, dtype: RawType, shape: &[usize], bytes: usize| {
         let mut region = |name: &str, dtype: RawType, shape: &[usize], bytes: usize| {
@@ -292,13 +310,35 @@ fn encode(spec: &TensorSpec, start: usize, values: &[f32]) -> Result<(Vec<u8>, V
     Ok((data, scales))
 }
 
-/// Fills up to the next multiple of 64 after `length` bytes.
-fn pad(sink: &mut impl Write, length: usize) -> Result<(), FileError> {
-    write(sink, &[0; ALIGN][..padding(length)])
+/// A sink whose bytes are hashed on their way.
+#[derive(Debug)]
+struct Stamped<W> {
+    sink: W,
+    hash: Hash,
+    /// Where the fingerprint's digits lie in the header.
+    place: Option<usize>,
 }
 
-fn write(sink: &mut impl Write, bytes: &[u8]) -> Result<(), FileError> {
-    sink.write_all(bytes).map_err(write_error)
+impl<W: Sink> Stamped<W> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.hash.add(bytes);
+        self.sink.write_all(bytes).map_err(write_error)
+    }
+
+    /// Fills up to the next multiple of 64 after `length` bytes.
+    fn pad(&mut self, length: usize) -> Result<(), FileError> {
+        self.put(&[0; ALIGN][..padding(length)])
+    }
+
+    fn finish(mut self) -> Result<W, FileError> {
+        if let Some(place) = self.place {
+            let digits = self.hash.end().to_string();
+            // The header begins behind its length.
+            self.sink.rewrite(8 + place as u64, digits.as_bytes()).map_err(write_error)?;
+        }
+        self.sink.flush().map_err(write_error)?;
+        Ok(self.sink)
+    }
 }
 
 fn write_error(source: io::Error) -> FileError {

@@ -1,15 +1,13 @@
 //! Streams tensors into a model file. None is ever whole in memory.
 
-use std::io::Write;
-
 use causeway_ops::quant::DType;
 
 use super::ImportError;
-use crate::file::{TensorSpec, Writer};
+use crate::file::{Sink, TensorSpec, Writer};
 use crate::model::Network;
 
 /// Writes a model file, asking `read(name, start, values)` for each tensor's values from `start` on, a slab at a time.
-pub(super) fn stream<W: Write, C: Network>(
+pub(super) fn stream<W: Sink, C: Network>(
     sink: W,
     config: &C,
     mut choose: impl FnMut(&str, &[usize]) -> DType,

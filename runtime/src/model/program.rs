@@ -29,6 +29,8 @@ pub enum Then {
     Next,
     /// The program again from this step on, at the next noise level, until the last one is done.
     Again(usize),
+    /// The chunk is dropped if the pass found that it is not made of numbers; else the next step.
+    Judge,
     /// The host is given what the pass made: a picture, or a latent frame.
     Give,
 }
@@ -91,6 +93,8 @@ pub struct Programs {
     pub picture: Option<Program>,
     /// What can be computed anew.
     pub recache: Vec<Recaching>,
+    /// Latents of a saved game, committed, which the codec sees and the host does not: one frame, and a chunk.
+    pub restore: Vec<Program>,
 }
 
 /// Names a program.
@@ -106,6 +110,8 @@ pub enum ProgramId {
     Picture,
     /// [`Programs::recache`].
     Recache(usize),
+    /// [`Programs::restore`].
+    Restore(usize),
 }
 
 impl Programs {
@@ -117,6 +123,7 @@ impl Programs {
             ProgramId::Given(first) => Some(&self.given[usize::from(!first)]),
             ProgramId::Picture => self.picture.as_ref(),
             ProgramId::Recache(index) => self.recache.get(index).map(|recaching| &recaching.program),
+            ProgramId::Restore(index) => self.restore.get(index),
         }
     }
 
@@ -128,9 +135,17 @@ impl Programs {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let lists = self.condition.capacity() * size_of::<Program>() + self.recache.capacity() * size_of::<Recaching>();
+        let lists = (self.condition.capacity() + self.restore.capacity()) * size_of::<Program>()
+            + self.recache.capacity() * size_of::<Recaching>();
         let recache = self.recache.iter().map(|recaching| &recaching.program);
-        let all = self.condition.iter().chain(&self.chunk).chain(&self.given).chain(&self.picture).chain(recache);
+        let restore = &self.restore;
+        let all = restore
+            .iter()
+            .chain(&self.condition)
+            .chain(&self.chunk)
+            .chain(&self.given)
+            .chain(&self.picture)
+            .chain(recache);
         lists + all.map(Program::bytes).sum::<usize>()
     }
 }

@@ -3,7 +3,7 @@
 //! One function writes them for every model. What differs from model to model is in the configuration: which conditions the denoiser reads,
 //! how many frames a chunk has, what its answer means, which codec there is.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use causeway_ops::{
     BufferId, GROUPS, Plan, PlanBuilder,
@@ -99,6 +99,8 @@ pub struct StreamPlan {
     pub output: BufferId,
     /// The latent frame that is being shown [height, width, channels].
     pub picked: BufferId,
+    /// Latents of the frames in flight once they are clean [chunk, height, width, channels].
+    pub finished: BufferId,
     /// RGBA8 input.
     pub image: Option<BufferId>,
     /// Of an exact stream.
@@ -125,6 +127,7 @@ struct Passes {
     /// None of an exact stream.
     noise: Option<PassId>,
     denoise: Vec<PassId>,
+    judge: PassId,
     commit: Vec<PassId>,
 }
 
@@ -155,7 +158,8 @@ impl StreamPlan {
             programs.condition.push(Program { frames: 0, steps: [Step::plain(pass)].into(), droppable: 1 });
         }
         let made = [shape.dit.chunk, shape.first];
-        let mut counts = [made, shape.given].concat();
+        // A saved game may begin in the midst of a chunk.
+        let mut counts = [&made[..], &shape.given, &[1]].concat();
         counts.sort_unstable_by(|a, b| b.cmp(a));
         counts.dedup();
         let passes: Vec<Passes> = counts.iter().map(|&frames| maker.passes(frames, made.contains(&frames))).collect();
@@ -166,6 +170,10 @@ impl StreamPlan {
         if let Some(steps) = maker.picture(shape.given[0])? {
             let rest = given(of(shape.given[0])?, &shown, true);
             programs.picture = Some(Program { steps: [steps, rest.steps].concat(), ..rest });
+        }
+        let sizes = if shape.dit.chunk > 1 { vec![1, shape.dit.chunk] } else { vec![1] };
+        for frames in sizes {
+            programs.restore.push(restored(of(frames)?, &shown));
         }
         programs.recache = maker.recache();
         maker.finish(programs, shown.pictures)
@@ -208,15 +216,22 @@ fn chunk(passes: &Passes, shown: &Shown, first: bool) -> Program {
         last.then = Then::Again(from);
     }
     let rest = given(passes, shown, first);
-    // Decoding changes what the codec remembers.
-    let droppable = steps.len();
+    // Nothing is remembered before it was looked at; decoding changes what the codec remembers.
+    let droppable = steps.len() + 1;
     steps.extend(rest.steps);
     Program { steps, droppable, ..rest }
 }
 
+/// The codec's memory, commit.
+fn restored(passes: &Passes, shown: &Shown) -> Program {
+    let seen = shown.pick.iter().take(passes.frames).flat_map(|pick| [pick].into_iter().chain(shown.decode.last()));
+    let steps = seen.chain(&passes.commit).map(|&pass| Step::plain(pass)).collect();
+    Program { frames: passes.frames, steps, droppable: 0 }
+}
+
 /// Pictures, commit.
 fn given(passes: &Passes, shown: &Shown, first: bool) -> Program {
-    let mut steps = Vec::new();
+    let mut steps = Vec::from([Step { then: Then::Judge, ..Step::plain(passes.judge) }]);
     for frame in 0..passes.frames {
         steps.push(Step::plain(shown.pick[frame]));
         let first = first && frame == 0;
@@ -251,6 +266,7 @@ struct Maker<'a> {
     memories: Option<Memories>,
     codec: Option<Codec<'a>>,
     output: BufferId,
+    finished: BufferId,
     image: Option<BufferId>,
     /// The latent frame that is shown.
     picked: BufferId,
@@ -314,9 +330,26 @@ impl<'a> Maker<'a> {
                 (latent, latent)
             }
         };
+        let finished = b.buffer("finished", Element::F32, chunk * len, BufferKind::Output);
         let image =
             (shape.picture && codec.is_some()).then(|| b.buffer("image", Element::U32, pixels, BufferKind::Input));
-        Ok(Self { shape, b, sides, names, len, latents, answers, fresh, past, memories, codec, output, image, picked })
+        Ok(Self {
+            shape,
+            b,
+            sides,
+            names,
+            len,
+            latents,
+            answers,
+            fresh,
+            past,
+            memories,
+            codec,
+            output,
+            finished,
+            image,
+            picked,
+        })
     }
 
     /// Emits the passes over `frames` frames, which are `made` or only given.
@@ -345,6 +378,8 @@ impl<'a> Maker<'a> {
             denoise.push(self.b.pass(format!("solve{which}")));
             self.solve(v, Some(u), frames);
         }
+        let judge = self.b.pass(format!("judge{which}"));
+        self.b.push(Copy { x: latents, x_offset: 0, y: self.finished, y_offset: 0, len: frames * len });
         let mut commit = Vec::new();
         for (side, name) in names.iter().enumerate().take(self.sides.len()) {
             commit.push(self.b.pass(format!("commit{which}{name}")));
@@ -353,7 +388,7 @@ impl<'a> Maker<'a> {
                 self.remember(frames);
             }
         }
-        Passes { frames, noise, denoise, commit }
+        Passes { frames, noise, denoise, judge, commit }
     }
 
     fn solve(&mut self, v: BufferId, negative: Option<BufferId>, frames: usize) {
@@ -484,6 +519,7 @@ impl<'a> Maker<'a> {
             recent: self.memories.map(|memories| memories.recent),
             output: self.output,
             picked: self.picked,
+            finished: self.finished,
             image: self.image,
             exact,
             pictures,

@@ -2,13 +2,15 @@
 
 use alloc::{boxed::Box, format, sync::Arc, vec, vec::Vec};
 
-use causeway_ops::{Plan, backend::Memory};
+use causeway_ops::{BackendError, Plan, backend::Memory};
 
 use super::{
     budget::Stats,
     changes::Changes,
     cursor::Cursor,
     error::SessionError,
+    identity::identity,
+    kept::Kept,
     movement::Movement,
     opening::Opening,
     options::{Output, SessionOptions, Settled, Start},
@@ -76,9 +78,8 @@ impl Prepared {
                 opening.frames
             )));
         }
-        let writes = exact || !opening.latents.is_empty();
         let rope = dit.rope_dims()[0];
-        let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length, writes);
+        let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
         let state = state(&settled, config.latch, options.seed);
         Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes })
@@ -132,8 +133,14 @@ impl Session {
         #[cfg(not(feature = "gpu"))]
         let backend = device.load(&weights, &plan, options.memory_cap, own)?;
         let dit = &settled.dit;
+        let unread = |error| BackendError::unread("of any name", error);
+        let mut files = vec![model.contents().map_err(unread)?];
+        if let Some(codec) = codec {
+            files.push(codec.contents().map_err(unread)?);
+        }
         Ok(Self {
-            fingerprint: fingerprint(&settled, &plan, backend.arena_bytes()),
+            weights: files[0],
+            identity: identity(&files, &settled, &plan, backend.as_ref()),
             backend,
             stream,
             picture,
@@ -204,6 +211,8 @@ fn state(settled: &Settled, latch: usize, seed: u64) -> State {
         ring: 0,
         pictures: 0,
         recache: None,
+        kept: Kept::new(&settled.rings, settled.newest(), dit.chunk, dit.latent_len(), dit.actions.len()),
+        restoring: None,
         action: vec![0.0; dit.actions.len()],
         action_ticket: 0,
         movement: Movement::new(latch, dit.actions.len()),
@@ -228,11 +237,4 @@ fn default_clock() -> Box<dyn Clock> {
     return Box::new(crate::clock::SystemClock::default());
     #[cfg(not(feature = "std"))]
     return Box::new(crate::clock::NoClock);
-}
-
-/// What a snapshot must agree with (FNV-1a).
-fn fingerprint(settled: &Settled, plan: &Plan, arena: usize) -> u64 {
-    let weights = plan.weights.iter().map(|weight| weight.name.len()).sum::<usize>();
-    let text = format!("{settled:?} {} {weights} {arena}", plan.passes.len());
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

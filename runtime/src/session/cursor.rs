@@ -46,8 +46,9 @@ impl Cursor {
             ProgramId::Given(first) => (3, usize::from(first)),
             ProgramId::Picture => (4, 0),
             ProgramId::Recache(index) => (5, index),
+            ProgramId::Restore(index) => (6, index),
         });
-        one_of(fields, &mut name.0, &[0, 1, 2, 3, 4, 5])?;
+        one_of(fields, &mut name.0, &[0, 1, 2, 3, 4, 5, 6])?;
         size(fields, &mut name.1)?;
         self.program = match name {
             (0, _) => None,
@@ -55,7 +56,8 @@ impl Cursor {
             (2, first) => Some(ProgramId::Chunk(first == 1)),
             (3, first) => Some(ProgramId::Given(first == 1)),
             (4, _) => Some(ProgramId::Picture),
-            (_, index) => Some(ProgramId::Recache(index)),
+            (5, index) => Some(ProgramId::Recache(index)),
+            (_, index) => Some(ProgramId::Restore(index)),
         };
         for number in [&mut self.step, &mut self.level, &mut self.node, &mut self.part] {
             size(fields, number)?;

@@ -7,7 +7,7 @@ use causeway_ops::{BackendError, memory::Refused};
 use crate::model::ModelError;
 
 /// Why a session was refused, or what went wrong in one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SessionError {
     /// An option is out of range for this model.
     #[error("{0}")]
@@ -100,6 +100,24 @@ pub enum SessionError {
     /// An action entry is NaN or infinite.
     #[error("entry {0} of the action vector is not a finite number")]
     ActionValue(usize),
+    /// A number that the host gave is larger than what the model was made for.
+    #[error("value {index} of {what} is {value}; this model takes numbers from -{most} to {most}")]
+    Beyond {
+        /// What it was given for.
+        what: &'static str,
+        /// Its place.
+        index: usize,
+        /// The number.
+        value: f32,
+        /// The largest magnitude.
+        most: f32,
+    },
+    /// The denoiser made NaN or infinite latents. The chunk was dropped.
+    #[error("the chunk at latent frame {frame} came out not finite and was dropped; the stream stands before it")]
+    ChunkNotFinite {
+        /// Its first latent frame.
+        frame: u64,
+    },
     /// Too many changes wait.
     #[error("{0} changes are waiting, which is as many as the queue holds")]
     EventsFull(usize),
@@ -133,8 +151,14 @@ pub enum SessionError {
     /// Not a snapshot, or a damaged one.
     #[error("the snapshot cannot be read: {0}")]
     Snapshot(&'static str),
-    /// A snapshot of another model, other options or another kind of backend.
-    #[error("the snapshot belongs to another model or to other session options")]
+    /// Not a saved game, a damaged one, or one of a newer version.
+    #[error("the saved game cannot be read: {0}")]
+    Saved(&'static str),
+    /// A saved game of other weights, or of another size.
+    #[error("the saved game belongs to other weights, or to a stream of another size")]
+    SavedOfAnother,
+    /// A snapshot of other weights, other options, another build of the library or other kernels.
+    #[error("the snapshot belongs to other weights, to other session options, or to another build or processor")]
     SnapshotOfAnother,
     /// The model cannot be run.
     #[error(transparent)]
@@ -156,6 +180,15 @@ impl From<BackendError> for SessionError {
 impl From<Refused> for SessionError {
     fn from(Refused(bytes): Refused) -> Self {
         SessionError::OutOfMemory { bytes }
+    }
+}
+
+/// Refuses values that are not numbers, or beyond `most`.
+pub(crate) fn within(what: &'static str, values: &[f32], most: f32) -> Result<(), SessionError> {
+    finite(what, values)?;
+    match values.iter().position(|value| value.abs() > most) {
+        Some(index) => Err(SessionError::Beyond { what, index, value: values[index], most }),
+        None => Ok(()),
     }
 }
 

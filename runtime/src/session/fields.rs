@@ -1,9 +1,14 @@
 //! The fields of a session that a snapshot holds, one after the other: the same list counts, writes and reads them.
 
+use half::f16;
+
 use super::error::SessionError;
 
 /// What is done with fields in order.
 pub(super) trait Fields {
+    /// Whether values are replaced by what was stored.
+    const READS: bool = false;
+
     /// The next number.
     fn number(&mut self, value: &mut u64) -> Result<(), SessionError>;
 
@@ -12,6 +17,28 @@ pub(super) trait Fields {
 
     /// The next bytes; how many there are is known.
     fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), SessionError>;
+}
+
+/// What stores fields, and bytes that are no fields.
+pub(super) trait Put: Fields {
+    /// The next bytes.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), SessionError>;
+}
+
+/// The first `count` values, in half precision; behind them are zeros.
+pub(super) fn halves<F: Fields>(fields: &mut F, values: &mut [f32], count: usize) -> Result<(), SessionError> {
+    let (stored, rest) = values.split_at_mut_checked(count).ok_or(TOO_LONG)?;
+    for value in stored {
+        let mut half = f16::from_f32(*value).to_le_bytes();
+        fields.bytes(&mut half)?;
+        if F::READS {
+            *value = f16::from_le_bytes(half).to_f32();
+        }
+    }
+    if F::READS {
+        rest.fill(0.0);
+    }
+    Ok(())
 }
 
 /// A number of this machine's size.
@@ -47,6 +74,10 @@ pub(super) fn one_of<T: Copy + PartialEq>(
     Ok(())
 }
 
+/// More values than there is room for.
+pub(super) const TOO_LONG: SessionError =
+    SessionError::Snapshot("a prompt has more rows than this session has room for");
+
 /// A number that nothing counts up to.
 pub(super) const RANGE: SessionError = SessionError::Snapshot("a count is out of range");
 
@@ -66,6 +97,13 @@ impl Fields for Count {
     }
 
     fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), SessionError> {
+        self.0 += bytes.len();
+        Ok(())
+    }
+}
+
+impl Put for Count {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
         self.0 += bytes.len();
         Ok(())
     }
@@ -103,6 +141,13 @@ impl Fields for Write<'_> {
     }
 }
 
+impl Put for Write<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+        self.take(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Reads; every read is checked.
 pub(super) struct Read<'a>(pub &'a [u8]);
 
@@ -116,6 +161,8 @@ impl<'a> Read<'a> {
 }
 
 impl Fields for Read<'_> {
+    const READS: bool = true;
+
     fn number(&mut self, value: &mut u64) -> Result<(), SessionError> {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(self.take(8)?);

@@ -51,6 +51,19 @@ impl FrameTable {
         self.write(backend, group, rope, frames, self.ring.max_history())
     }
 
+    /// As [`Self::place`] where only those frames of the past can be seen that are `there`.
+    pub fn restore(
+        &mut self,
+        backend: &mut dyn Backend,
+        group: &Group,
+        rope: (usize, f32),
+        (start, frames): (u64, usize),
+        there: impl Fn(u64) -> bool,
+    ) -> Result<u32, BackendError> {
+        self.ring.visible_of(start, frames, there, &mut self.visible);
+        self.write(backend, group, rope, frames, self.ring.max_history())
+    }
+
     /// The same for the last `frames` frames before frame `end`, to be computed anew behind `history` frames of the sink.
     pub fn recache(
         &mut self,

@@ -33,7 +33,8 @@ impl Session {
         let state = &mut self.state;
         (state.seed, state.cursor) = (seed, Cursor::START);
         (state.position, state.ring, state.pictures) = (0, 0, 0);
-        state.recache = None;
+        (state.recache, state.restoring) = (None, None);
+        state.kept.clear();
         state.action.fill(0.0);
         state.movement.stop(state.action_ticket);
         state.changes.waiting.clear();

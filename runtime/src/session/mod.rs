@@ -4,6 +4,7 @@
 //! become pictures, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
 //! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
 
+mod arena;
 mod budget;
 mod changes;
 mod create;
@@ -14,7 +15,9 @@ mod fields;
 mod frame_table;
 mod given;
 mod host;
+mod identity;
 mod inbox;
+mod kept;
 mod movement;
 mod opening;
 mod options;
@@ -22,6 +25,7 @@ mod pump;
 mod receipt;
 mod ring;
 mod rules;
+mod saved;
 #[allow(clippy::module_inception, reason = "the folder is about the type that the file defines")]
 mod session;
 mod snapshot;
@@ -39,5 +43,6 @@ pub use inbox::Inbox;
 pub use options::{Output, SessionOptions, Start};
 pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};
+pub use saved::Saved;
 pub use session::{Session, read_latent};
 pub use snapshot::Snapshot;

@@ -4,7 +4,10 @@ use alloc::{vec, vec::Vec};
 
 use causeway_ops::{BackendError, memory::reserved, quant::WeightSource};
 
-use super::{error::SessionError, options::Start};
+use super::{
+    error::{SessionError, within},
+    options::Start,
+};
 use crate::{
     config::{DitConfig, ModelConfig},
     file::Model,
@@ -46,8 +49,13 @@ impl Opening {
         if ![0, expected].contains(&actions.len()) {
             return Err(SessionError::StartSize { what: "actions", expected, found: actions.len() });
         }
+        let limits = &model.config().limits;
         if let Some(at) = actions.iter().position(|x| !x.is_finite()) {
             return Err(SessionError::ActionValue(at));
+        }
+        within("the start actions", actions, limits.action)?;
+        if matches!(start, Start::Latents(_)) {
+            within("the start latents", &opening.latents, limits.latent)?;
         }
         Ok(Self { actions: actions.to_vec(), ..opening })
     }

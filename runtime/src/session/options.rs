@@ -7,7 +7,7 @@ use causeway_ops::Kv;
 use super::{error::SessionError, ring::Ring, rules::Rules};
 use crate::{
     clock::Clock,
-    config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
+    config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, LimitsConfig, ModelConfig, Positions},
     model::{CodecSource, Groups, Levels, Past, Recache, StreamShape},
     sampler::Sampling,
 };
@@ -146,6 +146,7 @@ pub(super) struct Settled {
     pub rows: usize,
     pub slots: usize,
     pub recache: bool,
+    pub limits: LimitsConfig,
     /// Whether the host may give pictures to start from.
     pub picture: bool,
     pub exact: bool,
@@ -227,6 +228,7 @@ impl SessionOptions {
             rows,
             slots,
             recache: self.recache,
+            limits: config.limits,
             // What encodes a world's picture is small; a Wan VAE remembers as much as it decodes.
             picture: codec.is_some_and(|codec| codec.encodes() && (!prompts || matches!(self.start, Start::Image(_)))),
             exact,
@@ -346,6 +348,11 @@ fn groups(history: &HistoryConfig, layers: usize, own: Ring, past: Past) -> Resu
 }
 
 impl Settled {
+    /// Newest frames that a recache may ask for.
+    pub fn newest(&self) -> usize {
+        if self.recache { self.ring().window } else { 0 }
+    }
+
     /// The ring of the first group.
     pub fn ring(&self) -> &Ring {
         &self.rings[0]
@@ -359,6 +366,7 @@ impl Settled {
             width: self.dit.text.map_or(0, |text| text.dim),
             rows: self.rows,
             slots: self.slots,
+            limits: self.limits,
             guided: self.sampling.guided(),
             recache: self.recache,
         }

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use causeway_ops::{GROUPS, Params, plan::PassId};
+use causeway_ops::{Backend, BufferId, GROUPS, Params, plan::PassId};
 
 use super::{
     budget::{Budget, Pump},
@@ -28,7 +28,8 @@ impl Session {
     /// Advances the stream within the budget.
     ///
     /// # Errors
-    /// [`SessionError::Backend`]; the session stays usable unless the device was lost. [`SessionError::NoPrompt`] and
+    /// [`SessionError::Backend`]; the session stays usable unless the device was lost. [`SessionError::ChunkNotFinite`], after which the stream
+    /// stands before that chunk, and would make it again of what it is told. [`SessionError::NoPrompt`] and
     /// [`SessionError::NoNegative`] until the stream is told what its model reads.
     pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
         pump(self, budget)
@@ -95,7 +96,7 @@ fn since(s: &Session, start: u64) -> u64 {
 fn advance(s: &mut Session, slice: u64, wait: bool) -> Result<Option<Pump>, SessionError> {
     let Some((_, step)) = at(s, &s.state.cursor) else { return begin(s) };
     if s.state.cursor.giving {
-        return give(s, wait);
+        return if step.then == Then::Judge { judge(s, wait) } else { give(s, wait) };
     }
     if !wait && !s.backend.idle()? {
         return Ok(Some(Pump::Pending));
@@ -170,7 +171,7 @@ fn params(s: &Session, level: Level) -> Params {
 fn arrive(s: &mut Session) -> Result<(), SessionError> {
     let Some((_, step)) = at(s, &s.state.cursor) else { return Ok(()) };
     match step.then {
-        Then::Give => s.state.cursor.giving = true,
+        Then::Give | Then::Judge => s.state.cursor.giving = true,
         Then::Next => next(s)?,
         Then::Again(from) => {
             let levels = s.settled.sampling.levels(s.state.position == 0).len();
@@ -202,8 +203,16 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
             committed(s, frames);
         }
         ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
+        ProgramId::Restore(_) => {
+            let last = s.state.restoring.map_or(0, |from| from + frames as u64);
+            s.state.restoring = s.state.kept.first(last);
+        }
         ProgramId::Recache(_) => {
-            s.state.ring = s.recached_end();
+            let (before, end) = (s.state.ring, s.recached_end());
+            if end < before {
+                s.state.kept.count_anew(before, end);
+            }
+            s.state.ring = end;
             s.state.recache = None;
         }
     }
@@ -214,6 +223,7 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
 /// Frames are in the ring: the stream goes on, and so does a change that takes several chunks.
 fn committed(s: &mut Session, frames: usize) {
     let state = &mut s.state;
+    state.kept.commit(&s.settled.rings, state.ring, frames);
     state.position += frames as u64;
     state.ring += frames as u64;
     let mut recache = state.recache;
@@ -229,6 +239,9 @@ fn committed(s: &mut Session, frames: usize) {
 fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     if s.queue.is_full() {
         return Ok(Some(Pump::Full));
+    }
+    if let Some(from) = s.state.restoring {
+        return restore(s, from).map(|()| None);
     }
     let opens = s.opens();
     let id = s.content(opens.is_some());
@@ -260,6 +273,27 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     s.tables.put(backend, &s.stream, s.state.position)?;
     s.state.cursor = Cursor::at(id, history);
     Ok(None)
+}
+
+/// Commits the frames of a saved game from number `from` on, under the conditions in force.
+fn restore(s: &mut Session, from: u64) -> Result<(), SessionError> {
+    if let Some(side) = s.state.unconditioned() {
+        s.tell(side)?;
+        s.state.cursor = Cursor::at(ProgramId::Condition(side), [0; GROUPS]);
+        return Ok(());
+    }
+    // Chunk by chunk where they were made so; chunks end where the ring's next frame begins.
+    let (chunk, end) = (s.settled.dit.chunk as u64, s.state.ring);
+    let whole =
+        chunk > 1 && (end - from).is_multiple_of(chunk) && (from..from + chunk).all(|frame| s.state.kept.has(frame));
+    let frames = if whole { chunk as usize } else { 1 };
+    let (backend, kept) = (s.backend.as_mut(), &s.state.kept);
+    let there = (from, frames);
+    let history = s.tables.restore(backend, &s.stream, s.rope, there, kept)?;
+    // Frames of the sink are older than what is remembered by position; they are overwritten by those that are not.
+    s.tables.put(backend, &s.stream, s.state.position.saturating_sub(end - from))?;
+    s.state.cursor = Cursor::at(ProgramId::Restore(usize::from(whole)), history);
+    Ok(())
 }
 
 /// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own
@@ -311,8 +345,51 @@ fn take(s: &mut Session, kind: Kind, queued: &Queued) {
     match queued.way {
         Way::Keep => {}
         Way::Recache => state.recache = Some(queued.sink),
-        Way::Reset => (state.ring, state.recache) = (0, None),
+        Way::Reset => {
+            (state.ring, state.recache) = (0, None);
+            state.kept.clear();
+        }
     }
+}
+
+/// Reads what the pass made into `to`; false if that has not arrived.
+fn fetch(
+    backend: &mut dyn Backend,
+    reading: &mut bool,
+    from: BufferId,
+    to: &mut [u8],
+    wait: bool,
+) -> Result<bool, SessionError> {
+    if wait && !*reading {
+        backend.read(from, to)?;
+        return Ok(true);
+    }
+    if !*reading {
+        backend.begin_read(from)?;
+        *reading = true;
+    }
+    let there = backend.poll_read(to)?;
+    *reading = !there;
+    Ok(there)
+}
+
+/// Goes on with a chunk that is made of numbers, and drops one that is not: the stream stands where it stood before it.
+fn judge(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
+    let to = bytemuck::cast_slice_mut(&mut s.tables.finished);
+    if !fetch(s.backend.as_mut(), &mut s.reading, s.stream.finished, to, wait)? {
+        return Ok(if wait { None } else { Some(Pump::Pending) });
+    }
+    s.state.cursor.giving = false;
+    let made = matches!(s.state.cursor.program, Some(ProgramId::Chunk(_)));
+    let frames = at(s, &s.state.cursor).map_or(0, |(program, _)| program.frames);
+    let latents = &s.tables.finished[..frames * s.settled.dit.latent_len()];
+    if made && !latents.iter().all(|value| value.is_finite()) {
+        s.abort_chunk();
+        return Err(SessionError::ChunkNotFinite { frame: s.state.position });
+    }
+    s.state.kept.make(latents);
+    next(s)?;
+    Ok(None)
 }
 
 /// Moves what the pass made into the queue.
@@ -322,19 +399,10 @@ fn give(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
     if !s.reading {
         s.backend.keep(output, s.state.pictures)?;
     }
-    if wait && !s.reading {
-        s.backend.read(output, buffer)?;
-    } else {
-        if !s.reading {
-            s.backend.begin_read(output)?;
-            s.reading = true;
-        }
-        if !s.backend.poll_read(buffer)? {
-            // With no budget to respect there is nothing better to do than to ask again.
-            return Ok(if wait { None } else { Some(Pump::Pending) });
-        }
+    if !fetch(s.backend.as_mut(), &mut s.reading, output, buffer, wait)? {
+        // With no budget to respect there is nothing better to do than to ask again.
+        return Ok(if wait { None } else { Some(Pump::Pending) });
     }
-    s.reading = false;
     let (action, event_ticket) = s.state.chunk_tickets;
     s.queue.push(Receipt {
         frame: s.state.pictures,
@@ -427,6 +495,7 @@ impl Session {
                 self.tables.give(backend, &self.stream, latents)?;
             }
         }
+        self.state.kept.tell(told.unwrap_or_default());
         self.state.chunk_tickets.1 = self.state.current_ticket;
         Ok(())
     }
@@ -436,6 +505,7 @@ impl Session {
         let state = &mut self.state;
         let action = state.movement.next(&state.action, state.action_ticket);
         self.tables.act(self.backend.as_mut(), &self.stream, action)?;
+        state.kept.tell_all(action);
         state.chunk_tickets = (state.movement.ticket, state.current_ticket);
         self.draw(frames)
     }

@@ -71,13 +71,27 @@ impl Ring {
         if number < sink { number as u32 } else { (sink + (number - sink) % (window - sink)) as u32 }
     }
 
+    /// Whether a chunk starting at frame `start` sees `frame` of its history.
+    pub fn shows(&self, start: u64, frame: u64) -> bool {
+        let (number, kept, history) = (frame / self.every as u64, self.kept(start), self.history(start));
+        let sink = self.sink.min(history);
+        let there = frame < start && frame.is_multiple_of(self.every as u64);
+        there && (number < sink as u64 || number >= kept - (history - sink) as u64)
+    }
+
     /// Writes the visible history of a chunk starting at frame `start`, oldest first, and then the chunk's own `frames`.
     pub fn visible(&self, start: u64, frames: usize, out: &mut Vec<Visible>) {
+        self.visible_of(start, frames, |_| true, out);
+    }
+
+    /// The same where only those frames of the history can be seen that are `there`.
+    pub fn visible_of(&self, start: u64, frames: usize, there: impl Fn(u64) -> bool, out: &mut Vec<Visible>) {
         let history = self.history(start);
         let sink = self.sink.min(history);
         let kept = self.kept(start);
         let recent = kept - (history - sink) as u64..kept;
-        let past = (0..sink as u64).chain(recent).map(|number| number * self.every as u64);
+        let past =
+            (0..sink as u64).chain(recent).map(|number| number * self.every as u64).filter(|&frame| there(frame));
         self.list(past.chain(start..start + frames as u64), out);
     }
 
@@ -148,6 +162,9 @@ mod tests {
             assert!(expected.len() <= ring.max_history());
             let seen: Vec<u64> = visible[..history].iter().map(|v| v.frame).collect();
             assert_eq!(seen, expected, "{ring:?} at {start}");
+            for frame in 0..start + 3 {
+                assert_eq!(ring.shows(start, frame), seen.contains(&frame), "{ring:?} at {start}: {frame}");
+            }
             for v in &visible[..history] {
                 assert_eq!(slots[v.slot as usize], Some(v.frame), "{ring:?} at {start}");
             }

@@ -4,11 +4,15 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::{
     changes::{Change, Changes, Condition, EventTime, Kind, Queued, Way},
-    error::{SessionError, finite},
+    error::{SessionError, within},
 };
+use crate::config::LimitsConfig;
+
+/// How far the weights of a mix may be from a sum of 1.
+pub(super) const MIX: f32 = 1e-3;
 
 /// What a session's model is told, and how much of it there is room for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rules {
     /// Names of the action vector's entries.
     pub actions: Vec<String>,
@@ -19,6 +23,8 @@ pub(super) struct Rules {
     /// Most rows of a prompt, and slots for prompts.
     pub rows: usize,
     pub slots: usize,
+    /// Largest magnitudes.
+    pub limits: LimitsConfig,
     /// Whether guidance leads away from a negative prompt.
     pub guided: bool,
     /// Whether the window can be computed anew.
@@ -33,7 +39,7 @@ impl Rules {
         }
         match action.iter().position(|x| !x.is_finite()) {
             Some(at) => Err(SessionError::ActionValue(at)),
-            None => Ok(()),
+            None => within("the action", action, self.limits.action),
         }
     }
 
@@ -51,7 +57,7 @@ impl Rules {
         if width != expected || rows > most {
             return Err(SessionError::Prompt { rows, width, most, expected });
         }
-        finite("the prompt", values)?;
+        within("the prompt", values, self.limits.prompt)?;
         Ok(rows)
     }
 
@@ -105,7 +111,7 @@ impl Rules {
             return wrong(format!("number {at} is {}", weights[at]));
         }
         let sum: f32 = weights.iter().sum();
-        if (sum - 1.0).abs() > 1e-3 {
+        if (sum - 1.0).abs() > MIX {
             return wrong(format!("their sum is {sum}"));
         }
         let strongest = (0..events).rev().max_by(|&a, &b| weights[a].total_cmp(&weights[b]));

@@ -16,7 +16,7 @@ use super::{
     state::State,
     tables::Tables,
 };
-use crate::{clock::Clock, layout::planar, model::StreamPlan};
+use crate::{clock::Clock, file::Fingerprint, layout::planar, model::StreamPlan};
 
 /// A latent frame [C, H, W] of the bytes of one that a session gives ([`Session::swap_frame`]), which are as many as those of `values`.
 pub fn read_latent(bytes: &[u8], channels: usize, values: &mut [f32]) {
@@ -34,7 +34,10 @@ pub struct Session {
     pub(super) picture: (usize, usize),
     pub(super) rules: Arc<Rules>,
     pub(super) rope: (usize, f32),
-    pub(super) fingerprint: u64,
+    /// What saved games must agree with.
+    pub(super) weights: Fingerprint,
+    /// What snapshots must agree with.
+    pub(super) identity: u128,
     /// When the frames in flight took their action.
     pub(super) began: u64,
     /// A frame is on its way to the host.

@@ -4,23 +4,35 @@ use alloc::vec::Vec;
 use core::iter;
 
 use causeway_ops::memory::filled;
+use twox_hash::XxHash3_128;
 
 use super::{
+    arena::sound,
     changes::{Sink, Way},
     cursor::Cursor,
     error::SessionError,
     fields::{Count, Fields, RANGE, Read, Write, size},
     pump::at,
     receipt::Receipt,
+    rules::MIX,
     session::Session,
     state::State,
     told::Told,
 };
 use crate::model::{ProgramId, Then};
 
-const MAGIC: &[u8; 8] = b"CWSNAP\0\x03";
+const MAGIC: &[u8; 8] = b"CWSNAP\0\x04";
 
-/// A session's whole state as bytes. Valid for a session of the same model, options and backend.
+/// Bytes of a checksum (XXH3-128 of all that follows it), and of an identity.
+const HASH: usize = 16;
+
+fn checksum(bytes: &[u8]) -> [u8; HASH] {
+    // All at once: a hash in pieces would allocate.
+    XxHash3_128::oneshot(bytes).to_le_bytes()
+}
+
+/// A session's whole state as bytes, for rewind and rollback: any moment, bit for bit. Valid for a session of the same weights, options, build
+/// of the library, and kernels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot(Vec<u8>);
 
@@ -44,8 +56,8 @@ pub(super) fn bytes(state: &State, queue: usize, frame: usize, arena: usize) -> 
     let (mut fields, mut receipt) = (Count::default(), Count::default());
     state.fields(&mut fields)?;
     Receipt::default().fields(&mut receipt)?;
-    // Mark, fingerprint, number of frames.
-    Ok(MAGIC.len() + 16 + fields.0 + queue * (receipt.0 + frame) + arena)
+    // Mark, checksum, identity, number of frames.
+    Ok(MAGIC.len() + 2 * HASH + 8 + fields.0 + queue * (receipt.0 + frame) + arena)
 }
 
 impl Session {
@@ -65,7 +77,7 @@ impl Session {
         let mut count = Count::default();
         // Counting does not fail.
         _ = self.head(&mut count);
-        MAGIC.len() + count.0 + self.backend.arena_bytes()
+        MAGIC.len() + HASH + count.0 + self.backend.arena_bytes()
     }
 
     /// [`snapshot`](Self::snapshot) into memory of the caller's, of exactly [`snapshot_bytes`](Self::snapshot_bytes).
@@ -76,16 +88,19 @@ impl Session {
         if bytes.len() != self.snapshot_bytes() {
             return Err(SessionError::Snapshot("the memory for it has another size"));
         }
-        let mut write = Write(bytes);
-        write.take(MAGIC.len())?.copy_from_slice(MAGIC);
+        let (mark, rest) = bytes.split_at_mut(MAGIC.len());
+        let (sum, rest) = rest.split_at_mut(HASH);
+        mark.copy_from_slice(MAGIC);
+        let mut write = Write(rest);
         self.head(&mut write)?;
         self.backend.save(write.0)?;
+        sum.copy_from_slice(&checksum(rest));
         Ok(())
     }
 
     /// What lies before the arena.
     fn head(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
-        fields.number(&mut self.fingerprint.clone())?;
+        fields.bytes(&mut self.identity.to_le_bytes())?;
         self.state.fields(fields)?;
         size(fields, &mut self.queue.len())?;
         self.queue.fields(fields)
@@ -108,9 +123,10 @@ impl Session {
         if read.take(MAGIC.len())? != MAGIC {
             return Err(SessionError::Snapshot("it does not begin with the snapshot mark of this version"));
         }
-        let mut fingerprint = 0;
-        read.number(&mut fingerprint)?;
-        if fingerprint != self.fingerprint {
+        if *read.take(HASH)? != checksum(read.0) {
+            return Err(SessionError::Snapshot("it is damaged, for its checksum is another one"));
+        }
+        if *read.take(HASH)? != self.identity.to_le_bytes() {
             return Err(SessionError::SnapshotOfAnother);
         }
         let mut state = self.state.clone();
@@ -131,6 +147,10 @@ impl Session {
         if !read.0.is_empty() {
             return Err(SessionError::Snapshot("it is longer than it should be"));
         }
+        let at = at(self, &state.cursor).map(|(_, step)| (step.pass, state.cursor.node));
+        if !sound(self.backend.as_ref(), arena, at) {
+            return Err(SessionError::Snapshot("its state is not made of numbers, or of ones beyond all measure"));
+        }
         self.backend.load(arena)?;
         self.queue.clear();
         for (receipt, pixels) in frames {
@@ -147,7 +167,7 @@ impl Session {
     }
 
     /// Whether a session of this plan can be so.
-    fn check(&self, state: &State) -> Result<(), SessionError> {
+    pub(super) fn check(&self, state: &State) -> Result<(), SessionError> {
         let (settled, opening) = (&self.settled, self.opening.frames as u64);
         let told = [&state.events, &state.prompt, &state.negative].into_iter().flatten();
         let texts = [&state.prompt, &state.negative].into_iter().flatten().map(Told::most_rows);
@@ -161,8 +181,23 @@ impl Session {
         } else {
             state.recache.is_none() && ways.all(|way| way != Way::Recache)
         };
-        let counts = rows_hold && state.changes.sound(settled.slots) && opens && state.ring <= state.position;
-        if counts && recaches && self.plausible(state) { Ok(()) } else { Err(RANGE) }
+        let counts = rows_hold
+            && state.changes.sound(settled.slots)
+            && opens
+            && state.ring <= state.position
+            && state.kept.fits(state.ring, state.restoring);
+        if counts && recaches && self.plausible(state) && self.measured(state) { Ok(()) } else { Err(RANGE) }
+    }
+
+    /// Whether all that it is told are numbers that a host could have given.
+    fn measured(&self, state: &State) -> bool {
+        let limits = &self.settled.limits;
+        let below = |values: &[f32], most: f32| values.iter().all(|value| value.abs() <= most);
+        let slots = state.slots.iter().all(|slot| below(&slot.values, limits.prompt));
+        let prompts = [&state.prompt, &state.negative].into_iter().flatten().all(|told| told.below(limits.prompt));
+        let events = state.events.iter().all(|told| told.below(1.0 + MIX)) && below(&state.changes.mixes, 1.0 + MIX);
+        let actions = [&state.action, &state.movement.action].into_iter().all(|action| below(action, limits.action));
+        slots && prompts && events && actions && state.kept.sound(limits.action)
     }
 
     /// Whether no group of layers sees more history than there is room for.
@@ -185,12 +220,16 @@ impl Session {
             }
             ProgramId::Chunk(first) | ProgramId::Given(first) => first == begins,
             ProgramId::Picture => begins,
+            ProgramId::Restore(_) => state.restoring.is_some(),
         };
         let Some((_, step)) = at(self, cursor).filter(|_| due) else { return false };
         let nodes = self.backend.plan().pass(step.pass).nodes.len();
         let part = cursor.part == 0 || cursor.node < nodes && cursor.part < self.backend.parts(step.pass, cursor.node);
-        (if cursor.giving { cursor.node == nodes && step.then == Then::Give } else { cursor.node < nodes })
-            && part
+        (if cursor.giving {
+            cursor.node == nodes && matches!(step.then, Then::Give | Then::Judge)
+        } else {
+            cursor.node < nodes
+        }) && part
             && cursor.level < self.settled.sampling.levels(begins).len()
             && self.seen(cursor)
     }

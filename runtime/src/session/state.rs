@@ -7,6 +7,7 @@ use super::{
     cursor::Cursor,
     error::SessionError,
     fields::{Fields, RANGE, flag, one_of, size, small},
+    kept::Kept,
     movement::Movement,
     ring::Ring,
     told::Told,
@@ -33,6 +34,10 @@ pub(super) struct State {
     pub position: u64,
     /// The same as the ring counts: a cut or a refreshed sink begins anew.
     pub ring: u64,
+    /// The frames that it still sees.
+    pub kept: Kept,
+    /// Frames of a saved game from this number on are still to be committed.
+    pub restoring: Option<u64>,
     /// Pictures given since the stream began.
     pub pictures: u64,
     /// A recache is due, and what it does with the sink.
@@ -64,7 +69,7 @@ impl State {
     pub fn memory(&self) -> usize {
         let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
         let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
-        4 * self.action.len() + self.movement.memory() + self.changes.memory() + told + slots
+        self.kept.memory() + 4 * self.action.len() + self.movement.memory() + self.changes.memory() + told + slots
     }
 
     /// Which cross-attention keys and values are not of what is told now.
@@ -142,6 +147,10 @@ impl State {
             size(fields, &mut slot.rows)?;
         }
         flag(fields, &mut self.prompted.0)?;
-        flag(fields, &mut self.prompted.1)
+        flag(fields, &mut self.prompted.1)?;
+        let mut from = self.restoring.unwrap_or(u64::MAX);
+        fields.number(&mut from)?;
+        self.restoring = (from != u64::MAX).then_some(from);
+        self.kept.fields(fields)
     }
 }

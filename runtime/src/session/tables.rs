@@ -4,7 +4,9 @@ use alloc::{vec, vec::Vec};
 
 use causeway_ops::{Backend, BackendError, BufferId, GROUPS, Plan};
 
-use super::{frame_table::FrameTable, ring::Ring, told::Told};
+use half::slice::HalfFloatSliceExt;
+
+use super::{frame_table::FrameTable, kept::Kept, ring::Ring, told::Told};
 use crate::model::{Recent, StreamPlan, Text};
 
 pub(super) struct Tables {
@@ -15,20 +17,23 @@ pub(super) struct Tables {
     recent: Vec<u32>,
     /// Latents that the host gives, on their way.
     latents: Vec<f32>,
+    /// Latents of a finished chunk.
+    pub finished: Vec<f32>,
     /// Rows that stand for a prompt's padding.
     length: usize,
 }
 
 impl Tables {
-    /// For a plan, the rings of its groups of layers, `temporal` rotated dimensions a head, prompts padded to `length` rows, and whether the host gives latents.
-    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], temporal: usize, length: usize, given: bool) -> Self {
+    /// For a plan, the rings of its groups of layers, `temporal` rotated dimensions a head, and prompts padded to `length` rows.
+    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], temporal: usize, length: usize) -> Self {
         let words = |buffer: Option<BufferId>| buffer.map_or(0, |buffer| plan.buffer(buffer).len);
         Self {
             frames: rings.iter().map(|&ring| FrameTable::new(ring, temporal)).collect(),
             actions: vec![0.0; words(stream.conditions.actions)],
             offsets: vec![0.0; stream.conditions.text.map_or(0, |text| text.rows)],
             recent: vec![0; words(stream.recent.map(|recent| recent.table))],
-            latents: vec![0.0; words(given.then_some(stream.latents))],
+            latents: vec![0.0; words(Some(stream.latents))],
+            finished: vec![0.0; words(Some(stream.finished))],
             length,
         }
     }
@@ -51,7 +56,8 @@ impl Tables {
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        let words = self.actions.len() + self.offsets.len() + self.recent.len() + self.latents.len();
+        let latents = self.latents.len() + self.finished.len();
+        let words = self.actions.len() + self.offsets.len() + self.recent.len() + latents;
         self.frames.iter().map(FrameTable::memory).sum::<usize>() + 4 * words
     }
 
@@ -84,6 +90,33 @@ impl Tables {
     ) -> Result<(), BackendError> {
         self.latents[..latents.len()].copy_from_slice(latents);
         backend.write(stream.latents, bytemuck::cast_slice(&self.latents))
+    }
+
+    /// Writes frames of a saved game, from number `start` on, what they were told, and what each group of layers sees before them.
+    pub fn restore(
+        &mut self,
+        backend: &mut dyn Backend,
+        stream: &StreamPlan,
+        rope: (usize, f32),
+        (start, frames): (u64, usize),
+        kept: &Kept,
+    ) -> Result<[u32; GROUPS], BackendError> {
+        let (len, entries) = kept.sizes();
+        self.actions.fill(0.0);
+        for (at, number) in (0..frames).zip(start..) {
+            let Some((latents, actions)) = kept.frame(number) else { continue };
+            latents.convert_to_f32_slice(&mut self.latents[at * len..][..len]);
+            self.actions[at * entries..][..entries].copy_from_slice(actions);
+        }
+        backend.write(stream.latents, bytemuck::cast_slice(&self.latents))?;
+        if let Some(actions) = stream.conditions.actions {
+            backend.write(actions, bytemuck::cast_slice(&self.actions))?;
+        }
+        let mut history = [0; GROUPS];
+        for ((table, group), seen) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history) {
+            *seen = table.restore(backend, group, rope, (start, frames), |frame| kept.has(frame))?;
+        }
+        Ok(history)
     }
 
     /// Writes a prompt and how many rows each of its rows stands for.

@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use super::{
     changes::{Queued, Sink, Way},
     error::SessionError,
-    fields::{Fields, flag, size},
+    fields::{Fields, TOO_LONG, flag, halves, size},
 };
 
 /// A prompt [rows, dim], or the weights of events [1, events]. Allocated once.
@@ -95,9 +95,34 @@ impl Told {
         self.way == Way::Recache
     }
 
+    /// Whether no magnitude is beyond `most`.
+    pub fn below(&self, most: f32) -> bool {
+        [&self.now, &self.from, &self.to].into_iter().flatten().all(|value| value.abs() <= most)
+    }
+
     /// Ends a change under way with what is in force now; cross-attention knows nothing of it.
     pub fn settle(&mut self) {
         (self.done, self.parts, self.valid) = (1, 1, false);
+    }
+
+    /// Its fields, for a saved game.
+    pub fn saved(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+        for number in [&mut self.rows, &mut self.after, &mut self.done, &mut self.parts] {
+            size(fields, number)?;
+        }
+        if self.most_rows() > self.now.len() / self.dim || self.done > self.parts {
+            return Err(TOO_LONG);
+        }
+        self.way.fields(fields)?;
+        self.sink.fields(fields)?;
+        let count = self.most_rows() * self.dim;
+        halves(fields, &mut self.now, count)?;
+        // What it comes from and goes to matters only on the way.
+        if self.changes() {
+            halves(fields, &mut self.from, count)?;
+            halves(fields, &mut self.to, count)?;
+        }
+        Ok(())
     }
 
     /// Its fields, for a snapshot.

@@ -1,7 +1,6 @@
 //! Finds a decoder in a checkpoint and writes it as a model file.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use causeway_ops::quant::DType;
@@ -9,7 +8,7 @@ use causeway_ops::quant::DType;
 use super::found::{Found, Source, listed};
 use super::{names, taehv, vae};
 use crate::config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance};
-use crate::file::{TensorSpec, Writer};
+use crate::file::{Sink, TensorSpec, Writer};
 use crate::import::{Checkpoint, ImportError};
 use crate::model::Network;
 
@@ -78,7 +77,7 @@ impl DecoderImport {
     ///
     /// # Errors
     /// `File` for values that are not finite or do not fit; `Tensor` and `Io` where the checkpoint cannot be read.
-    pub fn write<W: Write>(&self, sink: W, config: &DecoderConfig, dtype: DType) -> Result<W, ImportError> {
+    pub fn write<W: Sink>(&self, sink: W, config: &DecoderConfig, dtype: DType) -> Result<W, ImportError> {
         let specs = config.tensors().into_iter().map(|(name, shape)| TensorSpec { name, dtype, shape });
         let specs: Vec<TensorSpec> = specs.collect();
         let mut writer = Writer::new(sink, config, specs.clone())?;

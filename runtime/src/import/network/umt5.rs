@@ -1,7 +1,6 @@
 //! Finds a T5 encoder in a checkpoint, under the Wan project's names or those of transformers (spec 4).
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use causeway_ops::quant::DType;
@@ -9,6 +8,7 @@ use causeway_ops::quant::DType;
 use super::found::compare;
 use super::names;
 use crate::config::{FORMAT, FileConfig, Provenance, Umt5Config, Umt5Family, Umt5Sizes};
+use crate::file::Sink;
 use crate::import::{Checkpoint, Entry, ImportError, write};
 use crate::model::Network;
 
@@ -88,7 +88,7 @@ impl Umt5Import {
     /// # Errors
     /// `File` for a type that a tensor cannot have, or for values that are not finite or do not fit; `Tensor` and `Io` where
     /// the checkpoint cannot be read.
-    pub fn write<W: Write>(
+    pub fn write<W: Sink>(
         &self,
         sink: W,
         config: &Umt5Config,

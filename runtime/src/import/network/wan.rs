@@ -1,7 +1,6 @@
 //! Finds a Wan 2.1 network in a checkpoint: its size from shapes, and what is missing, misshapen or unknown.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use causeway_ops::quant::DType;
@@ -13,10 +12,10 @@ use super::patches::Patches;
 use super::strength::{LoraOptions, Merged};
 use super::vae::latent_statistics;
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
-    Provenance, ScheduleConfig, TextConfig,
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, LimitsConfig, ModelConfig,
+    Positions, Prediction, Provenance, ScheduleConfig, TextConfig,
 };
-use crate::file::expected_tensors;
+use crate::file::{Sink, expected_tensors};
 use crate::import::source::View;
 use crate::import::{Checkpoint, Entry, ImportError, write};
 
@@ -172,7 +171,7 @@ impl Import {
     /// # Errors
     /// `File` for a type that a tensor cannot have, or for values that are not finite or do not fit; `Tensor` and `Io` where
     /// the checkpoint cannot be read.
-    pub fn write<W: Write>(
+    pub fn write<W: Sink>(
         &self,
         sink: W,
         config: &ModelConfig,
@@ -306,6 +305,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         start: None,
         fps: s.fps,
         latch: 1,
+        limits: LimitsConfig::default(),
         license: s.license.clone(),
         credits: s.credits.clone(),
         provenance: Provenance { command: s.command.clone(), ..Provenance::default() },
