@@ -746,6 +746,10 @@ typedef struct {
    Frames a second of pictures that the model was trained for.
    */
   float fps;
+  /*
+   Bytes that a saved game takes at most (`cw_session_save`).
+   */
+  uint64_t save_bytes;
 } CwSessionInfo;
 
 /*
@@ -1204,6 +1208,11 @@ typedef struct {
  */
 #define CW_ERROR_CONDITION -21
 
+/*
+ A chunk came out NaN or infinite and was dropped; the stream stands before it, and makes it again of what it is told then.
+ */
+#define CW_ERROR_NOT_FINITE -22
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1395,6 +1404,18 @@ CwStatus cw_session_set_action(CwSession *session,
                                uint64_t *ticket);
 
 /*
+ As `cw_session_set_action` with `rows` rows of `count` numbers: one for each picture (of a session with `CW_OUTPUT_LATENTS`: for each latent
+ frame) of the next chunk; the last one goes on. The model is told one for a latent frame, the last of its pictures' rows. Where actions last
+ several frames, as in worlds of movements, one row is all there can be. `actions` is copied. Any thread, also while another one
+ pumps; never blocks, never allocates.
+ */
+CwStatus cw_session_set_actions(CwSession *session,
+                                const float *actions,
+                                uint32_t rows,
+                                uint32_t count,
+                                uint64_t *ticket);
+
+/*
  Queues event number `event` for the first chunk that holds or follows frame `frame` of the stream (0: the next chunk). Of several that
  are due the newest wins. Writes the event's ticket, which receipts name, to `ticket` unless that is NULL. Any thread, also while
  another one pumps; never blocks.
@@ -1518,13 +1539,35 @@ CwStatus cw_session_snapshot(CwSession *session,
                              size_t *needed);
 
 /*
- Returns to a snapshot of `bytes` bytes that was taken from a session of the same model and options on the same kind of device: the same
- future, bit for bit. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
+ Returns to a snapshot of `bytes` bytes that was taken from a session of the same weights and options on the same device, by the same build of this
+ library: the same future, bit for bit. A damaged one is `CW_ERROR_SNAPSHOT`. For saved games see `cw_session_save`. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
  wait.
  */
 CwStatus cw_session_restore(CwSession *session,
                             const void *snapshot,
                             size_t bytes);
+
+/*
+ Saves a game to `saved` and writes its bytes to `needed`: where the stream is, what it still sees of its past, what it is told and what waits.
+ Another session of the same model file goes on from it: on another device, with another type of ring, in a later version of this
+ library. Not bit for bit, unlike a snapshot, and much smaller. It is taken at the last chunk boundary: the chunk in flight and frames that were not
+ polled are not in it. Memory as with `cw_session_snapshot`; `CwSessionInfo.save_bytes` is always enough. One thread at a time (`CW_ERROR_BUSY`);
+ never waits for a GPU, never allocates.
+ */
+CwStatus cw_session_save(CwSession *session,
+                         void *saved,
+                         size_t capacity,
+                         size_t *needed);
+
+/*
+ Goes on from a saved game of `bytes` bytes. What it holds of the past is brought back by the next pumps, or the worker, before the next frame. Finished
+ frames and waiting changes are dropped; those of the game wait instead. `CW_ERROR_SNAPSHOT` for one that is damaged or of a newer
+ version, `CW_ERROR_SNAPSHOT_OF_ANOTHER` for one of other weights: the session is as it was then, except when a GPU fails. Threads as
+ `cw_session_snapshot`; does not wait.
+ */
+CwStatus cw_session_load(CwSession *session,
+                         const void *saved,
+                         size_t bytes);
 
 /*
  Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.

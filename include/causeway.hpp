@@ -121,6 +121,8 @@ public:
     }
     std::vector<std::string> actions() const { return names(cw_model_action_name, info().actions); }
     std::vector<std::string> events() const { return names(cw_model_event_name, info().events); }
+    /// Names of the prompts that the file, a bundle, stores.
+    std::vector<std::string> prompts() const { return names(cw_model_prompt_name, info().prompts); }
     /// Whether it reads prompts, and so needs a codec of another file to make pictures.
     bool reads_prompts() const { return info().takes & CW_TAKES_PROMPT; }
 
@@ -159,6 +161,13 @@ public:
     }
     std::uint64_t action(std::initializer_list<float> list) { return action(list.begin(), list.size()); }
     std::uint64_t action(const std::vector<float> &list) { return action(list.data(), list.size()); }
+    /// Rows of `count` numbers: one for each picture of the next chunk; the last one goes on.
+    std::uint64_t actions(const float *rows, std::size_t number, std::size_t count) {
+        std::uint64_t ticket = 0;
+        auto size = [](std::size_t n) { return static_cast<std::uint32_t>(n); };
+        check(cw_session_set_actions(handle_, rows, size(number), size(count), &ticket));
+        return ticket;
+    }
     /// Returns the event's ticket. `frame` 0 is the next chunk.
     std::uint64_t event(std::uint32_t event, std::uint64_t frame = 0) {
         std::uint64_t ticket = 0;
@@ -171,6 +180,10 @@ public:
     }
     void prompt(std::uint32_t slot, const std::vector<float> &values, std::uint32_t width) {
         prompt(slot, values.data(), width ? static_cast<std::uint32_t>(values.size() / width) : 0, width);
+    }
+    /// Puts prompt `index` that `bundle` stores into a slot.
+    void prompt(std::uint32_t slot, const Model &bundle, std::uint32_t index) {
+        check(cw_session_load_prompt(handle_, slot, bundle.get(), index));
     }
     /// Queues a change of what the stream is told and returns its ticket.
     std::uint64_t condition(const CwCondition &condition) {
@@ -241,6 +254,17 @@ public:
     }
     void restore(const std::vector<std::byte> &bytes) {
         check(cw_session_restore(handle_, bytes.data(), bytes.size()));
+    }
+    /// A saved game: smaller than a snapshot, and for any device and later version of the library.
+    std::vector<std::byte> save() {
+        std::size_t needed = 0;
+        check(cw_session_save(handle_, nullptr, 0, &needed));
+        std::vector<std::byte> bytes(needed);
+        check(cw_session_save(handle_, bytes.data(), bytes.size(), &needed));
+        return bytes;
+    }
+    void load(const std::vector<std::byte> &bytes) {
+        check(cw_session_load(handle_, bytes.data(), bytes.size()));
     }
     CwStats stats() const {
         auto stats = make<CwStats>();

@@ -3,11 +3,11 @@
 use causeway_runtime::{
     DecoderFile, Kv, Model as Denoiser, Output, Session, SessionError, SessionOptions, Start,
     sampler::{Sampler, Sampling, Schedule},
-    session::{Inbox, Need},
+    session::{Inbox, Need, Shared},
 };
 
 use crate::{
-    device::Device, error::Error, host::HostClock, model::Model, outbox, pointers::slice, stream::Stream, types::*,
+    device::Device, error::Error, host::HostClock, model::Model, pointers::slice, stream::Stream, types::*,
     vulkan::Kept,
 };
 
@@ -111,9 +111,9 @@ impl<'a> Asked<'a> {
     }
 
     fn info(&self) -> CwSessionInfo {
-        let Need { mut memory, picture: (width, height), frame_bytes, snapshot, latent } = self.need;
+        let Need { mut memory, picture: (width, height), frame_bytes, snapshot, save, latent } = self.need;
         memory.overhead += self.beside();
-        let snapshot = outbox::snapshot_bytes(self.options.queue as usize, frame_bytes) + snapshot;
+        let snapshot = Shared::snapshot_bytes(self.options.queue as usize, frame_bytes) + snapshot;
         let [channels, latent_height, latent_width] = latent.map(|side| side as u32);
         CwSessionInfo {
             struct_size: size_of::<CwSessionInfo>() as u32,
@@ -130,6 +130,7 @@ impl<'a> Asked<'a> {
             latent_width,
             latent_height,
             fps: self.model.config().fps,
+            save_bytes: save as u64,
         }
     }
 }

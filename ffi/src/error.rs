@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cell::RefCell};
 
 use causeway_ops::{BackendError, stored::ReadError};
-use causeway_runtime::{FileError, SessionError};
+use causeway_runtime::{FileError, SessionError, session::SharedError};
 
 use crate::types::*;
 
@@ -47,6 +47,21 @@ impl From<BackendError> for Error {
     }
 }
 
+impl From<SharedError> for Error {
+    fn from(error: SharedError) -> Self {
+        let status = match error {
+            SharedError::Busy(_) => CW_ERROR_BUSY,
+            SharedError::State(_) => CW_ERROR_STATE,
+            SharedError::Closed => CW_ERROR_DESTROYED,
+            SharedError::Broken(_) => CW_ERROR_PANIC,
+            SharedError::Thread(_) => CW_ERROR_HOST,
+            SharedError::Refused(_) => CW_ERROR_OUT_OF_MEMORY,
+            SharedError::Session(inner) => return inner.into(),
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
 impl From<SessionError> for Error {
     fn from(error: SessionError) -> Self {
         let status = match &error {
@@ -60,6 +75,7 @@ impl From<SessionError> for Error {
             | SessionError::NotFinite { .. }
             | SessionError::UnknownEvent { .. }
             | SessionError::ActionLength { .. }
+            | SessionError::ActionRows { .. }
             | SessionError::ActionValue(_)
             | SessionError::Beyond { .. }
             | SessionError::StartSize { .. } => CW_ERROR_ARGUMENT,

@@ -14,9 +14,11 @@ use std::{
 
 use causeway_ops::memory::is_fallible;
 
+use causeway_runtime::session::SharedError;
+
 use crate::{
     error::Error,
-    types::{CW_ERROR_OUT_OF_MEMORY, CwAllocate, CwAllocator, CwRelease},
+    types::{CwAllocate, CwAllocator, CwRelease},
 };
 
 /// Nothing was allocated yet, so a host may still bring its allocator.
@@ -54,12 +56,14 @@ pub fn forget_refusals() {
     REFUSED.set(0);
 }
 
+/// Bytes that the host refused first since then.
+pub fn refused() -> Option<usize> {
+    Some(REFUSED.get()).filter(|&bytes| bytes > 0)
+}
+
 /// An error if the host refused memory since then.
 pub fn check() -> Result<(), Error> {
-    match REFUSED.get() {
-        0 => Ok(()),
-        bytes => Err(Error::new(CW_ERROR_OUT_OF_MEMORY, format!("the host's allocator refused {bytes} bytes"))),
-    }
+    refused().map_or(Ok(()), |bytes| Err(SharedError::Refused(bytes).into()))
 }
 
 /// Takes the host's allocator for everything from now on.

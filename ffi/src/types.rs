@@ -444,6 +444,8 @@ pub struct CwSessionInfo {
     pub latent_height: u32,
     /// Frames a second of pictures that the model was trained for.
     pub fps: f32,
+    /// Bytes that a saved game takes at most (`cw_session_save`).
+    pub save_bytes: u64,
 }
 
 /// A change of what a stream is told. Set all that is not used to 0.

@@ -63,6 +63,43 @@ fn latents_are_those_of_the_rust_interface_and_refused_calls_lose_none() {
     assert_eq!(printed.lines().collect::<Vec<_>>(), (0..FRAMES).map(&mut frame).collect::<Vec<_>>());
 }
 
+/// A world saved and loaded, and what cannot be loaded, or set.
+#[test]
+fn games_are_saved_and_loaded() {
+    const SAID: [(&str, &str, &str); 17] = [
+        ("too little memory", "CW_ERROR_BUFFER_TOO_SMALL", "the saved game has"),
+        ("loaded", "CW_OK", ""),
+        ("likeness above 40", "", ""),
+        ("other weights", "CW_ERROR_SNAPSHOT_OF_ANOTHER", "belongs to other weights"),
+        ("damaged", "CW_ERROR_SNAPSHOT", "its checksum is another one"),
+        ("newer", "CW_ERROR_SNAPSHOT", "of a newer version of this library"),
+        ("short", "CW_ERROR_SNAPSHOT", "it ends too early"),
+        ("a snapshot", "CW_ERROR_SNAPSHOT", "does not begin with the mark of a saved game"),
+        ("damaged frames of a snapshot", "CW_ERROR_SNAPSHOT", ""),
+        ("damaged state of a snapshot", "CW_ERROR_SNAPSHOT", "its checksum is another one"),
+        ("the same as it was", "CW_OK", ""),
+        ("a row", "CW_OK", ""),
+        ("too many rows", "CW_ERROR_ARGUMENT", "2 rows of actions were given; a chunk of this stream takes at most 1"),
+        ("rows of another length", "CW_ERROR_ARGUMENT", "has 5 entries, 6 were given"),
+        ("no rows", "CW_ERROR_ARGUMENT", "has 5 entries, 0 were given"),
+        ("beyond all measure", "CW_ERROR_ARGUMENT", "this model takes numbers from -1000 to 1000"),
+        ("a prompt of no bundle", "CW_ERROR_ARGUMENT", "there is no prompt 0; this file stores 0"),
+    ];
+    let folder = folder();
+    let paths = [1, 2].map(|seed| {
+        let path = folder.join(format!("world-{seed}.safetensors"));
+        fs::write(&path, tiny_model_bytes(seed)).unwrap();
+        path
+    });
+    let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/saves.c", "saves");
+    let printed = watched(&program, &[&paths[0], &paths[1]], &[]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), SAID.len(), "{printed}");
+    for (line, (what, status, part)) in lines.iter().zip(SAID) {
+        assert!(line.starts_with(what) && line.contains(status) && line.contains(part), "{what}: {line}");
+    }
+}
+
 /// What was done, the status, and a part of the sentence.
 const TABLE: [(&str, &str, &str); 68] = [
     ("no codec", "CW_ERROR_OPTION", "has no codec in its file"),

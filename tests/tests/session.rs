@@ -6,7 +6,7 @@ use causeway_runtime::{
     Snapshot, Start,
     config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, GroupConfig, ModelConfig, Positions, Provenance},
     file::write_model_to,
-    session::{Change, Condition, Way},
+    session::{Change, Condition, Inbox, Output, Way},
 };
 use causeway_tests::{
     naive::{Naive, Settings},
@@ -493,6 +493,84 @@ fn damaged_snapshots_are_refused_and_change_nothing() {
     let error = session.restore(&resealed(more)).unwrap_err().to_string();
     assert!(error.contains("more frames than the queue"), "{error}");
     assert_eq!(whole[3], scripted(&mut session, Budget::Frame));
+}
+
+/// Each latent frame of a chunk is told the row of its last picture; the last row goes on, also after a chunk that was dropped.
+#[test]
+fn rows_of_actions_are_told_to_their_frames() {
+    let mut config = tiny_config();
+    config.dit.chunk = 3;
+    config.history.window = 7;
+    let bytes = model_bytes(&config, DType::F32, 11);
+    let model = open(&bytes);
+    let entries = config.dit.actions.len();
+    let mut session =
+        Session::new(&model, &one(), SessionOptions { start: Start::Empty, queue: 3, ..seeded(5) }).unwrap();
+    let row = |value: f32| vec![value; entries];
+    let told = |session: &mut Session| {
+        let id = session.stream().conditions.actions.unwrap();
+        let mut values = vec![0f32; session.plan().buffer(id).len];
+        session.backend().read(id, bytemuck::cast_slice_mut(&mut values)).unwrap();
+        values.chunks(entries).map(|row| row[0]).collect::<Vec<_>>()
+    };
+    let next = |session: &mut Session| {
+        (0..3).for_each(|_| _ = next_frame(session, Budget::Frame));
+        told(session)
+    };
+    let ticket = session.set_actions(&[row(0.1), row(0.2), row(0.3)].concat()).unwrap();
+    _ = session.pump(Budget::Nodes(9)).unwrap();
+    assert!(session.abort_chunk());
+    // Through a snapshot too.
+    let snapshot = session.snapshot().unwrap();
+    session.set_actions(&row(0.9)).unwrap();
+    session.restore(&snapshot).unwrap();
+    assert_eq!(next(&mut session), [0.1, 0.2, 0.3]);
+    assert_eq!((next(&mut session), session.tickets().0), (vec![0.3; 3], ticket));
+    session.set_actions(&[row(0.4), row(0.5)].concat()).unwrap();
+    assert_eq!(next(&mut session), [0.4, 0.5, 0.5]);
+    session.set_action(&row(0.6)).unwrap();
+    assert_eq!(next(&mut session), [0.6; 3]);
+    let many = session.set_actions(&row(0.0).repeat(4));
+    assert_eq!(many, Err(SessionError::ActionRows { rows: 4, most: 3 }));
+    assert!(matches!(session.set_actions(&[0.0; 4]), Err(SessionError::ActionLength { .. })));
+    assert!(matches!(session.set_actions(&[]), Err(SessionError::ActionLength { .. })));
+    // By an inbox, which knows as much.
+    let mut inbox = Inbox::new(&session);
+    assert_eq!(inbox.set_actions(&row(0.0).repeat(4), entries), Err(SessionError::ActionRows { rows: 4, most: 3 }));
+    inbox.set_actions(&[row(0.7), row(0.8)].concat(), entries).unwrap();
+    inbox.feed(&mut session).unwrap();
+    assert_eq!(next(&mut session), [0.7, 0.8, 0.8]);
+    // A movement that lasts several frames is one action.
+    config.latch = 6;
+    let bytes = model_bytes(&config, DType::F32, 11);
+    let mut latched = Session::new(&open(&bytes), &one(), SessionOptions { queue: 3, ..seeded(5) }).unwrap();
+    assert_eq!(latched.set_actions(&row(1.0).repeat(2)), Err(SessionError::ActionRows { rows: 2, most: 1 }));
+}
+
+/// After a cut nothing is left of the frames before it, not even the last one, which some models are told by itself.
+#[test]
+fn a_cut_leaves_nothing_of_the_past() {
+    let bytes = tiny_model_bytes(1);
+    let model = open(&bytes);
+    let run = |past: f32| {
+        let options = SessionOptions { start: Start::Empty, output: Output::Latents, ..seeded(3) };
+        let mut session = Session::new(&model, &one(), options).unwrap();
+        let mut values = vec![0.0; model.config().dit.latent_len()];
+        let mut frames = Vec::new();
+        for frame in 0..9 {
+            session.set_action(&vec![if frame < 4 { past } else { 0.5 }; model.config().dit.actions.len()]).unwrap();
+            if frame == 4 {
+                session.queue(Change { way: Way::Reset, ..Change::to(Condition::Event(1)) }).unwrap();
+            }
+            while session.pump(Budget::Frame).unwrap() != Pump::Frame {}
+            session.latent(&mut values).unwrap();
+            frames.push(values.clone());
+        }
+        frames
+    };
+    let (one, other) = (run(0.0), run(1.0));
+    assert_ne!(one[..4], other[..4]);
+    assert_eq!(one[4..], other[4..]);
 }
 
 /// A bit of a snapshot that has changed, anywhere: refused, with nothing changed.

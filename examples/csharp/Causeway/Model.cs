@@ -31,6 +31,9 @@ namespace Causeway
         /// <summary>Most rows of a prompt.</summary>
         public int PromptRows { get; private set; }
 
+        /// <summary>Names of the prompts that the file, a bundle, stores (<see cref="Session.LoadPrompt"/>).</summary>
+        public IReadOnlyList<string> Prompts { get; private set; }
+
         Model(IntPtr handle)
         {
             Handle = new ModelHandle(handle);
@@ -41,6 +44,7 @@ namespace Causeway
             FramesPerSecond = info.fps;
             Actions = Names(info.actions, Native.cw_model_action_name);
             Events = Names(info.events, Native.cw_model_event_name);
+            Prompts = Names(info.prompts, Native.cw_model_prompt_name);
             HoldsDenoiser = (info.holds & Native.CW_HOLDS_DENOISER) != 0;
             HoldsCodec = (info.holds & Native.CW_HOLDS_CODEC) != 0;
             ReadsPrompts = (info.takes & Native.CW_TAKES_PROMPT) != 0;

@@ -232,6 +232,8 @@ namespace Causeway
         public uint latentHeight;
         /// <summary>Frames a second of pictures that the model was trained for.</summary>
         public float fps;
+        /// <summary>Bytes that a saved game takes at most (`cw_session_save`).</summary>
+        public ulong saveBytes;
     }
 
     /// <summary>A change of what a stream is told. Set all that is not used to 0.</summary>
@@ -476,6 +478,8 @@ namespace Causeway
         internal const int CW_ERROR_PANIC = -20;
         /// <summary>The model takes no such condition; the error text has those it takes.</summary>
         internal const int CW_ERROR_CONDITION = -21;
+        /// <summary>A chunk came out NaN or infinite and was dropped; the stream stands before it, and makes it again of what it is told then.</summary>
+        internal const int CW_ERROR_NOT_FINITE = -22;
         /// <summary>`CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.</summary>
         internal const uint CW_DEVICE_AUTO = 0;
         /// <summary>`CwDeviceOptions.kind`: the CPU.</summary>
@@ -708,6 +712,13 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_set_action(SessionHandle session, float* action, uint count, ulong* ticket);
 
+        /// <summary>As `cw_session_set_action` with `rows` rows of `count` numbers: one for each picture (of a session with `CW_OUTPUT_LATENTS`: for each latent
+        /// frame) of the next chunk; the last one goes on. The model is told one for a latent frame, the last of its pictures' rows. Where actions last
+        /// several frames, as in worlds of movements, one row is all there can be. `actions` is copied. Any thread, also while another one
+        /// pumps; never blocks, never allocates.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_set_actions(SessionHandle session, float* actions, uint rows, uint count, ulong* ticket);
+
         /// <summary>Queues event number `event` for the first chunk that holds or follows frame `frame` of the stream (0: the next chunk). Of several that
         /// are due the newest wins. Writes the event's ticket, which receipts name, to `ticket` unless that is NULL. Any thread, also while
         /// another one pumps; never blocks.</summary>
@@ -790,11 +801,26 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_snapshot(SessionHandle session, void* snapshot, UIntPtr capacity, UIntPtr* needed);
 
-        /// <summary>Returns to a snapshot of `bytes` bytes that was taken from a session of the same model and options on the same kind of device: the same
-        /// future, bit for bit. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
+        /// <summary>Returns to a snapshot of `bytes` bytes that was taken from a session of the same weights and options on the same device, by the same build of this
+        /// library: the same future, bit for bit. A damaged one is `CW_ERROR_SNAPSHOT`. For saved games see `cw_session_save`. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
         /// wait.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_restore(SessionHandle session, void* snapshot, UIntPtr bytes);
+
+        /// <summary>Saves a game to `saved` and writes its bytes to `needed`: where the stream is, what it still sees of its past, what it is told and what waits.
+        /// Another session of the same model file goes on from it: on another device, with another type of ring, in a later version of this
+        /// library. Not bit for bit, unlike a snapshot, and much smaller. It is taken at the last chunk boundary: the chunk in flight and frames that were not
+        /// polled are not in it. Memory as with `cw_session_snapshot`; `CwSessionInfo.save_bytes` is always enough. One thread at a time (`CW_ERROR_BUSY`);
+        /// never waits for a GPU, never allocates.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_save(SessionHandle session, void* saved, UIntPtr capacity, UIntPtr* needed);
+
+        /// <summary>Goes on from a saved game of `bytes` bytes. What it holds of the past is brought back by the next pumps, or the worker, before the next frame. Finished
+        /// frames and waiting changes are dropped; those of the game wait instead. `CW_ERROR_SNAPSHOT` for one that is damaged or of a newer
+        /// version, `CW_ERROR_SNAPSHOT_OF_ANOTHER` for one of other weights: the session is as it was then, except when a GPU fails. Threads as
+        /// `cw_session_snapshot`; does not wait.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_load(SessionHandle session, void* saved, UIntPtr bytes);
 
         /// <summary>Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

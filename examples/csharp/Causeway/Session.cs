@@ -167,6 +167,12 @@ namespace Causeway
             }
         }
 
+        /// <summary>Puts a prompt that a bundle stores into a slot, by its place in <see cref="Model.Prompts"/>.</summary>
+        public void LoadPrompt(int slot, Model bundle, int index)
+        {
+            Call.Check(Native.cw_session_load_prompt(handle, checked((uint)slot), bundle.Handle, checked((uint)index)));
+        }
+
         /// <summary>Queues a change of what the stream is told; of several of one kind that are due the newest wins.</summary>
         /// <returns>The ticket that receipts name.</returns>
         public long QueueCondition(Condition condition)
@@ -280,7 +286,7 @@ namespace Causeway
         {
             UIntPtr needed;
             Call.Check(Native.cw_session_snapshot(handle, null, UIntPtr.Zero, &needed));
-            var snapshot = new byte[(int)needed];
+            var snapshot = new byte[checked((long)needed)];
             fixed (byte* start = snapshot)
             {
                 Call.Check(Native.cw_session_snapshot(handle, start, (UIntPtr)snapshot.Length, &needed));
@@ -294,6 +300,28 @@ namespace Causeway
             fixed (byte* start = &MemoryMarshal.GetReference(snapshot))
             {
                 Call.Check(Native.cw_session_restore(handle, start, (UIntPtr)snapshot.Length));
+            }
+        }
+
+        /// <summary>A saved game: smaller than a snapshot, and for any device and later version of the library.</summary>
+        public byte[] Save()
+        {
+            UIntPtr needed;
+            Call.Check(Native.cw_session_save(handle, null, UIntPtr.Zero, &needed));
+            var saved = new byte[checked((long)needed)];
+            fixed (byte* start = saved)
+            {
+                Call.Check(Native.cw_session_save(handle, start, (UIntPtr)saved.Length, &needed));
+            }
+            return saved;
+        }
+
+        /// <summary>Goes on from a saved game of a session of the same model file.</summary>
+        public void Load(ReadOnlySpan<byte> saved)
+        {
+            fixed (byte* start = &MemoryMarshal.GetReference(saved))
+            {
+                Call.Check(Native.cw_session_load(handle, start, (UIntPtr)saved.Length));
             }
         }
 

@@ -125,6 +125,30 @@ pub unsafe extern "C" fn cw_session_set_action(
     })
 }
 
+/// As `cw_session_set_action` with `rows` rows of `count` numbers: one for each picture (of a session with `CW_OUTPUT_LATENTS`: for each latent
+/// frame) of the next chunk; the last one goes on. The model is told one for a latent frame, the last of its pictures' rows. Where actions last
+/// several frames, as in worlds of movements, one row is all there can be. `actions` is copied. Any thread, also while another one
+/// pumps; never blocks, never allocates.
+///
+/// # Safety
+/// `actions` has `rows` * `count` numbers; `ticket` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_set_actions(
+    session: *mut CwSession,
+    actions: *const f32,
+    rows: u32,
+    count: u32,
+    ticket: *mut u64,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        let all = rows as usize * count as usize;
+        // SAFETY: the caller's contract.
+        unsafe { put(ticket, session.set_actions(slice(actions, all, "actions")?, count as usize)?) };
+        Ok(CW_OK)
+    })
+}
+
 /// Queues event number `event` for the first chunk that holds or follows frame `frame` of the stream (0: the next chunk). Of several that
 /// are due the newest wins. Writes the event's ticket, which receipts name, to `ticket` unless that is NULL. Any thread, also while
 /// another one pumps; never blocks.

@@ -104,26 +104,14 @@ pub unsafe extern "C" fn cw_session_snapshot(
 ) -> CwStatus {
     enter(session.addr(), || {
         let session = handle::get(session)?;
-        let out = required(needed, "needed")?;
-        let target = |bytes| {
-            // SAFETY: not NULL; writable by the caller's contract.
-            unsafe { put(out, bytes) };
-            match (snapshot.is_null(), bytes <= capacity) {
-                (true, _) => Ok(None),
-                (_, true) => Ok(Some(snapshot.cast())),
-                _ => Err(Error::new(
-                    CW_ERROR_BUFFER_TOO_SMALL,
-                    format!("the snapshot has {bytes} bytes, there is room for {capacity}"),
-                )),
-            }
-        };
-        session.snapshot(target)?;
+        // SAFETY: the caller's contract.
+        session.snapshot(unsafe { target(snapshot, capacity, needed, "snapshot") }?)?;
         Ok(CW_OK)
     })
 }
 
-/// Returns to a snapshot of `bytes` bytes that was taken from a session of the same model and options on the same kind of device: the same
-/// future, bit for bit. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
+/// Returns to a snapshot of `bytes` bytes that was taken from a session of the same weights and options on the same device, by the same build of this
+/// library: the same future, bit for bit. A damaged one is `CW_ERROR_SNAPSHOT`. For saved games see `cw_session_save`. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
 /// wait.
 ///
 /// # Safety
@@ -139,6 +127,71 @@ pub unsafe extern "C" fn cw_session_restore(
         // SAFETY: the caller's contract.
         session.restore(unsafe { slice(snapshot.cast(), bytes, "snapshot") }?)?;
         Ok(CW_OK)
+    })
+}
+
+/// Saves a game to `saved` and writes its bytes to `needed`: where the stream is, what it still sees of its past, what it is told and what waits.
+/// Another session of the same model file goes on from it: on another device, with another type of ring, in a later version of this
+/// library. Not bit for bit, unlike a snapshot, and much smaller. It is taken at the last chunk boundary: the chunk in flight and frames that were not
+/// polled are not in it. Memory as with `cw_session_snapshot`; `CwSessionInfo.save_bytes` is always enough. One thread at a time (`CW_ERROR_BUSY`);
+/// never waits for a GPU, never allocates.
+///
+/// # Safety
+/// `saved` has `capacity` writable bytes; `needed` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_save(
+    session: *mut CwSession,
+    saved: *mut c_void,
+    capacity: usize,
+    needed: *mut usize,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        session.save(unsafe { target(saved, capacity, needed, "saved game") }?)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Goes on from a saved game of `bytes` bytes. What it holds of the past is brought back by the next pumps, or the worker, before the next frame. Finished
+/// frames and waiting changes are dropped; those of the game wait instead. `CW_ERROR_SNAPSHOT` for one that is damaged or of a newer
+/// version, `CW_ERROR_SNAPSHOT_OF_ANOTHER` for one of other weights: the session is as it was then, except when a GPU fails. Threads as
+/// `cw_session_snapshot`; does not wait.
+///
+/// # Safety
+/// `saved` has `bytes` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_load(session: *mut CwSession, saved: *const c_void, bytes: usize) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        session.load(unsafe { slice(saved.cast(), bytes, "saved game") }?)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Where `needed` bytes go in a host's memory; None if it only asks how many.
+///
+/// # Safety
+/// `to` has `capacity` writable bytes; `needed` is writable.
+unsafe fn target(
+    to: *mut c_void,
+    capacity: usize,
+    needed: *mut usize,
+    what: &'static str,
+) -> Result<impl FnOnce(usize) -> Result<Option<*mut u8>, Error>, Error> {
+    let out = required(needed, "needed")?;
+    Ok(move |bytes| {
+        // SAFETY: not NULL; writable by the contract.
+        unsafe { put(out, bytes) };
+        match (to.is_null(), bytes <= capacity) {
+            (true, _) => Ok(None),
+            (_, true) => Ok(Some(to.cast())),
+            _ => Err(Error::new(
+                CW_ERROR_BUFFER_TOO_SMALL,
+                format!("the {what} has {bytes} bytes, there is room for {capacity}"),
+            )),
+        }
     })
 }
 

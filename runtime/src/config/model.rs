@@ -115,7 +115,7 @@ impl FileConfig for ModelConfig {
                     dit.dim, dit.heads, dit.layers, dit.ffn_dim, dit.chunk
                 ),
             ),
-            ("history", history.to_string()),
+            ("history", format!("{history}")),
             ("steps", format!("{counts:?}, {} by default", self.schedule.default_steps)),
         ];
         match dit.text {

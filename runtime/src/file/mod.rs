@@ -30,6 +30,8 @@ mod reader;
 #[cfg(feature = "std")]
 pub mod regular;
 #[cfg(feature = "std")]
+mod sink;
+#[cfg(feature = "std")]
 mod stored;
 mod tensors;
 mod weights;
@@ -50,7 +52,9 @@ pub use partial::{Partial, PartialFile, abandon, write_whole};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
 pub use reader::{Model, ModelFile, Umt5File};
+#[cfg(feature = "std")]
+pub use sink::Sink;
 pub use tensors::{expected_tensors, may_quantise};
 pub use weights::Weights;
 #[cfg(feature = "std")]
-pub use writer::{Sink, TensorSpec, Writer, write_model, write_model_to};
+pub use writer::{TensorSpec, Writer, write_model, write_model_to};

@@ -5,13 +5,13 @@ use super::fingerprint::{Fingerprint, Hash};
 use super::limits::{ALIGN, MAX_HEADER, PAD};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
-use super::{FileError, PartialFile};
+use super::{FileError, PartialFile, Sink};
 use crate::config::to_json;
 use crate::model::Network;
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
 use half::f16;
 use half::vec::HalfFloatVecExt;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// A tensor that is going to be written.
@@ -23,23 +23,6 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Its logical shape.
     pub shape: Vec<usize>,
-}
-
-/// What a model file is written to.
-pub trait Sink: Write {
-    /// Replaces bytes that were written before, from byte `at` on, and goes on at the end.
-    ///
-    /// # Errors
-    /// Those of the system.
-    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
-}
-
-impl Sink for Vec<u8> {
-    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let old = usize::try_from(at).ok().and_then(|at| self.get_mut(at..at.checked_add(bytes.len())?));
-        old.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(bytes);
-        Ok(())
-    }
 }
 
 /// Writes a model file to any sink. The header comes first, so all tensors are announced up front and then put in

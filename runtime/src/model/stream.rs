@@ -89,6 +89,8 @@ pub struct StreamPlan {
     pub latents: BufferId,
     /// The groups of its layers, and their tables.
     pub groups: Vec<Group>,
+    /// The last committed latent frame, where the model reads it.
+    pub previous: Option<BufferId>,
     /// What the model is told.
     pub conditions: Conditions,
     /// As the text's own, of the negative prompt.
@@ -514,6 +516,7 @@ impl<'a> Maker<'a> {
             programs,
             latents: self.latents,
             groups: dit.groups.clone(),
+            previous: dit.previous,
             conditions: dit.conditions,
             negative_offsets: negative.map(|text| text.offsets),
             recent: self.memories.map(|memories| memories.recent),

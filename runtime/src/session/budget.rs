@@ -32,3 +32,27 @@ pub struct Stats {
     /// Chunks aborted.
     pub aborted: u64,
 }
+
+/// What a round of pumping came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A frame was finished.
+    Frame,
+    /// The budget is spent.
+    Pending,
+    /// All frame buffers are full.
+    Full,
+    /// It is paused.
+    Paused,
+}
+
+/// How often and how long a shared session was pumped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pumped {
+    /// Rounds.
+    pub rounds: u64,
+    /// Microseconds in all, and of the longest round.
+    pub micros: u64,
+    /// Of the longest round.
+    pub longest: u64,
+}

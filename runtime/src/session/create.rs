@@ -5,6 +5,7 @@ use alloc::{boxed::Box, format, sync::Arc, vec, vec::Vec};
 use causeway_ops::{BackendError, Plan, backend::Memory};
 
 use super::{
+    acts::Acts,
     budget::Stats,
     changes::Changes,
     cursor::Cursor,
@@ -15,6 +16,7 @@ use super::{
     opening::Opening,
     options::{Output, SessionOptions, Settled, Start},
     receipt::Queue,
+    rules::Rules,
     session::Session,
     state::{Slot, State},
     tables::Tables,
@@ -81,7 +83,7 @@ impl Prepared {
         let rope = dit.rope_dims()[0];
         let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
-        let state = state(&settled, config.latch, options.seed);
+        let state = state(&settled, config.latch, options.seed, stream.pictures[1]);
         Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes })
     }
 
@@ -133,6 +135,8 @@ impl Session {
         #[cfg(not(feature = "gpu"))]
         let backend = device.load(&weights, &plan, options.memory_cap, own)?;
         let dit = &settled.dit;
+        let pictures = stream.pictures[1] * dit.chunk;
+        let rules = Rules { latch: model.config().latch, pictures, ..settled.rules() };
         let unread = |error| BackendError::unread("of any name", error);
         let mut files = vec![model.contents().map_err(unread)?];
         if let Some(codec) = codec {
@@ -144,7 +148,7 @@ impl Session {
             backend,
             stream,
             picture,
-            rules: Arc::new(settled.rules()),
+            rules: Arc::new(rules),
             rope: (dit.rope_dims()[0], dit.rope_theta),
             state,
             opening,
@@ -179,7 +183,8 @@ impl Session {
         let latent = prepared.settled.dit.latent;
         let latent = [latent.channels, latent.height, latent.width];
         let Prepared { picture, frame_bytes, .. } = prepared;
-        Ok(Need { memory, picture, frame_bytes, snapshot, latent })
+        let save = super::saved::bytes(&prepared.state, prepared.settled.dit.text.map_or(0, |text| text.dim));
+        Ok(Need { memory, picture, frame_bytes, snapshot, save, latent })
     }
 }
 
@@ -194,11 +199,14 @@ pub struct Need {
     pub frame_bytes: usize,
     /// Most bytes of a snapshot.
     pub snapshot: usize,
+    /// Most bytes of a saved game.
+    pub save: usize,
     /// Shape of a latent frame: channels, height, width.
     pub latent: [usize; 3],
 }
 
-fn state(settled: &Settled, latch: usize, seed: u64) -> State {
+/// The state of a stream whose latent frames make at most so many pictures each.
+fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
     let dit = &settled.dit;
     let told = |rows: usize, dim: usize, there: bool| there.then(|| Told::new(rows, dim));
     let text = dit.text.map_or(0, |text| text.dim);
@@ -213,8 +221,7 @@ fn state(settled: &Settled, latch: usize, seed: u64) -> State {
         recache: None,
         kept: Kept::new(&settled.rings, settled.newest(), dit.chunk, dit.latent_len(), dit.actions.len()),
         restoring: None,
-        action: vec![0.0; dit.actions.len()],
-        action_ticket: 0,
+        acts: Acts::new(pictures * dit.chunk, dit.actions.len()),
         movement: Movement::new(latch, dit.actions.len()),
         change_ticket: 0,
         changes: Changes::new(dit.events.len()),

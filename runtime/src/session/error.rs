@@ -97,6 +97,14 @@ pub enum SessionError {
         /// Entries given.
         found: usize,
     },
+    /// More rows of actions than a chunk has pictures.
+    #[error("{rows} rows of actions were given; a chunk of this stream takes at most {most}")]
+    ActionRows {
+        /// Rows given.
+        rows: usize,
+        /// Rows that a chunk takes: 1 where an action lasts several frames.
+        most: usize,
+    },
     /// An action entry is NaN or infinite.
     #[error("entry {0} of the action vector is not a finite number")]
     ActionValue(usize),
@@ -166,6 +174,32 @@ pub enum SessionError {
     /// The backend failed.
     #[error(transparent)]
     Backend(BackendError),
+}
+
+/// Why a shared session did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SharedError {
+    /// Another thread is inside, or this one by a hook of its own.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// Not as things stand.
+    #[error("{0}")]
+    State(String),
+    /// It was closed during the call, or before.
+    #[error("the session was destroyed during the call")]
+    Closed,
+    /// A panic left it in no known state.
+    #[error("{0}")]
+    Broken(&'static str),
+    /// The system starts no thread.
+    #[error("no thread could be started: {0}")]
+    Thread(String),
+    /// The host's allocator gave the worker no memory.
+    #[error("the host's allocator refused {0} bytes")]
+    Refused(usize),
+    /// The session's own.
+    #[error(transparent)]
+    Session(#[from] SessionError),
 }
 
 impl From<BackendError> for SessionError {

@@ -11,18 +11,6 @@ use super::{
 use crate::model::ProgramId;
 
 impl Session {
-    /// As [`set_action`](Self::set_action) under a ticket that the caller counted, at least that of the newest action: for hosts that
-    /// collect actions while another thread pumps and hand over the last one.
-    ///
-    /// # Errors
-    /// As [`set_action`](Self::set_action).
-    pub fn set_action_as(&mut self, action: &[f32], ticket: u64) -> Result<(), SessionError> {
-        let before = self.state.action_ticket;
-        self.set_action(action)?;
-        self.state.action_ticket = ticket.max(before);
-        Ok(())
-    }
-
     /// Begins the stream anew, as a new session of the same options with this seed would, under the prompts in force. Tickets count on; finished
     /// frames and waiting changes are dropped. Does not wait.
     ///
@@ -35,15 +23,15 @@ impl Session {
         (state.position, state.ring, state.pictures) = (0, 0, 0);
         (state.recache, state.restoring) = (None, None);
         state.kept.clear();
-        state.action.fill(0.0);
-        state.movement.stop(state.action_ticket);
+        state.acts.clear();
+        state.movement.stop(state.acts.ticket);
         state.changes.waiting.clear();
         state.tell(self.settled.event);
         for told in state.told() {
             told.settle();
         }
         state.current_ticket = state.change_ticket;
-        state.chunk_tickets = (state.action_ticket, state.change_ticket);
+        state.chunk_tickets = (state.acts.ticket, state.change_ticket);
         state.shown_tickets = state.chunk_tickets;
         self.reading = false;
         self.queue.clear();
@@ -74,10 +62,22 @@ impl Session {
     /// [`SessionError::ActionLength`], [`SessionError::ActionValue`].
     pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
         self.rules.action(action)?;
-        let state = &mut self.state;
-        state.action.copy_from_slice(action);
-        state.action_ticket += 1;
-        Ok(state.action_ticket)
+        let acts = &mut self.state.acts;
+        acts.set(action, acts.ticket + 1);
+        Ok(acts.ticket)
+    }
+
+    /// As [`set_action`](Self::set_action) with rows, one after the other: one for each picture (of a stream that gives latents: for each latent
+    /// frame) of the next chunk; the last one goes on. The model is told one for a latent frame, the last of its pictures' rows. Where
+    /// actions last several frames one row is all there can be.
+    ///
+    /// # Errors
+    /// As [`set_action`](Self::set_action); [`SessionError::ActionRows`].
+    pub fn set_actions(&mut self, rows: &[f32]) -> Result<u64, SessionError> {
+        self.rules.actions(rows, self.rules.actions.len())?;
+        let acts = &mut self.state.acts;
+        acts.set(rows, acts.ticket + 1);
+        Ok(acts.ticket)
     }
 
     /// Queues an event (by index) and returns its ticket. Of several due at once the newest wins.

@@ -3,6 +3,7 @@
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use super::{
+    acts::Acts,
     changes::{Change, Changes},
     error::SessionError,
     rules::Rules,
@@ -13,12 +14,11 @@ use super::{
 /// those that the session will know them by. Allocated once.
 pub struct Inbox {
     rules: Arc<Rules>,
-    action: Vec<f32>,
-    /// Whether `action` is newer than the session's.
+    acts: Acts,
+    /// Whether `acts` are newer than the session's.
     fresh: bool,
     changes: Changes,
     slots: Vec<Slot>,
-    action_ticket: u64,
     change_ticket: u64,
 }
 
@@ -37,13 +37,14 @@ impl Inbox {
     pub fn new(session: &Session) -> Self {
         let rules = session.rules.clone();
         let slot = |_| Slot { values: vec![0.0; rules.rows * rules.width], rows: 0, fresh: false, taken: false };
-        let (action_ticket, change_ticket) = session.tickets();
+        let mut acts = Acts::new(rules.pictures, rules.actions.len());
+        let change_ticket;
+        (acts.ticket, change_ticket) = session.tickets();
         Self {
-            action: vec![0.0; rules.actions.len()],
+            acts,
             fresh: false,
             changes: Changes::new(rules.events.len()),
             slots: (0..rules.slots).map(slot).collect(),
-            action_ticket,
             change_ticket,
             rules,
         }
@@ -55,10 +56,22 @@ impl Inbox {
     /// As [`Session::set_action`].
     pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
         self.rules.action(action)?;
-        self.action.copy_from_slice(action);
+        self.press(action)
+    }
+
+    /// As [`Session::set_actions`], of rows of `count` numbers.
+    ///
+    /// # Errors
+    /// As [`Session::set_actions`].
+    pub fn set_actions(&mut self, rows: &[f32], count: usize) -> Result<u64, SessionError> {
+        self.rules.actions(rows, count)?;
+        self.press(rows)
+    }
+
+    fn press(&mut self, rows: &[f32]) -> Result<u64, SessionError> {
         self.fresh = true;
-        self.action_ticket += 1;
-        Ok(self.action_ticket)
+        self.acts.set(rows, self.acts.ticket + 1);
+        Ok(self.acts.ticket)
     }
 
     /// As [`Session::set_prompt`], of rows of `width` values.
@@ -98,7 +111,7 @@ impl Inbox {
     /// None that [`set_action`](Self::set_action), [`set_prompt`](Self::set_prompt) and [`queue`](Self::queue) did not give.
     pub fn feed(&mut self, session: &mut Session) -> Result<(), SessionError> {
         if self.fresh {
-            session.set_action_as(&self.action, self.action_ticket)?;
+            session.state.acts.take(&self.acts);
             self.fresh = false;
         }
         let width = self.rules.width;
@@ -125,7 +138,7 @@ impl Inbox {
         self.fresh = false;
         self.changes.waiting.clear();
         self.slots.iter_mut().for_each(|slot| slot.fresh = false);
-        (self.action_ticket, self.change_ticket) = session.tickets();
+        (self.acts.ticket, self.change_ticket) = session.tickets();
         self.look(session);
     }
 

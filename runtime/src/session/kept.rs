@@ -47,6 +47,11 @@ impl Kept {
         8 * self.numbers.len() + 2 * halves + 4 * floats
     }
 
+    /// Bytes of all rows in a saved game.
+    pub fn saved_bytes(&self) -> usize {
+        8 * self.numbers.len() + 2 * self.latents.len() + 4 * self.actions.len()
+    }
+
     /// Values of a frame's latents, and numbers it is told.
     pub fn sizes(&self) -> (usize, usize) {
         let rows = self.numbers.len().max(1);

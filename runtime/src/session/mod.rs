@@ -4,6 +4,7 @@
 //! become pictures, and the clean-context pass commits the chunk to the ring. [`Session::pump`] advances this by as many nodes as
 //! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
 
+mod acts;
 mod arena;
 mod budget;
 mod changes;
@@ -17,10 +18,14 @@ mod given;
 mod host;
 mod identity;
 mod inbox;
+#[cfg(feature = "std")]
+mod inside;
 mod kept;
 mod movement;
 mod opening;
 mod options;
+#[cfg(feature = "std")]
+mod outbox;
 mod pump;
 mod receipt;
 mod ring;
@@ -28,16 +33,20 @@ mod rules;
 mod saved;
 #[allow(clippy::module_inception, reason = "the folder is about the type that the file defines")]
 mod session;
+#[cfg(feature = "std")]
+mod shared;
 mod snapshot;
 mod state;
 mod tables;
 mod told;
+#[cfg(feature = "std")]
+mod worker;
 
-pub use budget::{Budget, Pump, Stats};
+pub use budget::{Budget, Progress, Pump, Pumped, Stats};
 pub use changes::{Change, Condition, EventTime, Sink, Way};
 pub use create::Need;
-pub use error::SessionError;
 pub(crate) use error::finite;
+pub use error::{SessionError, SharedError};
 pub use exact::{Exact, Moment};
 pub use inbox::Inbox;
 pub use options::{Output, SessionOptions, Start};
@@ -45,4 +54,8 @@ pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};
 pub use saved::Saved;
 pub use session::{Session, read_latent};
+#[cfg(feature = "std")]
+pub use shared::Shared;
 pub use snapshot::Snapshot;
+#[cfg(feature = "std")]
+pub use worker::Round;

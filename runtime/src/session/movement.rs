@@ -40,6 +40,12 @@ impl Movement {
         &self.action
     }
 
+    /// What the last frame of the next chunk is told, where each has its own.
+    pub fn tell(&mut self, action: &[f32], ticket: u64) {
+        self.action.copy_from_slice(action);
+        self.ticket = ticket;
+    }
+
     /// A chunk of `frames` latent frames made with it is committed.
     pub fn commit(&mut self, frames: usize) {
         self.left = self.left.saturating_sub(frames);

@@ -152,8 +152,9 @@ pub(super) struct Settled {
     pub exact: bool,
 }
 
-/// Steps and slots that no stream needs more of.
+/// Steps, slots and frames that no stream needs more of.
 const MOST_STEPS: usize = 1000;
+const MOST_QUEUED: usize = 4096;
 const MOST_SLOTS: usize = 1024;
 
 impl SessionOptions {
@@ -196,8 +197,8 @@ impl SessionOptions {
         if !(1..=chunk).contains(&first) {
             return refused(format!("the first chunk has {first} frames, expected 1 to {chunk}"));
         }
-        if self.queue == 0 {
-            return refused("queue is 0; it must hold a frame".into());
+        if !(1..=MOST_QUEUED).contains(&self.queue) {
+            return refused(format!("queue is {}; it must hold 1 to {MOST_QUEUED} frames", self.queue));
         }
         let context_timestep = self.context_noise.unwrap_or(config.schedule.context_noise);
         if !(0.0..1000.0).contains(&context_timestep) {
@@ -363,6 +364,8 @@ impl Settled {
         Rules {
             actions: self.dit.actions.clone(),
             events: self.dit.events.clone(),
+            latch: 1,
+            pictures: self.dit.chunk,
             width: self.dit.text.map_or(0, |text| text.dim),
             rows: self.rows,
             slots: self.slots,

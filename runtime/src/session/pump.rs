@@ -200,6 +200,7 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
         ProgramId::Condition(Side::Negative) => s.state.negative.iter_mut().for_each(|told| told.valid = true),
         ProgramId::Chunk(_) => {
             s.state.movement.commit(frames);
+            s.state.acts.made(s.state.chunk_tickets.0);
             committed(s, frames);
         }
         ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
@@ -246,7 +247,7 @@ fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     let opens = s.opens();
     let id = s.content(opens.is_some());
     let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
-    take_changes(s, frames, opens);
+    take_changes(s, frames, opens)?;
     if s.state.prompt.is_some() && !s.state.prompted.0 {
         return Err(SessionError::NoPrompt);
     }
@@ -298,23 +299,24 @@ fn restore(s: &mut Session, from: u64) -> Result<(), SessionError> {
 
 /// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own
 /// and `opens` with the next of its frames.
-fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) {
+fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) -> Result<(), SessionError> {
     let end = s.picture_of(s.state.position + frames as u64);
     for kind in Kind::ALL {
         if opens.is_some() && kind == Kind::Events {
             continue;
         }
         if let Some(queued) = s.state.changes.due(kind, end) {
-            take(s, kind, &queued);
+            take(s, kind, &queued)?;
         }
     }
     let event = opens.and_then(|from| s.opening.events.get(from).copied());
     if let Some(event) = event.filter(|&event| event != s.state.event) {
         s.state.tell(event as usize);
     }
+    Ok(())
 }
 
-fn take(s: &mut Session, kind: Kind, queued: &Queued) {
+fn take(s: &mut Session, kind: Kind, queued: &Queued) -> Result<(), SessionError> {
     let state = &mut s.state;
     match kind {
         Kind::Events => {
@@ -348,8 +350,13 @@ fn take(s: &mut Session, kind: Kind, queued: &Queued) {
         Way::Reset => {
             (state.ring, state.recache) = (0, None);
             state.kept.clear();
+            // A stream that begins has no frame before.
+            if let Some(previous) = s.stream.previous {
+                s.tables.forget(s.backend.as_mut(), previous, s.settled.dit.latent_len())?;
+            }
         }
     }
+    Ok(())
 }
 
 /// Reads what the pass made into `to`; false if that has not arrived.
@@ -483,7 +490,7 @@ impl Session {
 
     /// Takes the next frames of the start, those from `from` on.
     fn take_opening(&mut self, from: usize, frames: usize) -> Result<(), SessionError> {
-        let entries = self.state.action.len();
+        let entries = self.state.kept.sizes().1;
         let backend = self.backend.as_mut();
         let told = self.opening.actions.get(from * entries..(from + frames) * entries);
         self.tables.act_each(backend, &self.stream, told.unwrap_or_default())?;
@@ -502,10 +509,23 @@ impl Session {
 
     /// Takes the newest action for the next frames.
     fn take_action(&mut self, frames: usize) -> Result<(), SessionError> {
+        let from = self.picture_of(self.state.position);
+        let last = |at: usize| self.picture_of(self.state.position + at as u64 + 1).saturating_sub(from + 1) as usize;
+        let pictures: [usize; 2] = [last(0), last(frames.saturating_sub(1))];
         let state = &mut self.state;
-        let action = state.movement.next(&state.action, state.action_ticket);
-        self.tables.act(self.backend.as_mut(), &self.stream, action)?;
-        state.kept.tell_all(action);
+        if state.acts.several() {
+            // A latent frame is told the row of its last picture; all but the stream's first have as many.
+            let each = pictures[1].saturating_sub(pictures[0]).checked_div(frames - 1).unwrap_or(0);
+            let told = self.tables.act_rows(&state.acts, frames, |at| pictures[0] + at * each);
+            state.kept.tell(told);
+            self.tables.acted(self.backend.as_mut(), &self.stream)?;
+            let end = state.acts.row(usize::MAX);
+            state.movement.tell(end, state.acts.ticket);
+        } else {
+            let action = state.movement.next(state.acts.row(0), state.acts.ticket);
+            self.tables.act(self.backend.as_mut(), &self.stream, action)?;
+            state.kept.tell_all(action);
+        }
         state.chunk_tickets = (state.movement.ticket, state.current_ticket);
         self.draw(frames)
     }

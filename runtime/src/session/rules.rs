@@ -18,6 +18,9 @@ pub(super) struct Rules {
     pub actions: Vec<String>,
     /// Names of the events.
     pub events: Vec<String>,
+    /// Latent frames that an action lasts, and pictures of a chunk.
+    pub latch: usize,
+    pub pictures: usize,
     /// Values in a row of a prompt; 0 where the model reads none.
     pub width: usize,
     /// Most rows of a prompt, and slots for prompts.
@@ -41,6 +44,20 @@ impl Rules {
             Some(at) => Err(SessionError::ActionValue(at)),
             None => within("the action", action, self.limits.action),
         }
+    }
+
+    /// Rows of actions of `count` numbers, one after the other.
+    pub fn actions(&self, actions: &[f32], count: usize) -> Result<(), SessionError> {
+        let entries = self.actions.len();
+        if count != entries || entries == 0 || actions.is_empty() || !actions.len().is_multiple_of(entries) {
+            let found = if count == entries { actions.len() } else { count };
+            return Err(SessionError::ActionLength { expected: entries, found });
+        }
+        let (rows, most) = (actions.len() / entries, if self.latch > 1 { 1 } else { self.pictures });
+        if rows > most {
+            return Err(SessionError::ActionRows { rows, most });
+        }
+        actions.chunks_exact(entries).try_for_each(|row| self.action(row))
     }
 
     /// Rows of a prompt for slot `slot`, given as rows of `width` values.

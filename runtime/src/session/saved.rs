@@ -18,6 +18,7 @@ use super::{
     ring::Ring,
     session::Session,
     state::State,
+    told::Told,
 };
 use crate::model::ProgramId;
 
@@ -41,6 +42,19 @@ impl Saved {
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
+}
+
+/// Most bytes of a saved game of a session in such a state, whose prompts have rows of `width` values.
+pub(super) fn bytes(state: &State, width: usize) -> usize {
+    let mut state = state.clone();
+    state.changes.fill();
+    state.told().for_each(Told::fill);
+    state.slots.iter_mut().for_each(|slot| slot.rows = slot.values.len().checked_div(width).unwrap_or(0));
+    let mut count = Count::default();
+    // Counting does not fail.
+    _ = game(&mut state, width, &mut count);
+    // Weights, dimensions, rings, number of frames.
+    HEAD + 16 + 8 * (6 + 1 + 4 * causeway_ops::GROUPS + 1) + count.0 + state.kept.saved_bytes()
 }
 
 fn bad(what: &'static str) -> SessionError {
@@ -180,7 +194,7 @@ impl Session {
         }
         state.told().for_each(|told| told.valid = false);
         state.pictures = self.picture_of(state.position);
-        state.chunk_tickets = (state.action_ticket, state.current_ticket);
+        state.chunk_tickets = (state.acts.ticket, state.current_ticket);
         state.shown_tickets = state.chunk_tickets;
         state.restoring = state.kept.first(0);
         state.changes.reserve();
@@ -256,10 +270,10 @@ fn game(state: &mut State, width: usize, fields: &mut impl Fields) -> Result<(),
     let mut event = u64::from(state.event);
     fields.number(&mut event)?;
     state.event = u32::try_from(event).map_err(|_| bad("an event is out of range"))?;
-    for number in [&mut state.action_ticket, &mut state.change_ticket, &mut state.current_ticket] {
+    for number in [&mut state.change_ticket, &mut state.current_ticket] {
         fields.number(number)?;
     }
-    fields.floats(&mut state.action)?;
+    state.acts.saved(fields)?;
     fields.floats(&mut state.movement.action)?;
     size(fields, &mut state.movement.left)?;
     fields.number(&mut state.movement.ticket)?;

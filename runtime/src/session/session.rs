@@ -101,7 +101,7 @@ impl Session {
 
     /// Tickets of the newest action and the newest change.
     pub fn tickets(&self) -> (u64, u64) {
-        (self.state.action_ticket, self.state.change_ticket)
+        (self.state.acts.ticket, self.state.change_ticket)
     }
 
     /// Values in a row of a prompt; 0 where the model reads none.

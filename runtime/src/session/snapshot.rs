@@ -26,7 +26,8 @@ const MAGIC: &[u8; 8] = b"CWSNAP\0\x04";
 /// Bytes of a checksum (XXH3-128 of all that follows it), and of an identity.
 const HASH: usize = 16;
 
-fn checksum(bytes: &[u8]) -> [u8; HASH] {
+/// The XXH3-128 of bytes, little-endian: what tells that a snapshot was damaged.
+pub(super) fn checksum(bytes: &[u8]) -> [u8; HASH] {
     // All at once: a hash in pieces would allocate.
     XxHash3_128::oneshot(bytes).to_le_bytes()
 }
@@ -196,7 +197,7 @@ impl Session {
         let slots = state.slots.iter().all(|slot| below(&slot.values, limits.prompt));
         let prompts = [&state.prompt, &state.negative].into_iter().flatten().all(|told| told.below(limits.prompt));
         let events = state.events.iter().all(|told| told.below(1.0 + MIX)) && below(&state.changes.mixes, 1.0 + MIX);
-        let actions = [&state.action, &state.movement.action].into_iter().all(|action| below(action, limits.action));
+        let actions = state.acts.below(limits.action) && below(&state.movement.action, limits.action);
         slots && prompts && events && actions && state.kept.sound(limits.action)
     }
 

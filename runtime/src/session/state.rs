@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
+    acts::Acts,
     changes::{Changes, Sink},
     cursor::Cursor,
     error::SessionError,
@@ -42,8 +43,7 @@ pub(super) struct State {
     pub pictures: u64,
     /// A recache is due, and what it does with the sink.
     pub recache: Option<Sink>,
-    pub action: Vec<f32>,
-    pub action_ticket: u64,
+    pub acts: Acts,
     pub movement: Movement,
     /// Ticket of the newest change.
     pub change_ticket: u64,
@@ -69,7 +69,7 @@ impl State {
     pub fn memory(&self) -> usize {
         let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
         let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
-        self.kept.memory() + 4 * self.action.len() + self.movement.memory() + self.changes.memory() + told + slots
+        self.kept.memory() + self.acts.memory() + self.movement.memory() + self.changes.memory() + told + slots
     }
 
     /// Which cross-attention keys and values are not of what is told now.
@@ -115,13 +115,13 @@ impl State {
             fields.number(number)?;
         }
         one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
-        fields.floats(&mut self.action)?;
+        self.acts.fields(fields)?;
         fields.floats(&mut self.movement.action)?;
         size(fields, &mut self.movement.left)?;
         let (chunk, shown) = (&mut self.chunk_tickets, &mut self.shown_tickets);
         let tickets = [&mut chunk.0, &mut chunk.1, &mut shown.0, &mut shown.1, &mut self.current_ticket];
         for number in
-            [&mut self.movement.ticket, &mut self.action_ticket, &mut self.change_ticket].into_iter().chain(tickets)
+            [&mut self.movement.ticket, &mut self.acts.ticket, &mut self.change_ticket].into_iter().chain(tickets)
         {
             fields.number(number)?;
             if *number > MOST {

@@ -6,7 +6,7 @@ use causeway_ops::{Backend, BackendError, BufferId, GROUPS, Plan};
 
 use half::slice::HalfFloatSliceExt;
 
-use super::{frame_table::FrameTable, kept::Kept, ring::Ring, told::Told};
+use super::{acts::Acts, frame_table::FrameTable, kept::Kept, ring::Ring, told::Told};
 use crate::model::{Recent, StreamPlan, Text};
 
 pub(super) struct Tables {
@@ -68,6 +68,22 @@ impl Tables {
         backend.write(actions, bytemuck::cast_slice(&self.actions))
     }
 
+    /// Notes the row that each of `frames` frames is told, that of picture `picture(frame)`; [`Self::acted`] writes them.
+    pub fn act_rows(&mut self, acts: &Acts, frames: usize, picture: impl Fn(usize) -> usize) -> &[f32] {
+        let entries = acts.row(0).len();
+        let all = frames * entries;
+        for (at, to) in self.actions.chunks_exact_mut(entries.max(1)).enumerate() {
+            to.copy_from_slice(acts.row(picture(at)));
+        }
+        self.actions.get(..all).unwrap_or_default()
+    }
+
+    /// Writes the rows noted.
+    pub fn acted(&mut self, backend: &mut dyn Backend, stream: &StreamPlan) -> Result<(), BackendError> {
+        let Some(actions) = stream.conditions.actions else { return Ok(()) };
+        backend.write(actions, bytemuck::cast_slice(&self.actions))
+    }
+
     /// As [`Self::act`], an action for each of the first frames, and none for the others.
     pub fn act_each(
         &mut self,
@@ -117,6 +133,12 @@ impl Tables {
             *seen = table.restore(backend, group, rope, (start, frames), |frame| kept.has(frame))?;
         }
         Ok(history)
+    }
+
+    /// Writes zeros to a buffer of one latent frame of `len` values.
+    pub fn forget(&mut self, backend: &mut dyn Backend, frame: BufferId, len: usize) -> Result<(), BackendError> {
+        self.latents[..len].fill(0.0);
+        backend.write(frame, bytemuck::cast_slice(&self.latents[..len]))
     }
 
     /// Writes a prompt and how many rows each of its rows stands for.

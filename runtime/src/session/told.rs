@@ -95,6 +95,12 @@ impl Told {
         self.way == Way::Recache
     }
 
+    /// As many rows as there can be, on the way to as many, for a count of bytes.
+    pub fn fill(&mut self) {
+        let rows = self.now.len().checked_div(self.dim).unwrap_or(0);
+        (self.rows, self.after, self.done, self.parts) = (rows, rows, 0, 1);
+    }
+
     /// Whether no magnitude is beyond `most`.
     pub fn below(&self, most: f32) -> bool {
         [&self.now, &self.from, &self.to].into_iter().flatten().all(|value| value.abs() <= most)

@@ -9,10 +9,10 @@ use std::{
     },
 };
 
-use causeway_runtime::Session;
+use super::session::Session;
 
 /// A number of the calling thread's own, not 0.
-pub fn this_thread() -> u64 {
+pub(super) fn this_thread() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     thread_local! {
         // Without a destructor, as all that host threads have of us.
@@ -25,7 +25,7 @@ pub fn this_thread() -> u64 {
 }
 
 /// The session, and the note that this thread has it.
-pub struct Inside<'a> {
+pub(super) struct Inside<'a> {
     session: MutexGuard<'a, Session>,
     owner: &'a AtomicU64,
 }
