@@ -27,6 +27,52 @@
 #define CW_ABI_VERSION 4
 
 /*
+ `CwCondition.kind`: event number `index`.
+ */
+#define CW_CONDITION_EVENT 0
+
+/*
+ `CwCondition.kind`: events in parts, `weights`.
+ */
+#define CW_CONDITION_MIX 1
+
+/*
+ `CwCondition.kind`: the prompt in slot `index`.
+ */
+#define CW_CONDITION_PROMPT 2
+
+/*
+ `CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.
+ */
+#define CW_CONDITION_NEGATIVE 3
+
+/*
+ `CwCondition.way`: the past stays as it is, and the new condition has a slow effect.
+ */
+#define CW_WAY_KEEP 0
+
+/*
+ `CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
+ created with `recache`.
+ */
+#define CW_WAY_RECACHE 1
+
+/*
+ `CwCondition.way`: the past is forgotten: a cut.
+ */
+#define CW_WAY_RESET 2
+
+/*
+ `CwCondition.sink`: the first frames keep what they have.
+ */
+#define CW_SINK_KEPT 0
+
+/*
+ `CwCondition.sink`: the oldest frames of the window take their place.
+ */
+#define CW_SINK_REFRESHED 1
+
+/*
  `CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.
  */
 #define CW_DEVICE_AUTO 0
@@ -42,34 +88,29 @@
 #define CW_DEVICE_GPU 2
 
 /*
- `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
+ `CwAdapterInfo.kind`.
  */
-#define CW_START_STORED 0
+#define CW_ADAPTER_OTHER 0
 
 /*
- `CwSessionOptions.start`: nothing; the first frames are dreamt from noise.
+ `CwAdapterInfo.kind`.
  */
-#define CW_START_EMPTY 1
+#define CW_ADAPTER_INTEGRATED 1
 
 /*
- `CwSessionOptions.start`: the picture in `start_pixels`.
+ `CwAdapterInfo.kind`.
  */
-#define CW_START_IMAGE 2
+#define CW_ADAPTER_DISCRETE 2
 
 /*
- `CwSessionOptions.kv`: 32-bit floats.
+ `CwAdapterInfo.kind`.
  */
-#define CW_KV_F32 0
+#define CW_ADAPTER_VIRTUAL 3
 
 /*
- `CwSessionOptions.kv`: 16-bit floats; half the memory.
+ `CwAdapterInfo.kind`: a driver that computes on the CPU.
  */
-#define CW_KV_F16 1
-
-/*
- `CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.
- */
-#define CW_KV_Q8 2
+#define CW_ADAPTER_SOFTWARE 4
 
 /*
  `CwImage.format`: bytes R, G, B, A.
@@ -95,6 +136,26 @@
  `CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.
  */
 #define CW_IMAGE_LINEAR 2
+
+/*
+ Levels of log messages; a sink gets those up to its level.
+ */
+#define CW_LOG_ERROR 1
+
+/*
+ See `CW_LOG_ERROR`.
+ */
+#define CW_LOG_WARNING 2
+
+/*
+ See `CW_LOG_ERROR`.
+ */
+#define CW_LOG_INFO 3
+
+/*
+ See `CW_LOG_ERROR`.
+ */
+#define CW_LOG_DEBUG 4
 
 /*
  `cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.
@@ -147,9 +208,39 @@
 #define CW_TAKES_NEGATIVE 8
 
 /*
- `CwModelInfo.takes`: a picture to start from, with a codec that encodes.
+ `CwModelInfo.takes`: a picture to start from, for the codec in this file encodes. Of a model and a codec in two files the codec's has it.
  */
 #define CW_TAKES_PICTURE 16
+
+/*
+ `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
+ */
+#define CW_START_STORED 0
+
+/*
+ `CwSessionOptions.start`: nothing; the first frames are dreamt from noise.
+ */
+#define CW_START_EMPTY 1
+
+/*
+ `CwSessionOptions.start`: the picture in `start_pixels`.
+ */
+#define CW_START_IMAGE 2
+
+/*
+ `CwSessionOptions.kv`: 32-bit floats.
+ */
+#define CW_KV_F32 0
+
+/*
+ `CwSessionOptions.kv`: 16-bit floats; half the memory.
+ */
+#define CW_KV_F16 1
+
+/*
+ `CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.
+ */
+#define CW_KV_Q8 2
 
 /*
  `CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.
@@ -180,97 +271,6 @@
  `CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.
  */
 #define CW_OUTPUT_LATENTS 2
-
-/*
- `CwCondition.kind`: event number `index`.
- */
-#define CW_CONDITION_EVENT 0
-
-/*
- `CwCondition.kind`: events in parts, `weights`.
- */
-#define CW_CONDITION_MIX 1
-
-/*
- `CwCondition.kind`: the prompt in slot `index`.
- */
-#define CW_CONDITION_PROMPT 2
-
-/*
- `CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.
- */
-#define CW_CONDITION_NEGATIVE 3
-
-/*
- `CwCondition.way`: the past stays as it is, and the new condition has a slow effect.
- */
-#define CW_WAY_KEEP 0
-
-/*
- `CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
- created with `recache`.
- */
-#define CW_WAY_RECACHE 1
-
-/*
- `CwCondition.way`: the past is forgotten: a cut.
- */
-#define CW_WAY_RESET 2
-
-/*
- `CwCondition.sink`: the first frames keep what they have.
- */
-#define CW_SINK_KEPT 0
-
-/*
- `CwCondition.sink`: the oldest frames of the window take their place.
- */
-#define CW_SINK_REFRESHED 1
-
-/*
- Levels of log messages; a sink gets those up to its level.
- */
-#define CW_LOG_ERROR 1
-
-/*
- See `CW_LOG_ERROR`.
- */
-#define CW_LOG_WARNING 2
-
-/*
- See `CW_LOG_ERROR`.
- */
-#define CW_LOG_INFO 3
-
-/*
- See `CW_LOG_ERROR`.
- */
-#define CW_LOG_DEBUG 4
-
-/*
- `CwAdapterInfo.kind`.
- */
-#define CW_ADAPTER_OTHER 0
-
-/*
- `CwAdapterInfo.kind`.
- */
-#define CW_ADAPTER_INTEGRATED 1
-
-/*
- `CwAdapterInfo.kind`.
- */
-#define CW_ADAPTER_DISCRETE 2
-
-/*
- `CwAdapterInfo.kind`.
- */
-#define CW_ADAPTER_VIRTUAL 3
-
-/*
- `CwAdapterInfo.kind`: a driver that computes on the CPU.
- */
-#define CW_ADAPTER_SOFTWARE 4
 
 /*
  Where sessions compute: threads, or an open GPU. Shared by any number of sessions.
@@ -1437,7 +1437,8 @@ CwStatus cw_session_set_prompt(CwSession *session,
                                uint32_t width);
 
 /*
- The same from prompt `index` that the file of `model`, a bundle, stores. Reads it from the file, and allocates for that.
+ The same from prompt `index` that the file of `model`, a bundle, stores. Any thread, also while another one pumps; reads the file, and
+ never allocates.
  */
 CwStatus cw_session_load_prompt(CwSession *session,
                                 uint32_t slot,

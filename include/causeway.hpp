@@ -182,7 +182,7 @@ public:
         prompt(slot, values.data(), width ? static_cast<std::uint32_t>(values.size() / width) : 0, width);
     }
     /// Puts prompt `index` that `bundle` stores into a slot.
-    void prompt(std::uint32_t slot, const Model &bundle, std::uint32_t index) {
+    void load_prompt(std::uint32_t slot, const Model &bundle, std::uint32_t index) {
         check(cw_session_load_prompt(handle_, slot, bundle.get(), index));
     }
     /// Queues a change of what the stream is told and returns its ticket.

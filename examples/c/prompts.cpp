@@ -1,8 +1,11 @@
 // The stream of prompts.c through the C++ wrapper, with what a game may do beside it: a change taken back, a snapshot restored. The same hashes.
 //
 //     prompts MODEL CODEC FRAMES PROMPT [FRAME:WAY[:CHUNKS] PROMPT]...
+//
+// MODEL and CODEC may be one bundle, and a PROMPT the name of one that it stores.
 #include "causeway.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -49,7 +52,9 @@ int main(int argc, char **argv) try {
     }
     auto device = causeway::Device::cpu();
     auto model = causeway::Model::open(argv[1]), codec = causeway::Model::open(argv[2]);
-    auto width = model.info().prompt_width;
+    auto about = model.info();
+    auto width = about.prompt_width;
+    auto names = model.prompts();
     if (!model.reads_prompts()) return std::fprintf(stderr, "%s reads no prompts\n", argv[1]), 1;
 
     std::vector<std::vector<float>> prompts;
@@ -57,17 +62,22 @@ int main(int argc, char **argv) try {
     auto options = causeway::make<CwSessionOptions>();
     options.seed = 7;
     for (int i = 4; i < argc; i += 2) {
-        prompts.push_back(load(argv[i], width));
+        auto stored = std::find(names.begin(), names.end(), argv[i]) != names.end();
+        prompts.push_back(stored ? std::vector<float>() : load(argv[i], width));
         changes.push_back(i == 4 ? causeway::make<CwCondition>() : when(argv[i - 1]));
         changes.back().kind = CW_CONDITION_PROMPT;
         changes.back().index = static_cast<std::uint32_t>(changes.size()) - 1;
-        auto rows = static_cast<std::uint32_t>(prompts.back().size() / width);
+        auto rows = stored ? about.prompt_rows : static_cast<std::uint32_t>(prompts.back().size() / width);
         if (rows > options.prompt_rows) options.prompt_rows = rows;
         if (changes.back().way == CW_WAY_RECACHE) options.recache = 1;
     }
     options.prompt_slots = static_cast<std::uint32_t>(prompts.size());
     causeway::Session session(device, model, codec, options);
-    for (std::uint32_t slot = 0; slot < prompts.size(); slot++) session.prompt(slot, prompts[slot], width);
+    for (std::uint32_t slot = 0; slot < prompts.size(); slot++) {
+        auto stored = std::find(names.begin(), names.end(), argv[4 + 2 * slot]);
+        if (stored == names.end()) session.prompt(slot, prompts[slot], width);
+        else session.load_prompt(slot, model, static_cast<std::uint32_t>(stored - names.begin()));
+    }
     for (auto &change : changes) session.condition(change);
 
     auto made = session.info();

@@ -41,6 +41,7 @@ pub unsafe fn create(
     let (info, beside) = (asked.info(), asked.beside());
     let frames = asked.kept();
     let kept = Kept::new(device, &mut asked.inner, frames, asked.need.picture)?;
+    let prompt = asked.prompt();
     let session = match asked.codec {
         Some(codec) => Session::with_codec(asked.model, codec, &device.inner, asked.inner),
         None => Session::new(asked.model, &device.inner, asked.inner),
@@ -53,7 +54,7 @@ pub unsafe fn create(
         }
         other => other,
     })?;
-    Stream::new(session, options.queue as usize, info, kept)
+    Stream::new(session, (options.queue as usize, prompt), info, kept)
 }
 
 /// What a session of these options would hold.
@@ -98,15 +99,24 @@ impl<'a> Asked<'a> {
         self.options.queue as usize + self.inner.queue
     }
 
+    /// Values of the largest prompt.
+    fn prompt(&self) -> usize {
+        self.model
+            .config()
+            .dit
+            .text
+            .map_or(0, |text| self.inner.prompt_rows.or(self.inner.prompt_length).unwrap_or(text.length) * text.dim)
+    }
+
     /// Bytes of the outbox, of the inbox, and of frames that are kept.
     fn beside(&self) -> usize {
         let kept = if self.device.keeps_frames() { self.kept() } else { 0 };
         let dit = &self.model.config().dit;
-        let text = dit.text.map_or((0, 0), |text| {
-            let rows = self.inner.prompt_rows.or(self.inner.prompt_length).unwrap_or(text.length);
-            (self.inner.prompt_slots.unwrap_or(1), rows * text.dim)
-        });
-        let inbox = if text.0 > 0 { Inbox::bytes(text.0, text.1, dit.actions.len(), dit.events.len()) } else { 0 };
+        // With a prompt on its way from a file.
+        let inbox = match (self.prompt(), self.inner.prompt_slots.unwrap_or(1)) {
+            (0, _) => 0,
+            (prompt, slots) => Inbox::bytes(slots, prompt, dit.actions.len(), dit.events.len()) + 4 * prompt,
+        };
         (self.options.queue as usize + kept) * self.need.frame_bytes + inbox
     }
 

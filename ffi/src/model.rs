@@ -5,6 +5,7 @@ use std::{ffi::c_void, path::Path};
 use causeway_runtime::{
     DecoderFile, Model as Denoiser, ModelConfig,
     file::{AnyFile, Bundle},
+    model::CodecSource,
 };
 
 use crate::{
@@ -149,6 +150,8 @@ impl Model {
 
 fn codec(info: &mut CwModelInfo, file: &DecoderFile<'_>) {
     info.holds |= CW_HOLDS_CODEC;
+    let encodes = CodecSource::File(&file.config().codec).encodes();
+    info.takes |= if encodes { CW_TAKES_PICTURE } else { 0 };
     (info.first_pictures, info.pictures) = (1, file.config().codec.time_factor() as u32);
 }
 
@@ -171,7 +174,7 @@ fn denoiser(info: &mut CwModelInfo, config: &ModelConfig) {
         (!dit.actions.is_empty(), CW_TAKES_ACTIONS),
         (!dit.events.is_empty(), CW_TAKES_EVENTS),
         (dit.text.is_some(), CW_TAKES_PROMPT | CW_TAKES_NEGATIVE),
-        (true, CW_TAKES_PICTURE),
+        (config.holds_codec() && CodecSource::World(config).encodes(), CW_TAKES_PICTURE),
     ];
     info.takes = takes.iter().filter(|(takes, _)| *takes).map(|(_, flag)| flag).sum();
     if let Some(text) = dit.text {

@@ -1,7 +1,11 @@
 //! A session of the interface: the runtime's, for any number of threads, with what only C has: images, statuses, and frames on a host's GPU.
 
-use std::{slice::from_raw_parts_mut, sync::Arc};
+use std::{
+    slice::from_raw_parts_mut,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use causeway_ops::memory::filled;
 use causeway_runtime::{
     Budget, Receipt, Session,
     session::{Change, Progress, Shared, SharedError, read_latent},
@@ -19,6 +23,8 @@ use crate::{
 /// A session of the interface.
 pub struct Stream {
     shared: Arc<Shared>,
+    /// A prompt on its way from a file.
+    loading: Mutex<Vec<f32>>,
     size: (usize, usize),
     /// Channels, height and width of a latent frame of a session that gives these.
     latent: Option<[usize; 3]>,
@@ -27,11 +33,18 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A session whose outbox holds `queue` frames; `info` is what `cw_session_info` tells, `kept` has its frames on a host's GPU.
-    pub fn new(session: Session, queue: usize, info: CwSessionInfo, kept: Kept) -> Result<Self, Error> {
+    /// A session whose outbox holds `queue` frames, and whose prompts have at most `prompt` values; `info` is what `cw_session_info` tells, `kept` has its frames on a host's GPU.
+    pub fn new(
+        session: Session,
+        (queue, prompt): (usize, usize),
+        info: CwSessionInfo,
+        kept: Kept,
+    ) -> Result<Self, Error> {
         let size = session.picture();
         let latent = (!session.gives_pictures()).then(|| session.latent_shape());
-        Ok(Self { shared: Arc::new(Shared::new(session, queue)?), size, latent, info, kept })
+        let loading = filled(0.0, prompt).map_err(|refused| Error::memory(refused.0))?;
+        let shared = Arc::new(Shared::new(session, queue)?);
+        Ok(Self { shared, loading: Mutex::new(loading), size, latent, info, kept })
     }
 
     pub fn info(&self) -> &CwSessionInfo {
@@ -50,6 +63,24 @@ impl Stream {
 
     pub fn set_prompt(&self, slot: usize, values: &[f32], width: usize) -> Result<(), Error> {
         Ok(self.shared.set_prompt(slot, values, width)?)
+    }
+
+    /// As `set_prompt`, of rows of `width` values that `read` writes, `count` values in all. Who says something else meanwhile does not wait.
+    pub fn load_prompt(
+        &self,
+        slot: usize,
+        [count, width]: [usize; 2],
+        read: impl FnOnce(&mut [f32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        match loading.get_mut(..count) {
+            Some(values) => {
+                read(values)?;
+                self.set_prompt(slot, values, width)
+            }
+            // It has no room there either, which the session says.
+            None => self.set_prompt(slot, &vec![0.0; count], width),
+        }
     }
 
     pub fn queue(&self, change: Change<'_>) -> Result<u64, Error> {

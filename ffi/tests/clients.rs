@@ -37,5 +37,8 @@ fn c_and_cpp_programs_play_prompts_as_the_rust_interface_does() {
             let printed = common::run(&mut command);
             assert_eq!(printed.lines().collect::<Vec<_>>(), expected, "{} {play:?}", program.display());
         }
+        let mut bundle = Command::new(&programs[1]);
+        bundle.args([&student.bundle, &student.bundle]).arg(play.frames.to_string()).args(play.names());
+        assert_eq!(common::run(&mut bundle).lines().collect::<Vec<_>>(), expected, "bundle, {play:?}");
     }
 }

@@ -6,10 +6,12 @@ use std::{fs, path::Path};
 fn generate() -> String {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
-    let mut sources: Vec<_> = ["types", "api/library", "api/model", "api/session", "api/state", "api/vulkan"].into();
+    let types = ["mod", "status", "device", "session", "frame", "model", "condition", "host", "vulkan"];
+    let api = ["library", "model", "session", "state", "vulkan"];
+    let types = types.iter().map(|name| format!("types/{name}.rs"));
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for source in sources.drain(..) {
-        builder = builder.with_src(here.join("src").join(source).with_extension("rs"));
+    for source in types.chain(api.iter().map(|name| format!("api/{name}.rs"))) {
+        builder = builder.with_src(here.join("src").join(source));
     }
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);

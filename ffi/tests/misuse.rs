@@ -68,6 +68,6 @@ fn a_frame_allocates_nothing() {
     assert_eq!(common::run(Command::new(&program).arg(common::model()).arg("100")).trim(), "0");
     let student = Student::write(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("steady-student"));
     let mut prompts = Command::new(program);
-    prompts.arg(&student.model).arg("150").args([&student.codec, &student.prompts[0]]);
+    prompts.arg(&student.model).arg("150").args([&student.codec, &student.prompts[0], &student.bundle]);
     assert_eq!(common::run(&mut prompts).trim(), "0");
 }

@@ -59,7 +59,7 @@ fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offse
     let mut order: Vec<usize> = (0..plan.buffers.len())
         .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && lives[at].iter().any(Option::is_some))
         .collect();
-    order.sort_by_key(|&at| (core::cmp::Reverse(plan.buffers[at].len), at));
+    order.sort_unstable_by_key(|&at| (core::cmp::Reverse(plan.buffers[at].len), at));
     let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // (offset, end, buffer), sorted by offset
     let mut top = base;
     for at in order {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use crate::memory::{Refused, reserved};
+use crate::memory::{Refused, filled, reserved};
 
 /// Bytes that are read at once, where a row of a tensor is not larger.
 pub const PIECE: usize = 1 << 18;
@@ -99,13 +99,36 @@ impl<'a> Bytes<'a> {
     /// # Errors
     /// Bytes that are gone, and those of `take`.
     pub fn pieces<E: From<ReadError>>(&self, mut take: impl FnMut(usize, &[u8]) -> Result<(), E>) -> Result<(), E> {
-        if let Bytes::Here(bytes) = self {
-            return take(0, bytes);
+        match self {
+            Bytes::Here(bytes) => take(0, bytes),
+            Bytes::There { len, .. } => {
+                let mut buffer = filled(0, (*len).clamp(1, PIECE)).map_err(ReadError::from)?;
+                self.pieces_in(&mut buffer, take)
+            }
         }
-        let mut buffer = Vec::new();
-        for start in (0..self.len()).step_by(PIECE) {
-            let end = self.len().min(start + PIECE);
-            take(start, self.read(start..end, &mut buffer)?)?;
+    }
+
+    /// As [`pieces`](Self::pieces), but pieces that are read lie in `buffer` and are as long: nothing is allocated.
+    ///
+    /// # Errors
+    /// As [`pieces`](Self::pieces).
+    ///
+    /// # Panics
+    /// If `buffer` is empty.
+    pub fn pieces_in<E: From<ReadError>>(
+        &self,
+        buffer: &mut [u8],
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (reader, offset, len) = match *self {
+            Bytes::Here(bytes) => return take(0, bytes),
+            Bytes::There { reader, offset, len } => (reader, offset, len),
+        };
+        let size = buffer.len();
+        for start in (0..len).step_by(size) {
+            let piece = &mut buffer[..size.min(len - start)];
+            reader.read_at(offset + start as u64, piece)?;
+            take(start, piece)?;
         }
         Ok(())
     }

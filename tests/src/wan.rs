@@ -10,6 +10,7 @@ use std::{
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, DecoderFile, Device, EventTime, Model, Session, SessionOptions,
+    file::{Bundler, PartKind},
     import::{Checkpoint, DecoderImport, Import, ImportOptions, Settings},
     session::{Change, Condition, Way},
 };
@@ -33,6 +34,8 @@ pub struct Student {
     pub codec: PathBuf,
     /// Two prompts as plain numbers, [5, 24] and [7, 24].
     pub prompts: [PathBuf; 2],
+    /// All of it in one file, with the prompts called `first` and `second`.
+    pub bundle: PathBuf,
     /// The same in turn, as `causeway generate --prompt` takes them: two, and three.
     pub together: [PathBuf; 2],
 }
@@ -64,6 +67,16 @@ impl Student {
         for ((_, values), name) in [&first, &second].iter().zip(["first.f32", "second.f32"]) {
             fs::write(path(name), bytes_of(values)).unwrap();
         }
+        for (name, prompt) in [("first.safetensors", &first), ("second.safetensors", &second)] {
+            save(&path(name), &[("context", prompt)]);
+        }
+        let mut bundler = Bundler::default();
+        bundler.add(PartKind::Denoiser, "", &path("wan.safetensors")).unwrap();
+        bundler.add(PartKind::Codec, "", &path("taehv.safetensors")).unwrap();
+        for name in ["first", "second"] {
+            bundler.add(PartKind::Prompt, name, &path(&format!("{name}.safetensors"))).unwrap();
+        }
+        bundler.write(&path("bundle.safetensors"), |_| Ok(())).unwrap();
         let all = [("context", &first), ("context2", &second), ("context3", &first)];
         let together = [path("two.safetensors"), path("three.safetensors")];
         together.iter().zip([2, 3]).for_each(|(path, count)| save(path, &all[..count]));
@@ -71,6 +84,7 @@ impl Student {
             model: path("wan.safetensors"),
             codec: path("taehv.safetensors"),
             prompts: [path("first.f32"), path("second.f32")],
+            bundle: path("bundle.safetensors"),
             together,
         }
     }
@@ -114,7 +128,15 @@ impl Play {
     /// # Panics
     /// If a path is not UTF-8.
     pub fn arguments(&self, student: &Student) -> Vec<String> {
-        let prompt = |n: usize| student.prompts[n % 2].to_str().unwrap().to_owned();
+        self.of(|n| student.prompts[n % 2].to_str().unwrap().to_owned())
+    }
+
+    /// The same with names of prompts that the bundle stores.
+    pub fn names(&self) -> Vec<String> {
+        self.of(|n| ["first", "second"][n % 2].to_owned())
+    }
+
+    fn of(&self, prompt: impl Fn(usize) -> String) -> Vec<String> {
         let mut arguments = vec![prompt(0)];
         for (n, (frame, way)) in self.switches.iter().enumerate() {
             arguments.extend([format!("{frame}:{}:{}", name(*way), self.blend), prompt(n + 1)]);

@@ -144,7 +144,7 @@ fn faulty_groups_of_layers_are_refused_by_name() {
         assert!(error.contains(field), "{field}: {error}");
     }
     let twice = refused(vec![good.clone(), good.clone()]);
-    assert!(twice.contains("groups[1].layers") && twice.contains("groups[0]"), "{twice}");
+    assert!(twice.contains("history.groups is layer 1 in 0 and 1, expected each layer in one"), "{twice}");
     let many = refused(vec![GroupConfig { layers: Vec::new(), ..good.clone() }; 4]);
     assert!(many.contains("history.groups"), "{many}");
     let mut config = tiny_config();

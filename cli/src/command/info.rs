@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    file::{AnyFile, Bundle, Info},
+    file::{AnyFile, Bundle, FileError, Info, PartKind},
     import::{Answer, Checkpoint, ImportError},
     model::Network,
 };
@@ -23,6 +23,9 @@ pub struct InfoArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Read all of the file and compare it with its fingerprint
+    #[arg(long)]
+    verify: bool,
 }
 
 /// Prints the summary.
@@ -34,12 +37,54 @@ pub fn run(args: &InfoArgs) -> Result<(), Error> {
     if let Some(checkpoint) = checkpoint(&path)? {
         return describe(&checkpoint, &path, args.json);
     }
-    match AnyFile::open(&path).map_err(Error::file(&path))? {
+    let file = AnyFile::open(&path).map_err(Error::file(&path))?;
+    if args.verify {
+        return verify(&file, &path);
+    }
+    match file {
         AnyFile::Denoiser(file) => show(&Info::of(&file), args.json),
         AnyFile::Codec(file) => show(&Info::of(&file), args.json),
         AnyFile::Text(file) => show(&Info::of(&file), args.json),
         AnyFile::Bundle(bundle) => parts(&bundle, args.json),
     }
+}
+
+/// Compares what a file holds with what its header says of it, of a bundle all parts that say something.
+fn verify(file: &AnyFile<'_>, path: &Path) -> Result<(), Error> {
+    let failed = |error: FileError| Error::file(path)(error);
+    let pairs = match file {
+        AnyFile::Denoiser(file) => {
+            vec![("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))]
+        }
+        AnyFile::Codec(file) => {
+            vec![("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))]
+        }
+        AnyFile::Text(file) => {
+            vec![("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))]
+        }
+        AnyFile::Bundle(bundle) => {
+            let told = |kind| match kind {
+                PartKind::Denoiser => bundle.denoiser().fingerprint(),
+                PartKind::Codec => bundle.codec().and_then(|codec| codec.fingerprint()),
+                PartKind::Prompt | PartKind::Start => None,
+            };
+            bundle.parts().iter().map(|part| (part.title(), told(part.kind), bundle.verify(part))).collect()
+        }
+    };
+    for (name, told, found) in pairs {
+        let found = found.map_err(failed)?;
+        match told {
+            Some(told) if told == found => print(&format!("{name}: {told}, as its header says"))?,
+            Some(told) => {
+                let what = format!("{name} is damaged, or was changed: its header says {told}, its bytes are {found}");
+                return Err(Error::Failed(what));
+            }
+            None => print(&format!(
+                "{name}: its header says nothing of its contents, which was written before there were fingerprints"
+            ))?,
+        }
+    }
+    Ok(())
 }
 
 /// Says what lies in a bundle, and each of its models at length.

@@ -5,20 +5,30 @@ using System.Runtime.InteropServices;
 
 namespace Causeway
 {
-    /// <summary>The host's memory. See `cw_set_allocator`.</summary>
+    /// <summary>A change of what a stream is told. Set all that is not used to 0.</summary>
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct CwAllocator
+    internal unsafe struct CwCondition
     {
-        /// <summary>Set to sizeof(CwAllocator).</summary>
+        /// <summary>Set to sizeof(CwCondition).</summary>
         public uint structSize;
+        /// <summary>`CW_CONDITION_...`.</summary>
+        public uint kind;
+        /// <summary>Event, or prompt slot.</summary>
+        public uint index;
+        /// <summary>`CW_WAY_...`: what becomes of the past.</summary>
+        public uint way;
+        /// <summary>`CW_SINK_...`, with `CW_WAY_RECACHE`.</summary>
+        public uint sink;
+        /// <summary>Over so many chunks the old condition goes over into the new one; 0 and 1: at once. A recache follows each part.</summary>
+        public uint chunks;
+        /// <summary>First picture of the stream (without a codec: latent frame) that may show it; 0: with the next chunk.</summary>
+        public ulong frame;
+        /// <summary>`CW_CONDITION_MIX`: a weight for each event, 0 or more and finite, of sum 1 within 0.001. Copied.</summary>
+        public float* weights;
+        /// <summary>Numbers at `weights`.</summary>
+        public uint weightCount;
         /// <summary>0.</summary>
         public uint reserved;
-        /// <summary>Required.</summary>
-        public IntPtr allocate;
-        /// <summary>Required.</summary>
-        public IntPtr release;
-        /// <summary>Passed to both.</summary>
-        public void* user;
     }
 
     /// <summary>A GPU of this machine.</summary>
@@ -66,6 +76,70 @@ namespace Causeway
         public IntPtr parallelFor;
         /// <summary>Passed to `parallel_for`.</summary>
         public void* parallelUser;
+    }
+
+    /// <summary>Where `cw_session_poll_frame` writes a frame.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwImage
+    {
+        /// <summary>Set to sizeof(CwImage).</summary>
+        public uint structSize;
+        /// <summary>`CW_FORMAT_...`.</summary>
+        public uint format;
+        /// <summary>`CW_IMAGE_...`, or-ed.</summary>
+        public uint flags;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>First byte of the first row in memory.</summary>
+        public void* pixels;
+        /// <summary>Bytes at `pixels`.</summary>
+        public UIntPtr bytes;
+        /// <summary>Bytes from one row to the next; 0 for rows without padding.</summary>
+        public UIntPtr rowPitch;
+    }
+
+    /// <summary>What a frame is the first to show, and when it was made. Tickets come from `cw_session_set_action` and `cw_session_queue_event`.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwReceipt
+    {
+        /// <summary>Set to sizeof(CwReceipt).</summary>
+        public uint structSize;
+        /// <summary>Width of the frame in pixels.</summary>
+        public uint width;
+        /// <summary>Height of the frame in pixels.</summary>
+        public uint height;
+        /// <summary>Event in force; of a mix the strongest.</summary>
+        public uint @event;
+        /// <summary>Number of the picture in the stream, from 0; without a codec of the latent frame.</summary>
+        public ulong frame;
+        /// <summary>Ticket of the newest action the frame was made with.</summary>
+        public ulong actionTicket;
+        /// <summary>Ticket of the newest event or other change the frame was made under.</summary>
+        public ulong eventTicket;
+        /// <summary>When the frame's chunk took its action, microseconds on the session's clock.</summary>
+        public ulong began;
+        /// <summary>When its pixels were ready.</summary>
+        public ulong ready;
+        /// <summary>1 if no earlier frame was made with that action.</summary>
+        public uint firstOfAction;
+        /// <summary>1 if no earlier frame was made under that ticket.</summary>
+        public uint firstOfEvent;
+    }
+
+    /// <summary>The host's memory. See `cw_set_allocator`.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwAllocator
+    {
+        /// <summary>Set to sizeof(CwAllocator).</summary>
+        public uint structSize;
+        /// <summary>0.</summary>
+        public uint reserved;
+        /// <summary>Required.</summary>
+        public IntPtr allocate;
+        /// <summary>Required.</summary>
+        public IntPtr release;
+        /// <summary>Passed to both.</summary>
+        public void* user;
     }
 
     /// <summary>How a host hands out the bytes of a model file.</summary>
@@ -236,80 +310,6 @@ namespace Causeway
         public ulong saveBytes;
     }
 
-    /// <summary>A change of what a stream is told. Set all that is not used to 0.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct CwCondition
-    {
-        /// <summary>Set to sizeof(CwCondition).</summary>
-        public uint structSize;
-        /// <summary>`CW_CONDITION_...`.</summary>
-        public uint kind;
-        /// <summary>Event, or prompt slot.</summary>
-        public uint index;
-        /// <summary>`CW_WAY_...`: what becomes of the past.</summary>
-        public uint way;
-        /// <summary>`CW_SINK_...`, with `CW_WAY_RECACHE`.</summary>
-        public uint sink;
-        /// <summary>Over so many chunks the old condition goes over into the new one; 0 and 1: at once. A recache follows each part.</summary>
-        public uint chunks;
-        /// <summary>First picture of the stream (without a codec: latent frame) that may show it; 0: with the next chunk.</summary>
-        public ulong frame;
-        /// <summary>`CW_CONDITION_MIX`: a weight for each event, 0 or more and finite, of sum 1 within 0.001. Copied.</summary>
-        public float* weights;
-        /// <summary>Numbers at `weights`.</summary>
-        public uint weightCount;
-        /// <summary>0.</summary>
-        public uint reserved;
-    }
-
-    /// <summary>Where `cw_session_poll_frame` writes a frame.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct CwImage
-    {
-        /// <summary>Set to sizeof(CwImage).</summary>
-        public uint structSize;
-        /// <summary>`CW_FORMAT_...`.</summary>
-        public uint format;
-        /// <summary>`CW_IMAGE_...`, or-ed.</summary>
-        public uint flags;
-        /// <summary>0.</summary>
-        public uint reserved;
-        /// <summary>First byte of the first row in memory.</summary>
-        public void* pixels;
-        /// <summary>Bytes at `pixels`.</summary>
-        public UIntPtr bytes;
-        /// <summary>Bytes from one row to the next; 0 for rows without padding.</summary>
-        public UIntPtr rowPitch;
-    }
-
-    /// <summary>What a frame is the first to show, and when it was made. Tickets come from `cw_session_set_action` and `cw_session_queue_event`.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct CwReceipt
-    {
-        /// <summary>Set to sizeof(CwReceipt).</summary>
-        public uint structSize;
-        /// <summary>Width of the frame in pixels.</summary>
-        public uint width;
-        /// <summary>Height of the frame in pixels.</summary>
-        public uint height;
-        /// <summary>Event in force; of a mix the strongest.</summary>
-        public uint @event;
-        /// <summary>Number of the picture in the stream, from 0; without a codec of the latent frame.</summary>
-        public ulong frame;
-        /// <summary>Ticket of the newest action the frame was made with.</summary>
-        public ulong actionTicket;
-        /// <summary>Ticket of the newest event or other change the frame was made under.</summary>
-        public ulong eventTicket;
-        /// <summary>When the frame's chunk took its action, microseconds on the session's clock.</summary>
-        public ulong began;
-        /// <summary>When its pixels were ready.</summary>
-        public ulong ready;
-        /// <summary>1 if no earlier frame was made with that action.</summary>
-        public uint firstOfAction;
-        /// <summary>1 if no earlier frame was made under that ticket.</summary>
-        public uint firstOfEvent;
-    }
-
     /// <summary>Counters of a session since its creation.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct CwStats
@@ -424,8 +424,107 @@ namespace Causeway
 #else
         const string Library = "causeway";
 #endif
+        /// <summary>`CwCondition.kind`: event number `index`.</summary>
+        internal const uint CW_CONDITION_EVENT = 0;
+        /// <summary>`CwCondition.kind`: events in parts, `weights`.</summary>
+        internal const uint CW_CONDITION_MIX = 1;
+        /// <summary>`CwCondition.kind`: the prompt in slot `index`.</summary>
+        internal const uint CW_CONDITION_PROMPT = 2;
+        /// <summary>`CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.</summary>
+        internal const uint CW_CONDITION_NEGATIVE = 3;
+        /// <summary>`CwCondition.way`: the past stays as it is, and the new condition has a slow effect.</summary>
+        internal const uint CW_WAY_KEEP = 0;
+        /// <summary>`CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
+        /// created with `recache`.</summary>
+        internal const uint CW_WAY_RECACHE = 1;
+        /// <summary>`CwCondition.way`: the past is forgotten: a cut.</summary>
+        internal const uint CW_WAY_RESET = 2;
+        /// <summary>`CwCondition.sink`: the first frames keep what they have.</summary>
+        internal const uint CW_SINK_KEPT = 0;
+        /// <summary>`CwCondition.sink`: the oldest frames of the window take their place.</summary>
+        internal const uint CW_SINK_REFRESHED = 1;
+        /// <summary>`CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.</summary>
+        internal const uint CW_DEVICE_AUTO = 0;
+        /// <summary>`CwDeviceOptions.kind`: the CPU.</summary>
+        internal const uint CW_DEVICE_CPU = 1;
+        /// <summary>`CwDeviceOptions.kind`: a GPU, also one that a driver emulates on the CPU.</summary>
+        internal const uint CW_DEVICE_GPU = 2;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_OTHER = 0;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_INTEGRATED = 1;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_DISCRETE = 2;
+        /// <summary>`CwAdapterInfo.kind`.</summary>
+        internal const uint CW_ADAPTER_VIRTUAL = 3;
+        /// <summary>`CwAdapterInfo.kind`: a driver that computes on the CPU.</summary>
+        internal const uint CW_ADAPTER_SOFTWARE = 4;
+        /// <summary>`CwImage.format`: bytes R, G, B, A.</summary>
+        internal const uint CW_FORMAT_RGBA8 = 0;
+        /// <summary>`CwImage.format`: bytes B, G, R, A.</summary>
+        internal const uint CW_FORMAT_BGRA8 = 1;
+        /// <summary>`CwImage.format`: bytes R, G, B.</summary>
+        internal const uint CW_FORMAT_RGB8 = 2;
+        /// <summary>`CwImage.flags`: the first row in memory is the lowest of the picture, as OpenGL and Unity have it.</summary>
+        internal const uint CW_IMAGE_FLIP_Y = 1;
+        /// <summary>`CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.</summary>
+        internal const uint CW_IMAGE_LINEAR = 2;
+        /// <summary>Levels of log messages; a sink gets those up to its level.</summary>
+        internal const uint CW_LOG_ERROR = 1;
+        /// <summary>See `CW_LOG_ERROR`.</summary>
+        internal const uint CW_LOG_WARNING = 2;
+        /// <summary>See `CW_LOG_ERROR`.</summary>
+        internal const uint CW_LOG_INFO = 3;
+        /// <summary>See `CW_LOG_ERROR`.</summary>
+        internal const uint CW_LOG_DEBUG = 4;
         /// <summary>Version of this interface. It grows by one when something is added; nothing is ever removed or changed.</summary>
         internal const uint CW_ABI_VERSION = 4;
+        /// <summary>`cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.</summary>
+        internal const uint CW_MEMORY_COPY = 1;
+        /// <summary>`CwModelInfo.holds`, or-ed: a denoiser, which a session runs.</summary>
+        internal const uint CW_HOLDS_DENOISER = 1;
+        /// <summary>`CwModelInfo.holds`: a codec, which makes pictures of latents.</summary>
+        internal const uint CW_HOLDS_CODEC = 2;
+        /// <summary>`CwModelInfo.holds`: a text encoder.</summary>
+        internal const uint CW_HOLDS_TEXT_ENCODER = 4;
+        /// <summary>`CwModelInfo.holds`: prompts.</summary>
+        internal const uint CW_HOLDS_PROMPTS = 32;
+        /// <summary>`CwModelInfo.holds`: latents to start from.</summary>
+        internal const uint CW_HOLDS_STARTS = 64;
+        /// <summary>`CwModelInfo.takes`, or-ed: actions.</summary>
+        internal const uint CW_TAKES_ACTIONS = 1;
+        /// <summary>`CwModelInfo.takes`: events, and mixes of them.</summary>
+        internal const uint CW_TAKES_EVENTS = 2;
+        /// <summary>`CwModelInfo.takes`: prompts.</summary>
+        internal const uint CW_TAKES_PROMPT = 4;
+        /// <summary>`CwModelInfo.takes`: negative prompts, of a session with guidance.</summary>
+        internal const uint CW_TAKES_NEGATIVE = 8;
+        /// <summary>`CwModelInfo.takes`: a picture to start from, for the codec in this file encodes. Of a model and a codec in two files the codec's has it.</summary>
+        internal const uint CW_TAKES_PICTURE = 16;
+        /// <summary>`CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.</summary>
+        internal const uint CW_START_STORED = 0;
+        /// <summary>`CwSessionOptions.start`: nothing; the first frames are dreamt from noise.</summary>
+        internal const uint CW_START_EMPTY = 1;
+        /// <summary>`CwSessionOptions.start`: the picture in `start_pixels`.</summary>
+        internal const uint CW_START_IMAGE = 2;
+        /// <summary>`CwSessionOptions.kv`: 32-bit floats.</summary>
+        internal const uint CW_KV_F32 = 0;
+        /// <summary>`CwSessionOptions.kv`: 16-bit floats; half the memory.</summary>
+        internal const uint CW_KV_F16 = 1;
+        /// <summary>`CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.</summary>
+        internal const uint CW_KV_Q8 = 2;
+        /// <summary>`CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.</summary>
+        internal const uint CW_SAMPLER_MODEL = 0;
+        /// <summary>`CwSessionOptions.sampler`: few steps with fresh noise, as distilled students are sampled; as `CW_SAMPLER_MODEL`.</summary>
+        internal const uint CW_SAMPLER_FEW = 1;
+        /// <summary>`CwSessionOptions.sampler`: Euler, in `sampler_steps` steps.</summary>
+        internal const uint CW_SAMPLER_EULER = 2;
+        /// <summary>`CwSessionOptions.sampler`: UniPC of order 2, in `sampler_steps` steps.</summary>
+        internal const uint CW_SAMPLER_UNIPC = 3;
+        /// <summary>`CwSessionOptions.output`: pictures, by `cw_session_poll_frame`.</summary>
+        internal const uint CW_OUTPUT_PIXELS = 0;
+        /// <summary>`CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.</summary>
+        internal const uint CW_OUTPUT_LATENTS = 2;
         /// <summary>Done.</summary>
         internal const int CW_OK = 0;
         /// <summary>A frame became ready; fetch it with `cw_session_poll_frame`.</summary>
@@ -480,105 +579,6 @@ namespace Causeway
         internal const int CW_ERROR_CONDITION = -21;
         /// <summary>A chunk came out NaN or infinite and was dropped; the stream stands before it, and makes it again of what it is told then.</summary>
         internal const int CW_ERROR_NOT_FINITE = -22;
-        /// <summary>`CwDeviceOptions.kind`: a hardware GPU if there is one that fits, else the CPU.</summary>
-        internal const uint CW_DEVICE_AUTO = 0;
-        /// <summary>`CwDeviceOptions.kind`: the CPU.</summary>
-        internal const uint CW_DEVICE_CPU = 1;
-        /// <summary>`CwDeviceOptions.kind`: a GPU, also one that a driver emulates on the CPU.</summary>
-        internal const uint CW_DEVICE_GPU = 2;
-        /// <summary>`CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.</summary>
-        internal const uint CW_START_STORED = 0;
-        /// <summary>`CwSessionOptions.start`: nothing; the first frames are dreamt from noise.</summary>
-        internal const uint CW_START_EMPTY = 1;
-        /// <summary>`CwSessionOptions.start`: the picture in `start_pixels`.</summary>
-        internal const uint CW_START_IMAGE = 2;
-        /// <summary>`CwSessionOptions.kv`: 32-bit floats.</summary>
-        internal const uint CW_KV_F32 = 0;
-        /// <summary>`CwSessionOptions.kv`: 16-bit floats; half the memory.</summary>
-        internal const uint CW_KV_F16 = 1;
-        /// <summary>`CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.</summary>
-        internal const uint CW_KV_Q8 = 2;
-        /// <summary>`CwImage.format`: bytes R, G, B, A.</summary>
-        internal const uint CW_FORMAT_RGBA8 = 0;
-        /// <summary>`CwImage.format`: bytes B, G, R, A.</summary>
-        internal const uint CW_FORMAT_BGRA8 = 1;
-        /// <summary>`CwImage.format`: bytes R, G, B.</summary>
-        internal const uint CW_FORMAT_RGB8 = 2;
-        /// <summary>`CwImage.flags`: the first row in memory is the lowest of the picture, as OpenGL and Unity have it.</summary>
-        internal const uint CW_IMAGE_FLIP_Y = 1;
-        /// <summary>`CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.</summary>
-        internal const uint CW_IMAGE_LINEAR = 2;
-        /// <summary>`cw_model_open_memory`: the library keeps a copy, so the caller's bytes may go at once.</summary>
-        internal const uint CW_MEMORY_COPY = 1;
-        /// <summary>`CwModelInfo.holds`, or-ed: a denoiser, which a session runs.</summary>
-        internal const uint CW_HOLDS_DENOISER = 1;
-        /// <summary>`CwModelInfo.holds`: a codec, which makes pictures of latents.</summary>
-        internal const uint CW_HOLDS_CODEC = 2;
-        /// <summary>`CwModelInfo.holds`: a text encoder.</summary>
-        internal const uint CW_HOLDS_TEXT_ENCODER = 4;
-        /// <summary>`CwModelInfo.holds`: prompts.</summary>
-        internal const uint CW_HOLDS_PROMPTS = 32;
-        /// <summary>`CwModelInfo.holds`: latents to start from.</summary>
-        internal const uint CW_HOLDS_STARTS = 64;
-        /// <summary>`CwModelInfo.takes`, or-ed: actions.</summary>
-        internal const uint CW_TAKES_ACTIONS = 1;
-        /// <summary>`CwModelInfo.takes`: events, and mixes of them.</summary>
-        internal const uint CW_TAKES_EVENTS = 2;
-        /// <summary>`CwModelInfo.takes`: prompts.</summary>
-        internal const uint CW_TAKES_PROMPT = 4;
-        /// <summary>`CwModelInfo.takes`: negative prompts, of a session with guidance.</summary>
-        internal const uint CW_TAKES_NEGATIVE = 8;
-        /// <summary>`CwModelInfo.takes`: a picture to start from, with a codec that encodes.</summary>
-        internal const uint CW_TAKES_PICTURE = 16;
-        /// <summary>`CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.</summary>
-        internal const uint CW_SAMPLER_MODEL = 0;
-        /// <summary>`CwSessionOptions.sampler`: few steps with fresh noise, as distilled students are sampled; as `CW_SAMPLER_MODEL`.</summary>
-        internal const uint CW_SAMPLER_FEW = 1;
-        /// <summary>`CwSessionOptions.sampler`: Euler, in `sampler_steps` steps.</summary>
-        internal const uint CW_SAMPLER_EULER = 2;
-        /// <summary>`CwSessionOptions.sampler`: UniPC of order 2, in `sampler_steps` steps.</summary>
-        internal const uint CW_SAMPLER_UNIPC = 3;
-        /// <summary>`CwSessionOptions.output`: pictures, by `cw_session_poll_frame`.</summary>
-        internal const uint CW_OUTPUT_PIXELS = 0;
-        /// <summary>`CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.</summary>
-        internal const uint CW_OUTPUT_LATENTS = 2;
-        /// <summary>`CwCondition.kind`: event number `index`.</summary>
-        internal const uint CW_CONDITION_EVENT = 0;
-        /// <summary>`CwCondition.kind`: events in parts, `weights`.</summary>
-        internal const uint CW_CONDITION_MIX = 1;
-        /// <summary>`CwCondition.kind`: the prompt in slot `index`.</summary>
-        internal const uint CW_CONDITION_PROMPT = 2;
-        /// <summary>`CwCondition.kind`: the prompt in slot `index` as what guidance leads away from.</summary>
-        internal const uint CW_CONDITION_NEGATIVE = 3;
-        /// <summary>`CwCondition.way`: the past stays as it is, and the new condition has a slow effect.</summary>
-        internal const uint CW_WAY_KEEP = 0;
-        /// <summary>`CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
-        /// created with `recache`.</summary>
-        internal const uint CW_WAY_RECACHE = 1;
-        /// <summary>`CwCondition.way`: the past is forgotten: a cut.</summary>
-        internal const uint CW_WAY_RESET = 2;
-        /// <summary>`CwCondition.sink`: the first frames keep what they have.</summary>
-        internal const uint CW_SINK_KEPT = 0;
-        /// <summary>`CwCondition.sink`: the oldest frames of the window take their place.</summary>
-        internal const uint CW_SINK_REFRESHED = 1;
-        /// <summary>Levels of log messages; a sink gets those up to its level.</summary>
-        internal const uint CW_LOG_ERROR = 1;
-        /// <summary>See `CW_LOG_ERROR`.</summary>
-        internal const uint CW_LOG_WARNING = 2;
-        /// <summary>See `CW_LOG_ERROR`.</summary>
-        internal const uint CW_LOG_INFO = 3;
-        /// <summary>See `CW_LOG_ERROR`.</summary>
-        internal const uint CW_LOG_DEBUG = 4;
-        /// <summary>`CwAdapterInfo.kind`.</summary>
-        internal const uint CW_ADAPTER_OTHER = 0;
-        /// <summary>`CwAdapterInfo.kind`.</summary>
-        internal const uint CW_ADAPTER_INTEGRATED = 1;
-        /// <summary>`CwAdapterInfo.kind`.</summary>
-        internal const uint CW_ADAPTER_DISCRETE = 2;
-        /// <summary>`CwAdapterInfo.kind`.</summary>
-        internal const uint CW_ADAPTER_VIRTUAL = 3;
-        /// <summary>`CwAdapterInfo.kind`: a driver that computes on the CPU.</summary>
-        internal const uint CW_ADAPTER_SOFTWARE = 4;
 
         /// <summary>The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -731,7 +731,8 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_set_prompt(SessionHandle session, uint slot, float* values, uint rows, uint width);
 
-        /// <summary>The same from prompt `index` that the file of `model`, a bundle, stores. Reads it from the file, and allocates for that.</summary>
+        /// <summary>The same from prompt `index` that the file of `model`, a bundle, stores. Any thread, also while another one pumps; reads the file, and
+        /// never allocates.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_load_prompt(SessionHandle session, uint slot, ModelHandle model, uint index);
 

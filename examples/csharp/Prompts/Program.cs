@@ -5,7 +5,7 @@ using Causeway;
 
 // Plays a text-to-video student and prints number and hash of every frame:
 //     Prompts MODEL CODEC FRAMES PROMPT [FRAME:WAY[:CHUNKS] PROMPT]...
-// The arguments are those of examples/c/prompts.c, which says what they are.
+// The arguments are those of examples/c/prompts.cpp, which says what they are.
 static class Program
 {
     static void Main(string[] arguments)
@@ -15,37 +15,44 @@ static class Program
         using (var model = Model.Open(arguments[0]))
         {
             var count = (arguments.Length - 2) / 2;
-            var prompts = Enumerable.Range(0, count).Select(n => Load(arguments[3 + 2 * n])).ToArray();
+            var names = Enumerable.Range(0, count).Select(n => arguments[3 + 2 * n]).ToArray();
+            // None for a prompt that the model's file stores.
+            var prompts = names.Select(name => model.Prompts.Contains(name) ? null : Load(name)).ToArray();
             var changes = Enumerable.Range(0, count).Select(n => n == 0 ? Condition.Prompt(0) : When(arguments[2 + 2 * n], n)).ToArray();
             var options = new SessionOptions
             {
                 Seed = 7,
                 PromptSlots = count,
-                PromptRows = prompts.Max(prompt => prompt.Length) / model.PromptWidth,
+                PromptRows = prompts.Max(prompt => prompt == null ? model.PromptRows : prompt.Length / model.PromptWidth),
                 Recache = changes.Any(change => change.Way == Way.Recache),
             };
             Session session;
             using (var codec = Model.Open(arguments[1]))
             {
-                if (!model.ReadsPrompts || !codec.HoldsCodec || codec.HoldsDenoiser) throw new Exception("not a model and its codec");
+                if (!model.ReadsPrompts || !codec.HoldsCodec) throw new Exception("not a model and its codec");
                 options.Codec = codec;
                 if (Session.Query(device, model, options) <= 0) throw new Exception("a session that holds nothing");
                 session = new Session(device, model, options);
             }
             using (session)
             {
-                Play(session, prompts, changes, frames);
+                for (var slot = 0; slot < count; slot++)
+                {
+                    if (prompts[slot] != null) session.SetPrompt(slot, prompts[slot]);
+                    else session.LoadPrompt(slot, model, Array.IndexOf(model.Prompts.ToArray(), names[slot]));
+                }
+                Play(session, new float[model.PromptWidth], changes, frames);
+                Refused(() => session.LoadPrompt(0, model, model.Prompts.Count));
             }
-            Latents(device, model, prompts[0]);
+            Latents(device, model);
         }
     }
 
-    static void Play(Session session, float[][] prompts, Condition[] changes, int frames)
+    static void Play(Session session, float[] prompt, Condition[] changes, int frames)
     {
-        for (var slot = 0; slot < prompts.Length; slot++) session.SetPrompt(slot, prompts[slot]);
         foreach (var change in changes) session.QueueCondition(change);
         // A slot is free again once the change that named it is in force; a change that waits can be taken back.
-        Refused(() => session.SetPrompt(0, prompts[0]));
+        Refused(() => session.SetPrompt(0, prompt));
         var cut = Condition.Prompt(0);
         cut.Way = Way.Reset;
         var ticket = session.QueueCondition(cut);
@@ -57,16 +64,16 @@ static class Program
             if (!session.TryGetFrame(out receipt)) throw new Exception("a frame is ready, but none came");
             Console.WriteLine("{0} {1:x16}", receipt.Frame, Hash(session.Pixels));
         }
-        Refused(() => session.SetPrompt(99, prompts[0]));
+        Refused(() => session.SetPrompt(99, prompt));
         Refused(() => session.QueueCondition(Condition.Event(0)));
     }
 
     // The same model without a codec: the host is given latent frames.
-    static void Latents(Device device, Model model, float[] prompt)
+    static void Latents(Device device, Model model)
     {
         using (var session = new Session(device, model, new SessionOptions { Latents = true }))
         {
-            session.SetPrompt(0, prompt);
+            session.SetPrompt(0, Enumerable.Repeat(0.5f, 2 * model.PromptWidth).ToArray());
             session.QueueCondition(Condition.Prompt(0));
             while (session.Pump(2000) != Pump.Frame) { }
             var values = new float[session.LatentChannels * session.LatentHeight * session.LatentWidth];

@@ -126,18 +126,18 @@ pub unsafe extern "C" fn cw_model_prompt_name(
 ) -> CwStatus {
     enter(model.addr(), || {
         let model = handle::get(model)?;
-        let mut prompts = model.bundle().into_iter().flat_map(|bundle| bundle.prompts());
-        let count = prompts.clone().count();
-        let (name, _) = prompts.nth(index as usize).ok_or_else(|| no_prompt(index, count))?;
+        let (name, _) = stored_prompt(&model, index)?;
         // SAFETY: the contract.
         unsafe { copy_text(name.as_bytes(), text, capacity, length) };
         Ok(CW_OK)
     })
 }
 
-/// There is no such prompt.
-pub(super) fn no_prompt(index: u32, count: usize) -> Error {
-    Error::argument(format!("there is no prompt {index}; this file stores {count}"))
+/// Name, rows and values of a row of a prompt that the file stores.
+pub(super) fn stored_prompt(model: &Model, index: u32) -> Result<(&str, [usize; 2]), Error> {
+    let count = model.bundle().map_or(0, |bundle| bundle.prompts().len());
+    let found = model.bundle().and_then(|bundle| bundle.prompts().nth(index as usize));
+    found.ok_or_else(|| Error::argument(format!("there is no prompt {index}; this file stores {count}")))
 }
 
 /// Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use causeway_runtime::session::{Change, Condition, Sink, Way};
 
-use super::model::no_prompt;
+use super::model::stored_prompt;
 use crate::{
     create,
     enter::enter,
@@ -194,7 +194,8 @@ pub unsafe extern "C" fn cw_session_set_prompt(
     })
 }
 
-/// The same from prompt `index` that the file of `model`, a bundle, stores. Reads it from the file, and allocates for that.
+/// The same from prompt `index` that the file of `model`, a bundle, stores. Any thread, also while another one pumps; reads the file, and
+/// never allocates.
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_load_prompt(
     session: *mut CwSession,
@@ -204,11 +205,11 @@ pub extern "C" fn cw_session_load_prompt(
 ) -> CwStatus {
     enter(session.addr(), || {
         let (session, model) = (handle::get(session)?, handle::get(model)?);
-        let bundle = model.bundle().ok_or_else(|| no_prompt(index, 0))?;
-        let (_, [_, width]) =
-            bundle.prompts().nth(index as usize).ok_or_else(|| no_prompt(index, bundle.prompts().len()))?;
-        let values = bundle.prompt(index as usize)?.unwrap_or_default();
-        session.set_prompt(slot as usize, &values, width)?;
+        let (_, [rows, width]) = stored_prompt(&model, index)?;
+        session.load_prompt(slot as usize, [rows * width, width], |values| {
+            model.bundle().map_or(Ok(false), |bundle| bundle.read_prompt(index as usize, values))?;
+            Ok(())
+        })?;
         Ok(CW_OK)
     })
 }

@@ -1,7 +1,7 @@
 /* Counts what the library asks the host's allocator for while it plays: nothing, once it has begun. A student is told another prompt now and
  * then, by recaches and in parts.
  *
- *     steady MODEL FRAMES [CODEC PROMPT] */
+ *     steady MODEL FRAMES [CODEC PROMPT BUNDLE] */
 #include "causeway.h"
 
 #include <stdio.h>
@@ -25,12 +25,16 @@ static void release(void *user, void *memory, size_t bytes, size_t alignment) {
 static float numbers[1 << 16];
 static size_t count;
 
-/* Another prompt in the slot that is free, a change to it in two parts, and one that is taken back. */
+static CwModel *bundle;
+
+/* Another prompt in the slot that is free, from memory or from a file; a change to it in two parts, and one that is taken back. */
 static int say(CwSession *session, const CwModelInfo *info, int n) {
     CwCondition change = {.struct_size = sizeof change, .kind = CW_CONDITION_PROMPT, .way = CW_WAY_RECACHE, .chunks = 2};
     uint64_t ticket;
     change.index = n & 1;
-    if (cw_session_set_prompt(session, change.index, numbers + n % 3, (uint32_t)(count / info->prompt_width) - 1, info->prompt_width) < 0) return 0;
+    if (n % 4 < 2 ? cw_session_set_prompt(session, change.index, numbers + n % 3, (uint32_t)(count / info->prompt_width) - 1, info->prompt_width) < 0
+                  : cw_session_load_prompt(session, change.index, bundle, (uint32_t)n % 2) < 0)
+        return 0;
     if (cw_session_queue_condition(session, &change, NULL) < 0) return 0;
     change.frame = 1000000;
     return cw_session_queue_condition(session, &change, &ticket) == CW_OK && cw_session_withdraw(session, ticket) == CW_OK;
@@ -48,7 +52,8 @@ int main(int argc, char **argv) {
     CwDevice *device;
     CwModel *model;
     CwSession *session;
-    float action[64] = {1};
+    float action[64] = {1}, actions[256] = {0};
+    uint32_t rows;
     unsigned long before = 0;
     int n, frames = argc > 2 ? atoi(argv[2]) : 100;
     if (argc < 2 || cw_set_allocator(&allocator) < 0 || cw_device_options_init(&on) < 0) return 2;
@@ -56,9 +61,9 @@ int main(int argc, char **argv) {
     if (cw_device_create(&on, &device) < 0) return 3;
     if (cw_model_open_path(argv[1], strlen(argv[1]), &model) < 0 || cw_model_info(model, &info) < 0) return 4;
     if (cw_session_options_init(&options) < 0) return 5;
-    if (argc > 4) {
+    if (argc > 5) {
         FILE *file = fopen(argv[4], "rb");
-        if (!file || cw_model_open_path(argv[3], strlen(argv[3]), &codec) < 0) return 5;
+        if (!file || cw_model_open_path(argv[5], strlen(argv[5]), &bundle) < 0 || cw_model_open_path(argv[3], strlen(argv[3]), &codec) < 0) return 5;
         count = fread(numbers, sizeof *numbers, sizeof numbers / sizeof *numbers, file);
         fclose(file);
         options.codec = codec, options.prompt_slots = 2, options.recache = 1;
@@ -67,7 +72,11 @@ int main(int argc, char **argv) {
     for (n = -20; n < frames; n++) {
         if (n == 0) before = requests;
         action[0] = n % 2 ? 1.0f : 0.0f;
-        if (cw_session_set_action(session, action, info.actions, NULL) < 0) return 6;
+        /* As many rows as a latent frame has pictures, or one action. */
+        rows = n % 3 && info.actions ? info.pictures : 1;
+        actions[(rows - 1) * info.actions] = action[0];
+        if (cw_session_set_actions(session, actions, rows, info.actions, NULL) < 0) return 6;
+        if (n % 5 == 0 && cw_session_set_action(session, action, info.actions, NULL) < 0) return 6;
         if (info.events && n % 9 == 0 && cw_session_queue_event(session, (unsigned)abs(n) % info.events, 0, NULL) < 0) return 7;
         if (codec && (n + 20) % 36 == 0 && !say(session, &info, (n + 20) / 36)) return 9;
         while (cw_session_poll_frame(session, &image, &receipt) != CW_OK)

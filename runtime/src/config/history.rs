@@ -96,20 +96,25 @@ impl HistoryConfig {
         within("history.groups", self.groups.len(), 0, GROUPS - 1)?;
         let mut named = vec![None; layers];
         for (index, group) in self.groups.iter().enumerate() {
-            let at = |field: &str| format!("history.groups[{index}].{field}");
+            let within =
+                |field: &str, value, low, high| within(&format!("history.groups[{index}].{field}"), value, low, high);
             for &layer in &group.layers {
-                within(&at("layers"), layer, 0, layers - 1)?;
+                within("layers", layer, 0, layers - 1)?;
                 if let Some(other) = named[layer].replace(index) {
-                    return check(&at("layers"), layer, false, || {
-                        format!("a layer that groups[{other}] does not have")
+                    return check("history.groups", format!("layer {layer} in {other} and {index}"), false, || {
+                        "each layer in one of them".to_owned()
                     });
                 }
             }
-            within(&at("every"), group.every, 1, 4096)?;
+            within("every", group.every, 1, 4096)?;
             let added = chunk.div_ceil(group.every);
-            within(&at("window"), group.window, added + 1, 4096)?;
-            within(&at("sink"), group.sink, 0, group.window - added)?;
-            within(&at("route"), group.route, 0, group.window - added)?;
+            let room = group.window.saturating_sub(added);
+            let all = [
+                ("window", group.window, added + 1, 4096),
+                ("sink", group.sink, 0, room),
+                ("route", group.route, 0, room),
+            ];
+            all.into_iter().try_for_each(|(field, value, low, high)| within(field, value, low, high))?;
         }
         Ok(())
     }

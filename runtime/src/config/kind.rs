@@ -7,6 +7,7 @@ use alloc::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{ConfigError, FORMAT, MAX_JSON, printable};
 
@@ -25,19 +26,36 @@ pub struct About<'a> {
 
 /// How the weights came to be. Further keys are kept as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Value>")]
 pub struct Provenance {
     /// The command that made the weights.
-    #[serde(default)]
     pub command: String,
     /// SHA-256 of the training data, hexadecimal.
-    #[serde(default)]
     pub data_sha256: String,
     /// Optimiser steps.
-    #[serde(default)]
     pub steps: u64,
     /// Whatever else the trainer noted.
     #[serde(flatten)]
-    pub other: BTreeMap<String, serde_json::Value>,
+    pub other: BTreeMap<String, Value>,
+}
+
+/// Read as a map: what serde makes of a flattened field is large.
+impl TryFrom<BTreeMap<String, Value>> for Provenance {
+    type Error = &'static str;
+
+    fn try_from(mut other: BTreeMap<String, Value>) -> Result<Self, Self::Error> {
+        let mut text = |key| match other.remove(key) {
+            None => Ok(String::new()),
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err("`command` and `data_sha256` of the provenance are texts"),
+        };
+        let (command, data_sha256) = (text("command")?, text("data_sha256")?);
+        let steps = match other.remove("steps") {
+            None => 0,
+            Some(steps) => steps.as_u64().ok_or("`steps` of the provenance is a whole number")?,
+        };
+        Ok(Self { command, data_sha256, steps, other })
+    }
 }
 
 /// What a file of one kind says about itself. Each kind has families of its own, named in the JSON.

@@ -5,7 +5,10 @@
 use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 use core::ops::Range;
 
-use causeway_ops::quant::{DType, TensorView};
+use causeway_ops::{
+    quant::{DType, Row, TensorView},
+    stored::ReadError,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,6 +25,8 @@ use crate::{
 
 /// Most parts of a bundle.
 const MOST: usize = 1024;
+/// Bytes that are read at once where nothing may be allocated; whole values.
+const STACK: usize = 1 << 12;
 
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +112,13 @@ pub struct Bundle<'a> {
     storage: Arc<Storage<'a>>,
 }
 
+impl Extra {
+    /// Values that it has, at least one.
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
 impl<'a> Bundle<'a> {
     pub(super) fn check(storage: Storage<'a>, json: &str, data_start: usize) -> Result<Self, FileError> {
         let bad = |what: String| ConfigError::Json(printable(&what));
@@ -181,6 +193,22 @@ impl<'a> Bundle<'a> {
         self.prompts.get(index).map(|extra| self.values(extra)).transpose()
     }
 
+    /// Reads prompt `index` into `values`, and allocates nothing for that. False, and nothing done, where there is none or it has another size
+    /// ([`Bundle::prompts`]).
+    ///
+    /// # Errors
+    /// [`FileError::Read`]; then some of `values` may be written.
+    pub fn read_prompt(&self, index: usize, values: &mut [f32]) -> Result<bool, FileError> {
+        let Some(extra) = self.prompts.get(index).filter(|extra| extra.len() == values.len()) else { return Ok(false) };
+        let size = extra.bytes.len() / values.len();
+        self.storage.bytes(extra.bytes.clone()).pieces_in(&mut [0; STACK], |start, data| {
+            let values = &mut values[start / size..][..data.len() / size];
+            Row { dtype: extra.dtype, data, scales: &[] }.decode(values);
+            Ok::<_, ReadError>(())
+        })?;
+        Ok(true)
+    }
+
     /// Values of start `index` [n, C, H, W]; None where there is none.
     ///
     /// # Errors
@@ -216,7 +244,7 @@ impl<'a> Bundle<'a> {
             if failed.is_none() {
                 failed = visit(piece).err();
             }
-            Ok::<_, causeway_ops::stored::ReadError>(())
+            Ok::<_, ReadError>(())
         });
         read.map_err(FileError::from)?;
         failed.map_or(Ok(()), Err)

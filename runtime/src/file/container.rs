@@ -171,7 +171,7 @@ pub fn parse(
 /// Every byte of `data`, which begin at byte `data_start`, belongs to exactly one of `tensors`. Puts these in order.
 fn cover(tensors: &mut [RawTensor<'_>], data_start: u64, data: u64) -> Result<(), FileError> {
     // Empty tensors share their place with the one behind them.
-    tensors.sort_by_key(|tensor| (tensor.bytes.start, tensor.bytes.end));
+    tensors.sort_unstable_by_key(|tensor| (tensor.bytes.start, tensor.bytes.end));
     let last = tensors.iter().map(|tensor| tensor.bytes.end).max().unwrap_or(0);
     if last > data {
         return Err(FileError::Truncated { expected: last.saturating_add(data_start), found: data + data_start });

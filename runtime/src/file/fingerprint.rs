@@ -58,9 +58,28 @@ impl Fingerprint {
     }
 }
 
-/// A fingerprint, or another hash of bytes, in the making.
+/// A hash of a list of things: of the one so far, and of the next.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Chain(u128);
+
+impl Chain {
+    /// Adds a thing.
+    pub fn add(&mut self, bytes: &[u8]) {
+        let mut both = [0; 32];
+        both[..16].copy_from_slice(&self.0.to_le_bytes());
+        both[16..].copy_from_slice(&XxHash3_128::oneshot(bytes).to_le_bytes());
+        self.0 = XxHash3_128::oneshot(&both);
+    }
+
+    /// The hash so far.
+    pub fn end(&self) -> Fingerprint {
+        Fingerprint(self.0)
+    }
+}
+
+/// The hash of a file's bytes, which come in pieces.
 #[derive(Clone, Default)]
-pub(crate) struct Hash(XxHash3_128);
+pub(super) struct Hash(XxHash3_128);
 
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

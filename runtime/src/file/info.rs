@@ -36,6 +36,8 @@ pub struct Info<C = ModelConfig> {
     pub header_bytes: usize,
     /// Bytes between tensors.
     pub padding_bytes: usize,
+    /// Of configuration and weights, where the header says it: 32 hexadecimal digits.
+    pub fingerprint: Option<String>,
     /// Sums by storage type.
     pub by_type: Vec<Share>,
     /// Sums by part of the network.
@@ -75,6 +77,7 @@ impl<C: Network + Clone> Info<C> {
             file_bytes: model.file_bytes(),
             header_bytes: model.header_bytes(),
             padding_bytes: model.file_bytes() - model.header_bytes() - weights,
+            fingerprint: model.fingerprint().map(|print| format!("{print}")),
             by_type,
             by_group,
         }
@@ -105,6 +108,9 @@ impl<C: Network> fmt::Display for Info<C> {
             "  file        {} bytes: header {}, padding {}",
             self.file_bytes, self.header_bytes, self.padding_bytes
         )?;
+        if let Some(fingerprint) = &self.fingerprint {
+            writeln!(f, "  fingerprint {fingerprint}")?;
+        }
         for share in self.by_type.iter().chain(&self.by_group) {
             let Share { name, tensors, values, bytes } = share;
             writeln!(f, "    {name:<14} {tensors:>5} tensors {values:>12} values {bytes:>12} bytes")?;

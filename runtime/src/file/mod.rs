@@ -43,8 +43,8 @@ pub use bundle::{Bundle, Part, PartKind};
 #[cfg(feature = "std")]
 pub use bundler::{Bundler, split};
 pub use error::{FileError, TensorMismatch};
+pub(crate) use fingerprint::Chain;
 pub use fingerprint::Fingerprint;
-pub(crate) use fingerprint::Hash;
 pub use info::{Info, Share};
 pub use limits::ALIGN;
 #[cfg(feature = "std")]

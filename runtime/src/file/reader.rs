@@ -1,11 +1,11 @@
 //! Opens model files, trusting nothing.
 
 use super::container::RawType;
-use super::fingerprint::{Fingerprint, Hash};
+use super::fingerprint::{Chain, Fingerprint};
 use super::header::{self, Entry};
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
-use crate::config::{ModelConfig, Umt5Config, from_json, to_json};
+use crate::config::{ModelConfig, Umt5Config, from_json};
 use crate::model::Network;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -15,7 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use causeway_ops::memory::{Refused, filled};
 use causeway_ops::quant::{BLOCK, DType, TensorView, WeightSource};
-use causeway_ops::stored::{Bytes, ReadError};
+use causeway_ops::stored::{Bytes, PIECE, ReadError};
 use core::fmt;
 use core::iter;
 use core::ops::Range;
@@ -29,8 +29,8 @@ use core::ops::Range;
 pub struct ModelFile<'a, C> {
     config: C,
     tensors: Vec<Tensor>,
-    /// What the header says.
-    fingerprint: Option<Fingerprint>,
+    /// Of the configuration's text, and of all, as the header says.
+    told: (Chain, Option<Fingerprint>),
     data_start: usize,
     storage: Arc<Storage<'a>>,
     /// Bytes of the file.
@@ -132,9 +132,9 @@ impl<'a, C: Network> ModelFile<'a, C> {
         let mut buffer = Vec::new();
         let (header, data_start) = storage.header(&mut buffer)?;
         let (config, tensors) = (from_json(&header.config)?, join_scales(header.entries)?);
-        let fingerprint = header.fingerprint;
+        let told = (digest(&header.config), header.fingerprint);
         let bytes = storage.len();
-        Self::checked(Arc::new(storage), (config, fingerprint), tensors, data_start, bytes)
+        Self::checked(Arc::new(storage), config, told, tensors, (data_start, bytes))
     }
 
     /// The part of a larger file whose header is `header` and whose data begin at byte `begin` of it, `data` bytes long.
@@ -149,21 +149,22 @@ impl<'a, C: Network> ModelFile<'a, C> {
         for entry in &mut entries {
             entry.bytes = entry.bytes.start - whole.len() + begin..entry.bytes.end - whole.len() + begin;
         }
-        Self::checked(storage.clone(), (from_json(&config)?, fingerprint), join_scales(entries)?, whole.len(), bytes)
+        let (told, place) = ((digest(&config), fingerprint), (whole.len(), bytes));
+        Self::checked(storage.clone(), from_json(&config)?, told, join_scales(entries)?, place)
     }
 
     fn checked(
         storage: Arc<Storage<'a>>,
-        (config, fingerprint): (C, Option<Fingerprint>),
+        config: C,
+        told: (Chain, Option<Fingerprint>),
         tensors: Vec<Tensor>,
-        data_start: usize,
-        bytes: usize,
+        (data_start, bytes): (usize, usize),
     ) -> Result<Self, FileError> {
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
         for tensor in &tensors {
             check_finite(tensor, &storage)?;
         }
-        Ok(Self { config, tensors, fingerprint, data_start, storage, bytes, handle: Arc::default() })
+        Ok(Self { config, tensors, told, data_start, storage, bytes, handle: Arc::default() })
     }
 
     /// The configuration.
@@ -183,7 +184,7 @@ impl<'a, C: Network> ModelFile<'a, C> {
 
     /// Of configuration and weights, as the file's header says; none of a file that was made before there were any.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
-        self.fingerprint
+        self.told.1
     }
 
     /// The same of any file: where the header says nothing all weights are read for it.
@@ -191,15 +192,19 @@ impl<'a, C: Network> ModelFile<'a, C> {
     /// # Errors
     /// A file that cannot be read.
     pub fn contents(&self) -> Result<Fingerprint, ReadError> {
-        if let Some(fingerprint) = self.fingerprint {
+        let (config, all) = self.told;
+        if let Some(fingerprint) = all {
             return Ok(fingerprint);
         }
-        let mut hash = Hash::default();
-        hash.add(to_json(&self.config).unwrap_or_default().as_bytes());
+        let mut hash = config;
         for Tensor { name, dtype, shape, data, scales } in &self.tensors {
             hash.add(format!("{name} {dtype} {shape:?}").as_bytes());
             for range in iter::once(data).chain(scales) {
-                hash.add_all(self.storage.bytes(range.clone()))?;
+                self.storage.bytes(range.clone()).pieces(|_, piece| {
+                    // Of the same lengths however the file lies.
+                    piece.chunks(PIECE).for_each(|piece| hash.add(piece));
+                    Ok::<_, ReadError>(())
+                })?;
             }
         }
         Ok(hash.end())
@@ -309,26 +314,23 @@ impl<C: Network> fmt::Debug for ModelFile<'_, C> {
     }
 }
 
-/// Gives quantised tensors their scales. `entries` are sorted by name and come out so.
-fn join_scales(entries: Vec<Entry<'_>>) -> Result<Vec<Tensor>, FileError> {
-    let is_coded = |entry: &Entry<'_>| matches!(entry.dtype, RawType::I8 | RawType::U8);
-    let mut coded: Vec<String> = entries.iter().filter(|e| is_coded(e)).map(|e| format!("{}.scale", e.name)).collect();
-    coded.sort_unstable();
-    let mut scales = BTreeMap::new();
-    let mut rest = Vec::with_capacity(entries.len());
-    for entry in entries {
-        if coded.binary_search_by(|name| name.as_str().cmp(&entry.name)).is_ok() {
-            scales.insert(entry.name.to_string(), entry);
-        } else {
-            rest.push(entry);
-        }
-    }
-    rest.into_iter().map(|entry| tensor(entry, &mut scales)).collect()
+fn digest(text: &str) -> Chain {
+    let mut hash = Chain::default();
+    hash.add(text.as_bytes());
+    hash
 }
 
-fn tensor(entry: Entry<'_>, scales: &mut BTreeMap<String, Entry<'_>>) -> Result<Tensor, FileError> {
-    let Entry { name, dtype, mut shape, bytes: data } = entry;
-    let name = name.into_owned();
+/// Gives quantised tensors their scales. `entries` are sorted by name and come out so.
+fn join_scales(entries: Vec<Entry<'_>>) -> Result<Vec<Tensor>, FileError> {
+    let find = |name: &str| entries.binary_search_by(|entry| entry.name.as_ref().cmp(name)).ok().map(|at| &entries[at]);
+    let coded = |entry: &Entry<'_>| matches!(entry.dtype, RawType::I8 | RawType::U8);
+    let scales = |entry: &&Entry<'_>| entry.name.strip_suffix(".scale").and_then(find).is_some_and(coded);
+    entries.iter().filter(|entry| !scales(entry)).map(|entry| tensor(entry, &find)).collect()
+}
+
+fn tensor<'e>(entry: &Entry<'_>, find: &dyn Fn(&str) -> Option<&'e Entry<'e>>) -> Result<Tensor, FileError> {
+    let (name, mut shape, data) = (entry.name.to_string(), entry.shape.clone(), entry.bytes.clone());
+    let dtype = entry.dtype;
     let dtype = match dtype {
         RawType::F32 => DType::F32,
         RawType::F16 => DType::F16,
@@ -347,9 +349,9 @@ fn tensor(entry: Entry<'_>, scales: &mut BTreeMap<String, Entry<'_>>) -> Result<
         return Err(FileError::NotQuantisable(name));
     }
     let expected = [shape[0], shape[1] / BLOCK];
-    match scales.remove(&format!("{name}.scale")) {
+    match find(&format!("{name}.scale")) {
         Some(scale) if scale.dtype == RawType::F16 && scale.shape == expected => {
-            Ok(Tensor { name, dtype, shape, data, scales: Some(scale.bytes) })
+            Ok(Tensor { name, dtype, shape, data, scales: Some(scale.bytes.clone()) })
         }
         other => {
             let found = match other {

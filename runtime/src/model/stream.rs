@@ -161,10 +161,9 @@ impl StreamPlan {
         }
         let made = [shape.dit.chunk, shape.first];
         // A saved game may begin in the midst of a chunk.
-        let mut counts = [&made[..], &shape.given, &[1]].concat();
-        counts.sort_unstable_by(|a, b| b.cmp(a));
-        counts.dedup();
-        let passes: Vec<Passes> = counts.iter().map(|&frames| maker.passes(frames, made.contains(&frames))).collect();
+        let wanted = |frames: &usize| *frames == 1 || made.contains(frames) || shape.given.contains(frames);
+        let counts = (1..=shape.dit.chunk).rev().filter(wanted);
+        let passes: Vec<Passes> = counts.map(|frames| maker.passes(frames, made.contains(&frames))).collect();
         let of = |frames: usize| passes.iter().find(|passes| passes.frames == frames).ok_or_else(faulty);
         let shown = maker.shown()?;
         programs.chunk = [chunk(of(shape.first)?, &shown, true), chunk(of(shape.dit.chunk)?, &shown, false)];

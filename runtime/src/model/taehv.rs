@@ -4,7 +4,7 @@
 //! upsampling is fused into the convolution that follows. Frames that a TGrow makes go one by one through all that follows, so
 //! that no stage holds more than one.
 
-use alloc::{collections::BTreeMap, format, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use causeway_ops::{
     BufferId, PlanBuilder,
@@ -81,13 +81,13 @@ impl<'a> Taehv<'a> {
         let pixels = Map { buffer: b.scratch("unshuffled", height * width * channels), height, width, channels };
         b.push(FromPixels { x: image, y: pixels.buffer, height, width, patch: c.patch, black: 0.0 });
         let x = conv(b, "taehv.encoder.0", pixels, c.widths[3], Extra { relu: true, ..Extra::default() });
-        let x = self.encoded(b, x, 0, &mut BTreeMap::new());
+        let x = self.encoded(b, x, 0, &mut Vec::new());
         conv(b, &format!("taehv.encoder.{}", 2 + 3 * (2 + c.blocks)), x, c.channels, Extra::default()).buffer
     }
 
     /// Emits the next frame that stage `stage` of the encoder makes, stage 0 being the one next to the latents. `before` has the last inputs of
     /// the MemBlocks. Frames that a TPool joins are read oldest first.
-    fn encoded(&self, b: &mut PlanBuilder, pixels: Map, stage: usize, before: &mut BTreeMap<usize, BufferId>) -> Map {
+    fn encoded(&self, b: &mut PlanBuilder, pixels: Map, stage: usize, before: &mut Vec<(usize, BufferId)>) -> Map {
         if stage == 3 {
             return pixels;
         }
@@ -110,8 +110,8 @@ impl<'a> Taehv<'a> {
         x = conv(b, &format!("taehv.encoder.{}", index + 1), x, c.widths[stage], extra);
         for block in index + 2..index + 2 + c.blocks {
             let zeros = |b: &mut PlanBuilder| b.constant(format!("taehv.encoder.{block}.zeros"), vec![0.0; x.values()]);
-            let past = before.get(&block).copied().unwrap_or_else(|| zeros(b));
-            before.insert(block, x.buffer);
+            let past = before.iter().rfind(|(of, _)| *of == block).map_or_else(|| zeros(b), |&(_, past)| past);
+            before.push((block, x.buffer));
             x = mem_block(b, &format!("taehv.encoder.{block}"), x, past);
         }
         x

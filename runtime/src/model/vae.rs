@@ -4,7 +4,7 @@
 //! first. Frames go one by one through all that follows, so that no level holds more than one beside its memory. Names are the published
 //! ones behind `vae.`.
 
-use alloc::{collections::BTreeMap, format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 use causeway_ops::{
     BufferId, PlanBuilder,
@@ -24,7 +24,7 @@ const DEPTH: usize = 2;
 /// A network, and the memories of one stream by the names of their convolutions.
 pub(super) struct Vae<'a> {
     config: &'a VaeConfig,
-    memories: BTreeMap<String, BufferId>,
+    memories: Vec<(String, BufferId)>,
 }
 
 /// What takes the frames that come out of a network.
@@ -32,7 +32,7 @@ type Emit<'e> = &'e mut dyn FnMut(&mut PlanBuilder, Map);
 
 impl<'a> Vae<'a> {
     pub(super) fn new(config: &'a VaeConfig) -> Self {
-        Self { config, memories: BTreeMap::new() }
+        Self { config, memories: Vec::new() }
     }
 
     /// Pixels along one side for each latent.
@@ -174,8 +174,12 @@ impl<'a> Vae<'a> {
 
     /// The memory of a convolution over maps like `x`, and its channels.
     fn past(&mut self, b: &mut PlanBuilder, name: &str, x: Map) -> (BufferId, usize) {
-        let memory = self.memories.entry(name.into());
-        let memory = *memory.or_insert_with(|| b.state(format!("past.{}", &name[4..]), DEPTH * x.values()));
+        let known = self.memories.iter().find(|(of, _)| of == name).map(|&(_, memory)| memory);
+        let memory = known.unwrap_or_else(|| {
+            let memory = b.state(format!("past.{}", &name[4..]), DEPTH * x.values());
+            self.memories.push((name.into(), memory));
+            memory
+        });
         (memory, DEPTH * x.channels)
     }
 }

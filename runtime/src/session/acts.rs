@@ -77,7 +77,7 @@ impl Acts {
     }
 
     /// Its fields, for a snapshot.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         fields.floats(&mut self.values)?;
         size(fields, &mut self.rows)?;
         fields.number(&mut self.ticket)?;
@@ -86,9 +86,9 @@ impl Acts {
     }
 
     /// What goes on of it, for a saved game.
-    pub fn saved<F: Fields>(&mut self, fields: &mut F) -> Result<(), SessionError> {
+    pub fn saved(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         fields.number(&mut self.ticket)?;
-        if !F::READS {
+        if !fields.reads() {
             // The last row is what goes on; a reader puts it first.
             let last = (self.rows - 1) * self.entries;
             return fields.floats(&mut self.values[last..last + self.entries]);

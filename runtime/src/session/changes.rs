@@ -61,14 +61,14 @@ pub enum Sink {
 
 impl Way {
     /// Its field, for a snapshot.
-    pub(super) fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub(super) fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         one_of(fields, self, &[Self::Keep, Self::Recache, Self::Reset])
     }
 }
 
 impl Sink {
     /// Its field, for a snapshot.
-    pub(super) fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub(super) fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         one_of(fields, self, &[Self::Kept, Self::Refreshed])
     }
 }
@@ -129,7 +129,7 @@ impl Queued {
     const NONE: Self =
         Self { kind: Kind::Events, index: 0, ticket: 0, from: 0, way: Way::Keep, sink: Sink::Kept, chunks: 1, mix: 0 };
 
-    fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         one_of(fields, &mut self.kind, &Kind::ALL)?;
         for number in [&mut self.index, &mut self.chunks, &mut self.mix] {
             small(fields, number)?;
@@ -225,7 +225,7 @@ impl Changes {
     }
 
     /// Its fields, for a snapshot; what is read is not checked.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         let mut count = self.waiting.len();
         size(fields, &mut count)?;
         if count > CAPACITY {

@@ -39,7 +39,7 @@ impl Cursor {
     }
 
     /// Its fields, for a snapshot.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         let mut name = self.program.map_or((0, 0), |program| match program {
             ProgramId::Condition(side) => (1, side as usize),
             ProgramId::Chunk(first) => (2, usize::from(first)),

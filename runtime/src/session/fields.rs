@@ -7,7 +7,9 @@ use super::error::SessionError;
 /// What is done with fields in order.
 pub(super) trait Fields {
     /// Whether values are replaced by what was stored.
-    const READS: bool = false;
+    fn reads(&self) -> bool {
+        false
+    }
 
     /// The next number.
     fn number(&mut self, value: &mut u64) -> Result<(), SessionError>;
@@ -26,23 +28,23 @@ pub(super) trait Put: Fields {
 }
 
 /// The first `count` values, in half precision; behind them are zeros.
-pub(super) fn halves<F: Fields>(fields: &mut F, values: &mut [f32], count: usize) -> Result<(), SessionError> {
+pub(super) fn halves(fields: &mut dyn Fields, values: &mut [f32], count: usize) -> Result<(), SessionError> {
     let (stored, rest) = values.split_at_mut_checked(count).ok_or(TOO_LONG)?;
     for value in stored {
         let mut half = f16::from_f32(*value).to_le_bytes();
         fields.bytes(&mut half)?;
-        if F::READS {
+        if fields.reads() {
             *value = f16::from_le_bytes(half).to_f32();
         }
     }
-    if F::READS {
+    if fields.reads() {
         rest.fill(0.0);
     }
     Ok(())
 }
 
 /// A number of this machine's size.
-pub(super) fn size(fields: &mut impl Fields, value: &mut usize) -> Result<(), SessionError> {
+pub(super) fn size(fields: &mut dyn Fields, value: &mut usize) -> Result<(), SessionError> {
     let mut number = *value as u64;
     fields.number(&mut number)?;
     *value = usize::try_from(number).map_err(|_| RANGE)?;
@@ -50,7 +52,7 @@ pub(super) fn size(fields: &mut impl Fields, value: &mut usize) -> Result<(), Se
 }
 
 /// A number of 32 bits.
-pub(super) fn small(fields: &mut impl Fields, value: &mut u32) -> Result<(), SessionError> {
+pub(super) fn small(fields: &mut dyn Fields, value: &mut u32) -> Result<(), SessionError> {
     let mut number = u64::from(*value);
     fields.number(&mut number)?;
     *value = u32::try_from(number).map_err(|_| RANGE)?;
@@ -58,13 +60,13 @@ pub(super) fn small(fields: &mut impl Fields, value: &mut u32) -> Result<(), Ses
 }
 
 /// A yes or no.
-pub(super) fn flag(fields: &mut impl Fields, value: &mut bool) -> Result<(), SessionError> {
+pub(super) fn flag(fields: &mut dyn Fields, value: &mut bool) -> Result<(), SessionError> {
     one_of(fields, value, &[false, true])
 }
 
 /// One of a few values.
 pub(super) fn one_of<T: Copy + PartialEq>(
-    fields: &mut impl Fields,
+    fields: &mut dyn Fields,
     value: &mut T,
     all: &[T],
 ) -> Result<(), SessionError> {
@@ -161,7 +163,9 @@ impl<'a> Read<'a> {
 }
 
 impl Fields for Read<'_> {
-    const READS: bool = true;
+    fn reads(&self) -> bool {
+        true
+    }
 
     fn number(&mut self, value: &mut u64) -> Result<(), SessionError> {
         let mut bytes = [0; 8];

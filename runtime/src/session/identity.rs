@@ -9,14 +9,14 @@ use causeway_ops::{
 use super::{options::Settled, ring::Ring};
 use crate::{
     config::Positions,
-    file::{Fingerprint, Hash},
+    file::{Chain, Fingerprint},
     model::Past,
     sampler::{Sampler, Schedule},
 };
 
 /// Hashes all that the bits of a stream's future depend on beside its state: `weights` of its files, what was chosen, what is run and by what.
 pub(super) fn identity(weights: &[Fingerprint], settled: &Settled, plan: &Plan, backend: &dyn Backend) -> u128 {
-    let mut hash = Hash::default();
+    let mut hash = Chain::default();
     text(&mut hash, env!("CARGO_PKG_VERSION"));
     text(&mut hash, backend.tier());
     number(&mut hash, backend.arena_bytes());
@@ -26,21 +26,19 @@ pub(super) fn identity(weights: &[Fingerprint], settled: &Settled, plan: &Plan, 
     hash.end().0
 }
 
-fn number(hash: &mut Hash, value: usize) {
+fn number(hash: &mut Chain, value: usize) {
     hash.add(&(value as u64).to_le_bytes());
 }
 
-fn text(hash: &mut Hash, text: &str) {
-    number(hash, text.len());
+fn text(hash: &mut Chain, text: &str) {
     hash.add(text.as_bytes());
 }
 
-fn floats(hash: &mut Hash, values: &[f32]) {
-    number(hash, values.len());
-    values.iter().for_each(|value| hash.add(&value.to_bits().to_le_bytes()));
+fn floats(hash: &mut Chain, values: &[f32]) {
+    hash.add(bytemuck::cast_slice(values));
 }
 
-fn options(hash: &mut Hash, settled: &Settled) {
+fn options(hash: &mut Chain, settled: &Settled) {
     let Settled { rings, groups, first, given, sampling, context_timestep, length, rows, slots, .. } = settled;
     for (ring, past) in rings.iter().zip(&groups.pasts) {
         let &Ring { window, every, sink, chunk, positions } = ring;
@@ -62,7 +60,7 @@ fn options(hash: &mut Hash, settled: &Settled) {
     floats(hash, &[sampling.guidance, *context_timestep]);
 }
 
-fn nodes(hash: &mut Hash, plan: &Plan) {
+fn nodes(hash: &mut Chain, plan: &Plan) {
     for buffer in &plan.buffers {
         let kind = match &buffer.kind {
             BufferKind::State => 0,

@@ -143,7 +143,7 @@ impl Kept {
     }
 
     /// Its fields, for a snapshot.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         self.numbers.iter_mut().try_for_each(|number| fields.number(number))?;
         fields.bytes(bytemuck::cast_slice_mut(&mut self.latents))?;
         fields.bytes(bytemuck::cast_slice_mut(&mut self.next_latents))?;

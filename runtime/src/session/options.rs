@@ -425,9 +425,8 @@ impl Settled {
         let &Ring { window, sink, chunk, .. } = self.ring();
         let from = if self.given[1] < chunk { 1 } else { self.first.min(self.given[0]) };
         let young = |from: usize| (from..=window).step_by(if self.given[1] < chunk { 1 } else { chunk });
-        let mut frames: Vec<usize> = young(from).chain(young(self.first)).chain(young(chunk)).chain([window]).collect();
-        frames.sort_unstable();
-        frames.dedup();
+        let wanted: Vec<usize> = young(from).chain(young(self.first)).chain(young(chunk)).chain([window]).collect();
+        let frames = (1..=window).filter(|frames| wanted.contains(frames)).collect();
         let mut recaches = vec![Recache { history: 0, frames }];
         if sink > 0 {
             recaches.push(Recache { history: sink, frames: vec![window - sink] });

@@ -6,7 +6,7 @@ use causeway_ops::memory::{Refused, filled};
 
 use super::{
     error::SessionError,
-    fields::{Count, Fields, RANGE, Read, Write, size},
+    fields::{Count, Fields, Read, Write, size},
     receipt::Receipt,
     session::Session,
     snapshot::checksum,
@@ -70,7 +70,7 @@ impl Outbox {
         }
     }
 
-    fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         size(fields, &mut self.ready.len())?;
         for (receipt, pixels) in &mut self.ready {
             receipt.fields(fields)?;
@@ -121,7 +121,7 @@ impl Outbox {
             receipt.fields(&mut read)?;
             Ok((receipt, read.take(self.frame)?))
         };
-        (0..count).map(one).collect::<Result<_, _>>().map_err(|error| if error == RANGE { RANGE } else { error })
+        (0..count).map(one).collect()
     }
 
     /// Holds these frames from now on, in place of its own.

@@ -32,7 +32,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// Its fields, for a snapshot.
-    pub(super) fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub(super) fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         for number in [&mut self.frame, &mut self.action, &mut self.event_ticket, &mut self.began, &mut self.ready] {
             fields.number(number)?;
         }
@@ -108,7 +108,7 @@ impl Queue {
     }
 
     /// Its frames, for a snapshot.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         for (receipt, pixels) in &mut self.ready {
             receipt.fields(fields)?;
             fields.bytes(pixels)?;

@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Whose game it is, and the game.
-    fn game(&mut self, fields: &mut impl Put) -> Result<(), SessionError> {
+    fn game(&mut self, fields: &mut dyn Put) -> Result<(), SessionError> {
         fields.bytes(&mut self.weights.0.to_le_bytes())?;
         self.dimensions().iter_mut().try_for_each(|value| size(fields, value))?;
         let rings = self.settled.rings.len();
@@ -263,7 +263,7 @@ fn shape(ring: &Ring) -> [usize; 4] {
 }
 
 /// The game, as a list of fields: what a later version adds, it adds at the end, and reads of an earlier one as nothing.
-fn game(state: &mut State, width: usize, fields: &mut impl Fields) -> Result<(), SessionError> {
+fn game(state: &mut State, width: usize, fields: &mut dyn Fields) -> Result<(), SessionError> {
     for number in [&mut state.seed, &mut state.position, &mut state.ring] {
         fields.number(number)?;
     }

@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// What lies before the arena.
-    fn head(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    fn head(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         fields.bytes(&mut self.identity.to_le_bytes())?;
         self.state.fields(fields)?;
         size(fields, &mut self.queue.len())?;

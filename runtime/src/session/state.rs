@@ -108,7 +108,7 @@ impl State {
     }
 
     /// Its fields, for a snapshot; of what is read the cursor, the changes and what depends on the plan are not checked.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         self.cursor.fields(fields)?;
         fields.number(&mut self.seed)?;
         for number in [&mut self.position, &mut self.ring, &mut self.pictures] {

@@ -112,7 +112,7 @@ impl Told {
     }
 
     /// Its fields, for a saved game.
-    pub fn saved(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn saved(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         for number in [&mut self.rows, &mut self.after, &mut self.done, &mut self.parts] {
             size(fields, number)?;
         }
@@ -132,7 +132,7 @@ impl Told {
     }
 
     /// Its fields, for a snapshot.
-    pub fn fields(&mut self, fields: &mut impl Fields) -> Result<(), SessionError> {
+    pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         for values in [&mut self.now, &mut self.from, &mut self.to] {
             fields.floats(values)?;
         }

@@ -6,7 +6,7 @@ use syn::{Attribute, Expr, FnArg, Item, Lit, Pat, ReturnType, Type};
 
 /// Text of `Native.cs` for the crate whose `src` folder this is.
 pub fn csharp(source: &Path) -> String {
-    let items: Vec<Item> = ["types.rs", "api"].iter().flat_map(|name| parse(&source.join(name))).collect();
+    let items: Vec<Item> = ["types", "api"].iter().flat_map(|name| parse(&source.join(name))).collect();
     let callbacks = items.iter().filter_map(|item| match item {
         Item::Type(alias) if alias.ident != "CwStatus" => Some(alias.ident.to_string()),
         _ => None,
@@ -32,13 +32,9 @@ pub fn csharp(source: &Path) -> String {
     out
 }
 
-/// Items of a file, or of all files of a folder by name.
-fn parse(path: &Path) -> Vec<Item> {
-    let file = path.with_extension("rs");
-    let mut files: Vec<_> = match std::fs::read_dir(path) {
-        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
-        Err(_) => vec![file],
-    };
+/// Items of all files of a folder, by name.
+fn parse(folder: &Path) -> Vec<Item> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let items = files.iter().flat_map(|file| syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap().items);
     items.collect()

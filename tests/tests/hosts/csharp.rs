@@ -34,10 +34,13 @@ fn build(folder: &Path, references: &[String]) {
 /// Plays all streams of prompts by `host`, which runs the program.
 fn play_prompts(name: &str, host: impl Fn() -> Command) {
     for (play, expected) in prompts::streams() {
-        let mut host = host();
-        host.args([&student().model, &student().codec]).arg(play.frames.to_string()).args(play.arguments(student()));
-        let printed = run(&mut host);
-        assert_eq!(printed.lines().map(str::trim_end).collect::<Vec<_>>(), *expected, "{name}, {play:?}");
+        let student = student();
+        let parts = ([&student.model, &student.codec], play.arguments(student));
+        for (files, prompts) in [parts, ([&student.bundle, &student.bundle], play.names())] {
+            let mut host = host();
+            let printed = run(host.args(files).arg(play.frames.to_string()).args(prompts));
+            assert_eq!(printed.lines().map(str::trim_end).collect::<Vec<_>>(), *expected, "{name}, {play:?}");
+        }
     }
 }
 

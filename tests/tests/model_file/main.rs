@@ -1,6 +1,7 @@
 //! The model file: what is written reads back, and no bytes whatever do harm.
 
 mod bad;
+mod bundle;
 mod config;
 mod decoder;
 mod fuzz;

@@ -1,0 +1,63 @@
+//! Frames on their way to the host.
+
+use core::ffi::c_void;
+
+/// `CwImage.format`: bytes R, G, B, A.
+pub const CW_FORMAT_RGBA8: u32 = 0;
+/// `CwImage.format`: bytes B, G, R, A.
+pub const CW_FORMAT_BGRA8: u32 = 1;
+/// `CwImage.format`: bytes R, G, B.
+pub const CW_FORMAT_RGB8: u32 = 2;
+
+/// `CwImage.flags`: the first row in memory is the lowest of the picture, as OpenGL and Unity have it.
+pub const CW_IMAGE_FLIP_Y: u32 = 1;
+/// `CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.
+pub const CW_IMAGE_LINEAR: u32 = 2;
+
+/// Where `cw_session_poll_frame` writes a frame.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CwImage {
+    /// Set to sizeof(CwImage).
+    pub struct_size: u32,
+    /// `CW_FORMAT_...`.
+    pub format: u32,
+    /// `CW_IMAGE_...`, or-ed.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// First byte of the first row in memory.
+    pub pixels: *mut c_void,
+    /// Bytes at `pixels`.
+    pub bytes: usize,
+    /// Bytes from one row to the next; 0 for rows without padding.
+    pub row_pitch: usize,
+}
+
+/// What a frame is the first to show, and when it was made. Tickets come from `cw_session_set_action` and `cw_session_queue_event`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CwReceipt {
+    /// Set to sizeof(CwReceipt).
+    pub struct_size: u32,
+    /// Width of the frame in pixels.
+    pub width: u32,
+    /// Height of the frame in pixels.
+    pub height: u32,
+    /// Event in force; of a mix the strongest.
+    pub event: u32,
+    /// Number of the picture in the stream, from 0; without a codec of the latent frame.
+    pub frame: u64,
+    /// Ticket of the newest action the frame was made with.
+    pub action_ticket: u64,
+    /// Ticket of the newest event or other change the frame was made under.
+    pub event_ticket: u64,
+    /// When the frame's chunk took its action, microseconds on the session's clock.
+    pub began: u64,
+    /// When its pixels were ready.
+    pub ready: u64,
+    /// 1 if no earlier frame was made with that action.
+    pub first_of_action: u32,
+    /// 1 if no earlier frame was made under that ticket.
+    pub first_of_event: u32,
+}
