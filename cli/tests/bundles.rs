@@ -21,6 +21,29 @@ fn place(name: &str) -> Place {
     folder
 }
 
+/// A file says what it holds; a byte that changed on its way is found by reading all of it, in a bundle in the part where it lies.
+#[test]
+fn damage_is_found_by_the_fingerprint() {
+    let folder = place("bundle-verify");
+    for (file, said) in [("m", "the file: "), ("c", "the file: "), ("b", "denoiser: "), ("b", "codec: ")] {
+        let found = folder.good(&format!("info {file}.safetensors --verify"));
+        assert!(found.contains(said) && found.contains("as its header says"), "{found}");
+        let about = folder.json(&format!("info {file}.safetensors --json"));
+        let about = if file == "b" { &about["denoiser"] } else { &about };
+        assert_eq!(about["fingerprint"].as_str().map(str::len), Some(32));
+    }
+    for (file, part) in [("m", "the file"), ("b", "codec")] {
+        let mut bytes = folder.read(&format!("{file}.safetensors"));
+        // In the bundle the codec comes before the prompts, which are small.
+        let at = bytes.len() - if file == "b" { 20_000 } else { 5 };
+        bytes[at] ^= 1;
+        folder.write("damaged.safetensors", &bytes);
+        let output = folder.run("info damaged.safetensors --verify");
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(&format!("{part} is damaged")), "{said}");
+    }
+}
+
 #[test]
 fn a_bundle_gives_its_parts_back_byte_for_byte() {
     let folder = place("bundle-split");

@@ -74,14 +74,12 @@ fn verify(file: &AnyFile<'_>, path: &Path) -> Result<(), Error> {
     for (name, told, found) in pairs {
         let found = found.map_err(failed)?;
         match told {
-            Some(told) if told == found => print(&format!("{name}: {told}, as its header says"))?,
+            Some(told) if told == found => print(&format!("{name}: {told}, as its header says\n"))?,
             Some(told) => {
                 let what = format!("{name} is damaged, or was changed: its header says {told}, its bytes are {found}");
                 return Err(Error::Failed(what));
             }
-            None => print(&format!(
-                "{name}: its header says nothing of its contents, which was written before there were fingerprints"
-            ))?,
+            None => print(&format!("{name}: its header does not say what it holds; older files do not\n"))?,
         }
     }
     Ok(())
