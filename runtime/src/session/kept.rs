@@ -4,7 +4,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use half::f16;
+use half::{f16, slice::HalfFloatSliceExt};
 
 use super::{error::SessionError, fields::Fields, ring::Ring};
 
@@ -71,8 +71,11 @@ impl Kept {
 
     /// Notes the latents of the frames in flight.
     pub fn make(&mut self, latents: &[f32]) {
-        let to = self.next_latents.iter_mut().zip(latents);
-        to.for_each(|(to, &value)| *to = f16::from_f32(if value.is_finite() { value } else { 0.0 }));
+        // All at once: a pump has no time for hundreds of thousands of values one by one.
+        let to = &mut self.next_latents[..latents.len()];
+        to.convert_from_f32_slice(latents);
+        // What is none, or beyond half precision, is no latent.
+        to.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = f16::ZERO);
     }
 
     /// Keeps the first `frames` of those in flight, the first of which is number `first`, and none that `rings` do not show any more.
