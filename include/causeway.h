@@ -58,9 +58,14 @@
 #define CW_WAY_RECACHE 1
 
 /*
- `CwCondition.way`: the past is forgotten: a cut.
+ `CwCondition.way`: the past is forgotten.
  */
 #define CW_WAY_RESET 2
+
+/*
+ `CwCondition.way`: a new shot. The past stays, and routes find it, but the next chunk need not follow the newest frame.
+ */
+#define CW_WAY_CUT 3
 
 /*
  `CwCondition.sink`: the first frames keep what they have.
@@ -271,6 +276,22 @@
  `CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.
  */
 #define CW_OUTPUT_LATENTS 2
+
+/*
+ `CwSessionOptions.pace`: chunks are made as fast as the host pumps.
+ */
+#define CW_PACE_OFF 0
+
+/*
+ `CwSessionOptions.pace`: no chunk begins before its first picture's time on the session's clock. Pictures come when they are ready; receipts say
+ when each should be shown.
+ */
+#define CW_PACE_WORLD 1
+
+/*
+ `CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.
+ */
+#define CW_PACE_HELD 2
 
 /*
  Where sessions compute: threads, or an open GPU. Shared by any number of sessions.
@@ -560,7 +581,7 @@ typedef struct {
 } CwModelInfo;
 
 /*
- The host's monotonic clock in microseconds. Called by the thread that pumps.
+ The host's monotonic clock in microseconds. Called by the thread that pumps; with `CW_PACE_HELD` also by those that poll, perhaps at once.
  */
 typedef uint64_t (*CwClock)(void *user);
 
@@ -684,6 +705,23 @@ typedef struct {
    0.
    */
   uint32_t reserved2;
+  /*
+   `CW_PACE_...`.
+   */
+  uint32_t pace;
+  /*
+   `route` may be changed up to so many while the stream runs (`cw_session_set_quality`); 0: it stays as it is. The plan has room for them.
+   */
+  uint32_t most_route;
+  /*
+   1: while chunks take longer than they last, they are made in fewer steps, then with a smaller route (with `most_route`); what was
+   taken is given back once there is time again. Receipts name both.
+   */
+  uint32_t governor;
+  /*
+   0.
+   */
+  uint32_t reserved3;
 } CwSessionOptions;
 
 /*
@@ -880,6 +918,55 @@ typedef struct {
    1 if no earlier frame was made under that ticket.
    */
   uint32_t first_of_event;
+  /*
+   Number of its chunk, from 0; what the stream starts from counts too.
+   */
+  uint64_t chunk;
+  /*
+   Number of the picture in its chunk ...
+   */
+  uint32_t picture;
+  /*
+   ... of so many.
+   */
+  uint32_t pictures;
+  /*
+   When it should be shown, microseconds on the session's clock: a chunk's pictures are ready at once, and are to be seen one after the other.
+   Without a pace as `ready`; 0, which is at once, for frames of a snapshot.
+   */
+  uint64_t present;
+  /*
+   Row of the actions that it was made with; 0 where there is one for all.
+   */
+  uint32_t action_row;
+  /*
+   Of changes that take several chunks: parts in force, in 1/65536; 65536 when none is under way.
+   */
+  uint32_t share;
+  /*
+   Denoise steps that the chunk was made in.
+   */
+  uint32_t steps;
+  /*
+   History frames that each of its queries saw; 0 for all.
+   */
+  uint32_t route;
+  /*
+   Latent frames that it saw, sink and chunk among them.
+   */
+  uint32_t window;
+  /*
+   Mean of the chunk's latents, in standard deviations of what the model was trained on: near 0 while all is well.
+   */
+  float latent_mean;
+  /*
+   Their standard deviation, in the same: near 1 while all is well.
+   */
+  float latent_spread;
+  /*
+   0.
+   */
+  uint32_t reserved;
 } CwReceipt;
 
 /*
@@ -1089,7 +1176,7 @@ typedef struct {
 #define CW_FRAME 1
 
 /*
- Nothing is ready: the budget is spent, the GPU is busy, or no frame waits. Not an error; call again.
+ Nothing is ready: the budget is spent, the GPU is busy, no frame waits, or with a pace its time has not come. Not an error; call again.
  */
 #define CW_PENDING 2
 
@@ -1452,6 +1539,17 @@ CwStatus cw_session_load_prompt(CwSession *session,
 CwStatus cw_session_queue_condition(CwSession *session,
                                     const CwCondition *condition,
                                     uint64_t *ticket);
+
+/*
+ Changes what chunks are made with, from the next one on: `steps`, one of the model's step lists; `route`, up to `CwSessionOptions.most_route`
+ (0: all history, where that is as many); `window`, up to the one that the session was created with. -1 leaves a value as it is. Receipts name
+ all three. `CW_ERROR_ARGUMENT`, with what is possible, for others. Any thread, also while another one pumps; never blocks, never
+ allocates.
+ */
+CwStatus cw_session_set_quality(CwSession *session,
+                                int32_t steps,
+                                int32_t route,
+                                int32_t window);
 
 /*
  Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is

@@ -245,24 +245,12 @@ public:
         check(cw_session_set_start_image(handle_, static_cast<const std::uint8_t *>(rgba), bytes));
     }
     /// Not while a worker thread runs: a frame more may be finished between asking for the size and saving.
-    std::vector<std::byte> snapshot() {
-        std::size_t needed = 0;
-        check(cw_session_snapshot(handle_, nullptr, 0, &needed));
-        std::vector<std::byte> bytes(needed);
-        check(cw_session_snapshot(handle_, bytes.data(), bytes.size(), &needed));
-        return bytes;
-    }
+    std::vector<std::byte> snapshot() { return written(cw_session_snapshot); }
     void restore(const std::vector<std::byte> &bytes) {
         check(cw_session_restore(handle_, bytes.data(), bytes.size()));
     }
-    /// A saved game: smaller than a snapshot, and for any device and later version of the library.
-    std::vector<std::byte> save() {
-        std::size_t needed = 0;
-        check(cw_session_save(handle_, nullptr, 0, &needed));
-        std::vector<std::byte> bytes(needed);
-        check(cw_session_save(handle_, bytes.data(), bytes.size(), &needed));
-        return bytes;
-    }
+    /// A saved game: smaller than a snapshot, and for any device and later version of the library. Not while a worker thread runs, as `snapshot`.
+    std::vector<std::byte> save() { return written(cw_session_save); }
     void load(const std::vector<std::byte> &bytes) {
         check(cw_session_load(handle_, bytes.data(), bytes.size()));
     }
@@ -270,6 +258,15 @@ public:
         auto stats = make<CwStats>();
         check(cw_session_stats(handle_, &stats));
         return stats;
+    }
+
+private:
+    template <class F> std::vector<std::byte> written(F write) {
+        std::size_t needed = 0;
+        check(write(handle_, nullptr, 0, &needed));
+        std::vector<std::byte> bytes(needed);
+        check(write(handle_, bytes.data(), bytes.size(), &needed));
+        return bytes;
     }
 };
 

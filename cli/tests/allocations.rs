@@ -4,7 +4,7 @@ mod common;
 
 use causeway_runtime::{
     Budget, Device, Pump, Session, SessionError, SessionOptions,
-    session::{Change, Condition, Output, Sink, Way},
+    session::{Change, Condition, Output, QualityChange, Sink, Way},
 };
 use causeway_tests::counting::{Counting, calls, held};
 use common::play::{CHUNK, Cast, ROWS, VARIANTS, WIDTH, casts, random};
@@ -64,6 +64,8 @@ impl Host {
                     session.queue(Change { way, ..Change::to(Condition::Negative(slot)) }).unwrap();
                 }
             }
+            let window = session.ring().window - chunk % 2;
+            session.set_quality(QualityChange { window: Some(window), ..QualityChange::default() }).unwrap();
             session.set_action(&self.action).unwrap();
             let end = session.position() + CHUNK as u64;
             let mut aborted = false;

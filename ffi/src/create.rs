@@ -3,7 +3,7 @@
 use causeway_runtime::{
     DecoderFile, Kv, Model as Denoiser, Output, Session, SessionError, SessionOptions, Start,
     sampler::{Sampler, Sampling, Schedule},
-    session::{Inbox, Need, Shared},
+    session::{Inbox, Need, Pace, Shared},
 };
 
 use crate::{
@@ -54,7 +54,7 @@ pub unsafe fn create(
         }
         other => other,
     })?;
-    Stream::new(session, (options.queue as usize, prompt), info, kept)
+    Stream::new(session, options, prompt, info, kept)
 }
 
 /// What a session of these options would hold.
@@ -145,15 +145,24 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// A value that -1 stands for none of.
+pub fn given(value: i32, what: &str, none: &str) -> Result<Option<usize>, Error> {
+    match value {
+        -1 => Ok(None),
+        0.. => Ok(Some(value as usize)),
+        _ => Err(Error::argument(format!("`{what}` is {value}; -1 {none}"))),
+    }
+}
+
 /// The runtime's options; of the memory cap nothing is taken yet.
 ///
 /// # Safety
 /// As [`create`].
 unsafe fn settle(model: &Denoiser<'_>, options: &CwSessionOptions) -> Result<SessionOptions, Error> {
-    let value = |value: i32, what: &str| match value {
-        -1 => Ok(None),
-        0.. => Ok(Some(value as usize)),
-        _ => Err(Error::argument(format!("`{what}` is {value}; -1 takes the model's"))),
+    let value = |value: i32, what: &str| given(value, what, "takes the model's");
+    let flag = |value: u32, what: &str| match value {
+        0 | 1 => Ok(value == 1),
+        other => Err(Error::argument(format!("`{what}` is {other}; it is 0 or 1"))),
     };
     let size = |value: u32| (value > 0).then_some(value as usize);
     let start = match options.start {
@@ -208,11 +217,16 @@ unsafe fn settle(model: &Denoiser<'_>, options: &CwSessionOptions) -> Result<Ses
         output,
         prompt_slots: size(options.prompt_slots),
         prompt_rows: size(options.prompt_rows),
-        recache: match options.recache {
-            0 => false,
-            1 => true,
-            other => return Err(Error::argument(format!("`recache` is {other}; it is 0 or 1"))),
+        recache: flag(options.recache, "recache")?,
+        most_route: options.most_route as usize,
+        pace: match options.pace {
+            CW_PACE_OFF => Pace::Off,
+            CW_PACE_WORLD | CW_PACE_HELD => Pace::World,
+            other => {
+                return Err(Error::argument(format!("{other} is no pace; there are CW_PACE_OFF, _WORLD and _HELD")));
+            }
         },
+        governor: flag(options.governor, "governor")?,
         queue: size(options.chunk).unwrap_or(model.config().dit.chunk),
         clock: options.clock.map(|call| Box::new(HostClock { call, user: options.clock_user }) as _),
         ..SessionOptions::default()

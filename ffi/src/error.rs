@@ -78,6 +78,7 @@ impl From<SessionError> for Error {
             | SessionError::ActionRows { .. }
             | SessionError::ActionValue(_)
             | SessionError::Beyond { .. }
+            | SessionError::Quality { .. }
             | SessionError::StartSize { .. } => CW_ERROR_ARGUMENT,
             SessionError::ChunkNotFinite { .. } => CW_ERROR_NOT_FINITE,
             SessionError::EventsFull(_) => CW_ERROR_EVENTS_FULL,

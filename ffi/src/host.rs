@@ -86,8 +86,10 @@ pub struct HostClock {
     pub user: *mut c_void,
 }
 
-// SAFETY: the host promises that its clock may be called by the thread that pumps, whichever that is.
+// SAFETY: the host promises that its clock may be called by the threads that pump and poll, whichever they are.
 unsafe impl Send for HostClock {}
+// SAFETY: as above, also by two of them at once.
+unsafe impl Sync for HostClock {}
 
 impl Clock for HostClock {
     fn micros(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::{
 use causeway_ops::memory::filled;
 use causeway_runtime::{
     Budget, Receipt, Session,
-    session::{Change, Progress, Shared, SharedError, read_latent},
+    session::{Change, Progress, QualityChange, Shared, SharedError, read_latent},
 };
 
 use crate::{
@@ -33,18 +33,21 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A session whose outbox holds `queue` frames, and whose prompts have at most `prompt` values; `info` is what `cw_session_info` tells, `kept` has its frames on a host's GPU.
+    /// A session of such options, whose prompts have at most `prompt` values; `info` is what `cw_session_info` tells, `kept` has its frames on a
+    /// host's GPU.
     pub fn new(
         session: Session,
-        (queue, prompt): (usize, usize),
+        options: &CwSessionOptions,
+        prompt: usize,
         info: CwSessionInfo,
         kept: Kept,
     ) -> Result<Self, Error> {
         let size = session.picture();
         let latent = (!session.gives_pictures()).then(|| session.latent_shape());
         let loading = filled(0.0, prompt).map_err(|refused| Error::memory(refused.0))?;
-        let shared = Arc::new(Shared::new(session, queue)?);
-        Ok(Self { shared, loading: Mutex::new(loading), size, latent, info, kept })
+        let shared = Shared::new(session, options.queue as usize)?;
+        let shared = if options.pace == CW_PACE_HELD { shared.holding() } else { shared };
+        Ok(Self { shared: Arc::new(shared), loading: Mutex::new(loading), size, latent, info, kept })
     }
 
     pub fn info(&self) -> &CwSessionInfo {
@@ -87,6 +90,10 @@ impl Stream {
         Ok(self.shared.queue(change)?)
     }
 
+    pub fn set_quality(&self, change: QualityChange) -> Result<(), Error> {
+        Ok(self.shared.set_quality(change)?)
+    }
+
     pub fn withdraw(&self, ticket: u64) -> Result<(), Error> {
         Ok(self.shared.withdraw(ticket)?)
     }
@@ -94,7 +101,7 @@ impl Stream {
     pub fn pump(&self, micros: u64) -> Result<CwStatus, Error> {
         Ok(match self.shared.pump(Budget::Micros(micros))? {
             Progress::Frame => CW_FRAME,
-            Progress::Pending => CW_PENDING,
+            Progress::Pending | Progress::Early(_) => CW_PENDING,
             Progress::Full => CW_FULL,
             Progress::Paused => CW_PAUSED,
         })
@@ -166,6 +173,18 @@ impl Stream {
             ready: receipt.ready,
             first_of_action: u32::from(receipt.first_of_action),
             first_of_event: u32::from(receipt.first_of_event),
+            chunk: receipt.chunk,
+            picture: receipt.picture,
+            pictures: receipt.pictures,
+            present: receipt.present,
+            action_row: receipt.action_row,
+            share: receipt.share,
+            steps: receipt.quality.steps as u32,
+            route: receipt.quality.route as u32,
+            window: receipt.quality.window as u32,
+            latent_mean: receipt.health.mean,
+            latent_spread: receipt.health.spread,
+            reserved: 0,
         }))
     }
 

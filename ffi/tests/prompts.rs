@@ -138,7 +138,7 @@ const TABLE: [(&str, &str, &str); 68] = [
     ("no condition", "CW_ERROR_ARGUMENT", "the CwCondition is NULL"),
     ("condition of a wrong size", "CW_ERROR_STRUCT_SIZE", "CwCondition says struct_size 8"),
     ("kind", "CW_ERROR_ARGUMENT", "4 is no kind of condition; there are CW_CONDITION_EVENT"),
-    ("way", "CW_ERROR_ARGUMENT", "3 is no way; there are CW_WAY_KEEP"),
+    ("way", "CW_ERROR_ARGUMENT", "4 is no way; there are CW_WAY_KEEP"),
     ("sink", "CW_ERROR_ARGUMENT", "2 is no sink; there are CW_SINK_KEPT"),
     ("recache without the option", "CW_ERROR_OPTION", "was not created with `recache`"),
     ("slot of a change", "CW_ERROR_ARGUMENT", "there is no prompt slot 2; this session has 2"),

@@ -16,6 +16,8 @@ pub struct Params {
     pub step: u32,
     /// Number of visible history frames of each group of layers: valid rows at the front of its frame table.
     pub history: [u32; GROUPS],
+    /// Most of these that a query of each group keeps, where it has a route; 0 for as many as the route has room for.
+    pub route: [u32; GROUPS],
     /// Row of the plan's table of noise levels: what [`Lookup`](crate::op::Lookup) takes.
     pub level: u32,
     /// Share of noise in the latents before this step, in [0, 1].
@@ -28,4 +30,8 @@ pub struct Params {
     pub correct: [f32; 4],
     /// Weights of the next latents of [`Solve`](crate::op::Solve): sample, clean, newer, fresh noise.
     pub predict: [f32; 4],
+    /// 1 where routes keep no newest frame by force, after a cut.
+    pub cut: u32,
+    /// Zeros: a uniform's size is a multiple of 16.
+    pub reserved: [u32; 3],
 }

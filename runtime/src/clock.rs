@@ -1,7 +1,7 @@
 //! Time behind a trait, so that a host without `std` can supply its own.
 
-/// A monotonic clock. One that runs backwards costs short pumps, nothing else.
-pub trait Clock: Send {
+/// A monotonic clock, for any thread. One that runs backwards costs short pumps, nothing else.
+pub trait Clock: Send + Sync {
     /// Microseconds since some fixed moment.
     fn micros(&self) -> u64;
 }

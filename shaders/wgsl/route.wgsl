@@ -1,7 +1,8 @@
 // The k history frames one query of one head attends to (design.md, section 6): one workgroup a query and head.
 //
 // Frames are scored by q . mean(keys) after temporal rotation. Instead of sorting, every lane counts the frames that go before
-// its own: forced ones first, then higher scores, then older frames. A frame with fewer than k before it is kept.
+// its own: forced ones first, then higher scores, then older frames. A frame with fewer than k before it is kept; k may be less than there
+// is room for.
 
 //!kernel route
 
@@ -57,7 +58,7 @@ fn score(row: u32, head: u32, frame: u32) -> f32 {
 }
 
 fn forced(frame: u32, history: u32) -> bool {
-    return frame < node.force_sink || frame + node.force_recent >= history;
+    return frame < node.force_sink || (params.cut == 0u && frame + node.force_recent >= history);
 }
 
 /// Whether frame `a` is preferred to frame `b`.
@@ -73,6 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = group.x;
     let head = group.y;
     let history = min(params.history[node.ring], node.max_history);
+    let asked = params.route[node.ring];
+    let k = select(min(asked, node.k), node.k, asked == 0u);
     for (var frame = lane; frame < history; frame += LANES) {
         scores[frame] = score(row, head, frame);
     }
@@ -82,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var other = 0u; other < history; other++) {
             rank += u32(other != frame && before(other, frame, history));
         }
-        kept[frame] = u32(rank < node.k);
+        kept[frame] = u32(rank < k);
     }
     workgroupBarrier();
     // Kept frames go out in order of age; the rest of the k places say that there is none.
@@ -92,11 +95,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var older = 0u; older < frame; older++) {
             place += kept[older];
         }
-        if kept[frame] == 1u && place < node.k {
+        if kept[frame] == 1u && place < k {
             routes[first + place] = frame;
         }
     }
-    for (var place = min(history, node.k) + lane; place < node.k; place += LANES) {
+    for (var place = min(history, k) + lane; place < node.k; place += LANES) {
         routes[first + place] = 0xffffffffu;
     }
 }

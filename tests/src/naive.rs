@@ -36,9 +36,12 @@ pub struct Naive<'a> {
     config: &'a DitConfig,
     groups: &'a [GroupConfig],
     weights: BTreeMap<String, Vec<f64>>,
-    settings: Settings,
+    /// May change from chunk to chunk.
+    pub settings: Settings,
     memory: Vec<Remembered>,
     previous: Vec<f64>,
+    /// A cut was made, and no chunk since.
+    cut: bool,
     seed: [u32; 2],
 }
 
@@ -56,7 +59,7 @@ impl<'a> Naive<'a> {
         let previous = vec![0.0; config.latent_len()];
         let groups = &model.config().history.groups;
         let seed = [seed as u32, (seed >> 32) as u32];
-        Self { config, groups, weights, settings, memory: Vec::new(), previous, seed }
+        Self { config, groups, weights, settings, memory: Vec::new(), previous, cut: false, seed }
     }
 
     /// Generates one chunk and commits it; returns its channels-last latents.
@@ -74,7 +77,14 @@ impl<'a> Naive<'a> {
             }
         }
         self.commit(&x, frames, action, event);
+        self.cut = false;
         x
+    }
+
+    /// The next chunk knows no frame before, and its routes need not keep the newest one.
+    pub fn cut(&mut self) {
+        self.previous.fill(0.0);
+        self.cut = true;
     }
 
     /// Runs the clean-context pass over `frames` frames and remembers them.
@@ -252,7 +262,7 @@ impl<'a> Naive<'a> {
         let score = |i: usize| {
             let sum = |j: usize| history[i].iter().map(|key| key[j]).sum::<f64>() / history[i].len() as f64;
             let dot: f64 = (0..query.len()).map(|j| query[j] * sum(j)).sum();
-            if i == newest { f64::INFINITY } else { dot }
+            if i == newest && !self.cut { f64::INFINITY } else { dot }
         };
         let mut order: Vec<usize> = (0..history.len()).collect();
         order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));

@@ -189,6 +189,7 @@ fn name(way: Way) -> &'static str {
         Way::Keep => "keep",
         Way::Recache => "recache",
         Way::Reset => "reset",
+        Way::Cut => "cut",
     }
 }
 

@@ -15,15 +15,11 @@ use causeway_tests::{
     tiny::{model_bytes, tiny_config},
 };
 
-/// Plays `frames` frames under the script.
-fn play(session: &mut Session, frames: u64) -> Vec<u8> {
+/// Plays `frames` frames, each told by `tell`.
+fn play_by(session: &mut Session, frames: u64, tell: impl Fn(&mut Session, u64)) -> Vec<u8> {
     let mut last = Vec::new();
     for frame in session.position()..session.position() + frames {
-        let (action, event) = script(frame);
-        session.set_action(&action).unwrap();
-        if let Some(event) = event {
-            session.queue_event(event, EventTime::NextChunk).unwrap();
-        }
+        tell(session, frame);
         last = next_frame(session, Budget::Frame);
         // Given before it is committed.
         while session.position() == frame {
@@ -33,21 +29,26 @@ fn play(session: &mut Session, frames: u64) -> Vec<u8> {
     last
 }
 
+/// Plays `frames` frames under the script.
+fn play(session: &mut Session, frames: u64) -> Vec<u8> {
+    play_by(session, frames, |session, frame| {
+        let (action, event) = script(frame);
+        session.set_action(&action).unwrap();
+        if let Some(event) = event {
+            session.queue_event(event, EventTime::NextChunk).unwrap();
+        }
+    })
+}
+
 /// Plays `frames` frames of the demo world: a few steps ahead, turns, rests.
 fn walk(session: &mut Session, frames: u64) -> Vec<u8> {
-    let mut last = Vec::new();
-    for frame in session.position()..session.position() + frames {
+    play_by(session, frames, |session, frame| {
         let mut action = vec![0.0; session.actions().len()];
         if frame / 5 % 4 < 3 {
             action[[0, 3, 0][(frame / 5 % 4) as usize]] = 1.0;
         }
         session.set_action(&action).unwrap();
-        last = next_frame(session, Budget::Frame);
-        while session.position() == frame {
-            assert_eq!(session.pump(Budget::Nodes(1)), Ok(Pump::Pending));
-        }
-    }
-    last
+    })
 }
 
 /// Likeness in decibels.

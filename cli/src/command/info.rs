@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    file::{AnyFile, Bundle, FileError, Info, PartKind},
+    file::{AnyFile, Bundle, FileError, Fingerprint, Info, ModelFile, PartKind},
     import::{Answer, Checkpoint, ImportError},
     model::Network,
 };
@@ -53,15 +53,9 @@ pub fn run(args: &InfoArgs) -> Result<(), Error> {
 fn verify(file: &AnyFile<'_>, path: &Path) -> Result<(), Error> {
     let failed = |error: FileError| Error::file(path)(error);
     let pairs = match file {
-        AnyFile::Denoiser(file) => {
-            vec![("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))]
-        }
-        AnyFile::Codec(file) => {
-            vec![("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))]
-        }
-        AnyFile::Text(file) => {
-            vec![("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))]
-        }
+        AnyFile::Denoiser(file) => vec![alone(file)],
+        AnyFile::Codec(file) => vec![alone(file)],
+        AnyFile::Text(file) => vec![alone(file)],
         AnyFile::Bundle(bundle) => {
             let told = |kind| match kind {
                 PartKind::Denoiser => bundle.denoiser().fingerprint(),
@@ -83,6 +77,11 @@ fn verify(file: &AnyFile<'_>, path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Name of a file that is no bundle, what its header says it holds, and what it holds.
+fn alone<C: Network>(file: &ModelFile<'_, C>) -> (String, Option<Fingerprint>, Result<Fingerprint, FileError>) {
+    ("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))
 }
 
 /// Says what lies in a bundle, and each of its models at length.

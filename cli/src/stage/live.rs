@@ -190,6 +190,7 @@ impl<'a> Live<'a> {
         Ok(match pump {
             Pump::Frame => Next::Again,
             Pump::Full => Next::Wait(self.due),
+            Pump::Early(micros) => Next::Wait(now + Duration::from_micros(micros)),
             Pump::Pending if now.elapsed() < IDLE => Next::Wait(now + 2 * IDLE),
             Pump::Pending => Next::Again,
         })

@@ -207,7 +207,7 @@ pub fn take(session: &mut Session) -> Option<Given> {
     if !session.actions().is_empty() {
         session.set_action(&script(receipt.frame + 1).0).unwrap();
     }
-    Some((Receipt { began: 0, ready: 0, ..receipt }, bytes))
+    Some((Receipt { began: 0, ready: 0, present: 0, ..receipt }, bytes))
 }
 
 /// Pumps until `frames` frames were taken. What is pressed changes with a frame that is taken, so all pumps between two of them say the same.

@@ -124,6 +124,31 @@ namespace Causeway
         public uint firstOfAction;
         /// <summary>1 if no earlier frame was made under that ticket.</summary>
         public uint firstOfEvent;
+        /// <summary>Number of its chunk, from 0; what the stream starts from counts too.</summary>
+        public ulong chunk;
+        /// <summary>Number of the picture in its chunk ...</summary>
+        public uint picture;
+        /// <summary>... of so many.</summary>
+        public uint pictures;
+        /// <summary>When it should be shown, microseconds on the session's clock: a chunk's pictures are ready at once, and are to be seen one after the other.
+        /// Without a pace as `ready`; 0, which is at once, for frames of a snapshot.</summary>
+        public ulong present;
+        /// <summary>Row of the actions that it was made with; 0 where there is one for all.</summary>
+        public uint actionRow;
+        /// <summary>Of changes that take several chunks: parts in force, in 1/65536; 65536 when none is under way.</summary>
+        public uint share;
+        /// <summary>Denoise steps that the chunk was made in.</summary>
+        public uint steps;
+        /// <summary>History frames that each of its queries saw; 0 for all.</summary>
+        public uint route;
+        /// <summary>Latent frames that it saw, sink and chunk among them.</summary>
+        public uint window;
+        /// <summary>Mean of the chunk's latents, in standard deviations of what the model was trained on: near 0 while all is well.</summary>
+        public float latentMean;
+        /// <summary>Their standard deviation, in the same: near 1 while all is well.</summary>
+        public float latentSpread;
+        /// <summary>0.</summary>
+        public uint reserved;
     }
 
     /// <summary>The host's memory. See `cw_set_allocator`.</summary>
@@ -272,6 +297,15 @@ namespace Causeway
         public uint recache;
         /// <summary>0.</summary>
         public uint reserved2;
+        /// <summary>`CW_PACE_...`.</summary>
+        public uint pace;
+        /// <summary>`route` may be changed up to so many while the stream runs (`cw_session_set_quality`); 0: it stays as it is. The plan has room for them.</summary>
+        public uint mostRoute;
+        /// <summary>1: while chunks take longer than they last, they are made in fewer steps, then with a smaller route (with `most_route`); what was
+        /// taken is given back once there is time again. Receipts name both.</summary>
+        public uint governor;
+        /// <summary>0.</summary>
+        public uint reserved3;
     }
 
     /// <summary>What a session holds and makes.</summary>
@@ -437,8 +471,10 @@ namespace Causeway
         /// <summary>`CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
         /// created with `recache`.</summary>
         internal const uint CW_WAY_RECACHE = 1;
-        /// <summary>`CwCondition.way`: the past is forgotten: a cut.</summary>
+        /// <summary>`CwCondition.way`: the past is forgotten.</summary>
         internal const uint CW_WAY_RESET = 2;
+        /// <summary>`CwCondition.way`: a new shot. The past stays, and routes find it, but the next chunk need not follow the newest frame.</summary>
+        internal const uint CW_WAY_CUT = 3;
         /// <summary>`CwCondition.sink`: the first frames keep what they have.</summary>
         internal const uint CW_SINK_KEPT = 0;
         /// <summary>`CwCondition.sink`: the oldest frames of the window take their place.</summary>
@@ -525,11 +561,18 @@ namespace Causeway
         internal const uint CW_OUTPUT_PIXELS = 0;
         /// <summary>`CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.</summary>
         internal const uint CW_OUTPUT_LATENTS = 2;
+        /// <summary>`CwSessionOptions.pace`: chunks are made as fast as the host pumps.</summary>
+        internal const uint CW_PACE_OFF = 0;
+        /// <summary>`CwSessionOptions.pace`: no chunk begins before its first picture's time on the session's clock. Pictures come when they are ready; receipts say
+        /// when each should be shown.</summary>
+        internal const uint CW_PACE_WORLD = 1;
+        /// <summary>`CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.</summary>
+        internal const uint CW_PACE_HELD = 2;
         /// <summary>Done.</summary>
         internal const int CW_OK = 0;
         /// <summary>A frame became ready; fetch it with `cw_session_poll_frame`.</summary>
         internal const int CW_FRAME = 1;
-        /// <summary>Nothing is ready: the budget is spent, the GPU is busy, or no frame waits. Not an error; call again.</summary>
+        /// <summary>Nothing is ready: the budget is spent, the GPU is busy, no frame waits, or with a pace its time has not come. Not an error; call again.</summary>
         internal const int CW_PENDING = 2;
         /// <summary>All frame buffers hold frames that nobody fetched; poll them.</summary>
         internal const int CW_FULL = 3;
@@ -740,6 +783,13 @@ namespace Causeway
         /// kind that are due the newest wins. Any thread, also while another one pumps; never blocks, never allocates.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_queue_condition(SessionHandle session, CwCondition* condition, ulong* ticket);
+
+        /// <summary>Changes what chunks are made with, from the next one on: `steps`, one of the model's step lists; `route`, up to `CwSessionOptions.most_route`
+        /// (0: all history, where that is as many); `window`, up to the one that the session was created with. -1 leaves a value as it is. Receipts name
+        /// all three. `CW_ERROR_ARGUMENT`, with what is possible, for others. Any thread, also while another one pumps; never blocks, never
+        /// allocates.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_set_quality(SessionHandle session, int steps, int route, int window);
 
         /// <summary>Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is
         /// inside the session and has the change already.</summary>

@@ -282,19 +282,9 @@ namespace Causeway
         public void Reset(ulong seed) { Call.Check(Native.cw_session_reset(handle, seed)); }
 
         /// <summary>Saves everything that determines the future, with the frames that were not fetched yet.</summary>
-        public byte[] Snapshot()
-        {
-            UIntPtr needed;
-            Call.Check(Native.cw_session_snapshot(handle, null, UIntPtr.Zero, &needed));
-            var snapshot = new byte[checked((long)needed)];
-            fixed (byte* start = snapshot)
-            {
-                Call.Check(Native.cw_session_snapshot(handle, start, (UIntPtr)snapshot.Length, &needed));
-            }
-            return snapshot;
-        }
+        public byte[] Snapshot() { return Written(Native.cw_session_snapshot); }
 
-        /// <summary>Goes back to a snapshot of this session, or of another one of the same model, options and kind of device.</summary>
+        /// <summary>Goes back to a snapshot of this session, or of another one of the same weights, options, device and build of the library.</summary>
         public void Restore(ReadOnlySpan<byte> snapshot)
         {
             fixed (byte* start = &MemoryMarshal.GetReference(snapshot))
@@ -304,17 +294,7 @@ namespace Causeway
         }
 
         /// <summary>A saved game: smaller than a snapshot, and for any device and later version of the library.</summary>
-        public byte[] Save()
-        {
-            UIntPtr needed;
-            Call.Check(Native.cw_session_save(handle, null, UIntPtr.Zero, &needed));
-            var saved = new byte[checked((long)needed)];
-            fixed (byte* start = saved)
-            {
-                Call.Check(Native.cw_session_save(handle, start, (UIntPtr)saved.Length, &needed));
-            }
-            return saved;
-        }
+        public byte[] Save() { return Written(Native.cw_session_save); }
 
         /// <summary>Goes on from a saved game of a session of the same model file.</summary>
         public void Load(ReadOnlySpan<byte> saved)
@@ -323,6 +303,20 @@ namespace Causeway
             {
                 Call.Check(Native.cw_session_load(handle, start, (UIntPtr)saved.Length));
             }
+        }
+
+        delegate int Write(SessionHandle session, void* bytes, UIntPtr capacity, UIntPtr* needed);
+
+        byte[] Written(Write write)
+        {
+            UIntPtr needed;
+            Call.Check(write(handle, null, UIntPtr.Zero, &needed));
+            var bytes = new byte[checked((long)needed)];
+            fixed (byte* start = bytes)
+            {
+                Call.Check(write(handle, start, (UIntPtr)bytes.Length, &needed));
+            }
+            return bytes;
         }
 
         /// <summary>Ends the session, also while another thread pumps it: that call fails after the slice it is in.</summary>

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use causeway_runtime::session::{Change, Condition, Sink, Way};
+use causeway_runtime::session::{Change, Condition, QualityChange, Sink, Way};
 
 use super::model::stored_prompt;
 use crate::{
@@ -255,7 +255,10 @@ unsafe fn change(asked: &CwCondition) -> Result<Change<'_>, Error> {
         CW_WAY_KEEP => Way::Keep,
         CW_WAY_RECACHE => Way::Recache,
         CW_WAY_RESET => Way::Reset,
-        way => return Err(Error::argument(format!("{way} is no way; there are CW_WAY_KEEP, _RECACHE and _RESET"))),
+        CW_WAY_CUT => Way::Cut,
+        way => {
+            return Err(Error::argument(format!("{way} is no way; there are CW_WAY_KEEP, _RECACHE, _RESET and _CUT")));
+        }
     };
     let sink = match asked.sink {
         CW_SINK_KEPT => Sink::Kept,
@@ -263,6 +266,20 @@ unsafe fn change(asked: &CwCondition) -> Result<Change<'_>, Error> {
         sink => return Err(Error::argument(format!("{sink} is no sink; there are CW_SINK_KEPT and _REFRESHED"))),
     };
     Ok(Change { condition, way, sink, chunks: asked.chunks as usize, time: asked.frame.into() })
+}
+
+/// Changes what chunks are made with, from the next one on: `steps`, one of the model's step lists; `route`, up to `CwSessionOptions.most_route`
+/// (0: all history, where that is as many); `window`, up to the one that the session was created with. -1 leaves a value as it is. Receipts name
+/// all three. `CW_ERROR_ARGUMENT`, with what is possible, for others. Any thread, also while another one pumps; never blocks, never
+/// allocates.
+#[unsafe(no_mangle)]
+pub extern "C" fn cw_session_set_quality(session: *mut CwSession, steps: i32, route: i32, window: i32) -> CwStatus {
+    enter(session.addr(), || {
+        let [steps, route, window] = [(steps, "steps"), (route, "route"), (window, "window")]
+            .map(|(value, what)| crate::create::given(value, what, "leaves it as it is"));
+        handle::get(session)?.set_quality(QualityChange { steps: steps?, route: route?, window: window? })?;
+        Ok(CW_OK)
+    })
 }
 
 /// Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is

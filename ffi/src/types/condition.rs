@@ -14,8 +14,10 @@ pub const CW_WAY_KEEP: u32 = 0;
 /// `CwCondition.way`: the window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
 /// created with `recache`.
 pub const CW_WAY_RECACHE: u32 = 1;
-/// `CwCondition.way`: the past is forgotten: a cut.
+/// `CwCondition.way`: the past is forgotten.
 pub const CW_WAY_RESET: u32 = 2;
+/// `CwCondition.way`: a new shot. The past stays, and routes find it, but the next chunk need not follow the newest frame.
+pub const CW_WAY_CUT: u32 = 3;
 
 /// `CwCondition.sink`: the first frames keep what they have.
 pub const CW_SINK_KEPT: u32 = 0;

@@ -60,4 +60,29 @@ pub struct CwReceipt {
     pub first_of_action: u32,
     /// 1 if no earlier frame was made under that ticket.
     pub first_of_event: u32,
+    /// Number of its chunk, from 0; what the stream starts from counts too.
+    pub chunk: u64,
+    /// Number of the picture in its chunk ...
+    pub picture: u32,
+    /// ... of so many.
+    pub pictures: u32,
+    /// When it should be shown, microseconds on the session's clock: a chunk's pictures are ready at once, and are to be seen one after the other.
+    /// Without a pace as `ready`; 0, which is at once, for frames of a snapshot.
+    pub present: u64,
+    /// Row of the actions that it was made with; 0 where there is one for all.
+    pub action_row: u32,
+    /// Of changes that take several chunks: parts in force, in 1/65536; 65536 when none is under way.
+    pub share: u32,
+    /// Denoise steps that the chunk was made in.
+    pub steps: u32,
+    /// History frames that each of its queries saw; 0 for all.
+    pub route: u32,
+    /// Latent frames that it saw, sink and chunk among them.
+    pub window: u32,
+    /// Mean of the chunk's latents, in standard deviations of what the model was trained on: near 0 while all is well.
+    pub latent_mean: f32,
+    /// Their standard deviation, in the same: near 1 while all is well.
+    pub latent_spread: f32,
+    /// 0.
+    pub reserved: u32,
 }

@@ -32,12 +32,20 @@ pub const CW_OUTPUT_PIXELS: u32 = 0;
 /// `CwSessionOptions.output`: latent frames, by `cw_session_poll_latents`; no codec is needed.
 pub const CW_OUTPUT_LATENTS: u32 = 2;
 
+/// `CwSessionOptions.pace`: chunks are made as fast as the host pumps.
+pub const CW_PACE_OFF: u32 = 0;
+/// `CwSessionOptions.pace`: no chunk begins before its first picture's time on the session's clock. Pictures come when they are ready; receipts say
+/// when each should be shown.
+pub const CW_PACE_WORLD: u32 = 1;
+/// `CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.
+pub const CW_PACE_HELD: u32 = 2;
+
 /// One stream of a model.
 pub struct CwSession {
     _opaque: [u8; 0],
 }
 
-/// The host's monotonic clock in microseconds. Called by the thread that pumps.
+/// The host's monotonic clock in microseconds. Called by the thread that pumps; with `CW_PACE_HELD` also by those that poll, perhaps at once.
 pub type CwClock = Option<unsafe extern "C" fn(user: *mut c_void) -> u64>;
 
 /// Options of a session. Fill it in with `cw_session_options_init`.
@@ -102,6 +110,15 @@ pub struct CwSessionOptions {
     pub recache: u32,
     /// 0.
     pub reserved2: u32,
+    /// `CW_PACE_...`.
+    pub pace: u32,
+    /// `route` may be changed up to so many while the stream runs (`cw_session_set_quality`); 0: it stays as it is. The plan has room for them.
+    pub most_route: u32,
+    /// 1: while chunks take longer than they last, they are made in fewer steps, then with a smaller route (with `most_route`); what was
+    /// taken is given back once there is time again. Receipts name both.
+    pub governor: u32,
+    /// 0.
+    pub reserved3: u32,
 }
 
 /// What a session holds and makes.

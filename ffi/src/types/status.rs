@@ -7,7 +7,7 @@ pub type CwStatus = i32;
 pub const CW_OK: CwStatus = 0;
 /// A frame became ready; fetch it with `cw_session_poll_frame`.
 pub const CW_FRAME: CwStatus = 1;
-/// Nothing is ready: the budget is spent, the GPU is busy, or no frame waits. Not an error; call again.
+/// Nothing is ready: the budget is spent, the GPU is busy, no frame waits, or with a pace its time has not come. Not an error; call again.
 pub const CW_PENDING: CwStatus = 2;
 /// All frame buffers hold frames that nobody fetched; poll them.
 pub const CW_FULL: CwStatus = 3;

@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
     say("no condition", cw_session_queue_condition(stream, NULL, NULL));
     condition.struct_size = 8, queue("condition of a wrong size", stream);
     condition.kind = 4, queue("kind", stream);
-    condition.kind = CW_CONDITION_PROMPT, condition.way = 3, queue("way", stream);
+    condition.kind = CW_CONDITION_PROMPT, condition.way = 4, queue("way", stream);
     condition.kind = CW_CONDITION_PROMPT, condition.sink = 2, queue("sink", stream);
     condition.kind = CW_CONDITION_PROMPT, condition.way = CW_WAY_RECACHE, queue("recache without the option", stream);
     condition.kind = CW_CONDITION_PROMPT, condition.index = 2, queue("slot of a change", stream);

@@ -29,24 +29,30 @@ pub(super) fn run(op: &Route, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let (frames, routes) = unsafe { (cx.read::<u32>(op.frames), cx.write::<u32>(op.routes)) };
     let history = (cx.params.history[op.group] as usize).min(op.max_history);
+    let k = match cx.params.route[op.group] as usize {
+        0 => op.k,
+        asked => asked.min(op.k),
+    };
+    let kept = Kept { k, sink: op.force_sink, recent: if cx.params.cut == 0 { op.force_recent } else { 0 } };
     let d = op.head_dim;
     let (level, scratch) = (cx.level, cx.scratch);
     let width = width(op, level);
     let tiles = op.tokens.div_ceil(width);
     let routes = Split::new(&mut routes[..op.chunk * op.tokens * op.heads * op.k]);
     // Choosing costs some two operations for each frame kept.
-    let work = op.chunk * op.tokens * op.heads * history * (d + 2 * op.k);
+    let work = op.chunk * op.tokens * op.heads * history * (d + 2 * k);
     cx.for_each(op.chunk * tiles * op.heads, work, |piece| {
         let (head, f, tile) = (piece / tiles / op.chunk, piece / tiles % op.chunk, piece % tiles);
         let row = f * op.tokens + tile * width;
         let queries = width.min(op.tokens - tile * width);
         let mut loan = scratch.lend();
         let (transposed, rest) = loan.as_mut_slice::<f32>().split_at_mut(d * width);
-        let (best, rest) = rest.split_at_mut(op.k * width);
+        let (best, rest) = rest.split_at_mut(k * width);
         let (turned, scores) = rest.split_at_mut(op.max_history * d);
         let scores = &mut scores[..op.max_history * width];
         level.run(Choose {
             op,
+            kept,
             q,
             means,
             rotations,
@@ -66,9 +72,25 @@ pub(super) fn run(op: &Route, cx: &Context<'_>) {
     });
 }
 
+/// What is kept of the history: the `k` best, among them the oldest and the newest rows.
+#[derive(Clone, Copy)]
+struct Kept {
+    k: usize,
+    sink: usize,
+    recent: usize,
+}
+
+impl Kept {
+    /// Whether a route always keeps a frame.
+    fn forced(self, history: usize, j: usize) -> bool {
+        j < self.sink || j + self.recent >= history
+    }
+}
+
 /// The routes of a tile.
 struct Choose<'a> {
     op: &'a Route,
+    kept: Kept,
     q: &'a [f32],
     means: &'a [f32],
     rotations: &'a [f32],
@@ -107,7 +129,7 @@ impl Kernel for Choose<'_> {
             1 => gemm::multiply::<S, 1>(s, left, self.transposed, &mut scores),
             _ => gemm::multiply::<S, 2>(s, left, self.transposed, &mut scores),
         }
-        for j in (0..history).filter(|&j| forced(self.op, history, j)) {
+        for j in (0..history).filter(|&j| self.kept.forced(history, j)) {
             self.scores[j * self.width..][..self.width].fill(f32::INFINITY);
         }
         self.sort(s);
@@ -184,7 +206,7 @@ impl Choose<'_> {
             |query: usize| unsafe { self.routes.part(((self.row + query) * op.heads + self.head) * op.k, op.k) };
         (0..self.queries).for_each(|query| route(query).fill(u32::MAX));
         let mut kept = [0; VECTORS * MAX_LANES];
-        let thresholds = &self.best[(op.k - 1) * width..][..width];
+        let thresholds = &self.best[(self.kept.k - 1) * width..][..width];
         for (j, row) in self.scores.chunks_exact(width).enumerate().take(self.history) {
             for first in (0..self.queries).step_by(S::LANES) {
                 let lanes = first..first + S::LANES;
@@ -193,7 +215,7 @@ impl Choose<'_> {
                     let query = first + reached.trailing_zeros() as usize;
                     reached &= reached - 1;
                     if query < self.queries {
-                        if let Some(place) = route(query).get_mut(kept[query]) {
+                        if let Some(place) = route(query)[..self.kept.k].get_mut(kept[query]) {
                             *place = j as u32;
                         }
                         kept[query] += 1;
@@ -202,27 +224,22 @@ impl Choose<'_> {
             }
         }
         for (query, kept) in kept.iter().enumerate().take(self.queries) {
-            if *kept != op.k.min(self.history) {
+            if *kept != self.kept.k.min(self.history) {
                 // Equal scores at the threshold.
-                choose(op, |j| self.scores[j * width + query], self.history, route(query));
+                choose(self.kept, |j| self.scores[j * width + query], self.history, route(query));
             }
         }
     }
 }
 
-/// Whether a route always keeps a frame.
-fn forced(op: &Route, history: usize, j: usize) -> bool {
-    j < op.force_sink || j + op.force_recent >= history
-}
-
 /// Keeps the k best rows, in ascending order: the definition, for the rare query whose scores do not tell frames apart.
 #[cold]
-fn choose(op: &Route, score: impl Fn(usize) -> f32, history: usize, route: &mut [u32]) {
+fn choose(by: Kept, score: impl Fn(usize) -> f32, history: usize, route: &mut [u32]) {
     route.fill(u32::MAX);
     // The route so far, best first. Stable insertion: an equal, younger frame never displaces an older one.
     let mut kept = 0;
     for j in 0..history {
-        let better = |other: u32| match (forced(op, history, j), forced(op, history, other as usize)) {
+        let better = |other: u32| match (by.forced(history, j), by.forced(history, other as usize)) {
             (false, false) => score(j) > score(other as usize),
             (here, there) => here && !there,
         };
@@ -230,13 +247,18 @@ fn choose(op: &Route, score: impl Fn(usize) -> f32, history: usize, route: &mut 
         while at > 0 && better(route[at - 1]) {
             at -= 1;
         }
-        if at < op.k {
-            kept = op.k.min(kept + 1);
+        if at < by.k {
+            kept = by.k.min(kept + 1);
             route.copy_within(at..kept - 1, at + 1);
             route[at] = j as u32;
         }
     }
-    route[..kept].sort_unstable();
+    // Few, and seldom: a sort of the library's is ten thousand bytes.
+    for end in 1..kept {
+        let (last, before) = (route[end], &route[..end]);
+        let place = before.iter().take_while(|&&j| j < last).count();
+        route[place..=end].rotate_right(1);
+    }
 }
 
 struct Scores<'a>(&'a mut [f32]);

@@ -141,9 +141,7 @@ impl Arena {
         let live = self.places.places.iter().zip(&self.buffers);
         live.filter(|((content, _), _)| *content != Content::Constant).map(|(_, buffer)| buffer)
     }
-}
 
-impl Arena {
     /// Where a buffer begins in the bytes of all of [`Self::saved`].
     pub fn saved_at(&self, id: BufferId) -> Option<u64> {
         // Constants come last.

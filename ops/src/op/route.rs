@@ -9,7 +9,9 @@ use crate::{
 /// Scores each visible history frame by q . mean(keys of the frame) after temporal rotation, and keeps the k best.
 ///
 /// Ties go to the older frame. Forced members (the first `force_sink` rows and the last `force_recent` rows of the visible
-/// history) count towards k. With no more than k visible frames all of them are kept. Tables as in [`super::Attention`].
+/// history) count towards k. With no more than k visible frames all of them are kept. [`Params::route`](crate::Params::route) may say a smaller
+/// k, no less than the forced members are, and [`Params::cut`](crate::Params::cut) that no newest frame is forced. Tables as in
+/// [`super::Attention`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Queries [chunk * tokens, dim].
@@ -22,7 +24,7 @@ pub struct Route {
     pub rotations: BufferId,
     /// Output u32 [chunk * tokens, heads, k]: history rows, ascending, then `u32::MAX`.
     pub routes: BufferId,
-    /// Frames kept.
+    /// Most frames kept.
     pub k: usize,
     /// Oldest visible rows always kept.
     pub force_sink: usize,

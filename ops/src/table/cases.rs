@@ -323,17 +323,26 @@ fn routes(m: &mut Maker) {
         [1, 37, 2, 64, 11, 20, 19, 5, 1, 2],
     ];
     for row in table {
-        route_case(m, row, false);
+        // As much as there is room for, one frame less, and after a cut.
+        let [k, forced_sink, forced_recent]: [usize; 3] = [row[7], row[8], row[9]];
+        let less = k.saturating_sub(1).max(forced_sink + forced_recent).max(1) as u32;
+        for (route, cut) in [(0, 0), (less, 0), (0, 1), (less, 1)] {
+            route_case(m, row, false, (route, cut));
+        }
     }
     // Ties: no rotation and small integers, so that scores are exact.
-    route_case(m, [1, 16, 2, 4, 1, 12, 12, 4, 0, 0], true);
-    route_case(m, [1, 16, 2, 4, 1, 12, 11, 4, 1, 1], true);
+    for says in [(0, 0), (2, 0), (3, 1), (99, 0)] {
+        route_case(m, [1, 16, 2, 4, 1, 12, 12, 4, 0, 0], true, says);
+        route_case(m, [1, 16, 2, 4, 1, 12, 11, 4, 1, 1], true, says);
+    }
 }
 
-fn route_case(m: &mut Maker, row: [usize; 10], ties: bool) {
+/// `says` is what the run's parameters say of routes: how many frames, and whether there was a cut.
+fn route_case(m: &mut Maker, row: [usize; 10], ties: bool, says: (u32, u32)) {
     let [chunk, tokens, heads, head_dim, pairs, max_history, history, k, force_sink, force_recent] = row;
     let (rows, dim, slots) = (chunk * tokens, heads * head_dim, max_history + chunk);
-    let (frames, mut rotations, params) = window(m, [chunk, slots, max_history, history, pairs]);
+    let (frames, mut rotations, mut params) = window(m, [chunk, slots, max_history, history, pairs]);
+    (params.route[group(history)], params.cut) = says;
     let (mut q, mut means) = (m.uniforms(rows * dim, 1.0), m.uniforms(slots * dim, 1.0));
     if ties {
         m.fill.pop();

@@ -446,14 +446,16 @@ impl<'a> Machine<'a> {
         let mut routes = Vec::new();
         for (row, head) in (0..op.chunk * op.tokens * op.heads).map(|at| (at / op.heads, at % op.heads)) {
             let scores = self.scores(op, row, head, history);
-            let forced = |j: usize| j < op.force_sink || j + op.force_recent >= history;
+            let recent = if params.cut == 0 { op.force_recent } else { 0 };
+            let forced = |j: usize| j < op.force_sink || j + recent >= history;
             let mut order: Vec<usize> = (0..history).collect();
             order.sort_by(|&a, &b| {
                 // Not total_cmp: 0 and -0 are a tie.
                 let score = scores[b].partial_cmp(&scores[a]).expect("finite scores");
                 forced(b).cmp(&forced(a)).then(score).then(a.cmp(&b))
             });
-            order.truncate(op.k);
+            let asked = params.route[op.group] as usize;
+            order.truncate(if asked == 0 { op.k } else { asked.min(op.k) });
             order.sort_unstable();
             routes.extend(order.iter().map(|&j| j as u32));
             routes.extend((order.len()..op.k).map(|_| u32::MAX));

@@ -9,7 +9,7 @@ use alloc::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{ConfigError, FORMAT, MAX_JSON, printable};
+use super::{ConfigError, FORMAT, MAX_JSON, objects::from_str, printable};
 
 /// What every file says about its weights.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +96,12 @@ pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
         return Err(ConfigError::TooLong(text.len()));
     }
     let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
-    let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
+    let Kind { format, family } = from_str(text).map_err(json)?;
     check_version(format)?;
     if let Some(family) = family.filter(|family| !C::FAMILIES.contains(&family.as_str())) {
         return Err(ConfigError::Family { found: printable(&family), expected: C::FAMILIES.join(" or ") });
     }
-    let config: C = serde_json::from_str(text).map_err(json)?;
+    let config: C = from_str(text).map_err(json)?;
     config.validate()?;
     Ok(config)
 }
@@ -112,7 +112,7 @@ pub fn from_json<C: FileConfig>(text: &str) -> Result<C, ConfigError> {
 /// Any [`ConfigError`] that does not depend on the family.
 pub fn family(text: &str) -> Result<String, ConfigError> {
     let json = |error: serde_json::Error| ConfigError::Json(printable(&error.to_string()));
-    let Kind { format, family } = serde_json::from_str(text).map_err(json)?;
+    let Kind { format, family } = from_str(text).map_err(json)?;
     check_version(format)?;
     Ok(family.map_or_else(String::new, |family| printable(&family)))
 }

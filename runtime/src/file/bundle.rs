@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     codec::decoder::DecoderFile,
-    config::{ConfigError, ModelConfig, check_version, printable},
+    config::{ConfigError, ModelConfig, check_version, from_str, printable},
 };
 
 /// Most parts of a bundle.
@@ -122,7 +122,7 @@ impl Extra {
 impl<'a> Bundle<'a> {
     pub(super) fn check(storage: Storage<'a>, json: &str, data_start: usize) -> Result<Self, FileError> {
         let bad = |what: String| ConfigError::Json(printable(&what));
-        let config: BundleConfig = serde_json::from_str(json).map_err(|error| bad(format!("{error}")))?;
+        let config: BundleConfig = from_str(json).map_err(|error| bad(format!("{error}")))?;
         check_version(config.format)?;
         let (storage, parts) = (Arc::new(storage), config.parts);
         if parts.len() > MOST {

@@ -13,7 +13,7 @@
 
 use super::FileError;
 use super::limits::MAX_HEADER;
-use crate::config::printable;
+use crate::config::{from_str, printable};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -142,7 +142,7 @@ pub fn parse(
 ) -> Result<Container<'_>, FileError> {
     let bad = |error: &dyn fmt::Display| FileError::Header(printable(&error.to_string()));
     let text = core::str::from_utf8(header).map_err(|error| bad(&error))?;
-    let json: Json<'_> = serde_json::from_str(text).map_err(|error| bad(&error))?;
+    let json: Json<'_> = from_str(text).map_err(|error| bad(&error))?;
     let mut tensors = Vec::with_capacity(json.tensors.len());
     for (Name(name), fields) in json.tensors {
         let Fields { dtype, shape, data_offsets: (start, end) } = fields;

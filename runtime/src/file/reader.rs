@@ -330,8 +330,7 @@ fn join_scales(entries: Vec<Entry<'_>>) -> Result<Vec<Tensor>, FileError> {
 
 fn tensor<'e>(entry: &Entry<'_>, find: &dyn Fn(&str) -> Option<&'e Entry<'e>>) -> Result<Tensor, FileError> {
     let (name, mut shape, data) = (entry.name.to_string(), entry.shape.clone(), entry.bytes.clone());
-    let dtype = entry.dtype;
-    let dtype = match dtype {
+    let dtype = match entry.dtype {
         RawType::F32 => DType::F32,
         RawType::F16 => DType::F16,
         RawType::I8 => DType::Q8,

@@ -29,7 +29,7 @@ pub enum Then {
     Next,
     /// The program again from this step on, at the next noise level, until the last one is done.
     Again(usize),
-    /// The chunk is dropped if the pass found that it is not made of numbers; else the next step.
+    /// The host looks at what the pass made: a chunk that is not made of numbers is dropped; else the next step.
     Judge,
     /// The host is given what the pass made: a picture, or a latent frame.
     Give,

@@ -17,6 +17,8 @@ pub struct Past {
     pub every: usize,
     /// History frames seen by a query; 0 for all.
     pub route: usize,
+    /// Up to so many may be asked for while the stream runs; 0 where `route` stays as it is.
+    pub most_route: usize,
     /// Of these, oldest visible frames that are always seen.
     pub route_sink: usize,
     /// Newest frames that are always seen.
@@ -28,7 +30,7 @@ pub struct Past {
 impl Past {
     /// An f32 ring of every frame; routes keep the newest one.
     pub fn new(window: usize, route: usize) -> Self {
-        Self { window, every: 1, route, route_sink: 0, route_recent: 1, kv: Kv::F32 }
+        Self { window, every: 1, route, most_route: 0, route_sink: 0, route_recent: 1, kv: Kv::F32 }
     }
 
     /// Most history frames visible at once, when chunks have `chunk` frames.
@@ -103,9 +105,14 @@ impl Group {
         Self { max_history, ..self }
     }
 
-    /// History frames kept a query; 0 for all. Keeping every frame is the same as dense attention, which is cheaper to run.
+    /// History frames for which a query's route has room; 0 without one. Keeping every frame is the same as dense attention, which is cheaper
+    /// to run.
     fn route(&self) -> usize {
-        if self.past.route >= self.max_history { 0 } else { self.past.route }
+        let Past { route, most_route, .. } = self.past;
+        if most_route > 0 {
+            return route.max(most_route).min(self.max_history);
+        }
+        if route >= self.max_history { 0 } else { route }
     }
 }
 

@@ -36,6 +36,12 @@ impl Acts {
         self.ticket = ticket;
     }
 
+    /// Presses rows of entries, which there is room for, and returns their ticket.
+    pub fn press(&mut self, values: &[f32]) -> u64 {
+        self.set(values, self.ticket + 1);
+        self.ticket
+    }
+
     /// Takes over what another one of the same sizes holds.
     pub fn take(&mut self, other: &Self) {
         self.set(other.all(), other.ticket);
@@ -50,6 +56,11 @@ impl Acts {
     /// All rows.
     pub fn all(&self) -> &[f32] {
         &self.values[..self.rows * self.entries]
+    }
+
+    /// How many there are.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Whether there is more than one.

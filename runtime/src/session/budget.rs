@@ -20,6 +20,8 @@ pub enum Pump {
     Pending,
     /// The host holds all frame buffers; call [`Session::release`](super::Session::release).
     Full,
+    /// The next chunk's time has not come: there is nothing to do for so many microseconds of the session's clock ([`Pace`](super::Pace)).
+    Early(u64),
 }
 
 /// Counters of a session.
@@ -44,6 +46,8 @@ pub enum Progress {
     Full,
     /// It is paused.
     Paused,
+    /// There is nothing to do for so many microseconds.
+    Early(u64),
 }
 
 /// How often and how long a shared session was pumped.

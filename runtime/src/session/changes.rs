@@ -44,8 +44,10 @@ pub enum Way {
     Keep,
     /// The window is computed anew under the new condition from the latents that it shows: the stream goes on smoothly.
     Recache,
-    /// The ring is emptied: a cut.
+    /// The ring is emptied: a new stream.
     Reset,
+    /// A new shot: the ring keeps what it has, so that routes find it, but the next chunk keeps no newest frame by force and knows no frame before.
+    Cut,
 }
 
 /// What a recache does with the sink (spec 2.6).
@@ -62,7 +64,7 @@ pub enum Sink {
 impl Way {
     /// Its field, for a snapshot.
     pub(super) fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
-        one_of(fields, self, &[Self::Keep, Self::Recache, Self::Reset])
+        one_of(fields, self, &[Self::Keep, Self::Recache, Self::Reset, Self::Cut])
     }
 }
 

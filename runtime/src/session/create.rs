@@ -1,6 +1,6 @@
 //! Creating a session: options against the model, the plan, the backend, the first frames.
 
-use alloc::{boxed::Box, format, sync::Arc, vec, vec::Vec};
+use alloc::{format, sync::Arc, vec, vec::Vec};
 
 use causeway_ops::{BackendError, Plan, backend::Memory};
 
@@ -10,14 +10,17 @@ use super::{
     changes::Changes,
     cursor::Cursor,
     error::SessionError,
+    governor::Governor,
+    health::Health,
     identity::identity,
     kept::Kept,
     movement::Movement,
     opening::Opening,
-    options::{Output, SessionOptions, Settled, Start},
+    options::{Output, SessionOptions, Start},
+    pace::Pacer,
     receipt::Queue,
-    rules::Rules,
     session::Session,
+    settled::Settled,
     state::{Slot, State},
     tables::Tables,
     told::Told,
@@ -127,7 +130,7 @@ impl Session {
         let prepared = Prepared::new(model, codec, &options, exact)?;
         let queue = Queue::new(options.queue, prepared.frame_bytes)?;
         let own = queue.memory() + prepared.own();
-        let clock = options.clock.take().unwrap_or_else(default_clock);
+        let clock = options.clock.take().map_or_else(default_clock, Arc::from);
         let weights = Weights::of(model, codec.map(|codec| codec as _));
         let Prepared { settled, stream, plan, opening, state, tables, picture, .. } = prepared;
         #[cfg(feature = "gpu")]
@@ -136,7 +139,10 @@ impl Session {
         let backend = device.load(&weights, &plan, options.memory_cap, own)?;
         let dit = &settled.dit;
         let pictures = stream.pictures[1] * dit.chunk;
-        let rules = Rules { latch: model.config().latch, pictures, ..settled.rules() };
+        let rules = settled.rules(model.config().latch, pictures);
+        let fps = model.config().fps;
+        let gives_pictures = stream.output != stream.picked;
+        let rate = if gives_pictures { fps } else { fps / model.config().codec.time_factor() as f32 };
         let unread = |error| BackendError::unread("of any name", error);
         let mut files = vec![model.contents().map_err(unread)?];
         if let Some(codec) = codec {
@@ -158,6 +164,8 @@ impl Session {
             tables,
             queue,
             clock,
+            pacer: Pacer::new(options.pace, rate),
+            governor: options.governor.then(Governor::new),
             interrupt: Arc::default(),
             stats: Stats::default(),
             given: None,
@@ -211,6 +219,7 @@ fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
     let told = |rows: usize, dim: usize, there: bool| there.then(|| Told::new(rows, dim));
     let text = dit.text.map_or(0, |text| text.dim);
     let rows = settled.rows + 1;
+    let own = settled.qualities().own;
     let slot = || Slot { values: vec![0.0; settled.rows * text], rows: 0 };
     let mut state = State {
         cursor: Cursor::START,
@@ -225,10 +234,17 @@ fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
         movement: Movement::new(latch, dit.actions.len()),
         change_ticket: 0,
         changes: Changes::new(dit.events.len()),
+        asked: own,
+        eased: 0,
+        quality: own,
+        chunk: 0,
+        cut: false,
         event: settled.event as u32,
         current_ticket: 0,
         chunk_tickets: (0, 0),
         shown_tickets: (0, 0),
+        chunk_rows: 1,
+        health: Health::default(),
         events: told(1, dit.events.len(), !dit.events.is_empty()),
         prompt: told(rows, text, text > 0),
         negative: told(rows, text, text > 0 && settled.sampling.guided()),
@@ -239,9 +255,9 @@ fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
     state
 }
 
-fn default_clock() -> Box<dyn Clock> {
+fn default_clock() -> Arc<dyn Clock> {
     #[cfg(feature = "std")]
-    return Box::new(crate::clock::SystemClock::default());
+    return Arc::new(crate::clock::SystemClock::default());
     #[cfg(not(feature = "std"))]
-    return Box::new(crate::clock::NoClock);
+    return Arc::new(crate::clock::NoClock);
 }

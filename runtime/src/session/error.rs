@@ -108,6 +108,16 @@ pub enum SessionError {
     /// An action entry is NaN or infinite.
     #[error("entry {0} of the action vector is not a finite number")]
     ActionValue(usize),
+    /// A quality that the session cannot have.
+    #[error("{what} cannot be {asked} in this session: {possible}")]
+    Quality {
+        /// Steps, route or window.
+        what: &'static str,
+        /// What was asked for.
+        asked: usize,
+        /// What can be.
+        possible: String,
+    },
     /// A number that the host gave is larger than what the model was made for.
     #[error("value {index} of {what} is {value}; this model takes numbers from -{most} to {most}")]
     Beyond {

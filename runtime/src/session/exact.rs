@@ -57,7 +57,7 @@ impl Session {
         let Some(exact) = self.stream.exact.filter(|_| (cursor.node, cursor.part) == (0, 0)) else { return Ok(()) };
         let Some((program, step)) = at(self, &cursor) else { return Ok(()) };
         let (width, frames) = (self.settled.dit.freq_dim, program.frames);
-        let levels = self.settled.sampling.levels(self.state.position == 0);
+        let levels = self.settled.schedule(self.state.position == 0, self.state.quality.steps);
         let timesteps = match (step.level, self.given.as_ref().and_then(|given| given.timesteps.as_ref())) {
             (Level::Clean, _) => vec![self.settled.context_timestep; frames],
             (Level::Step, Some(own)) => own.clone(),

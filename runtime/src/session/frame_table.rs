@@ -34,8 +34,8 @@ impl FrameTable {
             + 4 * (self.frames.len() + self.rotations.len() + self.angles.capacity())
     }
 
-    /// Writes the table and the rotations of a group for a chunk of `frames` frames at `start`; returns the visible
-    /// history.
+    /// Writes the table and the rotations of a group for a chunk of `frames` frames at `start` that sees a window of `window`, at most the ring's;
+    /// returns the visible history.
     ///
     /// Positions are taken relative to the chunk's first frame: attention needs differences only, and small angles stay exact
     /// however long the stream is.
@@ -44,10 +44,10 @@ impl FrameTable {
         backend: &mut dyn Backend,
         group: &Group,
         rope: (usize, f32),
-        start: u64,
-        frames: usize,
+        (start, frames): (u64, usize),
+        window: usize,
     ) -> Result<u32, BackendError> {
-        self.ring.visible(start, frames, &mut self.visible);
+        self.ring.visible_in(window, start, frames, &mut self.visible);
         self.write(backend, group, rope, frames, self.ring.max_history())
     }
 

@@ -6,6 +6,7 @@ use super::{
     error::SessionError,
     opening::Opening,
     pump,
+    quality::QualityChange,
     session::Session,
 };
 use crate::model::ProgramId;
@@ -33,6 +34,9 @@ impl Session {
         state.current_ticket = state.change_ticket;
         state.chunk_tickets = (state.acts.ticket, state.change_ticket);
         state.shown_tickets = state.chunk_tickets;
+        state.chunk = 0;
+        state.cut = false;
+        self.pacer.restart();
         self.reading = false;
         self.queue.clear();
         Ok(())
@@ -62,9 +66,7 @@ impl Session {
     /// [`SessionError::ActionLength`], [`SessionError::ActionValue`].
     pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
         self.rules.action(action)?;
-        let acts = &mut self.state.acts;
-        acts.set(action, acts.ticket + 1);
-        Ok(acts.ticket)
+        Ok(self.state.acts.press(action))
     }
 
     /// As [`set_action`](Self::set_action) with rows, one after the other: one for each picture (of a stream that gives latents: for each latent
@@ -75,9 +77,7 @@ impl Session {
     /// As [`set_action`](Self::set_action); [`SessionError::ActionRows`].
     pub fn set_actions(&mut self, rows: &[f32]) -> Result<u64, SessionError> {
         self.rules.actions(rows, self.rules.actions.len())?;
-        let acts = &mut self.state.acts;
-        acts.set(rows, acts.ticket + 1);
-        Ok(acts.ticket)
+        Ok(self.state.acts.press(rows))
     }
 
     /// Queues an event (by index) and returns its ticket. Of several due at once the newest wins.
@@ -115,6 +115,16 @@ impl Session {
         self.rules.queue(&mut self.state.changes, &change, ticket)?;
         self.state.change_ticket = ticket;
         Ok(ticket)
+    }
+
+    /// Changes what chunks are made with, from the next one on. Plans and memory stay as they are, and nothing is allocated.
+    ///
+    /// # Errors
+    /// [`SessionError::Quality`].
+    pub fn set_quality(&mut self, change: QualityChange) -> Result<(), SessionError> {
+        let asked = self.rules.qualities.with(self.state.asked, change)?;
+        self.state.ask(asked);
+        Ok(())
     }
 
     /// Takes a change back that waits; false once it is in force, or if there is no such ticket.

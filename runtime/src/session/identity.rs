@@ -6,7 +6,7 @@ use causeway_ops::{
     plan::{BufferKind, Element},
 };
 
-use super::{options::Settled, ring::Ring};
+use super::{ring::Ring, settled::Settled};
 use crate::{
     config::Positions,
     file::{Chain, Fingerprint},
@@ -42,7 +42,9 @@ fn options(hash: &mut Chain, settled: &Settled) {
     let Settled { rings, groups, first, given, sampling, context_timestep, length, rows, slots, .. } = settled;
     for (ring, past) in rings.iter().zip(&groups.pasts) {
         let &Ring { window, every, sink, chunk, positions } = ring;
-        let &Past { route, route_sink, route_recent, kv, .. } = past;
+        let &Past { route, most_route, route_sink, route_recent, kv, .. } = past;
+        // What may change while a stream runs is state.
+        let route = if most_route > 0 { most_route } else { route };
         let (absolute, kv) = (usize::from(positions == Positions::Absolute), Kv::ALL.iter().position(|&one| one == kv));
         let all = [window, every, sink, chunk, absolute, route, route_sink, route_recent, kv.unwrap_or(0)];
         all.into_iter().for_each(|value| number(hash, value));
@@ -53,7 +55,7 @@ fn options(hash: &mut Chain, settled: &Settled) {
     for value in [*first, given[0], given[1], *length, *rows, *slots, sampler.unwrap_or(0)].into_iter().chain(flags) {
         number(hash, value);
     }
-    for Schedule { sigmas, timesteps } in [Some(&sampling.schedule), sampling.first.as_ref()].into_iter().flatten() {
+    for Schedule { sigmas, timesteps } in settled.lists.iter().chain(&sampling.first) {
         floats(hash, sigmas);
         floats(hash, timesteps);
     }

@@ -6,6 +6,7 @@ use super::{
     acts::Acts,
     changes::{Change, Changes},
     error::SessionError,
+    quality::{Quality, QualityChange},
     rules::Rules,
     session::Session,
 };
@@ -20,6 +21,8 @@ pub struct Inbox {
     changes: Changes,
     slots: Vec<Slot>,
     change_ticket: u64,
+    /// What chunks should be made with.
+    asked: Quality,
 }
 
 /// A prompt on its way.
@@ -46,6 +49,7 @@ impl Inbox {
             changes: Changes::new(rules.events.len()),
             slots: (0..rules.slots).map(slot).collect(),
             change_ticket,
+            asked: session.state.asked,
             rules,
         }
     }
@@ -56,7 +60,7 @@ impl Inbox {
     /// As [`Session::set_action`].
     pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
         self.rules.action(action)?;
-        self.press(action)
+        Ok(self.press(action))
     }
 
     /// As [`Session::set_actions`], of rows of `count` numbers.
@@ -65,13 +69,12 @@ impl Inbox {
     /// As [`Session::set_actions`].
     pub fn set_actions(&mut self, rows: &[f32], count: usize) -> Result<u64, SessionError> {
         self.rules.actions(rows, count)?;
-        self.press(rows)
+        Ok(self.press(rows))
     }
 
-    fn press(&mut self, rows: &[f32]) -> Result<u64, SessionError> {
+    fn press(&mut self, rows: &[f32]) -> u64 {
         self.fresh = true;
-        self.acts.set(rows, self.acts.ticket + 1);
-        Ok(self.acts.ticket)
+        self.acts.press(rows)
     }
 
     /// As [`Session::set_prompt`], of rows of `width` values.
@@ -100,6 +103,15 @@ impl Inbox {
         Ok(ticket)
     }
 
+    /// As [`Session::set_quality`].
+    ///
+    /// # Errors
+    /// As [`Session::set_quality`].
+    pub fn set_quality(&mut self, change: QualityChange) -> Result<(), SessionError> {
+        self.asked = self.rules.qualities.with(self.asked, change)?;
+        Ok(())
+    }
+
     /// Takes a change back that was not handed over; false if there is none of that ticket.
     pub fn withdraw(&mut self, ticket: u64) -> bool {
         self.changes.withdraw(ticket)
@@ -122,6 +134,7 @@ impl Inbox {
         if let Some(ticket) = self.changes.hand_over(&mut session.state.changes) {
             session.state.change_ticket = ticket;
         }
+        session.state.ask(self.asked);
         self.look(session);
         Ok(())
     }
@@ -139,6 +152,7 @@ impl Inbox {
         self.changes.waiting.clear();
         self.slots.iter_mut().for_each(|slot| slot.fresh = false);
         (self.acts.ticket, self.change_ticket) = session.tickets();
+        self.asked = session.state.asked;
         self.look(session);
     }
 

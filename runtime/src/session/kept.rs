@@ -100,7 +100,7 @@ impl Kept {
         self.numbers.iter().copied().filter(|&number| number >= from && number != NONE).min()
     }
 
-    /// Whether frame `number` is there and a stream whose next frame is number `end` still has a use for it.
+    /// Whether a stream whose next frame is number `end` still has a use for frame `number`.
     pub fn wants(&self, rings: &[Ring], end: u64, number: u64) -> bool {
         wanted(self.newest, rings, end, number)
     }
@@ -135,7 +135,7 @@ impl Kept {
     /// The ring counts anew: the `frames` frames before number `end` are the first ones from now on, and there are no others.
     pub fn count_anew(&mut self, end: u64, frames: u64) {
         for number in &mut self.numbers {
-            let inside = *number != NONE && *number < end && *number >= end - frames;
+            let inside = (end - frames..end).contains(number);
             *number = if inside { *number - (end - frames) } else { NONE };
         }
     }

@@ -6,6 +6,7 @@
 
 mod acts;
 mod arena;
+mod begin;
 mod budget;
 mod changes;
 mod create;
@@ -15,6 +16,8 @@ mod exact;
 mod fields;
 mod frame_table;
 mod given;
+mod governor;
+mod health;
 mod host;
 mod identity;
 mod inbox;
@@ -26,13 +29,16 @@ mod opening;
 mod options;
 #[cfg(feature = "std")]
 mod outbox;
+mod pace;
 mod pump;
+mod quality;
 mod receipt;
 mod ring;
 mod rules;
 mod saved;
 #[allow(clippy::module_inception, reason = "the folder is about the type that the file defines")]
 mod session;
+mod settled;
 #[cfg(feature = "std")]
 mod shared;
 mod snapshot;
@@ -48,8 +54,11 @@ pub use create::Need;
 pub(crate) use error::finite;
 pub use error::{SessionError, SharedError};
 pub use exact::{Exact, Moment};
+pub use health::Health;
 pub use inbox::Inbox;
 pub use options::{Output, SessionOptions, Start};
+pub use pace::Pace;
+pub use quality::{Quality, QualityChange};
 pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};
 pub use saved::Saved;

@@ -4,12 +4,12 @@ use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use causeway_ops::Kv;
 
-use super::{error::SessionError, ring::Ring, rules::Rules};
+use super::{error::SessionError, pace::Pace, ring::Ring, settled::Settled};
 use crate::{
     clock::Clock,
-    config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, LimitsConfig, ModelConfig, Positions},
-    model::{CodecSource, Groups, Levels, Past, Recache, StreamShape},
-    sampler::Sampling,
+    config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
+    model::{CodecSource, Groups, Past},
+    sampler::{Sampler, Sampling, Schedule},
 };
 
 /// What the first frames of a stream are.
@@ -50,6 +50,9 @@ pub struct SessionOptions {
     pub route_sink: Option<usize>,
     /// Newest frames that are always kept; one if `None`.
     pub route_recent: Option<usize>,
+    /// Up to so many history frames per query may be asked for while the stream runs ([`Session::set_quality`](super::Session::set_quality)); 0
+    /// where `route` stays as it is. The plan has room for them.
+    pub most_route: usize,
     /// Numbering of frames.
     pub positions: Option<Positions>,
     /// How the ring stores keys and values.
@@ -89,6 +92,10 @@ pub struct SessionOptions {
     /// On a GPU that the host opened: where finished frames stay on it, for the host. Their bytes are the host's, not counted against `memory_cap`.
     #[cfg(feature = "gpu")]
     pub frames: Option<alloc::sync::Arc<causeway_ops::gpu::Frames>>,
+    /// Whether chunks wait for their time.
+    pub pace: Pace,
+    /// Whether quality goes down while chunks take longer than they last, and up again.
+    pub governor: bool,
     /// The host's own clock.
     pub clock: Option<Box<dyn Clock>>,
 }
@@ -102,6 +109,7 @@ impl Default for SessionOptions {
             route: None,
             route_sink: None,
             route_recent: None,
+            most_route: 0,
             positions: None,
             kv: Kv::F32,
             steps: None,
@@ -122,34 +130,11 @@ impl Default for SessionOptions {
             queue: 2,
             #[cfg(feature = "gpu")]
             frames: None,
+            pace: Pace::Off,
+            governor: false,
             clock: None,
         }
     }
-}
-
-/// Options after the model file's defaults are filled in and everything is checked.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Settled {
-    /// The denoiser at the stream's chunk and size.
-    pub dit: DitConfig,
-    /// Of each group of layers, the first of those that no other has.
-    pub rings: Vec<Ring>,
-    pub groups: Groups,
-    pub first: usize,
-    /// Frames of those given that are committed at once: the first time, and later.
-    pub given: [usize; 2],
-    pub sampling: Sampling,
-    pub context_timestep: f32,
-    pub event: usize,
-    /// Rows that prompts are padded to, and the most they may have; 0 where the model reads none.
-    pub length: usize,
-    pub rows: usize,
-    pub slots: usize,
-    pub recache: bool,
-    pub limits: LimitsConfig,
-    /// Whether the host may give pictures to start from.
-    pub picture: bool,
-    pub exact: bool,
 }
 
 /// Steps, slots and frames that no stream needs more of.
@@ -193,6 +178,9 @@ impl SessionOptions {
                 "a route of {route} frames does not hold the {route_sink} oldest and the {route_recent} newest"
             ));
         }
+        if self.most_route > 0 {
+            self.check_most_route(route, route_sink + route_recent, room)?;
+        }
         let first = self.first_chunk.unwrap_or(chunk);
         if !(1..=chunk).contains(&first) {
             return refused(format!("the first chunk has {first} frames, expected 1 to {chunk}"));
@@ -206,7 +194,7 @@ impl SessionOptions {
         }
         let positions = self.positions.unwrap_or(config.history.positions);
         let own = Ring { window, every: 1, sink, chunk, positions };
-        let past = Past { window, every: 1, route, route_sink, route_recent, kv: self.kv };
+        let past = Past { window, every: 1, route, most_route: self.most_route, route_sink, route_recent, kv: self.kv };
         let (rings, groups) = groups(&config.history, config.dit.layers, own, past)?;
         if self.recache && rings.len() > 1 {
             let what = "this model's layers keep different frames, and a recache computes one window anew";
@@ -217,12 +205,14 @@ impl SessionOptions {
         let text = config.dit.text.map(|text| crate::config::TextConfig { length, ..text });
         let latent = self.latent(config, codec)?;
         let dit = DitConfig { chunk, latent, text: text.filter(|_| prompts), ..config.dit.clone() };
+        let sampling = self.sampling(config)?;
         Ok(Settled {
             rings,
             groups,
             first,
             given: if prompts { [first, chunk] } else { [1, 1] },
-            sampling: self.sampling(config)?,
+            lists: lists(config, &sampling),
+            sampling,
             context_timestep,
             event,
             length,
@@ -235,6 +225,22 @@ impl SessionOptions {
             exact,
             dit,
         })
+    }
+
+    /// Whether routes may be changed up to `most_route` in a stream that begins with `route`, keeps so many frames by force and sees at most
+    /// `room`.
+    fn check_most_route(&self, route: usize, forced: usize, room: usize) -> Result<(), SessionError> {
+        let most = self.most_route;
+        let what = if most > room {
+            format!("most_route is {most}, but at most {room} frames of history are seen")
+        } else if route == 0 && most < room {
+            format!("most_route is {most}; a stream that begins with all of its history needs {room}")
+        } else if forced > most {
+            format!("most_route is {most}, but {forced} frames are always kept")
+        } else {
+            return Ok(());
+        };
+        Err(SessionError::Option(what))
     }
 
     fn event(&self, config: &ModelConfig) -> Result<usize, SessionError> {
@@ -320,6 +326,14 @@ impl SessionOptions {
     }
 }
 
+/// The step lists that a stream may change between, the longest first: all of the model's where it is sampled by one of them.
+fn lists(config: &ModelConfig, sampling: &Sampling) -> Vec<Schedule> {
+    let steps = config.schedule.steps.keys().rev();
+    let all: Vec<_> = steps.filter_map(|&steps| Some(Schedule::of(&config.schedule.sigmas(steps)?))).collect();
+    let plain = sampling.sampler == Sampler::Few && sampling.first.is_none();
+    if plain && all.contains(&sampling.schedule) { all } else { vec![sampling.schedule.clone()] }
+}
+
 /// The rings of all groups of layers, and which layer has which; `own` and `past` are of those that the file does not name.
 fn groups(history: &HistoryConfig, layers: usize, own: Ring, past: Past) -> Result<(Vec<Ring>, Groups), SessionError> {
     let (mut rings, mut groups) = (vec![own], Groups::from(past));
@@ -340,97 +354,11 @@ fn groups(history: &HistoryConfig, layers: usize, own: Ring, past: Past) -> Resu
             window,
             every,
             route,
+            most_route: 0,
             route_sink: 0,
             route_recent: past.route_recent.min(route),
             ..past
         });
     }
     Ok((rings, groups))
-}
-
-impl Settled {
-    /// Newest frames that a recache may ask for.
-    pub fn newest(&self) -> usize {
-        if self.recache { self.ring().window } else { 0 }
-    }
-
-    /// The ring of the first group.
-    pub fn ring(&self) -> &Ring {
-        &self.rings[0]
-    }
-
-    /// What a session of these options accepts.
-    pub fn rules(&self) -> Rules {
-        Rules {
-            actions: self.dit.actions.clone(),
-            events: self.dit.events.clone(),
-            latch: 1,
-            pictures: self.dit.chunk,
-            width: self.dit.text.map_or(0, |text| text.dim),
-            rows: self.rows,
-            slots: self.slots,
-            limits: self.limits,
-            guided: self.sampling.guided(),
-            recache: self.recache,
-        }
-    }
-
-    /// What the plan depends on.
-    pub fn shape<'a>(&'a self, codec: Option<CodecSource<'a>>) -> StreamShape<'a> {
-        StreamShape {
-            dit: &self.dit,
-            first: self.first,
-            given: self.given,
-            groups: self.groups.clone(),
-            // The row after the last one stands for the padding.
-            text_rows: if self.dit.text.is_some() { self.rows + 1 } else { 0 },
-            guided: self.sampling.guided(),
-            recache: if self.recache { self.recaches() } else { Vec::new() },
-            levels: if self.exact { Levels::Given } else { self.levels() },
-            sampler: self.sampling.sampler,
-            exact: self.exact,
-            codec,
-            picture: self.picture,
-        }
-    }
-
-    /// Whether so many frames can be given in whole programs.
-    pub fn whole(&self, frames: usize) -> bool {
-        let [first, later] = self.given;
-        frames == 0 || frames >= first && (frames - first).is_multiple_of(later)
-    }
-
-    /// Timesteps: of all chunks, of the first where it has its own, of clean frames.
-    fn levels(&self) -> Levels {
-        let Sampling { schedule, first, .. } = &self.sampling;
-        let own = first.iter().flat_map(|first| &first.timesteps);
-        Levels::Table(schedule.timesteps.iter().chain(own).copied().chain([self.context_timestep]).collect())
-    }
-
-    /// Row of the table of timesteps: of a denoise step of a chunk, or of clean frames.
-    pub fn row(&self, first: bool, step: Option<usize>) -> u32 {
-        let Sampling { schedule, first: own, .. } = &self.sampling;
-        let (all, others) = (schedule.len(), own.as_ref().map_or(0, |own| own.len()));
-        let row = match (step, own) {
-            (None, _) => all + others,
-            (Some(step), Some(_)) if first => all + step,
-            (Some(step), _) => step,
-        };
-        row as u32
-    }
-
-    /// What there can be to compute anew: all of a stream that its window still holds from the first frame on, as it is after each chunk; then
-    /// the window, behind its sink where that is kept.
-    fn recaches(&self) -> Vec<Recache> {
-        let &Ring { window, sink, chunk, .. } = self.ring();
-        let from = if self.given[1] < chunk { 1 } else { self.first.min(self.given[0]) };
-        let young = |from: usize| (from..=window).step_by(if self.given[1] < chunk { 1 } else { chunk });
-        let wanted: Vec<usize> = young(from).chain(young(self.first)).chain(young(chunk)).chain([window]).collect();
-        let frames = (1..=window).filter(|frames| wanted.contains(frames)).collect();
-        let mut recaches = vec![Recache { history: 0, frames }];
-        if sink > 0 {
-            recaches.push(Recache { history: sink, frames: vec![window - sink] });
-        }
-        recaches
-    }
 }

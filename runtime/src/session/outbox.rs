@@ -1,13 +1,13 @@
 //! Frames that wait for the host, and how a snapshot holds them.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 
-use causeway_ops::memory::{Refused, filled};
+use causeway_ops::memory::Refused;
 
 use super::{
     error::SessionError,
-    fields::{Count, Fields, Read, Write, size},
-    receipt::Receipt,
+    fields::{Count, Read, Write},
+    receipt::{Queue, Receipt},
     session::Session,
     snapshot::checksum,
 };
@@ -15,82 +15,63 @@ use super::{
 /// Bytes of the checksum of all that follows it here; the session's own part of a snapshot has another one.
 const SUM: usize = 16;
 
-/// Finished frames, oldest first, and buffers for more. Allocated once.
-pub(super) struct Outbox {
-    ready: VecDeque<(Receipt, Vec<u8>)>,
-    free: Vec<Vec<u8>>,
-    frame: usize,
-}
+/// Finished frames, oldest first, past the session's lock.
+pub(super) struct Outbox(Queue);
 
 impl Outbox {
     /// Room for `queue` frames of `frame` bytes.
     pub fn new(queue: usize, frame: usize) -> Result<Self, Refused> {
-        let free = (0..queue).map(|_| filled(0, frame)).collect::<Result<_, _>>()?;
-        Ok(Self { ready: VecDeque::with_capacity(queue), free, frame })
+        Queue::new(queue, frame).map(Self)
     }
 
     /// Takes finished frames as far as there is room.
     pub fn fill(&mut self, session: &mut Session) {
-        while let Some(mut buffer) = self.free.pop() {
-            match session.swap_frame(&mut buffer) {
-                Some(receipt) => self.ready.push_back((receipt, buffer)),
-                None => {
-                    self.free.push(buffer);
-                    break;
-                }
-            }
+        while let Some(receipt) = self.0.next_buffer().and_then(|buffer| session.swap_frame(buffer)) {
+            self.0.push(receipt);
         }
     }
 
     /// Frames that wait.
     pub fn len(&self) -> usize {
-        self.ready.len()
+        self.0.len()
     }
 
     /// Whether there is no room for another one.
     pub fn is_full(&self) -> bool {
-        self.free.is_empty()
+        self.0.is_full()
     }
 
-    /// Takes the oldest frame after `write` has seen it; it stays when that fails.
-    pub fn take<E>(&mut self, write: impl FnOnce(&Receipt, &[u8]) -> Result<(), E>) -> Result<Option<Receipt>, E> {
-        let Some((receipt, pixels)) = self.ready.front() else { return Ok(None) };
-        write(receipt, pixels)?;
-        let taken = self.ready.pop_front();
-        Ok(taken.map(|(receipt, pixels)| {
-            self.free.push(pixels);
-            receipt
-        }))
+    /// Takes the oldest frame, if it should be shown at `now`, after `write` has seen it; it stays when that fails.
+    pub fn take<E>(
+        &mut self,
+        now: u64,
+        write: impl FnOnce(&Receipt, &[u8]) -> Result<(), E>,
+    ) -> Result<Option<Receipt>, E> {
+        let Some((receipt, pixels)) = self.0.front().filter(|(receipt, _)| receipt.present <= now) else {
+            return Ok(None);
+        };
+        write(&receipt, pixels)?;
+        self.0.pop();
+        Ok(Some(receipt))
     }
 
     /// Drops finished frames.
     pub fn empty(&mut self) {
-        while let Some((_, buffer)) = self.ready.pop_front() {
-            self.free.push(buffer);
-        }
-    }
-
-    fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
-        size(fields, &mut self.ready.len())?;
-        for (receipt, pixels) in &mut self.ready {
-            receipt.fields(fields)?;
-            fields.bytes(pixels)?;
-        }
-        Ok(())
+        self.0.clear();
     }
 
     /// Bytes of its part of a snapshot.
     pub fn bytes(&mut self) -> usize {
         let mut count = Count::default();
         // Counting does not fail.
-        _ = self.fields(&mut count);
+        _ = self.0.fields(&mut count);
         SUM + count.0
     }
 
     /// Writes its part to `to`, which is as long as [`Self::bytes`] says.
     pub fn write(&mut self, to: &mut [u8]) -> Result<(), SessionError> {
         let (sum, rest) = to.split_at_mut(SUM);
-        self.fields(&mut Write(rest))?;
+        self.0.fields(&mut Write(rest))?;
         sum.copy_from_slice(&checksum(rest));
         Ok(())
     }
@@ -99,12 +80,8 @@ impl Outbox {
     pub fn part<'a>(&self, snapshot: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), SessionError> {
         let mut read = Read(snapshot);
         let sum = read.take(SUM)?;
-        let (whole, mut count) = (read.0, 0);
-        size(&mut read, &mut count)?;
-        if count > self.ready.len() + self.free.len() {
-            return Err(SessionError::Snapshot("it holds more frames than the queue"));
-        }
-        let bytes = 8 + count * (receipt_bytes() + self.frame);
+        let whole = read.0;
+        let bytes = 8 + self.0.count(&mut read)? * (receipt_bytes() + self.0.frame_bytes());
         let (frames, state) = whole.split_at_checked(bytes).ok_or(SessionError::Snapshot("it ends too early"))?;
         if *sum != checksum(frames) {
             return Err(SessionError::Snapshot("it is damaged, for its checksum is another one"));
@@ -114,24 +91,12 @@ impl Outbox {
 
     /// The frames of such a part, read and checked; [`Self::put`] takes them.
     pub fn read<'a>(&self, part: &'a [u8]) -> Result<Vec<(Receipt, &'a [u8])>, SessionError> {
-        let (mut read, mut count) = (Read(part), 0);
-        size(&mut read, &mut count)?;
-        let one = |_| {
-            let mut receipt = Receipt::default();
-            receipt.fields(&mut read)?;
-            Ok((receipt, read.take(self.frame)?))
-        };
-        (0..count).map(one).collect()
+        self.0.read(&mut Read(part))
     }
 
     /// Holds these frames from now on, in place of its own.
     pub fn put(&mut self, frames: Vec<(Receipt, &[u8])>) {
-        self.empty();
-        for (receipt, pixels) in frames {
-            let Some(mut buffer) = self.free.pop() else { break };
-            buffer.copy_from_slice(pixels);
-            self.ready.push_back((receipt, buffer));
-        }
+        self.0.put(frames);
     }
 }
 

@@ -2,13 +2,14 @@
 
 use core::sync::atomic::Ordering;
 
-use causeway_ops::{Backend, BufferId, GROUPS, Params, plan::PassId};
+use causeway_ops::{Backend, BufferId, Params, plan::PassId};
 
 use super::{
+    begin::begin,
     budget::{Budget, Pump},
-    changes::{Kind, Queued, Way},
     cursor::Cursor,
     error::SessionError,
+    health::Health,
     receipt::Receipt,
     session::Session,
 };
@@ -23,6 +24,8 @@ const SLICE_MICROS: u64 = 1_500;
 const PARTS_MICROS: u64 = 200;
 /// What a part of unknown cost may take, microseconds.
 const PART_MICROS: u64 = 700;
+/// By how much more a chunk takes with a route twice as long, in percent, at most.
+const ROUTE_DEARER: u64 = 30;
 
 impl Session {
     /// Advances the stream within the budget.
@@ -146,8 +149,10 @@ fn params(s: &Session, level: Level) -> Params {
         // The noise counter wraps after 2^32 frames, 6.8 years at 20 frames a second.
         frame: state.position as u32,
         history: state.cursor.history,
-        level: s.settled.row(false, None),
+        level: s.settled.clean_row(),
         guidance,
+        route: s.routes(),
+        cut: u32::from(state.cut),
         ..Params::default()
     };
     if level == Level::Clean {
@@ -155,10 +160,10 @@ fn params(s: &Session, level: Level) -> Params {
     }
     let (first, at) = (state.position == 0, state.cursor.level);
     let sampling = &s.settled.sampling;
-    let step = sampling.sampler.step(&sampling.levels(first).sigmas, at);
+    let step = sampling.sampler.step(&s.settled.schedule(first, state.quality.steps).sigmas, at);
     Params {
         step: at as u32,
-        level: s.settled.row(first, Some(at)),
+        level: s.settled.row(first, state.quality.steps, at),
         sigma: step.sigma,
         keep: step.keep,
         correct: step.correct,
@@ -174,7 +179,7 @@ fn arrive(s: &mut Session) -> Result<(), SessionError> {
         Then::Give | Then::Judge => s.state.cursor.giving = true,
         Then::Next => next(s)?,
         Then::Again(from) => {
-            let levels = s.settled.sampling.levels(s.state.position == 0).len();
+            let levels = s.settled.schedule(s.state.position == 0, s.state.quality.steps).len();
             if s.state.cursor.level + 1 < levels {
                 s.state.cursor.level += 1;
                 s.state.cursor.goto(from);
@@ -201,7 +206,9 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
         ProgramId::Chunk(_) => {
             s.state.movement.commit(frames);
             s.state.acts.made(s.state.chunk_tickets.0);
+            govern(s, frames);
             committed(s, frames);
+            s.state.cut = false;
         }
         ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
         ProgramId::Restore(_) => {
@@ -226,6 +233,7 @@ fn committed(s: &mut Session, frames: usize) {
     let state = &mut s.state;
     state.kept.commit(&s.settled.rings, state.ring, frames);
     state.position += frames as u64;
+    state.chunk += 1;
     state.ring += frames as u64;
     let mut recache = state.recache;
     for told in state.told() {
@@ -236,127 +244,16 @@ fn committed(s: &mut Session, frames: usize) {
     state.recache = recache;
 }
 
-/// Picks the next program from what is due.
-fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
-    if s.queue.is_full() {
-        return Ok(Some(Pump::Full));
-    }
-    if let Some(from) = s.state.restoring {
-        return restore(s, from).map(|()| None);
-    }
-    let opens = s.opens();
-    let id = s.content(opens.is_some());
-    let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
-    take_changes(s, frames, opens)?;
-    if s.state.prompt.is_some() && !s.state.prompted.0 {
-        return Err(SessionError::NoPrompt);
-    }
-    if s.state.negative.is_some() && !s.state.prompted.1 {
-        return Err(SessionError::NoNegative);
-    }
-    if let Some(side) = s.state.unconditioned() {
-        s.tell(side)?;
-        s.state.cursor = Cursor::at(ProgramId::Condition(side), [0; GROUPS]);
-        return Ok(None);
-    }
-    if let Some(recached) = s.state.recached(s.settled.ring()) {
-        s.place_recached(recached)?;
-        return Ok(None);
-    }
-    s.state.recache = None;
-    s.began = s.clock.micros();
-    match opens {
-        Some(from) => s.take_opening(from, frames)?,
-        None => s.take_action(frames)?,
-    }
-    let backend = s.backend.as_mut();
-    let history = s.tables.place(backend, &s.stream, s.rope, s.state.ring, frames)?;
-    s.tables.put(backend, &s.stream, s.state.position)?;
-    s.state.cursor = Cursor::at(id, history);
-    Ok(None)
-}
-
-/// Commits the frames of a saved game from number `from` on, under the conditions in force.
-fn restore(s: &mut Session, from: u64) -> Result<(), SessionError> {
-    if let Some(side) = s.state.unconditioned() {
-        s.tell(side)?;
-        s.state.cursor = Cursor::at(ProgramId::Condition(side), [0; GROUPS]);
-        return Ok(());
-    }
-    // Chunk by chunk where they were made so; chunks end where the ring's next frame begins.
-    let (chunk, end) = (s.settled.dit.chunk as u64, s.state.ring);
-    let whole =
-        chunk > 1 && (end - from).is_multiple_of(chunk) && (from..from + chunk).all(|frame| s.state.kept.has(frame));
-    let frames = if whole { chunk as usize } else { 1 };
-    let (backend, kept) = (s.backend.as_mut(), &s.state.kept);
-    let there = (from, frames);
-    let history = s.tables.restore(backend, &s.stream, s.rope, there, kept)?;
-    // Frames of the sink are older than what is remembered by position; they are overwritten by those that are not.
-    s.tables.put(backend, &s.stream, s.state.position.saturating_sub(end - from))?;
-    s.state.cursor = Cursor::at(ProgramId::Restore(usize::from(whole)), history);
-    Ok(())
-}
-
-/// Puts the changes in force that are due for the next `frames` latent frames; those of events wait until the start is over, which has its own
-/// and `opens` with the next of its frames.
-fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) -> Result<(), SessionError> {
-    let end = s.picture_of(s.state.position + frames as u64);
-    for kind in Kind::ALL {
-        if opens.is_some() && kind == Kind::Events {
-            continue;
-        }
-        if let Some(queued) = s.state.changes.due(kind, end) {
-            take(s, kind, &queued)?;
-        }
-    }
-    let event = opens.and_then(|from| s.opening.events.get(from).copied());
-    if let Some(event) = event.filter(|&event| event != s.state.event) {
-        s.state.tell(event as usize);
-    }
-    Ok(())
-}
-
-fn take(s: &mut Session, kind: Kind, queued: &Queued) -> Result<(), SessionError> {
-    let state = &mut s.state;
-    match kind {
-        Kind::Events => {
-            if let Some(events) = &mut state.events {
-                let weights = state.changes.mix(queued);
-                // What is in force already, and stays so, is no change.
-                if events.now != weights || events.changes() || queued.way != Way::Keep {
-                    events.change(weights, queued);
-                }
-                state.event = queued.index;
-            }
-        }
-        Kind::Prompt | Kind::Negative => {
-            let slot = &state.slots[queued.index as usize];
-            let prompt = kind == Kind::Prompt;
-            let told = if prompt { &mut state.prompt } else { &mut state.negative };
-            if let Some(told) = told {
-                told.change(&slot.values[..slot.rows * s.rules.width], queued);
-            }
-            if prompt {
-                state.prompted.0 = true;
-            } else {
-                state.prompted.1 = true;
-            }
-        }
-    }
-    state.current_ticket = state.current_ticket.max(queued.ticket);
-    match queued.way {
-        Way::Keep => {}
-        Way::Recache => state.recache = Some(queued.sink),
-        Way::Reset => {
-            (state.ring, state.recache) = (0, None);
-            state.kept.clear();
-            // A stream that begins has no frame before.
-            if let Some(previous) = s.stream.previous {
-                s.tables.forget(s.backend.as_mut(), previous, s.settled.dit.latent_len())?;
-            }
-        }
-    }
-    Ok(())
+/// Looks at how long the chunk of so many frames took, for those to come.
+fn govern(s: &mut Session, frames: usize) {
+    let had = s.pacer.lasts(s.shows(frames));
+    let took = s.clock.micros().saturating_sub(s.began);
+    let Some(governor) = &mut s.governor else { return };
+    let (asked, eased, all) = (s.state.asked, s.state.eased, &s.rules.qualities);
+    // Beside its steps a chunk is decoded and committed, each of which takes about as long as one of them.
+    let passes = |eased: usize| all.eased(asked, eased).steps as u64 + 2;
+    let dearer = (100 * passes(eased.saturating_sub(1)) / passes(eased)).saturating_sub(100).max(ROUTE_DEARER);
+    s.state.eased = governor.judge((took, had), (eased, all.rungs(asked)), dearer);
 }
 
 /// Reads what the pass made into `to`; false if that has not arrived.
@@ -394,6 +291,7 @@ fn judge(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
         s.abort_chunk();
         return Err(SessionError::ChunkNotFinite { frame: s.state.position });
     }
+    s.state.health = Health::of(latents);
     s.state.kept.make(latents);
     next(s)?;
     Ok(None)
@@ -411,15 +309,26 @@ fn give(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
         return Ok(if wait { None } else { Some(Pump::Pending) });
     }
     let (action, event_ticket) = s.state.chunk_tickets;
+    let frames = at(s, &s.state.cursor).map_or(0, |(program, _)| program.frames);
+    let picture = s.state.pictures.saturating_sub(s.picture_of(s.state.position));
+    let ready = s.clock.micros().max(s.began);
     s.queue.push(Receipt {
         frame: s.state.pictures,
+        chunk: s.state.chunk,
+        picture: picture as u32,
+        pictures: s.shows(frames) as u32,
+        action_row: s.told_row(picture) as u32,
+        share: s.state.told().map(|told| told.share()).min().unwrap_or(1 << 16),
+        quality: s.state.quality,
+        health: s.state.health,
+        present: s.pacer.present(ready, picture == 0),
         action,
         first_of_action: action > s.state.shown_tickets.0,
         event: s.state.event,
         event_ticket,
         first_of_event: event_ticket > s.state.shown_tickets.1,
         began: s.began,
-        ready: s.clock.micros().max(s.began),
+        ready,
     });
     s.state.shown_tickets = s.state.chunk_tickets;
     s.state.pictures += 1;
@@ -427,106 +336,4 @@ fn give(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
     s.state.cursor.giving = false;
     next(s)?;
     Ok(Some(Pump::Frame))
-}
-
-impl Session {
-    /// Which frame of those that the stream starts from is next, until all are committed.
-    pub(super) fn opens(&self) -> Option<usize> {
-        usize::try_from(self.state.position).ok().filter(|&position| position < self.opening.frames)
-    }
-
-    /// The program of the next frames.
-    fn content(&self, opening: bool) -> ProgramId {
-        let first = self.state.position == 0;
-        match (opening, &self.opening.image) {
-            (false, _) => ProgramId::Chunk(first),
-            (true, Some(_)) => ProgramId::Picture,
-            (true, None) => ProgramId::Given(first),
-        }
-    }
-
-    /// Writes what a side is told.
-    fn tell(&mut self, side: Side) -> Result<(), SessionError> {
-        let (backend, conditions) = (self.backend.as_mut(), self.stream.conditions);
-        if side == Side::Negative {
-            let there = (conditions.text, self.stream.negative_offsets, &self.state.negative);
-            if let (Some(text), Some(offsets), Some(told)) = there {
-                self.tables.prompt(backend, text, offsets, told)?;
-            }
-            return Ok(());
-        }
-        if let (Some(events), Some(told)) = (conditions.events, &self.state.events) {
-            backend.write(events, bytemuck::cast_slice(&told.now))?;
-        }
-        if let (Some(text), Some(told)) = (conditions.text, &self.state.prompt) {
-            self.tables.prompt(backend, text, text.offsets, told)?;
-        }
-        Ok(())
-    }
-
-    /// Number that the ring counts on from after the recache that is due.
-    fn recached_end(&self) -> u64 {
-        match self.state.recached(self.settled.ring()) {
-            Some((0, frames)) => frames as u64,
-            _ => self.state.ring,
-        }
-    }
-
-    /// Begins to compute `frames` frames anew behind `history` others.
-    fn place_recached(&mut self, (history, frames): (usize, usize)) -> Result<(), SessionError> {
-        let Some(program) = self.stream.programs.recaching(history, frames) else {
-            return Err(SessionError::NoRecache);
-        };
-        let (end, backend) = (self.recached_end(), self.backend.as_mut());
-        let mut seen = [0; GROUPS];
-        // A stream of several groups has no such program.
-        for ((table, group), seen) in self.tables.frames.iter_mut().zip(&self.stream.groups).zip(&mut seen) {
-            *seen = table.recache(backend, group, self.rope, end, (history, frames))?;
-        }
-        self.tables.take(backend, &self.stream, self.state.position, frames)?;
-        self.state.cursor = Cursor::at(program, seen);
-        Ok(())
-    }
-
-    /// Takes the next frames of the start, those from `from` on.
-    fn take_opening(&mut self, from: usize, frames: usize) -> Result<(), SessionError> {
-        let entries = self.state.kept.sizes().1;
-        let backend = self.backend.as_mut();
-        let told = self.opening.actions.get(from * entries..(from + frames) * entries);
-        self.tables.act_each(backend, &self.stream, told.unwrap_or_default())?;
-        match (&self.opening.image, self.stream.image) {
-            (Some(image), Some(buffer)) => backend.write(buffer, image)?,
-            _ => {
-                let len = self.settled.dit.latent_len();
-                let latents = &self.opening.latents[from * len..(from + frames) * len];
-                self.tables.give(backend, &self.stream, latents)?;
-            }
-        }
-        self.state.kept.tell(told.unwrap_or_default());
-        self.state.chunk_tickets.1 = self.state.current_ticket;
-        Ok(())
-    }
-
-    /// Takes the newest action for the next frames.
-    fn take_action(&mut self, frames: usize) -> Result<(), SessionError> {
-        let from = self.picture_of(self.state.position);
-        let last = |at: usize| self.picture_of(self.state.position + at as u64 + 1).saturating_sub(from + 1) as usize;
-        let pictures: [usize; 2] = [last(0), last(frames.saturating_sub(1))];
-        let state = &mut self.state;
-        if state.acts.several() {
-            // A latent frame is told the row of its last picture; all but the stream's first have as many.
-            let each = pictures[1].saturating_sub(pictures[0]).checked_div(frames - 1).unwrap_or(0);
-            let told = self.tables.act_rows(&state.acts, frames, |at| pictures[0] + at * each);
-            state.kept.tell(told);
-            self.tables.acted(self.backend.as_mut(), &self.stream)?;
-            let end = state.acts.row(usize::MAX);
-            state.movement.tell(end, state.acts.ticket);
-        } else {
-            let action = state.movement.next(state.acts.row(0), state.acts.ticket);
-            self.tables.act(self.backend.as_mut(), &self.stream, action)?;
-            state.kept.tell_all(action);
-        }
-        state.chunk_tickets = (state.movement.ticket, state.current_ticket);
-        self.draw(frames)
-    }
 }

@@ -81,12 +81,27 @@ impl Ring {
 
     /// Writes the visible history of a chunk starting at frame `start`, oldest first, and then the chunk's own `frames`.
     pub fn visible(&self, start: u64, frames: usize, out: &mut Vec<Visible>) {
-        self.visible_of(start, frames, |_| true, out);
+        self.visible_in(self.window, start, frames, out);
     }
 
-    /// The same where only those frames of the history can be seen that are `there`.
+    /// The same of a window of `window` frames, where that is smaller than the ring's.
+    pub fn visible_in(&self, window: usize, start: u64, frames: usize, out: &mut Vec<Visible>) {
+        let shown = Self { window: window.min(self.window), ..*self };
+        self.list_of(shown.history(start), (start, frames), |_| true, out);
+    }
+
+    /// The same of the whole window, where only those frames of the history can be seen that are `there`.
     pub fn visible_of(&self, start: u64, frames: usize, there: impl Fn(u64) -> bool, out: &mut Vec<Visible>) {
-        let history = self.history(start);
+        self.list_of(self.history(start), (start, frames), there, out);
+    }
+
+    fn list_of(
+        &self,
+        history: usize,
+        (start, frames): (u64, usize),
+        there: impl Fn(u64) -> bool,
+        out: &mut Vec<Visible>,
+    ) {
         let sink = self.sink.min(history);
         let kept = self.kept(start);
         let recent = kept - (history - sink) as u64..kept;

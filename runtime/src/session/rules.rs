@@ -5,6 +5,7 @@ use alloc::{format, string::String, vec::Vec};
 use super::{
     changes::{Change, Changes, Condition, EventTime, Kind, Queued, Way},
     error::{SessionError, within},
+    quality::Qualities,
 };
 use crate::config::LimitsConfig;
 
@@ -32,6 +33,8 @@ pub(super) struct Rules {
     pub guided: bool,
     /// Whether the window can be computed anew.
     pub recache: bool,
+    /// What chunks can be made with.
+    pub qualities: Qualities,
 }
 
 impl Rules {

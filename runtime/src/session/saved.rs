@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 
 use causeway_ops::memory::filled;
 use half::f16;
-use twox_hash::XxHash3_128;
 
 use super::{
     cursor::Cursor,
@@ -17,6 +16,7 @@ use super::{
     fields::{Count, Fields, Put, Read, TOO_LONG, Write, flag, halves, size},
     ring::Ring,
     session::Session,
+    snapshot::checksum,
     state::State,
     told::Told,
 };
@@ -92,7 +92,7 @@ impl Session {
         self.game(&mut Write(rest))?;
         head[..6].copy_from_slice(MAGIC);
         head[6..8].copy_from_slice(&VERSION.to_le_bytes());
-        head[8..].copy_from_slice(&XxHash3_128::oneshot(rest).to_le_bytes());
+        head[8..].copy_from_slice(&checksum(rest));
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Session {
         if !(1..=VERSION).contains(&u16::from_le_bytes(version)) {
             return Err(bad("it is of a newer version of this library"));
         }
-        if *read.take(16)? != XxHash3_128::oneshot(read.0).to_le_bytes() {
+        if *read.take(16)? != checksum(read.0) {
             return Err(bad("it is damaged, for its checksum is another one"));
         }
         let mut weights = [0; 16];
@@ -291,5 +291,7 @@ fn game(state: &mut State, width: usize, fields: &mut dyn Fields) -> Result<(), 
         halves(fields, &mut slot.values, slot.rows.checked_mul(width).ok_or(TOO_LONG)?)?;
     }
     flag(fields, &mut state.prompted.0)?;
-    flag(fields, &mut state.prompted.1)
+    flag(fields, &mut state.prompted.1)?;
+    fields.number(&mut state.chunk)?;
+    flag(fields, &mut state.cut)
 }

@@ -8,11 +8,14 @@ use causeway_ops::{Backend, Plan, backend::Memory};
 use super::{
     budget::Stats,
     given::Given,
+    governor::Governor,
     opening::Opening,
-    options::Settled,
+    pace::Pacer,
+    quality::Quality,
     receipt::{Frame, Queue, Receipt},
     ring::Ring,
     rules::Rules,
+    settled::Settled,
     state::State,
     tables::Tables,
 };
@@ -46,7 +49,9 @@ pub struct Session {
     pub(super) given: Option<Given>,
     pub(super) tables: Tables,
     pub(super) queue: Queue,
-    pub(super) clock: Box<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pacer: Pacer,
+    pub(super) governor: Option<Governor>,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) stats: Stats,
 }
@@ -131,6 +136,11 @@ impl Session {
         if frame == 0 { 0 } else { first.saturating_add(each.saturating_mul(frame - 1)) }
     }
 
+    /// How many pictures the next `frames` latent frames show.
+    pub(super) fn shows(&self, frames: usize) -> u64 {
+        self.picture_of(self.state.position + frames as u64).saturating_sub(self.picture_of(self.state.position))
+    }
+
     /// Names of the action vector's entries.
     pub fn actions(&self) -> &[String] {
         &self.rules.actions
@@ -161,9 +171,14 @@ impl Session {
         &self.stream
     }
 
-    /// Denoise steps of a chunk.
+    /// Denoise steps of a chunk, as the host wants them.
     pub fn steps(&self) -> usize {
-        self.settled.sampling.schedule.len()
+        self.state.asked.steps
+    }
+
+    /// What the next chunk will be made with, as things stand.
+    pub fn quality(&self) -> Quality {
+        self.rules.qualities.eased(self.state.asked, self.state.eased)
     }
 
     /// The backend, for reading buffers in tests and tools.

@@ -10,7 +10,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -20,10 +20,12 @@ use super::{
     inbox::Inbox,
     inside::{Inside, this_thread},
     outbox::{Outbox, snapshot_bytes},
+    quality::QualityChange,
     receipt::Receipt,
     session::Session,
     worker::{Round, Work, Worker, work},
 };
+use crate::clock::Clock;
 
 /// A session for any number of threads.
 ///
@@ -58,6 +60,9 @@ pub struct Shared {
     failure: Mutex<Option<SharedError>>,
     /// Makes a running pump return after its slice.
     interrupt: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
+    /// Whether frames stay here until they should be shown.
+    holds: bool,
     /// Threads that wait for the worker to step aside.
     waiting: AtomicUsize,
     stop_worker: AtomicBool,
@@ -90,6 +95,8 @@ impl Shared {
             inbox: Mutex::new(Inbox::new(&session)),
             outbox: Mutex::new(Outbox::new(queue, session.frame_bytes())?),
             interrupt: session.interrupt(),
+            clock: session.clock.clone(),
+            holds: false,
             session: Mutex::new(session),
             owner: AtomicU64::new(0),
             worker_thread: AtomicU64::new(0),
@@ -104,6 +111,13 @@ impl Shared {
             closed: AtomicBool::new(false),
             pumped: Counters::default(),
         })
+    }
+
+    /// The same, with frames that [`take`](Self::take) gives no sooner than they should be shown ([`Receipt::present`]), for hosts that show what
+    /// they take.
+    #[must_use]
+    pub fn holding(self) -> Self {
+        Self { holds: true, ..self }
     }
 
     /// Most bytes that the outbox adds to a snapshot, for `queue` frames of `frame` bytes.
@@ -141,6 +155,14 @@ impl Shared {
     /// As [`Session::queue`].
     pub fn queue(&self, change: Change<'_>) -> Result<u64, SessionError> {
         lock(&self.inbox).queue(change)
+    }
+
+    /// As [`Session::set_quality`]; any thread, never waits for the one that pumps.
+    ///
+    /// # Errors
+    /// As [`Session::set_quality`].
+    pub fn set_quality(&self, change: QualityChange) -> Result<(), SessionError> {
+        lock(&self.inbox).set_quality(change)
     }
 
     /// Takes a change back, here or from the session, which may be busy.
@@ -187,6 +209,7 @@ impl Shared {
             Pump::Frame => Progress::Frame,
             Pump::Pending => Progress::Pending,
             Pump::Full => Progress::Full,
+            Pump::Early(micros) => Progress::Early(micros),
         })
     }
 
@@ -205,7 +228,7 @@ impl Shared {
     }
 
     /// Takes the oldest frame, if one waits, after `write` has seen its receipt and bytes; it stays when that fails. Any thread; under the outbox's
-    /// lock. After the last frame of a worker that failed, its error, once.
+    /// lock. Where nothing waits, the error of a worker that failed, once.
     ///
     /// # Errors
     /// Those of `write`, and of the worker.
@@ -213,7 +236,8 @@ impl Shared {
         &self,
         write: impl FnOnce(&Receipt, &[u8]) -> Result<(), E>,
     ) -> Result<Option<Receipt>, E> {
-        let taken = lock(&self.outbox).take(write)?;
+        let until = if self.holds { self.clock.micros() } else { u64::MAX };
+        let taken = lock(&self.outbox).take(until, write)?;
         match taken {
             Some(receipt) => {
                 self.wake.notify_all();
@@ -469,6 +493,13 @@ impl Work for Shared {
         let idle = |outbox: &Outbox| self.paused.load(SeqCst) || outbox.is_full();
         while idle(&outbox) && !self.stops() && self.waiting.load(SeqCst) == 0 {
             outbox = self.wake.wait(outbox).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn rest(&self, time: Duration) {
+        let outbox = lock(&self.outbox);
+        if !self.stops() && self.waiting.load(SeqCst) == 0 {
+            _ = self.wake.wait_timeout(outbox, time);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     changes::{Sink, Way},
     cursor::Cursor,
     error::SessionError,
-    fields::{Count, Fields, RANGE, Read, Write, size},
+    fields::{Count, Fields, RANGE, Read, Write},
     pump::at,
     receipt::Receipt,
     rules::MIX,
@@ -103,7 +103,6 @@ impl Session {
     fn head(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         fields.bytes(&mut self.identity.to_le_bytes())?;
         self.state.fields(fields)?;
-        size(fields, &mut self.queue.len())?;
         self.queue.fields(fields)
     }
 
@@ -133,17 +132,7 @@ impl Session {
         let mut state = self.state.clone();
         state.fields(&mut read)?;
         self.check(&state)?;
-        let mut count = 0;
-        size(&mut read, &mut count)?;
-        if count > self.queue.capacity() {
-            return Err(SessionError::Snapshot("it holds more frames than the queue"));
-        }
-        let mut frames = Vec::with_capacity(count);
-        for _ in 0..count {
-            let mut receipt = Receipt::default();
-            receipt.fields(&mut read)?;
-            frames.push((receipt, read.take(self.queue.frame_bytes())?));
-        }
+        let frames = self.queue.read(&mut read)?;
         let arena = read.take(self.backend.arena_bytes())?;
         if !read.0.is_empty() {
             return Err(SessionError::Snapshot("it is longer than it should be"));
@@ -153,14 +142,7 @@ impl Session {
             return Err(SessionError::Snapshot("its state is not made of numbers, or of ones beyond all measure"));
         }
         self.backend.load(arena)?;
-        self.queue.clear();
-        for (receipt, pixels) in frames {
-            // There is room: they were counted.
-            if let Some(buffer) = self.queue.next_buffer() {
-                buffer.copy_from_slice(pixels);
-                self.queue.push(receipt);
-            }
-        }
+        self.queue.put(frames);
         state.changes.reserve();
         self.state = state;
         self.reading = false;
@@ -187,7 +169,12 @@ impl Session {
             && opens
             && state.ring <= state.position
             && state.kept.fits(state.ring, state.restoring);
-        if counts && recaches && self.plausible(state) && self.measured(state) { Ok(()) } else { Err(RANGE) }
+        let qualities = &self.rules.qualities;
+        let made = qualities.has(state.asked)
+            && qualities.has(state.quality)
+            && state.eased <= qualities.rungs(state.asked)
+            && (1..=self.rules.pictures).contains(&state.chunk_rows);
+        if counts && made && recaches && self.plausible(state) && self.measured(state) { Ok(()) } else { Err(RANGE) }
     }
 
     /// Whether all that it is told are numbers that a host could have given.
@@ -231,7 +218,7 @@ impl Session {
         } else {
             cursor.node < nodes
         }) && part
-            && cursor.level < self.settled.sampling.levels(begins).len()
+            && cursor.level < self.settled.schedule(begins, state.quality.steps).len()
             && self.seen(cursor)
     }
 }

@@ -8,8 +8,10 @@ use super::{
     cursor::Cursor,
     error::SessionError,
     fields::{Fields, RANGE, flag, one_of, size, small},
+    health::Health,
     kept::Kept,
     movement::Movement,
+    quality::Quality,
     ring::Ring,
     told::Told,
 };
@@ -48,6 +50,16 @@ pub(super) struct State {
     /// Ticket of the newest change.
     pub change_ticket: u64,
     pub changes: Changes,
+    /// What the host wants chunks to be made with, how many rungs below that the governor is, and what the newest chunk is made with.
+    pub asked: Quality,
+    pub eased: usize,
+    pub quality: Quality,
+    /// Number of the chunk in flight, or of the next one; what the stream starts from counts too.
+    pub chunk: u64,
+    /// How the latents of the newest chunk are.
+    pub health: Health,
+    /// A cut was made, and no chunk since.
+    pub cut: bool,
     /// The event in force: of a mix the strongest.
     pub event: u32,
     /// Ticket of the newest change in force.
@@ -55,6 +67,8 @@ pub(super) struct State {
     /// Tickets of action and change: of the chunk in flight, of the newest picture.
     pub chunk_tickets: (u64, u64),
     pub shown_tickets: (u64, u64),
+    /// Rows of actions of the chunk in flight.
+    pub chunk_rows: usize,
     /// What is told beside actions, where the model is told it.
     pub events: Option<Told>,
     pub prompt: Option<Told>,
@@ -70,6 +84,13 @@ impl State {
         let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
         let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
         self.kept.memory() + self.acts.memory() + self.movement.memory() + self.changes.memory() + told + slots
+    }
+
+    /// Wants another quality from now on; what the governor took is given back with it.
+    pub fn ask(&mut self, asked: Quality) {
+        if self.asked != asked {
+            (self.asked, self.eased) = (asked, 0);
+        }
     }
 
     /// Which cross-attention keys and values are not of what is told now.
@@ -111,7 +132,7 @@ impl State {
     pub fn fields(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
         self.cursor.fields(fields)?;
         fields.number(&mut self.seed)?;
-        for number in [&mut self.position, &mut self.ring, &mut self.pictures] {
+        for number in [&mut self.position, &mut self.ring, &mut self.pictures, &mut self.chunk] {
             fields.number(number)?;
         }
         one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
@@ -130,7 +151,7 @@ impl State {
         }
         small(fields, &mut self.event)?;
         let events = self.events.as_ref().map_or(0, |events| events.now.len());
-        if [self.position, self.ring, self.pictures].iter().any(|&number| number > MOST)
+        if [self.position, self.ring, self.pictures, self.chunk].iter().any(|&number| number > MOST)
             || (self.event as usize >= events.max(1))
         {
             return Err(RANGE);
@@ -139,6 +160,12 @@ impl State {
             return Err(SessionError::Snapshot("a movement lasts longer than one can"));
         }
         self.changes.fields(fields)?;
+        self.asked.fields(fields)?;
+        size(fields, &mut self.eased)?;
+        self.quality.fields(fields)?;
+        flag(fields, &mut self.cut)?;
+        size(fields, &mut self.chunk_rows)?;
+        self.health.fields(fields)?;
         for told in [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten() {
             told.fields(fields)?;
         }

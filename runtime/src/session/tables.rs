@@ -38,18 +38,20 @@ impl Tables {
         }
     }
 
-    /// Writes what a chunk of `frames` frames at frame `start` of the rings sees and where it goes; returns how much history each group sees.
+    /// Writes what a chunk of so many frames `there` in the rings sees and where it goes, in a window of `window` of the first group; returns how
+    /// much history each group sees.
     pub fn place(
         &mut self,
         backend: &mut dyn Backend,
         stream: &StreamPlan,
         rope: (usize, f32),
-        start: u64,
-        frames: usize,
+        there: (u64, usize),
+        window: usize,
     ) -> Result<[u32; GROUPS], BackendError> {
         let mut history = [0; GROUPS];
-        for ((table, group), seen) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history) {
-            *seen = table.place(backend, group, rope, start, frames)?;
+        for (at, ((table, group), seen)) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history).enumerate() {
+            let window = if at == 0 { window } else { group.past.window };
+            *seen = table.place(backend, group, rope, there, window)?;
         }
         Ok(history)
     }
@@ -63,9 +65,8 @@ impl Tables {
 
     /// Writes one action for every frame of a pass, where the model is told actions.
     pub fn act(&mut self, backend: &mut dyn Backend, stream: &StreamPlan, action: &[f32]) -> Result<(), BackendError> {
-        let Some(actions) = stream.conditions.actions else { return Ok(()) };
-        self.actions.chunks_mut(action.len()).for_each(|frame| frame.copy_from_slice(action));
-        backend.write(actions, bytemuck::cast_slice(&self.actions))
+        self.actions.chunks_mut(action.len().max(1)).for_each(|frame| frame.copy_from_slice(action));
+        self.acted(backend, stream)
     }
 
     /// Notes the row that each of `frames` frames is told, that of picture `picture(frame)`; [`Self::acted`] writes them.
@@ -125,9 +126,7 @@ impl Tables {
             self.actions[at * entries..][..entries].copy_from_slice(actions);
         }
         backend.write(stream.latents, bytemuck::cast_slice(&self.latents))?;
-        if let Some(actions) = stream.conditions.actions {
-            backend.write(actions, bytemuck::cast_slice(&self.actions))?;
-        }
+        self.acted(backend, stream)?;
         let mut history = [0; GROUPS];
         for ((table, group), seen) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history) {
             *seen = table.restore(backend, group, rope, (start, frames), |frame| kept.has(frame))?;

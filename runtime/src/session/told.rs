@@ -73,6 +73,11 @@ impl Told {
         self.rows.max(self.after)
     }
 
+    /// Parts of a change that are in force, in 1/65536.
+    pub fn share(&self) -> u32 {
+        (((self.done as u64) << 16) / (self.parts as u64).max(1)) as u32
+    }
+
     /// Whether a change is under way.
     pub fn changes(&self) -> bool {
         self.done < self.parts

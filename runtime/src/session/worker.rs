@@ -18,6 +18,9 @@ const ROUND_MICROS: u64 = 1_000;
 /// A round shorter than this that made no frame waited for a GPU.
 const BUSY: Duration = Duration::from_micros(100);
 
+/// Longest rest: a host's clock may run faster than the system's.
+const MOST_REST: Duration = Duration::from_millis(4);
+
 /// A round, to be called once.
 pub type Round<'a> = &'a mut dyn FnMut() -> Result<Progress, SharedError>;
 
@@ -53,6 +56,8 @@ pub(super) trait Work {
     fn round(&self, budget: Budget) -> Result<Progress, SharedError>;
     /// Sleeps until there is something to do again, or the worker must end.
     fn sleep(&self);
+    /// Rests for so long, unless it is woken.
+    fn rest(&self, time: Duration);
     /// Lets threads in that wait for the worker.
     fn step_aside(&self);
     /// Keeps the error that the worker ended with.
@@ -67,6 +72,7 @@ pub(super) fn work(on: &impl Work, around: impl Fn(Round<'_>) -> Result<Progress
         let mut round = || on.round(Budget::Micros(ROUND_MICROS));
         match catch_unwind(AssertUnwindSafe(|| around(&mut round))) {
             Ok(Ok(Progress::Full | Progress::Paused)) => on.sleep(),
+            Ok(Ok(Progress::Early(micros))) => on.rest(Duration::from_micros(micros).min(MOST_REST)),
             // A GPU is busy; nothing is gained by asking all the time.
             Ok(Ok(Progress::Pending)) if start.elapsed() < BUSY => std::thread::sleep(2 * BUSY),
             Ok(Ok(_)) => {}

@@ -5,6 +5,8 @@ struct Params {
     frame: u32,
     step: u32,
     history: vec4<u32>,
+    /// Most of these that a route keeps; 0 for as many as it has room for.
+    route: vec4<u32>,
     level: u32,
     sigma: f32,
     guidance: f32,
@@ -13,6 +15,8 @@ struct Params {
     correct: vec4<f32>,
     /// Weights of sample, clean, newer, fresh noise.
     predict: vec4<f32>,
+    /// 1 where routes keep no newest frame by force.
+    cut: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
