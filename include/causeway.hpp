@@ -214,6 +214,10 @@ public:
         auto status = cw_session_withdraw(handle_, ticket);
         return status == CW_ERROR_STATE ? false : check(status) == CW_OK;
     }
+    /// Steps, route and window from the next chunk on; -1 leaves a value.
+    void quality(std::int32_t steps, std::int32_t route = -1, std::int32_t window = -1) {
+        check(cw_session_set_quality(handle_, steps, route, window));
+    }
     /// Returns CW_FRAME, CW_PENDING, CW_FULL or CW_PAUSED.
     CwStatus pump(std::uint32_t budget_us) { return check(cw_session_pump(handle_, budget_us)); }
     /// Fetches the oldest frame, if one waits.

@@ -8,8 +8,10 @@ namespace Causeway
         /// <summary>The window is computed anew under the new condition, and the stream goes on smoothly. The session must have been
         /// created with <see cref="SessionOptions.Recache"/>.</summary>
         Recache = Native.CW_WAY_RECACHE,
-        /// <summary>It is forgotten: a cut.</summary>
+        /// <summary>It is forgotten.</summary>
         Reset = Native.CW_WAY_RESET,
+        /// <summary>A new shot: it stays, and routes find it, but the next chunk need not follow the newest frame.</summary>
+        Cut = Native.CW_WAY_CUT,
     }
 
     /// <summary>What a recache does with the first frames, which stay visible.</summary>

@@ -20,6 +20,21 @@ namespace Causeway
         /// <summary>When its pixels were ready.</summary>
         public long Ready { get; internal set; }
 
+        /// <summary>When it should be shown, microseconds on the session's clock; as <see cref="Ready"/> without a pace.</summary>
+        public long Present { get; internal set; }
+        /// <summary>Number of its chunk.</summary>
+        public long Chunk { get; internal set; }
+        /// <summary>Denoise steps that it was made in.</summary>
+        public int Steps { get; internal set; }
+        /// <summary>History frames that each of its queries saw; 0 for all.</summary>
+        public int Route { get; internal set; }
+        /// <summary>Latent frames that it saw.</summary>
+        public int Window { get; internal set; }
+        /// <summary>Mean of its chunk's latents: near 0 while all is well.</summary>
+        public float LatentMean { get; internal set; }
+        /// <summary>Their standard deviation: near 1 while all is well.</summary>
+        public float LatentSpread { get; internal set; }
+
         internal Receipt(CwReceipt receipt) : this()
         {
             Frame = (long)receipt.frame;
@@ -30,6 +45,13 @@ namespace Causeway
             FirstOfEvent = receipt.firstOfEvent != 0;
             Began = (long)receipt.began;
             Ready = (long)receipt.ready;
+            Present = (long)receipt.present;
+            Chunk = (long)receipt.chunk;
+            Steps = (int)receipt.steps;
+            Route = (int)receipt.route;
+            Window = (int)receipt.window;
+            LatentMean = receipt.latentMean;
+            LatentSpread = receipt.latentSpread;
         }
     }
 }

@@ -205,6 +205,12 @@ namespace Causeway
             return status != Native.CW_ERROR_STATE && Call.Check(status) == Native.CW_OK;
         }
 
+        /// <summary>Changes what chunks are made with, from the next one on; null leaves a value as it is.</summary>
+        public void SetQuality(int? steps = null, int? route = null, int? window = null)
+        {
+            Call.Check(Native.cw_session_set_quality(handle, steps ?? -1, route ?? -1, window ?? -1));
+        }
+
         /// <summary>Works for about this many microseconds on this thread; never waits for a GPU.</summary>
         public Pump Pump(int microseconds)
         {

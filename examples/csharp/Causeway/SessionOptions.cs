@@ -13,6 +13,17 @@ namespace Causeway
         UniPc = Native.CW_SAMPLER_UNIPC,
     }
 
+    /// <summary>Whether a stream keeps to its world's time.</summary>
+    public enum Pace : uint
+    {
+        /// <summary>Chunks are made as fast as the host pumps.</summary>
+        Off = Native.CW_PACE_OFF,
+        /// <summary>No chunk begins before its first picture's time; receipts say when each picture should be shown.</summary>
+        World = Native.CW_PACE_WORLD,
+        /// <summary>The same, and each picture is given no sooner than it should be shown.</summary>
+        Held = Native.CW_PACE_HELD,
+    }
+
     /// <summary>What a host chooses when it creates a session; null takes the model's value.</summary>
     public sealed class SessionOptions
     {
@@ -60,6 +71,12 @@ namespace Causeway
         public int? PromptRows;
         /// <summary><see cref="Way.Recache"/> is possible. It takes activations of a whole window; <see cref="Session.Query"/> tells how much.</summary>
         public bool Recache;
+        /// <summary>Whether the stream keeps to its world's time.</summary>
+        public Pace Pace;
+        /// <summary><see cref="Route"/> may be changed up to so many while the stream runs; 0 where it stays as it is.</summary>
+        public int MostRoute;
+        /// <summary>While chunks take longer than they last they are made in fewer steps, then with a smaller route.</summary>
+        public bool Governor;
 
         internal unsafe CwSessionOptions Native()
         {
@@ -86,6 +103,9 @@ namespace Causeway
             options.promptSlots = checked((uint)(PromptSlots ?? 0));
             options.promptRows = checked((uint)(PromptRows ?? 0));
             options.recache = Recache ? 1u : 0u;
+            options.pace = (uint)Pace;
+            options.mostRoute = checked((uint)MostRoute);
+            options.governor = Governor ? 1u : 0u;
             return options;
         }
     }
