@@ -95,22 +95,34 @@ pub(crate) trait Finish<S: Simd, const V: usize> {
     }
 }
 
-/// Rows of each of the tiles that `rows` are cut into, all nearly equal, as (first row, rows).
+/// Tiles of more rows than this have an even number of them: code for all numbers would be a third longer, and none is faster.
+const ODD: usize = 8;
+
+/// Rows of each of the tiles that `rows` are cut into, nearly equal, as (first row, rows); [`with_rows`] has code for all of them.
 #[inline(always)]
 pub(crate) fn cut(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let tiles = rows.div_ceil(most);
-    (0..tiles).map(move |tile| (tile * rows / tiles, (tile + 1) * rows / tiles - tile * rows / tiles))
+    let each = rows.div_ceil(rows.div_ceil(most).max(1));
+    let each = if each > ODD { each.next_multiple_of(2).min(most) } else { each };
+    let mut first = 0;
+    core::iter::from_fn(move || {
+        let left = (rows - first).min(each);
+        // What is left over is halved.
+        let count = if left > ODD && left % 2 == 1 { left.div_ceil(2) } else { left };
+        let tile = (count > 0).then_some((first, count));
+        first += count;
+        tile
+    })
 }
 
-/// Makes constant rows of a number of rows up to a constant `$most`; nothing is compiled for more.
+/// Makes constant rows of a tile's number of rows, which is at most a constant `$most`; nothing is compiled for more.
 macro_rules! with_rows {
     ($rows:expr, $most:expr, $call:ident!()) => {
-        with_rows!(@ $rows, $most, $call, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+        with_rows!(@ $rows, $most, $call, 1 2 3 4 5 6 7 8 10 12 14 16)
     };
     (@ $rows:expr, $most:expr, $call:ident, $($n:literal)*) => {
         match $rows {
             $($n if $n <= $most => $call!($n),)*
-            _ => unreachable!("a tile has at most {} rows", $most),
+            _ => unreachable!("no tile has so many rows"),
         }
     };
 }
@@ -191,4 +203,24 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize, E: Element>(
         }
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_all_rows_and_none_has_a_number_without_code() {
+        for most in [1, 2, 3, 4, 6, 8, 12, 16] {
+            for rows in 0..200 {
+                let mut next = 0;
+                for (first, count) in cut(rows, most) {
+                    assert_eq!(first, next, "{rows} {most}");
+                    assert!((1..=most).contains(&count) && (count <= ODD || count % 2 == 0), "{rows} {most}: {count}");
+                    next += count;
+                }
+                assert_eq!(next, rows, "{most}");
+            }
+        }
+    }
 }
