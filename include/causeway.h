@@ -294,6 +294,21 @@
 #define CW_PACE_HELD 2
 
 /*
+ `CwProgress.stage`: weights are brought into the device's layout, in bytes of that.
+ */
+#define CW_STAGE_WEIGHTS 0
+
+/*
+ `CwProgress.stage`: kernels are compiled for a GPU.
+ */
+#define CW_STAGE_PIPELINES 1
+
+/*
+ `CwProgress.stage`: the session is there.
+ */
+#define CW_STAGE_READY 3
+
+/*
  Where sessions compute: threads, or an open GPU. Shared by any number of sessions.
  */
 typedef struct CwDevice CwDevice;
@@ -789,6 +804,28 @@ typedef struct {
    */
   uint64_t save_bytes;
 } CwSessionInfo;
+
+/*
+ How far the creation of a session is.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwProgress).
+   */
+  uint32_t struct_size;
+  /*
+   `CW_STAGE_...`.
+   */
+  uint32_t stage;
+  /*
+   So much of the stage is done ...
+   */
+  uint64_t done;
+  /*
+   ... of so much.
+   */
+  uint64_t total;
+} CwProgress;
 
 /*
  A change of what a stream is told. Set all that is not used to 0.
@@ -1469,6 +1506,26 @@ CwStatus cw_session_create(const CwDevice *device,
                            const CwModel *model,
                            const CwSessionOptions *options,
                            CwSession **session);
+
+/*
+ Begins to create a session: the handle comes at once, in about the time of `cw_session_query`, and the first pumps, or the worker thread, do what
+ `cw_session_create` would have waited for. Until then all calls of the session answer `CW_PENDING`, but for `cw_session_pump`,
+ `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
+ Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
+ or with a worker by `cw_session_poll_frame`, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
+ model and codec may be destroyed meanwhile. Any thread.
+ */
+CwStatus cw_session_create_begin(const CwDevice *device,
+                                 const CwModel *model,
+                                 const CwSessionOptions *options,
+                                 CwSession **session);
+
+/*
+ Tells how far the creation of a session is; `CW_STAGE_READY` once it is there. The caller owns `progress`. Any thread, also while another one pumps;
+ never blocks.
+ */
+CwStatus cw_session_progress(const CwSession *session,
+                             CwProgress *progress);
 
 /*
  Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory

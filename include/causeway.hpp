@@ -148,6 +148,19 @@ public:
         options.codec = codec.get();
         check(cw_session_create(device.get(), model.get(), &options, &handle_));
     }
+    /// Begins to create a session: pumps, or the worker, do the work, and until `progress` says CW_STAGE_READY all else does nothing: calls return
+    /// as if nothing waited.
+    static Session begin(const Device &device, const Model &model, const CwSessionOptions &options = make<CwSessionOptions>()) {
+        Session session;
+        check(cw_session_create_begin(device.get(), model.get(), &options, &session.handle_));
+        return session;
+    }
+    /// How far the creation is.
+    CwProgress progress() const {
+        auto progress = make<CwProgress>();
+        check(cw_session_progress(handle_, &progress));
+        return progress;
+    }
     CwSessionInfo info() const {
         auto info = make<CwSessionInfo>();
         check(cw_session_info(handle_, &info));
@@ -265,6 +278,7 @@ public:
     }
 
 private:
+    Session() = default;
     template <class F> std::vector<std::byte> written(F write) {
         std::size_t needed = 0;
         check(write(handle_, nullptr, 0, &needed));

@@ -93,7 +93,7 @@ fn bytes_are_as_planned_and_steady_streams_allocate_nothing() {
             let what = format!("{} {variant}", cast.name);
             let options = || SessionOptions { prompt_slots: cast.prompts().then_some(3), ..cast.options(variant) };
             let codec = cast.codec.as_ref().filter(|_| options().output == Output::Pictures);
-            let need = |options| Session::need(&cast.model, codec, &Device::cpu(1), &options).unwrap();
+            let need = |options| Session::need(&cast.model, codec, &Device::cpu(1), options).unwrap();
             let (needed, needs) = (need(options()).memory.total(), need(options()));
 
             let before = held();

@@ -401,7 +401,7 @@ fn what_a_session_cannot_be_is_refused() {
         let nan = Some(Sampling { guidance: f32::NAN, ..Sampling::few(&[1.0]) });
         refused(cast, &|o| o.sampling = nan.clone(), &["guidance is NaN", "a number"]);
         refused(cast, &|o| (o.sampling, o.steps) = (None, Some(7)), &["steps is 7", "step lists for"]);
-        let need = Session::need(&cast.model, cast.codec.as_ref(), &Device::cpu(1), &cast.options("plain")).unwrap();
+        let need = Session::need(&cast.model, cast.codec.as_ref(), &Device::cpu(1), cast.options("plain")).unwrap();
         let needed = need.memory.total();
         refused(cast, &|o| o.memory_cap = Some(needed - 1), &[&format!("{needed}"), &format!("{}", needed - 1)]);
     }

@@ -1,14 +1,14 @@
 //! From a caller's options to a session.
 
 use causeway_runtime::{
-    DecoderFile, Kv, Model as Denoiser, Output, Session, SessionError, SessionOptions, Start,
+    Kv, Model as Denoiser, Output, SessionError, SessionOptions, Start,
     sampler::{Sampler, Sampling, Schedule},
-    session::{Inbox, Need, Pace, Shared},
+    session::{Creation, Files, Inbox, Need, Pace, Planned, Shared},
 };
 
 use crate::{
-    device::Device, error::Error, host::HostClock, model::Model, pointers::slice, stream::Stream, types::*,
-    vulkan::Kept,
+    device::Device, error::Error, host::HostClock, opened::Opened, pointers::slice, ready::Outbox, stream::Stream,
+    types::*, vulkan::Kept,
 };
 
 /// Most frames that a queue may hold.
@@ -16,104 +16,104 @@ const MOST_FRAMES: u32 = 1024;
 /// Steps of Euler and UniPC unless the caller says.
 const STEPS: usize = 50;
 
-/// A session's parts as the caller named them, checked.
+/// A session as the caller asked for it, planned.
 struct Asked<'a> {
     device: &'a Device,
-    model: &'a Denoiser<'static>,
-    codec: Option<&'a DecoderFile<'static>>,
+    files: Opened,
     options: &'a CwSessionOptions,
-    inner: SessionOptions,
+    planned: Planned,
     need: Need,
+    /// Values of the largest prompt, slots for prompts, and frames that the session itself holds.
+    prompt: usize,
+    slots: usize,
+    queue: usize,
 }
 
 /// Creates a session.
 ///
 /// # Safety
 /// `start_pixels` has `start_bytes` readable bytes.
-pub unsafe fn create(
-    device: &Device,
-    model: &Model,
-    codec: Option<&Model>,
-    options: &CwSessionOptions,
-) -> Result<Stream, Error> {
+pub unsafe fn create(device: &Device, files: Opened, options: &CwSessionOptions) -> Result<Stream, Error> {
     // SAFETY: the contract.
-    let mut asked = unsafe { Asked::new(device, model, codec, options) }?;
-    let (info, beside) = (asked.info(), asked.beside());
-    let frames = asked.kept();
-    let kept = Kept::new(device, &mut asked.inner, frames, asked.need.picture)?;
-    let prompt = asked.prompt();
-    let session = match asked.codec {
-        Some(codec) => Session::with_codec(asked.model, codec, &device.inner, asked.inner),
-        None => Session::new(asked.model, &device.inner, asked.inner),
-    };
-    let session = session.map_err(|error| match error {
-        // What lies here beside the session counts too: the numbers are those of `cw_session_query` and of the host.
-        SessionError::MemoryCap { needed, .. } => {
-            let cap = usize::try_from(options.memory_cap).unwrap_or(usize::MAX);
-            SessionError::MemoryCap { needed: needed + beside, cap }
-        }
-        other => other,
-    })?;
-    Stream::new(session, options, prompt, info, kept)
+    let mut asked = unsafe { Asked::new(device, files, options) }?;
+    let (info, beside, kept) = (asked.info(), asked.beside(), asked.keep()?);
+    let Asked { files, planned, prompt, .. } = asked;
+    let session = planned.create(files.model(), files.codec(), &device.inner);
+    let outbox = Outbox::of(options, prompt);
+    let session = session.map_err(|error| with(error, beside, options))?;
+    Stream::ready(session, outbox, info, kept)
+}
+
+/// Begins to create a session.
+///
+/// # Safety
+/// As [`create`].
+pub unsafe fn begin(device: &Device, files: Opened, options: &CwSessionOptions) -> Result<Stream, Error> {
+    // SAFETY: the contract.
+    let mut asked = unsafe { Asked::new(device, files, options) }?;
+    let (info, beside, kept) = (asked.info(), asked.beside(), asked.keep()?);
+    let Asked { files, planned, prompt, .. } = asked;
+    let creation = Creation::new(planned, files, &device.inner).map_err(|error| with(error, beside, options))?;
+    Ok(Stream::begun(creation, Outbox::of(options, prompt), info, kept))
 }
 
 /// What a session of these options would hold.
 ///
 /// # Safety
 /// As [`create`].
-pub unsafe fn query(
-    device: &Device,
-    model: &Model,
-    codec: Option<&Model>,
-    options: &CwSessionOptions,
-) -> Result<CwSessionInfo, Error> {
+pub unsafe fn query(device: &Device, files: Opened, options: &CwSessionOptions) -> Result<CwSessionInfo, Error> {
     // SAFETY: the contract.
-    Ok(unsafe { Asked::new(device, model, codec, options) }?.info())
+    Ok(unsafe { Asked::new(device, files, options) }?.info())
+}
+
+/// What lies here beside the session counts too: the numbers are those of `cw_session_query` and of the host.
+fn with(error: SessionError, beside: usize, options: &CwSessionOptions) -> SessionError {
+    match error {
+        SessionError::MemoryCap { needed, .. } => {
+            let cap = usize::try_from(options.memory_cap).unwrap_or(usize::MAX);
+            SessionError::MemoryCap { needed: needed + beside, cap }
+        }
+        other => other,
+    }
 }
 
 impl<'a> Asked<'a> {
     /// # Safety
     /// As [`create`].
-    unsafe fn new(
-        device: &'a Device,
-        model: &'a Model,
-        codec: Option<&'a Model>,
-        options: &'a CwSessionOptions,
-    ) -> Result<Self, Error> {
-        let own = if options.output == CW_OUTPUT_LATENTS { None } else { model.own_codec() };
-        let (model, codec) = (model.denoiser()?, codec.map(Model::codec).transpose()?.or(own));
+    unsafe fn new(device: &'a Device, files: Opened, options: &'a CwSessionOptions) -> Result<Self, Error> {
+        let (model, codec) = (files.model(), files.codec());
         // SAFETY: the contract.
         let inner = unsafe { settle(model, options) }?;
-        let need = Session::need(model, codec, &device.inner, &inner)?;
-        let mut asked = Self { device, model, codec, options, inner, need };
+        let text = model.config().dit.text;
+        let rows = inner.prompt_rows.or(inner.prompt_length);
+        let prompt = text.map_or(0, |text| rows.unwrap_or(text.length) * text.dim);
+        let (slots, queue, cap) = (inner.prompt_slots.unwrap_or(1), inner.queue, inner.memory_cap);
+        let planned = Planned::new(model, codec, inner)?;
+        let need = planned.need(model, codec, &device.inner)?;
+        let mut asked = Self { device, files, options, planned, need, prompt, slots, queue };
         // What lies here is ours, not the runtime's.
         let beside = asked.beside();
-        if let Some(cap) = &mut asked.inner.memory_cap {
-            *cap = cap.saturating_sub(beside);
-        }
+        asked.planned.set_memory_cap(cap.map(|cap| cap.saturating_sub(beside)));
         Ok(asked)
+    }
+
+    /// Room for frames on a host's GPU.
+    fn keep(&mut self) -> Result<Kept, Error> {
+        let count = self.kept();
+        Kept::new(self.device, &mut self.planned, count, self.need.picture)
     }
 
     /// Frames that stay on a host's GPU: as many as can wait for the host, here and in the session's own queue.
     fn kept(&self) -> usize {
-        self.options.queue as usize + self.inner.queue
-    }
-
-    /// Values of the largest prompt.
-    fn prompt(&self) -> usize {
-        self.model
-            .config()
-            .dit
-            .text
-            .map_or(0, |text| self.inner.prompt_rows.or(self.inner.prompt_length).unwrap_or(text.length) * text.dim)
+        self.options.queue as usize + self.queue
     }
 
     /// Bytes of the outbox, of the inbox, and of frames that are kept.
     fn beside(&self) -> usize {
         let kept = if self.device.keeps_frames() { self.kept() } else { 0 };
-        let dit = &self.model.config().dit;
+        let dit = &self.files.model().config().dit;
         // With a prompt on its way from a file.
-        let inbox = match (self.prompt(), self.inner.prompt_slots.unwrap_or(1)) {
+        let inbox = match (self.prompt, self.slots) {
             (0, _) => 0,
             (prompt, slots) => Inbox::bytes(slots, prompt, dit.actions.len(), dit.events.len()) + 4 * prompt,
         };
@@ -139,7 +139,7 @@ impl<'a> Asked<'a> {
             latent_channels: channels,
             latent_width,
             latent_height,
-            fps: self.model.config().fps,
+            fps: self.files.model().config().fps,
             save_bytes: save as u64,
         }
     }

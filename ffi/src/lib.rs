@@ -3,7 +3,7 @@
 //! * `api` holds the functions, `types` the structs and constants; everything else serves them.
 //! * [`enter`] is the way in: panics and refused allocations become errors there.
 //! * [`handle`] knows what a handle stands for; no pointer that a host passes as a handle is ever followed.
-//! * [`stream`] is a session that several threads may use at once: actions and events go in, frames come out, without waiting for
+//! * [`ready`] is a session that several threads may use at once: actions and events go in, frames come out, without waiting for
 //!   the thread that pumps.
 //!
 //! # Safety
@@ -18,10 +18,13 @@ mod handle;
 mod host;
 mod image;
 mod log_sink;
+mod making;
 mod memory;
 mod model;
 mod names;
+mod opened;
 mod pointers;
+mod ready;
 mod shutdown;
 mod sized;
 mod stream;

@@ -6,8 +6,8 @@ use crate::{
     error::Error,
     types::{
         CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwCondition, CwDeviceOptions, CwImage,
-        CwModelInfo, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwVulkanDevice, CwVulkanHost,
-        CwVulkanImage, CwVulkanNeeds,
+        CwModelInfo, CwProgress, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwVulkanDevice,
+        CwVulkanHost, CwVulkanImage, CwVulkanNeeds,
     },
 };
 
@@ -117,6 +117,7 @@ sized!(
     start = CW_START_STORED, window = -1, sink = -1, route = -1, steps = -1, event = -1, queue = 2
 );
 sized!(CwSessionInfo, snapshot_bytes: u64);
+sized!(CwProgress, total: u64);
 sized!(CwImage, row_pitch: usize);
 sized!(CwCondition, weight_count: u32);
 sized!(CwReceipt, first_of_event: u32);

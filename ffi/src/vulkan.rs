@@ -1,6 +1,6 @@
 //! A host's own Vulkan device. Builds and platforms without Vulkan have the same functions, which say so.
 
-use causeway_runtime::SessionOptions;
+use causeway_runtime::session::Planned;
 
 use crate::{
     device::Device,
@@ -52,7 +52,7 @@ mod absent {
     impl Kept {
         pub fn new(
             _device: &Device,
-            _options: &mut SessionOptions,
+            _planned: &mut Planned,
             _count: usize,
             _size: (usize, usize),
         ) -> Result<Self, Error> {
@@ -172,15 +172,10 @@ mod present {
 
     impl Kept {
         /// Room for `count` frames of `size` if the device is a host's.
-        pub fn new(
-            device: &Device,
-            options: &mut SessionOptions,
-            count: usize,
-            size: (usize, usize),
-        ) -> Result<Self, Error> {
+        pub fn new(device: &Device, planned: &mut Planned, count: usize, size: (usize, usize)) -> Result<Self, Error> {
             let Some(gpu) = device.inner.as_gpu().filter(|_| device.hosts) else { return Ok(Self(None)) };
             let frames = Arc::new(Frames::new(gpu, count, size.0 as u32, size.1 as u32)?);
-            options.frames = Some(frames.clone());
+            planned.set_frames(Some(frames.clone()));
             Ok(Self(Some(frames)))
         }
 

@@ -32,6 +32,26 @@ impl Memory {
     }
 }
 
+/// What a backend that is being made is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadStage {
+    /// Weights are brought into the layout of the device, counted in bytes of that.
+    Weights,
+    /// Kernels are compiled, counted in kernels.
+    Pipelines,
+}
+
+/// How far a backend that is being made is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// What it is at.
+    pub stage: LoadStage,
+    /// So much of it is done ...
+    pub done: usize,
+    /// ... of so much.
+    pub total: usize,
+}
+
 /// What can go wrong while loading or running a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {

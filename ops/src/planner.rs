@@ -56,13 +56,16 @@ impl Layout {
 /// already placed whose life overlaps. Returns the end of the scratch area.
 fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offsets: &mut [Option<usize>]) -> usize {
     let lives = lives(plan);
-    let mut order: Vec<usize> = (0..plan.buffers.len())
+    let mut left: Vec<usize> = (0..plan.buffers.len())
         .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && lives[at].iter().any(Option::is_some))
         .collect();
-    order.sort_unstable_by_key(|&at| (core::cmp::Reverse(plan.buffers[at].len), at));
     let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // (offset, end, buffer), sorted by offset
     let mut top = base;
-    for at in order {
+    // Looked for, since placing looks at all others in any case; a sort of the library's would be ten thousand bytes of code.
+    while let Some(largest) =
+        (0..left.len()).min_by_key(|&index| (core::cmp::Reverse(plan.buffers[left[index]].len), left[index]))
+    {
+        let at = left.swap_remove(largest);
         let len = round(plan.buffers[at].len);
         let mut offset = base;
         for &(from, to, other) in &placed {

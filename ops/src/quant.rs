@@ -162,8 +162,14 @@ impl<'a> TensorView<'a> {
         Ok(out)
     }
 
-    /// Reads as many rows at once as make a piece, at least one.
-    fn some_rows(&self, rows: Range<usize>, mut take: impl FnMut(usize, Row<'_>)) -> Result<(), ReadError> {
+    /// As [`each_row`](Self::each_row), only rows `rows`; as many are read at once as make a piece, at least one.
+    ///
+    /// # Errors
+    /// Bytes that cannot be read.
+    ///
+    /// # Panics
+    /// As [`each_row`](Self::each_row), or for rows that there are not.
+    pub fn some_rows(&self, rows: Range<usize>, mut take: impl FnMut(usize, Row<'_>)) -> Result<(), ReadError> {
         let (mut data, mut scales) = (Vec::new(), Vec::new());
         let bytes = |value: usize| self.dtype.data_bytes(value).unwrap_or_default();
         let scale = |value: usize| self.dtype.scale_bytes(value);
@@ -203,6 +209,8 @@ impl Row<'_> {
     ///
     /// # Panics
     /// If `out` has another length.
+    // A call for a row costs nothing, and its code is needed once.
+    #[inline(never)]
     pub fn decode(&self, out: &mut [f32]) {
         let fits = self.dtype.data_bytes(out.len()) == Some(self.data.len());
         assert!(fits, "a row of {} bytes does not have {} values", self.data.len(), out.len());

@@ -157,7 +157,7 @@ impl<'m> TextEncoding<'m> {
         let sizes = self.model.config().encoder;
         let weights = LayerWeights { model: self.model, layer: self.layer };
         let failed = |error: BackendError| E::from(error.into());
-        let mut backend = self.device.load(&weights, &self.plan.plan, None, 0).map_err(failed)?;
+        let mut backend = self.device.load(&weights, &self.plan.plan, None, 0).map_err(failed)?.plain();
         let table = Umt5Plan::in_file(if sizes.shared_bias { SHARED_BIAS } else { OWN_BIAS }, self.layer);
         let bias = match self.model.tensor(&table) {
             Some(view) => view.to_f32().map_err(|error| failed(BackendError::unread(&table, error)))?,

@@ -57,7 +57,7 @@ fn bytes_are_as_planned_and_steady_frames_allocate_nothing() {
 /// what a session adds; and whoever goes leaves the weights to the others.
 fn shared(model: &Model<'_>, device: &Device, first: &mut Session, options: impl Fn() -> SessionOptions) {
     let (alone, before) = (first.memory(), held());
-    let added = Session::need(model, None, device, &options()).unwrap().memory;
+    let added = Session::need(model, None, device, options()).unwrap().memory;
     assert_eq!(added.weights, 0, "the device holds them already");
     let capped = || SessionOptions { memory_cap: Some(added.total()), ..options() };
     let mut others: Vec<_> = (0..9).map(|_| Session::new(model, device, capped()).unwrap()).collect();
@@ -70,7 +70,7 @@ fn shared(model: &Model<'_>, device: &Device, first: &mut Session, options: impl
     assert!(weights <= alone.weights && weights + 10 > alone.weights, "{weights} of {}", alone.weights);
     // Another device, and another opening of the same file, have their own.
     let need =
-        |model: &Model<'_>, device: &Device| Session::need(model, None, device, &options()).unwrap().memory.weights;
+        |model: &Model<'_>, device: &Device| Session::need(model, None, device, options()).unwrap().memory.weights;
     assert_eq!(need(model, &Device::cpu(1)), alone.weights);
     assert_eq!(need(model, &device.clone().strict()), need(model, &Device::cpu(1).strict()));
     let mut single = Session::new(model, &Device::cpu(1), options()).unwrap();

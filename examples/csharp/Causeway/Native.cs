@@ -344,6 +344,20 @@ namespace Causeway
         public ulong saveBytes;
     }
 
+    /// <summary>How far the creation of a session is.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwProgress
+    {
+        /// <summary>Set to sizeof(CwProgress).</summary>
+        public uint structSize;
+        /// <summary>`CW_STAGE_...`.</summary>
+        public uint stage;
+        /// <summary>So much of the stage is done ...</summary>
+        public ulong done;
+        /// <summary>... of so much.</summary>
+        public ulong total;
+    }
+
     /// <summary>Counters of a session since its creation.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct CwStats
@@ -568,6 +582,12 @@ namespace Causeway
         internal const uint CW_PACE_WORLD = 1;
         /// <summary>`CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.</summary>
         internal const uint CW_PACE_HELD = 2;
+        /// <summary>`CwProgress.stage`: weights are brought into the device's layout, in bytes of that.</summary>
+        internal const uint CW_STAGE_WEIGHTS = 0;
+        /// <summary>`CwProgress.stage`: kernels are compiled for a GPU.</summary>
+        internal const uint CW_STAGE_PIPELINES = 1;
+        /// <summary>`CwProgress.stage`: the session is there.</summary>
+        internal const uint CW_STAGE_READY = 3;
         /// <summary>Done.</summary>
         internal const int CW_OK = 0;
         /// <summary>A frame became ready; fetch it with `cw_session_poll_frame`.</summary>
@@ -740,6 +760,20 @@ namespace Causeway
         /// `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_create(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
+
+        /// <summary>Begins to create a session: the handle comes at once, in about the time of `cw_session_query`, and the first pumps, or the worker thread, do what
+        /// `cw_session_create` would have waited for. Until then all calls of the session answer `CW_PENDING`, but for `cw_session_pump`,
+        /// `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
+        /// Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
+        /// or with a worker by `cw_session_poll_frame`, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
+        /// model and codec may be destroyed meanwhile. Any thread.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_create_begin(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
+
+        /// <summary>Tells how far the creation of a session is; `CW_STAGE_READY` once it is there. The caller owns `progress`. Any thread, also while another one pumps;
+        /// never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_progress(SessionHandle session, CwProgress* progress);
 
         /// <summary>Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory
         /// goes with it. NULL does nothing. Any thread; waits at most for one slice of the session's own worker thread.</summary>

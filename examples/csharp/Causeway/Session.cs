@@ -66,10 +66,22 @@ namespace Causeway
 
         /// <summary>Creates a session. It prepares all weights, so do it while loading.</summary>
         public Session(Device device, Model model, SessionOptions options = null)
+            : this(device, model, options, Native.cw_session_create) { }
+
+        /// <summary>Begins to create a session: pumps, or the worker, do the work. Until <see cref="Progress"/> is 1 nothing waits to be taken, and what
+        /// is set is not taken.</summary>
+        public static Session Begin(Device device, Model model, SessionOptions options = null)
+        {
+            return new Session(device, model, options, Native.cw_session_create_begin);
+        }
+
+        unsafe delegate int Create(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
+
+        Session(Device device, Model model, SessionOptions options, Create create)
         {
             options = options ?? new SessionOptions();
             var created = IntPtr.Zero;
-            With(options, native => Call.Check(Native.cw_session_create(device.Handle, model.Handle, native, out created)));
+            With(options, native => Call.Check(create(device.Handle, model.Handle, native, out created)));
             handle = new SessionHandle(created);
             var info = new CwSessionInfo { structSize = (uint)sizeof(CwSessionInfo) };
             Call.Check(Native.cw_session_info(handle, &info));
@@ -125,6 +137,20 @@ namespace Causeway
                 total = (long)info.totalBytes;
             });
             return total;
+        }
+
+        /// <summary>How far the creation is, from 0 to 1: weights are half of it where a GPU compiles kernels too.</summary>
+        public float Progress
+        {
+            get
+            {
+                var progress = new CwProgress { structSize = (uint)sizeof(CwProgress) };
+                Call.Check(Native.cw_session_progress(handle, &progress));
+                if (progress.stage == Native.CW_STAGE_READY) return 1;
+                var share = (float)progress.done / Math.Max(1, progress.total);
+                if (!OnGpu) return Math.Min(share, 0.99f);
+                return progress.stage == Native.CW_STAGE_WEIGHTS ? share / 2 : Math.Min(0.5f + share / 2, 0.99f);
+            }
         }
 
         /// <summary>Sets the action that the next chunk takes, one number for each of the model's actions; the latest wins.</summary>

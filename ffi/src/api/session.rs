@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     handle,
     model::Model,
+    opened::Opened,
     pointers::{put, slice, slice_mut},
     sized,
     types::*,
@@ -46,8 +47,8 @@ pub unsafe extern "C" fn cw_session_query(
         // SAFETY: the caller's contract.
         unsafe {
             let options: CwSessionOptions = sized::read_or_defaults(options)?;
-            let codec = codec(&options)?;
-            sized::write(info, &create::query(&device, &model, codec.as_deref(), &options)?)?;
+            let files = opened(model, &options)?;
+            sized::write(info, &create::query(&device, files, &options)?)?;
         }
         Ok(CW_OK)
     })
@@ -72,16 +73,59 @@ pub unsafe extern "C" fn cw_session_create(
             handle::give(session, "session", || {
                 let (device, model) = (handle::get(device)?, handle::get(model)?);
                 let options: CwSessionOptions = sized::read_or_defaults(options)?;
-                let codec = codec(&options)?;
-                create::create(&device, &model, codec.as_deref(), &options)
+                create::create(&device, opened(model, &options)?, &options)
             })
         }
     })
 }
 
-/// The file that the options name for the codec.
-fn codec(options: &CwSessionOptions) -> Result<Option<Arc<Model>>, Error> {
-    if options.codec.is_null() { Ok(None) } else { handle::get(options.codec).map(Some) }
+/// Begins to create a session: the handle comes at once, in about the time of `cw_session_query`, and the first pumps, or the worker thread, do what
+/// `cw_session_create` would have waited for. Until then all calls of the session answer `CW_PENDING`, but for `cw_session_pump`,
+/// `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
+/// Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
+/// or with a worker by `cw_session_poll_frame`, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
+/// model and codec may be destroyed meanwhile. Any thread.
+///
+/// # Safety
+/// As `cw_session_create`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_create_begin(
+    device: *const CwDevice,
+    model: *const CwModel,
+    options: *const CwSessionOptions,
+    session: *mut *mut CwSession,
+) -> CwStatus {
+    enter(model.addr(), || {
+        // SAFETY: the caller's contract.
+        unsafe {
+            handle::give(session, "session", || {
+                let (device, model) = (handle::get(device)?, handle::get(model)?);
+                let options: CwSessionOptions = sized::read_or_defaults(options)?;
+                create::begin(&device, opened(model, &options)?, &options)
+            })
+        }
+    })
+}
+
+/// Tells how far the creation of a session is; `CW_STAGE_READY` once it is there. The caller owns `progress`. Any thread, also while another one pumps;
+/// never blocks.
+///
+/// # Safety
+/// `progress` is as long as its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_progress(session: *const CwSession, progress: *mut CwProgress) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        unsafe { sized::write(progress, &session.progress()) }?;
+        Ok(CW_OK)
+    })
+}
+
+/// The files that a session is of.
+fn opened(model: Arc<Model>, options: &CwSessionOptions) -> Result<Opened, Error> {
+    let codec = if options.codec.is_null() { None } else { Some(handle::get(options.codec)?) };
+    Opened::new(model, codec, options.output == CW_OUTPUT_LATENTS)
 }
 
 /// Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory
@@ -120,7 +164,7 @@ pub unsafe extern "C" fn cw_session_set_action(
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        unsafe { put(ticket, session.set_action(slice(action, count as usize, "action")?)?) };
+        unsafe { put(ticket, session.get()?.set_action(slice(action, count as usize, "action")?)?) };
         Ok(CW_OK)
     })
 }
@@ -144,7 +188,7 @@ pub unsafe extern "C" fn cw_session_set_actions(
         let session = handle::get(session)?;
         let all = rows as usize * count as usize;
         // SAFETY: the caller's contract.
-        unsafe { put(ticket, session.set_actions(slice(actions, all, "actions")?, count as usize)?) };
+        unsafe { put(ticket, session.get()?.set_actions(slice(actions, all, "actions")?, count as usize)?) };
         Ok(CW_OK)
     })
 }
@@ -164,7 +208,7 @@ pub unsafe extern "C" fn cw_session_queue_event(
 ) -> CwStatus {
     enter(session.addr(), || {
         let change = Change { time: frame.into(), ..Change::to(Condition::Event(event as usize)) };
-        let ticketed = handle::get(session)?.queue(change)?;
+        let ticketed = handle::get(session)?.get()?.queue(change)?;
         // SAFETY: the caller's contract.
         unsafe { put(ticket, ticketed) };
         Ok(CW_OK)
@@ -189,7 +233,7 @@ pub unsafe extern "C" fn cw_session_set_prompt(
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
         let values = unsafe { slice(values, rows as usize * width as usize, "prompt") }?;
-        session.set_prompt(slot as usize, values, width as usize)?;
+        session.get()?.set_prompt(slot as usize, values, width as usize)?;
         Ok(CW_OK)
     })
 }
@@ -206,7 +250,7 @@ pub extern "C" fn cw_session_load_prompt(
     enter(session.addr(), || {
         let (session, model) = (handle::get(session)?, handle::get(model)?);
         let (_, [rows, width]) = stored_prompt(&model, index)?;
-        session.load_prompt(slot as usize, [rows * width, width], |values| {
+        session.get()?.load_prompt(slot as usize, [rows * width, width], |values| {
             model.bundle().map_or(Ok(false), |bundle| bundle.read_prompt(index as usize, values))?;
             Ok(())
         })?;
@@ -230,7 +274,7 @@ pub unsafe extern "C" fn cw_session_queue_condition(
         // SAFETY: the caller's contract.
         unsafe {
             let asked = sized::read(condition)?;
-            put(ticket, session.queue(change(&asked)?)?);
+            put(ticket, session.get()?.queue(change(&asked)?)?);
         }
         Ok(CW_OK)
     })
@@ -277,7 +321,7 @@ pub extern "C" fn cw_session_set_quality(session: *mut CwSession, steps: i32, ro
     enter(session.addr(), || {
         let [steps, route, window] = [(steps, "steps"), (route, "route"), (window, "window")]
             .map(|(value, what)| crate::create::given(value, what, "leaves it as it is"));
-        handle::get(session)?.set_quality(QualityChange { steps: steps?, route: route?, window: window? })?;
+        handle::get(session)?.get()?.set_quality(QualityChange { steps: steps?, route: route?, window: window? })?;
         Ok(CW_OK)
     })
 }
@@ -287,7 +331,7 @@ pub extern "C" fn cw_session_set_quality(session: *mut CwSession, steps: i32, ro
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_withdraw(session: *mut CwSession, ticket: u64) -> CwStatus {
     enter(session.addr(), || {
-        handle::get(session)?.withdraw(ticket)?;
+        handle::get(session)?.get()?.withdraw(ticket)?;
         Ok(CW_OK)
     })
 }
@@ -316,7 +360,7 @@ pub unsafe extern "C" fn cw_session_poll_frame(
         // SAFETY: the caller's contract.
         unsafe {
             let image = if image.is_null() { None } else { Some(sized::read(image)?) };
-            deliver(receipt, || session.poll(image.as_ref()))
+            deliver(receipt, || session.get()?.poll(image.as_ref()))
         }
     })
 }
@@ -336,7 +380,7 @@ pub unsafe extern "C" fn cw_session_poll_latents(
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        unsafe { deliver(receipt, || session.poll_latents(slice_mut(values, capacity, "latents")?)) }
+        unsafe { deliver(receipt, || session.get()?.poll_latents(slice_mut(values, capacity, "latents")?)) }
     })
 }
 

@@ -35,7 +35,7 @@ pub extern "C" fn cw_session_stop_worker(session: *mut CwSession) -> CwStatus {
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_pause(session: *mut CwSession) -> CwStatus {
     enter(session.addr(), || {
-        handle::get(session)?.pause(true);
+        handle::get(session)?.get()?.pause(true);
         Ok(CW_OK)
     })
 }
@@ -44,7 +44,7 @@ pub extern "C" fn cw_session_pause(session: *mut CwSession) -> CwStatus {
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_resume(session: *mut CwSession) -> CwStatus {
     enter(session.addr(), || {
-        handle::get(session)?.pause(false);
+        handle::get(session)?.get()?.pause(false);
         Ok(CW_OK)
     })
 }
@@ -54,7 +54,7 @@ pub extern "C" fn cw_session_resume(session: *mut CwSession) -> CwStatus {
 #[unsafe(no_mangle)]
 pub extern "C" fn cw_session_cancel(session: *mut CwSession) -> CwStatus {
     enter(session.addr(), || {
-        handle::get(session)?.cancel();
+        handle::get(session)?.get()?.cancel();
         Ok(CW_OK)
     })
 }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn cw_session_set_start_image(
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        session.set_start_image(unsafe { slice(pixels, bytes, "start picture") }?)?;
+        session.get()?.set_start_image(unsafe { slice(pixels, bytes, "start picture") }?)?;
         Ok(CW_OK)
     })
 }
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn cw_session_snapshot(
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        session.snapshot(unsafe { target(snapshot, capacity, needed, "snapshot") }?)?;
+        session.get()?.snapshot(unsafe { target(snapshot, capacity, needed, "snapshot") }?)?;
         Ok(CW_OK)
     })
 }
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn cw_session_save(
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        session.save(unsafe { target(saved, capacity, needed, "saved game") }?)?;
+        session.get()?.save(unsafe { target(saved, capacity, needed, "saved game") }?)?;
         Ok(CW_OK)
     })
 }
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn cw_session_stats(session: *const CwSession, stats: *mut
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        unsafe { sized::write(stats, &session.stats()?) }?;
+        unsafe { sized::write(stats, &session.get()?.stats()?) }?;
         Ok(CW_OK)
     })
 }

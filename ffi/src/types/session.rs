@@ -157,6 +157,27 @@ pub struct CwSessionInfo {
     pub save_bytes: u64,
 }
 
+/// `CwProgress.stage`: weights are brought into the device's layout, in bytes of that.
+pub const CW_STAGE_WEIGHTS: u32 = 0;
+/// `CwProgress.stage`: kernels are compiled for a GPU.
+pub const CW_STAGE_PIPELINES: u32 = 1;
+/// `CwProgress.stage`: the session is there.
+pub const CW_STAGE_READY: u32 = 3;
+
+/// How far the creation of a session is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CwProgress {
+    /// Set to sizeof(CwProgress).
+    pub struct_size: u32,
+    /// `CW_STAGE_...`.
+    pub stage: u32,
+    /// So much of the stage is done ...
+    pub done: u64,
+    /// ... of so much.
+    pub total: u64,
+}
+
 /// Counters of a session since its creation.
 #[repr(C)]
 #[derive(Clone, Copy)]

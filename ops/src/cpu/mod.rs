@@ -18,6 +18,7 @@ mod isa;
 mod kernels;
 mod layer_norm;
 mod linear;
+mod load;
 mod lookup;
 mod modulation;
 mod noise;
@@ -58,7 +59,7 @@ use crate::{
     quant::WeightSource,
 };
 
-pub use self::{isa::Isa, weights::CpuWeights};
+pub use self::{isa::Isa, load::CpuLoad, weights::CpuWeights};
 
 /// How a [`CpuBackend`] computes.
 #[derive(Clone)]
@@ -161,19 +162,7 @@ fn staging_words(plan: &Plan) -> usize {
 }
 
 impl CpuBackend {
-    /// Allocates the plan's memory and prepares its weights.
-    ///
-    /// # Errors
-    /// A weight is missing or has another shape, the memory cap is too small (the error carries the bytes needed), or the
-    /// instruction set is not available.
-    pub fn new(plan: Plan, weights: &dyn WeightSource, options: CpuOptions) -> Result<Self, BackendError> {
-        let (need, memory) = measure(&plan, weights, &options)?;
-        check(memory, &options)?;
-        let weights = Arc::new(weights::prepare_all(&plan, weights, choose(&options)?)?);
-        Self::create(plan, weights, options, need, memory)
-    }
-
-    /// The same with the weights of another backend, if its plan named the same ones and computes with the same instruction set. They are
+    /// A backend with the weights of another one, if its plan named the same ones and computes with the same instruction set. They are
     /// not counted against the memory cap, as they take nothing more.
     ///
     /// # Errors

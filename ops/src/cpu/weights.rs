@@ -1,6 +1,7 @@
 //! Weights in the layout the kernels compute with, prepared once.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use super::{block::Block, isa::Isa, shared::gemm, simd::Level};
 use crate::{
@@ -97,7 +98,7 @@ fn as_halves(weight: &Weight, view: &TensorView<'_>) -> bool {
     weight.role == WeightRole::Matrix && view.dtype == DType::F16
 }
 
-/// Words that [`prepare`] allocates.
+/// Words that a weight takes.
 fn words(weight: &Weight, view: &TensorView<'_>, lanes: usize) -> usize {
     let padded = view.rows().next_multiple_of(lanes);
     if weight.role == WeightRole::Vector {
@@ -112,7 +113,7 @@ fn words(weight: &Weight, view: &TensorView<'_>, lanes: usize) -> usize {
     }
 }
 
-/// Bytes that [`prepare`] allocates.
+/// Bytes that a weight takes.
 pub(crate) fn bytes(weight: &Weight, view: &TensorView<'_>, level: Level) -> usize {
     Block::bytes_for(words(weight, view, level.lanes()))
 }
@@ -126,75 +127,102 @@ pub(crate) fn book(plan: &Plan) -> usize {
     plan.weights.iter().map(one).sum::<usize>() + size_of::<CpuWeights>() + 2 * size_of::<usize>()
 }
 
-/// Brings one weight into its kernel's layout.
-fn prepare(weight: &Weight, view: &TensorView<'_>, level: Level) -> Result<Prepared, BackendError> {
-    let mut block = Block::zeroed(words(weight, view, level.lanes()))?;
-    let prepared = match weight.role {
-        WeightRole::Vector => {
-            let cols = view.cols();
-            let values = &mut block.as_mut_slice()[..view.len()];
-            view.each_row(|at, row| row.decode(&mut values[at * cols..][..cols]))
-                .map(|()| Prepared::Vector(block, view.len()))
-        }
-        _ if as_bytes(weight, view) => pack_bytes(view, level.lanes(), block),
-        _ if as_halves(weight, view) => {
-            let bits = |row: Row<'_>, out: &mut [u16]| {
-                out.iter_mut().zip(row.data.as_chunks::<2>().0).for_each(|(x, bytes)| *x = u16::from_le_bytes(*bytes));
-            };
-            pack(weight, view, level.lanes(), block, bits).map(Prepared::Halves)
-        }
-        _ => pack(weight, view, level.lanes(), block, |row, out: &mut [f32]| row.decode(out)).map(Prepared::Panels),
-    };
-    prepared.map_err(|error| BackendError::unread(&weight.name, error))
+/// A weight on its way into its kernel's layout.
+struct Packing {
+    block: Block,
+    /// Rows that are there.
+    rows: usize,
 }
 
-/// Packs rows that `read(row, values)` decodes.
-fn pack<E: bytemuck::Pod>(
-    weight: &Weight,
-    view: &TensorView<'_>,
-    lanes: usize,
-    mut block: Block,
-    read: impl Fn(Row<'_>, &mut [E]),
-) -> Result<Panels, ReadError> {
-    let (outputs, terms) = (view.rows(), view.cols());
-    // A convolution's terms run over its window first and channels last, like the pixels it reads.
-    let window = if weight.role == WeightRole::Conv { weight.shape[2..].iter().product() } else { 1 };
-    let channels = terms / window;
-    let mut values = vec![E::zeroed(); terms];
-    let words = block.as_mut_slice::<E>();
-    view.each_row(|output, row| {
-        read(row, &mut values);
-        let (first, width) = panel_of(output, outputs, lanes);
-        let panel = &mut words[first * terms..][..width * terms];
-        for (at, value) in values.iter().enumerate() {
-            let term = at % window * channels + at / window;
-            panel[term * width + output - first] = *value;
-        }
-    })?;
-    Ok(Panels { block, outputs, terms })
-}
+impl Packing {
+    fn new(weight: &Weight, view: &TensorView<'_>, level: Level) -> Result<Self, BackendError> {
+        Ok(Self { block: Block::zeroed(words(weight, view, level.lanes()))?, rows: 0 })
+    }
 
-fn pack_bytes(view: &TensorView<'_>, lanes: usize, mut block: Block) -> Result<Prepared, ReadError> {
-    let (outputs, blocks) = (view.rows(), view.cols() / quant::BLOCK);
-    let offset = if view.dtype == DType::Q4 { 8 } else { 128 };
-    let words = block.as_mut_slice::<u32>();
-    view.each_row(|output, row| {
-        // Codes are signed bytes, or pairs of nibbles that are unsigned already.
-        let byte = |at: usize| match row.dtype {
-            DType::Q4 => row.data[at / 2] >> (at % 2 * 4) & 15,
-            _ => row.data[at] ^ 128,
-        };
-        let (first, width) = panel_of(output, outputs, lanes);
-        for (index, scale) in row.scales.as_chunks::<2>().0.iter().enumerate() {
-            let block = &mut words[(first * blocks + index * width) * COLUMN_WORDS..][..width * COLUMN_WORDS];
-            for four in 0..quant::BLOCK / 4 {
-                let bytes = core::array::from_fn(|i| byte(index * quant::BLOCK + 4 * four + i));
-                block[four * width + output - first] = u32::from_le_bytes(bytes);
+    /// Brings the next rows there, about so many bytes of them.
+    fn step(&mut self, weight: &Weight, view: &TensorView<'_>, level: Level, bytes: usize) -> Result<(), BackendError> {
+        let count = bytes / (4 * view.cols()).max(1);
+        let rows = self.rows..view.rows().min(self.rows + count.max(1));
+        self.rows = rows.end;
+        let packed = match weight.role {
+            WeightRole::Vector => {
+                let cols = view.cols();
+                let values = &mut self.block.as_mut_slice()[..view.len()];
+                view.some_rows(rows, |at, row| row.decode(&mut values[at * cols..][..cols]))
             }
-            block[quant::BLOCK / 4 * width + output - first] = half::f16::from_le_bytes(*scale).to_f32().to_bits();
+            _ if as_bytes(weight, view) => self.pack_bytes(view, level.lanes(), rows),
+            _ if as_halves(weight, view) => {
+                let bits = |row: Row<'_>, out: &mut [u16]| {
+                    let bytes = row.data.as_chunks::<2>().0;
+                    out.iter_mut().zip(bytes).for_each(|(x, bytes)| *x = u16::from_le_bytes(*bytes));
+                };
+                self.pack(weight, view, level.lanes(), rows, bits)
+            }
+            _ => self.pack(weight, view, level.lanes(), rows, |row, out: &mut [f32]| row.decode(out)),
+        };
+        packed.map_err(|error| BackendError::unread(&weight.name, error))
+    }
+
+    /// Packs rows that `read(row, values)` decodes.
+    fn pack<E: bytemuck::Pod>(
+        &mut self,
+        weight: &Weight,
+        view: &TensorView<'_>,
+        lanes: usize,
+        rows: Range<usize>,
+        read: impl Fn(Row<'_>, &mut [E]),
+    ) -> Result<(), ReadError> {
+        let (outputs, terms) = (view.rows(), view.cols());
+        // A convolution's terms run over its window first and channels last, like the pixels it reads.
+        let window = if weight.role == WeightRole::Conv { weight.shape[2..].iter().product() } else { 1 };
+        let channels = terms / window;
+        let mut values = vec![E::zeroed(); terms];
+        let words = self.block.as_mut_slice::<E>();
+        view.some_rows(rows, |output, row| {
+            read(row, &mut values);
+            let (first, width) = panel_of(output, outputs, lanes);
+            let panel = &mut words[first * terms..][..width * terms];
+            for (at, value) in values.iter().enumerate() {
+                let term = at % window * channels + at / window;
+                panel[term * width + output - first] = *value;
+            }
+        })
+    }
+
+    fn pack_bytes(&mut self, view: &TensorView<'_>, lanes: usize, rows: Range<usize>) -> Result<(), ReadError> {
+        let (outputs, blocks) = (view.rows(), view.cols() / quant::BLOCK);
+        let words = self.block.as_mut_slice::<u32>();
+        view.some_rows(rows, |output, row| {
+            // Codes are signed bytes, or pairs of nibbles that are unsigned already.
+            let byte = |at: usize| match row.dtype {
+                DType::Q4 => row.data[at / 2] >> (at % 2 * 4) & 15,
+                _ => row.data[at] ^ 128,
+            };
+            let (first, width) = panel_of(output, outputs, lanes);
+            for (index, scale) in row.scales.as_chunks::<2>().0.iter().enumerate() {
+                let block = &mut words[(first * blocks + index * width) * COLUMN_WORDS..][..width * COLUMN_WORDS];
+                for four in 0..quant::BLOCK / 4 {
+                    let bytes = core::array::from_fn(|i| byte(index * quant::BLOCK + 4 * four + i));
+                    block[four * width + output - first] = u32::from_le_bytes(bytes);
+                }
+                block[quant::BLOCK / 4 * width + output - first] = half::f16::from_le_bytes(*scale).to_f32().to_bits();
+            }
+        })
+    }
+
+    /// The weight, of which all rows are there.
+    fn prepared(self, weight: &Weight, view: &TensorView<'_>) -> Prepared {
+        let (block, outputs, terms) = (self.block, view.rows(), view.cols());
+        match weight.role {
+            WeightRole::Vector => Prepared::Vector(block, view.len()),
+            _ if as_bytes(weight, view) => {
+                let offset = if view.dtype == DType::Q4 { 8 } else { 128 };
+                Prepared::Bytes(BytePanels { block, outputs, blocks: terms / quant::BLOCK, offset })
+            }
+            _ if as_halves(weight, view) => Prepared::Halves(Panels { block, outputs, terms }),
+            _ => Prepared::Panels(Panels { block, outputs, terms }),
         }
-    })?;
-    Ok(Prepared::Bytes(BytePanels { block, outputs, blocks, offset }))
+    }
 }
 
 /// First column and width of the panel that holds a column.
@@ -203,18 +231,47 @@ fn panel_of(column: usize, columns: usize, lanes: usize) -> (usize, usize) {
     (first, gemm::vectors_at(first, columns, lanes) * lanes)
 }
 
-/// Prepares all weights of a plan.
-pub(crate) fn prepare_all(plan: &Plan, source: &dyn WeightSource, level: Level) -> Result<CpuWeights, BackendError> {
-    let mut loaded = CpuWeights {
-        names: plan.weights.clone(),
-        prepared: Vec::with_capacity(plan.weights.len()),
-        level,
-        bytes: book(plan),
-    };
-    for weight in &plan.weights {
-        let view = find_weight(weight, source)?;
-        loaded.bytes += bytes(weight, &view, level);
-        loaded.prepared.push(prepare(weight, &view, level)?);
+/// All weights of a plan on their way.
+pub(crate) struct Preparing {
+    weights: CpuWeights,
+    packing: Option<Packing>,
+}
+
+impl Preparing {
+    /// None is there yet.
+    pub(crate) fn new(plan: &Plan, level: Level) -> Self {
+        let prepared = Vec::with_capacity(plan.weights.len());
+        let weights = CpuWeights { names: plan.weights.clone(), prepared, level, bytes: book(plan) };
+        Self { weights, packing: None }
     }
-    Ok(loaded)
+
+    /// Bytes that are there.
+    pub(crate) fn bytes(&self) -> usize {
+        self.weights.bytes
+    }
+
+    /// Prepares rows of the next weight, about so many bytes of them; whether all weights are there.
+    pub(crate) fn step(&mut self, source: &dyn WeightSource, some: usize) -> Result<bool, BackendError> {
+        let (at, level) = (self.weights.prepared.len(), self.weights.level);
+        let Some(weight) = self.weights.names.get(at) else { return Ok(true) };
+        let view = find_weight(weight, source)?;
+        let packing = match &mut self.packing {
+            Some(packing) => packing,
+            none => none.insert(Packing::new(weight, &view, level)?),
+        };
+        packing.step(weight, &view, level, some)?;
+        if packing.rows == view.rows()
+            && let Some(packing) = self.packing.take()
+        {
+            let prepared = packing.prepared(weight, &view);
+            self.weights.bytes += bytes(weight, &view, level);
+            self.weights.prepared.push(prepared);
+        }
+        Ok(self.weights.prepared.len() == self.weights.names.len())
+    }
+
+    /// The weights, which are all there.
+    pub(crate) fn finish(self) -> CpuWeights {
+        self.weights
+    }
 }

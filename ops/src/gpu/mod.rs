@@ -8,6 +8,7 @@ mod arena;
 mod device;
 mod frames;
 mod job;
+mod load;
 mod lower;
 mod pipelines;
 mod readback;
@@ -40,6 +41,7 @@ pub use self::vulkan::{GetInstanceProcAddr, QueueLock, VulkanDevice, VulkanHost,
 pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
+    load::GpuLoad,
     weights::GpuWeights,
 };
 
@@ -110,32 +112,23 @@ fn staging_bytes(plan: &Plan, places: &Places) -> [usize; 2] {
     [reading, reading.max(largest.min(PIECE_BYTES))]
 }
 
+/// Refuses what is more than the cap, and buffers that the device cannot hold.
+fn check(gpu: &Gpu, plan: &Plan, memory: Memory, memory_cap: Option<usize>) -> Result<(), BackendError> {
+    gpu.faults.check()?;
+    if let Some(cap) = memory_cap.filter(|&cap| cap < memory.total()) {
+        return Err(BackendError::MemoryCap { needed: memory.total(), cap });
+    }
+    let most = gpu.device.limits().max_storage_buffer_binding_size;
+    match Places::new(plan).places.iter().find(|place| place.1 > most) {
+        Some((_, bytes)) => {
+            Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")))
+        }
+        None => Ok(()),
+    }
+}
+
 impl GpuBackend {
-    /// Opens a device of its own and loads `plan`.
-    ///
-    /// # Errors
-    /// No adapter fits; a weight is missing or has another shape; the memory cap is too small (the error carries the bytes
-    /// needed); the plan exceeds what the device or the kernels can do.
-    pub fn new(plan: Plan, source: &dyn WeightSource, options: GpuOptions) -> Result<Self, BackendError> {
-        Self::on(&Gpu::open(&options)?, plan, source, options.memory_cap)
-    }
-
-    /// Loads `plan` on a device that is open already, sharing its pipelines.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), but for the adapter.
-    pub fn on(
-        gpu: &Gpu,
-        plan: Plan,
-        source: &dyn WeightSource,
-        memory_cap: Option<usize>,
-    ) -> Result<Self, BackendError> {
-        gpu.faults.check()?;
-        let load = || Ok(Arc::new(weights::upload(&gpu.device, &gpu.queue, &plan, source)?));
-        Self::checked(gpu, &plan, memory(&plan, source)?, memory_cap, load)
-    }
-
-    /// The same with the weights of another backend on this device, if its plan named the same ones. They are not counted against the
+    /// A backend with the weights of another one on this device, if its plan named the same ones. They are not counted against the
     /// memory cap, as they take nothing more.
     ///
     /// # Errors
@@ -146,7 +139,11 @@ impl GpuBackend {
         weights: &Arc<GpuWeights>,
         memory_cap: Option<usize>,
     ) -> Option<Result<Self, BackendError>> {
-        weights.fit(plan).then(|| Self::checked(gpu, plan, beside(plan), memory_cap, || Ok(weights.clone())))
+        weights.fit(plan).then(|| {
+            let memory = beside(plan);
+            check(gpu, plan, memory, memory_cap)?;
+            gpu.scoped(|| Self::create(gpu.clone(), plan.clone(), weights.clone(), memory))
+        })
     }
 
     /// What [`Self::sharing`] takes.
@@ -154,35 +151,10 @@ impl GpuBackend {
         &self.weights
     }
 
-    fn checked(
-        gpu: &Gpu,
-        plan: &Plan,
-        memory: Memory,
-        memory_cap: Option<usize>,
-        weights: impl FnOnce() -> Result<Arc<GpuWeights>, BackendError>,
-    ) -> Result<Self, BackendError> {
-        gpu.faults.check()?;
-        if let Some(cap) = memory_cap.filter(|&cap| cap < memory.total()) {
-            return Err(BackendError::MemoryCap { needed: memory.total(), cap });
-        }
-        let places = Places::new(plan);
-        let most = gpu.device.limits().max_storage_buffer_binding_size;
-        if let Some((_, bytes)) = places.places.iter().find(|place| place.1 > most) {
-            return Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")));
-        }
-        gpu.scoped(|| Self::create(gpu.clone(), plan.clone(), weights, places, memory))
-    }
-
-    fn create(
-        gpu: Gpu,
-        plan: Plan,
-        weights: impl FnOnce() -> Result<Arc<GpuWeights>, BackendError>,
-        places: Places,
-        memory: Memory,
-    ) -> Result<Self, BackendError> {
+    fn create(gpu: Gpu, plan: Plan, weights: Arc<GpuWeights>, memory: Memory) -> Result<Self, BackendError> {
+        let places = Places::new(&plan);
         let staging = staging_bytes(&plan, &places);
         let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
-        let weights = weights()?;
         let passes = Lowering::new(&gpu, &plan, &arena, &weights.list).passes()?;
         let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {

@@ -67,20 +67,47 @@ pub(super) fn bytes(plan: &Plan, source: &dyn WeightSource) -> Result<usize, Bac
     })
 }
 
-/// Uploads all weights of a plan.
-pub(super) fn upload(
-    device: &wgpu::Device,
-    queue: &wgpu::Queue,
-    plan: &Plan,
-    source: &dyn WeightSource,
-) -> Result<GpuWeights, BackendError> {
-    let mut upload = Upload { device, queue, pending: 0 };
-    let one = |weight: &Weight| {
+/// All weights of a plan on their way to a device.
+pub(super) struct Uploading {
+    names: Vec<Weight>,
+    list: Vec<GpuWeight>,
+    /// Bytes that are there.
+    pub(super) done: usize,
+    /// Bytes that wait in wgpu's staging memory.
+    pending: usize,
+}
+
+impl Uploading {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self { names: plan.weights.clone(), list: Vec::with_capacity(plan.weights.len()), done: 0, pending: 0 }
+    }
+
+    /// Uploads the next weight; whether all are there.
+    pub(super) fn step(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        source: &dyn WeightSource,
+    ) -> Result<bool, BackendError> {
+        let Some(weight) = self.names.get(self.list.len()) else { return Ok(true) };
         let view = find_weight(weight, source)?;
-        upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))
-    };
-    let list = plan.weights.iter().map(one).collect::<Result<_, _>>()?;
-    Ok(GpuWeights { names: plan.weights.clone(), list, bytes: bytes(plan, source)? })
+        let mut upload = Upload { device, queue, pending: self.pending };
+        let there = upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))?;
+        self.pending = upload.pending;
+        self.done += Shape::new(weight.role, &view).bytes().iter().sum::<usize>();
+        self.list.push(there);
+        Ok(self.list.len() == self.names.len())
+    }
+
+    /// The weights, of which as many are there as were uploaded.
+    pub(super) fn list(&self) -> &[GpuWeight] {
+        &self.list
+    }
+
+    /// The weights, which are all there.
+    pub(super) fn finish(self) -> GpuWeights {
+        GpuWeights { names: self.names, list: self.list, bytes: self.done }
+    }
 }
 
 struct Upload<'a> {

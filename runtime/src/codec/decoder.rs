@@ -68,7 +68,7 @@ impl Decoder {
         let mut plan = DecoderPlan::tiled(file.config(), size, tiles)?;
         let channels = file.config().codec.channels();
         let inner = core::mem::take(&mut plan.plan);
-        let backend = device.load(file, &inner, memory_cap, inner.bytes())?;
+        let backend = device.load(file, &inner, memory_cap, inner.bytes())?.plain();
         Ok(Self { backend, plan, latent_len: channels * size.0 * size.1, channels, begun: false })
     }
 

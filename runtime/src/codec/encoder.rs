@@ -36,7 +36,7 @@ impl Encoder {
         let codec = &file.config().codec;
         let (channels, side) = (codec.channels(), codec.space_factor());
         let inner = core::mem::take(&mut plan.plan);
-        let backend = device.load(file, &inner, memory_cap, inner.bytes())?;
+        let backend = device.load(file, &inner, memory_cap, inner.bytes())?.plain();
         Ok(Self { backend, plan, channels, picture: (size.1 * side, size.0 * side), begun: false })
     }
 

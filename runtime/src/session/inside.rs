@@ -12,7 +12,7 @@ use std::{
 use super::session::Session;
 
 /// A number of the calling thread's own, not 0.
-pub(super) fn this_thread() -> u64 {
+pub fn this_thread() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     thread_local! {
         // Without a destructor, as all that host threads have of us.

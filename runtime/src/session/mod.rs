@@ -10,6 +10,7 @@ mod begin;
 mod budget;
 mod changes;
 mod create;
+mod creation;
 mod cursor;
 mod error;
 mod exact;
@@ -30,6 +31,7 @@ mod options;
 #[cfg(feature = "std")]
 mod outbox;
 mod pace;
+mod planned;
 mod pump;
 mod quality;
 mod receipt;
@@ -50,14 +52,17 @@ mod worker;
 
 pub use budget::{Budget, Progress, Pump, Pumped, Stats};
 pub use changes::{Change, Condition, EventTime, Sink, Way};
-pub use create::Need;
+pub use creation::{Creation, Files};
 pub(crate) use error::finite;
 pub use error::{SessionError, SharedError};
 pub use exact::{Exact, Moment};
 pub use health::Health;
 pub use inbox::Inbox;
+#[cfg(feature = "std")]
+pub use inside::this_thread;
 pub use options::{Output, SessionOptions, Start};
 pub use pace::Pace;
+pub use planned::{Need, Planned};
 pub use quality::{Quality, QualityChange};
 pub use receipt::{Frame, Receipt};
 pub use ring::{Ring, Visible};

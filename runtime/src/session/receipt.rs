@@ -106,6 +106,7 @@ impl Queue {
         self.free.is_empty()
     }
 
+    #[cfg(feature = "std")]
     pub fn len(&self) -> usize {
         self.ready.len()
     }

@@ -1,20 +1,23 @@
 //! Where things are computed: opened once, and shared by all that run there.
 
-use alloc::{boxed::Box, string::String, sync::Arc};
-#[cfg(feature = "std")]
-use alloc::{sync::Weak, vec::Vec};
+use alloc::{string::String, sync::Arc};
 use core::fmt;
 
 use causeway_ops::{
-    Backend, BackendError, Plan,
+    BackendError, Plan,
     backend::Memory,
-    cpu::{CpuBackend, CpuOptions, CpuWeights, Isa},
+    cpu::{CpuOptions, Isa},
     parallel::{Parallel, Serial},
     quant::WeightSource,
 };
 
 #[cfg(feature = "gpu")]
-use causeway_ops::gpu::{Frames, Gpu, GpuBackend, GpuOptions, GpuWeights};
+use causeway_ops::gpu::{Gpu, GpuOptions};
+
+use super::{
+    loaded::{Held, Loaded},
+    loading::{Loading, Made},
+};
 
 /// Which device to open.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -165,7 +168,8 @@ impl Device {
         Ok(Memory { weights: if there { 0 } else { memory.weights }, ..memory })
     }
 
-    /// Loads a plan and, where this device does not hold them yet, its weights. Of `cap` bytes `own` are the caller's.
+    /// Loads a plan and, where this device does not hold them yet, its weights. Of `cap` bytes `own` are the caller's. Whoever else loads in one piece
+    /// waits, so that nothing is loaded twice.
     ///
     /// # Errors
     /// [`BackendError::MemoryCap`] with the caller's bytes counted, a weight that is missing, a device that refuses.
@@ -175,81 +179,48 @@ impl Device {
         plan: &Plan,
         cap: Option<usize>,
         own: usize,
-    ) -> Result<Box<dyn Backend>, BackendError> {
-        let left = cap.map(|cap| cap.saturating_sub(own));
-        let result = match &self.kind {
-            Kind::Cpu(cpu) => self.prepared(cpu, weights, plan, left),
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(gpu) => self.uploaded(gpu, weights, plan, left).map(|backend| Box::new(backend) as _),
-            #[cfg(feature = "gpu")]
-            Kind::Either(gpu, cpu) => match self.uploaded(gpu, weights, plan, left) {
-                Err(BackendError::Unsupported(why)) => {
-                    log::info!("computing on the CPU, for the GPU cannot: {why}");
-                    self.prepared(cpu, weights, plan, left)
-                }
-                result => result.map(|backend| Box::new(backend) as _),
-            },
-        };
-        counted(result, cap, own)
-    }
-
-    /// As [`Self::load`] on a GPU, where finished frames stay in `frames` too; on the CPU they do not.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn load_keeping(
-        &self,
-        weights: &dyn WeightSource,
-        plan: &Plan,
-        cap: Option<usize>,
-        own: usize,
-        frames: Option<Arc<Frames>>,
-    ) -> Result<Box<dyn Backend>, BackendError> {
-        match (&self.kind, frames) {
-            (Kind::Gpu(gpu), Some(frames)) => {
-                let left = cap.map(|cap| cap.saturating_sub(own));
-                let backend = self.uploaded(gpu, weights, plan, left);
-                counted(backend.map(|backend| Box::new(backend.keep_frames(frames)) as _), cap, own)
+    ) -> Result<Made, BackendError> {
+        let _turn = self.loaded.turn();
+        let mut loading = self.begin(weights, plan.clone(), cap, own)?;
+        loop {
+            if let Some(made) = loading.step(weights)? {
+                return Ok(made);
             }
-            _ => self.load(weights, plan, cap, own),
         }
     }
 
-    fn prepared(
+    /// Begins to load what [`Self::load`] loads: all is checked, and nothing large is allocated.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for weights that cannot be read and what only shows on a GPU.
+    pub(crate) fn begin(
         &self,
-        cpu: &Cpu,
         weights: &dyn WeightSource,
-        plan: &Plan,
+        plan: Plan,
         cap: Option<usize>,
-    ) -> Result<Box<dyn Backend>, BackendError> {
-        let backend = self.loaded.share(
-            weights,
-            |held| match held {
-                Held::Cpu(held) => CpuBackend::sharing(plan.clone(), held, cpu.options(cap)),
-                #[cfg(feature = "gpu")]
-                Held::Gpu(_) => None,
-            },
-            || CpuBackend::new(plan.clone(), weights, cpu.options(cap)),
-            |backend| Held::Cpu(backend.weights().clone()),
-        )?;
-        Ok(Box::new(backend))
-    }
-
-    #[cfg(feature = "gpu")]
-    fn uploaded(
-        &self,
-        gpu: &Gpu,
-        weights: &dyn WeightSource,
-        plan: &Plan,
-        cap: Option<usize>,
-    ) -> Result<GpuBackend, BackendError> {
-        self.loaded.share(
-            weights,
-            |held| match held {
-                Held::Gpu(held) => GpuBackend::sharing(gpu, plan, held, cap),
-                Held::Cpu(_) => None,
-            },
-            || GpuBackend::on(gpu, plan.clone(), weights, cap),
-            |backend| Held::Gpu(backend.weights().clone()),
-        )
+        own: usize,
+    ) -> Result<Loading, BackendError> {
+        let needed = self.memory(weights, &plan)?.total() + own;
+        if let Some(cap) = cap.filter(|&cap| cap < needed) {
+            return Err(BackendError::MemoryCap { needed, cap });
+        }
+        // What it needs is within the cap; weights that are held count nothing.
+        match &self.kind {
+            Kind::Cpu(cpu) => Loading::on_cpu(plan, weights, cpu.options(None), self.loaded.clone()),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(gpu) => Loading::on_gpu(gpu, plan, weights, self.loaded.clone()),
+            #[cfg(feature = "gpu")]
+            Kind::Either(gpu, cpu) => {
+                let options = cpu.options(cap.map(|cap| cap.saturating_sub(own)));
+                match Loading::on_gpu(gpu, plan.clone(), weights, self.loaded.clone()) {
+                    Err(BackendError::Unsupported(why)) => {
+                        log::info!("computing on the CPU, for the GPU cannot: {why}");
+                        Loading::on_cpu(plan, weights, options, self.loaded.clone())
+                    }
+                    loading => Ok(loading?.or(plan, options)),
+                }
+            }
+        }
     }
 }
 
@@ -277,18 +248,6 @@ impl Cpu {
     }
 }
 
-/// A refusal for want of memory names what the caller was granted and needs.
-fn counted(
-    result: Result<Box<dyn Backend>, BackendError>,
-    cap: Option<usize>,
-    own: usize,
-) -> Result<Box<dyn Backend>, BackendError> {
-    result.map_err(|error| match (error, cap) {
-        (BackendError::MemoryCap { needed, .. }, Some(cap)) => BackendError::MemoryCap { needed: needed + own, cap },
-        (error, _) => error,
-    })
-}
-
 /// Opens the adapter named, or the best one for an empty name.
 #[cfg(feature = "gpu")]
 fn opened(adapter: &str, software: bool) -> Result<Gpu, BackendError> {
@@ -309,125 +268,4 @@ fn started(wanted: usize) -> Arc<dyn Parallel> {
 #[cfg(not(feature = "std"))]
 fn started(_wanted: usize) -> Arc<dyn Parallel> {
     Arc::new(Serial)
-}
-
-/// A model's weights on a device.
-enum Held {
-    Cpu(Arc<CpuWeights>),
-    #[cfg(feature = "gpu")]
-    Gpu(Arc<GpuWeights>),
-}
-
-/// Which models' weights a device holds. Backends hold them; here is only where to find them.
-#[cfg(feature = "std")]
-#[derive(Clone, Default)]
-struct Loaded(Arc<std::sync::Mutex<Vec<Entry>>>);
-
-#[cfg(feature = "std")]
-struct Entry {
-    /// Held, so that no other files get their addresses.
-    files: Vec<Arc<()>>,
-    weights: Found,
-}
-
-#[cfg(feature = "std")]
-impl Entry {
-    fn is_of(&self, files: &[Arc<()>]) -> bool {
-        self.files.len() == files.len() && self.files.iter().zip(files).all(|(a, b)| Arc::ptr_eq(a, b))
-    }
-}
-
-/// What tells the files of these weights from all others.
-#[cfg(feature = "std")]
-fn files(source: &dyn WeightSource) -> Vec<Arc<()>> {
-    let mut files = Vec::new();
-    source.handles(&mut |file| files.push(file.clone()));
-    files
-}
-
-#[cfg(feature = "std")]
-enum Found {
-    Cpu(Weak<CpuWeights>),
-    #[cfg(feature = "gpu")]
-    Gpu(Weak<GpuWeights>),
-}
-
-#[cfg(feature = "std")]
-impl Found {
-    fn get(&self) -> Option<Held> {
-        match self {
-            Self::Cpu(weights) => weights.upgrade().map(Held::Cpu),
-            #[cfg(feature = "gpu")]
-            Self::Gpu(weights) => weights.upgrade().map(Held::Gpu),
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-impl Loaded {
-    /// Weights of the model that are held, and that `fit`.
-    fn holds(&self, source: &dyn WeightSource, fit: impl Fn(&Held) -> bool) -> bool {
-        let entries = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let files = files(source);
-        entries
-            .iter()
-            .filter(|entry| entry.is_of(&files))
-            .filter_map(|entry| entry.weights.get())
-            .any(|held| fit(&held))
-    }
-
-    /// A backend with weights that are held already, if `sharing` can make one of them, else a `new` one, whose weights are held from now
-    /// on. Whoever else loads waits, so that nothing is loaded twice.
-    fn share<B>(
-        &self,
-        source: &dyn WeightSource,
-        sharing: impl Fn(&Held) -> Option<Result<B, BackendError>>,
-        new: impl FnOnce() -> Result<B, BackendError>,
-        held: impl FnOnce(&B) -> Held,
-    ) -> Result<B, BackendError> {
-        let files = files(source);
-        if files.is_empty() {
-            return new();
-        }
-        let mut entries = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        entries.retain(|entry| entry.weights.get().is_some());
-        let known = entries
-            .iter()
-            .filter(|entry| entry.is_of(&files))
-            .filter_map(|entry| sharing(&entry.weights.get()?))
-            .next();
-        if let Some(backend) = known {
-            return backend;
-        }
-        let backend = new()?;
-        let weights = match held(&backend) {
-            Held::Cpu(weights) => Found::Cpu(Arc::downgrade(&weights)),
-            #[cfg(feature = "gpu")]
-            Held::Gpu(weights) => Found::Gpu(Arc::downgrade(&weights)),
-        };
-        entries.push(Entry { files, weights });
-        Ok(backend)
-    }
-}
-
-/// Without locks nothing is shared.
-#[cfg(not(feature = "std"))]
-#[derive(Clone, Default)]
-struct Loaded;
-
-#[cfg(not(feature = "std"))]
-impl Loaded {
-    fn holds(&self, _: &dyn WeightSource, _: impl Fn(&Held) -> bool) -> bool {
-        false
-    }
-
-    fn share<B>(
-        &self,
-        _: &dyn WeightSource,
-        _: impl Fn(&Held) -> Option<Result<B, BackendError>>,
-        new: impl FnOnce() -> Result<B, BackendError>,
-        _: impl FnOnce(&B) -> Held,
-    ) -> Result<B, BackendError> {
-        new()
-    }
 }
