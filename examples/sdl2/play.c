@@ -1,9 +1,10 @@
-/* Plays a world in a window: arrow keys or WASD walk, space attacks, 1 to 9 switch events, backspace begins anew, escape ends.
+/* Plays a world in a window: arrow keys or WASD walk, space attacks, 1 to 9 switch events, F5 saves the game and F9 loads it, backspace begins anew,
+ * escape ends.
  *
  *     play MODEL [SCRIPT PICTURE.bmp]
  *
  * With a script (tests/data/walk.txt) the keys come from there, on the CPU: it prints number and hash of every frame and saves what
- * the window shows at the end. */
+ * the window shows at the end; then it saves the game to PICTURE.bmp.save, forgets the world, and goes on from the file. */
 #include "causeway.h"
 
 #include <SDL.h>
@@ -67,6 +68,49 @@ static int read_line(FILE *script, float *action, uint32_t count, int *event) {
     return fscanf(script, "%d", event) == 1;
 }
 
+/* A bar for as much of a world's creation as is done: kernels of a GPU are its second half. */
+static void bar(SDL_Renderer *renderer, const CwProgress *progress) {
+    float share = progress->total ? (float)progress->done / (float)progress->total : 0;
+    SDL_Rect done = {0, 0, 0, 0}, all;
+    SDL_GetRendererOutputSize(renderer, &all.w, &all.h);
+    done.w = (int)((float)all.w * (progress->stage == CW_STAGE_PIPELINES ? 0.5f + share / 2 : share / 2));
+    done.y = all.h / 2 - 8, done.h = 16;
+    SDL_SetRenderDrawColor(renderer, 0, 0, 0, 255);
+    SDL_RenderClear(renderer);
+    SDL_SetRenderDrawColor(renderer, 200, 160, 90, 255);
+    SDL_RenderFillRect(renderer, &done);
+    SDL_RenderPresent(renderer);
+}
+
+/* The game goes to a file, or comes from one; 0, and a sentence, where it does not, and nothing has changed then. */
+static int save_game(CwSession *session, const char *path) {
+    size_t bytes = 0;
+    FILE *file;
+    void *saved;
+    int well;
+    check(cw_session_save(session, NULL, 0, &bytes), "save");
+    saved = malloc(bytes);
+    file = saved ? fopen(path, "wb") : NULL;
+    well = file && cw_session_save(session, saved, bytes, &bytes) >= 0 && fwrite(saved, 1, bytes, file) == bytes;
+    if (file && fclose(file)) well = 0;
+    if (!well) fprintf(stderr, "%s: the game was not saved\n", path);
+    free(saved);
+    return well;
+}
+
+static int load_game(CwSession *session, const CwSessionInfo *info, const char *path) {
+    void *saved = malloc((size_t)info->save_bytes);
+    FILE *file = fopen(path, "rb");
+    size_t bytes = file && saved ? fread(saved, 1, (size_t)info->save_bytes, file) : 0;
+    char text[512] = "there is none";
+    if (file && cw_session_load(session, saved, bytes) < 0) cw_last_error(text, sizeof text, NULL);
+    else if (file) text[0] = 0;
+    if (text[0]) fprintf(stderr, "%s: %s\n", path, text);
+    if (file) fclose(file);
+    free(saved);
+    return !text[0];
+}
+
 /* Saves what the window will show. */
 static void save(SDL_Renderer *renderer, const char *path) {
     int width, height;
@@ -93,7 +137,8 @@ int main(int argc, char **argv) {
     FILE *script = argc > 3 ? fopen(argv[2], "r") : NULL;
     int frames = 0, event = -1, running = 1;
     float *action;
-    Uint64 due = 0;
+    CwSessionInfo session_info = {.struct_size = sizeof session_info};
+    CwProgress progress = {.struct_size = sizeof progress};
 
     if (argc < 2 || (argc > 2 && !script)) fail("usage", "play MODEL [SCRIPT PICTURE.bmp]");
     check(cw_device_options_init(&on), "device");
@@ -104,7 +149,11 @@ int main(int argc, char **argv) {
     check(cw_session_options_init(&options), "session");
     if (script && fscanf(script, "%" SCNu64 "%d", &options.seed, &frames) != 2) fail(argv[2], "no seed");
     options.queue = info.chunk; /* What is made ahead of its time shows old keys. */
-    check(cw_session_create(device, model, &options, &session), "session");
+    /* Frames come at the world's own pace, and in fewer steps where the machine is too slow; a script asks for each. */
+    options.pace = script ? CW_PACE_OFF : CW_PACE_HELD;
+    options.governor = !script;
+    check(cw_session_create_begin(device, model, &options, &session), "session");
+    check(cw_session_info(session, &session_info), "session");
 
     if (SDL_Init(SDL_INIT_VIDEO)) fail("SDL", SDL_GetError());
     window = SDL_CreateWindow("Causeway", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED,
@@ -116,12 +165,21 @@ int main(int argc, char **argv) {
     action = calloc(info.actions + 1, sizeof *action);
     if (!texture || !image.pixels || !action) fail("window", SDL_GetError());
 
+    /* It is created a little in every frame of the window. */
+    while (running && check(cw_session_progress(session, &progress), "session") == CW_OK && progress.stage != CW_STAGE_READY) {
+        SDL_Event input;
+        while (SDL_PollEvent(&input)) running = running && input.type != SDL_QUIT;
+        check(cw_session_pump(session, BUDGET), "session");
+        bar(renderer, &progress);
+    }
     while (running) {
         SDL_Event input;
         while (SDL_PollEvent(&input)) {
             SDL_Keycode key = input.type == SDL_KEYDOWN ? input.key.keysym.sym : 0;
             if (input.type == SDL_QUIT || key == SDLK_ESCAPE) running = 0;
             if (key == SDLK_BACKSPACE) check(cw_session_reset(session, SDL_GetTicks64()), "reset");
+            if (key == SDLK_F5) save_game(session, "world.save");
+            if (key == SDLK_F9) load_game(session, &session_info, "world.save");
             if (key >= SDLK_1 && key <= SDLK_9 && (uint32_t)(key - SDLK_1) < info.events) event = key - SDLK_1;
         }
         if (!script) keyboard(model, action, info.actions);
@@ -134,13 +192,25 @@ int main(int argc, char **argv) {
             while (check(cw_session_poll_frame(session, &image, &receipt), "frame") == CW_PENDING)
                 check(cw_session_pump(session, BUDGET), "pump");
             printf("%u %016" PRIx64 "\n", (unsigned)receipt.frame, hash(image.pixels, image.bytes));
-        } else if (SDL_GetTicks64() >= due && check(cw_session_poll_frame(session, &image, &receipt), "frame") == CW_OK) {
-            due = SDL_GetTicks64() + (Uint64)(1000 / info.fps); /* The world has its own pace: the next one waits till then. */
+        } else {
+            check(cw_session_poll_frame(session, &image, &receipt), "frame");
         }
         SDL_UpdateTexture(texture, NULL, image.pixels, (int)info.width * 4);
         SDL_RenderCopy(renderer, texture, NULL, NULL);
         if (script && --frames == 0) save(renderer, argv[3]);
         SDL_RenderPresent(renderer);
+    }
+    if (script) {
+        char path[1024];
+        uint64_t frame = receipt.frame;
+        snprintf(path, sizeof path, "%s.save", argv[3]);
+        if (!save_game(session, path)) return 1;
+        check(cw_session_reset(session, 1), "reset");
+        if (!load_game(session, &session_info, path)) return 1;
+        while (check(cw_session_poll_frame(session, &image, &receipt), "frame") == CW_PENDING)
+            check(cw_session_pump(session, BUDGET), "pump");
+        /* A frame that was shown before it was remembered is made again. */
+        if (receipt.frame < frame) fail(path, "it does not go on where it was");
     }
     cw_session_destroy(session);
     cw_model_destroy(model);

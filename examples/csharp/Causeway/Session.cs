@@ -139,6 +139,19 @@ namespace Causeway
             return total;
         }
 
+        bool ready;
+
+        /// <summary>The session is there: always, unless it was begun by <see cref="Begin"/> and is still being created. Throws what that failed of.</summary>
+        public bool Ready
+        {
+            get
+            {
+                if (ready) return true;
+                var stats = new CwStats { structSize = (uint)sizeof(CwStats) };
+                return ready = Call.Check(Native.cw_session_stats(handle, &stats)) != Native.CW_PENDING;
+            }
+        }
+
         /// <summary>How far the creation is, from 0 to 1: weights are half of it where a GPU compiles kernels too.</summary>
         public float Progress
         {

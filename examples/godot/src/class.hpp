@@ -124,6 +124,11 @@ public:
         engine.classdb_register_extension_class_property(engine.library, &owner, &info.raw, &set, &get);
     }
 
+    static void signal(const char *signal_name) {
+        Name owner(T::NAME), name(signal_name);
+        engine.classdb_register_extension_class_signal(engine.library, &owner, &name, nullptr, 0);
+    }
+
     static void signal(const char *signal_name, const char *argument, GDExtensionVariantType type) {
         Name owner(T::NAME), name(signal_name);
         Info info(argument, type);

@@ -47,11 +47,13 @@ bool NeuralWorld::start() {
     options.struct_size = sizeof options;
     cw_session_options_init(&options);
     options.seed = static_cast<uint64_t>(seed_);
+    options.pace = keep_pace_ ? CW_PACE_HELD : CW_PACE_OFF;
+    options.governor = keep_pace_ ? 1 : 0;
     info_.struct_size = sizeof info_;
     const auto length = static_cast<size_t>(weights.size());
     return good(cw_device_create(&on, &device_)) &&
            good(cw_model_open_memory(weights.bytes(), length, CW_MEMORY_COPY, &model_)) &&
-           good(cw_model_info(model_, &info_)) && good(cw_session_create(device_, model_, &options, &session_)) &&
+           good(cw_model_info(model_, &info_)) && good(cw_session_create_begin(device_, model_, &options, &session_)) &&
            (!own_thread_ || good(cw_session_start_worker(session_)));
 }
 
@@ -70,6 +72,7 @@ Variant NeuralWorld::open(const Variant *) {
         texture_ = Variant::make("ImageTexture");
     }
     texture_.call("set_image", {image_});
+    waits_ = true;
     Variant(object_).call("set_process", {true});
     return true;
 }
@@ -82,6 +85,7 @@ void NeuralWorld::close() {
     model_ = nullptr;
     device_ = nullptr;
     receipt_ = {};
+    waits_ = false;
 }
 
 Variant NeuralWorld::close(const Variant *) {
@@ -109,7 +113,7 @@ void NeuralWorld::notification(int32_t what) {
 
 // One frame of the game: some work, and at most one frame of the world.
 void NeuralWorld::process() {
-    if (session_ == nullptr || !playing_) {
+    if (session_ == nullptr || (!playing_ && !waits_)) {
         return;
     }
     if (!own_thread_) {
@@ -117,6 +121,9 @@ void NeuralWorld::process() {
         if (!good(cw_session_pump(session_, static_cast<uint32_t>(micros)))) {
             return close();
         }
+    }
+    if (!is_there()) {
+        return;
     }
     CwImage target{};
     target.struct_size = sizeof target;
@@ -134,9 +141,48 @@ void NeuralWorld::process() {
     }
 }
 
+bool NeuralWorld::is_there() {
+    if (!waits_) {
+        return true;
+    }
+    // What creating it failed of is told here too, where a thread of the library's does it.
+    CwStats stats{};
+    stats.struct_size = sizeof stats;
+    const CwStatus status = cw_session_stats(session_, &stats);
+    if (!good(status)) {
+        close();
+    } else if (status == CW_OK) {
+        waits_ = false;
+        good(playing_ ? cw_session_resume(session_) : cw_session_pause(session_));
+        Variant(object_).call("emit_signal", {"world_ready"});
+    }
+    // It plays from the game's next frame on, so that the game has the first word.
+    return false;
+}
+
+// How far the creation is, for a progress bar; 1 once the world is there.
+Variant NeuralWorld::progress(const Variant *) {
+    CwProgress progress{};
+    progress.struct_size = sizeof progress;
+    if (session_ == nullptr || !good(cw_session_progress(session_, &progress))) {
+        return 0.0;
+    }
+    if (!waits_) {
+        return 1.0;
+    }
+    const double share = progress.total > 0 ? static_cast<double>(progress.done) / static_cast<double>(progress.total) : 0.0;
+    // Kernels of a GPU are the second half.
+    return std::min(0.99, progress.stage == CW_STAGE_PIPELINES ? 0.5 + share / 2 : share / 2);
+}
+
+Variant NeuralWorld::set_quality(const Variant *arguments) {
+    const auto value = [arguments](int at) { return static_cast<int32_t>(arguments[at].integer()); };
+    return good(cw_session_set_quality(session_, value(0), value(1), value(2)));
+}
+
 Variant NeuralWorld::set_playing(const Variant *arguments) {
     playing_ = arguments[0].boolean();
-    if (session_ != nullptr) {
+    if (session_ != nullptr && !waits_) {
         good(playing_ ? cw_session_resume(session_) : cw_session_pause(session_));
     }
     return {};
@@ -216,12 +262,23 @@ Variant NeuralWorld::stats(const Variant *) {
     return all;
 }
 
-Variant NeuralWorld::snapshot(const Variant *) {
+// Both may be empty: with no session, or one that is not there yet.
+Variant NeuralWorld::snapshot(const Variant *) { return written(cw_session_snapshot); }
+
+Variant NeuralWorld::save(const Variant *) { return written(cw_session_save); }
+
+Variant NeuralWorld::load(const Variant *arguments) {
+    Variant saved = arguments[0];
+    const int64_t count = saved.size();
+    return good(cw_session_load(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
+}
+
+Variant NeuralWorld::written(CwStatus (*write)(CwSession *, void *, size_t, size_t *)) {
     Variant saved = Variant::empty(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY);
     size_t needed = 0;
-    if (good(cw_session_snapshot(session_, nullptr, 0, &needed)) && needed > 0) {
+    if (good(write(session_, nullptr, 0, &needed)) && needed > 0) {
         saved.call("resize", {static_cast<int64_t>(needed)});
-        if (!good(cw_session_snapshot(session_, saved.bytes(), needed, &needed))) {
+        if (!good(write(session_, saved.bytes(), needed, &needed))) {
             saved.call("clear");
         }
     }
@@ -266,6 +323,9 @@ void NeuralWorld::add() {
     C::method({"set_own_thread", NIL, &W::set_own_thread, {{"own_thread", BOOL}}});
     C::method({"get_own_thread", BOOL, &W::get<bool, &W::own_thread_>});
     C::property({"own_thread", BOOL}, "set_own_thread", "get_own_thread");
+    C::method({"set_keep_pace", NIL, &W::set_keep_pace, {{"keep_pace", BOOL}}});
+    C::method({"get_keep_pace", BOOL, &W::get<bool, &W::keep_pace_>});
+    C::property({"keep_pace", BOOL}, "set_keep_pace", "get_keep_pace");
     C::method({"set_playing", NIL, &W::set_playing, {{"playing", BOOL}}});
     C::method({"get_playing", BOOL, &W::get<bool, &W::playing_>});
     C::property({"playing", BOOL}, "set_playing", "get_playing");
@@ -283,8 +343,13 @@ void NeuralWorld::add() {
     C::method({"get_stats", DICTIONARY, &W::stats});
     C::method({"snapshot", BYTES, &W::snapshot});
     C::method({"restore", BOOL, &W::restore, {{"saved", BYTES}}});
+    C::method({"save", BYTES, &W::save});
+    C::method({"load", BOOL, &W::load, {{"saved", BYTES}}});
+    C::method({"set_quality", BOOL, &W::set_quality, {{"steps", INT}, {"route", INT}, {"window", INT}}, {int64_t{-1}, int64_t{-1}}});
+    C::method({"get_progress", FLOAT, &W::progress});
     C::method({"reset", BOOL, &W::reset, {{"seed", INT}}});
     C::signal("frame_ready", "frame", INT);
+    C::signal("world_ready");
 }
 
 }  // namespace godot

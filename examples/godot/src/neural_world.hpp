@@ -38,10 +38,17 @@ private:
     Variant snapshot(const Variant *);
     Variant restore(const Variant *);
     Variant reset(const Variant *);
+    Variant save(const Variant *);
+    Variant load(const Variant *);
+    Variant set_quality(const Variant *);
+    Variant progress(const Variant *);
 
     void close();
     bool start();
     void process();
+    // Whether the session is there.
+    bool is_there();
+    Variant written(CwStatus (*write)(CwSession *, void *, size_t, size_t *));
     // False, and an error in Godot's output, if the status is one.
     bool good(CwStatus status);
     Variant names(uint32_t count, CwStatus (*name)(const CwModel *, uint32_t, char *, size_t, size_t *));
@@ -52,6 +59,8 @@ private:
     CwSession *session_ = nullptr;
     CwModelInfo info_{};
     CwReceipt receipt_{};
+    // The session was begun, and is not there yet.
+    bool waits_ = false;
     // The newest frame, as Godot has it: bytes, picture, texture.
     Variant bytes_, image_, texture_;
 
@@ -62,6 +71,7 @@ private:
     double budget_ms_ = 2.0;
     bool own_thread_ = false;
     bool playing_ = true;
+    bool keep_pace_ = true;
 
     template <typename T, T NeuralWorld::*FIELD> Variant get(const Variant *) { return Variant(this->*FIELD); }
     Variant get_model_path(const Variant *) { return Variant(std::string_view(model_path_)); }
@@ -70,6 +80,7 @@ private:
     Variant set_device(const Variant *arguments) { return device_kind_ = arguments[0].integer(), Variant(); }
     Variant set_budget(const Variant *arguments) { return budget_ms_ = arguments[0].number(), Variant(); }
     Variant set_own_thread(const Variant *arguments) { return own_thread_ = arguments[0].boolean(), Variant(); }
+    Variant set_keep_pace(const Variant *arguments) { return keep_pace_ = arguments[0].boolean(), Variant(); }
     Variant set_playing(const Variant *arguments);
 };
 

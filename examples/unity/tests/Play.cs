@@ -22,6 +22,7 @@ static class Play
         screen.SetActive(false);
         var world = screen.AddComponent<NeuralWorld>();
         world.Configure(Path.GetFileName(arguments[0]), Causeway.DeviceKind.Cpu, (uint)lines[0][0], upload);
+        world.KeepPace = false;
         screen.SetActive(true);
         for (var n = 0; n + 1 < lines.Length; n++)
         {
@@ -47,6 +48,7 @@ static class Play
         {
             if (line[i] != 0) Input.Down.Add(Keys[i]);
         }
+        while (world.Progress < 1) GameObject.Tick();
         if (line[Keys.Length] >= 0) world.QueueEvent(world.Model.Events[line[Keys.Length]]);
         for (var shown = world.FramesShown; world.FramesShown == shown;) GameObject.Tick();
     }

@@ -319,6 +319,11 @@ namespace NUnit.Framework
 {
     public static class Assert
     {
+        public static void IsTrue(bool condition)
+        {
+            if (!condition) throw new System.Exception("a condition does not hold");
+        }
+
         public static void AreEqual(object expected, object actual)
         {
             if (!Convert.ToInt64(expected).Equals(Convert.ToInt64(actual))) throw new Exception("expected " + expected + ", found " + actual);

@@ -15,6 +15,12 @@
 
 using int32 = std::int32_t;
 using int64 = std::int64_t;
+using uint64 = std::uint64_t;
+#define MAX_int32 (static_cast<int32>(0x7fffffff))
+
+struct FMath {
+    template <class T> static T Min(T a, T b) { return a < b ? a : b; }
+};
 using uint8 = std::uint8_t;
 using uint32 = std::uint32_t;
 using TCHAR = char16_t;

@@ -1,5 +1,5 @@
 // Drives the component as Unreal would:  play PLUGIN MODEL SCRIPT
-// Plays the script and prints number and hash of every frame on the texture; half-way it goes through a save game.
+// Plays the script and prints number and hash of every frame on the texture; half-way it goes through a snapshot, at the end through a save game.
 #include "CausewayModule.h"
 #include "CausewayWorldComponent.h"
 
@@ -37,6 +37,7 @@ int main(int argc, char **argv) {
     world.ModelFile = Text(argv[2]);
     world.Device = ECausewayDevice::Cpu;
     world.bOwnThread = false;
+    world.bKeepPace = false;
     bool fresh = false;
     std::uint64_t hash = 0;
     int64 number = -1;
@@ -45,16 +46,29 @@ int main(int argc, char **argv) {
         hash = Hash(texture->shown);
         number = receipt.Frame;
     };
-    world.BeginPlay();
-    if (!world.Texture) return 1;
+    // The world is created in ticks.
+    const auto begin = [&world] {
+        world.BeginPlay();
+        float before = 0;
+        for (int tick = 0; world.Texture && world.Progress() < 1 && tick < 1000000; tick++) {
+            if (world.Progress() < before) return false;
+            before = world.Progress();
+            world.TickComponent(0, LEVELTICK_All, nullptr);
+        }
+        return world.Texture && world.Progress() == 1;
+    };
+    // Bounded, because a world that failed ticks without frames.
+    const auto frame = [&world, &fresh] {
+        fresh = false;
+        for (int tick = 0; !fresh && tick < 1000000; tick++) world.TickComponent(0, LEVELTICK_All, nullptr);
+        return fresh;
+    };
+    if (!begin()) return 1;
     for (int n = 0; n < frames; n++) {
         if (n == frames / 2) {
-            TArray<uint8> file;
-            FArchive save(file, false), load(file, true);
-            world.Serialize(save);
+            const TArray<uint8> snapshot = world.Snapshot();
             world.EndPlay(EEndPlayReason::Quit);
-            world.Serialize(load);
-            world.BeginPlay();
+            if (!begin() || !world.Restore(snapshot)) return 1;
         }
         const TArray<FString> actions = world.ActionNames(), events = world.EventNames();
         for (int32 i = 0; i < actions.Num(); i++) {
@@ -65,12 +79,16 @@ int main(int argc, char **argv) {
         int event = -1;
         script >> event;
         if (event >= 0 && world.QueueEvent(events[event]) < 0) return 1;
-        // Bounded, because a world that failed ticks without frames.
-        fresh = false;
-        for (int tick = 0; !fresh && tick < 1000000; tick++) world.TickComponent(0, LEVELTICK_All, nullptr);
-        if (!fresh) return 1;
+        if (!frame()) return 1;
         std::printf("%d %016llx\n", static_cast<int>(number), static_cast<unsigned long long>(hash));
     }
+    TArray<uint8> file;
+    FArchive save(file, false), load(file, true);
+    world.Serialize(save);
+    world.EndPlay(EEndPlayReason::Quit);
+    world.Serialize(load);
+    // A frame that was shown before it was remembered is made again.
+    if (!begin() || !frame() || number < frames - 1) return 1;
     if (world.SetAction(TEXT("fly"), 1) || world.QueueEvent(TEXT("doomsday")) != -1) return 1;
     world.EndPlay(EEndPlayReason::Quit);
     shared.Deinitialize();

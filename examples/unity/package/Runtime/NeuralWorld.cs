@@ -26,11 +26,15 @@ namespace Causeway.Unity
         bool ownThread = false;
         [SerializeField, Range(0.1f, 16), Tooltip("Milliseconds of each frame of the game.")]
         float budget = 2;
+        [SerializeField, Tooltip("Frames come at the world's own pace, made in fewer steps where the machine is too slow for it.")]
+        bool keepPace = true;
         [SerializeField] UploadKind upload = UploadKind.MainThread;
         [SerializeField] List<KeyBinding> keys = KeyBinding.Usual();
         [SerializeField] List<EventBinding> events = new List<EventBinding>();
         [SerializeField] FrameEvent onFrame = new FrameEvent();
         [SerializeField, HideInInspector] byte[] kept = null;
+        byte[] saved;
+        bool ready;
 
         static readonly int MainTexture = Shader.PropertyToID("_MainTex"), BaseMap = Shader.PropertyToID("_BaseMap");
 
@@ -56,6 +60,16 @@ namespace Causeway.Unity
         /// <summary>The model; null while the component is disabled.</summary>
         public Model Model { get { return model; } }
 
+        /// <summary>How far the creation of the world is, from 0 to 1: for a progress bar. Until it is 1 events are not taken.</summary>
+        public float Progress { get { return session == null ? 0 : session.Progress; } }
+
+        /// <summary>Whether frames come at the world's own pace; set it before the component is enabled.</summary>
+        public bool KeepPace
+        {
+            get { return keepPace; }
+            set { keepPace = value; }
+        }
+
         /// <summary>While it is set nothing is generated.</summary>
         public bool Paused
         {
@@ -63,7 +77,7 @@ namespace Causeway.Unity
             set
             {
                 paused = value;
-                if (session == null) return;
+                if (!ready) return;
                 if (paused) session.Pause();
                 else session.Resume();
             }
@@ -95,7 +109,7 @@ namespace Causeway.Unity
         {
             try
             {
-                if (session != null) kept = session.Snapshot();
+                if (ready) kept = session.Snapshot();
             }
             catch (CausewayException)
             {
@@ -109,12 +123,10 @@ namespace Causeway.Unity
         {
             opened = new Device(device, threads);
             model = modelAsset != null ? Model.Open(modelAsset.bytes) : Model.Open(Path.Combine(Application.streamingAssetsPath, modelFile));
-            session = new Session(opened, model, new SessionOptions { Seed = seed });
+            // The handle comes at once; Update, or the library's thread, do the work.
+            session = Session.Begin(opened, model, new SessionOptions { Seed = seed, Pace = keepPace ? Pace.Held : Pace.Off, Governor = keepPace });
             action = new float[model.Actions.Count];
             frame = new FrameTexture(session.Width, session.Height, upload);
-            if (kept != null && kept.Length > 0) TryRestore(kept);
-            kept = null;
-            Paused = paused;
             if (ownThread) session.StartWorker();
             var renderer = GetComponent<Renderer>();
             if (renderer == null) return;
@@ -126,12 +138,27 @@ namespace Causeway.Unity
             renderer.SetPropertyBlock(block);
         }
 
+        /// <summary>Whether the world is there; what it should go on from is put into it first.</summary>
+        bool IsThere()
+        {
+            if (ready) return true;
+            if (!ownThread) session.Pump((int)(1000 * budget));
+            if (!session.Ready) return false;
+            ready = true;
+            if (saved != null) Try(() => session.Load(saved));
+            else if (kept != null && kept.Length > 0) Try(() => session.Restore(kept));
+            kept = saved = null;
+            Paused = paused;
+            // It plays from the game's next frame on, so that the game has the first word.
+            return false;
+        }
+
         /// <summary>What was kept may be of a model that has been replaced meanwhile; then the world begins anew.</summary>
-        void TryRestore(byte[] snapshot)
+        void Try(Action restore)
         {
             try
             {
-                session.Restore(snapshot);
+                restore();
             }
             catch (CausewayException error)
             {
@@ -145,6 +172,7 @@ namespace Causeway.Unity
             if (model != null) model.Dispose();
             if (opened != null) opened.Dispose();
             if (frame != null) frame.Dispose();
+            ready = false;
             session = null;
             model = null;
             opened = null;
@@ -156,6 +184,7 @@ namespace Causeway.Unity
             if (session == null) return;
             try
             {
+                if (!IsThere()) return;
                 ReadKeys();
                 session.SetAction(action);
                 if (!ownThread) session.Pump((int)(1000 * budget));
@@ -200,28 +229,44 @@ namespace Causeway.Unity
         }
 
         /// <summary>Queues an event by its name, for the next chunk.</summary>
-        /// <returns>The ticket that receipts name.</returns>
+        /// <returns>The ticket that receipts name; 0 while there is no world to take it.</returns>
         public long QueueEvent(string name)
         {
-            return session == null ? 0 : session.QueueEvent(Require(model.Events, name, "event"));
+            return !ready ? 0 : session.QueueEvent(Require(model.Events, name, "event"));
         }
 
-        /// <summary>Everything that determines the future: a saved game.</summary>
-        public byte[] Snapshot() { return session == null ? kept : session.Snapshot(); }
+        /// <summary>Everything that determines the future, for rewinding: of this model, device and build of the library.</summary>
+        public byte[] Snapshot() { return ready ? session.Snapshot() : kept; }
 
-        /// <summary>Goes back to a snapshot of the same model; while disabled, when it is enabled next.</summary>
+        /// <summary>Goes back to a snapshot; before the world is there, once it is.</summary>
         public void Restore(byte[] snapshot)
         {
-            if (session == null) kept = snapshot;
-            else session.Restore(snapshot);
+            if (ready) session.Restore(snapshot);
+            else kept = snapshot;
+        }
+
+        /// <summary>A saved game: small, for any device and later versions of the library.</summary>
+        public byte[] Save() { return ready ? session.Save() : saved; }
+
+        /// <summary>Goes on from a saved game of the same model; before the world is there, once it is.</summary>
+        public void Load(byte[] game)
+        {
+            if (ready) session.Load(game);
+            else saved = game;
+        }
+
+        /// <summary>Changes what frames are made with; null leaves a value as it is.</summary>
+        public void SetQuality(int? steps = null, int? route = null, int? window = null)
+        {
+            if (ready) session.SetQuality(steps, route, window);
         }
 
         /// <summary>Begins anew.</summary>
         public void Restart(uint withSeed)
         {
             seed = withSeed;
-            kept = null;
-            if (session != null) session.Reset(seed);
+            kept = saved = null;
+            if (ready) session.Reset(seed);
         }
 
         static int IndexOf(IReadOnlyList<string> names, string name)

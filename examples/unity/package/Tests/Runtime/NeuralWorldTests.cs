@@ -36,6 +36,31 @@ namespace Causeway.Unity.Tests
         }
 
         [UnityTest]
+        public IEnumerator AWorldIsCreatedFrameByFrameAndGoesOnFromASavedGame()
+        {
+            var world = Create();
+            var progress = world.Progress;
+            Assert.IsTrue(progress < 1);
+            while (world.Progress < 1)
+            {
+                Assert.IsTrue(world.Progress >= progress);
+                progress = world.Progress;
+                yield return null;
+            }
+            yield return Frames(world, 3);
+            var saved = world.Save();
+            var frame = world.LastReceipt.Frame;
+            Object.Destroy(world.gameObject);
+            // As after a new start of the game.
+            world = Create();
+            world.Load(saved);
+            yield return Frames(world, 1);
+            // A frame that was shown before it was remembered is made again.
+            Assert.IsTrue(world.LastReceipt.Frame >= frame);
+            Object.Destroy(world.gameObject);
+        }
+
+        [UnityTest]
         public IEnumerator ADisabledWorldGoesOnWhereItWas()
         {
             var world = Create();

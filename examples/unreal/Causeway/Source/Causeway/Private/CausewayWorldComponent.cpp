@@ -4,6 +4,7 @@
 #include "Engine/GameInstance.h"
 #include "Engine/Texture2D.h"
 #include "Engine/World.h"
+#include "Math/UnrealMathUtility.h"
 #include "Misc/Paths.h"
 #include "RHITypes.h"
 #include "Serialization/Archive.h"
@@ -50,7 +51,10 @@ bool UCausewayWorldComponent::Open()
 	Options.struct_size = sizeof(Options);
 	if (!Ok(cw_model_info(Model, &Info)) || !Ok(cw_session_options_init(&Options))) return false;
 	Options.seed = static_cast<uint32>(Seed);
-	if (!Ok(cw_session_create(On, Model, &Options, &Session))) return false;
+	Options.pace = bKeepPace ? CW_PACE_HELD : CW_PACE_OFF;
+	Options.governor = bKeepPace ? 1 : 0;
+	// The handle comes at once; ticks, or the library's thread, do the work.
+	if (!Ok(cw_session_create_begin(On, Model, &Options, &Session))) return false;
 
 	Actions.Empty();
 	Events.Empty();
@@ -73,8 +77,6 @@ bool UCausewayWorldComponent::Open()
 	Texture->SRGB = true;
 	Texture->UpdateResource();
 
-	if (Saved.Num() > 0) Restore(Saved);
-	Saved.Empty();
 	return !bOwnThread || Ok(cw_session_start_worker(Session));
 }
 
@@ -84,12 +86,37 @@ void UCausewayWorldComponent::Close()
 	if (Session) cw_session_destroy(Session);
 	Session = nullptr;
 	Texture = nullptr;
+	bThere = false;
+}
+
+bool UCausewayWorldComponent::IsThere()
+{
+	if (bThere) return true;
+	bool bWell = bOwnThread || Ok(cw_session_pump(Session, static_cast<uint32>(1000.0f * Budget)));
+	// What creating it failed of is told here too, where the library's thread does it.
+	CwStats Stats{};
+	Stats.struct_size = sizeof(Stats);
+	const int32 Status = bWell ? cw_session_stats(Session, &Stats) : CW_PENDING;
+	if (!bWell || !Ok(Status))
+	{
+		Close();
+		return false;
+	}
+	if (Status == CW_OK)
+	{
+		bThere = true;
+		if (Saved.Num() > 0) Load(Saved);
+		Saved.Empty();
+		if (bPause) SetPaused(true);
+	}
+	// It plays from the game's next tick on, so that the game has the first word.
+	return false;
 }
 
 void UCausewayWorldComponent::TickComponent(float DeltaTime, ELevelTick TickType, FActorComponentTickFunction* ThisTickFunction)
 {
 	Super::TickComponent(DeltaTime, TickType, ThisTickFunction);
-	if (!Session) return;
+	if (!Session || !IsThere()) return;
 	bool bWell = Ok(cw_session_set_action(Session, Action.GetData(), static_cast<uint32>(Action.Num()), nullptr));
 	if (bWell && !bOwnThread) bWell = Ok(cw_session_pump(Session, static_cast<uint32>(1000.0f * Budget)));
 
@@ -141,37 +168,73 @@ int64 UCausewayWorldComponent::QueueEvent(const FString& Name)
 {
 	const int32 Index = Events.IndexOfByKey(Name);
 	uint64_t Ticket = 0;
-	if (Index == INDEX_NONE || !Session || !Ok(cw_session_queue_event(Session, static_cast<uint32>(Index), 0, &Ticket))) return -1;
+	if (Index == INDEX_NONE || !bThere || !Ok(cw_session_queue_event(Session, static_cast<uint32>(Index), 0, &Ticket))) return -1;
 	return static_cast<int64>(Ticket);
 }
 
 void UCausewayWorldComponent::SetPaused(bool bPaused)
 {
-	if (Session) Ok(bPaused ? cw_session_pause(Session) : cw_session_resume(Session));
+	bPause = bPaused;
+	if (bThere) Ok(bPaused ? cw_session_pause(Session) : cw_session_resume(Session));
 }
 
 void UCausewayWorldComponent::Restart(int32 NewSeed)
 {
 	Seed = NewSeed;
-	if (Session) Ok(cw_session_reset(Session, static_cast<uint32>(Seed)));
+	if (bThere) Ok(cw_session_reset(Session, static_cast<uint32>(Seed)));
+}
+
+float UCausewayWorldComponent::Progress() const
+{
+	CwProgress Now{};
+	Now.struct_size = sizeof(Now);
+	if (bThere || !Session || !Ok(cw_session_progress(Session, &Now))) return bThere ? 1.0f : 0.0f;
+	const float Share = Now.total > 0 ? static_cast<float>(Now.done) / static_cast<float>(Now.total) : 0.0f;
+	// Kernels of a GPU are the second half.
+	return FMath::Min(0.99f, Now.stage == CW_STAGE_PIPELINES ? 0.5f + Share / 2 : Share / 2);
+}
+
+bool UCausewayWorldComponent::SetQuality(int32 Steps, int32 Route, int32 Window)
+{
+	return bThere && Ok(cw_session_set_quality(Session, Steps, Route, Window));
+}
+
+TArray<uint8> UCausewayWorldComponent::Written(uint64 Most, int32 (*Write)(CwSession*, void*, size_t, size_t*)) const
+{
+	TArray<uint8> Bytes;
+	if (!bThere) return Bytes;
+	size_t Needed = 0;
+	// An array of Unreal's has at most so many.
+	Bytes.SetNumZeroed(static_cast<int32>(FMath::Min(Most, static_cast<uint64>(MAX_int32))));
+	const bool bWritten = Ok(Write(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num()), &Needed));
+	Bytes.SetNum(bWritten ? static_cast<int32>(Needed) : 0);
+	return Bytes;
 }
 
 TArray<uint8> UCausewayWorldComponent::Snapshot() const
 {
-	TArray<uint8> Bytes;
 	CwSessionInfo Info{};
 	Info.struct_size = sizeof(Info);
-	if (!Session || !Ok(cw_session_info(Session, &Info))) return Bytes;
-	size_t Needed = 0;
-	Bytes.SetNumZeroed(static_cast<int32>(Info.snapshot_bytes));
-	const bool bSaved = Ok(cw_session_snapshot(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num()), &Needed));
-	Bytes.SetNum(bSaved ? static_cast<int32>(Needed) : 0);
-	return Bytes;
+	return Session && Ok(cw_session_info(Session, &Info)) ? Written(Info.snapshot_bytes, cw_session_snapshot) : TArray<uint8>();
 }
 
 bool UCausewayWorldComponent::Restore(const TArray<uint8>& Bytes)
 {
-	return Session && Ok(cw_session_restore(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num())));
+	return bThere && Ok(cw_session_restore(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num())));
+}
+
+TArray<uint8> UCausewayWorldComponent::Save() const
+{
+	CwSessionInfo Info{};
+	Info.struct_size = sizeof(Info);
+	return Session && Ok(cw_session_info(Session, &Info)) ? Written(Info.save_bytes, cw_session_save) : TArray<uint8>();
+}
+
+bool UCausewayWorldComponent::Load(const TArray<uint8>& Bytes)
+{
+	if (bThere) return Ok(cw_session_load(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num())));
+	Saved = Bytes;
+	return true;
 }
 
 void UCausewayWorldComponent::Serialize(FArchive& Ar)
@@ -179,10 +242,7 @@ void UCausewayWorldComponent::Serialize(FArchive& Ar)
 	Super::Serialize(Ar);
 	if (!Ar.IsSaveGame()) return;
 	TArray<uint8> Bytes;
-	if (Ar.IsSaving()) Bytes = Snapshot();
+	if (Ar.IsSaving()) Bytes = Save();
 	Ar << Bytes;
-	if (!Ar.IsLoading() || Bytes.Num() == 0) return;
-	// Before play has begun it waits for the session.
-	if (Session) Restore(Bytes);
-	else Saved = Bytes;
+	if (Ar.IsLoading() && Bytes.Num() > 0) Load(Bytes);
 }

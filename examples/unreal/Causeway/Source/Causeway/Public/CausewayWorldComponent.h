@@ -62,6 +62,10 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Causeway", meta = (ClampMin = "0.1", EditCondition = "!bOwnThread"))
 	float Budget = 2.0f;
 
+	/** Frames come at the world's own pace, made in fewer steps where the machine is too slow for it. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Causeway")
+	bool bKeepPace = true;
+
 	/** The frames; null until play begins. */
 	UPROPERTY(BlueprintReadOnly, Transient, Category = "Causeway")
 	TObjectPtr<UTexture2D> Texture;
@@ -91,15 +95,31 @@ public:
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	void Restart(int32 NewSeed);
 
-	/** Everything that determines the future, for a USaveGame's array of bytes; empty without a world. */
+	/** How far the creation of the world is, from 0 to 1: for a progress bar. Until it is 1 actions and events are not taken. */
+	UFUNCTION(BlueprintPure, Category = "Causeway")
+	float Progress() const;
+
+	/** Denoise steps, history frames per query and window from the next chunk on; -1 leaves a value. */
+	UFUNCTION(BlueprintCallable, Category = "Causeway")
+	bool SetQuality(int32 Steps, int32 Route, int32 Window);
+
+	/** A saved game, for a USaveGame's array of bytes: small, for any device and later versions; empty without a world. */
+	UFUNCTION(BlueprintCallable, Category = "Causeway")
+	TArray<uint8> Save() const;
+
+	/** Goes on from a saved game of the same model; before the world is there, once it is. */
+	UFUNCTION(BlueprintCallable, Category = "Causeway")
+	bool Load(const TArray<uint8>& Bytes);
+
+	/** Everything that determines the future, for rewinding: of this model, device and build of the library; empty without a world. */
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	TArray<uint8> Snapshot() const;
 
-	/** Goes back to a snapshot of the same model. */
+	/** Goes back to a snapshot. */
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	bool Restore(const TArray<uint8>& Bytes);
 
-	/** Save games that archive whole actors (ArIsSaveGame) take the snapshot along. */
+	/** Save games that archive whole actors (ArIsSaveGame) take the saved game along. */
 	virtual void Serialize(FArchive& Ar) override;
 
 	virtual void BeginPlay() override;
@@ -108,6 +128,8 @@ public:
 
 private:
 	bool Open();
+	bool IsThere();
+	TArray<uint8> Written(uint64 Most, int32 (*Write)(CwSession*, void*, size_t, size_t*)) const;
 	void Close();
 	void Upload(const FCausewayReceipt& Receipt);
 	bool Ok(int32 Status) const;
@@ -118,6 +140,8 @@ private:
 	TArray<float> Action;
 	TArray<uint8> Pixels;
 	TArray<uint8> Saved;
+	bool bThere = false;
+	bool bPause = false;
 	int32 Width = 0;
 	int32 Height = 0;
 };
