@@ -106,6 +106,9 @@ pub struct SessionArgs {
     /// History frames a query attends to; 0 for all [default: the model's]
     #[arg(long, value_name = "N")]
     pub route: Option<usize>,
+    /// Whether the route may change while it plays.
+    #[arg(skip)]
+    pub changes: bool,
     /// Type of the ring of keys and values
     #[arg(long, value_enum, default_value_t)]
     pub kv: Kv,
@@ -200,6 +203,7 @@ impl SessionArgs {
             window: self.window,
             sink: self.sink,
             route: self.route,
+            most_route: self.most_route(config),
             kv: self.kv.into(),
             steps: self.steps,
             memory_cap: self.memory_cap,
@@ -209,6 +213,13 @@ impl SessionArgs {
             queue: config.dit.chunk,
             ..SessionOptions::default()
         })
+    }
+
+    /// All of the history, where routes may change and there is one.
+    fn most_route(&self, config: &ModelConfig) -> usize {
+        let routed = self.route.unwrap_or(config.history.route) > 0;
+        let window = self.window.unwrap_or(config.history.window);
+        if self.changes && routed { window.saturating_sub(config.dit.chunk) } else { 0 }
     }
 
     /// A session of `model`, whose work on the CPU `stop` ends at once.

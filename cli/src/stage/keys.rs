@@ -45,8 +45,13 @@ pub enum Command {
     Quit,
     /// Back to the first frame.
     Reset,
-    /// Back to the first frame, with another memory.
+    /// Another memory.
     Memory,
+    /// Fewer denoise steps, or more.
+    Steps {
+        /// More.
+        more: bool,
+    },
     /// Switch to the event of this index.
     Event(usize),
 }
@@ -66,7 +71,8 @@ Keys, by the names of the model's actions:
   attack, use                 space
   others                      E F C V X Z T G B Y H N U J I K O L P, in the model's order
   its events                  1 to 9
-  R starts anew, M starts anew with another memory: routed, all of the window, its newest frames
+  R starts anew; M changes what it sees of its past: routed, all of the window, its newest frames (from the first
+  frame on, where the model was not trained with routes); - and + change the denoise steps
   Q or Esc leaves, ? shows the keys of this world again";
 
 /// Keys for the actions that worlds usually have.
@@ -139,7 +145,7 @@ impl Keys {
             }
         }
         parts.extend(events.iter().take(9).enumerate().map(|(i, name)| format!("{} {}", i + 1, printable(name))));
-        format!("{}, r anew, m memory, q leaves", parts.join(", "))
+        format!("{}, r anew, m memory, -/+ steps, q leaves", parts.join(", "))
     }
 
     /// A key went down, or repeats.
@@ -148,6 +154,8 @@ impl Keys {
             Key::Escape | Key::Char('q') => return Some(Command::Quit),
             Key::Char('r') => return Some(Command::Reset),
             Key::Char('m') => return Some(Command::Memory),
+            Key::Char('-') => return Some(Command::Steps { more: false }),
+            Key::Char('+' | '=') => return Some(Command::Steps { more: true }),
             Key::Char(digit @ '1'..='9') => return Some(Command::Event(digit as usize - '1' as usize)),
             _ => {}
         }
@@ -224,6 +232,7 @@ mod tests {
         assert_eq!(keys.press(Key::Char('q'), now), Some(Command::Quit));
         assert_eq!(keys.press(Key::Char('r'), now), Some(Command::Reset));
         assert_eq!(keys.press(Key::Char('m'), now), Some(Command::Memory));
+        assert_eq!(keys.press(Key::Char('='), now), Some(Command::Steps { more: true }));
     }
 
     /// Pressed and released between two chunks: still down until a frame has shown it.
@@ -277,7 +286,7 @@ mod tests {
         let actions = names(&["forward", "jump", "use"]);
         let keys = Keys::new(&actions, true);
         let help = keys.help(&actions, &names(&["day", "ni\u{202e}ght"]));
-        assert_eq!(help, "up/w forward, e jump, space use, 1 day, 2 ni ght, r anew, m memory, q leaves");
+        assert_eq!(help, "up/w forward, e jump, space use, 1 day, 2 ni ght, r anew, m memory, -/+ steps, q leaves");
         // Every action of a large world that has a letter has one of its own.
         let many: Vec<String> = (0..30).map(|i| format!("a{i}")).collect();
         let keys = Keys::new(&many, true);

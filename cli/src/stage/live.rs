@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_runtime::{Budget, EventTime, Frame, Pump, Session, Snapshot};
+use causeway_runtime::{
+    Budget, EventTime, Frame, Pump, Session, Snapshot,
+    session::{Quality, QualityChange},
+};
 
 use crate::{
     error::Error,
@@ -62,7 +65,8 @@ impl World<'_> {
     /// # Errors
     /// As [`SessionArgs::session`].
     pub fn open(&self, memory: Memory) -> Result<Session, Error> {
-        memory.applied(self.args, self.model.model().config()).play(self.model, self.stop)
+        let args = SessionArgs { changes: true, ..memory.applied(self.args, self.model.model().config()) };
+        args.play(self.model, self.stop)
     }
 }
 
@@ -123,16 +127,14 @@ impl<'a> Live<'a> {
         match self.keys.press(key, now) {
             Some(Command::Quit) => return Ok(true),
             Some(Command::Reset) => {
+                let Quality { steps, route, window } = self.session.quality();
                 self.session.restore(&self.beginning)?;
+                let quality = QualityChange { steps: Some(steps), route: Some(route), window: Some(window) };
+                self.session.set_quality(quality)?;
                 self.begin();
             }
-            Some(Command::Memory) => {
-                let memory = self.memory.next();
-                self.session = self.world.open(memory)?;
-                self.beginning = self.session.snapshot()?;
-                self.memory = memory;
-                self.begin();
-            }
+            Some(Command::Memory) => self.remember(self.memory.next())?,
+            Some(Command::Steps { more }) => self.step(more),
             // A digit beyond the model's scenes does nothing; a full queue means that the key is held down.
             Some(Command::Event(index)) if index < self.scenes.names.len() => {
                 if self.scenes.queue(&mut self.session, index, EventTime::NextChunk).is_ok() {
@@ -143,6 +145,27 @@ impl<'a> Live<'a> {
             None => self.act(now)?,
         }
         Ok(false)
+    }
+
+    /// Sees another past from the next chunk on; where that needs another plan, from the first frame on.
+    fn remember(&mut self, memory: Memory) -> Result<(), Error> {
+        let change = memory.change(self.session.ring());
+        if change.is_none_or(|change| self.session.set_quality(change).is_err()) {
+            self.session = self.world.open(memory)?;
+            self.beginning = self.session.snapshot()?;
+            self.begin();
+        }
+        self.memory = memory;
+        Ok(())
+    }
+
+    /// Takes the next list of fewer or more denoise steps, if there is one.
+    fn step(&mut self, more: bool) {
+        let (lists, now) = (&self.world.model.model().config().schedule.steps, self.session.quality().steps);
+        let steps = if more { lists.range(now + 1..).next() } else { lists.range(..now).next_back() };
+        let steps = steps.map(|(&steps, _)| steps);
+        // One that is sampled otherwise has no lists to change between.
+        _ = self.session.set_quality(QualityChange { steps, ..QualityChange::default() });
     }
 
     /// Nothing was pressed yet.
@@ -223,16 +246,17 @@ impl<'a> Live<'a> {
         if total > 0.0 { self.intervals.len() as f64 / total } else { 0.0 }
     }
 
-    /// One line: speed, latency (from a key press to the first frame that shows it), place, event, memory.
+    /// One line: speed, latency (from a key press to the first frame that shows it), place, event, memory, steps.
     pub fn status(&self) -> String {
         let (latency, _) = median_p95(self.latencies.iter().copied().collect::<Vec<_>>().as_slice());
         let latency = if self.latencies.is_empty() { "-".to_owned() } else { format!("{:.0} ms", 1e3 * latency) };
         let event = self.scenes.name(&self.session, self.scene);
         format!(
-            "{:4.1} FPS  latency {latency}  frame {}  {event}  {}",
+            "{:4.1} FPS  latency {latency}  frame {}  {event}  {}, {} steps",
             self.fps(),
             self.session.position(),
-            self.memory
+            self.memory,
+            self.session.quality().steps
         )
     }
 
@@ -253,4 +277,59 @@ fn keep(list: &mut VecDeque<f64>, time: Duration) {
         list.pop_front();
     }
     list.push_back(time.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use causeway_ops::quant::DType;
+    use causeway_tests::tiny::{model_bytes, tiny_config};
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        session: SessionArgs,
+    }
+
+    /// Plays until so many frames more were shown.
+    fn play(live: &mut Live<'_>, frames: usize) {
+        for _ in 0..frames {
+            live.due = Instant::now();
+            while live.advance().unwrap() != Next::Show {}
+            live.shown();
+        }
+    }
+
+    /// In a world that was trained with routes the memory changes, and steps do anywhere, and the stream goes on.
+    #[test]
+    fn memory_and_steps_change_while_it_plays() {
+        let mut config = tiny_config();
+        config.history.route = 2;
+        let path = std::env::temp_dir().join(format!("causeway-live-{}.safetensors", std::process::id()));
+        std::fs::write(&path, model_bytes(&config, DType::F32, 1)).unwrap();
+        let model = Opened::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let args = <Line as clap::Parser>::parse_from(["play", "--backend", "cpu"]).session;
+        let stop = Stop::default();
+        let world = World { model: &model, args: &args, stop: &stop };
+        let mut live = Live::new(world, world.open(world.memory()).unwrap(), true).unwrap();
+        play(&mut live, 4);
+        for (key, says) in [
+            ('m', "all history, 4 steps"),
+            ('-', "all history, 2 steps"),
+            ('-', "all history, 2 steps"),
+            ('m', "last 2 only, 2 steps"),
+            ('=', "last 2 only, 4 steps"),
+            ('m', "routed to 2, 4 steps"),
+        ] {
+            let before = live.session.position();
+            live.press(Key::Char(key)).unwrap();
+            play(&mut live, 2);
+            assert!(live.status().ends_with(says), "{key}: {}", live.status());
+            assert!(live.session.position() > before, "{key}");
+        }
+        live.press(Key::Char('-')).unwrap();
+        live.press(Key::Char('r')).unwrap();
+        assert!(live.session.position() == 0 && live.status().ends_with("routed to 2, 2 steps"), "{}", live.status());
+    }
 }

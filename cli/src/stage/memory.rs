@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use causeway_runtime::ModelConfig;
+use causeway_runtime::{
+    ModelConfig,
+    session::{QualityChange, Ring},
+};
 
 use crate::options::session::SessionArgs;
 
@@ -49,6 +52,17 @@ impl Memory {
             Kind::Short => Kind::Routed,
         };
         Self { kind, ..self }
+    }
+
+    /// The change of quality that makes it so in a session of this ring, where one does: a sink stays in a short window too.
+    pub fn change(self, ring: Ring) -> Option<QualityChange> {
+        let (route, window) = match self.kind {
+            Kind::Routed => (self.frames, ring.window),
+            Kind::All => (0, ring.window),
+            Kind::Short if ring.sink == 0 => (0, self.frames + ring.chunk),
+            Kind::Short => return None,
+        };
+        Some(QualityChange { route: Some(route), window: Some(window), ..QualityChange::default() })
     }
 
     /// `args` with this memory.
