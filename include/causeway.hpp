@@ -8,6 +8,9 @@
 //     if (auto receipt = session.frame(pixels.data(), pixels.size())) show(pixels);
 //
 // Everything here is inline over causeway.h, whose comments say what blocks and which threads may call.
+//
+// In a program that is built without exceptions (or with CAUSEWAY_NO_EXCEPTIONS defined) nothing is thrown: what failed is noted in
+// causeway::failed() of the thread, objects that could not be made hold nothing (`if (session)`), and calls on them do nothing but fail.
 #ifndef CAUSEWAY_HPP
 #define CAUSEWAY_HPP
 
@@ -15,7 +18,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -23,7 +25,31 @@
 #include <utility>
 #include <vector>
 
+#if !defined(CAUSEWAY_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
+#define CAUSEWAY_NO_EXCEPTIONS
+#endif
+#ifndef CAUSEWAY_NO_EXCEPTIONS
+#include <exception>
+#endif
+
 namespace causeway {
+
+#ifdef CAUSEWAY_NO_EXCEPTIONS
+
+/// The first status below 0 since it was asked for last, CW_OK if there was none; cw_last_error has the text. Of the calling thread.
+inline CwStatus &noted() {
+    static thread_local CwStatus status = CW_OK;
+    return status;
+}
+inline CwStatus failed() { return std::exchange(noted(), CW_OK); }
+
+/// Notes errors, returns every status.
+inline CwStatus check(CwStatus status) {
+    if (status < 0 && noted() == CW_OK) noted() = status;
+    return status;
+}
+
+#else
 
 /// A status below 0 and its text.
 class Error : public std::exception {
@@ -46,6 +72,8 @@ inline CwStatus check(CwStatus status) {
     if (status < 0) throw Error(status);
     return status;
 }
+
+#endif
 
 /// A struct of the interface with its size set and, where there are any, its defaults.
 template <class T> T make() {
@@ -79,6 +107,9 @@ public:
     Owner(const Owner &) = delete;
     Owner &operator=(const Owner &) = delete;
     ~Owner() { destroy(handle_); }
+
+    /// Whether it holds anything: not after a move, nor, without exceptions, after an error.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// The handle, for calls of the C interface; still owned here.
     Handle *get() const noexcept { return handle_; }
@@ -130,7 +161,7 @@ private:
     template <class F> std::vector<std::string> names(F name, std::uint32_t count) const {
         std::vector<std::string> all;
         for (std::uint32_t i = 0; i < count; i++) {
-            char text[256];
+            char text[256] = "";
             check(name(handle_, i, text, sizeof text, nullptr));
             all.emplace_back(text);
         }

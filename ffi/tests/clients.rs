@@ -21,6 +21,17 @@ fn a_cpp17_program_shows_them_too_and_rewinds_without_a_trace() {
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected(20));
 }
 
+/// causeway.hpp where nothing can be thrown, as in engines.
+#[test]
+fn a_cpp_program_without_exceptions_is_told_of_errors() {
+    let tiny = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-exceptions.safetensors");
+    std::fs::write(&tiny, causeway_tests::tiny::tiny_model_bytes(1)).unwrap();
+    for standard in ["-std=c++17 -fno-exceptions -fno-rtti", "-std=c++20 -DCAUSEWAY_NO_EXCEPTIONS"] {
+        let program = common::compile("g++", standard, "ffi/tests/programs/no_exceptions.cpp", "no-exceptions");
+        common::run(Command::new(program).arg(&tiny));
+    }
+}
+
 /// A prompt, switches by recache, blends over chunks, cuts: the pictures of the Rust interface, which are those of `causeway generate`
 /// (`tests/tests/hosts/prompts.rs`).
 #[test]

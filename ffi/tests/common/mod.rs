@@ -53,12 +53,13 @@ pub fn run(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// Compiles `source` (a path from the root) with all warnings as errors against the shared library.
+/// Compiles `source` (a path from the root), by the standard and other flags in `standard`, with all warnings as errors against the shared library.
 pub fn compile(compiler: &str, standard: &str, source: &str, name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let folder = library_folder();
     let mut command = Command::new(compiler);
-    command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-I"]).arg(root().join("include"));
+    command.args(standard.split(' ')).args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-I"]);
+    command.arg(root().join("include"));
     command.arg(root().join(source)).arg("-o").arg(&program).arg("-L").arg(&folder);
     command
         .args(["-l:libcauseway.so", "-lpthread", "-ldl", "-Wl,--as-needed", "-lvulkan"])
