@@ -69,7 +69,7 @@ fn create(model: &Model<'_>, device: &Device, kv: Kv) -> Session {
 }
 
 /// The place, the conditions and the queue are those of the stream, and its next frame is nearly the same one: by another number of threads,
-/// another type of ring, another backend. The demo world, since random weights make another picture of the least difference.
+/// another type of ring, another backend, another plan. The demo world, since random weights make another picture of the least difference.
 #[test]
 fn a_game_goes_on_elsewhere() {
     let model = Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/keep.safetensors")).unwrap();
@@ -82,8 +82,17 @@ fn a_game_goes_on_elsewhere() {
         assert!(saved.as_bytes().len() < exact.snapshot().unwrap().as_bytes().len() / 4);
         let (tickets, position, event) = (exact.tickets(), exact.position(), exact.event());
         let expected = walk(&mut exact, 1);
-        for (device, kv) in [(&one(), Kv::F32), (&Device::cpu(2), Kv::F16), (&one(), Kv::Q8), (&gpu, Kv::F32)] {
-            let mut other = create(&model, device, kv);
+        let plain = SessionOptions::default;
+        let room = exact.ring().max_history();
+        for (device, kv, options) in [
+            (&one(), Kv::F32, plain()),
+            (&Device::cpu(2), Kv::F16, plain()),
+            (&one(), Kv::Q8, plain()),
+            (&gpu, Kv::F32, plain()),
+            // Another plan: other nodes, in another order, and more state.
+            (&one(), Kv::F16, SessionOptions { most_route: room, recache: true, ..plain() }),
+        ] {
+            let mut other = Session::new(&model, device, SessionOptions { kv, seed: 3, ..options }).unwrap();
             other.load(&saved).unwrap();
             assert_eq!((other.tickets(), other.position(), other.event()), (tickets, position, event));
             let likeness = psnr(&walk(&mut other, 1), &expected);
