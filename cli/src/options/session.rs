@@ -239,6 +239,19 @@ impl SessionArgs {
     }
 }
 
+#[cfg(test)]
+impl SessionArgs {
+    /// Those of a command line.
+    pub fn parsed(line: &str) -> Self {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            session: SessionArgs,
+        }
+        <Line as clap::Parser>::parse_from(format!("play {line}").split_whitespace()).session
+    }
+}
+
 impl SessionArgs {
     fn device(&self, stop: &Stop) -> Result<Device, Error> {
         let choice = choice(self.backend, self.adapter.as_deref())?;

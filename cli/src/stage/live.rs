@@ -285,12 +285,6 @@ mod tests {
     use causeway_ops::quant::DType;
     use causeway_tests::tiny::{model_bytes, tiny_config};
 
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        session: SessionArgs,
-    }
-
     /// Plays until so many frames more were shown.
     fn play(live: &mut Live<'_>, frames: usize) {
         for _ in 0..frames {
@@ -309,7 +303,7 @@ mod tests {
         std::fs::write(&path, model_bytes(&config, DType::F32, 1)).unwrap();
         let model = Opened::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        let args = <Line as clap::Parser>::parse_from(["play", "--backend", "cpu"]).session;
+        let args = SessionArgs::parsed("--backend cpu");
         let stop = Stop::default();
         let world = World { model: &model, args: &args, stop: &stop };
         let mut live = Live::new(world, world.open(world.memory()).unwrap(), true).unwrap();

@@ -96,16 +96,6 @@ mod tests {
     use super::*;
     use causeway_tests::tiny::tiny_config;
 
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        session: SessionArgs,
-    }
-
-    fn args(line: &str) -> SessionArgs {
-        <Line as clap::Parser>::parse_from(format!("play {line}").split_whitespace()).session
-    }
-
     /// Whatever was asked for, `m` goes through all three, at one cost where there is a choice, and comes back.
     #[test]
     fn m_goes_round() {
@@ -116,7 +106,7 @@ mod tests {
             ("--route 4", ["routed to 4", "all history", "last 4 only"]),
             ("--window 4", ["all history", "last 3 only", "routed to 3"]),
         ] {
-            let args = args(line);
+            let args = SessionArgs::parsed(line);
             let mut memory = Memory::of(&args, &config);
             for name in names {
                 assert_eq!(memory.to_string(), name, "{line}");

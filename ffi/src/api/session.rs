@@ -7,6 +7,7 @@ use causeway_runtime::session::{Change, Condition, QualityChange, Sink, Way};
 use super::model::stored_prompt;
 use crate::{
     create,
+    device::Device,
     enter::enter,
     error::Error,
     handle,
@@ -14,6 +15,7 @@ use crate::{
     opened::Opened,
     pointers::{put, slice, slice_mut},
     sized,
+    stream::Stream,
     types::*,
 };
 
@@ -67,16 +69,8 @@ pub unsafe extern "C" fn cw_session_create(
     options: *const CwSessionOptions,
     session: *mut *mut CwSession,
 ) -> CwStatus {
-    enter(model.addr(), || {
-        // SAFETY: the caller's contract.
-        unsafe {
-            handle::give(session, "session", || {
-                let (device, model) = (handle::get(device)?, handle::get(model)?);
-                let options: CwSessionOptions = sized::read_or_defaults(options)?;
-                create::create(&device, opened(model, &options)?, &options)
-            })
-        }
-    })
+    // SAFETY: the caller's contract.
+    unsafe { make(device, model, options, session, create::create) }
 }
 
 /// Begins to create a session: the handle comes at once, in about the time of `cw_session_query`, and the first pumps, or the worker thread, do what
@@ -95,13 +89,28 @@ pub unsafe extern "C" fn cw_session_create_begin(
     options: *const CwSessionOptions,
     session: *mut *mut CwSession,
 ) -> CwStatus {
+    // SAFETY: the caller's contract.
+    unsafe { make(device, model, options, session, create::begin) }
+}
+
+/// Gives the session that `how` makes.
+///
+/// # Safety
+/// As `cw_session_create`.
+unsafe fn make(
+    device: *const CwDevice,
+    model: *const CwModel,
+    options: *const CwSessionOptions,
+    session: *mut *mut CwSession,
+    how: unsafe fn(&Device, Opened, &CwSessionOptions) -> Result<Stream, Error>,
+) -> CwStatus {
     enter(model.addr(), || {
         // SAFETY: the caller's contract.
         unsafe {
             handle::give(session, "session", || {
                 let (device, model) = (handle::get(device)?, handle::get(model)?);
                 let options: CwSessionOptions = sized::read_or_defaults(options)?;
-                create::begin(&device, opened(model, &options)?, &options)
+                how(&device, opened(model, &options)?, &options)
             })
         }
     })
