@@ -1512,7 +1512,7 @@ CwStatus cw_session_create(const CwDevice *device,
  `cw_session_create` would have waited for. Until then all calls of the session answer `CW_PENDING`, but for `cw_session_pump`,
  `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
  Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
- or with a worker by `cw_session_poll_frame`, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
+ `cw_session_progress` and all other calls, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
  model and codec may be destroyed meanwhile. Any thread.
  */
 CwStatus cw_session_create_begin(const CwDevice *device,
@@ -1521,8 +1521,8 @@ CwStatus cw_session_create_begin(const CwDevice *device,
                                  CwSession **session);
 
 /*
- Tells how far the creation of a session is; `CW_STAGE_READY` once it is there. The caller owns `progress`. Any thread, also while another one pumps;
- never blocks.
+ Tells how far the creation of a session is; `CW_STAGE_READY` once it is there, or the error that it failed of. The caller owns `progress`. Any thread,
+ also while another one pumps; never blocks.
  */
 CwStatus cw_session_progress(const CwSession *session,
                              CwProgress *progress);

@@ -36,6 +36,9 @@ namespace causeway {
 
 #ifdef CAUSEWAY_NO_EXCEPTIONS
 
+// Another name for linkers, so that a program may have files of both kinds.
+inline namespace without_exceptions {
+
 /// The first status below 0 since it was asked for last, CW_OK if there was none; cw_last_error has the text. Of the calling thread.
 inline CwStatus &noted() {
     static thread_local CwStatus status = CW_OK;
@@ -50,6 +53,8 @@ inline CwStatus check(CwStatus status) {
 }
 
 #else
+
+inline namespace with_exceptions {
 
 /// A status below 0 and its text.
 class Error : public std::exception {
@@ -292,13 +297,12 @@ public:
     void start_image(const void *rgba, std::size_t bytes) {
         check(cw_session_set_start_image(handle_, static_cast<const std::uint8_t *>(rgba), bytes));
     }
-    /// Not while a worker thread runs: a frame more may be finished between asking for the size and saving.
-    std::vector<std::byte> snapshot() { return written(cw_session_snapshot); }
+    std::vector<std::byte> snapshot() { return written(cw_session_snapshot, info().snapshot_bytes); }
     void restore(const std::vector<std::byte> &bytes) {
         check(cw_session_restore(handle_, bytes.data(), bytes.size()));
     }
-    /// A saved game: smaller than a snapshot, and for any device and later version of the library. Not while a worker thread runs, as `snapshot`.
-    std::vector<std::byte> save() { return written(cw_session_save); }
+    /// A saved game: smaller than a snapshot, and for any device and later version of the library.
+    std::vector<std::byte> save() { return written(cw_session_save, info().save_bytes); }
     void load(const std::vector<std::byte> &bytes) {
         check(cw_session_load(handle_, bytes.data(), bytes.size()));
     }
@@ -310,15 +314,16 @@ public:
 
 private:
     Session() = default;
-    template <class F> std::vector<std::byte> written(F write) {
+    /// Of at most so many bytes: what is needed may grow while a worker thread runs.
+    template <class F> std::vector<std::byte> written(F write, std::uint64_t most) {
         std::size_t needed = 0;
-        check(write(handle_, nullptr, 0, &needed));
-        std::vector<std::byte> bytes(needed);
-        check(write(handle_, bytes.data(), bytes.size(), &needed));
+        std::vector<std::byte> bytes(static_cast<std::size_t>(most));
+        bytes.resize(check(write(handle_, bytes.data(), bytes.size(), &needed)) == CW_OK ? needed : 0);
         return bytes;
     }
 };
 
+} // inline namespace
 } // namespace causeway
 
 #endif // CAUSEWAY_HPP

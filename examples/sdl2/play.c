@@ -69,11 +69,12 @@ static int read_line(FILE *script, float *action, uint32_t count, int *event) {
 }
 
 /* A bar for as much of a world's creation as is done: kernels of a GPU are its second half. */
-static void bar(SDL_Renderer *renderer, const CwProgress *progress) {
+static void bar(SDL_Renderer *renderer, const CwProgress *progress, int gpu) {
     float share = progress->total ? (float)progress->done / (float)progress->total : 0;
     SDL_Rect done = {0, 0, 0, 0}, all;
     SDL_GetRendererOutputSize(renderer, &all.w, &all.h);
-    done.w = (int)((float)all.w * (progress->stage == CW_STAGE_PIPELINES ? 0.5f + share / 2 : share / 2));
+    if (gpu) share = progress->stage == CW_STAGE_PIPELINES ? 0.5f + share / 2 : share / 2;
+    done.w = (int)((float)all.w * share);
     done.y = all.h / 2 - 8, done.h = 16;
     SDL_SetRenderDrawColor(renderer, 0, 0, 0, 255);
     SDL_RenderClear(renderer);
@@ -170,7 +171,7 @@ int main(int argc, char **argv) {
         SDL_Event input;
         while (SDL_PollEvent(&input)) running = running && input.type != SDL_QUIT;
         check(cw_session_pump(session, BUDGET), "session");
-        bar(renderer, &progress);
+        bar(renderer, &progress, session_info.device == CW_DEVICE_GPU);
     }
     while (running) {
         SDL_Event input;

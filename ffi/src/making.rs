@@ -1,8 +1,11 @@
 //! A session on its way: the work of `cw_session_create_begin`, which pumps or the worker thread do.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
-    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
 };
 
 use causeway_ops::{
@@ -34,13 +37,37 @@ pub struct Making {
     progress: Mutex<LoadProgress>,
     /// Why it never will be there.
     failure: OnceLock<(CwStatus, String)>,
-    /// The worker thread, from before the session was there.
-    worker: Mutex<Option<Join>>,
-    worker_thread: AtomicU64,
+    /// The worker thread that began before the session was there. Locked by who starts or stops one, until that is done.
+    worker: Mutex<Option<(Join, Arc<Ended>)>>,
+    /// The worker while it creates; [`NOBODY`] and [`STARTING`] are no threads.
+    creator: AtomicU64,
     stop_worker: AtomicBool,
     closed: AtomicBool,
-    /// Held while the worker goes over from creating to pumping.
-    passing: Mutex<()>,
+}
+
+const NOBODY: u64 = 0;
+const STARTING: u64 = u64::MAX;
+
+/// Whether a thread has ended.
+#[derive(Default)]
+struct Ended(Mutex<bool>, Condvar);
+
+impl Ended {
+    fn set(&self) {
+        *lock(&self.0) = true;
+        self.1.notify_all();
+    }
+
+    fn is(&self) -> bool {
+        *lock(&self.0)
+    }
+
+    fn wait(&self) {
+        let mut ended = lock(&self.0);
+        while !*ended {
+            ended = self.1.wait(ended).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -70,10 +97,9 @@ impl Making {
             progress: Mutex::new(progress),
             failure: OnceLock::new(),
             worker: Mutex::new(None),
-            worker_thread: AtomicU64::new(0),
+            creator: AtomicU64::new(NOBODY),
             stop_worker: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            passing: Mutex::new(()),
         }
     }
 
@@ -86,25 +112,38 @@ impl Making {
         }
     }
 
-    /// How far it is.
-    pub fn progress(&self) -> CwProgress {
+    /// How far it is; why it never will be there.
+    pub fn progress(&self) -> Result<CwProgress, Error> {
+        if let Some((status, text)) = self.failure.get() {
+            return Err(Error::new(*status, text.clone()));
+        }
         let LoadProgress { stage, done, total } = *lock(&self.progress);
         let stage = match (self.ready.get(), stage) {
             (Some(_), _) => CW_STAGE_READY,
             (None, LoadStage::Weights) => CW_STAGE_WEIGHTS,
             (None, LoadStage::Pipelines) => CW_STAGE_PIPELINES,
         };
-        CwProgress { struct_size: size_of::<CwProgress>() as u32, stage, done: done as u64, total: total as u64 }
+        let struct_size = size_of::<CwProgress>() as u32;
+        Ok(CwProgress { struct_size, stage, done: done as u64, total: total as u64 })
     }
 
     /// Works on a session that is not there yet, for about so many microseconds.
     pub fn pump(&self, micros: u64) -> Result<CwStatus, Error> {
-        if self.worker_thread.load(SeqCst) != 0 {
-            return Err(Error::state("a worker thread creates this session; stop it first"));
-        }
         let clock = SystemClock::default();
-        while !self.round(micros.saturating_sub(clock.micros()).min(ROUND_MICROS))? && clock.micros() < micros {}
-        Ok(CW_PENDING)
+        loop {
+            if self.creator.load(SeqCst) != NOBODY {
+                return Err(Error::state("a worker thread creates this session; stop it first"));
+            }
+            let created = self.round(micros.saturating_sub(clock.micros()).min(ROUND_MICROS))?;
+            self.alive()?;
+            if created || clock.micros() >= micros {
+                return Ok(CW_PENDING);
+            }
+        }
+    }
+
+    fn alive(&self) -> Result<(), Error> {
+        if self.closed.load(SeqCst) { Err(SharedError::Closed.into()) } else { Ok(()) }
     }
 
     /// A short round of creating; whether the session is there.
@@ -116,9 +155,7 @@ impl Making {
             }
             Err(TryLockError::Poisoned(creation)) => creation.into_inner(),
         };
-        if self.closed.load(SeqCst) {
-            return Err(SharedError::Closed.into());
-        }
+        self.alive()?;
         if self.ready.get().is_some() {
             return Ok(true);
         }
@@ -135,30 +172,52 @@ impl Making {
         match ready {
             Ok(ready) => _ = ready.map(|ready| self.ready.set(ready)),
             Err(error) => {
-                _ = self.failure.set((error.status, error.text.to_string()));
+                self.fail(&error);
                 return Err(error);
             }
+        }
+        if let (true, Some(ready)) = (self.closed.load(SeqCst), self.ready.get()) {
+            // Who closed it did not see it.
+            ready.close();
         }
         Ok(true)
     }
 
-    /// Starts a thread that creates the session, or pumps one that is there.
+    fn fail(&self, error: &Error) {
+        _ = self.failure.set((error.status, error.text.to_string()));
+    }
+
+    /// Starts a thread that creates the session and then pumps it.
     pub fn start_worker(self: &Arc<Self>) -> Result<(), Error> {
+        self.not_by_worker()?;
+        let mut worker = lock(&self.worker);
+        self.alive()?;
+        if worker.as_ref().is_some_and(|(_, ended)| !ended.is()) {
+            return Err(Error::state("the session has a worker thread already"));
+        }
+        if let Some((join, _)) = worker.take() {
+            join();
+        }
         if let Some(ready) = self.ready.get() {
             return Ok(ready.start_worker(&mut |work| threads::start("causeway-worker", work))?);
         }
-        let mut worker = lock(&self.worker);
-        if worker.is_some() {
-            return Err(Error::state("the session has a worker thread already"));
-        }
         self.stop_worker.store(false, SeqCst);
-        let making = self.clone();
         // Noted before it runs, so that nobody pumps beside it.
-        self.worker_thread.store(u64::MAX, SeqCst);
-        match threads::start("causeway-worker", Box::new(move || making.work())) {
-            Ok(join) => *worker = Some(join),
+        self.creator.store(STARTING, SeqCst);
+        let (making, ended) = (self.clone(), Arc::new(Ended::default()));
+        let ends = ended.clone();
+        let work = move || {
+            // What it makes of a panic is for who asks next.
+            if catch_unwind(AssertUnwindSafe(|| making.work(&ends))).is_err() {
+                making.fail(&Error::new(CW_ERROR_PANIC, "the worker thread met a defect"));
+            }
+            making.creator.store(NOBODY, SeqCst);
+            ends.set();
+        };
+        match threads::start("causeway-worker", Box::new(work)) {
+            Ok(join) => *worker = Some((join, ended)),
             Err(error) => {
-                self.worker_thread.store(0, SeqCst);
+                self.creator.store(NOBODY, SeqCst);
                 return Err(SharedError::Thread(error.to_string()).into());
             }
         }
@@ -166,56 +225,66 @@ impl Making {
     }
 
     /// The worker's life: it creates the session, and then pumps it.
-    fn work(&self) {
-        self.worker_thread.store(this_thread(), SeqCst);
-        let created = loop {
-            if self.stop_worker.load(SeqCst) || self.closed.load(SeqCst) {
-                break false;
+    fn work(&self, ended: &Arc<Ended>) {
+        self.creator.store(this_thread(), SeqCst);
+        let ends = || self.stop_worker.load(SeqCst) || self.closed.load(SeqCst);
+        loop {
+            if ends() {
+                return;
             }
             memory::forget_refusals();
             match self.round(ROUND_MICROS) {
                 Ok(false) => {}
-                Ok(true) => break true,
-                // Who polls is told.
-                Err(_) => break false,
+                Ok(true) => break,
+                // Who pumped when this thread began is about to see it.
+                Err(error) if error.status == CW_ERROR_BUSY => std::thread::yield_now(),
+                // Who asks is told.
+                Err(_) => return,
             }
-        };
-        let work = self.pass(created);
-        self.worker_thread.store(0, SeqCst);
-        if let Some(work) = work {
+        }
+        let Some(ready) = self.ready.get() else { return };
+        let mut work = None;
+        loop {
+            // Whoever stops it waits for this thread to end.
+            let mut here = |pumping| {
+                let ended = ended.clone();
+                work = Some(pumping);
+                Ok(Box::new(move || ended.wait()) as Join)
+            };
+            match ready.start_worker(&mut here) {
+                Err(SharedError::Busy(_)) if !ends() => std::thread::yield_now(),
+                _ => break,
+            }
+        }
+        self.creator.store(NOBODY, SeqCst);
+        // Who ends it may have looked before it was a worker: what it set then is seen here, and else it is seen there.
+        if let (Some(work), false) = (work, ends()) {
             work();
         }
     }
 
-    /// The work of pumping, where the session is there and the worker should not end.
-    fn pass(&self, created: bool) -> Option<Box<dyn FnOnce() + Send>> {
-        let _passing = lock(&self.passing);
-        let ready = self.ready.get().filter(|_| created && !self.stop_worker.load(SeqCst))?;
-        let mut work = None;
-        // Who stops it waits for this thread, and not for what is given here.
-        let mut here = |pumping| {
-            work = Some(pumping);
-            Ok(Box::new(|| ()) as Join)
-        };
-        ready.start_worker(&mut here).ok().and(work)
+    fn not_by_worker(&self) -> Result<(), Error> {
+        if self.creator.load(SeqCst) == this_thread() {
+            let what = "this is the session's worker thread: a hook of it cannot end it";
+            return Err(SharedError::Busy(what).into());
+        }
+        Ok(self.ready.get().map_or(Ok(()), Ready::not_by_worker)?)
     }
 
     /// Ends the worker thread, if there is one, and waits for the slice it is in.
     pub fn stop_worker(&self) -> Result<(), Error> {
-        if self.worker_thread.load(SeqCst) == this_thread() {
-            let what = "this is the session's worker thread: a hook of it cannot end it";
-            return Err(SharedError::Busy(what).into());
-        }
+        self.not_by_worker()?;
         let mut worker = lock(&self.worker);
-        {
-            let _passing = lock(&self.passing);
-            self.stop_worker.store(true, SeqCst);
-            if let Some(ready) = self.ready.get() {
-                ready.stop_worker()?;
-            }
+        self.stop_worker.store(true, SeqCst);
+        if let Some(ready) = self.ready.get() {
+            ready.stop_worker()?;
         }
-        if let Some(join) = worker.take() {
+        if let Some((join, _)) = worker.take() {
             join();
+        }
+        // It may have gone over to pumping meanwhile.
+        if let Some(ready) = self.ready.get() {
+            ready.stop_worker()?;
         }
         Ok(())
     }

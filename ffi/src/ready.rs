@@ -252,6 +252,11 @@ impl Ready {
         })
     }
 
+    /// Refuses the worker thread itself.
+    pub fn not_by_worker(&self) -> Result<(), SharedError> {
+        self.shared.not_by_worker()
+    }
+
     /// Ends the worker thread, if there is one, and waits for the slice it is in.
     pub fn stop_worker(&self) -> Result<(), SharedError> {
         self.shared.stop_worker()

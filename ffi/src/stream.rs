@@ -42,7 +42,7 @@ impl Stream {
         &self.info
     }
 
-    pub fn progress(&self) -> CwProgress {
+    pub fn progress(&self) -> Result<CwProgress, Error> {
         self.making.progress()
     }
 

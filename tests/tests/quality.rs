@@ -212,6 +212,22 @@ fn the_governor_holds_the_pace() {
     let cool = on(&mut session, &clock, node, 60);
     assert_eq!(cool[59].1, Quality { steps: 4, route: 3, window: WINDOW }, "{cool:?}");
     assert!(paced(&cool[4..]), "{cool:?}");
+    // What was taken away goes to no session that would never give it back, and a pause is not slowness.
+    on(&mut session, &clock, 3 * node, 10);
+    assert!(session.quality().steps < 4);
+    let mut plain = Session::new(&model, &one(), options(1)).unwrap();
+    plain.restore(&session.snapshot().unwrap()).unwrap();
+    assert_eq!(plain.quality().steps, 4);
+    session.restart(1).unwrap();
+    for _ in 0..6 {
+        let frames = on(&mut session, &clock, node, 1);
+        assert_eq!(frames[0].1.steps, 4);
+        for _ in 0..5 {
+            _ = session.pump(Budget::Nodes(1)).unwrap();
+            clock.0.fetch_add(node, SeqCst);
+        }
+        clock.0.fetch_add(60_000_000, SeqCst);
+    }
     // Without it the world is slow.
     let slow = SessionOptions { pace: Pace::World, clock: Some(Box::new(clock.clone())), ..options(1) };
     let mut session = Session::new(&model, &one(), slow).unwrap();

@@ -127,6 +127,27 @@ fn groups_of_layers_are_brought_back() {
     assert_eq!(error, Err(SessionError::Saved("its layers keep other frames")));
 }
 
+/// A cut that waits for its chunk, in the queue or in flight, is in the game.
+#[test]
+fn a_cut_goes_with_the_game() {
+    let bytes = model_bytes(&config(), DType::F32, 1);
+    let model = open(&bytes);
+    let mut first = create(&model, &one(), Kv::F32);
+    play(&mut first, 12);
+    let next = |game: &Saved| {
+        let mut other = create(&model, &one(), Kv::F32);
+        other.load(game).unwrap();
+        next_frame(&mut other, Budget::Frame)
+    };
+    let plain = next(&first.save().unwrap());
+    first.queue(Change { way: Way::Cut, ..Change::to(Condition::Event(first.event())) }).unwrap();
+    let waiting = next(&first.save().unwrap());
+    assert!(waiting != plain);
+    // In the midst of the chunk that follows it.
+    assert_eq!(first.pump(Budget::Nodes(30)), Ok(Pump::Pending));
+    assert!(next(&first.save().unwrap()) == waiting);
+}
+
 /// A session with another window takes the newest frames that it has room for.
 #[test]
 fn another_window_takes_what_it_shows() {

@@ -765,13 +765,13 @@ namespace Causeway
         /// `cw_session_create` would have waited for. Until then all calls of the session answer `CW_PENDING`, but for `cw_session_pump`,
         /// `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
         /// Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
-        /// or with a worker by `cw_session_poll_frame`, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
+        /// `cw_session_progress` and all other calls, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
         /// model and codec may be destroyed meanwhile. Any thread.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_create_begin(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
 
-        /// <summary>Tells how far the creation of a session is; `CW_STAGE_READY` once it is there. The caller owns `progress`. Any thread, also while another one pumps;
-        /// never blocks.</summary>
+        /// <summary>Tells how far the creation of a session is; `CW_STAGE_READY` once it is there, or the error that it failed of. The caller owns `progress`. Any thread,
+        /// also while another one pumps; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_progress(SessionHandle session, CwProgress* progress);
 

@@ -89,6 +89,7 @@ namespace Causeway
             Height = (int)info.height;
             TotalBytes = (long)info.totalBytes;
             SnapshotBytes = (long)info.snapshotBytes;
+            saveBytes = (long)info.saveBytes;
             OnGpu = info.device == Native.CW_DEVICE_GPU;
             LatentChannels = (int)info.latentChannels;
             LatentHeight = (int)info.latentHeight;
@@ -139,6 +140,7 @@ namespace Causeway
             return total;
         }
 
+        readonly long saveBytes;
         bool ready;
 
         /// <summary>The session is there: always, unless it was begun by <see cref="Begin"/> and is still being created. Throws what that failed of.</summary>
@@ -147,8 +149,9 @@ namespace Causeway
             get
             {
                 if (ready) return true;
-                var stats = new CwStats { structSize = (uint)sizeof(CwStats) };
-                return ready = Call.Check(Native.cw_session_stats(handle, &stats)) != Native.CW_PENDING;
+                var progress = new CwProgress { structSize = (uint)sizeof(CwProgress) };
+                Call.Check(Native.cw_session_progress(handle, &progress));
+                return ready = progress.stage == Native.CW_STAGE_READY;
             }
         }
 
@@ -327,7 +330,7 @@ namespace Causeway
         public void Reset(ulong seed) { Call.Check(Native.cw_session_reset(handle, seed)); }
 
         /// <summary>Saves everything that determines the future, with the frames that were not fetched yet.</summary>
-        public byte[] Snapshot() { return Written(Native.cw_session_snapshot); }
+        public byte[] Snapshot() { return Written(Native.cw_session_snapshot, SnapshotBytes); }
 
         /// <summary>Goes back to a snapshot of this session, or of another one of the same weights, options, device and build of the library.</summary>
         public void Restore(ReadOnlySpan<byte> snapshot)
@@ -339,7 +342,7 @@ namespace Causeway
         }
 
         /// <summary>A saved game: smaller than a snapshot, and for any device and later version of the library.</summary>
-        public byte[] Save() { return Written(Native.cw_session_save); }
+        public byte[] Save() { return Written(Native.cw_session_save, saveBytes); }
 
         /// <summary>Goes on from a saved game of a session of the same model file.</summary>
         public void Load(ReadOnlySpan<byte> saved)
@@ -352,15 +355,16 @@ namespace Causeway
 
         delegate int Write(SessionHandle session, void* bytes, UIntPtr capacity, UIntPtr* needed);
 
-        byte[] Written(Write write)
+        /// <summary>Of at most so many bytes: what is needed may grow while a worker thread runs.</summary>
+        byte[] Written(Write write, long most)
         {
             UIntPtr needed;
-            Call.Check(write(handle, null, UIntPtr.Zero, &needed));
-            var bytes = new byte[checked((long)needed)];
+            var bytes = new byte[most];
             fixed (byte* start = bytes)
             {
-                Call.Check(write(handle, start, (UIntPtr)bytes.Length, &needed));
+                if (Call.Check(write(handle, start, (UIntPtr)bytes.Length, &needed)) == Native.CW_PENDING) return new byte[0];
             }
+            Array.Resize(ref bytes, checked((int)(ulong)needed));
             return bytes;
         }
 

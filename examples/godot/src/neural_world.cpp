@@ -24,6 +24,9 @@ bool NeuralWorld::good(CwStatus status) {
     return false;
 }
 
+// Before the world is there a call does nothing, and is no error.
+bool NeuralWorld::done(CwStatus status) { return good(status) && status != CW_PENDING; }
+
 // The whole file through the engine, so that paths into packed projects (res://) work as any other.
 static Variant file(const std::string &path) {
     Name database("ClassDB");
@@ -146,12 +149,11 @@ bool NeuralWorld::is_there() {
         return true;
     }
     // What creating it failed of is told here too, where a thread of the library's does it.
-    CwStats stats{};
-    stats.struct_size = sizeof stats;
-    const CwStatus status = cw_session_stats(session_, &stats);
-    if (!good(status)) {
+    CwProgress progress{};
+    progress.struct_size = sizeof progress;
+    if (!good(cw_session_progress(session_, &progress))) {
         close();
-    } else if (status == CW_OK) {
+    } else if (progress.stage == CW_STAGE_READY) {
         waits_ = false;
         good(playing_ ? cw_session_resume(session_) : cw_session_pause(session_));
         Variant(object_).call("emit_signal", {"world_ready"});
@@ -172,12 +174,15 @@ Variant NeuralWorld::progress(const Variant *) {
     }
     const double share = progress.total > 0 ? static_cast<double>(progress.done) / static_cast<double>(progress.total) : 0.0;
     // Kernels of a GPU are the second half.
-    return std::min(0.99, progress.stage == CW_STAGE_PIPELINES ? 0.5 + share / 2 : share / 2);
+    CwSessionInfo info{};
+    info.struct_size = sizeof info;
+    const bool gpu = good(cw_session_info(session_, &info)) && info.device == CW_DEVICE_GPU;
+    return std::min(0.99, !gpu ? share : progress.stage == CW_STAGE_PIPELINES ? 0.5 + share / 2 : share / 2);
 }
 
 Variant NeuralWorld::set_quality(const Variant *arguments) {
     const auto value = [arguments](int at) { return static_cast<int32_t>(arguments[at].integer()); };
-    return good(cw_session_set_quality(session_, value(0), value(1), value(2)));
+    return done(cw_session_set_quality(session_, value(0), value(1), value(2)));
 }
 
 Variant NeuralWorld::set_playing(const Variant *arguments) {
@@ -270,17 +275,20 @@ Variant NeuralWorld::save(const Variant *) { return written(cw_session_save); }
 Variant NeuralWorld::load(const Variant *arguments) {
     Variant saved = arguments[0];
     const int64_t count = saved.size();
-    return good(cw_session_load(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
+    return done(cw_session_load(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
 }
 
 Variant NeuralWorld::written(CwStatus (*write)(CwSession *, void *, size_t, size_t *)) {
     Variant saved = Variant::empty(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY);
+    CwSessionInfo info{};
+    info.struct_size = sizeof info;
     size_t needed = 0;
-    if (good(write(session_, nullptr, 0, &needed)) && needed > 0) {
-        saved.call("resize", {static_cast<int64_t>(needed)});
-        if (!good(write(session_, saved.bytes(), needed, &needed))) {
-            saved.call("clear");
-        }
+    if (session_ != nullptr && good(cw_session_info(session_, &info))) {
+        // What is needed may grow while a thread of the library's plays: there is room for the most.
+        const uint64_t most = write == cw_session_save ? info.save_bytes : info.snapshot_bytes;
+        saved.call("resize", {static_cast<int64_t>(most)});
+        const bool written = done(write(session_, saved.bytes(), most, &needed));
+        saved.call("resize", {written ? static_cast<int64_t>(needed) : int64_t{0}});
     }
     return saved;
 }
@@ -288,12 +296,12 @@ Variant NeuralWorld::written(CwStatus (*write)(CwSession *, void *, size_t, size
 Variant NeuralWorld::restore(const Variant *arguments) {
     Variant saved = arguments[0];
     const int64_t count = saved.size();
-    return good(cw_session_restore(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
+    return done(cw_session_restore(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
 }
 
 Variant NeuralWorld::reset(const Variant *arguments) {
     seed_ = arguments[0].integer();
-    return good(cw_session_reset(session_, static_cast<uint64_t>(seed_)));
+    return done(cw_session_reset(session_, static_cast<uint64_t>(seed_)));
 }
 
 void NeuralWorld::add() {

@@ -51,6 +51,8 @@ private:
     Variant written(CwStatus (*write)(CwSession *, void *, size_t, size_t *));
     // False, and an error in Godot's output, if the status is one.
     bool good(CwStatus status);
+    // The same, if the world is there.
+    bool done(CwStatus status);
     Variant names(uint32_t count, CwStatus (*name)(const CwModel *, uint32_t, char *, size_t, size_t *));
 
     GDExtensionObjectPtr object_;

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn cw_session_create(
 /// `cw_session_create` would have waited for. Until then all calls of the session answer `CW_PENDING`, but for `cw_session_pump`,
 /// `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
 /// Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
-/// or with a worker by `cw_session_poll_frame`, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
+/// `cw_session_progress` and all other calls, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
 /// model and codec may be destroyed meanwhile. Any thread.
 ///
 /// # Safety
@@ -116,8 +116,8 @@ unsafe fn make(
     })
 }
 
-/// Tells how far the creation of a session is; `CW_STAGE_READY` once it is there. The caller owns `progress`. Any thread, also while another one pumps;
-/// never blocks.
+/// Tells how far the creation of a session is; `CW_STAGE_READY` once it is there, or the error that it failed of. The caller owns `progress`. Any thread,
+/// also while another one pumps; never blocks.
 ///
 /// # Safety
 /// `progress` is as long as its `struct_size`.
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn cw_session_progress(session: *const CwSession, progress
     enter(session.addr(), || {
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
-        unsafe { sized::write(progress, &session.progress()) }?;
+        unsafe { sized::write(progress, &session.progress()?) }?;
         Ok(CW_OK)
     })
 }

@@ -4,6 +4,7 @@
  *     begin WORLD */
 #include "causeway.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,42 @@ static uint64_t frame(CwSession *session, int pump) {
     if (status < 0) failed("poll");
     for (i = 0; i < 4 * (size_t)receipt.width * receipt.height; i++) hash = (hash ^ pixels[i]) * 0x100000001b3u;
     return hash;
+}
+
+static CwSession *shared;
+static volatile int going;
+
+/* Starts and stops the worker as often as it can. */
+static void *restless(void *unused) {
+    while (going) {
+        CwStatus started = cw_session_start_worker(shared), stopped = cw_session_stop_worker(shared);
+        if (started < 0 && started != CW_ERROR_STATE && started != CW_ERROR_BUSY) failed("a restless start");
+        if (stopped < 0) failed("a restless stop");
+    }
+    return unused;
+}
+
+/* Is inside the session as often as it can. */
+static void *curious(void *unused) {
+    CwStats stats = {.struct_size = sizeof stats};
+    while (going)
+        if (cw_session_stats(shared, &stats) < CW_ERROR_STATE) failed("curious");
+    return unused;
+}
+
+/* A session that two threads treat so from its beginning on still gives its first frame, by a worker or by pumps, and can be ended. */
+static void treated(void *(*by)(void *), int worker, uint64_t hash) {
+    pthread_t threads[2];
+    struct timespec rest = {0, 3000000};
+    shared = begun(), going = 1;
+    if (pthread_create(&threads[0], NULL, by, NULL) || pthread_create(&threads[1], NULL, by, NULL)) failed("threads");
+    if (worker && cw_session_start_worker(shared) < 0) failed("start");
+    nanosleep(&rest, NULL);
+    if (worker && frame(shared, 0) != hash) failed("a frame of the worker");
+    going = 0;
+    pthread_join(threads[0], NULL), pthread_join(threads[1], NULL);
+    if (!worker && (cw_session_stop_worker(shared) < 0 || frame(shared, 1) != hash)) failed("a frame");
+    if (cw_session_destroy(shared) < 0) failed("destroy");
 }
 
 int main(int argc, char **argv) {
@@ -129,6 +166,8 @@ int main(int argc, char **argv) {
             if (cw_session_pump(session, 0) < 0) failed("pump");
         if (cw_session_destroy(session) < 0) failed("destroy");
     }
+
+    for (n = 0; n < 20; n++) treated(restless, 0, hashes[0]), treated(curious, 1, hashes[0]);
 
     /* The files may go once it is begun. */
     session = begun();

@@ -43,8 +43,14 @@ pub(super) fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     }
     s.state.recache = None;
     s.began = s.clock.micros();
+    s.unpaced = s.pacer;
     s.pacer.begin(s.began, s.shows(frames));
+    s.rested = 0;
     s.state.quality = s.quality();
+    if s.state.cut {
+        // Here, and not where the cut is taken: frames of a saved game may have been committed since.
+        forget_previous(s)?;
+    }
     match opens {
         Some(from) => s.take_opening(from, frames)?,
         None => s.take_action(frames)?,
@@ -97,6 +103,14 @@ fn take_changes(s: &mut Session, frames: usize, opens: Option<usize>) -> Result<
     Ok(())
 }
 
+/// Another shot has no frame before.
+fn forget_previous(s: &mut Session) -> Result<(), SessionError> {
+    if let Some(previous) = s.stream.previous {
+        s.tables.forget(s.backend.as_mut(), previous, s.settled.dit.latent_len())?;
+    }
+    Ok(())
+}
+
 fn take(s: &mut Session, kind: Kind, queued: &Queued) -> Result<(), SessionError> {
     let state = &mut s.state;
     match kind {
@@ -131,12 +145,9 @@ fn take(s: &mut Session, kind: Kind, queued: &Queued) -> Result<(), SessionError
         Way::Reset => {
             (state.ring, state.recache) = (0, None);
             state.kept.clear();
+            forget_previous(s)?;
         }
         Way::Cut => state.cut = true,
-    }
-    // Another shot has no frame before.
-    if let (Way::Reset | Way::Cut, Some(previous)) = (queued.way, s.stream.previous) {
-        s.tables.forget(s.backend.as_mut(), previous, s.settled.dit.latent_len())?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ impl Session {
         state.current_ticket = state.change_ticket;
         state.chunk_tickets = (state.acts.ticket, state.change_ticket);
         state.shown_tickets = state.chunk_tickets;
-        state.chunk = 0;
+        (state.chunk, state.eased) = (0, 0);
         state.cut = false;
         self.pacer.restart();
         self.reading = false;
@@ -146,6 +146,8 @@ impl Session {
         if dropped {
             if matches!(cursor.program, Some(ProgramId::Chunk(_))) {
                 self.state.movement.abort();
+                // Nor has its time begun.
+                self.pacer = self.unpaced;
             }
             self.state.cursor = Cursor::START;
         }

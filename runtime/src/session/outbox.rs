@@ -15,6 +15,9 @@ use super::{
 /// Bytes of the checksum of all that follows it here; the session's own part of a snapshot has another one.
 const SUM: usize = 16;
 
+/// Longest time that a frame is held, microseconds.
+const MOST_HELD: u64 = 30_000_000;
+
 /// Finished frames, oldest first, past the session's lock.
 pub(super) struct Outbox(Queue);
 
@@ -47,7 +50,9 @@ impl Outbox {
         now: u64,
         write: impl FnOnce(&Receipt, &[u8]) -> Result<(), E>,
     ) -> Result<Option<Receipt>, E> {
-        let Some((receipt, pixels)) = self.0.front().filter(|(receipt, _)| receipt.present <= now) else {
+        // One that should be shown so late was made before the clock was turned back.
+        let due = |present: u64| present <= now || present > now.saturating_add(MOST_HELD);
+        let Some((receipt, pixels)) = self.0.front().filter(|(receipt, _)| due(receipt.present)) else {
             return Ok(None);
         };
         write(&receipt, pixels)?;

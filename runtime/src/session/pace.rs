@@ -36,6 +36,11 @@ impl Pacer {
         (self.due, self.shown) = (None, None);
     }
 
+    /// What was shown last is of no matter any more.
+    pub fn forget_shown(&mut self) {
+        self.shown = None;
+    }
+
     /// Microseconds that `pictures` pictures last.
     pub fn lasts(&self, pictures: u64) -> u64 {
         self.period.saturating_mul(pictures) / 1000
@@ -65,9 +70,12 @@ impl Pacer {
         }
         let ready = ready.saturating_mul(1000);
         let next = self.shown.map_or(ready, |shown| shown.saturating_add(self.period)).max(ready);
-        let waits = if first { (next - ready) / 8 } else { 0 };
-        self.shown = Some(next - waits);
-        (next - waits) / 1000
+        // More than can pile up was a clock that was turned back.
+        let next = if next - ready > self.lasts.saturating_mul(4) { ready } else { next };
+        // No picture is shown before the one ahead of it.
+        let melts = if first { ((next - ready) / 8).min(self.period) } else { 0 };
+        self.shown = Some(next - melts);
+        (next - melts) / 1000
     }
 }
 
@@ -99,6 +107,7 @@ mod tests {
     #[test]
     fn pictures_of_a_burst_are_shown_one_after_the_other() {
         let mut pacer = Pacer::new(Pace::World, 20.0);
+        pacer.begin(500, 3);
         let shown: Vec<_> = (0..3).map(|at| pacer.present(500, at == 0)).collect();
         assert_eq!(shown, [500, 50_500, 100_500]);
         // The next chunk came in time: its first picture follows, a little sooner than it could.
@@ -106,6 +115,15 @@ mod tests {
         assert_eq!(pacer.present(110_500, false), 195_500);
         // And one that is late is shown at once.
         assert_eq!(pacer.present(900_000, true), 900_000);
+        // However much has piled up, none is shown before the one ahead of it.
+        let mut before = 900_000;
+        for _ in 0..5 {
+            let first = pacer.present(900_000, true);
+            assert!(first >= before, "{first} {before}");
+            (1..12).for_each(|_| before = pacer.present(900_000, false));
+        }
+        // A clock that was turned back holds nothing up.
+        assert_eq!(pacer.present(7, true), 7);
         assert_eq!(Pacer::new(Pace::Off, 20.0).present(77, false), 77);
     }
 

@@ -24,6 +24,8 @@ const SLICE_MICROS: u64 = 1_500;
 const PARTS_MICROS: u64 = 200;
 /// What a part of unknown cost may take, microseconds.
 const PART_MICROS: u64 = 700;
+/// Longest time between two pumps that is a host's frame, and no pause.
+const MOST_FRAME_MICROS: u64 = 250_000;
 /// By how much more a chunk takes with a route twice as long, in percent, at most.
 const ROUTE_DEARER: u64 = 30;
 
@@ -35,7 +37,15 @@ impl Session {
     /// stands before that chunk, and would make it again of what it is told. [`SessionError::NoPrompt`] and
     /// [`SessionError::NoNegative`] until the stream is told what its model reads.
     pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
-        pump(self, budget)
+        if let Some((end, idle)) = self.pumped {
+            let gap = self.clock.micros().saturating_sub(end);
+            if idle || gap > MOST_FRAME_MICROS {
+                self.rested = self.rested.saturating_add(gap);
+            }
+        }
+        let outcome = pump(self, budget);
+        self.pumped = Some((self.clock.micros(), matches!(outcome, Ok(Pump::Full | Pump::Early(_)))));
+        outcome
     }
 }
 
@@ -247,7 +257,7 @@ fn committed(s: &mut Session, frames: usize) {
 /// Looks at how long the chunk of so many frames took, for those to come.
 fn govern(s: &mut Session, frames: usize) {
     let had = s.pacer.lasts(s.shows(frames));
-    let took = s.clock.micros().saturating_sub(s.began);
+    let took = s.clock.micros().saturating_sub(s.began).saturating_sub(s.rested);
     let Some(governor) = &mut s.governor else { return };
     let (asked, eased, all) = (s.state.asked, s.state.eased, &s.rules.qualities);
     // Beside its steps a chunk is decoded and committed, each of which takes about as long as one of them.

@@ -157,8 +157,7 @@ impl Session {
         })?;
         self.backend.clear()?;
         self.queue.clear();
-        self.state = state;
-        self.reading = false;
+        self.take_up(state);
         Ok(())
     }
 

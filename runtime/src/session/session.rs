@@ -51,6 +51,12 @@ pub struct Session {
     pub(super) queue: Queue,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) pacer: Pacer,
+    /// The same before the frames in flight began.
+    pub(super) unpaced: Pacer,
+    /// Microseconds since they began in which the host could not or would not go on.
+    pub(super) rested: u64,
+    /// When the last pump ended, and whether there was nothing to do any more.
+    pub(super) pumped: Option<(u64, bool)>,
     pub(super) governor: Option<Governor>,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) stats: Stats,

@@ -449,8 +449,11 @@ impl Shared {
         Ok(())
     }
 
-    /// A hook that the worker calls cannot wait for the worker.
-    fn not_by_worker(&self) -> Result<(), SharedError> {
+    /// Refuses the worker thread itself: a hook that it calls cannot wait for it.
+    ///
+    /// # Errors
+    /// [`SharedError::Busy`].
+    pub fn not_by_worker(&self) -> Result<(), SharedError> {
         if self.worker_thread.load(SeqCst) == this_thread() {
             return Err(SharedError::Busy("this is the session's worker thread: a hook of it cannot end it"));
         }

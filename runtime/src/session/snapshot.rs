@@ -144,9 +144,20 @@ impl Session {
         self.backend.load(arena)?;
         self.queue.put(frames);
         state.changes.reserve();
+        self.take_up(state);
+        Ok(())
+    }
+
+    /// Is in such a state from now on; what belongs to the host's time begins now.
+    pub(super) fn take_up(&mut self, state: State) {
         self.state = state;
         self.reading = false;
-        Ok(())
+        (self.began, self.rested) = (self.clock.micros(), 0);
+        self.pacer.forget_shown();
+        if self.governor.is_none() {
+            // Nobody would give it back.
+            self.state.eased = 0;
+        }
     }
 
     /// Whether a session of this plan can be so.

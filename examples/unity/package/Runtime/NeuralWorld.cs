@@ -35,6 +35,7 @@ namespace Causeway.Unity
         [SerializeField, HideInInspector] byte[] kept = null;
         byte[] saved;
         bool ready;
+        bool restarts;
 
         static readonly int MainTexture = Shader.PropertyToID("_MainTex"), BaseMap = Shader.PropertyToID("_BaseMap");
 
@@ -147,7 +148,9 @@ namespace Causeway.Unity
             ready = true;
             if (saved != null) Try(() => session.Load(saved));
             else if (kept != null && kept.Length > 0) Try(() => session.Restore(kept));
+            else if (restarts) session.Reset(seed);
             kept = saved = null;
+            restarts = false;
             Paused = paused;
             // It plays from the game's next frame on, so that the game has the first word.
             return false;
@@ -267,6 +270,7 @@ namespace Causeway.Unity
             seed = withSeed;
             kept = saved = null;
             if (ready) session.Reset(seed);
+            else restarts = session != null;
         }
 
         static int IndexOf(IReadOnlyList<string> names, string name)

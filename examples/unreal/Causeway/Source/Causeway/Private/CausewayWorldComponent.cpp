@@ -94,18 +94,18 @@ bool UCausewayWorldComponent::IsThere()
 	if (bThere) return true;
 	bool bWell = bOwnThread || Ok(cw_session_pump(Session, static_cast<uint32>(1000.0f * Budget)));
 	// What creating it failed of is told here too, where the library's thread does it.
-	CwStats Stats{};
-	Stats.struct_size = sizeof(Stats);
-	const int32 Status = bWell ? cw_session_stats(Session, &Stats) : CW_PENDING;
-	if (!bWell || !Ok(Status))
+	CwProgress Now{};
+	Now.struct_size = sizeof(Now);
+	if (!bWell || !Ok(cw_session_progress(Session, &Now)))
 	{
 		Close();
 		return false;
 	}
-	if (Status == CW_OK)
+	if (Now.stage == CW_STAGE_READY)
 	{
 		bThere = true;
 		if (Saved.Num() > 0) Load(Saved);
+		else Restart(Seed);
 		Saved.Empty();
 		if (bPause) SetPaused(true);
 	}
@@ -181,6 +181,7 @@ void UCausewayWorldComponent::SetPaused(bool bPaused)
 void UCausewayWorldComponent::Restart(int32 NewSeed)
 {
 	Seed = NewSeed;
+	Saved.Empty();
 	if (bThere) Ok(cw_session_reset(Session, static_cast<uint32>(Seed)));
 }
 
@@ -191,6 +192,9 @@ float UCausewayWorldComponent::Progress() const
 	if (bThere || !Session || !Ok(cw_session_progress(Session, &Now))) return bThere ? 1.0f : 0.0f;
 	const float Share = Now.total > 0 ? static_cast<float>(Now.done) / static_cast<float>(Now.total) : 0.0f;
 	// Kernels of a GPU are the second half.
+	CwSessionInfo Info{};
+	Info.struct_size = sizeof(Info);
+	if (!Ok(cw_session_info(Session, &Info)) || Info.device != CW_DEVICE_GPU) return FMath::Min(0.99f, Share);
 	return FMath::Min(0.99f, Now.stage == CW_STAGE_PIPELINES ? 0.5f + Share / 2 : Share / 2);
 }
 
@@ -225,6 +229,8 @@ bool UCausewayWorldComponent::Restore(const TArray<uint8>& Bytes)
 
 TArray<uint8> UCausewayWorldComponent::Save() const
 {
+	// A game that waits to be loaded is the world's.
+	if (!bThere) return Saved;
 	CwSessionInfo Info{};
 	Info.struct_size = sizeof(Info);
 	return Session && Ok(cw_session_info(Session, &Info)) ? Written(Info.save_bytes, cw_session_save) : TArray<uint8>();
