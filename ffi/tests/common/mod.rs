@@ -62,7 +62,7 @@ pub fn compile(compiler: &str, standard: &str, source: &str, name: &str) -> Path
     command.arg(root().join("include"));
     command.arg(root().join(source)).arg("-o").arg(&program).arg("-L").arg(&folder);
     command
-        .args(["-l:libcauseway.so", "-lpthread", "-ldl", "-Wl,--as-needed", "-lvulkan"])
+        .args(["-l:libcauseway.so", "-lpthread", "-ldl", "-lm", "-Wl,--as-needed", "-lvulkan"])
         .arg(format!("-Wl,-rpath,{}", folder.display()));
     run(&mut command);
     program
