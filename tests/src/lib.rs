@@ -2,6 +2,7 @@
 
 pub mod tiny;
 
+pub mod clock;
 pub mod counting;
 pub mod fuzz;
 pub mod naive;

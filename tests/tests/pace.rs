@@ -1,32 +1,19 @@
 //! The pace of a world: chunks begin on time, and pictures are shown one after the other.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
 use causeway_runtime::{
     Budget, Pump, Receipt, Session, SessionOptions, Start,
-    clock::Clock,
     session::{Output, Pace, Progress, Shared, SharedError},
 };
 use causeway_tests::{
+    clock::Turned,
     stream::{one, open, seeded},
     tiny::{model_bytes, tiny_config},
 };
-
-/// A clock that the test turns.
-#[derive(Clone, Default)]
-struct Turned(Arc<AtomicU64>);
-
-impl Clock for Turned {
-    fn micros(&self) -> u64 {
-        self.0.load(SeqCst)
-    }
-}
 
 /// Receipts of `count` frames of a host that pumps every `tick` microseconds, and is away for a second before frame `away`.
 fn played(session: &mut Session, clock: &Turned, tick: u64, count: usize, away: usize) -> Vec<Receipt> {

@@ -1,18 +1,15 @@
 //! Quality that changes while a stream plays: against the naive model, against fresh sessions, and by the governor on a slow machine.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
-};
+use std::sync::atomic::Ordering::SeqCst;
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, Pump, Receipt, Session, SessionOptions, Start,
-    clock::Clock,
     config::{ModelConfig, Positions},
     session::{Change, Condition, Pace, Quality, QualityChange, Snapshot, Way},
 };
 use causeway_tests::{
+    clock::Turned,
     naive::{Naive, Settings},
     stream::{one, open, script, seeded},
     tiny::{model_bytes, tiny_config},
@@ -156,16 +153,6 @@ fn what_cannot_be_changes_nothing() {
         ),
     ] {
         assert_eq!(Session::new(&model, &one(), options).err().unwrap().to_string(), says);
-    }
-}
-
-/// A clock that the test turns.
-#[derive(Clone, Default)]
-struct Turned(Arc<AtomicU64>);
-
-impl Clock for Turned {
-    fn micros(&self) -> u64 {
-        self.0.load(SeqCst)
     }
 }
 

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_runtime::{
-    Budget, EventTime, Frame, Pump, Session, Snapshot,
-    session::{Quality, QualityChange},
-};
+use causeway_runtime::{Budget, EventTime, Frame, Pump, Session, Snapshot, session::QualityChange};
 
 use crate::{
     error::Error,
@@ -127,10 +124,9 @@ impl<'a> Live<'a> {
         match self.keys.press(key, now) {
             Some(Command::Quit) => return Ok(true),
             Some(Command::Reset) => {
-                let Quality { steps, route, window } = self.session.quality();
+                let quality = self.session.quality();
                 self.session.restore(&self.beginning)?;
-                let quality = QualityChange { steps: Some(steps), route: Some(route), window: Some(window) };
-                self.session.set_quality(quality)?;
+                self.session.set_quality(quality.into())?;
                 self.begin();
             }
             Some(Command::Memory) => self.remember(self.memory.next())?,

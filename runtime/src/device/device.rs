@@ -158,13 +158,14 @@ impl Device {
             #[cfg(feature = "gpu")]
             Kind::Gpu(_) | Kind::Either(..) => causeway_ops::gpu::memory(plan, weights)?,
         };
-        let there = self.loaded.holds(weights, |held| match (&self.kind, held) {
+        let fit = |held: &Held| match (&self.kind, held) {
             (Kind::Cpu(cpu), Held::Cpu(held)) => held.fit(plan, cpu.options(None).isa),
             #[cfg(feature = "gpu")]
             (Kind::Gpu(_) | Kind::Either(..), Held::Gpu(held)) => held.fit(plan),
             #[cfg(feature = "gpu")]
             _ => false,
-        });
+        };
+        let there = self.loaded.find(weights, |held| fit(held).then_some(())).is_some();
         Ok(Memory { weights: if there { 0 } else { memory.weights }, ..memory })
     }
 

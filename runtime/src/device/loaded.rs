@@ -89,25 +89,21 @@ impl Found {
     }
 }
 
+/// What `sharing` makes of weights of these files; of none there are no entries.
+#[cfg(feature = "std")]
+fn known<B>(entries: &[Entry], files: &[Arc<()>], sharing: impl Fn(&Held) -> Option<B>) -> Option<B> {
+    entries.iter().filter(|entry| entry.is_of(files)).find_map(|entry| sharing(&entry.weights.get()?))
+}
+
 #[cfg(feature = "std")]
 impl Loaded {
-    /// Weights of the model that are held, and that `fit`.
-    pub fn holds(&self, source: &dyn WeightSource, fit: impl Fn(&Held) -> bool) -> bool {
-        let entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let files = files(source);
-        entries
-            .iter()
-            .filter(|entry| entry.is_of(&files))
-            .filter_map(|entry| entry.weights.get())
-            .any(|held| fit(&held))
-    }
-
     /// What `sharing` makes of weights of the model that are held already.
     pub fn find<B>(&self, source: &dyn WeightSource, sharing: impl Fn(&Held) -> Option<B>) -> Option<B> {
-        let files = files(source);
-        let entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = entries.iter().filter(|entry| !files.is_empty() && entry.is_of(&files));
-        known.filter_map(|entry| sharing(&entry.weights.get()?)).next()
+        known(&self.lock(), &files(source), sharing)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Waits until nobody else loads in one piece.
@@ -128,10 +124,9 @@ impl Loaded {
         if files.is_empty() {
             return new();
         }
-        let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut entries = self.lock();
         entries.retain(|entry| entry.weights.get().is_some());
-        let known = entries.iter().filter(|entry| entry.is_of(&files));
-        if let Some(backend) = known.filter_map(|entry| sharing(&entry.weights.get()?)).next() {
+        if let Some(backend) = known(&entries, &files, sharing) {
             return backend;
         }
         let backend = new()?;
@@ -152,10 +147,6 @@ pub(super) struct Loaded;
 
 #[cfg(not(feature = "std"))]
 impl Loaded {
-    pub fn holds(&self, _: &dyn WeightSource, _: impl Fn(&Held) -> bool) -> bool {
-        false
-    }
-
     pub fn turn(&self) {}
 
     pub fn find<B>(&self, _: &dyn WeightSource, _: impl Fn(&Held) -> Option<B>) -> Option<B> {

@@ -97,11 +97,6 @@ impl Sampling {
         self.guidance != 1.0
     }
 
-    /// The noise levels of a chunk, which may be the stream's first.
-    pub fn levels(&self, first: bool) -> &Schedule {
-        self.first.as_ref().filter(|_| first).unwrap_or(&self.schedule)
-    }
-
     /// Steps that add fresh noise, of the longest list.
     pub fn renoised(&self) -> usize {
         let steps = self.schedule.len().max(self.first.as_ref().map_or(0, Schedule::len));

@@ -36,6 +36,13 @@ pub struct QualityChange {
     pub window: Option<usize>,
 }
 
+/// To all of it.
+impl From<Quality> for QualityChange {
+    fn from(Quality { steps, route, window }: Quality) -> Self {
+        Self { steps: Some(steps), route: Some(route), window: Some(window) }
+    }
+}
+
 /// The qualities that a session can have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Qualities {
@@ -114,8 +121,7 @@ impl Qualities {
 
     /// Whether a session can have such a quality.
     pub fn has(&self, quality: Quality) -> bool {
-        let Quality { steps, route, window } = quality;
-        self.with(quality, QualityChange { steps: Some(steps), route: Some(route), window: Some(window) }).is_ok()
+        self.with(quality, quality.into()).is_ok()
     }
 }
 
