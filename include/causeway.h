@@ -183,6 +183,11 @@
 #define CW_HOLDS_TEXT_ENCODER 4
 
 /*
+ `CwModelInfo.holds`: the text encoder's tokenizer.
+ */
+#define CW_HOLDS_TOKENIZER 8
+
+/*
  `CwModelInfo.holds`: prompts.
  */
 #define CW_HOLDS_PROMPTS 32
@@ -322,6 +327,11 @@ typedef struct CwModel CwModel;
  One stream of a model.
  */
 typedef struct CwSession CwSession;
+
+/*
+ A text encoder with its tokenizer (builds with the feature `text`; `cw_text_create` of others answers `CW_ERROR_UNSUPPORTED`).
+ */
+typedef struct CwText CwText;
 
 /*
  A host's Vulkan instance and the GPU it chose, before or after it makes its device.
@@ -1057,6 +1067,80 @@ typedef struct {
 } CwStats;
 
 /*
+ How a text encoder works. `cw_text_create` with NULL takes zeros.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwTextOptions).
+   */
+  uint32_t struct_size;
+  /*
+   1: holds one layer of weights at a time, which every prompt reads from the file anew. 0: the first prompt reads them, and they stay.
+   */
+  uint32_t stream;
+  /*
+   Most bytes to hold, tokenizer included; 0 for no limit.
+   */
+  uint64_t memory_cap;
+  /*
+   A `tokenizer.json` or `spiece.model` in memory; NULL for the one that the encoder's file holds (`causeway convert --tokenizer`). Need not
+   outlive the call.
+   */
+  const uint8_t *tokenizer;
+  /*
+   Its bytes.
+   */
+  size_t tokenizer_bytes;
+  /*
+   Most rows of a prompt: a session's `prompt_rows`, for example; 0 for the encoder's own. Fewer take less memory.
+   */
+  uint32_t most_rows;
+  /*
+   0.
+   */
+  uint32_t reserved;
+} CwTextOptions;
+
+/*
+ What a text encoder takes, told before it is created.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwTextInfo).
+   */
+  uint32_t struct_size;
+  /*
+   Numbers in a row of a prompt.
+   */
+  uint32_t width;
+  /*
+   Most rows of a prompt: its tokens, the end token included. What a longer text has more is left out.
+   */
+  uint32_t most_rows;
+  /*
+   About how many seconds the longest prompt is computed for, reading left out; from a trial of some milliseconds on the device. A
+   shorter one takes less, by its rows.
+   */
+  float seconds_per_prompt;
+  /*
+   Bytes held at most: weights, activations, prompt, tokenizer.
+   */
+  uint64_t total_bytes;
+  /*
+   About how many of them are the tokenizer's, in the host's memory.
+   */
+  uint64_t tokenizer_bytes;
+  /*
+   Bytes that the first prompt reads from the file.
+   */
+  uint64_t first_read_bytes;
+  /*
+   Bytes that every later prompt reads from it.
+   */
+  uint64_t read_bytes_per_prompt;
+} CwTextInfo;
+
+/*
  Any function of Vulkan's; cast it to its type.
  */
 typedef void (*CwVulkanFunction)(void);
@@ -1730,6 +1814,63 @@ CwStatus cw_session_load(CwSession *session,
  */
 CwStatus cw_session_stats(const CwSession *session,
                           CwStats *stats);
+
+/*
+ Tells what a text encoder of these options takes, without creating it. `model` is a file with a text encoder (`CW_HOLDS_TEXT_ENCODER`); `options`
+ may be NULL. The caller owns `info`. Any thread; takes some milliseconds, for the trial.
+ */
+CwStatus cw_text_query(const CwDevice *device,
+                       const CwModel *model,
+                       const CwTextOptions *options,
+                       CwTextInfo *info);
+
+/*
+ Creates a text encoder: reads and checks the tokenizer (about a second for umT5's), and no weights yet. Device and model may be destroyed
+ afterwards. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.
+ */
+CwStatus cw_text_create(const CwDevice *device,
+                        const CwModel *model,
+                        const CwTextOptions *options,
+                        CwText **text);
+
+/*
+ Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. One under way is given up, unless this fails. Any thread; takes
+ milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.
+ */
+CwStatus cw_text_begin(CwText *encoder,
+                       const char *text,
+                       size_t length);
+
+/*
+ Works on the prompt for about `budget_us` microseconds, at least one step: `CW_OK` when its rows are there, else `CW_PENDING`. A step reads a
+ piece of the file or computes a piece of a layer; it waits for the disk where the system has not the bytes in memory. `CW_ERROR_STATE` where
+ nothing was begun. Any thread, one at a time: others get `CW_ERROR_BUSY`.
+ */
+CwStatus cw_text_pump(CwText *encoder,
+                      uint32_t budget_us);
+
+/*
+ Tells how far the prompt is: `done` of `total` layers, both 0 before one is begun. The caller owns `progress`, whose `stage` is
+ `CW_STAGE_READY` when its rows are there, else `CW_STAGE_WEIGHTS`. Any thread; `CW_ERROR_BUSY` while another one pumps.
+ */
+CwStatus cw_text_progress(const CwText *encoder,
+                          CwProgress *progress);
+
+/*
+ Copies the prompt's rows, one after the other, as `cw_session_set_prompt` takes them. `*rows` and `*width` are set in any case in which the rows are
+ there; `CW_ERROR_BUFFER_TOO_SMALL` where `capacity` numbers are not enough (0 to ask), `CW_ERROR_STATE` before they are there. Any
+ thread; `CW_ERROR_BUSY` while another one pumps.
+ */
+CwStatus cw_text_rows(const CwText *encoder,
+                      float *values,
+                      size_t capacity,
+                      uint32_t *rows,
+                      uint32_t *width);
+
+/*
+ Ends a text encoder. NULL does nothing. Any thread.
+ */
+CwStatus cw_text_destroy(CwText *encoder);
 
 /*
  Looks at a host's Vulkan instance and GPU, which must outlive everything made from them. `host` is copied. The caller owns `*vulkan`

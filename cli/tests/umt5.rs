@@ -6,10 +6,12 @@ mod common;
 use std::fs;
 
 use causeway_runtime::{
-    Device, EncodeError, TextEncoding,
+    Device, EncodeError, TextEncoder,
+    clock::{NoClock, SystemClock},
     config::{FileConfig, Umt5Config, Umt5Family, Umt5Sizes},
     file::{FileError, Umt5File},
     import::Checkpoint,
+    text::TextOptions,
 };
 use common::{Place, Tensors, error, golden, save, shown, tensors, text};
 
@@ -23,11 +25,12 @@ fn prompts(all: &Tensors, net: &str) -> (Vec<Vec<u32>>, Vec<Vec<f32>>) {
 }
 
 fn encode(model: &Umt5File<'_>, prompts: &[Vec<u32>], device: &Device) -> Vec<Vec<f32>> {
-    let mut encoding = TextEncoding::new(model, device, prompts, None).unwrap();
-    while encoding.layer() < encoding.layers() {
-        encoding.step().unwrap();
-    }
-    encoding.finish()
+    let longest = prompts.iter().map(Vec::len).max();
+    let options = TextOptions { tokens: longest, prompts: prompts.len(), ..TextOptions::default() };
+    let mut encoder = TextEncoder::new(model, device, options).unwrap();
+    encoder.begin(prompts).unwrap();
+    while !encoder.pump(u64::MAX, &NoClock).unwrap() {}
+    (0..prompts.len()).map(|n| encoder.rows(n).unwrap().to_vec()).collect()
 }
 
 /// Largest error of all prompts.
@@ -125,8 +128,8 @@ fn memory_is_known_before_anything_is_computed() {
     let folder = Place::new("umt5-memory");
     folder.good(&format!("convert {} m.safetensors --to q8", shown("umt5.pth")));
     let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
-    let tokens = [vec![3, 4, 1], vec![5, 1]];
-    let new = |memory_cap| TextEncoding::new(&model, &Device::cpu(1), &tokens, memory_cap);
+    let options = TextOptions { tokens: Some(3), prompts: 2, ..TextOptions::default() };
+    let new = |memory_cap| TextEncoder::new(&model, &Device::cpu(1), TextOptions { memory_cap, ..options });
     let needed = new(None).unwrap().memory().total();
     assert!(new(Some(needed)).is_ok());
     assert_eq!(new(Some(needed - 1)).err(), Some(EncodeError::MemoryCap { needed, cap: needed - 1 }));
@@ -140,13 +143,53 @@ fn prompts_that_cannot_be_are_refused() {
     let folder = Place::new("umt5-refused");
     folder.good(&format!("convert {} m.safetensors --to f16", shown("umt5.pth")));
     let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
-    let new = |tokens: &[Vec<u32>]| TextEncoding::new(&model, &Device::cpu(0), tokens, None).err();
+    let new = |tokens: &[Vec<u32>]| {
+        let options = TextOptions { prompts: 2, ..TextOptions::default() };
+        TextEncoder::new(&model, &Device::cpu(0), options).unwrap().begin(tokens).err()
+    };
     let most = 512;
     assert_eq!(new(&[]), Some(EncodeError::NoPrompts));
     assert_eq!(new(&[vec![1], vec![]]), Some(EncodeError::Length { prompt: 1, found: 0, most }));
     assert_eq!(new(&[vec![1; 513]]), Some(EncodeError::Length { prompt: 0, found: 513, most }));
     assert_eq!(new(&[vec![1, 400, 1]]), Some(EncodeError::Token { prompt: 0, at: 1, found: 400, known: 400 }));
     assert_eq!(new(&[vec![1; 512], vec![399]]), None);
+    assert_eq!(new(&[vec![1], vec![1], vec![1]]), Some(EncodeError::TooMany { found: 3, most: 2 }));
+}
+
+#[test]
+fn weights_that_stay_are_read_once_and_give_the_same_rows() {
+    let folder = Place::new("umt5-stay");
+    folder.good(&format!("convert {} m.safetensors --to q8", shown("umt5.pth")));
+    let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
+    let all = tensors(golden("umt5-parity.safetensors"));
+    let (tokens, _) = prompts(&all, "umt5");
+    for device in [Device::cpu(2), Device::gpu("").unwrap()] {
+        let expected = encode(&model, &tokens, &device);
+        let options = TextOptions { stream: false, ..TextOptions::default() };
+        let mut encoder = TextEncoder::new(&model, &device, options).unwrap();
+        let streamed = TextEncoder::new(&model, &device, TextOptions::default()).unwrap();
+        assert!(encoder.memory().weights > 2 * streamed.memory().weights, "{:?}", encoder.memory());
+        let read = encoder.read_bytes();
+        let clock = SystemClock::default();
+        for (prompt, expected) in tokens.iter().zip(&expected) {
+            assert_eq!(encoder.rows(0).err(), Some(EncodeError::NotDone));
+            encoder.begin(core::slice::from_ref(prompt)).unwrap();
+            // Given up half-way, and begun again.
+            (0..3).for_each(|_| _ = encoder.pump(0, &clock).unwrap());
+            encoder.begin(core::slice::from_ref(prompt)).unwrap();
+            let mut pumps = 0;
+            while !encoder.pump(0, &clock).unwrap() {
+                pumps += 1;
+            }
+            assert!(pumps > 10, "{pumps}");
+            assert_eq!(encoder.rows(0).unwrap(), expected);
+            assert_eq!(encoder.read_bytes(), 0, "of {read}");
+            encoder.begin(core::slice::from_ref(prompt)).unwrap();
+        }
+        assert_eq!(streamed.read_bytes(), read);
+        let seconds = encoder.seconds(512, &clock).unwrap();
+        assert!(seconds > 0.0 && seconds < 60.0, "{seconds}");
+    }
 }
 
 /// What `embed` does with prompts that hold spaces, as lines of a file.
@@ -189,6 +232,51 @@ fn tokens_are_those_of_the_reference() {
         );
     }
     assert!(wrong.is_empty() && rows.len() >= 20, "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_holds_its_tokenizer() {
+    let folder = Place::new("umt5-inside");
+    let (encoder, tokenizer) = (shown("umt5-shared.safetensors"), shown("umt5-tokenizer.json"));
+    folder.good(&format!("convert {encoder} bare.safetensors --to f32"));
+    folder.good(&format!("convert {encoder} whole.safetensors --to f32 --tokenizer {tokenizer}"));
+    folder.good(&format!("convert {encoder} piece.safetensors --to f32 --tokenizer {}", shown("umt5-spiece.model")));
+    folder.good("quantize whole.safetensors q8.safetensors --to q8");
+    let json = fs::read(golden("umt5-tokenizer.json")).unwrap();
+    for name in ["whole", "q8"] {
+        let file = Umt5File::open(folder.path(&format!("{name}.safetensors"))).unwrap();
+        let inside = file.tokenizer();
+        assert_eq!(inside.read(0..inside.len(), &mut Vec::new()).unwrap(), json, "{name}");
+        assert_eq!(file.fingerprint(), Some(file.verify().unwrap()), "{name}");
+    }
+    let rows = |arguments: &str| {
+        folder.good(&format!("embed {arguments} --prompt fox --out e.safetensors --backend cpu"));
+        tensors(folder.path("e.safetensors")).remove("context").unwrap().1
+    };
+    let expected = rows(&format!("--model bare.safetensors --tokenizer {tokenizer}"));
+    assert_eq!(rows("--model whole.safetensors"), expected);
+    assert_eq!(rows("--model piece.safetensors"), expected);
+    assert!(folder.good("info whole.safetensors").contains(&format!("{} bytes of JSON", json.len())));
+
+    // A tensor that is not what the configuration says, and bytes that are no tokenizer.
+    let whole = fs::read(folder.path("whole.safetensors")).unwrap();
+    let refused = |bytes: &[u8], expected: &str| {
+        folder.write("x.safetensors", bytes);
+        let output = folder.run("embed --model x.safetensors --prompt fox --out y.safetensors --backend cpu");
+        let err = text(&output.stderr);
+        assert!(!output.status.success() && err.contains(expected) && err.trim().lines().count() == 1, "{err}");
+    };
+    let edited = |from: &str, to: &str| {
+        let at = whole.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+        [&whole[..at], to.as_bytes(), &whole[at + from.len()..]].concat()
+    };
+    let length = json.len();
+    let other = format!("\\\"tokenizer\\\":{}", length - 1);
+    refused(&edited(&format!("\\\"tokenizer\\\":{length}"), &other), "the tokenizer is U8");
+    refused(&edited("umt5.tokenizer", "umt5.tokenixer"), "the tokenizer is none, expected U8");
+    refused(&edited("\"model\":{", "\"model\":["), "not a tokenizer.json that can be used");
+    let output = folder.run(&format!("convert {} x.safetensors --heads 2 --tokenizer {tokenizer}", shown("tiny.pt")));
+    assert!(text(&output.stderr).contains("--tokenizer belongs to a text encoder"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -334,6 +422,7 @@ fn every_size_is_checked() {
         family: Umt5Family::Umt5,
         name: "t".to_owned(),
         encoder: sizes(),
+        tokenizer: 0,
         license: String::new(),
         credits: String::new(),
         provenance: Default::default(),

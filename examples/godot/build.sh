@@ -4,7 +4,8 @@
 #     build.sh GODOT LIBRARY
 #
 # GODOT is the engine's program, 4.4 or newer: it writes the header that the extension is compiled against. LIBRARY is the folder of
-# libcauseway.so (`cargo build --profile embed -p causeway-ffi` leaves it in target/embed).
+# libcauseway.so (`cargo rustc --profile embed -p causeway-ffi --crate-type cdylib` leaves it in
+# target/embed).
 set -eu
 godot=$1
 library=$(cd "$2" && pwd)

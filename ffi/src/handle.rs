@@ -31,7 +31,7 @@ pub trait Handle: Sized {
 }
 
 /// Names of the kinds.
-const NAMES: [&str; 8] = ["handle", "device", "model", "session", "CwVulkan", "handle", "handle", "handle"];
+const NAMES: [&str; 8] = ["handle", "device", "model", "session", "CwVulkan", "text encoder", "handle", "handle"];
 const KIND_BITS: u32 = 3;
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 10 };
 const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { 18 };

@@ -28,6 +28,8 @@ mod ready;
 mod shutdown;
 mod sized;
 mod stream;
+#[cfg(feature = "text")]
+mod text;
 mod threads;
 mod types;
 mod vulkan;

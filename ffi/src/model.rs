@@ -99,6 +99,15 @@ impl Model {
         }
     }
 
+    /// What a text encoder runs.
+    #[cfg(feature = "text")]
+    pub fn text(&self) -> Result<&causeway_runtime::file::Umt5File<'static>, Error> {
+        match &self.0 {
+            AnyFile::Text(file) => Ok(file),
+            _ => Err(Error::argument("this file holds no text encoder")),
+        }
+    }
+
     /// The bundle that it is, if it is one.
     pub fn bundle(&self) -> Option<&Bundle<'static>> {
         match &self.0 {
@@ -140,6 +149,7 @@ impl Model {
             }
             AnyFile::Text(text) => {
                 info.holds = CW_HOLDS_TEXT_ENCODER;
+                info.holds |= if text.tokenizer().is_empty() { 0 } else { CW_HOLDS_TOKENIZER };
                 info.prompt_width = text.config().encoder.dim as u32;
                 info.prompt_rows = text.config().encoder.length as u32;
             }

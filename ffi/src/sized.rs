@@ -6,8 +6,8 @@ use crate::{
     error::Error,
     types::{
         CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwCondition, CwDeviceOptions, CwImage,
-        CwModelInfo, CwProgress, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwVulkanDevice,
-        CwVulkanHost, CwVulkanImage, CwVulkanNeeds,
+        CwModelInfo, CwProgress, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwTextInfo,
+        CwTextOptions, CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds,
     },
 };
 
@@ -122,6 +122,8 @@ sized!(CwImage, row_pitch: usize);
 sized!(CwCondition, weight_count: u32);
 sized!(CwReceipt, first_of_event: u32);
 sized!(CwStats, paused: u32);
+sized!(CwTextOptions, reserved: u32);
+sized!(CwTextInfo, read_bytes_per_prompt: u64);
 sized!(CwVulkanHost, get_instance_proc_addr: *mut u8);
 sized!(CwVulkanNeeds, features: *mut u8);
 sized!(CwVulkanDevice, lock_user: *mut u8);

@@ -180,7 +180,7 @@ fn each_mistake_has_a_status_and_a_sentence() {
     let checkpoint = Checkpoint::open(golden("umt5.pth")).unwrap();
     let Ok(Ok(import)) = Umt5Import::of(checkpoint, None) else { panic!("no text encoder") };
     let config = import.config("umt5", "", "", "");
-    fs::write(&text, import.write(Vec::new(), &config, |_, _| DType::F32).unwrap()).unwrap();
+    fs::write(&text, import.write(Vec::new(), &config, &[], |_, _| DType::F32).unwrap()).unwrap();
     let student = student();
     let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/conditions.c", "wrong-conditions");
     let files = [&world, &student.model, &student.codec, &text].map(|path| path.as_path());

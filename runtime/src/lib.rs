@@ -17,6 +17,7 @@
 //! * `std` (default): files, threads, a clock. Without it the crate is `no_std + alloc`: models come from bytes,
 //!   budgets are counted in nodes.
 //! * `gpu`: sessions on wgpu.
+//! * `text`: [`text::TextTokenizer`], which makes tokens of words.
 //!
 //! # Limits
 //! Activations in `f32`. [`Decoder`], [`Encoder`] and [`VideoDecoder`] are for whole files, outside of streams.
@@ -51,4 +52,4 @@ pub use file::{FileError, Model};
 pub use session::{
     Budget, EventTime, Exact, Frame, Output, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start,
 };
-pub use text::{EncodeError, TextEncoding};
+pub use text::{EncodeError, TextEncoder};

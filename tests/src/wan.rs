@@ -11,7 +11,7 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, DecoderFile, Device, EventTime, Model, Session, SessionOptions,
     file::{Bundler, PartKind},
-    import::{Checkpoint, DecoderImport, Import, ImportOptions, Settings},
+    import::{Checkpoint, DecoderImport, Import, ImportOptions, Settings, Umt5Import},
     session::{Change, Condition, Way},
 };
 
@@ -38,6 +38,21 @@ pub struct Student {
     pub bundle: PathBuf,
     /// The same in turn, as `causeway generate --prompt` takes them: two, and three.
     pub together: [PathBuf; 2],
+}
+
+/// Writes a tiny text encoder with its tokenizer, whose rows fit the student, to a folder.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn encoder(folder: &Path) -> PathBuf {
+    let tokenizer = fs::read(golden("umt5-tokenizer.json")).unwrap();
+    let checkpoint = Checkpoint::open(golden("umt5-shared.safetensors")).unwrap();
+    let Ok(Ok(import)) = Umt5Import::of(checkpoint, None) else { panic!("no text encoder") };
+    let mut config = import.config("umt5", "", "", "");
+    config.tokenizer = tokenizer.len();
+    let path = folder.join("encoder.safetensors");
+    fs::write(&path, import.write(Vec::new(), &config, &tokenizer, |_, _| DType::F32).unwrap()).unwrap();
+    path
 }
 
 impl Student {

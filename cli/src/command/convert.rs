@@ -135,6 +135,9 @@ pub struct ConvertArgs {
     /// Rows that a prompt is padded to
     #[arg(long, default_value_t = 512, value_name = "N")]
     text_len: usize,
+    /// Of a text encoder: its tokenizer.json or spiece.model, or the folder of one, kept in the file
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
     /// Licence of the weights, kept in the file
     #[arg(long, default_value = "", value_name = "TEXT")]
     license: String,
@@ -300,9 +303,10 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
         Err(checkpoint) => checkpoint,
     };
     let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {
-        Ok(import) => return decoder(args, ends, &import, plain, stop),
+        Ok(import) => return not_of_encoder(args).and_then(|()| decoder(args, ends, &import, plain, stop)),
         Err(checkpoint) => checkpoint,
     };
+    not_of_encoder(args)?;
     let import = args.source.import(checkpoint, input)?;
     let config = import.config(&args.settings(ends.0)).map_err(|error| Error::Usage(error.to_string()))?;
     write(&import, &config, ends, stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
@@ -324,10 +328,12 @@ fn text_encoder(
         return Err(Error::Usage("--lora and --heads do not belong to a text encoder".to_owned()));
     }
     let settings = args.settings(ends.0);
-    let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
+    let mut config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
+    let tokenizer = args.tokenizer.as_deref().map_or(Ok(Vec::new()), tokenizer)?;
+    config.tokenizer = tokenizer.len();
     let choose = |name: &str, shape: &[usize]| args.dtype(name, shape, matrices, plain);
-    let total = total(&config, choose);
-    named(ends, total, stop, |sink| import.write(sink, &config, choose))?;
+    let total = total(&config, choose) + tokenizer.len();
+    named(ends, total, stop, |sink| import.write(sink, &config, &tokenizer, choose))?;
     let peak = allocation::peak_bytes();
     let file = Umt5File::open(ends.1).map_err(Error::file(ends.1))?;
     let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
@@ -343,6 +349,25 @@ fn text_encoder(
     let (size, left) = (bytes(file.file_bytes()), unknown.len());
     let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     print(&format!("{output}\ntext encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
+}
+
+/// Refuses what only a text encoder has.
+fn not_of_encoder(args: &ConvertArgs) -> Result<(), Error> {
+    match args.tokenizer {
+        Some(_) => Err(Error::Usage("--tokenizer belongs to a text encoder, which this is not".to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// A tokenizer as it is kept in a file, checked.
+#[cfg(feature = "text")]
+fn tokenizer(path: &Path) -> Result<Vec<u8>, Error> {
+    Ok(crate::files::tokenizer::Tokenizer::open(path)?.1)
+}
+
+#[cfg(not(feature = "text"))]
+fn tokenizer(_: &Path) -> Result<Vec<u8>, Error> {
+    Err(Error::Usage("this build reads no tokenizers; build it with the feature `text`".to_owned()))
 }
 
 /// Writes a decoder, all of whose tensors are plain.

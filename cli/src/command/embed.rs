@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use causeway_ops::backend::Memory;
 use causeway_runtime::{
-    EncodeError, TextEncoding,
+    EncodeError, TextEncoder,
+    clock::SystemClock,
     file::{Umt5File, regular},
+    text::TextOptions,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     command::plan::{memory_json, memory_table},
     error::Error,
-    files::{tensors, tokenizer::TextTokenizer},
+    files::{tensors, tokenizer::Tokenizer},
     options::compute::ComputeArgs,
     tools::{
         allocation,
@@ -32,9 +34,10 @@ pub struct EmbedArgs {
     /// Text encoder, made by `convert`
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The encoder's tokenizer.json or spiece.model, or the folder of one
+    /// The encoder's tokenizer.json or spiece.model, or the folder of one [default: what the encoder's file holds, else tokenizer.json
+    /// beside it]
     #[arg(long, value_name = "FILE")]
-    tokenizer: PathBuf,
+    tokenizer: Option<PathBuf>,
     /// Prompt; may be given several times
     #[arg(long, value_name = "TEXT")]
     prompt: Vec<String>,
@@ -58,7 +61,7 @@ pub struct EmbedArgs {
 pub fn run(args: &EmbedArgs, stop: &Stop) -> Result<(), Error> {
     let prompts = prompts(args)?;
     let Encoded { tokens, embeddings, dim, memory } =
-        encode(&args.model, &args.tokenizer, &prompts, &args.compute, stop)?;
+        encode(&args.model, args.tokenizer.as_deref(), &prompts, &args.compute, stop)?;
 
     let names: Vec<String> = (1..=prompts.len()).map(name).collect();
     let list: Vec<_> = names
@@ -98,14 +101,14 @@ pub struct Encoded {
 /// As [`run`].
 pub fn encode(
     model: &Path,
-    tokenizer: &Path,
+    tokenizer: Option<&Path>,
     prompts: &[String],
     compute: &ComputeArgs,
     stop: &Stop,
 ) -> Result<Encoded, Error> {
-    let tokenizer = TextTokenizer::open(tokenizer)?;
-    let model = Umt5File::open(model).map_err(Error::file(model))?;
-    let sizes = model.config().encoder;
+    let file = Umt5File::open(model).map_err(Error::file(model))?;
+    let tokenizer = Tokenizer::of(&file, model, tokenizer)?;
+    let sizes = file.config().encoder;
     let mut tokens = Vec::new();
     for (n, prompt) in prompts.iter().enumerate() {
         stop.check()?;
@@ -115,16 +118,21 @@ pub fn encode(
         }
         tokens.push(kept);
     }
-    let mut encoding = TextEncoding::new(&model, &compute.device(false)?, &tokens, compute.memory_cap)?;
-    let memory = encoding.memory();
-    let bar = progress(encoding.layers() as u64, "layers");
-    while encoding.layer() < encoding.layers() {
-        encoding.step_watched(|| stop.check())?;
-        bar.inc(1);
+    let longest = tokens.iter().map(Vec::len).max();
+    let options = TextOptions { stream: true, tokens: longest, prompts: tokens.len(), memory_cap: compute.memory_cap };
+    let mut encoder = TextEncoder::new(&file, &compute.device(false)?, options)?;
+    encoder.begin(&tokens)?;
+    let memory = encoder.memory();
+    let bar = progress(encoder.layers() as u64, "layers");
+    let clock = SystemClock::default();
+    while !encoder.pump(20_000, &clock)? {
+        stop.check()?;
+        bar.set_position(encoder.layer() as u64);
     }
     bar.finish_and_clear();
     stop.check()?;
-    Ok(Encoded { tokens, embeddings: encoding.finish(), dim: sizes.dim, memory })
+    let embeddings = (0..tokens.len()).map(|n| Ok(encoder.rows(n)?.to_vec())).collect::<Result<_, EncodeError>>()?;
+    Ok(Encoded { tokens, embeddings, dim: sizes.dim, memory })
 }
 
 /// Name of prompt `n`'s tensor, counted from 1.

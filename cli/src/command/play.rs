@@ -9,7 +9,10 @@ use std::{
 use crate::{
     error::Error,
     files::record::Recording,
-    options::session::{ModelArgs, SessionArgs, parse_action},
+    options::{
+        session::{ModelArgs, SessionArgs, parse_action},
+        typed::TypedArgs,
+    },
     stage::film,
     stage::{
         colour::Colours,
@@ -18,6 +21,7 @@ use crate::{
         screen::Screen,
         terminal::{Input, Terminal},
         tour::Tour,
+        typed::Typed,
     },
     tools::{output::print, stop::Stop},
 };
@@ -38,6 +42,8 @@ pub struct PlayArgs {
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    typed: TypedArgs,
     /// Record a scripted tour to FILE.mp4, .gif or .png (a contact sheet), or as numbered PNGs into a folder [default: out/tour.gif where
     /// there is no terminal, or with --frames, --action or --scale]
     #[arg(long, value_name = "OUT")]
@@ -59,13 +65,17 @@ pub struct PlayArgs {
 /// Everything that opening and running a world can fail with.
 pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.opened()?;
+    let world = World { model: &model, args: &args.session, typed: &args.typed, stop };
     let (config, scenes) = (model.model().config(), model.scenes());
     // What only a recording has asks for one.
     let recorded = args.record.is_some() || args.action.is_some() || args.frames.is_some() || args.scale.is_some();
     if !recorded && std::io::stdout().is_terminal() {
-        return live(World { model: &model, args: &args.session, stop });
+        return live(world);
     }
-    let session = args.session.play(&model, stop)?;
+    let mut typed = world.typed()?;
+    let rows = typed.as_ref().map(Typed::rows);
+    let mut session = SessionArgs { typed: rows, ..args.session.clone() }.play(&model, stop)?;
+    typed.as_mut().map_or(Ok(()), |typed| typed.start(&mut session, scenes.slots()))?;
     let frames = args.frames.unwrap_or(FRAMES);
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),
@@ -85,9 +95,10 @@ pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
 /// Plays in the terminal until the player leaves.
 fn live(world: World<'_>) -> Result<(), Error> {
     // What cannot be opened is said before the terminal is taken.
-    let session = world.open(world.memory())?;
+    let typed = world.typed()?;
+    let mut live = Live::new(world, typed, false)?;
     let mut terminal = Terminal::enter()?;
-    let mut live = Live::new(world, session, terminal.releases())?;
+    live.set_releases(terminal.releases());
     let (columns, rows) = terminal.size()?;
     let colours = Colours::of_environment();
     let mut screen = Screen::new(columns, rows, colours);
@@ -95,7 +106,7 @@ fn live(world: World<'_>) -> Result<(), Error> {
     while !world.stop.requested() {
         let wait = match live.advance()? {
             Next::Show => {
-                let status = if began.elapsed() < HELP { live.help() } else { live.status() };
+                let status = if began.elapsed() < HELP && !live.typing() { live.help() } else { live.status() };
                 if let Some(frame) = live.frame() {
                     let text = screen.draw(frame.pixels, (frame.width, frame.height), &status);
                     terminal.write(text)?;
@@ -106,10 +117,10 @@ fn live(world: World<'_>) -> Result<(), Error> {
             Next::Again => Duration::ZERO,
             Next::Wait(until) => until.saturating_duration_since(Instant::now()),
         };
-        let mut input = terminal.input(wait)?;
+        let mut input = terminal.input(wait, live.typing())?;
         while let Some(happened) = input {
             match happened {
-                Input::Press(Key::Char('?')) => began = Instant::now(),
+                Input::Press(Key::Char('?')) if !live.typing() => began = Instant::now(),
                 Input::Press(key) if live.press(key)? => return Ok(()),
                 Input::Press(_) => {}
                 Input::Release(key) => live.release(key),
@@ -117,7 +128,7 @@ fn live(world: World<'_>) -> Result<(), Error> {
                 Input::Resize(columns, rows) => screen = Screen::new(columns, rows, colours),
                 Input::Interrupt => return Ok(()),
             }
-            input = terminal.input(Duration::ZERO)?;
+            input = terminal.input(Duration::ZERO, live.typing())?;
         }
     }
     Ok(())

@@ -18,7 +18,10 @@ use winit::{
 
 use crate::{
     error::Error,
-    options::session::{ModelArgs, SessionArgs},
+    options::{
+        session::{ModelArgs, SessionArgs},
+        typed::TypedArgs,
+    },
     stage::{
         keys::Key,
         live::{Live, Next, World},
@@ -42,6 +45,8 @@ pub struct WindowArgs {
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    typed: TypedArgs,
 }
 
 /// Plays until the window is closed.
@@ -50,8 +55,8 @@ pub struct WindowArgs {
 /// Everything that opening and running a world can fail with; no window can be opened.
 pub fn run(args: &WindowArgs, stop: &Stop) -> Result<(), Error> {
     let model = args.model.opened()?;
-    let world = World { model: &model, args: &args.session, stop };
-    let live = Live::new(world, world.open(world.memory())?, true)?;
+    let world = World { model: &model, args: &args.session, typed: &args.typed, stop };
+    let live = Live::new(world, world.typed()?, true)?;
     let events = EventLoop::new().map_err(no_window)?;
     let context = Context::new(events.owned_display_handle()).map_err(no_window)?;
     let mut app = App { live, context, view: None, stop: stop.clone(), shown: 0, help: Instant::now(), result: Ok(()) };
@@ -112,8 +117,10 @@ impl App<'_> {
 
     fn title(&mut self) {
         self.shown += 1;
-        if let Some(view) = self.view.as_ref().filter(|_| self.shown.is_multiple_of(TITLE)) {
-            let text = if self.help.elapsed() < HELP { self.live.help() } else { self.live.status() };
+        let now = self.shown.is_multiple_of(TITLE) || self.live.typing();
+        if let Some(view) = self.view.as_ref().filter(|_| now) {
+            let text =
+                if self.help.elapsed() < HELP && !self.live.typing() { self.live.help() } else { self.live.status() };
             view.window.set_title(&format!("Causeway: {text}"));
         }
     }
@@ -176,9 +183,9 @@ impl ApplicationHandler for App<'_> {
             WindowEvent::CloseRequested => events.exit(),
             WindowEvent::Focused(false) => self.live.release_all(),
             WindowEvent::KeyboardInput { event, is_synthetic: false, .. } => {
-                let Some(key) = key(&event.logical_key) else { return };
+                let Some(key) = key(&event.logical_key, self.live.typing()) else { return };
                 match event.state {
-                    ElementState::Pressed if key == Key::Char('?') => self.help = Instant::now(),
+                    ElementState::Pressed if key == Key::Char('?') && !self.live.typing() => self.help = Instant::now(),
                     ElementState::Pressed => match self.live.press(key) {
                         Ok(true) => events.exit(),
                         result => self.check(events, result.map(|_| ())),
@@ -208,7 +215,8 @@ impl ApplicationHandler for App<'_> {
     }
 }
 
-fn key(key: &keyboard::Key) -> Option<Key> {
+/// A key; letters as they are where a prompt is `typed`.
+fn key(key: &keyboard::Key, typed: bool) -> Option<Key> {
     Some(match key {
         keyboard::Key::Named(NamedKey::ArrowUp) => Key::Up,
         keyboard::Key::Named(NamedKey::ArrowDown) => Key::Down,
@@ -216,6 +224,9 @@ fn key(key: &keyboard::Key) -> Option<Key> {
         keyboard::Key::Named(NamedKey::ArrowRight) => Key::Right,
         keyboard::Key::Named(NamedKey::Escape) => Key::Escape,
         keyboard::Key::Named(NamedKey::Space) => Key::Char(' '),
+        keyboard::Key::Named(NamedKey::Enter) => Key::Enter,
+        keyboard::Key::Named(NamedKey::Backspace) => Key::Erase,
+        keyboard::Key::Character(text) if typed => Key::Char(text.chars().next()?),
         keyboard::Key::Character(text) => Key::Char(text.chars().next()?.to_ascii_lowercase()),
         _ => return None,
     })

@@ -41,8 +41,8 @@ fn tokenizers() {
     let place = Place::new("tokenizer");
     let outcome = run("tokenizers", &[SMALL.as_bytes().to_vec()], executions() / 8, |bytes| {
         place.write(bytes);
-        crate::files::tokenizer::TextTokenizer::open(place.path())
-            .is_ok_and(|tokenizer| tokenizer.tokens("a fox, a box", 16).is_ok())
+        crate::files::tokenizer::Tokenizer::open(place.path())
+            .is_ok_and(|(tokenizer, _)| tokenizer.tokens("a fox, a box", 16).is_ok())
     });
     assert!(outcome.slowest < LONGEST, "{outcome:?}");
     assert!(outcome.taken > 0 && outcome.taken < outcome.files, "{outcome:?}");

@@ -75,6 +75,11 @@ pub struct Scenes {
 }
 
 impl Scenes {
+    /// Slots that stored prompts take.
+    pub fn slots(&self) -> usize {
+        if self.prompts { self.names.len() } else { 0 }
+    }
+
     /// Queues scene `index`: an event, or a prompt under which the window is computed anew.
     ///
     /// # Errors

@@ -109,6 +109,9 @@ pub struct SessionArgs {
     /// Whether the route may change while it plays.
     #[arg(skip)]
     pub changes: bool,
+    /// Most rows of prompts that are typed while it plays, which take a slot of their own behind the stored ones.
+    #[arg(skip)]
+    pub typed: Option<usize>,
     /// Type of the ring of keys and values
     #[arg(long, value_enum, default_value_t)]
     pub kv: Kv,
@@ -253,7 +256,11 @@ impl SessionArgs {
 }
 
 impl SessionArgs {
-    fn device(&self, stop: &Stop) -> Result<Device, Error> {
+    /// The device that sessions run on.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn device(&self, stop: &Stop) -> Result<Device, Error> {
         let choice = choice(self.backend, self.adapter.as_deref())?;
         Ok(Device::open(&choice, Device::on_cpu(stop.parallel(self.threads))).map_err(SessionError::from)?)
     }
@@ -264,16 +271,19 @@ impl SessionArgs {
     /// As [`Self::session`]; prompts that cannot be read or do not fit the model.
     pub fn play(&self, opened: &Opened, stop: &Stop) -> Result<Session, Error> {
         let (model, scenes) = (opened.model(), opened.scenes());
-        let Opened::Bundle(bundle) = opened else { return self.session(model, stop) };
+        let Opened::Bundle(bundle) = opened else {
+            // One without a codec of its own makes no pictures, and says so.
+            return self.session(model, stop);
+        };
         let failed = |error| Error::Failed(format!("the bundle's prompts: {error}"));
         // Prompts are named as events are.
         let asked = self.event.as_deref().filter(|_| scenes.prompts);
         let first = asked.map_or(Ok(0), |name| find_event(name, &scenes.names))?;
         let args = SessionArgs { event: self.event.clone().filter(|_| !scenes.prompts), ..self.clone() };
         let mut options = args.options(model.config())?;
-        if scenes.prompts {
-            options.prompt_slots = Some(scenes.names.len());
-            options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).max();
+        if scenes.prompts || self.typed.is_some() {
+            options.prompt_slots = Some(scenes.slots() + usize::from(self.typed.is_some()));
+            options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).chain(self.typed).max();
             options.recache = true;
         }
         if let (Start::Stored, Some(latents)) = (&options.start, bundle.start(0).map_err(failed)?) {

@@ -21,7 +21,7 @@ pub struct TextArgs {
     /// Text encoder that reads the words, made by `convert`
     #[arg(long, value_name = "FILE")]
     text_encoder: Option<PathBuf>,
-    /// The encoder's tokenizer [default: tokenizer.json beside the encoder]
+    /// The encoder's tokenizer [default: what its file holds, else tokenizer.json beside it]
     #[arg(long, value_name = "FILE", requires = "text_encoder")]
     tokenizer: Option<PathBuf>,
 }
@@ -34,10 +34,8 @@ impl TextArgs {
     pub fn prompts(&self, compute: &ComputeArgs, guided: bool, stop: &Stop) -> Result<Prompts, Error> {
         match (&self.text_encoder, self.prompt.as_slice()) {
             (Some(encoder), texts) => {
-                let beside = || encoder.with_file_name("tokenizer.json");
-                let tokenizer = self.tokenizer.clone().unwrap_or_else(beside);
                 let negative = self.negative.clone().or_else(|| guided.then(String::new));
-                encoded(encoder, &tokenizer, texts, negative, compute, stop)
+                encoded(encoder, self.tokenizer.as_deref(), texts, negative, compute, stop)
             }
             (None, [file]) if Path::new(file).exists() || file.ends_with(".safetensors") => {
                 Prompts::read(Path::new(file))
@@ -53,7 +51,7 @@ impl TextArgs {
 #[cfg(feature = "text")]
 fn encoded(
     encoder: &Path,
-    tokenizer: &Path,
+    tokenizer: Option<&Path>,
     texts: &[String],
     negative: Option<String>,
     compute: &ComputeArgs,
@@ -66,6 +64,13 @@ fn encoded(
 }
 
 #[cfg(not(feature = "text"))]
-fn encoded(_: &Path, _: &Path, _: &[String], _: Option<String>, _: &ComputeArgs, _: &Stop) -> Result<Prompts, Error> {
+fn encoded(
+    _: &Path,
+    _: Option<&Path>,
+    _: &[String],
+    _: Option<String>,
+    _: &ComputeArgs,
+    _: &Stop,
+) -> Result<Prompts, Error> {
     Err(Error::Usage("this build has no text encoder; build it with the feature `text`".to_owned()))
 }

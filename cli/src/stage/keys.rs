@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use causeway_runtime::config::printable;
 
-/// A key that matters to a world. Letters are lower-case.
+/// A key that matters to a world. Letters are lower-case, but where a prompt is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     /// Arrow up.
@@ -19,6 +19,10 @@ pub enum Key {
     Right,
     /// Escape.
     Escape,
+    /// Ends a line.
+    Enter,
+    /// Takes a letter back.
+    Erase,
     /// A letter, a digit or the space.
     Char(char),
 }
@@ -32,6 +36,8 @@ impl Key {
             Key::Left => "left".to_owned(),
             Key::Right => "right".to_owned(),
             Key::Escape => "esc".to_owned(),
+            Key::Enter => "enter".to_owned(),
+            Key::Erase => "backspace".to_owned(),
             Key::Char(' ') => "space".to_owned(),
             Key::Char(letter) => letter.to_string(),
         }
@@ -47,6 +53,8 @@ pub enum Command {
     Reset,
     /// Another memory.
     Memory,
+    /// A prompt is going to be typed.
+    Type,
     /// Fewer denoise steps, or more.
     Steps {
         /// More.
@@ -73,6 +81,7 @@ Keys, by the names of the model's actions:
   its events                  1 to 9
   R starts anew; M changes what it sees of its past: routed, all of the window, its newest frames (from the first
   frame on, where the model was not trained with routes); - and + change the denoise steps
+  / takes a prompt in words, with --text-encoder: Enter sends it, Esc leaves the line
   Q or Esc leaves, ? shows the keys of this world again";
 
 /// Keys for the actions that worlds usually have.
@@ -154,6 +163,7 @@ impl Keys {
             Key::Escape | Key::Char('q') => return Some(Command::Quit),
             Key::Char('r') => return Some(Command::Reset),
             Key::Char('m') => return Some(Command::Memory),
+            Key::Char('/') => return Some(Command::Type),
             Key::Char('-') => return Some(Command::Steps { more: false }),
             Key::Char('+' | '=') => return Some(Command::Steps { more: true }),
             Key::Char(digit @ '1'..='9') => return Some(Command::Event(digit as usize - '1' as usize)),

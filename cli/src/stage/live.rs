@@ -12,10 +12,12 @@ use crate::{
     options::{
         opened::{Opened, Scenes},
         session::SessionArgs,
+        typed::TypedArgs,
     },
     stage::{
         keys::{Command, Key, Keys},
         memory::Memory,
+        typed::Typed,
     },
     tools::{stop::Stop, table::median_p95},
 };
@@ -47,6 +49,8 @@ pub struct World<'a> {
     pub model: &'a Opened,
     /// How it was asked for.
     pub args: &'a SessionArgs,
+    /// Whether somebody may type prompts.
+    pub typed: &'a TypedArgs,
     /// What ends its work at once.
     pub stop: &'a Stop,
 }
@@ -57,13 +61,31 @@ impl World<'_> {
         Memory::of(self.args, self.model.model().config())
     }
 
+    /// Who may type; prompts to begin with are encoded.
+    ///
+    /// # Errors
+    /// Encoder and tokenizer that cannot be used; a model that takes no prompts.
+    pub fn typed(&self) -> Result<Option<Typed>, Error> {
+        let rows = self.model.model().config().dit.text.map_or(0, |text| text.length);
+        if self.typed.text_encoder.is_some() && rows == 0 {
+            return Err(Error::Usage(
+                "--text-encoder is for models that take prompts, which this one does not".to_owned(),
+            ));
+        }
+        Typed::open(self.typed, (self.model.scenes().prompts, rows), &self.args.device(self.stop)?, self.stop)
+    }
+
     /// A session with this memory.
     ///
     /// # Errors
     /// As [`SessionArgs::session`].
-    pub fn open(&self, memory: Memory) -> Result<Session, Error> {
-        let args = SessionArgs { changes: true, ..memory.applied(self.args, self.model.model().config()) };
-        args.play(self.model, self.stop)
+    pub fn open(&self, memory: Memory, typed: Option<&mut Typed>) -> Result<Session, Error> {
+        let rows = typed.as_ref().map(|typed| typed.rows());
+        let config = self.model.model().config();
+        let args = SessionArgs { changes: true, typed: rows, ..memory.applied(self.args, config) };
+        let mut session = args.play(self.model, self.stop)?;
+        typed.map_or(Ok(()), |typed| typed.start(&mut session, self.model.scenes().slots()))?;
+        Ok(session)
     }
 }
 
@@ -71,6 +93,7 @@ impl World<'_> {
 pub struct Live<'a> {
     world: World<'a>,
     session: Session,
+    typed: Option<Typed>,
     memory: Memory,
     scenes: Scenes,
     /// The scene that was asked for last.
@@ -90,11 +113,12 @@ pub struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    /// Begins to play `world` in a session of the memory that was asked for; `releases` tells whether key releases will be reported.
+    /// Begins to play `world` in a session of the memory that was asked for; what is typed is for `typed`; `releases` tells whether key releases will be reported, as far as is known.
     ///
     /// # Errors
     /// The backend fails.
-    pub fn new(world: World<'a>, mut session: Session, releases: bool) -> Result<Self, Error> {
+    pub fn new(world: World<'a>, mut typed: Option<Typed>, releases: bool) -> Result<Self, Error> {
+        let mut session = world.open(world.memory(), typed.as_mut())?;
         let beginning = session.snapshot()?;
         let keys = Keys::new(session.actions(), releases);
         Ok(Self {
@@ -102,6 +126,7 @@ impl<'a> Live<'a> {
             beginning,
             keys,
             session,
+            typed,
             memory: world.memory(),
             scenes: world.model.scenes(),
             scene: None,
@@ -115,12 +140,23 @@ impl<'a> Live<'a> {
         })
     }
 
+    /// Whether key releases will be reported.
+    pub fn set_releases(&mut self, releases: bool) {
+        self.keys = Keys::new(self.session.actions(), releases);
+    }
+
     /// A key went down or repeats. True if the player wants to leave.
     ///
     /// # Errors
     /// The backend fails on a reset.
     pub fn press(&mut self, key: Key) -> Result<bool, Error> {
         let now = Instant::now();
+        if let Some(typed) = self.typed.as_mut().filter(|typed| typed.typing()) {
+            if key == Key::Enter {
+                self.scene = None;
+            }
+            return typed.press(key).map(|()| false);
+        }
         match self.keys.press(key, now) {
             Some(Command::Quit) => return Ok(true),
             Some(Command::Reset) => {
@@ -128,6 +164,12 @@ impl<'a> Live<'a> {
                 self.session.restore(&self.beginning)?;
                 self.session.set_quality(quality.into())?;
                 self.begin();
+            }
+            Some(Command::Type) => {
+                if let Some(typed) = &mut self.typed {
+                    self.keys.clear();
+                    typed.ask();
+                }
             }
             Some(Command::Memory) => self.remember(self.memory.next())?,
             Some(Command::Steps { more }) => self.step(more),
@@ -147,7 +189,7 @@ impl<'a> Live<'a> {
     fn remember(&mut self, memory: Memory) -> Result<(), Error> {
         let change = memory.change(self.session.ring());
         if change.is_none_or(|change| self.session.set_quality(change).is_err()) {
-            self.session = self.world.open(memory)?;
+            self.session = self.world.open(memory, self.typed.as_mut())?;
             self.beginning = self.session.snapshot()?;
             self.begin();
         }
@@ -205,6 +247,9 @@ impl<'a> Live<'a> {
             return Ok(Next::Show);
         }
         self.act(now)?;
+        if let Some(typed) = &mut self.typed {
+            typed.advance(&mut self.session, self.scenes.slots())?;
+        }
         let pump = self.session.pump(SLICE)?;
         Ok(match pump {
             Pump::Frame => Next::Again,
@@ -246,7 +291,11 @@ impl<'a> Live<'a> {
     pub fn status(&self) -> String {
         let (latency, _) = median_p95(self.latencies.iter().copied().collect::<Vec<_>>().as_slice());
         let latency = if self.latencies.is_empty() { "-".to_owned() } else { format!("{:.0} ms", 1e3 * latency) };
-        let event = self.scenes.name(&self.session, self.scene);
+        if let Some(text) = self.typed.as_ref().and_then(Typed::status) {
+            return text;
+        }
+        let typed = self.typed.as_ref().filter(|_| self.scene.is_none()).and_then(Typed::prompt);
+        let event = typed.unwrap_or_else(|| self.scenes.name(&self.session, self.scene));
         format!(
             "{:4.1} FPS  latency {latency}  frame {}  {event}  {}, {} steps",
             self.fps(),
@@ -258,7 +307,13 @@ impl<'a> Live<'a> {
 
     /// What the keys do in this world.
     pub fn help(&self) -> String {
-        self.keys.help(self.session.actions(), &self.scenes.names)
+        let help = self.keys.help(self.session.actions(), &self.scenes.names);
+        if self.typed.is_some() { format!("/ types a prompt, {help}") } else { help }
+    }
+
+    /// Whether keys are letters of a prompt.
+    pub fn typing(&self) -> bool {
+        self.typed.as_ref().is_some_and(Typed::typing)
     }
 
     /// Picture size in pixels (width, height).
@@ -301,8 +356,8 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let args = SessionArgs::parsed("--backend cpu");
         let stop = Stop::default();
-        let world = World { model: &model, args: &args, stop: &stop };
-        let mut live = Live::new(world, world.open(world.memory()).unwrap(), true).unwrap();
+        let world = World { model: &model, args: &args, typed: &TypedArgs::default(), stop: &stop };
+        let mut live = Live::new(world, None, true).unwrap();
         play(&mut live, 4);
         for (key, says) in [
             ('m', "all history, 4 steps"),
@@ -321,5 +376,44 @@ mod tests {
         live.press(Key::Char('-')).unwrap();
         live.press(Key::Char('r')).unwrap();
         assert!(live.session.position() == 0 && live.status().ends_with("routed to 2, 2 steps"), "{}", live.status());
+    }
+
+    /// A prompt is typed, encoded beside the world, and shown by it; keys are letters meanwhile.
+    #[cfg(feature = "text")]
+    #[test]
+    fn prompts_are_typed_while_it_plays() {
+        let folder = std::env::temp_dir().join(format!("causeway-typed-{}", std::process::id()));
+        let student = causeway_tests::wan::Student::write(&folder);
+        let encoder = causeway_tests::wan::encoder(&folder);
+        let model = Opened::open(&student.bundle).unwrap();
+        let (args, stop) = (SessionArgs::parsed("--backend cpu"), Stop::default());
+        let typed = TypedArgs { text_encoder: Some(encoder), ..TypedArgs::default() };
+        let world = World { model: &model, args: &args, typed: &typed, stop: &stop };
+        let mut live = Live::new(world, world.typed().unwrap(), true).unwrap();
+        play(&mut live, 2);
+        assert!(live.status().contains("first") && live.help().starts_with("/ types a prompt"), "{}", live.status());
+        let press = |live: &mut Live<'_>, keys: &str| {
+            keys.chars().for_each(|key| assert!(!live.press(Key::Char(key)).unwrap()));
+        };
+        press(&mut live, "/Qx");
+        live.press(Key::Erase).unwrap();
+        assert!(live.typing() && live.status().starts_with("/Q_"), "{}", live.status());
+        live.press(Key::Escape).unwrap();
+        assert!(!live.typing());
+        press(&mut live, "/A red fox");
+        live.press(Key::Enter).unwrap();
+        assert!(live.status().contains("layers: A red fox"), "{}", live.status());
+        play(&mut live, 8);
+        assert!(live.status().contains("A red fox"), "{}", live.status());
+        press(&mut live, "2");
+        play(&mut live, 4);
+        assert!(live.status().contains("second"), "{}", live.status());
+        // From its first frame on: under the prompt that it began with, and with the typed one at hand.
+        press(&mut live, "/a garden");
+        live.press(Key::Enter).unwrap();
+        press(&mut live, "r");
+        play(&mut live, 6);
+        assert!(live.status().contains("a garden"), "{}", live.status());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -8,3 +8,5 @@ pub mod memory;
 pub mod screen;
 pub mod terminal;
 pub mod tour;
+#[cfg_attr(not(feature = "text"), path = "untyped.rs")]
+pub mod typed;

@@ -87,16 +87,17 @@ impl Terminal {
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(refused)
     }
 
-    /// The next input, waiting for it no longer than `wait`. None also stands for input that means nothing here.
+    /// The next input, waiting for it no longer than `wait`; letters as they are where a prompt is `typed`. None also stands for input that means
+    /// nothing here.
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn input(&mut self, wait: Duration) -> Result<Option<Input>, Error> {
+    pub fn input(&mut self, wait: Duration, typed: bool) -> Result<Option<Input>, Error> {
         if !event::poll(wait).map_err(refused)? {
             return Ok(None);
         }
         Ok(match event::read().map_err(refused)? {
-            event::Event::Key(key) => input(key),
+            event::Event::Key(key) => input(key, typed),
             event::Event::Resize(columns, rows) => Some(Input::Resize(columns.into(), rows.into())),
             event::Event::FocusLost => Some(Input::Away),
             _ => None,
@@ -127,7 +128,7 @@ pub fn give_back() {
     let _ = terminal::disable_raw_mode();
 }
 
-fn input(event: event::KeyEvent) -> Option<Input> {
+fn input(event: event::KeyEvent, typed: bool) -> Option<Input> {
     if event.modifiers.contains(KeyModifiers::CONTROL) {
         let interrupt = event.code == KeyCode::Char('c') && event.kind == KeyEventKind::Press;
         return interrupt.then_some(Input::Interrupt);
@@ -138,6 +139,9 @@ fn input(event: event::KeyEvent) -> Option<Input> {
         KeyCode::Left => Key::Left,
         KeyCode::Right => Key::Right,
         KeyCode::Esc => Key::Escape,
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Backspace => Key::Erase,
+        KeyCode::Char(letter) if typed => Key::Char(letter),
         KeyCode::Char(letter) => Key::Char(letter.to_ascii_lowercase()),
         _ => return None,
     };

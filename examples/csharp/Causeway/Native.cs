@@ -386,6 +386,46 @@ namespace Causeway
         public uint paused;
     }
 
+    /// <summary>How a text encoder works. `cw_text_create` with NULL takes zeros.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwTextOptions
+    {
+        /// <summary>Set to sizeof(CwTextOptions).</summary>
+        public uint structSize;
+        /// <summary>1: holds one layer of weights at a time, which every prompt reads from the file anew. 0: the first prompt reads them, and they stay.</summary>
+        public uint stream;
+        /// <summary>Most bytes to hold, tokenizer included; 0 for no limit.</summary>
+        public ulong memoryCap;
+        /// <summary>A `tokenizer.json` or `spiece.model` in memory; NULL for the one that the encoder's file holds (`causeway convert --tokenizer`). Need not
+        /// outlive the call.</summary>
+        public byte* tokenizer;
+        /// <summary>Its bytes.</summary>
+        public UIntPtr tokenizerBytes;
+    }
+
+    /// <summary>What a text encoder takes, told before it is created.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwTextInfo
+    {
+        /// <summary>Set to sizeof(CwTextInfo).</summary>
+        public uint structSize;
+        /// <summary>Numbers in a row of a prompt.</summary>
+        public uint width;
+        /// <summary>Most rows of a prompt: its tokens, the end token included. What a longer text has more is left out.</summary>
+        public uint mostRows;
+        /// <summary>About how many seconds the longest prompt is computed for, reading left out; from a trial of some milliseconds on the device. A
+        /// shorter one takes less, by its rows.</summary>
+        public float secondsPerPrompt;
+        /// <summary>Bytes held at most: weights, activations, prompt, tokenizer.</summary>
+        public ulong totalBytes;
+        /// <summary>About how many of them are the tokenizer's, in the host's memory.</summary>
+        public ulong tokenizerBytes;
+        /// <summary>Bytes that the first prompt reads from the file.</summary>
+        public ulong firstReadBytes;
+        /// <summary>Bytes that every later prompt reads from it.</summary>
+        public ulong readBytesPerPrompt;
+    }
+
     /// <summary>A host's Vulkan instance and GPU.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct CwVulkanHost
@@ -537,6 +577,8 @@ namespace Causeway
         internal const uint CW_HOLDS_CODEC = 2;
         /// <summary>`CwModelInfo.holds`: a text encoder.</summary>
         internal const uint CW_HOLDS_TEXT_ENCODER = 4;
+        /// <summary>`CwModelInfo.holds`: the text encoder's tokenizer.</summary>
+        internal const uint CW_HOLDS_TOKENIZER = 8;
         /// <summary>`CwModelInfo.holds`: prompts.</summary>
         internal const uint CW_HOLDS_PROMPTS = 32;
         /// <summary>`CwModelInfo.holds`: latents to start from.</summary>
@@ -910,6 +952,42 @@ namespace Causeway
         /// <summary>Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_stats(SessionHandle session, CwStats* stats);
+
+        /// <summary>Tells what a text encoder of these options takes, without creating it. `model` is a file with a text encoder (`CW_HOLDS_TEXT_ENCODER`); `options`
+        /// may be NULL. The caller owns `info`. Any thread; takes some milliseconds, for the trial.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_query(DeviceHandle device, ModelHandle model, CwTextOptions* options, CwTextInfo* info);
+
+        /// <summary>Creates a text encoder: reads and checks the tokenizer (about a second for umT5's), and no weights yet. Device and model may be destroyed
+        /// afterwards. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_create(DeviceHandle device, ModelHandle model, CwTextOptions* options, CwText** text);
+
+        /// <summary>Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. One under way is given up, unless this fails. Any thread; takes
+        /// milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_begin(CwText* encoder, byte* text, UIntPtr length);
+
+        /// <summary>Works on the prompt for about `budget_us` microseconds, at least one step: `CW_OK` when its rows are there, else `CW_PENDING`. A step reads a
+        /// piece of the file or computes a piece of a layer; it waits for the disk where the system has not the bytes in memory. `CW_ERROR_STATE` where
+        /// nothing was begun. Any thread, one at a time: others get `CW_ERROR_BUSY`.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_pump(CwText* encoder, uint budgetUs);
+
+        /// <summary>Tells how far the prompt is: `done` of `total` layers, both 0 before one is begun. The caller owns `progress`, whose `stage` is
+        /// `CW_STAGE_READY` when its rows are there, else `CW_STAGE_WEIGHTS`. Any thread; `CW_ERROR_BUSY` while another one pumps.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_progress(CwText* encoder, CwProgress* progress);
+
+        /// <summary>Copies the prompt's rows, one after the other, as `cw_session_set_prompt` takes them. `*rows` and `*width` are set in any case in which the rows are
+        /// there; `CW_ERROR_BUFFER_TOO_SMALL` where `capacity` numbers are not enough (0 to ask), `CW_ERROR_STATE` before they are there. Any
+        /// thread; `CW_ERROR_BUSY` while another one pumps.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_rows(CwText* encoder, float* values, UIntPtr capacity, uint* rows, uint* width);
+
+        /// <summary>Ends a text encoder. NULL does nothing. Any thread.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_text_destroy(CwText* encoder);
 
         /// <summary>Looks at a host's Vulkan instance and GPU, which must outlive everything made from them. `host` is copied. The caller owns `*vulkan`
         /// and ends it with `cw_vulkan_destroy`. Any thread; takes some milliseconds.</summary>

@@ -8,6 +8,7 @@ mod host;
 mod model;
 mod session;
 mod status;
+mod text;
 mod vulkan;
 
 pub use condition::*;
@@ -17,6 +18,7 @@ pub use host::*;
 pub use model::*;
 pub use session::*;
 pub use status::*;
+pub use text::*;
 pub use vulkan::*;
 
 /// Version of this interface. It grows by one when something is added; nothing is ever removed or changed.

@@ -11,6 +11,8 @@ pub const CW_HOLDS_DENOISER: u32 = 1;
 pub const CW_HOLDS_CODEC: u32 = 2;
 /// `CwModelInfo.holds`: a text encoder.
 pub const CW_HOLDS_TEXT_ENCODER: u32 = 4;
+/// `CwModelInfo.holds`: the text encoder's tokenizer.
+pub const CW_HOLDS_TOKENIZER: u32 = 8;
 /// `CwModelInfo.holds`: prompts.
 pub const CW_HOLDS_PROMPTS: u32 = 32;
 /// `CwModelInfo.holds`: latents to start from.

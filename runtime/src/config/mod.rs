@@ -32,5 +32,5 @@ pub use limits::LimitsConfig;
 pub use model::{Family, ModelConfig};
 pub(crate) use objects::from_str;
 pub use schedule::ScheduleConfig;
-pub use umt5::{Umt5Config, Umt5Family, Umt5Sizes};
+pub use umt5::{MOST_TOKENIZER, Umt5Config, Umt5Family, Umt5Sizes};
 pub use vae::VaeConfig;

@@ -30,6 +30,9 @@ pub struct Umt5Config {
     pub name: String,
     /// The network.
     pub encoder: Umt5Sizes,
+    /// Bytes of the `tokenizer.json` that the file holds too, as a tensor of bytes; 0 for none.
+    #[serde(default, skip_serializing_if = "none")]
+    pub tokenizer: usize,
     /// Licence of the weights.
     #[serde(default)]
     pub license: String,
@@ -69,6 +72,10 @@ pub struct Umt5Sizes {
     pub length: usize,
 }
 
+fn none(bytes: &usize) -> bool {
+    *bytes == 0
+}
+
 impl FileConfig for Umt5Config {
     const FAMILIES: &'static [&'static str] = &["umt5"];
 
@@ -89,6 +96,13 @@ impl FileConfig for Umt5Config {
                 format!("dim {}, heads {} of {}, layers {}, ffn {}", c.dim, c.heads, c.head_dim, c.layers, c.ffn_dim),
             ),
             ("tokens", format!("{} known, prompts of at most {}", c.vocabulary, c.length)),
+            (
+                "tokenizer",
+                match self.tokenizer {
+                    0 => "none in the file".into(),
+                    bytes => format!("{bytes} bytes of JSON"),
+                },
+            ),
             ("positions", format!("{} buckets to a distance of {}, {tables}", c.buckets, c.max_distance)),
         ]
     }
@@ -96,9 +110,13 @@ impl FileConfig for Umt5Config {
     fn validate(&self) -> Result<(), ConfigError> {
         check_version(self.format)?;
         text("name", &self.name)?;
+        within("tokenizer", self.tokenizer, 0, MOST_TOKENIZER)?;
         self.encoder.validate()
     }
 }
+
+/// Most bytes of a tokenizer; that of umT5 has 17 MB.
+pub const MOST_TOKENIZER: usize = 64 << 20;
 
 impl Umt5Sizes {
     /// Features of all heads.

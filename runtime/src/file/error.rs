@@ -100,6 +100,14 @@ pub enum FileError {
         /// Types that would do.
         expected: &'static str,
     },
+    /// The tokenizer is not what the configuration says.
+    #[error("the tokenizer is {found}, expected U8 [{expected}]")]
+    Tokenizer {
+        /// Bytes that the configuration names.
+        expected: usize,
+        /// Type and shape of the tensor, or none.
+        found: String,
+    },
     /// A shape that no tensor can have.
     #[error("tensor {name} has shape {shape:?}, expected 1 to {MAX_RANK} dimensions above 0 and a size in memory")]
     Shape {

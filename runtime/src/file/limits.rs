@@ -6,6 +6,9 @@ pub const ALIGN: usize = 64;
 /// Names that begin so belong to gap fillers, not to weights.
 pub const PAD: &str = "_pad.";
 
+/// The tensor of bytes that is a text encoder's tokenizer.
+pub const TOKENIZER: &str = "umt5.tokenizer";
+
 /// Longest accepted header, bytes: over a hundred times what the largest known models need.
 pub const MAX_HEADER: usize = 16 << 20;
 

@@ -27,5 +27,8 @@ pub fn quantize_to<W: Sink, C: Network>(model: &ModelFile<'_, C>, target: DType,
             writer.put_view(&spec.name, &view)?;
         }
     }
+    if !model.tokenizer().is_empty() {
+        writer.put_tokenizer(model.tokenizer())?;
+    }
     writer.finish()
 }

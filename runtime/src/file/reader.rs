@@ -3,6 +3,7 @@
 use super::container::RawType;
 use super::fingerprint::{Chain, Fingerprint};
 use super::header::{self, Entry};
+use super::limits::TOKENIZER;
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
 use crate::config::{ModelConfig, Umt5Config, from_json};
@@ -29,6 +30,8 @@ use core::ops::Range;
 pub struct ModelFile<'a, C> {
     config: C,
     tensors: Vec<Tensor>,
+    /// Where a tokenizer lies.
+    tokenizer: Range<usize>,
     /// Of the configuration's text, and of all, as the header says.
     told: (Chain, Option<Fingerprint>),
     data_start: usize,
@@ -131,10 +134,11 @@ impl<'a, C: Network> ModelFile<'a, C> {
     pub(super) fn check(storage: Storage<'a>) -> Result<Self, FileError> {
         let mut buffer = Vec::new();
         let (header, data_start) = storage.header(&mut buffer)?;
-        let (config, tensors) = (from_json(&header.config)?, join_scales(header.entries)?);
         let told = (digest(&header.config), header.fingerprint);
+        let config: C = from_json(&header.config)?;
+        let found = sorted(header.entries, config.tokenizer())?;
         let bytes = storage.len();
-        Self::checked(Arc::new(storage), config, told, tensors, (data_start, bytes))
+        Self::checked(Arc::new(storage), config, told, found, (data_start, bytes))
     }
 
     /// The part of a larger file whose header is `header` and whose data begin at byte `begin` of it, `data` bytes long.
@@ -150,21 +154,23 @@ impl<'a, C: Network> ModelFile<'a, C> {
             entry.bytes = entry.bytes.start - whole.len() + begin..entry.bytes.end - whole.len() + begin;
         }
         let (told, place) = ((digest(&config), fingerprint), (whole.len(), bytes));
-        Self::checked(storage.clone(), from_json(&config)?, told, join_scales(entries)?, place)
+        let config: C = from_json(&config)?;
+        let found = sorted(entries, config.tokenizer())?;
+        Self::checked(storage.clone(), config, told, found, place)
     }
 
     fn checked(
         storage: Arc<Storage<'a>>,
         config: C,
         told: (Chain, Option<Fingerprint>),
-        tensors: Vec<Tensor>,
+        (tensors, tokenizer): (Vec<Tensor>, Range<usize>),
         (data_start, bytes): (usize, usize),
     ) -> Result<Self, FileError> {
         compare_with_config(&config, tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())))?;
         for tensor in &tensors {
             check_finite(tensor, &storage)?;
         }
-        Ok(Self { config, tensors, told, data_start, storage, bytes, handle: Arc::default() })
+        Ok(Self { config, tensors, tokenizer, told, data_start, storage, bytes, handle: Arc::default() })
     }
 
     /// The configuration.
@@ -175,6 +181,11 @@ impl<'a, C: Network> ModelFile<'a, C> {
     /// All tensors by name, sorted; scales are part of their tensor, padding is left out.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, TensorView<'_>)> {
         self.tensors.iter().map(|tensor| (tensor.name.as_str(), self.view(tensor)))
+    }
+
+    /// The `tokenizer.json` that the file holds; empty for none.
+    pub fn tokenizer(&self) -> Bytes<'_> {
+        self.storage.bytes(self.tokenizer.clone())
     }
 
     fn find(&self, name: &str) -> Option<&Tensor> {
@@ -318,6 +329,23 @@ fn digest(text: &str) -> Chain {
     let mut hash = Chain::default();
     hash.add(text.as_bytes());
     hash
+}
+
+/// The tensors among `entries`, and where a tokenizer of so many bytes lies that is no tensor.
+fn sorted(mut entries: Vec<Entry<'_>>, tokenizer: usize) -> Result<(Vec<Tensor>, Range<usize>), FileError> {
+    let mut place = 0..0;
+    if tokenizer > 0 {
+        let at = entries.iter().position(|entry| entry.name == TOKENIZER);
+        match at.map(|at| entries.remove(at)) {
+            Some(entry) if entry.dtype == RawType::U8 && entry.shape == [tokenizer] => place = entry.bytes,
+            other => {
+                let found = |entry: Entry<'_>| format!("{} {:?}", entry.dtype.name(), entry.shape);
+                let found = other.map_or("none".to_owned(), found);
+                return Err(FileError::Tokenizer { expected: tokenizer, found });
+            }
+        }
+    }
+    Ok((join_scales(entries)?, place))
 }
 
 /// Gives quantised tensors their scales. `entries` are sorted by name and come out so.

@@ -2,13 +2,14 @@
 
 use super::container::RawType;
 use super::fingerprint::{Fingerprint, Hash};
-use super::limits::{ALIGN, MAX_HEADER, PAD};
+use super::limits::{ALIGN, MAX_HEADER, PAD, TOKENIZER};
 use super::reader::compare_with_config;
 use super::tensors::may_quantise;
 use super::{FileError, PartialFile, Sink};
 use crate::config::to_json;
 use crate::model::Network;
 use causeway_ops::quant::{BLOCK, DType, TensorView, quantise_q4, quantise_q8};
+use causeway_ops::stored::Bytes;
 use half::f16;
 use half::vec::HalfFloatVecExt;
 use std::io;
@@ -44,6 +45,8 @@ pub struct Writer<W> {
     sink: Stamped<W>,
     specs: Vec<TensorSpec>,
     written: usize,
+    /// Bytes of the tokenizer that is still to come.
+    tokenizer: usize,
 }
 
 impl<W: Sink> Writer<W> {
@@ -58,14 +61,15 @@ impl<W: Sink> Writer<W> {
         if let Some(bad) = specs.iter().find(|s| s.dtype.is_quantised() && !may_quantise(&s.name, &s.shape)) {
             return Err(FileError::NotQuantisable(bad.name.clone()));
         }
-        let header = header(&json, &specs);
+        let tokenizer = config.tokenizer();
+        let header = header(&json, &specs, tokenizer);
         if header.len() > MAX_HEADER {
             return Err(FileError::HeaderTooLarge(header.len() as u64));
         }
         let mut sink = Stamped { sink, hash: Hash::default(), place: Fingerprint::place(header.as_bytes()) };
         sink.put(&(header.len() as u64).to_le_bytes())?;
         sink.put(header.as_bytes())?;
-        Ok(Self { sink, specs, written: 0 })
+        Ok(Self { sink, specs, written: 0, tokenizer })
     }
 
     /// The tensor to be put next, or `None` when all have been.
@@ -145,6 +149,24 @@ impl<W: Sink> Writer<W> {
         })
     }
 
+    /// Stores the `tokenizer.json` that the configuration announces, after all tensors.
+    ///
+    /// # Errors
+    /// `WriteOrder` if it has another length or tensors are still to come, `Io`, `Read`.
+    pub fn put_tokenizer(&mut self, json: Bytes<'_>) -> Result<(), FileError> {
+        let expected = match self.next() {
+            None => format!("a tokenizer of {} bytes", self.tokenizer),
+            Some(spec) => format!("tensor {}", spec.name),
+        };
+        if self.next().is_some() || json.len() != self.tokenizer {
+            return Err(FileError::WriteOrder { found: format!("a tokenizer of {} bytes", json.len()), expected });
+        }
+        json.pieces(|_, piece| self.sink.put(piece))?;
+        self.sink.pad(json.len())?;
+        self.tokenizer = 0;
+        Ok(())
+    }
+
     /// Puts the fingerprint of all that was written into the header, flushes and gives the sink back.
     ///
     /// # Errors
@@ -153,6 +175,10 @@ impl<W: Sink> Writer<W> {
         if let Some(spec) = self.next() {
             let (found, expected) = ("the end".to_owned(), format!("tensor {}", spec.name));
             return Err(FileError::WriteOrder { found, expected });
+        }
+        if self.tokenizer > 0 {
+            let expected = format!("a tokenizer of {} bytes", self.tokenizer);
+            return Err(FileError::WriteOrder { found: "the end".to_owned(), expected });
         }
         self.sink.finish()
     }
@@ -230,7 +256,7 @@ fn padding(length: usize) -> usize {
 
 /// The header text, padded so that data start aligned. Offsets count from the start of data, so they do not depend on
 /// it.
-fn header(config: &str, specs: &[TensorSpec]) -> String {
+fn header(config: &str, specs: &[TensorSpec], tokenizer: usize) -> String {
     let mut text = format!("{{\"__metadata__\":{{{},\"causeway\":{}}}", Fingerprint::blank(), quoted(config));
     let (mut offset, mut pads) = (0, 0);
     let mut add = |name: &str, dtype: RawType, shape: &[usize], bytes: usize| {
@@ -259,6 +285,9 @@ fn header(config: &str, specs: &[TensorSpec]) -> String {
             let scales = [shape[0], shape[1] / BLOCK];
             add(&format!("{name}.scale"), RawType::F16, &scales, dtype.scale_bytes(count));
         }
+    }
+    if tokenizer > 0 {
+        add(TOKENIZER, RawType::U8, &[tokenizer], tokenizer);
     }
     text.push('}');
     let spaces = padding(8 + text.len());

@@ -17,6 +17,11 @@ use crate::config::{DecoderConfig, DitConfig, FileConfig, LatentConfig, ModelCon
 pub trait Network: FileConfig {
     /// Names and shapes of all tensors of a valid configuration, in the order they are written.
     fn tensors(&self) -> Vec<(String, Vec<usize>)>;
+
+    /// Bytes of the tokenizer that the file holds beside them; 0 for none.
+    fn tokenizer(&self) -> usize {
+        0
+    }
 }
 
 impl Network for ModelConfig {
@@ -44,6 +49,10 @@ impl Network for DecoderConfig {
 }
 
 impl Network for Umt5Config {
+    fn tokenizer(&self) -> usize {
+        self.tokenizer
+    }
+
     /// Tables that are looked up on the host are in no plan.
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let sizes = &self.encoder;

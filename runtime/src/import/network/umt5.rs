@@ -76,6 +76,7 @@ impl Umt5Import {
             family: Umt5Family::Umt5,
             name: name.to_owned(),
             encoder: self.sizes,
+            tokenizer: 0,
             license: license.to_owned(),
             credits: credits.to_owned(),
             provenance: Provenance { command: command.to_owned(), ..Provenance::default() },
@@ -83,7 +84,7 @@ impl Umt5Import {
     }
 
     /// Writes the model file of `config` (one of [`Self::config`]) to `sink`; `choose` gives each tensor's type by its name and
-    /// shape.
+    /// shape. The file holds `tokenizer` too, a `tokenizer.json` of as many bytes as the configuration says.
     ///
     /// # Errors
     /// `File` for a type that a tensor cannot have, or for values that are not finite or do not fit; `Tensor` and `Io` where
@@ -92,9 +93,10 @@ impl Umt5Import {
         &self,
         sink: W,
         config: &Umt5Config,
+        tokenizer: &[u8],
         choose: impl FnMut(&str, &[usize]) -> DType,
     ) -> Result<W, ImportError> {
-        write::stream(sink, config, choose, |name, start, values| {
+        write::stream(sink, config, tokenizer, choose, |name, start, values| {
             let index = self.found[name.trim_start_matches("umt5.")];
             self.checkpoint.read(&self.checkpoint.entries()[index], start, values)
         })

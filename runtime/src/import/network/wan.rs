@@ -179,7 +179,7 @@ impl Import {
     ) -> Result<W, ImportError> {
         // The values of a tensor come in slabs; its LoRA product is made once.
         let mut updates = (String::new(), Vec::new());
-        write::stream(sink, config, choose, |name, start, values| {
+        write::stream(sink, config, &[], choose, |name, start, values| {
             let name = name.trim_start_matches("dit.");
             let Some(entry) = self.found.get(name).map(|&index| &self.checkpoint.entries()[index]) else {
                 return Err(ImportError::Network(format!("missing: {name}")));

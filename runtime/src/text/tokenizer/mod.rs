@@ -5,21 +5,54 @@ mod file;
 mod spiece;
 
 use std::{
+    borrow::Cow,
     io::Read,
-    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
-    path::Path,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
 };
 
-use causeway_runtime::file::regular;
 use tokenizers::NormalizedString;
 
-use crate::error::Error;
+use crate::{config::MOST_TOKENIZER, file::regular};
 use file::{Checked, MOST_NORMALISED};
 
-/// Largest file that is read; that of umT5 has 17 MB.
-const MOST_BYTES: u64 = 64 << 20;
 /// The token that ends a prompt.
 const END: &str = "</s>";
+
+/// Why there are no tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// No tokenizer is as large.
+    #[error("it has {0} bytes; no tokenizer has more than {MOST_TOKENIZER}")]
+    Size(u64),
+    /// It is neither of the two kinds that are read.
+    #[error("neither a tokenizer.json nor a spiece.model: {0}")]
+    Kind(String),
+    /// Of a known kind, but not to be used.
+    #[error("not a {kind} that can be used: {why}")]
+    Unusable {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No token ends a text.
+    #[error("it has no token {END}")]
+    NoEnd,
+    /// A text cannot be told apart into tokens.
+    #[error("tokenizer: {0}")]
+    Text(String),
+}
 
 /// A tokenizer of an encoder's vocabulary.
 pub struct TextTokenizer {
@@ -28,42 +61,55 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Reads a `tokenizer.json` or SentencePiece's `spiece.model`, or the folder of one.
+    /// The bytes of the `tokenizer.json` or `spiece.model` at `path`, or in the folder `path`; and the file's own name.
     ///
     /// # Errors
-    /// The file cannot be read or is no tokenizer with an end token.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    /// `Io`, `Size`.
+    pub fn read(path: &Path) -> Result<(PathBuf, Vec<u8>), TokenizerError> {
         let names = ["tokenizer.json", "spiece.model", "sentencepiece.bpe.model"];
         let inside = names.iter().map(|name| path.join(name)).find(|file| path.is_dir() && file.is_file());
-        let path = inside.as_deref().unwrap_or(path);
-        let failed = |what: &str| Error::Failed(format!("{}: {what}", path.display()));
-        let mut file = regular::open(path).map_err(Error::io("open", path))?;
-        let size = file.metadata().map_err(Error::io("open", path))?.len();
-        if size > MOST_BYTES {
-            return Err(failed(&format!("it has {size} bytes; no tokenizer.json has more than {MOST_BYTES}")));
+        let path = inside.as_deref().unwrap_or(path).to_owned();
+        let failed = |action, source| TokenizerError::Io { action, path: path.clone(), source };
+        let mut file = regular::open(&path).map_err(|error| failed("open", error))?;
+        let size = file.metadata().map_err(|error| failed("open", error))?.len();
+        if size > MOST_TOKENIZER as u64 {
+            return Err(TokenizerError::Size(size));
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-        let (what, bytes) = if bytes.trim_ascii_start().first() == Some(&b'{') {
-            ("tokenizer.json", bytes)
-        } else {
-            let made = spiece::json(&bytes);
-            let made = made.map_err(|what| failed(&format!("neither a tokenizer.json nor a spiece.model: {what}")))?;
-            ("spiece.model", made)
-        };
-        let checked = guarded(|| file::read(&bytes)).unwrap_or_else(|| Err("reading it failed".to_owned()));
-        let checked = checked.map_err(|why| failed(&format!("not a {what} that can be used: {}", one_line(&why))))?;
-        let end = checked.tokenizer.token_to_id(END).ok_or_else(|| failed(&format!("it has no token {END}")))?;
+        file.read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
+        Ok((path, bytes))
+    }
+
+    /// The `tokenizer.json` that says the same as these bytes: themselves, or what a `spiece.model` becomes.
+    ///
+    /// # Errors
+    /// `Kind`.
+    pub fn json(bytes: &[u8]) -> Result<(&'static str, Cow<'_, [u8]>), TokenizerError> {
+        if bytes.trim_ascii_start().first() == Some(&b'{') {
+            return Ok(("tokenizer.json", bytes.into()));
+        }
+        Ok(("spiece.model", spiece::json(bytes).map_err(TokenizerError::Kind)?.into()))
+    }
+
+    /// The tokenizer in these bytes, a `tokenizer.json` or SentencePiece's own file. They are untrusted: all is checked.
+    ///
+    /// # Errors
+    /// `Kind`, `Unusable`, `NoEnd`.
+    pub fn new(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        let (kind, json) = Self::json(bytes)?;
+        let checked = guarded(|| file::read(&json)).unwrap_or_else(|| Err("reading it failed".to_owned()));
+        let checked = checked.map_err(|why| TokenizerError::Unusable { kind, why: one_line(&why) })?;
+        let end = checked.tokenizer.token_to_id(END).ok_or(TokenizerError::NoEnd)?;
         Ok(Self { checked, end })
     }
 
     /// Tokens of a text, the end token last; those beyond `most` are cut off. Also how many the whole text has.
     ///
     /// # Errors
-    /// The text cannot be told apart into tokens.
-    pub fn tokens(&self, text: &str, most: usize) -> Result<(Vec<u32>, usize), Error> {
+    /// `Text`.
+    pub fn tokens(&self, text: &str, most: usize) -> Result<(Vec<u32>, usize), TokenizerError> {
         let Checked { tokenizer, around: (before, after), growth } = &self.checked;
-        let failed = |what: &str| Error::Failed(format!("tokenizer: {what}"));
+        let failed = |what: &str| TokenizerError::Text(what.to_owned());
         let text = clean(text);
         if text.len().saturating_mul(*growth) > MOST_NORMALISED {
             let what = format!("a prompt of {} bytes, which it can make {growth} times longer", text.len());
@@ -86,11 +132,7 @@ impl TextTokenizer {
 
 /// What `run` gives, or `None` where it panics: the library does so where a file contradicts itself in a way that is not checked.
 fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
-    let hook = take_hook();
-    set_hook(Box::new(|_| {}));
-    let result = catch_unwind(AssertUnwindSafe(run));
-    set_hook(hook);
-    result.ok()
+    catch_unwind(AssertUnwindSafe(run)).ok()
 }
 
 fn one_line(error: &impl ToString) -> String {
