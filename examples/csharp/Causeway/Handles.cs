@@ -24,6 +24,12 @@ namespace Causeway
         protected override bool ReleaseHandle() { return Native.cw_session_destroy(handle) >= 0; }
     }
 
+    internal sealed class TextHandle : SafeHandleZeroOrMinusOneIsInvalid
+    {
+        internal TextHandle(IntPtr handle) : base(true) { SetHandle(handle); }
+        protected override bool ReleaseHandle() { return Native.cw_text_destroy(handle) >= 0; }
+    }
+
     internal sealed class VulkanHandle : SafeHandleZeroOrMinusOneIsInvalid
     {
         internal VulkanHandle(IntPtr handle) : base(true) { SetHandle(handle); }

@@ -401,6 +401,10 @@ namespace Causeway
         public byte* tokenizer;
         /// <summary>Its bytes.</summary>
         public UIntPtr tokenizerBytes;
+        /// <summary>Most rows of a prompt: a session's `prompt_rows`, for example; 0 for the encoder's own. Fewer take less memory.</summary>
+        public uint mostRows;
+        /// <summary>0.</summary>
+        public uint reserved;
     }
 
     /// <summary>What a text encoder takes, told before it is created.</summary>
@@ -961,33 +965,33 @@ namespace Causeway
         /// <summary>Creates a text encoder: reads and checks the tokenizer (about a second for umT5's), and no weights yet. Device and model may be destroyed
         /// afterwards. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int cw_text_create(DeviceHandle device, ModelHandle model, CwTextOptions* options, CwText** text);
+        internal static extern int cw_text_create(DeviceHandle device, ModelHandle model, CwTextOptions* options, out IntPtr text);
 
         /// <summary>Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. One under way is given up, unless this fails. Any thread; takes
         /// milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int cw_text_begin(CwText* encoder, byte* text, UIntPtr length);
+        internal static extern int cw_text_begin(TextHandle encoder, byte* text, UIntPtr length);
 
         /// <summary>Works on the prompt for about `budget_us` microseconds, at least one step: `CW_OK` when its rows are there, else `CW_PENDING`. A step reads a
         /// piece of the file or computes a piece of a layer; it waits for the disk where the system has not the bytes in memory. `CW_ERROR_STATE` where
         /// nothing was begun. Any thread, one at a time: others get `CW_ERROR_BUSY`.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int cw_text_pump(CwText* encoder, uint budgetUs);
+        internal static extern int cw_text_pump(TextHandle encoder, uint budgetUs);
 
         /// <summary>Tells how far the prompt is: `done` of `total` layers, both 0 before one is begun. The caller owns `progress`, whose `stage` is
         /// `CW_STAGE_READY` when its rows are there, else `CW_STAGE_WEIGHTS`. Any thread; `CW_ERROR_BUSY` while another one pumps.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int cw_text_progress(CwText* encoder, CwProgress* progress);
+        internal static extern int cw_text_progress(TextHandle encoder, CwProgress* progress);
 
         /// <summary>Copies the prompt's rows, one after the other, as `cw_session_set_prompt` takes them. `*rows` and `*width` are set in any case in which the rows are
         /// there; `CW_ERROR_BUFFER_TOO_SMALL` where `capacity` numbers are not enough (0 to ask), `CW_ERROR_STATE` before they are there. Any
         /// thread; `CW_ERROR_BUSY` while another one pumps.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int cw_text_rows(CwText* encoder, float* values, UIntPtr capacity, uint* rows, uint* width);
+        internal static extern int cw_text_rows(TextHandle encoder, float* values, UIntPtr capacity, uint* rows, uint* width);
 
         /// <summary>Ends a text encoder. NULL does nothing. Any thread.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int cw_text_destroy(CwText* encoder);
+        internal static extern int cw_text_destroy(IntPtr encoder);
 
         /// <summary>Looks at a host's Vulkan instance and GPU, which must outlive everything made from them. `host` is copied. The caller owns `*vulkan`
         /// and ends it with `cw_vulkan_destroy`. Any thread; takes some milliseconds.</summary>

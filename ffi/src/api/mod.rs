@@ -4,7 +4,7 @@ mod library;
 mod model;
 mod session;
 mod state;
-#[cfg_attr(not(feature = "text"), path = "no_text.rs")]
+#[cfg_attr(not(feature = "text"), path = "../no_text.rs")]
 mod text;
 mod vulkan;
 

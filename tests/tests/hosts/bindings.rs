@@ -143,7 +143,7 @@ fn handle(ty: &Type) -> Option<(usize, String)> {
         Type::Path(path) => {
             let name = path.path.segments.last()?.ident.to_string();
             let kind = name.strip_prefix("Cw")?;
-            ["Device", "Model", "Session", "Vulkan"].contains(&kind).then(|| (0, kind.to_owned()))
+            ["Device", "Model", "Session", "Text", "Vulkan"].contains(&kind).then(|| (0, kind.to_owned()))
         }
         inner => handle(inner).map(|(depth, kind)| (depth + 1, kind)),
     }
