@@ -223,6 +223,32 @@
 #define CW_TAKES_PICTURE 16
 
 /*
+ `CwPicture.fit`: another size than the stream's is `CW_ERROR_ARGUMENT`.
+ */
+#define CW_FIT_EXACT 0
+
+/*
+ `CwPicture.fit`: the largest part in the middle that has the stream's shape, scaled.
+ */
+#define CW_FIT_CROP 1
+
+/*
+ `CwPicture.fit`: all of it, scaled.
+ */
+#define CW_FIT_STRETCH 2
+
+/*
+ `CwPicture.when`: what the stream starts from, from the next `cw_session_reset` on.
+ */
+#define CW_PICTURE_START 0
+
+/*
+ `CwPicture.when`: the newest frame, before the next chunk. It is encoded, shown and committed as a chunk is, with no action, and cannot be
+ dropped once begun; the history stays. For models of which a latent frame is one picture.
+ */
+#define CW_PICTURE_NOW 1
+
+/*
  `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
  */
 #define CW_START_STORED 0
@@ -1017,6 +1043,56 @@ typedef struct {
 } CwReceipt;
 
 /*
+ A picture of the host's, 8-bit sRGB.
+ */
+typedef struct {
+  /*
+   Set to sizeof(CwPicture).
+   */
+  uint32_t struct_size;
+  /*
+   `CW_FORMAT_...`; opacity is ignored.
+   */
+  uint32_t format;
+  /*
+   0 or `CW_IMAGE_FLIP_Y`.
+   */
+  uint32_t flags;
+  /*
+   `CW_FIT_...`.
+   */
+  uint32_t fit;
+  /*
+   Width in pixels, 1 to 16384.
+   */
+  uint32_t width;
+  /*
+   Height in pixels, 1 to 16384.
+   */
+  uint32_t height;
+  /*
+   Bytes from one row to the next; 0 for rows without padding.
+   */
+  size_t row_pitch;
+  /*
+   The pixels. Copied.
+   */
+  const void *pixels;
+  /*
+   Bytes of `pixels`.
+   */
+  size_t bytes;
+  /*
+   `CW_PICTURE_...`.
+   */
+  uint32_t when;
+  /*
+   Latent frames that it fills, with `CW_PICTURE_NOW`; 0 for 1.
+   */
+  uint32_t repeat;
+} CwPicture;
+
+/*
  Counters of a session since its creation.
  */
 typedef struct {
@@ -1766,6 +1842,15 @@ CwStatus cw_session_reset(CwSession *session,
 CwStatus cw_session_set_start_image(CwSession *session,
                                     const uint8_t *pixels,
                                     size_t bytes);
+
+/*
+ Gives the session a picture of any size: what it starts from, or the newest frame of its stream, as `CwPicture` says. `ticket` may be NULL; receipts
+ name it, with `CW_PICTURE_NOW`, as they do those of changes. The pixels are copied, cut and scaled here. `CW_ERROR_OPTION` where the
+ model takes none. With `CW_PICTURE_NOW` any thread, also while another one pumps; else threads and waiting as `cw_session_reset`.
+ */
+CwStatus cw_session_set_picture(CwSession *session,
+                                const CwPicture *picture,
+                                uint64_t *ticket);
 
 /*
  Saves everything that determines the future to `snapshot`, with the frames that were not polled yet, and writes its bytes to `needed`.

@@ -79,6 +79,8 @@ impl From<SessionError> for Error {
             | SessionError::ActionValue(_)
             | SessionError::Beyond { .. }
             | SessionError::Quality { .. }
+            | SessionError::PictureSize { .. }
+            | SessionError::PictureFrames { .. }
             | SessionError::StartSize { .. } => CW_ERROR_ARGUMENT,
             SessionError::ChunkNotFinite { .. } => CW_ERROR_NOT_FINITE,
             SessionError::EventsFull(_) => CW_ERROR_EVENTS_FULL,

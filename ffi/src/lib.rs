@@ -23,6 +23,7 @@ mod memory;
 mod model;
 mod names;
 mod opened;
+mod picture;
 mod pointers;
 mod ready;
 mod shutdown;

@@ -8,7 +8,6 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::{Cell, UnsafeCell},
-    ffi::c_void,
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -16,10 +15,7 @@ use causeway_ops::memory::is_fallible;
 
 use causeway_runtime::session::SharedError;
 
-use crate::{
-    error::Error,
-    types::{CwAllocate, CwAllocator, CwRelease},
-};
+use crate::{error::Error, types::CwAllocator};
 
 /// Nothing was allocated yet, so a host may still bring its allocator.
 const UNDECIDED: u8 = 0;
@@ -81,7 +77,7 @@ pub fn set(hooks: CwAllocator) -> Result<(), Error> {
 }
 
 /// The host's functions, if it brought any.
-fn hooks() -> Option<(CwAllocate, CwRelease, *mut c_void)> {
+fn hooks() -> Option<&'static CwAllocator> {
     let mut mode = MODE.load(Ordering::Acquire);
     if mode == UNDECIDED {
         mode = MODE
@@ -95,9 +91,8 @@ fn hooks() -> Option<(CwAllocate, CwRelease, *mut c_void)> {
     if mode == SYSTEM {
         return None;
     }
-    // SAFETY: HOST was read with Acquire, so the write is over and done.
-    let hooks = unsafe { *HOOKS.0.get() };
-    Some((hooks.allocate, hooks.release, hooks.user))
+    // SAFETY: HOST was read with Acquire, so the write is over and done, and the last one.
+    Some(unsafe { &*HOOKS.0.get() })
 }
 
 struct Hooked;
@@ -122,7 +117,7 @@ const OF_SYSTEM: u64 = 0x5e57_e3a1_10ca_7ed2;
 // for. A word before it, written at once and never handed out, says where it must go back to.
 unsafe impl GlobalAlloc for Hooked {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some((Some(allocate), Some(release), user)) = hooks() else {
+        let Some(&CwAllocator { allocate: Some(allocate), release: Some(release), user, .. }) = hooks() else {
             // SAFETY: the caller's contract.
             return unsafe { System.alloc(layout) };
         };
@@ -158,7 +153,7 @@ unsafe impl GlobalAlloc for Hooked {
     }
 
     unsafe fn dealloc(&self, data: *mut u8, layout: Layout) {
-        let (Some((_, Some(release), user)), Some(whole)) = (hooks(), whole(layout)) else {
+        let (Some(&CwAllocator { release: Some(release), user, .. }), Some(whole)) = (hooks(), whole(layout)) else {
             // SAFETY: without hooks it came from there.
             return unsafe { System.dealloc(data, layout) };
         };

@@ -190,6 +190,16 @@ impl Ready {
         Ok(self.shared.restart(seed)?)
     }
 
+    /// Width and height of a picture.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// Makes a picture of the stream's size the newest frame.
+    pub fn place(&self, pixels: &[u8], frames: usize) -> Result<u64, Error> {
+        Ok(self.shared.place(pixels, frames)?)
+    }
+
     pub fn set_start_image(&self, pixels: &[u8]) -> Result<(), Error> {
         Ok(self.shared.set_start_image(pixels)?)
     }

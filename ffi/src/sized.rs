@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     types::{
         CW_ERROR_STRUCT_SIZE, CW_START_STORED, CwAdapterInfo, CwAllocator, CwCondition, CwDeviceOptions, CwImage,
-        CwModelInfo, CwProgress, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwTextInfo,
+        CwModelInfo, CwPicture, CwProgress, CwReader, CwReceipt, CwSessionInfo, CwSessionOptions, CwStats, CwTextInfo,
         CwTextOptions, CwVulkanDevice, CwVulkanHost, CwVulkanImage, CwVulkanNeeds,
     },
 };
@@ -119,6 +119,7 @@ sized!(
 sized!(CwSessionInfo, snapshot_bytes: u64);
 sized!(CwProgress, total: u64);
 sized!(CwImage, row_pitch: usize);
+sized!(CwPicture, repeat: u32);
 sized!(CwCondition, weight_count: u32);
 sized!(CwReceipt, first_of_event: u32);
 sized!(CwStats, paused: u32);

@@ -6,7 +6,8 @@ use std::{fs, path::Path};
 fn generate() -> String {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
-    let types = ["mod", "status", "device", "session", "frame", "model", "condition", "text", "host", "vulkan"];
+    let types =
+        ["mod", "status", "device", "session", "frame", "picture", "model", "condition", "text", "host", "vulkan"];
     let api = ["library", "model", "session", "state", "text", "vulkan"];
     let types = types.iter().map(|name| format!("types/{name}.rs"));
     let mut builder = cbindgen::Builder::new().with_config(config);

@@ -36,6 +36,7 @@ pub mod file;
 pub mod import;
 mod layout;
 pub mod model;
+pub mod picture;
 pub mod sampler;
 pub mod session;
 pub mod text;

@@ -8,5 +8,10 @@ pub mod memory;
 pub mod screen;
 pub mod terminal;
 pub mod tour;
-#[cfg_attr(not(feature = "text"), path = "untyped.rs")]
+#[cfg(feature = "text")]
 pub mod typed;
+#[cfg(not(feature = "text"))]
+pub mod untyped;
+
+#[cfg(not(feature = "text"))]
+pub use untyped as typed;

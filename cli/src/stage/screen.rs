@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{files::picture, stage::colour::Colours};
+use causeway_runtime::picture::mean;
+
+use crate::stage::colour::Colours;
 
 /// The upper half of a character cell, in the foreground colour over the background colour.
 const UPPER_HALF: char = '\u{2580}';
@@ -54,7 +56,7 @@ impl Screen {
         for row in 0..shown.1 / 2 {
             let mut cursor = None;
             for column in 0..shown.0 {
-                let at = |y| picture::mean(pixels, size, shown, (column, y));
+                let at = |y| mean(pixels, size, shown, (column, y));
                 let cell = [at(2 * row), at(2 * row + 1)].map(|colour| self.colours.nearest(colour));
                 let index = (top + row) * self.columns + left + column;
                 if self.cells[index] == Some(cell) {

@@ -235,6 +235,34 @@ namespace Causeway
         public uint prompts;
     }
 
+    /// <summary>A picture of the host's, 8-bit sRGB.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct CwPicture
+    {
+        /// <summary>Set to sizeof(CwPicture).</summary>
+        public uint structSize;
+        /// <summary>`CW_FORMAT_...`; opacity is ignored.</summary>
+        public uint format;
+        /// <summary>0 or `CW_IMAGE_FLIP_Y`.</summary>
+        public uint flags;
+        /// <summary>`CW_FIT_...`.</summary>
+        public uint fit;
+        /// <summary>Width in pixels, 1 to 16384.</summary>
+        public uint width;
+        /// <summary>Height in pixels, 1 to 16384.</summary>
+        public uint height;
+        /// <summary>Bytes from one row to the next; 0 for rows without padding.</summary>
+        public UIntPtr rowPitch;
+        /// <summary>The pixels. Copied.</summary>
+        public void* pixels;
+        /// <summary>Bytes of `pixels`.</summary>
+        public UIntPtr bytes;
+        /// <summary>`CW_PICTURE_...`.</summary>
+        public uint when;
+        /// <summary>Latent frames that it fills, with `CW_PICTURE_NOW`; 0 for 1.</summary>
+        public uint repeat;
+    }
+
     /// <summary>Options of a session. Fill it in with `cw_session_options_init`.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct CwSessionOptions
@@ -597,6 +625,17 @@ namespace Causeway
         internal const uint CW_TAKES_NEGATIVE = 8;
         /// <summary>`CwModelInfo.takes`: a picture to start from, for the codec in this file encodes. Of a model and a codec in two files the codec's has it.</summary>
         internal const uint CW_TAKES_PICTURE = 16;
+        /// <summary>`CwPicture.fit`: another size than the stream's is `CW_ERROR_ARGUMENT`.</summary>
+        internal const uint CW_FIT_EXACT = 0;
+        /// <summary>`CwPicture.fit`: the largest part in the middle that has the stream's shape, scaled.</summary>
+        internal const uint CW_FIT_CROP = 1;
+        /// <summary>`CwPicture.fit`: all of it, scaled.</summary>
+        internal const uint CW_FIT_STRETCH = 2;
+        /// <summary>`CwPicture.when`: what the stream starts from, from the next `cw_session_reset` on.</summary>
+        internal const uint CW_PICTURE_START = 0;
+        /// <summary>`CwPicture.when`: the newest frame, before the next chunk. It is encoded, shown and committed as a chunk is, with no action, and cannot be
+        /// dropped once begun; the history stays. For models of which a latent frame is one picture.</summary>
+        internal const uint CW_PICTURE_NOW = 1;
         /// <summary>`CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.</summary>
         internal const uint CW_START_STORED = 0;
         /// <summary>`CwSessionOptions.start`: nothing; the first frames are dreamt from noise.</summary>
@@ -924,6 +963,12 @@ namespace Causeway
         /// on. `pixels` is copied. Threads and waiting as `cw_session_reset`.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_set_start_image(SessionHandle session, byte* pixels, UIntPtr bytes);
+
+        /// <summary>Gives the session a picture of any size: what it starts from, or the newest frame of its stream, as `CwPicture` says. `ticket` may be NULL; receipts
+        /// name it, with `CW_PICTURE_NOW`, as they do those of changes. The pixels are copied, cut and scaled here. `CW_ERROR_OPTION` where the
+        /// model takes none. With `CW_PICTURE_NOW` any thread, also while another one pumps; else threads and waiting as `cw_session_reset`.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_session_set_picture(SessionHandle session, CwPicture* picture, ulong* ticket);
 
         /// <summary>Saves everything that determines the future to `snapshot`, with the frames that were not polled yet, and writes its bytes to `needed`.
         /// With less than that in `capacity` nothing is saved and the call returns `CW_ERROR_BUFFER_TOO_SMALL`, or `CW_OK` if `snapshot` is

@@ -6,6 +6,7 @@ use crate::{
     enter::enter,
     error::Error,
     handle,
+    picture::Source,
     pointers::{put, required, slice},
     sized,
     types::*,
@@ -84,6 +85,39 @@ pub unsafe extern "C" fn cw_session_set_start_image(
         let session = handle::get(session)?;
         // SAFETY: the caller's contract.
         session.get()?.set_start_image(unsafe { slice(pixels, bytes, "start picture") }?)?;
+        Ok(CW_OK)
+    })
+}
+
+/// Gives the session a picture of any size: what it starts from, or the newest frame of its stream, as `CwPicture` says. `ticket` may be NULL; receipts
+/// name it, with `CW_PICTURE_NOW`, as they do those of changes. The pixels are copied, cut and scaled here. `CW_ERROR_OPTION` where the
+/// model takes none. With `CW_PICTURE_NOW` any thread, also while another one pumps; else threads and waiting as `cw_session_reset`.
+///
+/// # Safety
+/// `picture` is as long as its `struct_size` and its pixels as it says; `ticket` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_session_set_picture(
+    session: *mut CwSession,
+    picture: *const CwPicture,
+    ticket: *mut u64,
+) -> CwStatus {
+    enter(session.addr(), || {
+        let session = handle::get(session)?;
+        // SAFETY: the caller's contract.
+        let picture = unsafe { sized::read(picture) }?;
+        let source = Source::new(&picture)?;
+        let session = session.get()?;
+        // SAFETY: the caller's contract.
+        let pixels = unsafe { source.read(session.size()) }?;
+        if picture.when == CW_PICTURE_START {
+            session.set_start_image(&pixels)?;
+        } else {
+            let given = session.place(&pixels, picture.repeat.max(1) as usize)?;
+            if !ticket.is_null() {
+                // SAFETY: the caller's contract.
+                unsafe { put(ticket, given) };
+            }
+        }
         Ok(CW_OK)
     })
 }

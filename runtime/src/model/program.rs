@@ -91,6 +91,8 @@ pub struct Programs {
     pub given: [Program; 2],
     /// A picture, committed as the first of those given.
     pub picture: Option<Program>,
+    /// A picture, committed as the newest frame, where a latent frame is one picture.
+    pub placed: Option<Program>,
     /// What can be computed anew.
     pub recache: Vec<Recaching>,
     /// Latents of a saved game, committed, which the codec sees and the host does not: one frame, and a chunk.
@@ -108,6 +110,8 @@ pub enum ProgramId {
     Given(bool),
     /// [`Programs::picture`].
     Picture,
+    /// [`Programs::placed`].
+    Placed,
     /// [`Programs::recache`].
     Recache(usize),
     /// [`Programs::restore`].
@@ -122,6 +126,7 @@ impl Programs {
             ProgramId::Chunk(first) => Some(&self.chunk[usize::from(!first)]),
             ProgramId::Given(first) => Some(&self.given[usize::from(!first)]),
             ProgramId::Picture => self.picture.as_ref(),
+            ProgramId::Placed => self.placed.as_ref(),
             ProgramId::Recache(index) => self.recache.get(index).map(|recaching| &recaching.program),
             ProgramId::Restore(index) => self.restore.get(index),
         }
@@ -145,6 +150,7 @@ impl Programs {
             .chain(&self.chunk)
             .chain(&self.given)
             .chain(&self.picture)
+            .chain(&self.placed)
             .chain(recache);
         lists + all.map(Program::bytes).sum::<usize>()
     }

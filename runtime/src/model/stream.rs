@@ -170,6 +170,11 @@ impl StreamPlan {
         programs.given = [given(of(shape.given[0])?, &shown, true), given(of(shape.given[1])?, &shown, false)];
         if let Some(steps) = maker.picture(shape.given[0])? {
             let rest = given(of(shape.given[0])?, &shown, true);
+            // Of one frame: what makes the first of them.
+            if let (Some(one), [1, 1], 1) = (steps.get(..2), shown.pictures, shape.given[1]) {
+                let rest = given(of(1)?, &shown, false);
+                programs.placed = Some(Program { steps: [one, &rest.steps].concat(), ..rest });
+            }
             programs.picture = Some(Program { steps: [steps, rest.steps].concat(), ..rest });
         }
         let sizes = if shape.dit.chunk > 1 { vec![1, shape.dit.chunk] } else { vec![1] };

@@ -20,7 +20,8 @@ pub(super) fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
         return restore(s, from).map(|()| None);
     }
     let opens = s.opens();
-    let id = s.content(opens.is_some());
+    let places = opens.is_none() && s.state.placed.left > 0;
+    let id = if places { ProgramId::Placed } else { s.content(opens.is_some()) };
     let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
     if let Some(wait) = s.pacer.early(s.clock.micros()) {
         return Ok(Some(Pump::Early(wait)));
@@ -53,6 +54,7 @@ pub(super) fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     }
     match opens {
         Some(from) => s.take_opening(from, frames)?,
+        None if places => s.take_placed()?,
         None => s.take_action(frames)?,
     }
     let backend = s.backend.as_mut();
@@ -227,6 +229,22 @@ impl Session {
         }
         self.state.kept.tell(told.unwrap_or_default());
         self.state.chunk_tickets.1 = self.state.current_ticket;
+        Ok(())
+    }
+
+    /// Takes the host's picture. Nothing moved: what is under way begins anew behind it.
+    fn take_placed(&mut self) -> Result<(), SessionError> {
+        if let Some(buffer) = self.stream.image {
+            self.backend.write(buffer, &self.state.placed.pixels)?;
+        }
+        self.tables.act_each(self.backend.as_mut(), &self.stream, &[])?;
+        let state = &mut self.state;
+        state.kept.tell(&[]);
+        state.movement.stop(state.movement.ticket);
+        state.placed.left -= 1;
+        state.current_ticket = state.current_ticket.max(state.placed.ticket);
+        state.chunk_tickets.1 = state.current_ticket;
+        state.chunk_rows = 1;
         Ok(())
     }
 

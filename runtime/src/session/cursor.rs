@@ -47,8 +47,9 @@ impl Cursor {
             ProgramId::Picture => (4, 0),
             ProgramId::Recache(index) => (5, index),
             ProgramId::Restore(index) => (6, index),
+            ProgramId::Placed => (7, 0),
         });
-        one_of(fields, &mut name.0, &[0, 1, 2, 3, 4, 5, 6])?;
+        one_of(fields, &mut name.0, &[0, 1, 2, 3, 4, 5, 6, 7])?;
         size(fields, &mut name.1)?;
         self.program = match name {
             (0, _) => None,
@@ -57,7 +58,8 @@ impl Cursor {
             (3, first) => Some(ProgramId::Given(first == 1)),
             (4, _) => Some(ProgramId::Picture),
             (5, index) => Some(ProgramId::Recache(index)),
-            (_, index) => Some(ProgramId::Restore(index)),
+            (6, index) => Some(ProgramId::Restore(index)),
+            (_, _) => Some(ProgramId::Placed),
         };
         for number in [&mut self.step, &mut self.level, &mut self.node, &mut self.part] {
             size(fields, number)?;

@@ -149,6 +149,22 @@ pub enum SessionError {
         /// Values given.
         found: usize,
     },
+    /// A picture of another size than the stream's.
+    #[error("the picture has {found} bytes, the stream's have {expected}")]
+    PictureSize {
+        /// Bytes expected.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// A picture for no frame, or for too many.
+    #[error("the picture shall fill {found} latent frames, expected 1 to {most}")]
+    PictureFrames {
+        /// Latent frames asked for.
+        found: usize,
+        /// Most of them.
+        most: usize,
+    },
     /// The model file's stored start latents cannot be used.
     #[error("the model file's start latents `{0}` are missing or of the wrong shape")]
     StoredStart(String),

@@ -35,7 +35,7 @@ impl Session {
         state.chunk_tickets = (state.acts.ticket, state.change_ticket);
         state.shown_tickets = state.chunk_tickets;
         (state.chunk, state.eased) = (0, 0);
-        state.cut = false;
+        (state.cut, state.placed.left) = (false, 0);
         self.pacer.restart();
         self.reading = false;
         self.queue.clear();
@@ -56,6 +56,21 @@ impl Session {
         let frames = self.settled.given[0];
         self.opening = Opening::picture(image, self.picture, frames, self.settled.event)?;
         Ok(())
+    }
+
+    /// Makes a picture (RGBA8, of the stream's size) the newest frame, `frames` latent frames long, before the next chunk: a correction from the
+    /// game's own renderer, a teleport. Of several the newest wins. It is encoded, shown and committed as a chunk is, with no action, and
+    /// once begun it cannot be dropped. The stream's history stays. Returns its ticket, which receipts name as they do those of changes. Copied, and
+    /// nothing is allocated. A saved game does not hold one that waits.
+    ///
+    /// # Errors
+    /// [`SessionError::Option`] where a latent frame is several pictures or the codec does not encode, [`SessionError::PictureSize`],
+    /// [`SessionError::PictureFrames`].
+    pub fn place(&mut self, pixels: &[u8], frames: usize) -> Result<u64, SessionError> {
+        let frames = self.rules.picture(pixels, frames)?;
+        self.state.change_ticket += 1;
+        self.state.placed.set(pixels, frames, self.state.change_ticket);
+        Ok(self.state.change_ticket)
     }
 
     /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name. Where the model's

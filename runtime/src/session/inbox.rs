@@ -6,6 +6,7 @@ use super::{
     acts::Acts,
     changes::{Change, Changes},
     error::SessionError,
+    placed::Placed,
     quality::{Quality, QualityChange},
     rules::Rules,
     session::Session,
@@ -21,6 +22,8 @@ pub struct Inbox {
     changes: Changes,
     slots: Vec<Slot>,
     change_ticket: u64,
+    /// A picture on its way.
+    placed: Placed,
     /// What chunks should be made with.
     asked: Quality,
 }
@@ -49,6 +52,7 @@ impl Inbox {
             changes: Changes::new(rules.events.len()),
             slots: (0..rules.slots).map(slot).collect(),
             change_ticket,
+            placed: Placed::new(rules.placed),
             asked: session.state.asked,
             rules,
         }
@@ -103,6 +107,17 @@ impl Inbox {
         Ok(ticket)
     }
 
+    /// As [`Session::place`].
+    ///
+    /// # Errors
+    /// As [`Session::place`].
+    pub fn place(&mut self, pixels: &[u8], frames: usize) -> Result<u64, SessionError> {
+        let frames = self.rules.picture(pixels, frames)?;
+        self.change_ticket += 1;
+        self.placed.set(pixels, frames, self.change_ticket);
+        Ok(self.change_ticket)
+    }
+
     /// As [`Session::set_quality`].
     ///
     /// # Errors
@@ -134,6 +149,12 @@ impl Inbox {
         if let Some(ticket) = self.changes.hand_over(&mut session.state.changes) {
             session.state.change_ticket = ticket;
         }
+        if self.placed.left > 0 {
+            core::mem::swap(&mut session.state.placed, &mut self.placed);
+            self.placed.left = 0;
+            let ticket = session.state.placed.ticket;
+            session.state.change_ticket = session.state.change_ticket.max(ticket);
+        }
         session.state.ask(self.asked);
         self.look(session);
         Ok(())
@@ -151,12 +172,13 @@ impl Inbox {
         self.fresh = false;
         self.changes.waiting.clear();
         self.slots.iter_mut().for_each(|slot| slot.fresh = false);
+        self.placed.left = 0;
         (self.acts.ticket, self.change_ticket) = session.tickets();
         self.asked = session.state.asked;
         self.look(session);
     }
 
-    /// Bytes held, for `slots` prompts of `prompt` values, `actions` entries and `events` events.
+    /// Bytes held beside a picture on its way, for `slots` prompts of `prompt` values, `actions` entries and `events` events.
     pub fn bytes(slots: usize, prompt: usize, actions: usize, events: usize) -> usize {
         4 * (slots * prompt + actions) + Changes::bytes(events) + slots * size_of::<Slot>()
     }

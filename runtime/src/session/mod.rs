@@ -31,6 +31,7 @@ mod options;
 #[cfg(feature = "std")]
 mod outbox;
 mod pace;
+mod placed;
 mod planned;
 mod pump;
 mod quality;

@@ -16,6 +16,7 @@ use super::{
     movement::Movement,
     opening::Opening,
     options::{Output, SessionOptions, Start},
+    placed::Placed,
     saved,
     settled::Settled,
     snapshot,
@@ -97,7 +98,8 @@ impl Planned {
         let rope = dit.rope_dims()[0];
         let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
-        let state = state(&settled, config.latch, options.seed, stream.pictures[1]);
+        let placed = stream.programs.placed.as_ref().map_or(0, |_| 4 * picture.0 * picture.1);
+        let state = state(&settled, config.latch, options.seed, (stream.pictures[1], placed));
         Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes, options })
     }
 
@@ -163,8 +165,8 @@ pub struct Need {
     pub latent: [usize; 3],
 }
 
-/// The state of a stream whose latent frames make at most so many pictures each.
-fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
+/// The state of a stream whose latent frames make at most so many pictures each, and that can be given one of so many bytes.
+fn state(settled: &Settled, latch: usize, seed: u64, (pictures, placed): (usize, usize)) -> State {
     let dit = &settled.dit;
     let told = |rows: usize, dim: usize, there: bool| there.then(|| Told::new(rows, dim));
     let text = dit.text.map_or(0, |text| text.dim);
@@ -188,6 +190,7 @@ fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
         eased: 0,
         quality: own,
         chunk: 0,
+        placed: Placed::new(placed),
         cut: false,
         event: settled.event as u32,
         current_ticket: 0,

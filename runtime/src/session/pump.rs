@@ -225,6 +225,11 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
             s.state.cut = false;
         }
         ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
+        ProgramId::Placed => {
+            committed(s, frames);
+            // The shot begins with it.
+            s.state.cut = false;
+        }
         ProgramId::Restore(_) => {
             let last = s.state.restoring.map_or(0, |from| from + frames as u64);
             s.state.restoring = s.state.kept.first(last);

@@ -5,6 +5,7 @@ use alloc::{format, string::String, vec::Vec};
 use super::{
     changes::{Change, Changes, Condition, EventTime, Kind, Queued, Way},
     error::{SessionError, within},
+    placed,
     quality::Qualities,
 };
 use crate::config::LimitsConfig;
@@ -22,6 +23,8 @@ pub(super) struct Rules {
     /// Latent frames that an action lasts, and pictures of a chunk.
     pub latch: usize,
     pub pictures: usize,
+    /// Bytes of a picture that becomes the newest frame; 0 where none can.
+    pub placed: usize,
     /// Values in a row of a prompt; 0 where the model reads none.
     pub width: usize,
     /// Most rows of a prompt, and slots for prompts.
@@ -61,6 +64,20 @@ impl Rules {
             return Err(SessionError::ActionRows { rows, most });
         }
         actions.chunks_exact(entries).try_for_each(|row| self.action(row))
+    }
+
+    /// A picture that shall be the newest frames, `frames` of them.
+    pub fn picture(&self, pixels: &[u8], frames: usize) -> Result<u32, SessionError> {
+        let (expected, found) = (self.placed, pixels.len());
+        if expected == 0 {
+            let what = "this stream takes no pictures on its way: its codec must encode, and make one picture of a latent frame";
+            return Err(SessionError::Option(what.into()));
+        }
+        if found != expected {
+            return Err(SessionError::PictureSize { expected, found });
+        }
+        let count = u32::try_from(frames).ok().filter(|count| (1..=placed::MOST).contains(count));
+        count.ok_or(SessionError::PictureFrames { found: frames, most: placed::MOST as usize })
     }
 
     /// Rows of a prompt for slot `slot`, given as rows of `width` values.

@@ -184,7 +184,7 @@ impl Session {
         let same = self.same_rings(read)?;
         let mut state = self.state.clone();
         state.cursor = Cursor::START;
-        state.recache = None;
+        (state.recache, state.placed.left) = (None, 0);
         game(&mut state, self.rules.width, read)?;
         state.kept.clear();
         self.frames(&mut state, same, read)?;

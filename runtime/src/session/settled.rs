@@ -51,13 +51,15 @@ impl Settled {
         &self.rings[0]
     }
 
-    /// What a session of these options accepts, whose actions last `latch` latent frames and whose chunks have `pictures` pictures.
-    pub fn rules(&self, latch: usize, pictures: usize) -> Rules {
+    /// What a session of these options accepts, whose actions last `latch` latent frames and whose chunks have `pictures` pictures, and which
+    /// can be given one of `placed` bytes.
+    pub fn rules(&self, latch: usize, pictures: usize, placed: usize) -> Rules {
         Rules {
             actions: self.dit.actions.clone(),
             events: self.dit.events.clone(),
             latch,
             pictures,
+            placed,
             width: self.dit.text.map_or(0, |text| text.dim),
             rows: self.rows,
             slots: self.slots,

@@ -157,6 +157,14 @@ impl Shared {
         lock(&self.inbox).queue(change)
     }
 
+    /// As [`Session::place`]; any thread, never waits for the one that pumps.
+    ///
+    /// # Errors
+    /// As [`Session::place`].
+    pub fn place(&self, pixels: &[u8], frames: usize) -> Result<u64, SessionError> {
+        lock(&self.inbox).place(pixels, frames)
+    }
+
     /// As [`Session::set_quality`]; any thread, never waits for the one that pumps.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::model::{ProgramId, Then};
 
-const MAGIC: &[u8; 8] = b"CWSNAP\0\x04";
+const MAGIC: &[u8; 8] = b"CWSNAP\0\x05";
 
 /// Bytes of a checksum (XXH3-128 of all that follows it), and of an identity.
 const HASH: usize = 16;
@@ -219,6 +219,7 @@ impl Session {
             }
             ProgramId::Chunk(first) | ProgramId::Given(first) => first == begins,
             ProgramId::Picture => begins,
+            ProgramId::Placed => !begins || self.opening.frames == 0,
             ProgramId::Restore(_) => state.restoring.is_some(),
         };
         let Some((_, step)) = at(self, cursor).filter(|_| due) else { return false };

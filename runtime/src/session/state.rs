@@ -11,6 +11,7 @@ use super::{
     health::Health,
     kept::Kept,
     movement::Movement,
+    placed::Placed,
     quality::Quality,
     ring::Ring,
     told::Told,
@@ -58,6 +59,8 @@ pub(super) struct State {
     pub chunk: u64,
     /// How the latents of the newest chunk are.
     pub health: Health,
+    /// A picture of the host's that is to be the newest frame.
+    pub placed: Placed,
     /// A cut was made, and no chunk since.
     pub cut: bool,
     /// The event in force: of a mix the strongest.
@@ -83,7 +86,13 @@ impl State {
     pub fn memory(&self) -> usize {
         let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
         let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
-        self.kept.memory() + self.acts.memory() + self.movement.memory() + self.changes.memory() + told + slots
+        self.placed.memory()
+            + self.kept.memory()
+            + self.acts.memory()
+            + self.movement.memory()
+            + self.changes.memory()
+            + told
+            + slots
     }
 
     /// Wants another quality from now on; what the governor took is given back with it.
@@ -178,6 +187,7 @@ impl State {
         let mut from = self.restoring.unwrap_or(u64::MAX);
         fields.number(&mut from)?;
         self.restoring = (from != u64::MAX).then_some(from);
+        self.placed.fields(fields)?;
         self.kept.fields(fields)
     }
 }

@@ -9,7 +9,9 @@ use std::{
 use causeway_runtime::file::regular;
 use zune_jpeg::zune_core::{colorspace::ColorSpace, options::DecoderOptions};
 
-use super::{exif, fit};
+use causeway_runtime::picture::fit;
+
+use super::exif;
 use crate::error::Error;
 
 /// Most pixels of a start picture, 64 million: more is a mistake or an attack.

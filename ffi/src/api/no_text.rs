@@ -1,4 +1,4 @@
-//! The functions of text encoders in a build that has none. What they are for stands in `api/text.rs`.
+//! The functions of text encoders in a build that has none. What they are for stands in `text.rs`.
 
 use core::ffi::c_char;
 
