@@ -107,3 +107,34 @@ fn parts_that_do_not_belong_together_are_refused_and_nothing_is_written() {
         assert!(folder.read("b.safetensors") == before, "{arguments}");
     }
 }
+
+/// Words in the place of stored prompts: with an encoder a bundle plays what is said, and one without prompts what says nothing.
+#[cfg(feature = "text")]
+#[test]
+fn a_bundle_plays_words() {
+    let folder = place("bundle-words");
+    let (encoder, tokenizer) = (shown("umt5-shared.safetensors"), shown("umt5-tokenizer.json"));
+    folder.good(&format!("convert {encoder} umt5.safetensors --to f32 --tokenizer {tokenizer}"));
+    folder.good("bundle --model m.safetensors --decoder c.safetensors --out bare.safetensors");
+    folder.good("embed --model umt5.safetensors --prompt fox --out fox.safetensors --backend cpu");
+    folder.good(
+        "bundle --model m.safetensors --decoder c.safetensors --prompt fox=fox.safetensors --out fox-b.safetensors",
+    );
+    let film = |model: &str, options: &str| {
+        folder.good(&format!("play --model {model} --backend cpu --record x.gif --frames 9 {options}"));
+        std::fs::read(folder.path("x.gif")).unwrap()
+    };
+    let words = "--text-encoder umt5.safetensors";
+    let said = film("bare.safetensors", &format!("{words} --prompt fox"));
+    assert!(said == film("fox-b.safetensors", ""), "stored or said: the same film");
+    assert!(said != film("bare.safetensors", words), "saying nothing is another prompt");
+    for (arguments, expected) in [
+        ("--model bare.safetensors", "prompt"),
+        (&format!("{words} --prompt fox"), "for models that take prompts"),
+        ("--model bare.safetensors --prompt fox", "--text-encoder"),
+    ] {
+        let output = folder.run(&format!("play {arguments} --backend cpu --record y.gif --frames 4"));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && err.contains(expected), "{arguments}: {err}");
+    }
+}

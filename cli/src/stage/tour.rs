@@ -62,8 +62,8 @@ impl Tour {
             (vector(held), length)
         });
         let steps = steps.collect();
-        let events = events.max(1) as u64;
-        Self { steps, length, events, first_event: event as u64, span: frames.div_ceil(events).max(1) }
+        let (events, span) = (events as u64, frames.div_ceil(events.max(1) as u64).max(1));
+        Self { steps, length, events, first_event: event as u64, span }
     }
 
     /// One action for the whole walk, and no events.

@@ -76,7 +76,7 @@ impl<C: Network + Clone> Info<C> {
             parameters: trained.map(|share| share.values).sum(),
             file_bytes: model.file_bytes(),
             header_bytes: model.header_bytes(),
-            padding_bytes: model.file_bytes() - model.header_bytes() - weights,
+            padding_bytes: model.file_bytes() - model.header_bytes() - weights - model.tokenizer().len(),
             fingerprint: model.fingerprint().map(|print| format!("{print}")),
             by_type,
             by_group,
