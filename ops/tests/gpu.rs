@@ -48,8 +48,13 @@ fn kernels_match_their_definitions() {
     let table = table();
     let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
     let kernels = backend.kernels();
-    let missing: Vec<_> = causeway_shaders::ALL.iter().filter(|kernel| !kernels.contains(kernel.name)).collect();
-    assert!(missing.is_empty(), "{:?} is not in the table", missing.iter().map(|kernel| kernel.name));
+    // What does several nodes at once is tested in fusion.rs, which knows all of these.
+    let fused = |name: &str| {
+        name.ends_with("_two") || name.ends_with("_norm") && !["layer_norm", "channel_norm"].contains(&name)
+    };
+    let missing = causeway_shaders::ALL.iter().map(|kernel| kernel.name);
+    let missing: Vec<_> = missing.filter(|name| !fused(name) && !kernels.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?} are not in the table");
     let outputs = outputs(&table, &mut backend);
     check(&table, shared().name(), &outputs, &expected(&table, false), SLACK);
 }

@@ -150,6 +150,11 @@ pub(super) fn unfit(adapter: &wgpu::Adapter) -> Option<String> {
     if lacking.is_empty() { None } else { Some(lacking.join("; ")) }
 }
 
+/// Whether kernels may use the builtin `unpack2x16float`.
+pub(super) fn unpacks(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
+}
+
 /// Lower is better: hardware before software, native interfaces before OpenGL.
 fn rank(info: &wgpu::AdapterInfo) -> (u32, u32) {
     let kind = match info.device_type {
@@ -249,11 +254,12 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
-        Ok(Self::wrap(device, queue, &name, options.checked))
+        let unpack = unpacks(&adapter);
+        Ok(Self::wrap(device, queue, &name, options.checked, unpack))
     }
 
     /// An open device and its queue.
-    pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool) -> Self {
+    pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool, unpack: bool) -> Self {
         log::info!("GPU: {name}");
         let faults = Arc::new(Faults::default());
         let lost = faults.clone();
@@ -265,7 +271,7 @@ impl Gpu {
             log::error!("GPU: {error}");
             failed.raise(BackendError::Unsupported(error.to_string()));
         }));
-        let pipelines = Arc::new(Pipelines::new(&device, checked));
+        let pipelines = Arc::new(Pipelines::new(&device, checked, unpack));
         let timestamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         Self { device, queue, faults, pipelines, timestamps, name: name.into() }
     }

@@ -12,6 +12,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Source {
     Buffer(BufferId),
+    /// So many buffers that lie together, of which this is the first.
+    Joint(BufferId, usize),
     Weight(WeightId),
     Scales(WeightId),
 }

@@ -7,6 +7,7 @@
 mod arena;
 mod device;
 mod frames;
+mod fusion;
 mod job;
 mod load;
 mod lower;
@@ -22,7 +23,8 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 use causeway_shaders::Access;
 
 use self::{
-    arena::{Arena, Content, Places},
+    arena::{Arena, Content, Places, Slice},
+    fusion::Fusion,
     job::{Job, Source},
     readback::Staging,
     timing::Timing,
@@ -45,7 +47,14 @@ pub use self::{
     weights::GpuWeights,
 };
 
-/// A node, ready to be recorded.
+/// What a pass records.
+struct Recorded {
+    dispatches: Vec<Dispatch>,
+    /// The first dispatch of every node; at the end how many there are.
+    nodes: Vec<usize>,
+}
+
+/// Ready to be recorded.
 struct Dispatch {
     kernel: &'static str,
     pipeline: wgpu::ComputePipeline,
@@ -63,7 +72,7 @@ pub struct GpuBackend {
     memory: Memory,
     weights: Arc<GpuWeights>,
     arena: Arena,
-    passes: Vec<Vec<Dispatch>>,
+    passes: Vec<Recorded>,
     params: wgpu::Buffer,
     params_group: wgpu::BindGroup,
     /// What `params` holds.
@@ -93,7 +102,7 @@ pub fn memory(plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendE
 
 /// The same without the weights.
 fn beside(plan: &Plan) -> Memory {
-    let places = Places::new(plan);
+    let places = Places::new(plan, &Fusion::new(plan));
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
     Memory {
@@ -119,7 +128,7 @@ fn check(gpu: &Gpu, plan: &Plan, memory: Memory, memory_cap: Option<usize>) -> R
         return Err(BackendError::MemoryCap { needed: memory.total(), cap });
     }
     let most = gpu.device.limits().max_storage_buffer_binding_size;
-    match Places::new(plan).places.iter().find(|place| place.1 > most) {
+    match Places::new(plan, &Fusion::new(plan)).places.iter().find(|place| place.1 > most) {
         Some((_, bytes)) => {
             Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")))
         }
@@ -152,10 +161,11 @@ impl GpuBackend {
     }
 
     fn create(gpu: Gpu, plan: Plan, weights: Arc<GpuWeights>, memory: Memory) -> Result<Self, BackendError> {
-        let places = Places::new(&plan);
+        let fusion = Fusion::new(&plan);
+        let places = Places::new(&plan, &fusion);
         let staging = staging_bytes(&plan, &places);
         let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
-        let passes = Lowering::new(&gpu, &plan, &arena, &weights.list).passes()?;
+        let passes = Lowering::new(&gpu, &plan, &arena, &weights.list).passes(&fusion)?;
         let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("params"),
@@ -163,7 +173,8 @@ impl GpuBackend {
             entries: &[wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }],
         });
         let [reading, waiting] = staging.map(|bytes| Staging::new(&gpu, bytes));
-        let timing = Timing::new(&gpu, &plan);
+        let timing = Timing::new(&gpu, &plan, &fusion);
+        drop(fusion);
         gpu.queue.submit([]);
         Ok(Self {
             gpu,
@@ -196,7 +207,13 @@ impl GpuBackend {
 
     /// Names of the kernels that the plan runs, one a permutation.
     pub fn kernels(&self) -> BTreeSet<&'static str> {
-        self.passes.iter().flatten().map(|dispatch| dispatch.kernel).collect()
+        self.passes.iter().flat_map(|pass| &pass.dispatches).map(|dispatch| dispatch.kernel).collect()
+    }
+
+    /// Dispatches of a range of nodes, by their kernels.
+    pub fn dispatches(&self, pass: PassId, nodes: Range<usize>) -> Vec<&'static str> {
+        let recorded = self.passes.get(pass.0 as usize).map_or(&[][..], |pass| pass.range(nodes));
+        recorded.iter().map(|dispatch| dispatch.kernel).collect()
     }
 
     /// Lets wgpu run callbacks, without waiting, and takes what has arrived.
@@ -211,6 +228,15 @@ impl GpuBackend {
     fn arena_size(&self, found: usize) -> Result<(), BackendError> {
         let expected = self.arena_bytes();
         if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
+    }
+}
+
+impl Recorded {
+    /// The dispatches of a range of nodes.
+    fn range(&self, nodes: Range<usize>) -> &[Dispatch] {
+        let last = self.nodes.len() - 1;
+        let end = nodes.end.min(last);
+        &self.dispatches[self.nodes[nodes.start.min(end)]..self.nodes[end]]
     }
 }
 
@@ -243,18 +269,21 @@ impl<'a> Lowering<'a> {
         Self { gpu, plan, arena, weights, nodes, nothing }
     }
 
-    fn passes(&self) -> Result<Vec<Vec<Dispatch>>, BackendError> {
+    fn passes(&self, fusion: &Fusion<'_>) -> Result<Vec<Recorded>, BackendError> {
         let mut constants = vec![0; self.nodes.size() as usize];
         let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
         let mut passes = Vec::new();
-        for pass in &self.plan.passes {
-            let mut dispatches = Vec::new();
-            for (op, (index, block)) in pass.nodes.iter().zip(&mut blocks) {
-                let job = lower::lower(op, self.weights)?;
-                block[..job.node.len()].copy_from_slice(&job.node);
-                dispatches.push(self.dispatch(&job, index)?);
+        for steps in &fusion.passes {
+            let mut recorded = Recorded { dispatches: Vec::new(), nodes: vec![0] };
+            for step in steps {
+                // A step has no more dispatches than it does nodes, so that blocks do not run out.
+                for (job, (index, block)) in lower::lower(step, self.weights)?.iter().zip(&mut blocks) {
+                    block[..job.node.len()].copy_from_slice(&job.node);
+                    recorded.dispatches.push(self.dispatch(job, index)?);
+                }
+                recorded.nodes.push(recorded.dispatches.len());
             }
-            passes.push(dispatches);
+            passes.push(recorded);
         }
         self.gpu.queue.write_buffer(&self.nodes, 0, &constants);
         Ok(passes)
@@ -270,22 +299,17 @@ impl<'a> Lowering<'a> {
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(node) }];
         for (binding, source) in job.kernel.bindings.iter().zip(&job.sources) {
             let missing = || BackendError::Unsupported(format!("{}: nothing for `{}`", job.kernel.name, binding.name));
-            let buffer = match source {
-                Some(Source::Buffer(id)) => self.arena.get(*id),
-                Some(Source::Weight(id)) => Some(&self.weights[id.0 as usize].data),
-                Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref(),
-                None if binding.access == Access::Read => Some(&self.nothing),
+            let whole = |buffer| Some(Slice::whole(buffer));
+            let slice = match source {
+                Some(Source::Buffer(id)) => self.arena.get(self.plan, *id, 1),
+                Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
+                Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
+                Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
+                None if binding.access == Access::Read => whole(&self.nothing),
                 None => None,
             };
-            let buffer = buffer.ok_or_else(missing)?;
-            let resource = match binding.access {
-                Access::Uniform => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(u64::from(binding.min_bytes)),
-                }),
-                Access::Read | Access::ReadWrite => buffer.as_entire_binding(),
-            };
+            let most = if binding.access == Access::Uniform { u64::from(binding.min_bytes) } else { u64::MAX };
+            let resource = slice.ok_or_else(missing)?.binding(most);
             entries.push(wgpu::BindGroupEntry { binding: binding.slot, resource });
         }
         let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -308,10 +332,9 @@ impl Backend for GpuBackend {
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
         self.gpu.faults.check()?;
-        let Some(dispatches) = self.passes.get(pass.0 as usize) else { return Ok(()) };
-        let end = nodes.end.min(dispatches.len());
-        let nodes = nodes.start.min(end)..end;
-        if nodes.is_empty() {
+        let Some(recorded) = self.passes.get(pass.0 as usize) else { return Ok(()) };
+        let dispatches = recorded.range(nodes.clone());
+        if dispatches.is_empty() {
             return Ok(());
         }
         if self.current.as_ref() != Some(params) {
@@ -324,7 +347,7 @@ impl Backend for GpuBackend {
         let timed = timestamp_writes.is_some();
         let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
         recording.set_bind_group(0, &self.params_group, &[]);
-        for dispatch in &dispatches[nodes] {
+        for dispatch in dispatches {
             recording.set_pipeline(&dispatch.pipeline);
             recording.set_bind_group(1, &dispatch.group, &[]);
             let [x, y, z] = dispatch.groups;
