@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use super::pipelines::Pipelines;
+use super::{
+    pipelines::Pipelines,
+    tier::{Chosen, Tier},
+};
 use crate::backend::BackendError;
 
 /// Which adapter to use.
@@ -39,6 +42,8 @@ pub struct GpuOptions {
     pub software: bool,
     /// Most bytes that a backend may hold.
     pub memory_cap: Option<usize>,
+    /// The kernels to use, which must pass their test on the device; None takes the best that do.
+    pub tier: Option<Tier>,
     /// Keeps the driver's and wgpu's bounds checks in kernels: slower, for tests and bug reports.
     pub checked: bool,
 }
@@ -66,7 +71,7 @@ pub struct AdapterReport {
     pub workgroup_invocations: u32,
     /// Storage buffers a kernel.
     pub storage_buffers: u32,
-    /// 16-bit arithmetic; no kernel needs it yet.
+    /// 16-bit arithmetic; no kernel needs it.
     pub f16: bool,
     /// Timestamps, which make slices of work follow measured times instead of estimates.
     pub timestamps: bool,
@@ -234,6 +239,7 @@ pub struct Gpu {
     pub(super) faults: Arc<Faults>,
     pub(super) pipelines: Arc<Pipelines>,
     pub(super) timestamps: bool,
+    pub(super) chosen: Chosen,
     name: String,
 }
 
@@ -241,7 +247,7 @@ impl Gpu {
     /// Opens the adapter that `options` choose.
     ///
     /// # Errors
-    /// [`BackendError::NoAdapter`] says what was asked for and what there is.
+    /// [`BackendError::NoAdapter`] says what was asked for and what there is; [`BackendError::Unsupported`] why the tier asked for cannot be had.
     pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
         let adapter = choose(options)?;
         let name = adapter.get_info().name;
@@ -255,7 +261,7 @@ impl Gpu {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
         let unpack = unpacks(&adapter);
-        Ok(Self::wrap(device, queue, &name, options.checked, unpack))
+        Self::wrap(device, queue, &name, options.checked, unpack).with_tier(&adapter, options.tier)
     }
 
     /// An open device and its queue.
@@ -273,7 +279,7 @@ impl Gpu {
         }));
         let pipelines = Arc::new(Pipelines::new(&device, checked, unpack));
         let timestamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
-        Self { device, queue, faults, pipelines, timestamps, name: name.into() }
+        Self { device, queue, faults, pipelines, timestamps, chosen: Chosen::default(), name: name.into() }
     }
 
     /// The adapter's name.

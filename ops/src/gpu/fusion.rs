@@ -10,7 +10,10 @@ use crate::{
     op::{Access, CrossAttention, LayerNorm, Linear, Op, Operator, RmsNormRope},
     plan::Plan,
     planner::Life,
+    quant::BLOCK,
 };
+
+use super::lower;
 
 /// What is done at a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,31 @@ pub(super) enum Step<'a> {
 }
 
 impl Step<'_> {
+    /// Its layers.
+    fn layers(&self) -> &[&Linear] {
+        match self {
+            Step::Linears { layers, .. } => layers,
+            _ => &[],
+        }
+    }
+
+    /// The rows that wide layers read in whole blocks, and how many blocks these are: what may have to be quantised first.
+    pub fn rows_in_blocks(&self) -> Option<(BufferId, usize)> {
+        let (layer, count) = match self {
+            Step::Plain(Op::Linear(layer)) => (layer, 1),
+            Step::Linears { norm: None, layers } => (*layers.first()?, layers.len()),
+            _ => return None,
+        };
+        let wide = lower::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
+        wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
+    }
+
+    /// The matrices that it reads.
+    pub fn matrices(&self) -> impl Iterator<Item = WeightId> + '_ {
+        let alone = if let Step::Plain(Op::Linear(layer)) = self { Some(layer) } else { None };
+        self.layers().iter().copied().chain(alone).map(|layer| layer.weight)
+    }
+
     /// Calls `visit` for every buffer that is touched, as an operator does.
     pub fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
         match self {
@@ -197,7 +225,7 @@ fn norms_on_the_way(norm: &LayerNorm, layer: &Linear, layers: usize) -> bool {
         && !layer.residual
         && layer.gate.is_none()
         && norm.dim.is_multiple_of(4)
-        && !super::lower::is_wide(layer.rows, layers * layer.outputs)
+        && !lower::is_wide(layer.rows, layers * layer.outputs)
 }
 
 fn alike(a: &RmsNormRope, b: &RmsNormRope) -> bool {

@@ -16,6 +16,9 @@ pub(super) enum Source {
     Joint(BufferId, usize),
     Weight(WeightId),
     Scales(WeightId),
+    /// Rows as bytes on their way from one dispatch of a node to the next, and their scales.
+    Codes,
+    CodeScales,
 }
 
 /// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.

@@ -33,7 +33,7 @@ impl GpuLoad {
         source: &dyn WeightSource,
         memory_cap: Option<usize>,
     ) -> Result<Self, BackendError> {
-        let memory = memory(&plan, source)?;
+        let memory = memory(gpu, &plan, source)?;
         check(gpu, &plan, memory, memory_cap)?;
         let weights = Uploading::new(&plan);
         Ok(Self { gpu: gpu.clone(), plan, memory, weights, kernels: Vec::new(), compiled: 0 })
@@ -51,7 +51,7 @@ impl GpuLoad {
             *compiled += 1;
         } else if kernels.is_empty() && gpu.scoped(|| weights.step(&gpu.device, &gpu.queue, source))? {
             for step in Fusion::new(plan).passes.iter().flatten() {
-                for Job { kernel, .. } in lower::lower(step, weights.list())? {
+                for Job { kernel, .. } in lower::lower(step, weights.list(), gpu.tier())? {
                     if !kernels.iter().any(|known| known.name == kernel.name) {
                         kernels.push(kernel);
                     }

@@ -6,11 +6,12 @@ use super::{
     arena::{self, MOST_FRAMES},
     fusion::Step,
     job::{Job, Source, rows, unsupported},
+    tier::Tier,
     weights::GpuWeight,
 };
 use crate::{
     backend::BackendError,
-    buffer::WeightRole,
+    buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
         Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope, Route, Scale,
@@ -19,24 +20,39 @@ use crate::{
     quant::DType,
 };
 
-/// Lowers what is done at a node: at most as many dispatches as it does nodes.
-pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight]) -> Result<Vec<Job>, BackendError> {
-    let jobs = match step {
+/// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised.
+pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], tier: Tier) -> Result<Vec<Job>, BackendError> {
+    let mut jobs = match step {
         Step::Later => Vec::new(),
-        Step::Plain(op) => vec![plain(op, weights)?],
-        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights)?],
+        Step::Plain(Op::Linear(layer)) => vec![linear(&[layer], None, weights, tier)?],
+        Step::Plain(op) => vec![plain(op)?],
+        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights, tier)?],
         // Weights of different types.
         Step::Linears { norm, layers } => {
-            layers.iter().map(|layer| linear(&[layer], *norm, weights)).collect::<Result<_, _>>()?
+            layers.iter().map(|layer| linear(&[layer], *norm, weights, tier)).collect::<Result<_, _>>()?
         }
         Step::Norms(norms) => vec![norms_of_two(norms)],
         Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm))?],
     };
+    // All layers of a step read the same rows.
+    if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes)))
+        && let Some((x, blocks)) = step.rows_in_blocks()
+    {
+        let quantise = Job::items(&shaders::QUANTISE, blocks);
+        jobs.insert(
+            0,
+            quantise
+                .buffer("x", x)
+                .bind("codes", Source::Codes)
+                .bind("code_scales", Source::CodeScales)
+                .set("blocks", blocks),
+        );
+    }
     jobs.into_iter().map(Job::finish).collect()
 }
 
-/// Lowers an operator by itself.
-fn plain(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError> {
+/// Lowers an operator that is no linear layer by itself.
+fn plain(op: &Op) -> Result<Job, BackendError> {
     Ok(match op {
         Op::Activate(op) => activate(op),
         Op::Attention(op) => attention(op)?,
@@ -78,7 +94,7 @@ fn plain(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError> {
             .set("len", op.len)
             .set("offset", op.offset),
         Op::LayerNorm(op) => layer_norm(op),
-        Op::Linear(op) => linear(&[op], None, weights)?,
+        Op::Linear(_) => return Err(unsupported("linear", "it is lowered with its weights")),
         Op::Lookup(op) => Job::items(&shaders::LOOKUP, op.frames * op.len)
             .buffer("table", op.table)
             .buffer("y", op.y)
@@ -189,7 +205,7 @@ fn adjacent(layers: &[&Linear], weights: &[GpuWeight]) -> bool {
     let follows = |a: &GpuWeight, b: &GpuWeight, by: usize| {
         a.joint.is_some() && a.joint == b.joint && a.dtype == b.dtype && b.first == a.first + by
     };
-    let weight = |id: crate::WeightId| &weights[id.0 as usize];
+    let weight = |id: WeightId| &weights[id.0 as usize];
     (1..).zip(rest).all(|(i, layer)| {
         let by = i * first.outputs;
         let biases = first.bias.zip(layer.bias);
@@ -199,7 +215,12 @@ fn adjacent(layers: &[&Linear], weights: &[GpuWeight]) -> bool {
 }
 
 /// Layers of one input, whose weights are adjacent and whose outputs are parts of a joint, perhaps of its norm.
-fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight]) -> Result<Job, BackendError> {
+fn linear(
+    layers: &[&Linear],
+    norm: Option<&LayerNorm>,
+    weights: &[GpuWeight],
+    tier: Tier,
+) -> Result<Job, BackendError> {
     let op = layers[0];
     let weight = &weights[op.weight.0 as usize];
     if weight.role != WeightRole::Matrix {
@@ -207,6 +228,7 @@ fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight]) -
     }
     let (rows, columns) = (op.rows, layers.len() * op.outputs);
     let job = match (weight.dtype, norm) {
+        (DType::Q8 | DType::Q4, _) if tier == Tier::Dot4 => dot4(weight.dtype, norm.is_some(), rows, columns),
         (DType::F32, Some(_)) => skinny_tiles(&shaders::LINEAR_F32_NORM, rows, columns),
         (DType::F16, Some(_)) => skinny_tiles(&shaders::LINEAR_F16_NORM, rows, columns),
         (DType::Q8, Some(_)) => skinny_tiles(&shaders::LINEAR_Q8_NORM, rows, columns),
@@ -223,8 +245,7 @@ fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight]) -
     let job = match norm {
         // A layer with a norm has no gate, whose place in the kernel the shift takes.
         Some(norm) => scaled(job, norm).buffer("x", norm.x).set("eps", norm.eps),
-        None => job
-            .buffer("x", op.x)
+        None => input(job, op.x)
             .maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
             .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
             .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
@@ -244,6 +265,24 @@ fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight]) -
         .set("stride", op.inputs.next_multiple_of(4))
         .set("activation", op.activation)
         .set("residual", op.residual))
+}
+
+/// The kernel that multiplies bytes.
+fn dot4(dtype: DType, normed: bool, rows: usize, columns: usize) -> Job {
+    let [wide, skinny, norm] = if dtype == DType::Q8 {
+        [&shaders::LINEAR_DOT4_Q8_WIDE, &shaders::LINEAR_DOT4_Q8_SKINNY, &shaders::LINEAR_DOT4_Q8_NORM]
+    } else {
+        [&shaders::LINEAR_DOT4_Q4_WIDE, &shaders::LINEAR_DOT4_Q4_SKINNY, &shaders::LINEAR_DOT4_Q4_NORM]
+    };
+    if normed { skinny_tiles(norm, rows, columns) } else { tiles(wide, skinny, rows, columns) }
+}
+
+/// Binds the rows that a linear layer reads: numbers, or bytes that were made of them.
+fn input(job: Job, x: BufferId) -> Job {
+    if job.kernel.bindings.iter().any(|binding| binding.name == "codes") {
+        return job.bind("codes", Source::Codes).bind("code_scales", Source::CodeScales);
+    }
+    job.buffer("x", x)
 }
 
 fn conv2d(op: &Conv2d) -> Job {

@@ -13,6 +13,8 @@ mod load;
 mod lower;
 mod pipelines;
 mod readback;
+mod selftest;
+mod tier;
 mod timing;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod vulkan;
@@ -24,18 +26,18 @@ use causeway_shaders::Access;
 
 use self::{
     arena::{Arena, Content, Places, Slice},
-    fusion::Fusion,
+    fusion::{Fusion, Step},
     job::{Job, Source},
     readback::Staging,
     timing::Timing,
     weights::GpuWeight,
 };
 use crate::{
-    backend::{Backend, BackendError, Memory},
-    buffer::{BufferId, BufferKind},
+    backend::{Backend, BackendError, Memory, find_weight},
+    buffer::{BufferId, BufferKind, WeightId},
     params::Params,
     plan::{PassId, Plan},
-    quant::WeightSource,
+    quant::{self, WeightSource},
 };
 
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -44,6 +46,7 @@ pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
     load::GpuLoad,
+    tier::{Dropped, Tier},
     weights::GpuWeights,
 };
 
@@ -71,6 +74,8 @@ pub struct GpuBackend {
     plan: Plan,
     memory: Memory,
     weights: Arc<GpuWeights>,
+    /// The device's name and the kernels used.
+    tier: String,
     arena: Arena,
     passes: Vec<Recorded>,
     params: wgpu::Buffer,
@@ -96,20 +101,40 @@ const PIECE_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// A weight is missing or has another shape.
-pub fn memory(plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
-    Ok(Memory { weights: weights::bytes(plan, source)?, ..beside(plan) })
+pub fn memory(gpu: &Gpu, plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
+    let weights = weights::bytes(plan, source)?;
+    let quantised = |id| find_weight(plan.weight(id), source).is_ok_and(|view| view.dtype.is_quantised());
+    Ok(Memory { weights, ..beside(gpu, plan, &quantised) })
 }
 
-/// The same without the weights.
-fn beside(plan: &Plan) -> Memory {
-    let places = Places::new(plan, &Fusion::new(plan));
+/// Codes and their scales that wait for the second dispatch of a node, in blocks of them, and how many nodes have such.
+fn blocks(gpu: &Gpu, fusion: &Fusion<'_>, quantised: &dyn Fn(WeightId) -> bool) -> (usize, usize) {
+    let tier = gpu.tier() == Tier::Dot4;
+    let steps = fusion.passes.iter().flatten().filter(|step| tier && step.matrices().any(quantised));
+    steps.filter_map(Step::rows_in_blocks).fold((0, 0), |(most, count), (_, blocks)| (most.max(blocks), count + 1))
+}
+
+/// Bytes of the codes, and of the scales, of so many blocks.
+fn block_bytes(blocks: usize) -> [usize; 2] {
+    [blocks * quant::BLOCK, blocks * size_of::<f32>()]
+}
+
+/// The same without the weights, of which these are quantised.
+fn beside(gpu: &Gpu, plan: &Plan, quantised: &dyn Fn(WeightId) -> bool) -> Memory {
+    let fusion = Fusion::new(plan);
+    let places = Places::new(plan, &fusion);
+    let (blocks, more) = blocks(gpu, &fusion, quantised);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
     Memory {
         weights: 0,
         state: places.bytes(Content::State) as usize,
         activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
-        overhead: (nodes.max(1) + 2) * UNIFORM_ALIGN + reading + waiting + timing::BYTES,
+        overhead: ((nodes + more).max(1) + 2) * UNIFORM_ALIGN
+            + block_bytes(blocks).iter().sum::<usize>()
+            + reading
+            + waiting
+            + timing::BYTES,
     }
 }
 
@@ -149,7 +174,7 @@ impl GpuBackend {
         memory_cap: Option<usize>,
     ) -> Option<Result<Self, BackendError>> {
         weights.fit(plan).then(|| {
-            let memory = beside(plan);
+            let memory = beside(gpu, plan, &|id| weights.list[id.0 as usize].dtype.is_quantised());
             check(gpu, plan, memory, memory_cap)?;
             gpu.scoped(|| Self::create(gpu.clone(), plan.clone(), weights.clone(), memory))
         })
@@ -165,7 +190,7 @@ impl GpuBackend {
         let places = Places::new(&plan, &fusion);
         let staging = staging_bytes(&plan, &places);
         let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
-        let passes = Lowering::new(&gpu, &plan, &arena, &weights.list).passes(&fusion)?;
+        let passes = Lowering::new(&gpu, &plan, &fusion, &arena, &weights.list).passes(&fusion)?;
         let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("params"),
@@ -177,6 +202,7 @@ impl GpuBackend {
         drop(fusion);
         gpu.queue.submit([]);
         Ok(Self {
+            tier: format!("{}, {}", gpu.name(), gpu.tier()),
             gpu,
             plan,
             memory,
@@ -259,14 +285,19 @@ struct Lowering<'a> {
     nodes: wgpu::Buffer,
     /// Bound where an operator lacks an optional buffer.
     nothing: wgpu::Buffer,
+    /// Codes on their way, and their scales.
+    codes: Option<[wgpu::Buffer; 2]>,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(gpu: &'a Gpu, plan: &'a Plan, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
-        let count: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
+    fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &Fusion<'_>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
+        let (blocks, more) = blocks(gpu, fusion, &|id| weights[id.0 as usize].dtype.is_quantised());
+        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + more;
         let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
-        Self { gpu, plan, arena, weights, nodes, nothing }
+        let codes = |bytes| small_buffer(gpu, "codes", bytes, wgpu::BufferUsages::STORAGE);
+        let codes = (blocks > 0).then(|| block_bytes(blocks).map(codes));
+        Self { gpu, plan, arena, weights, nodes, nothing, codes }
     }
 
     fn passes(&self, fusion: &Fusion<'_>) -> Result<Vec<Recorded>, BackendError> {
@@ -276,8 +307,9 @@ impl<'a> Lowering<'a> {
         for steps in &fusion.passes {
             let mut recorded = Recorded { dispatches: Vec::new(), nodes: vec![0] };
             for step in steps {
-                // A step has no more dispatches than it does nodes, so that blocks do not run out.
-                for (job, (index, block)) in lower::lower(step, self.weights)?.iter().zip(&mut blocks) {
+                // A step has no more dispatches than `new` counted, so that blocks do not run out.
+                for (job, (index, block)) in lower::lower(step, self.weights, self.gpu.tier())?.iter().zip(&mut blocks)
+                {
                     block[..job.node.len()].copy_from_slice(&job.node);
                     recorded.dispatches.push(self.dispatch(job, index)?);
                 }
@@ -305,6 +337,8 @@ impl<'a> Lowering<'a> {
                 Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
                 Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
                 Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
+                Some(Source::Codes) => self.codes.as_ref().map(|codes| Slice::whole(&codes[0])),
+                Some(Source::CodeScales) => self.codes.as_ref().map(|codes| Slice::whole(&codes[1])),
                 None if binding.access == Access::Read => whole(&self.nothing),
                 None => None,
             };
@@ -408,7 +442,7 @@ impl Backend for GpuBackend {
     }
 
     fn tier(&self) -> &str {
-        self.gpu.name()
+        &self.tier
     }
 
     fn saved(&self, buffer: BufferId) -> Option<Range<usize>> {

@@ -211,7 +211,7 @@ impl VulkanHost {
         // SAFETY: made from this adapter with these features.
         let made = unsafe { adapter.create_device_from_hal(opened, &descriptor) };
         let (device, queue) = made.map_err(|error| refused(error.to_string()))?;
-        Ok(Gpu::wrap(device, queue, &name, false, unpacks(&adapter)))
+        Gpu::wrap(device, queue, &name, false, unpacks(&adapter)).with_tier(&adapter, None)
     }
 }
 
