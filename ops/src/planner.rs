@@ -86,7 +86,7 @@ pub(crate) fn overlap(a: &[Life], b: &[Life]) -> bool {
 }
 
 /// Life of every buffer in every pass.
-pub(crate) fn lives(plan: &Plan) -> Vec<Vec<Life>> {
+fn lives(plan: &Plan) -> Vec<Vec<Life>> {
     let mut lives = vec![vec![None; plan.passes.len()]; plan.buffers.len()];
     for (pass, nodes) in plan.passes.iter().map(|pass| &pass.nodes).enumerate() {
         for (node, op) in nodes.iter().enumerate() {

@@ -5,6 +5,9 @@
 //! holds the node's constants (the struct `Node`, a uniform at binding 0) and its buffers. Workgroup memory is not assumed
 //! to be zeroed.
 #![no_std]
+extern crate alloc;
+
+use alloc::borrow::Cow;
 
 /// How a kernel uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,18 @@ pub struct Kernel {
     pub bindings: &'static [Binding],
     /// Members of `Node`.
     pub constants: &'static [Constant],
+}
+
+impl Kernel {
+    /// The text for a device, which has the builtin `unpack2x16float` or has it not: then f16 numbers are taken apart by hand
+    /// (`shared/half.wgsl`).
+    pub fn text(&self, unpack: bool) -> Cow<'static, str> {
+        const BY_HAND: &str = "return emulated_halves(word);";
+        if unpack && self.source.contains(BY_HAND) {
+            return self.source.replace(BY_HAND, "return unpack2x16float(word);").into();
+        }
+        self.source.into()
+    }
 }
 
 include!(concat!(env!("OUT_DIR"), "/table.rs"));

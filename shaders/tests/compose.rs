@@ -39,11 +39,21 @@ fn a_dropped_branch_imports_nothing() {
 }
 
 #[test]
+fn repeated_lines_carry_their_number_and_nest() {
+    let text = "//!repeat i 0 2\n//!if F\na{i}\n//!end\n//!repeat j 1 3\nb{i}{j}\n//!end\n//!end\n//!repeat i 3 3\nc\n//!end\nz\n";
+    assert_eq!(compose(text, &[], &[]).as_deref(), Ok("b01\nb02\nb11\nb12\nz\n"));
+    assert_eq!(compose(text, &["F"], &[]).as_deref(), Ok("a0\nb01\nb02\na1\nb11\nb12\nz\n"));
+}
+
+#[test]
 fn mistakes_name_their_line() {
     for (text, expected) in [
         ("a\n//!else\n", "line 2: //!else without //!if"),
         ("//!end\n", "line 1: //!end without //!if"),
         ("//!if F\n", "//!if without //!end"),
+        ("a\n//!repeat i 0\n//!end\n", "line 2: //!repeat takes a name and two numbers"),
+        ("//!repeat i 0 4\n//!if F\n//!end\n", "line 1: //!repeat without //!end"),
+        ("//!repeat i 0 2\n//!improt b\n//!end\n", "line 2: unknown directive"),
         ("\n//!improt b\n", "line 2: unknown directive"),
         ("//!import b\n", "line 1: b: "),
     ] {

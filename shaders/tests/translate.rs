@@ -70,6 +70,21 @@ fn to_opengl_es() {
     });
 }
 
+/// What devices get that have the builtin for f16 numbers.
+#[test]
+fn texts_with_the_builtin_validate() {
+    let mut replaced = 0;
+    for kernel in ALL {
+        let text = kernel.text(true);
+        let module = naga::front::wgsl::parse_str(&text).expect("parses");
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32);
+        validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", kernel.name));
+        assert_eq!(kernel.text(false), kernel.source);
+        replaced += usize::from(text != kernel.source);
+    }
+    assert!(replaced >= 9, "{replaced} kernels decode f16 numbers");
+}
+
 /// Names are what backends look kernels, buffers and constants up by.
 #[test]
 fn names_are_unique() {

@@ -1,5 +1,7 @@
-// Commits a chunk's clean keys and values to the ring, with each frame's key mean. One workgroup a head of a frame; how a row
-// is stored is told in ops/src/kv.rs.
+// Commits a chunk's clean keys and values to the ring, with each frame's key mean; how a row is stored is told in ops/src/kv.rs.
+//
+// Two kinds of workgroups share a dispatch [heads, chunk, copies + means]: the first `copies` of a head of a frame store 64 tokens each,
+// the others take the mean of 8 features each over all tokens.
 
 //!kernel commit RING32
 //!kernel commit_f16 RING16
@@ -38,8 +40,8 @@ fn here(frame: u32, token: u32, head: u32) -> u32 {
 }
 
 //!if RING32
-fn store(lane: u32, frame: u32, slot: u32, head: u32) {
-    for (var i = lane; i < node.tokens * node.head_dim; i += LANES) {
+fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
+    for (var i = first * node.head_dim + lane; i < end * node.head_dim; i += LANES) {
         let at = here(frame, i / node.head_dim, head) + i % node.head_dim;
         let to = here(slot, i / node.head_dim, head) + i % node.head_dim;
         ring_k[to] = bitcast<u32>(number(k[at]));
@@ -48,9 +50,9 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32) {
 }
 //!end
 //!if RING16
-fn store(lane: u32, frame: u32, slot: u32, head: u32) {
+fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
     let words = (node.head_dim + 1u) / 2u;
-    for (var i = lane; i < node.tokens * words; i += LANES) {
+    for (var i = first * words + lane; i < end * words; i += LANES) {
         let token = i / words;
         let column = i % words * 2u;
         let at = here(frame, token, head) + column;
@@ -66,6 +68,11 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32) {
 }
 //!end
 //!if RING8
+/// Lanes that share a row.
+const SHARE = 8u;
+
+var<workgroup> tops: array<vec2<f32>, LANES>;
+
 /// The nearest codes of four features.
 fn codes(x: vec4<f32>, inverse: f32) -> u32 {
     let codes = vec4<u32>(vec4<i32>(round(x * inverse))) & vec4<u32>(255u);
@@ -76,16 +83,25 @@ fn inverse(top: f32) -> f32 {
     return select(0.0, 127.0 / top, top > 0.0);
 }
 
-fn store(lane: u32, frame: u32, slot: u32, head: u32) {
+fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
     let words = (node.head_dim + 3u) / 4u;
-    for (var token = lane; token < node.tokens; token += LANES) {
+    let share = lane % SHARE;
+    for (var row = first; row < end; row += LANES / SHARE) {
+        // Lanes beyond the last row repeat it.
+        let token = min(row + lane / SHARE, end - 1u);
         let at = here(frame, token, head);
         var top = vec2<f32>();
-        for (var column = 0u; column < node.head_dim; column++) {
+        for (var column = share; column < node.head_dim; column += SHARE) {
             top = max(top, abs(vec2<f32>(number(k[at + column]), number(v[at + column]))));
         }
+        tops[lane] = top;
+        workgroupBarrier();
+        for (var i = 0u; i < SHARE; i++) {
+            top = max(top, tops[lane / SHARE * SHARE + i]);
+        }
+        workgroupBarrier();
         let to = ((slot * node.tokens + token) * node.heads + head) * (words + 1u);
-        for (var word = 0u; word < words; word++) {
+        for (var word = share; word < words; word += SHARE) {
             var key = vec4<f32>();
             var value = vec4<f32>();
             for (var i = 0u; i < 4u && word * 4u + i < node.head_dim; i++) {
@@ -95,11 +111,37 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32) {
             ring_k[to + word] = codes(key, inverse(top.x));
             ring_v[to + word] = codes(value, inverse(top.y));
         }
-        ring_k[to + words] = bitcast<u32>(top.x / 127.0);
-        ring_v[to + words] = bitcast<u32>(top.y / 127.0);
+        if share == 0u {
+            ring_k[to + words] = bitcast<u32>(top.x / 127.0);
+            ring_v[to + words] = bitcast<u32>(top.y / 127.0);
+        }
     }
 }
 //!end
+
+/// Tokens that a workgroup stores.
+const TOKENS = 64u;
+/// Features whose means a workgroup takes, 8 lanes each.
+const FEATURES = 8u;
+
+var<workgroup> sums: array<f32, LANES>;
+
+fn mean(lane: u32, frame: u32, slot: u32, head: u32, first: u32) {
+    let feature = min(first + lane % FEATURES, node.head_dim - 1u);
+    var sum = 0.0;
+    for (var token = lane / FEATURES; token < node.tokens; token += LANES / FEATURES) {
+        sum += number(k[here(frame, token, head) + feature]);
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    if lane < FEATURES && first + lane < node.head_dim {
+        var total = 0.0;
+        for (var i = lane; i < LANES; i += FEATURES) {
+            total += sums[i];
+        }
+        means[(slot * node.heads + head) * node.head_dim + feature] = total / f32(node.tokens);
+    }
+}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -107,12 +149,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let frame = group.y;
     let row = node.max_history + frame;
     let slot = min(frames[row / 4u][row % 4u], node.slots - 1u);
-    store(lane, frame, slot, head);
-    for (var feature = lane; feature < node.head_dim; feature += LANES) {
-        var sum = 0.0;
-        for (var token = 0u; token < node.tokens; token++) {
-            sum += number(k[here(frame, token, head) + feature]);
-        }
-        means[(slot * node.heads + head) * node.head_dim + feature] = sum / f32(node.tokens);
+    let copies = (node.tokens + TOKENS - 1u) / TOKENS;
+    if group.z < copies {
+        let first = group.z * TOKENS;
+        store(lane, frame, slot, head, first, min(first + TOKENS, node.tokens));
+    } else {
+        mean(lane, frame, slot, head, (group.z - copies) * FEATURES);
     }
 }

@@ -1,8 +1,13 @@
 // Attention of every token over one run of context rows. One workgroup takes 16 queries of one head.
+//
+// NORM: the queries are normed first as rms_norm_rope.wgsl does, over all heads of a row.
 
 //!kernel cross_attention_32 HEAD32
 //!kernel cross_attention_64 HEAD64
 //!kernel cross_attention_128 HEAD128
+//!kernel cross_attention_32_norm HEAD32 NORM
+//!kernel cross_attention_64_norm HEAD64 NORM
+//!kernel cross_attention_128_norm HEAD128 NORM
 
 //!import shared/flash
 //!import shared/heads
@@ -18,6 +23,9 @@ struct Node {
     row_offsets: u32,
     /// 1: one for each head and distance [heads, rows + context - 1].
     distance_offsets: u32,
+//!if NORM
+    eps: f32,
+//!end
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -27,9 +35,38 @@ struct Node {
 @group(1) @binding(4) var<storage, read> offsets: array<f32>;
 @group(1) @binding(5) var<storage, read_write> y: array<vec2<f32>>;
 
+//!if NORM
+@group(1) @binding(6) var<storage, read> weight: array<vec2<f32>>;
+
+fn fetch_query(query: u32, column: u32) -> vec4<f32> {
+    // A weight is a row of all heads.
+    let at = pairs(0u, column);
+    return fetch_plain_query(query, column) * rescale[query] * vec4<f32>(weight[at.x], weight[at.y]);
+}
+
+/// Inverse root mean squares of this workgroup's rows, in `rescale`, which is not needed before keys are absorbed.
+fn measure_rows(lane: u32) {
+    const SHARE = LANES / QUERIES;
+    let count = node.heads * node.head_dim / 2u;
+    let first = min(first_row + lane / SHARE, node.rows - 1u) * count;
+    var squares = vec2<f32>();
+    for (var i = lane % SHARE; i < count; i += SHARE) {
+        squares += q[first + i] * q[first + i];
+    }
+    scores[lane] = squares.x + squares.y;
+    workgroupBarrier();
+    if lane < QUERIES {
+        let at = lane * SHARE;
+        let total = (scores[at] + scores[at + 1u]) + (scores[at + 2u] + scores[at + 3u]);
+        rescale[lane] = 1.0 / sqrt(total / f32(node.heads * node.head_dim) + node.eps);
+    }
+    workgroupBarrier();
+}
+//!else
 fn fetch_query(query: u32, column: u32) -> vec4<f32> {
     return fetch_plain_query(query, column);
 }
+//!end
 
 fn fetch_key(key: u32, column: u32) -> vec4<f32> {
     let at = pairs(key, column);
@@ -61,6 +98,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     first_row = group.x * QUERIES;
     head = group.y;
     start_flash();
+//!if NORM
+    measure_rows(lane);
+//!end
     stage_queries(lane, COLUMNS);
     for (var first = 0u; first < node.context; first += KEYS) {
         absorb(lane, first, min(first + KEYS, node.context));

@@ -1,7 +1,10 @@
 // RMS norm over all heads of a row, then the spatial rotation of interleaved pairs, in place. One workgroup a row; a lane
-// reads and writes the same pairs throughout.
+// reads and writes the same pairs throughout. Rows are read as pairs, or as scalars where their length is odd. TWO norms the rows of two
+// tensors that lie together, queries and keys, each with a weight of its own.
 
 //!kernel rms_norm_rope
+//!kernel rms_norm_rope_scalar SCALAR
+//!kernel rms_norm_rope_two TWO
 
 //!import shared/reduce
 
@@ -14,12 +17,24 @@ struct Node {
     /// Pairs of a head, and how many of them lead unrotated; equal without a rotation.
     pairs: u32,
     temporal_pairs: u32,
+//!if TWO
+    /// Pairs from the first tensor to the second.
+    part_step: u32,
+//!end
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
+//!if SCALAR
 @group(1) @binding(1) var<storage, read> weight: array<f32>;
-@group(1) @binding(2) var<storage, read> rotations: array<vec2<f32>>;
 @group(1) @binding(3) var<storage, read_write> x: array<f32>;
+//!else
+@group(1) @binding(1) var<storage, read> weight: array<vec2<f32>>;
+@group(1) @binding(2) var<storage, read> rotations: array<vec2<f32>>;
+@group(1) @binding(3) var<storage, read_write> x: array<vec2<f32>>;
+//!end
+//!if TWO
+@group(1) @binding(4) var<storage, read> second: array<vec2<f32>>;
+//!end
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -31,28 +46,40 @@ fn main(
     if row >= node.rows {
         return;
     }
-    let first = row * node.dim;
+//!if SCALAR
+    let count = node.dim;
+    let first = row * count;
     var squares = 0.0;
-    for (var i = lane * 2u; i < node.dim; i += LANES * 2u) {
+    for (var i = lane; i < count; i += LANES) {
         squares += x[first + i] * x[first + i];
-        if i + 1u < node.dim {
-            squares += x[first + i + 1u] * x[first + i + 1u];
-        }
     }
     let inverse = 1.0 / sqrt(sum(lane, squares) / f32(node.dim) + node.eps);
-    for (var i = lane * 2u; i < node.dim; i += LANES * 2u) {
-        let a = x[first + i] * inverse * weight[i];
-        if i + 1u >= node.dim {
-            x[first + i] = a; // an odd row has no rotation
-            continue;
-        }
-        let b = x[first + i + 1u] * inverse * weight[i + 1u];
-        let pair = i / 2u % node.pairs;
+    for (var i = lane; i < count; i += LANES) {
+        x[first + i] *= inverse * weight[i];
+    }
+//!else
+    let count = node.dim / 2u;
+    var first = row * count;
+//!if TWO
+    first += group.z * node.part_step;
+//!end
+    var squares = vec2<f32>();
+    for (var i = lane; i < count; i += LANES) {
+        squares += x[first + i] * x[first + i];
+    }
+    let inverse = 1.0 / sqrt(sum(lane, squares.x + squares.y) / f32(node.dim) + node.eps);
+    for (var i = lane; i < count; i += LANES) {
+        var gain = weight[i];
+//!if TWO
+        gain = select(gain, second[i], group.z == 1u);
+//!end
+        let value = x[first + i] * inverse * gain;
+        let pair = i % node.pairs;
         var turn = vec2<f32>(1.0, 0.0);
         if pair >= node.temporal_pairs {
             turn = rotations[row % node.tokens * (node.pairs - node.temporal_pairs) + pair - node.temporal_pairs];
         }
-        x[first + i] = a * turn.x - b * turn.y;
-        x[first + i + 1u] = a * turn.y + b * turn.x;
+        x[first + i] = vec2<f32>(value.x * turn.x - value.y * turn.y, value.x * turn.y + value.y * turn.x);
     }
+//!end
 }

@@ -2,13 +2,15 @@
 //!
 //! WebGPU lets a dispatch use a buffer either for reading or for writing. Hence one GPU buffer a *place*: every state, input,
 //! output and constant has its own, and scratch buffers share a place where their lives never meet. Bindings then span whole
-//! places, and wgpu's barriers are as fine as the plan's dependencies.
+//! places, and wgpu's barriers are as fine as the plan's dependencies. Buffers that one dispatch writes together ([`Fusion::joints`]) lie one
+//! after the other in one place.
 
 use crate::{
     backend::BackendError,
     buffer::{BufferId, BufferKind},
+    gpu::fusion::Fusion,
     plan::Plan,
-    planner::{lives, overlap},
+    planner::{Life, overlap},
 };
 
 /// A frame table is also bound as a uniform of fixed size (`frames` in attention.wgsl), so no place is smaller.
@@ -27,52 +29,49 @@ pub(super) enum Content {
 /// Places of a plan, before any memory exists.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places {
-    /// Place of every buffer; None for scratch that no node touches.
-    pub of: Vec<Option<usize>>,
+    /// Place of every buffer, and the byte in it where it begins; None for scratch that no dispatch touches.
+    pub of: Vec<Option<(usize, u64)>>,
     /// Content and bytes of every place, state first, constants last.
     pub places: Vec<(Content, u64)>,
 }
 
 impl Places {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, fusion: &Fusion<'_>) -> Self {
         let mut this = Self { of: vec![None; plan.buffers.len()], places: Vec::new() };
         this.own(plan, Content::State, &|kind| *kind == BufferKind::State);
         this.own(plan, Content::Activation, &|kind| matches!(kind, BufferKind::Input | BufferKind::Output));
-        this.share(plan);
+        this.share(plan, fusion);
         this.own(plan, Content::Constant, &|kind| matches!(kind, BufferKind::Constant(_)));
         this
     }
 
     fn own(&mut self, plan: &Plan, content: Content, wanted: &dyn Fn(&BufferKind) -> bool) {
         for (at, buffer) in plan.buffers.iter().enumerate().filter(|(_, buffer)| wanted(&buffer.kind)) {
-            self.of[at] = Some(self.places.len());
+            self.of[at] = Some((self.places.len(), 0));
             self.places.push((content, bytes(buffer.len)));
         }
     }
 
     /// Largest scratch first, each in the first place that is free throughout its life. A place has the size of its first
     /// tenant, so later ones always fit.
-    fn share(&mut self, plan: &Plan) {
-        let lives = lives(plan);
-        let mut order: Vec<usize> = (0..plan.buffers.len())
-            .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && lives[at].iter().any(Option::is_some))
-            .collect();
-        order.sort_by_key(|&at| (std::cmp::Reverse(plan.buffers[at].len), at));
-        let mut tenants: Vec<(usize, Vec<usize>)> = Vec::new();
-        for at in order {
-            let free = tenants.iter_mut().find(|(_, others)| others.iter().all(|&o| !overlap(&lives[at], &lives[o])));
-            let place = match free {
-                Some((place, others)) => {
-                    others.push(at);
-                    *place
-                }
+    fn share(&mut self, plan: &Plan, fusion: &Fusion<'_>) {
+        let mut places: Vec<(usize, Vec<Tenant>)> = Vec::new();
+        for tenant in tenants(plan, fusion) {
+            let free =
+                places.iter_mut().find(|(_, others)| others.iter().all(|other| !overlap(&tenant.lives, &other.lives)));
+            let place = free.as_ref().map_or(self.places.len(), |(place, _)| *place);
+            let mut offset = 0;
+            for &at in &tenant.buffers {
+                self.of[at] = Some((place, offset));
+                offset += bytes(plan.buffers[at].len);
+            }
+            match free {
+                Some((_, others)) => others.push(tenant),
                 None => {
-                    self.places.push((Content::Activation, bytes(plan.buffers[at].len)));
-                    tenants.push((self.places.len() - 1, vec![at]));
-                    self.places.len() - 1
+                    self.places.push((Content::Activation, offset));
+                    places.push((place, vec![tenant]));
                 }
-            };
-            self.of[at] = Some(place);
+            }
         }
     }
 
@@ -82,8 +81,63 @@ impl Places {
     }
 }
 
+/// A scratch buffer, or several that lie together.
+struct Tenant {
+    buffers: Vec<usize>,
+    lives: Vec<Life>,
+}
+
+/// All scratch that is touched, largest first.
+fn tenants(plan: &Plan, fusion: &Fusion<'_>) -> Vec<Tenant> {
+    let lives = fusion.lives(plan.buffers.len());
+    let joint = |at: &usize| fusion.joints.iter().flatten().any(|id| id.0 as usize == *at);
+    let alone = (0..plan.buffers.len())
+        .filter(|at| plan.buffers[*at].kind == BufferKind::Scratch && !joint(at))
+        .map(|at| vec![at]);
+    let joints = fusion.joints.iter().map(|joint| joint.iter().map(|id| id.0 as usize).collect());
+    let tenant = |buffers: Vec<usize>| {
+        let mut all: Vec<Life> = vec![None; fusion.passes.len()];
+        for life in buffers.iter().flat_map(|&at| lives[at].iter().enumerate()) {
+            if let (pass, &Some((first, last))) = life {
+                all[pass] = Some(all[pass].map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+            }
+        }
+        Tenant { buffers, lives: all }
+    };
+    let mut tenants: Vec<Tenant> =
+        alone.chain(joints).map(tenant).filter(|tenant| tenant.lives.iter().any(Option::is_some)).collect();
+    let len = |tenant: &Tenant| tenant.buffers.iter().map(|&at| bytes(plan.buffers[at].len)).sum::<u64>();
+    tenants.sort_by_key(|tenant| (std::cmp::Reverse(len(tenant)), tenant.buffers[0]));
+    tenants
+}
+
 fn bytes(len: usize) -> u64 {
     (4 * len as u64).next_multiple_of(256).max(LEAST_BYTES)
+}
+
+/// Elements from one buffer of `len` to the next where several lie together.
+pub(super) fn step(len: usize) -> usize {
+    bytes(len) as usize / 4
+}
+
+/// Part of a GPU buffer.
+#[derive(Clone, Copy)]
+pub(super) struct Slice<'a> {
+    pub buffer: &'a wgpu::Buffer,
+    pub offset: u64,
+    pub size: u64,
+}
+
+impl<'a> Slice<'a> {
+    pub fn whole(buffer: &'a wgpu::Buffer) -> Self {
+        Self { buffer, offset: 0, size: buffer.size() }
+    }
+
+    /// For a bind group; of at most so many bytes.
+    pub fn binding(self, most: u64) -> wgpu::BindingResource<'a> {
+        let size = wgpu::BufferSize::new(self.size.min(most));
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: self.buffer, offset: self.offset, size })
+    }
 }
 
 /// The places' memory.
@@ -112,22 +166,31 @@ impl Arena {
         let buffers: Vec<wgpu::Buffer> = places.places.iter().map(create).collect();
         for (buffer, place) in plan.buffers.iter().zip(&places.of) {
             if let (BufferKind::Constant(data), Some(place)) = (&buffer.kind, place) {
-                queue.write_buffer(&buffers[*place], 0, bytemuck::cast_slice(data));
+                queue.write_buffer(&buffers[place.0], 0, bytemuck::cast_slice(data));
             }
         }
         Self { places, buffers }
     }
 
-    /// The GPU buffer of a plan's buffer.
-    pub fn get(&self, id: BufferId) -> Option<&wgpu::Buffer> {
-        self.places.of[id.0 as usize].map(|place| &self.buffers[place])
+    /// Where a plan's buffer lies, or `count` that lie together and begin with it. A buffer alone has the whole place.
+    pub fn get(&self, plan: &Plan, id: BufferId, count: usize) -> Option<Slice<'_>> {
+        let (place, offset) = self.places.of[id.0 as usize]?;
+        let buffer = &self.buffers[place];
+        let joint = offset > 0 || count > 1;
+        let size = if joint { count as u64 * bytes(plan.buffer(id).len) } else { buffer.size() };
+        Some(Slice { buffer, offset, size })
+    }
+
+    /// The place of a buffer that begins it.
+    fn place(&self, id: BufferId) -> Option<usize> {
+        self.places.of[id.0 as usize].filter(|place| place.1 == 0).map(|place| place.0)
     }
 
     /// The GPU buffer of a plan's buffer of which the host holds `found` bytes.
     pub fn sized(&self, plan: &Plan, id: BufferId, found: usize) -> Result<&wgpu::Buffer, BackendError> {
         let buffer = plan.buffer(id);
         let constant = matches!(buffer.kind, BufferKind::Constant(_));
-        match self.get(id).filter(|_| !constant) {
+        match self.place(id).map(|place| &self.buffers[place]).filter(|_| !constant) {
             Some(place) if found == 4 * buffer.len => Ok(place),
             place => {
                 let expected = if place.is_some() { 4 * buffer.len } else { 0 };
@@ -145,8 +208,9 @@ impl Arena {
     /// Where a buffer begins in the bytes of all of [`Self::saved`].
     pub fn saved_at(&self, id: BufferId) -> Option<u64> {
         // Constants come last.
-        let place = self.places.of[id.0 as usize].filter(|&place| self.places.places[place].0 != Content::Constant)?;
-        Some(self.places.places[..place].iter().map(|place| place.1).sum())
+        let (place, offset) = self.places.of[id.0 as usize]?;
+        let live = self.places.places[place].0 != Content::Constant;
+        live.then(|| offset + self.places.places[..place].iter().map(|place| place.1).sum::<u64>())
     }
 }
 
@@ -177,8 +241,8 @@ mod tests {
             b.push(relu(pair[0], pair[1], len));
         }
         let plan = b.build().unwrap();
-        let places = Places::new(&plan);
-        let of = |id: BufferId| places.of[id.0 as usize];
+        let places = Places::new(&plan, &Fusion::new(&plan));
+        let of = |id: BufferId| places.of[id.0 as usize].map(|(place, _)| place);
         assert_eq!(of(unused), None);
         assert_eq!(of(chain[0]), of(chain[2]));
         assert_ne!(of(chain[0]), of(chain[1]));
@@ -205,14 +269,14 @@ mod tests {
             }
         }
         let plan = b.build().unwrap();
-        let places = Places::new(&plan);
+        let places = Places::new(&plan, &Fusion::new(&plan));
         for op in plan.passes.iter().flat_map(|pass| &pass.nodes) {
             let mut seen = Vec::new();
             op.operator().buffers(&mut |id, _| seen.push(places.of[id.0 as usize].unwrap()));
             assert_ne!(seen[0], seen[1]);
         }
         for (buffer, place) in plan.buffers.iter().zip(&places.of) {
-            assert!(places.places[place.unwrap()].1 >= 4 * buffer.len as u64);
+            assert!(places.places[place.unwrap().0].1 >= 4 * buffer.len as u64);
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use super::pipelines::Pipelines;
+use super::{
+    pipelines::Pipelines,
+    tier::{Chosen, Tier},
+};
 use crate::backend::BackendError;
 
 /// Which adapter to use.
@@ -39,6 +42,8 @@ pub struct GpuOptions {
     pub software: bool,
     /// Most bytes that a backend may hold.
     pub memory_cap: Option<usize>,
+    /// The kernels to use, which must pass their test on the device; None takes the best that do.
+    pub tier: Option<Tier>,
     /// Keeps the driver's and wgpu's bounds checks in kernels: slower, for tests and bug reports.
     pub checked: bool,
 }
@@ -66,7 +71,7 @@ pub struct AdapterReport {
     pub workgroup_invocations: u32,
     /// Storage buffers a kernel.
     pub storage_buffers: u32,
-    /// 16-bit arithmetic; no kernel needs it yet.
+    /// 16-bit arithmetic; no kernel needs it.
     pub f16: bool,
     /// Timestamps, which make slices of work follow measured times instead of estimates.
     pub timestamps: bool,
@@ -150,6 +155,11 @@ pub(super) fn unfit(adapter: &wgpu::Adapter) -> Option<String> {
     if lacking.is_empty() { None } else { Some(lacking.join("; ")) }
 }
 
+/// Whether kernels may use the builtin `unpack2x16float`.
+pub(super) fn unpacks(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
+}
+
 /// Lower is better: hardware before software, native interfaces before OpenGL.
 fn rank(info: &wgpu::AdapterInfo) -> (u32, u32) {
     let kind = match info.device_type {
@@ -229,6 +239,7 @@ pub struct Gpu {
     pub(super) faults: Arc<Faults>,
     pub(super) pipelines: Arc<Pipelines>,
     pub(super) timestamps: bool,
+    pub(super) chosen: Chosen,
     name: String,
 }
 
@@ -236,7 +247,7 @@ impl Gpu {
     /// Opens the adapter that `options` choose.
     ///
     /// # Errors
-    /// [`BackendError::NoAdapter`] says what was asked for and what there is.
+    /// [`BackendError::NoAdapter`] says what was asked for and what there is; [`BackendError::Unsupported`] why the tier asked for cannot be had.
     pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
         let adapter = choose(options)?;
         let name = adapter.get_info().name;
@@ -249,11 +260,12 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
-        Ok(Self::wrap(device, queue, &name, options.checked))
+        let unpack = unpacks(&adapter);
+        Self::wrap(device, queue, &name, options.checked, unpack).with_tier(&adapter, options.tier)
     }
 
     /// An open device and its queue.
-    pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool) -> Self {
+    pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool, unpack: bool) -> Self {
         log::info!("GPU: {name}");
         let faults = Arc::new(Faults::default());
         let lost = faults.clone();
@@ -265,9 +277,9 @@ impl Gpu {
             log::error!("GPU: {error}");
             failed.raise(BackendError::Unsupported(error.to_string()));
         }));
-        let pipelines = Arc::new(Pipelines::new(&device, checked));
+        let pipelines = Arc::new(Pipelines::new(&device, checked, unpack));
         let timestamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
-        Self { device, queue, faults, pipelines, timestamps, name: name.into() }
+        Self { device, queue, faults, pipelines, timestamps, chosen: Chosen::default(), name: name.into() }
     }
 
     /// The adapter's name.

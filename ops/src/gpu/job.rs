@@ -12,8 +12,13 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Source {
     Buffer(BufferId),
+    /// So many buffers that lie together, of which this is the first.
+    Joint(BufferId, usize),
     Weight(WeightId),
     Scales(WeightId),
+    /// Rows as bytes on their way from one dispatch of a node to the next, and their scales.
+    Codes,
+    CodeScales,
 }
 
 /// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use causeway_shaders::Kernel;
 
-use super::{Gpu, GpuBackend, GpuOptions, check, lower, memory, weights::Uploading};
+use super::{Fusion, Gpu, GpuBackend, GpuOptions, Job, check, lower, memory, weights::Uploading};
 use crate::{
     backend::{BackendError, LoadProgress, LoadStage, Memory},
     plan::Plan,
@@ -33,7 +33,7 @@ impl GpuLoad {
         source: &dyn WeightSource,
         memory_cap: Option<usize>,
     ) -> Result<Self, BackendError> {
-        let memory = memory(&plan, source)?;
+        let memory = memory(gpu, &plan, source)?;
         check(gpu, &plan, memory, memory_cap)?;
         let weights = Uploading::new(&plan);
         Ok(Self { gpu: gpu.clone(), plan, memory, weights, kernels: Vec::new(), compiled: 0 })
@@ -50,10 +50,11 @@ impl GpuLoad {
             gpu.scoped(|| gpu.pipelines.get(&gpu.device, kernel))?;
             *compiled += 1;
         } else if kernels.is_empty() && gpu.scoped(|| weights.step(&gpu.device, &gpu.queue, source))? {
-            for op in plan.passes.iter().flat_map(|pass| &pass.nodes) {
-                let kernel = lower::lower(op, weights.list())?.kernel;
-                if !kernels.iter().any(|known| known.name == kernel.name) {
-                    kernels.push(kernel);
+            for step in Fusion::new(plan).passes.iter().flatten() {
+                for Job { kernel, .. } in lower::lower(step, weights.list(), gpu.tier())? {
+                    if !kernels.iter().any(|known| known.name == kernel.name) {
+                        kernels.push(kernel);
+                    }
                 }
             }
             // A plan without nodes has no kernels.

@@ -1,15 +1,17 @@
-//! From an operator to a dispatch: kernel, buffers, constants, workgroups.
+//! From a step to dispatches: kernel, buffers, constants, workgroups.
 
 use causeway_shaders::{self as shaders, Kernel};
 
 use super::{
-    arena::MOST_FRAMES,
+    arena::{self, MOST_FRAMES},
+    fusion::Step,
     job::{Job, Source, rows, unsupported},
+    tier::Tier,
     weights::GpuWeight,
 };
 use crate::{
     backend::BackendError,
-    buffer::WeightRole,
+    buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
         Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope, Route, Scale,
@@ -18,9 +20,40 @@ use crate::{
     quant::DType,
 };
 
-/// Lowers one operator.
-pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError> {
-    let job = match op {
+/// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised.
+pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], tier: Tier) -> Result<Vec<Job>, BackendError> {
+    let mut jobs = match step {
+        Step::Later => Vec::new(),
+        Step::Plain(Op::Linear(layer)) => vec![linear(&[layer], None, weights, tier)?],
+        Step::Plain(op) => vec![plain(op)?],
+        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights, tier)?],
+        // Weights of different types.
+        Step::Linears { norm, layers } => {
+            layers.iter().map(|layer| linear(&[layer], *norm, weights, tier)).collect::<Result<_, _>>()?
+        }
+        Step::Norms(norms) => vec![norms_of_two(norms)],
+        Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm))?],
+    };
+    // All layers of a step read the same rows.
+    if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes)))
+        && let Some((x, blocks)) = step.rows_in_blocks()
+    {
+        let quantise = Job::items(&shaders::QUANTISE, blocks);
+        jobs.insert(
+            0,
+            quantise
+                .buffer("x", x)
+                .bind("codes", Source::Codes)
+                .bind("code_scales", Source::CodeScales)
+                .set("blocks", blocks),
+        );
+    }
+    jobs.into_iter().map(Job::finish).collect()
+}
+
+/// Lowers an operator that is no linear layer by itself.
+fn plain(op: &Op) -> Result<Job, BackendError> {
+    Ok(match op {
         Op::Activate(op) => activate(op),
         Op::Attention(op) => attention(op)?,
         Op::ChannelNorm(op) => Job::new(&shaders::CHANNEL_NORM, rows(op.rows))
@@ -38,7 +71,7 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .set("len", op.len)
             .set("x_offset", op.x_offset)
             .set("y_offset", op.y_offset),
-        Op::CrossAttention(op) => cross_attention(op)?,
+        Op::CrossAttention(op) => cross_attention(op, None)?,
         Op::Embed(op) => Job::items(&shaders::EMBED, op.len)
             .buffer("mix", op.mix)
             .weight("weight", op.weight)
@@ -61,7 +94,7 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .set("len", op.len)
             .set("offset", op.offset),
         Op::LayerNorm(op) => layer_norm(op),
-        Op::Linear(op) => linear(op, weights)?,
+        Op::Linear(_) => return Err(unsupported("linear", "it is lowered with its weights")),
         Op::Lookup(op) => Job::items(&shaders::LOOKUP, op.frames * op.len)
             .buffer("table", op.table)
             .buffer("y", op.y)
@@ -130,8 +163,7 @@ pub(super) fn lower(op: &Op, weights: &[GpuWeight]) -> Result<Job, BackendError>
             .set("channels", op.channels)
             .set("patch_height", op.patch[0])
             .set("patch_width", op.patch[1]),
-    };
-    job.finish()
+    })
 }
 
 fn activate(op: &Activate) -> Job {
@@ -149,11 +181,15 @@ fn activate(op: &Activate) -> Job {
 /// Tiles of gemm.wgsl that keep a GPU busy: with fewer wide ones the skinny ones, eight times as many, are faster.
 const ENOUGH_WIDE_TILES: usize = 32;
 
+/// Whether C [rows, columns] is made by wide tiles.
+pub(super) fn is_wide(rows: usize, columns: usize) -> bool {
+    columns.div_ceil(64) * rows.div_ceil(64) >= ENOUGH_WIDE_TILES
+}
+
 /// Workgroups of the wide kernel for C [rows, columns] where they are many, else of the skinny one.
 fn tiles(wide: &'static Kernel, skinny: &'static Kernel, rows: usize, columns: usize) -> Job {
-    let groups = [columns.div_ceil(64), rows.div_ceil(64), 1];
-    if groups[0] * groups[1] >= ENOUGH_WIDE_TILES {
-        Job::new(wide, groups)
+    if is_wide(rows, columns) {
+        Job::new(wide, [columns.div_ceil(64), rows.div_ceil(64), 1])
     } else {
         skinny_tiles(skinny, rows, columns)
     }
@@ -163,37 +199,90 @@ fn skinny_tiles(kernel: &'static Kernel, rows: usize, columns: usize) -> Job {
     Job::new(kernel, [columns.div_ceil(32), rows.div_ceil(16), 1])
 }
 
-fn linear(op: &Linear, weights: &[GpuWeight]) -> Result<Job, BackendError> {
+/// Whether the layers' weights lie one after the other, as those of one layer do.
+fn adjacent(layers: &[&Linear], weights: &[GpuWeight]) -> bool {
+    let [first, rest @ ..] = layers else { return false };
+    let follows = |a: &GpuWeight, b: &GpuWeight, by: usize| {
+        a.joint.is_some() && a.joint == b.joint && a.dtype == b.dtype && b.first == a.first + by
+    };
+    let weight = |id: WeightId| &weights[id.0 as usize];
+    (1..).zip(rest).all(|(i, layer)| {
+        let by = i * first.outputs;
+        let biases = first.bias.zip(layer.bias);
+        follows(weight(first.weight), weight(layer.weight), by)
+            && biases.is_none_or(|(a, b)| follows(weight(a), weight(b), by))
+    })
+}
+
+/// Layers of one input, whose weights are adjacent and whose outputs are parts of a joint, perhaps of its norm.
+fn linear(
+    layers: &[&Linear],
+    norm: Option<&LayerNorm>,
+    weights: &[GpuWeight],
+    tier: Tier,
+) -> Result<Job, BackendError> {
+    let op = layers[0];
     let weight = &weights[op.weight.0 as usize];
     if weight.role != WeightRole::Matrix {
         return Err(unsupported("linear", "its weight is not declared as a matrix"));
     }
-    let scalar = !op.inputs.is_multiple_of(4);
-    let job = match (weight.dtype, scalar) {
-        (DType::F32, false) => tiles(&shaders::LINEAR_F32_WIDE, &shaders::LINEAR_F32_SKINNY, op.rows, op.outputs),
-        (DType::F16, false) => tiles(&shaders::LINEAR_F16_WIDE, &shaders::LINEAR_F16_SKINNY, op.rows, op.outputs),
-        (DType::F32, true) => skinny_tiles(&shaders::LINEAR_F32_SCALAR, op.rows, op.outputs),
-        (DType::F16, true) => skinny_tiles(&shaders::LINEAR_F16_SCALAR, op.rows, op.outputs),
-        (DType::Q8, _) => tiles(&shaders::LINEAR_Q8_WIDE, &shaders::LINEAR_Q8_SKINNY, op.rows, op.outputs),
-        (DType::Q4, _) => tiles(&shaders::LINEAR_Q4_WIDE, &shaders::LINEAR_Q4_SKINNY, op.rows, op.outputs),
+    let (rows, columns) = (op.rows, layers.len() * op.outputs);
+    let job = match (weight.dtype, norm) {
+        (DType::Q8 | DType::Q4, _) if tier == Tier::Dot4 => dot4(weight.dtype, norm.is_some(), rows, columns),
+        (DType::F32, Some(_)) => skinny_tiles(&shaders::LINEAR_F32_NORM, rows, columns),
+        (DType::F16, Some(_)) => skinny_tiles(&shaders::LINEAR_F16_NORM, rows, columns),
+        (DType::Q8, Some(_)) => skinny_tiles(&shaders::LINEAR_Q8_NORM, rows, columns),
+        (DType::Q4, Some(_)) => skinny_tiles(&shaders::LINEAR_Q4_NORM, rows, columns),
+        (DType::F32, None) if !op.inputs.is_multiple_of(4) => skinny_tiles(&shaders::LINEAR_F32_SCALAR, rows, columns),
+        (DType::F16, None) if !op.inputs.is_multiple_of(4) => skinny_tiles(&shaders::LINEAR_F16_SCALAR, rows, columns),
+        (DType::F32, None) => tiles(&shaders::LINEAR_F32_WIDE, &shaders::LINEAR_F32_SKINNY, rows, columns),
+        (DType::F16, None) => tiles(&shaders::LINEAR_F16_WIDE, &shaders::LINEAR_F16_SKINNY, rows, columns),
+        (DType::Q8, None) => tiles(&shaders::LINEAR_Q8_WIDE, &shaders::LINEAR_Q8_SKINNY, rows, columns),
+        (DType::Q4, None) => tiles(&shaders::LINEAR_Q4_WIDE, &shaders::LINEAR_Q4_SKINNY, rows, columns),
     };
     let job = if weight.scales.is_some() { job.bind("scales", Source::Scales(op.weight)) } else { job };
     let gate = op.gate;
+    let job = match norm {
+        // A layer with a norm has no gate, whose place in the kernel the shift takes.
+        Some(norm) => scaled(job, norm).buffer("x", norm.x).set("eps", norm.eps),
+        None => input(job, op.x)
+            .maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
+            .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
+            .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
+            .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs)),
+    };
     Ok(job
-        .buffer("x", op.x)
         .weight("weight", op.weight)
+        .set("first", weight.first)
         .maybe("bias", "has_bias", op.bias.map(Source::Weight))
-        .maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
-        .buffer("y", op.y)
+        .set("first_bias", op.bias.map_or(0, |bias| weights[bias.0 as usize].first))
+        .bind("y", Source::Joint(op.y, layers.len()))
         .set("rows", op.rows)
         .set("inputs", op.inputs)
-        .set("outputs", op.outputs)
+        .set("outputs", columns)
+        .set("part", op.outputs)
+        .set("part_step", if layers.len() > 1 { arena::step(op.rows * op.outputs) } else { 0 })
         .set("stride", op.inputs.next_multiple_of(4))
         .set("activation", op.activation)
-        .set("residual", op.residual)
-        .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
-        .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
-        .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs)))
+        .set("residual", op.residual))
+}
+
+/// The kernel that multiplies bytes.
+fn dot4(dtype: DType, normed: bool, rows: usize, columns: usize) -> Job {
+    let [wide, skinny, norm] = if dtype == DType::Q8 {
+        [&shaders::LINEAR_DOT4_Q8_WIDE, &shaders::LINEAR_DOT4_Q8_SKINNY, &shaders::LINEAR_DOT4_Q8_NORM]
+    } else {
+        [&shaders::LINEAR_DOT4_Q4_WIDE, &shaders::LINEAR_DOT4_Q4_SKINNY, &shaders::LINEAR_DOT4_Q4_NORM]
+    };
+    if normed { skinny_tiles(norm, rows, columns) } else { tiles(wide, skinny, rows, columns) }
+}
+
+/// Binds the rows that a linear layer reads: numbers, or bytes that were made of them.
+fn input(job: Job, x: BufferId) -> Job {
+    if job.kernel.bindings.iter().any(|binding| binding.name == "codes") {
+        return job.bind("codes", Source::Codes).bind("code_scales", Source::CodeScales);
+    }
+    job.buffer("x", x)
 }
 
 fn conv2d(op: &Conv2d) -> Job {
@@ -285,8 +374,13 @@ fn attention(op: &Attention) -> Result<Job, BackendError> {
     })
 }
 
-fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
-    let kernels = [&shaders::CROSS_ATTENTION_32, &shaders::CROSS_ATTENTION_64, &shaders::CROSS_ATTENTION_128];
+fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>) -> Result<Job, BackendError> {
+    let kernels = match norm {
+        None => [&shaders::CROSS_ATTENTION_32, &shaders::CROSS_ATTENTION_64, &shaders::CROSS_ATTENTION_128],
+        Some(_) => {
+            [&shaders::CROSS_ATTENTION_32_NORM, &shaders::CROSS_ATTENTION_64_NORM, &shaders::CROSS_ATTENTION_128_NORM]
+        }
+    };
     // Larger heads have a kernel of their own, with tiles of 4 queries.
     let (kernel, queries) = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
         (&shaders::CROSS_ATTENTION_BROAD, 4)
@@ -294,6 +388,10 @@ fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
         (fit_head("cross_attention", kernels, op.head_dim)?, QUERIES)
     };
     let job = Job::new(kernel, [op.rows.div_ceil(queries), op.heads, 1]);
+    let job = match norm {
+        Some(norm) => job.weight("weight", norm.weight).set("eps", norm.eps),
+        None => job,
+    };
     let job = match op.offsets {
         Some(Offsets::Rows(id)) => job.buffer("offsets", id).set("row_offsets", true),
         Some(Offsets::Distances(id)) => job.buffer("offsets", id).set("distance_offsets", true),
@@ -311,9 +409,14 @@ fn cross_attention(op: &CrossAttention) -> Result<Job, BackendError> {
         .set("scale", if op.scaled { inverse_root(op.head_dim) } else { 1.0 }))
 }
 
+/// Queries that a workgroup of route.wgsl takes.
+const ROUTED: usize = 4;
+
 fn route(op: &Route) -> Result<Job, BackendError> {
     fit_frames("route", op.max_history + op.chunk)?;
-    Ok(Job::new(&shaders::ROUTE, [op.chunk * op.tokens, op.heads, 1])
+    let groups = [(op.chunk * op.tokens).div_ceil(ROUTED), op.heads, 1];
+    Ok(Job::new(&shaders::ROUTE, groups)
+        .set("rows", op.chunk * op.tokens)
         .buffer("q", op.q)
         .buffer("means", op.means)
         .buffer("frames", op.frames)
@@ -338,7 +441,8 @@ fn commit(op: &Commit) -> Result<Job, BackendError> {
         Kv::F16 => &shaders::COMMIT_F16,
         Kv::Q8 => &shaders::COMMIT_Q8,
     };
-    Ok(Job::new(kernel, [op.heads, op.chunk, 1])
+    // As commit.wgsl divides the work: tokens that are stored, features that are averaged.
+    Ok(Job::new(kernel, [op.heads, op.chunk, op.tokens.div_ceil(64) + op.head_dim.div_ceil(8)])
         .buffer("k", op.k)
         .buffer("v", op.v)
         .buffer("frames", op.frames)
@@ -369,18 +473,23 @@ fn solve(op: &Solve) -> Job {
 }
 
 fn layer_norm(op: &LayerNorm) -> Job {
-    let job = Job::new(&shaders::LAYER_NORM, rows(op.rows))
+    let kernel = if op.dim.is_multiple_of(4) { &shaders::LAYER_NORM } else { &shaders::LAYER_NORM_SCALAR };
+    scaled(Job::new(kernel, rows(op.rows)), op)
         .buffer("x", op.x)
         .buffer("y", op.y)
         .set("rows", op.rows)
         .set("dim", op.dim)
         .set("eps", op.eps)
-        .set("rows_per_frame", op.rows_per_frame);
+}
+
+/// What scales and shifts the rows of a norm.
+fn scaled(job: Job, op: &LayerNorm) -> Job {
+    let job = job.set("rows_per_frame", op.rows_per_frame);
     match op.scale {
         Scale::Modulation { modulation, vectors, shift, scale } => job
             .buffer("scale", modulation)
             .buffer("shift", modulation)
-            .set("stride", vectors * op.dim)
+            .set("scale_stride", vectors * op.dim)
             .set("scale_offset", scale * op.dim)
             .set("shift_offset", shift * op.dim)
             .set("one", 1.0),
@@ -389,12 +498,21 @@ fn layer_norm(op: &LayerNorm) -> Job {
 }
 
 fn rms_norm_rope(op: &RmsNormRope) -> Job {
-    let job = Job::new(&shaders::RMS_NORM_ROPE, rows(op.rows))
-        .buffer("x", op.x)
-        .weight("weight", op.weight)
-        .set("rows", op.rows)
-        .set("dim", op.dim)
-        .set("eps", op.eps);
+    let kernel = if op.dim.is_multiple_of(2) { &shaders::RMS_NORM_ROPE } else { &shaders::RMS_NORM_ROPE_SCALAR };
+    rms_norm(Job::new(kernel, rows(op.rows)).buffer("x", op.x), op)
+}
+
+fn norms_of_two([a, b]: &[&RmsNormRope; 2]) -> Job {
+    let [x, y, _] = rows(a.rows);
+    let job = Job::new(&shaders::RMS_NORM_ROPE_TWO, [x, y, 2])
+        .bind("x", Source::Joint(a.x, 2))
+        .weight("second", b.weight)
+        .set("part_step", arena::step(a.rows * a.dim) / 2);
+    rms_norm(job, a)
+}
+
+fn rms_norm(job: Job, op: &RmsNormRope) -> Job {
+    let job = job.weight("weight", op.weight).set("rows", op.rows).set("dim", op.dim).set("eps", op.eps);
     match &op.grid {
         Some(grid) => job
             .buffer("rotations", grid.table)

@@ -7,11 +7,14 @@
 mod arena;
 mod device;
 mod frames;
+mod fusion;
 mod job;
 mod load;
 mod lower;
 mod pipelines;
 mod readback;
+mod selftest;
+mod tier;
 mod timing;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod vulkan;
@@ -22,18 +25,19 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 use causeway_shaders::Access;
 
 use self::{
-    arena::{Arena, Content, Places},
+    arena::{Arena, Content, Places, Slice},
+    fusion::{Fusion, Step},
     job::{Job, Source},
     readback::Staging,
     timing::Timing,
     weights::GpuWeight,
 };
 use crate::{
-    backend::{Backend, BackendError, Memory},
-    buffer::{BufferId, BufferKind},
+    backend::{Backend, BackendError, Memory, find_weight},
+    buffer::{BufferId, BufferKind, WeightId},
     params::Params,
     plan::{PassId, Plan},
-    quant::WeightSource,
+    quant::{self, WeightSource},
 };
 
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -42,10 +46,18 @@ pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
     load::GpuLoad,
+    tier::{Dropped, Tier},
     weights::GpuWeights,
 };
 
-/// A node, ready to be recorded.
+/// What a pass records.
+struct Recorded {
+    dispatches: Vec<Dispatch>,
+    /// The first dispatch of every node; at the end how many there are.
+    nodes: Vec<usize>,
+}
+
+/// Ready to be recorded.
 struct Dispatch {
     kernel: &'static str,
     pipeline: wgpu::ComputePipeline,
@@ -62,8 +74,10 @@ pub struct GpuBackend {
     plan: Plan,
     memory: Memory,
     weights: Arc<GpuWeights>,
+    /// The device's name and the kernels used.
+    tier: String,
     arena: Arena,
-    passes: Vec<Vec<Dispatch>>,
+    passes: Vec<Recorded>,
     params: wgpu::Buffer,
     params_group: wgpu::BindGroup,
     /// What `params` holds.
@@ -87,20 +101,40 @@ const PIECE_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// A weight is missing or has another shape.
-pub fn memory(plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
-    Ok(Memory { weights: weights::bytes(plan, source)?, ..beside(plan) })
+pub fn memory(gpu: &Gpu, plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
+    let weights = weights::bytes(plan, source)?;
+    let quantised = |id| find_weight(plan.weight(id), source).is_ok_and(|view| view.dtype.is_quantised());
+    Ok(Memory { weights, ..beside(gpu, plan, &quantised) })
 }
 
-/// The same without the weights.
-fn beside(plan: &Plan) -> Memory {
-    let places = Places::new(plan);
+/// Codes and their scales that wait for the second dispatch of a node, in blocks of them, and how many nodes have such.
+fn blocks(gpu: &Gpu, fusion: &Fusion<'_>, quantised: &dyn Fn(WeightId) -> bool) -> (usize, usize) {
+    let tier = gpu.tier() == Tier::Dot4;
+    let steps = fusion.passes.iter().flatten().filter(|step| tier && step.matrices().any(quantised));
+    steps.filter_map(Step::rows_in_blocks).fold((0, 0), |(most, count), (_, blocks)| (most.max(blocks), count + 1))
+}
+
+/// Bytes of the codes, and of the scales, of so many blocks.
+fn block_bytes(blocks: usize) -> [usize; 2] {
+    [blocks * quant::BLOCK, blocks * size_of::<f32>()]
+}
+
+/// The same without the weights, of which these are quantised.
+fn beside(gpu: &Gpu, plan: &Plan, quantised: &dyn Fn(WeightId) -> bool) -> Memory {
+    let fusion = Fusion::new(plan);
+    let places = Places::new(plan, &fusion);
+    let (blocks, more) = blocks(gpu, &fusion, quantised);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
     Memory {
         weights: 0,
         state: places.bytes(Content::State) as usize,
         activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
-        overhead: (nodes.max(1) + 2) * UNIFORM_ALIGN + reading + waiting + timing::BYTES,
+        overhead: ((nodes + more).max(1) + 2) * UNIFORM_ALIGN
+            + block_bytes(blocks).iter().sum::<usize>()
+            + reading
+            + waiting
+            + timing::BYTES,
     }
 }
 
@@ -119,7 +153,7 @@ fn check(gpu: &Gpu, plan: &Plan, memory: Memory, memory_cap: Option<usize>) -> R
         return Err(BackendError::MemoryCap { needed: memory.total(), cap });
     }
     let most = gpu.device.limits().max_storage_buffer_binding_size;
-    match Places::new(plan).places.iter().find(|place| place.1 > most) {
+    match Places::new(plan, &Fusion::new(plan)).places.iter().find(|place| place.1 > most) {
         Some((_, bytes)) => {
             Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")))
         }
@@ -140,7 +174,7 @@ impl GpuBackend {
         memory_cap: Option<usize>,
     ) -> Option<Result<Self, BackendError>> {
         weights.fit(plan).then(|| {
-            let memory = beside(plan);
+            let memory = beside(gpu, plan, &|id| weights.list[id.0 as usize].dtype.is_quantised());
             check(gpu, plan, memory, memory_cap)?;
             gpu.scoped(|| Self::create(gpu.clone(), plan.clone(), weights.clone(), memory))
         })
@@ -152,10 +186,11 @@ impl GpuBackend {
     }
 
     fn create(gpu: Gpu, plan: Plan, weights: Arc<GpuWeights>, memory: Memory) -> Result<Self, BackendError> {
-        let places = Places::new(&plan);
+        let fusion = Fusion::new(&plan);
+        let places = Places::new(&plan, &fusion);
         let staging = staging_bytes(&plan, &places);
         let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
-        let passes = Lowering::new(&gpu, &plan, &arena, &weights.list).passes()?;
+        let passes = Lowering::new(&gpu, &plan, &fusion, &arena, &weights.list).passes(&fusion)?;
         let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("params"),
@@ -163,9 +198,11 @@ impl GpuBackend {
             entries: &[wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }],
         });
         let [reading, waiting] = staging.map(|bytes| Staging::new(&gpu, bytes));
-        let timing = Timing::new(&gpu, &plan);
+        let timing = Timing::new(&gpu, &plan, &fusion);
+        drop(fusion);
         gpu.queue.submit([]);
         Ok(Self {
+            tier: format!("{}, {}", gpu.name(), gpu.tier()),
             gpu,
             plan,
             memory,
@@ -196,7 +233,13 @@ impl GpuBackend {
 
     /// Names of the kernels that the plan runs, one a permutation.
     pub fn kernels(&self) -> BTreeSet<&'static str> {
-        self.passes.iter().flatten().map(|dispatch| dispatch.kernel).collect()
+        self.passes.iter().flat_map(|pass| &pass.dispatches).map(|dispatch| dispatch.kernel).collect()
+    }
+
+    /// Dispatches of a range of nodes, by their kernels.
+    pub fn dispatches(&self, pass: PassId, nodes: Range<usize>) -> Vec<&'static str> {
+        let recorded = self.passes.get(pass.0 as usize).map_or(&[][..], |pass| pass.range(nodes));
+        recorded.iter().map(|dispatch| dispatch.kernel).collect()
     }
 
     /// Lets wgpu run callbacks, without waiting, and takes what has arrived.
@@ -211,6 +254,15 @@ impl GpuBackend {
     fn arena_size(&self, found: usize) -> Result<(), BackendError> {
         let expected = self.arena_bytes();
         if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
+    }
+}
+
+impl Recorded {
+    /// The dispatches of a range of nodes.
+    fn range(&self, nodes: Range<usize>) -> &[Dispatch] {
+        let last = self.nodes.len() - 1;
+        let end = nodes.end.min(last);
+        &self.dispatches[self.nodes[nodes.start.min(end)]..self.nodes[end]]
     }
 }
 
@@ -233,28 +285,37 @@ struct Lowering<'a> {
     nodes: wgpu::Buffer,
     /// Bound where an operator lacks an optional buffer.
     nothing: wgpu::Buffer,
+    /// Codes on their way, and their scales.
+    codes: Option<[wgpu::Buffer; 2]>,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(gpu: &'a Gpu, plan: &'a Plan, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
-        let count: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
+    fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &Fusion<'_>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
+        let (blocks, more) = blocks(gpu, fusion, &|id| weights[id.0 as usize].dtype.is_quantised());
+        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + more;
         let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
-        Self { gpu, plan, arena, weights, nodes, nothing }
+        let codes = |bytes| small_buffer(gpu, "codes", bytes, wgpu::BufferUsages::STORAGE);
+        let codes = (blocks > 0).then(|| block_bytes(blocks).map(codes));
+        Self { gpu, plan, arena, weights, nodes, nothing, codes }
     }
 
-    fn passes(&self) -> Result<Vec<Vec<Dispatch>>, BackendError> {
+    fn passes(&self, fusion: &Fusion<'_>) -> Result<Vec<Recorded>, BackendError> {
         let mut constants = vec![0; self.nodes.size() as usize];
         let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
         let mut passes = Vec::new();
-        for pass in &self.plan.passes {
-            let mut dispatches = Vec::new();
-            for (op, (index, block)) in pass.nodes.iter().zip(&mut blocks) {
-                let job = lower::lower(op, self.weights)?;
-                block[..job.node.len()].copy_from_slice(&job.node);
-                dispatches.push(self.dispatch(&job, index)?);
+        for steps in &fusion.passes {
+            let mut recorded = Recorded { dispatches: Vec::new(), nodes: vec![0] };
+            for step in steps {
+                // A step has no more dispatches than `new` counted, so that blocks do not run out.
+                for (job, (index, block)) in lower::lower(step, self.weights, self.gpu.tier())?.iter().zip(&mut blocks)
+                {
+                    block[..job.node.len()].copy_from_slice(&job.node);
+                    recorded.dispatches.push(self.dispatch(job, index)?);
+                }
+                recorded.nodes.push(recorded.dispatches.len());
             }
-            passes.push(dispatches);
+            passes.push(recorded);
         }
         self.gpu.queue.write_buffer(&self.nodes, 0, &constants);
         Ok(passes)
@@ -270,22 +331,19 @@ impl<'a> Lowering<'a> {
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(node) }];
         for (binding, source) in job.kernel.bindings.iter().zip(&job.sources) {
             let missing = || BackendError::Unsupported(format!("{}: nothing for `{}`", job.kernel.name, binding.name));
-            let buffer = match source {
-                Some(Source::Buffer(id)) => self.arena.get(*id),
-                Some(Source::Weight(id)) => Some(&self.weights[id.0 as usize].data),
-                Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref(),
-                None if binding.access == Access::Read => Some(&self.nothing),
+            let whole = |buffer| Some(Slice::whole(buffer));
+            let slice = match source {
+                Some(Source::Buffer(id)) => self.arena.get(self.plan, *id, 1),
+                Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
+                Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
+                Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
+                Some(Source::Codes) => self.codes.as_ref().map(|codes| Slice::whole(&codes[0])),
+                Some(Source::CodeScales) => self.codes.as_ref().map(|codes| Slice::whole(&codes[1])),
+                None if binding.access == Access::Read => whole(&self.nothing),
                 None => None,
             };
-            let buffer = buffer.ok_or_else(missing)?;
-            let resource = match binding.access {
-                Access::Uniform => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(u64::from(binding.min_bytes)),
-                }),
-                Access::Read | Access::ReadWrite => buffer.as_entire_binding(),
-            };
+            let most = if binding.access == Access::Uniform { u64::from(binding.min_bytes) } else { u64::MAX };
+            let resource = slice.ok_or_else(missing)?.binding(most);
             entries.push(wgpu::BindGroupEntry { binding: binding.slot, resource });
         }
         let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -308,10 +366,9 @@ impl Backend for GpuBackend {
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
         self.gpu.faults.check()?;
-        let Some(dispatches) = self.passes.get(pass.0 as usize) else { return Ok(()) };
-        let end = nodes.end.min(dispatches.len());
-        let nodes = nodes.start.min(end)..end;
-        if nodes.is_empty() {
+        let Some(recorded) = self.passes.get(pass.0 as usize) else { return Ok(()) };
+        let dispatches = recorded.range(nodes.clone());
+        if dispatches.is_empty() {
             return Ok(());
         }
         if self.current.as_ref() != Some(params) {
@@ -324,7 +381,7 @@ impl Backend for GpuBackend {
         let timed = timestamp_writes.is_some();
         let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
         recording.set_bind_group(0, &self.params_group, &[]);
-        for dispatch in &dispatches[nodes] {
+        for dispatch in dispatches {
             recording.set_pipeline(&dispatch.pipeline);
             recording.set_bind_group(1, &dispatch.group, &[]);
             let [x, y, z] = dispatch.groups;
@@ -385,7 +442,7 @@ impl Backend for GpuBackend {
     }
 
     fn tier(&self) -> &str {
-        self.gpu.name()
+        &self.tier
     }
 
     fn saved(&self, buffer: BufferId) -> Option<Range<usize>> {

@@ -22,15 +22,17 @@ pub(super) struct Pipelines {
     /// Layout of bind group 0: the run's parameters.
     pub params: wgpu::BindGroupLayout,
     checked: bool,
+    /// The device has the builtin `unpack2x16float`.
+    unpack: bool,
     made: Mutex<HashMap<&'static str, Pipeline>>,
 }
 
 impl Pipelines {
-    pub fn new(device: &wgpu::Device, checked: bool) -> Self {
+    pub fn new(device: &wgpu::Device, checked: bool, unpack: bool) -> Self {
         let entries = [entry(0, uniform(size_of::<Params>()))];
         let params = device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("params"), entries: &entries });
-        Self { params, checked, made: Mutex::default() }
+        Self { params, checked, unpack, made: Mutex::default() }
     }
 
     /// The pipeline of `kernel`. Shader compilers are large and not ours: one that panics becomes an error here instead of
@@ -65,7 +67,8 @@ impl Pipelines {
         });
         let checks =
             if self.checked { wgpu::ShaderRuntimeChecks::checked() } else { wgpu::ShaderRuntimeChecks::unchecked() };
-        let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(kernel.source.into()) };
+        let source = wgpu::ShaderSource::Wgsl(kernel.text(self.unpack));
+        let descriptor = wgpu::ShaderModuleDescriptor { label, source };
         // SAFETY: kernels are this workspace's own, and index within bounds by construction. Positions follow from node
         // constants, for which PlanBuilder::build checked that the buffers are large enough; the numbers that kernels take from
         // run parameters and buffers (history, slots, routes) are clamped in the kernel. Every loop counts up to a node

@@ -4,9 +4,14 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::{device::Gpu, readback::Staging};
+use super::{
+    device::Gpu,
+    fusion::{Fusion, Step},
+    readback::Staging,
+};
 use crate::{
     buffer::Cost,
+    op::Op,
     plan::{PassId, Plan},
 };
 
@@ -40,9 +45,9 @@ struct Queries {
 }
 
 impl Timing {
-    pub fn new(gpu: &Gpu, plan: &Plan) -> Self {
-        let pass = |nodes: &[crate::op::Op]| nodes.iter().map(|op| estimate(op.cost())).collect();
-        let micros = plan.passes.iter().map(|p| pass(&p.nodes)).collect();
+    pub fn new(gpu: &Gpu, plan: &Plan, fusion: &Fusion<'_>) -> Self {
+        let micros =
+            plan.passes.iter().zip(&fusion.passes).map(|(pass, steps)| estimates(&pass.nodes, steps)).collect();
         Self { micros, queries: gpu.timestamps.then(|| Queries::new(gpu)) }
     }
 
@@ -123,6 +128,16 @@ impl Queries {
         let staging = Staging::new(gpu, TIMESTAMP_BYTES);
         Self { set, resolved, staging, period: gpu.queue.get_timestamp_period(), timed: None }
     }
+}
+
+/// A node that a later one does takes no time of its own.
+fn estimates(nodes: &[Op], steps: &[Step<'_>]) -> Vec<f32> {
+    let mut all = Cost::default();
+    let each = nodes.iter().zip(steps).map(|(op, step)| {
+        all += op.cost();
+        if *step == Step::Later { 0.0 } else { estimate(std::mem::take(&mut all)) }
+    });
+    each.collect()
 }
 
 fn estimate(cost: Cost) -> f32 {

@@ -10,7 +10,7 @@ use ash::vk::{self, Handle as _};
 use wgpu::hal::{api::Vulkan as Api, vulkan as hal};
 
 use super::{
-    device::{Gpu, features, needed, unfit},
+    device::{Gpu, features, needed, unfit, unpacks},
     frames::Frames,
 };
 use crate::backend::BackendError;
@@ -211,7 +211,7 @@ impl VulkanHost {
         // SAFETY: made from this adapter with these features.
         let made = unsafe { adapter.create_device_from_hal(opened, &descriptor) };
         let (device, queue) = made.map_err(|error| refused(error.to_string()))?;
-        Ok(Gpu::wrap(device, queue, &name, false))
+        Gpu::wrap(device, queue, &name, false, unpacks(&adapter)).with_tier(&adapter, None)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Weights in GPU memory. Matrices keep the file's encoding and are decoded by the kernels; convolutions become `f32` rows in
-//! the order conv2d.wgsl walks them; everything else becomes plain `f32`.
+//! the order conv2d.wgsl walks them; everything else becomes plain `f32`. Weights that one dispatch reads ([`Fusion::neighbours`]) lie one
+//! after the other in one buffer, if they are of one type.
+
+use std::collections::HashMap;
 
 use crate::{
     backend::{BackendError, find_weight},
-    buffer::{Weight, WeightRole},
+    buffer::{Weight, WeightId, WeightRole},
+    gpu::fusion::Fusion,
     plan::Plan,
     quant::{DType, TensorView, WeightSource},
     stored::{Bytes, ReadError},
@@ -32,9 +36,14 @@ pub(super) struct GpuWeight {
     pub role: WeightRole,
     /// Encoding of `data`.
     pub dtype: DType,
+    /// Its first row in `data`, or its first element if it is a vector.
+    pub first: usize,
+    /// Which of the lists of neighbours shares `data`.
+    pub joint: Option<usize>,
 }
 
 /// How a weight will lie in memory.
+#[derive(PartialEq)]
 struct Shape {
     dtype: DType,
     rows: usize,
@@ -57,6 +66,13 @@ impl Shape {
         let data = self.dtype.data_bytes(count).unwrap_or(4 * count);
         [data, self.dtype.scale_bytes(count)].map(|bytes| bytes.next_multiple_of(16))
     }
+
+    /// Whether its bytes end where the next weight's may begin.
+    fn is_whole(&self) -> bool {
+        let count = self.rows * self.stride;
+        [self.dtype.data_bytes(count), Some(self.dtype.scale_bytes(count))] == self.bytes().map(Some)
+            && (self.dtype != DType::F32 || self.rows > 1 || self.stride == self.cols)
+    }
 }
 
 /// Exact bytes of all weights of a plan.
@@ -71,6 +87,9 @@ pub(super) fn bytes(plan: &Plan, source: &dyn WeightSource) -> Result<usize, Bac
 pub(super) struct Uploading {
     names: Vec<Weight>,
     list: Vec<GpuWeight>,
+    neighbours: Vec<Vec<WeightId>>,
+    /// Buffers of those lists of which some are there: data and scales.
+    rooms: HashMap<usize, (wgpu::Buffer, Option<wgpu::Buffer>)>,
     /// Bytes that are there.
     pub(super) done: usize,
     /// Bytes that wait in wgpu's staging memory.
@@ -79,7 +98,29 @@ pub(super) struct Uploading {
 
 impl Uploading {
     pub(super) fn new(plan: &Plan) -> Self {
-        Self { names: plan.weights.clone(), list: Vec::with_capacity(plan.weights.len()), done: 0, pending: 0 }
+        Self {
+            names: plan.weights.clone(),
+            list: Vec::with_capacity(plan.weights.len()),
+            neighbours: Fusion::new(plan).neighbours(),
+            rooms: HashMap::new(),
+            done: 0,
+            pending: 0,
+        }
+    }
+
+    /// The list that the next weight shares a buffer with, and its place there.
+    fn joint(&self, source: &dyn WeightSource) -> Result<Option<(usize, usize)>, BackendError> {
+        let id = WeightId(self.list.len() as u32);
+        let place = |list: &Vec<WeightId>| list.iter().position(|&other| other == id);
+        let found = self.neighbours.iter().enumerate().find_map(|(at, list)| Some((at, place(list)?)));
+        let Some((at, index)) = found else { return Ok(None) };
+        let mut shapes = Vec::new();
+        for id in &self.neighbours[at] {
+            let weight = &self.names[id.0 as usize];
+            shapes.push(Shape::new(weight.role, &find_weight(weight, source)?));
+        }
+        let alike = shapes.iter().all(|shape| *shape == shapes[0] && shape.is_whole());
+        Ok(alike.then_some((at, index)))
     }
 
     /// Uploads the next weight; whether all are there.
@@ -91,10 +132,30 @@ impl Uploading {
     ) -> Result<bool, BackendError> {
         let Some(weight) = self.names.get(self.list.len()) else { return Ok(true) };
         let view = find_weight(weight, source)?;
+        let shape = Shape::new(weight.role, &view);
+        let bytes = shape.bytes();
         let mut upload = Upload { device, queue, pending: self.pending };
-        let there = upload.weight(weight, &view).map_err(|error| BackendError::unread(&weight.name, error))?;
+        let joint = self.joint(source)?;
+        let index = joint.map_or(0, |(_, index)| index);
+        let (data, scales) = match joint {
+            None => upload.room(&weight.name, bytes),
+            Some((at, _)) => {
+                let all = bytes.map(|bytes| bytes * self.neighbours[at].len());
+                self.rooms.entry(at).or_insert_with(|| upload.room(&weight.name, all)).clone()
+            }
+        };
+        let there = GpuWeight {
+            data,
+            scales: scales.filter(|_| view.scales.is_some()),
+            role: weight.role,
+            dtype: shape.dtype,
+            first: index * if weight.role == WeightRole::Vector { shape.cols } else { shape.rows },
+            joint: joint.map(|(at, _)| at),
+        };
+        let offsets = bytes.map(|bytes| bytes * index);
+        upload.weight(&there, offsets, weight, &view).map_err(|error| BackendError::unread(&weight.name, error))?;
         self.pending = upload.pending;
-        self.done += Shape::new(weight.role, &view).bytes().iter().sum::<usize>();
+        self.done += bytes.iter().sum::<usize>();
         self.list.push(there);
         Ok(self.list.len() == self.names.len())
     }
@@ -118,38 +179,54 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    fn weight(&mut self, weight: &Weight, view: &TensorView<'_>) -> Result<GpuWeight, ReadError> {
-        let shape = Shape::new(weight.role, view);
-        let [data, scales] = shape.bytes();
-        let as_it_is = shape.dtype == view.dtype && shape.stride == shape.cols && weight.role != WeightRole::Conv;
-        let data = if as_it_is && cfg!(target_endian = "little") {
-            self.buffer(&weight.name, data, view.data)?
-        } else {
-            self.buffer(&weight.name, data, Bytes::Here(&arrange(weight, view, &shape)?))?
-        };
-        let scales = match view.scales.filter(|_| scales > 0) {
-            Some(bytes) => Some(self.buffer(&weight.name, scales, bytes)?),
-            None => None,
-        };
-        Ok(GpuWeight { data, scales, role: weight.role, dtype: shape.dtype })
+    /// Buffers of so many bytes, for values and for scales.
+    fn room(&self, label: &str, bytes: [usize; 2]) -> (wgpu::Buffer, Option<wgpu::Buffer>) {
+        let [data, scales] = bytes.map(|size| {
+            (size > 0).then(|| {
+                self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(label),
+                    size: size as u64,
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            })
+        });
+        // A weight without values is refused by its operator.
+        let data = data.unwrap_or_else(|| self.room(label, [16, 0]).0);
+        (data, scales)
     }
 
-    fn buffer(&mut self, label: &str, size: usize, bytes: Bytes<'_>) -> Result<wgpu::Buffer, ReadError> {
+    /// Writes a weight to its buffers, from these bytes on.
+    fn weight(
+        &mut self,
+        to: &GpuWeight,
+        offsets: [usize; 2],
+        weight: &Weight,
+        view: &TensorView<'_>,
+    ) -> Result<(), ReadError> {
+        let shape = Shape::new(weight.role, view);
+        let as_it_is = shape.dtype == view.dtype && shape.stride == shape.cols && weight.role != WeightRole::Conv;
+        if as_it_is && cfg!(target_endian = "little") {
+            self.write(&to.data, offsets[0], view.data)?;
+        } else {
+            self.write(&to.data, offsets[0], Bytes::Here(&arrange(weight, view, &shape)?))?;
+        }
+        match (&to.scales, view.scales) {
+            (Some(buffer), Some(bytes)) => self.write(buffer, offsets[1], bytes),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, buffer: &wgpu::Buffer, offset: usize, bytes: Bytes<'_>) -> Result<(), ReadError> {
         const MOST_PENDING: usize = 32 << 20;
-        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size: size as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
         bytes.pieces(|at, piece| {
             // Copies are of whole words; what is left, at the end of the last piece, is zero.
             let (words, rest) = piece.split_at(piece.len() / 4 * 4);
-            self.queue.write_buffer(&buffer, at as u64, words);
+            self.queue.write_buffer(buffer, (offset + at) as u64, words);
             if !rest.is_empty() {
                 let mut last = [0; 4];
                 last[..rest.len()].copy_from_slice(rest);
-                self.queue.write_buffer(&buffer, (at + words.len()) as u64, &last);
+                self.queue.write_buffer(buffer, (offset + at + words.len()) as u64, &last);
             }
             self.pending += piece.len();
             if self.pending > MOST_PENDING {
@@ -159,8 +236,7 @@ impl Upload<'_> {
                 let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
             }
             Ok::<_, ReadError>(())
-        })?;
-        Ok(buffer)
+        })
     }
 }
 

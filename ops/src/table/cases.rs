@@ -321,6 +321,7 @@ fn routes(m: &mut Maker) {
         [1, 20, 2, 24, 4, 12, 2, 3, 1, 1],
         [1, 20, 2, 24, 4, 12, 3, 3, 2, 1],
         [1, 37, 2, 64, 11, 20, 19, 5, 1, 2],
+        [2, 9, 1, 128, 22, 70, 69, 6, 1, 1],
     ];
     for row in table {
         // As much as there is room for, one frame less, and after a cut.
@@ -591,6 +592,10 @@ fn tables(m: &mut Maker) {
 fn by_size(m: &mut Maker) {
     for (i, dtype) in [DType::F32, DType::F16, DType::Q8, DType::Q4].into_iter().enumerate() {
         linear_case(m, dtype, [1030, 64, 140], ACTIVATIONS[i], i as u32);
+    }
+    // A depth that is no multiple of theirs.
+    for dtype in [DType::F32, DType::F16] {
+        linear_case(m, dtype, [1030, 36, 140], Activation::None, 3);
     }
     let conv = Conv {
         size: [64, 34],

@@ -156,7 +156,7 @@ impl Device {
         let memory = match &self.kind {
             Kind::Cpu(cpu) => causeway_ops::cpu::memory(plan, weights, &cpu.options(None))?,
             #[cfg(feature = "gpu")]
-            Kind::Gpu(_) | Kind::Either(..) => causeway_ops::gpu::memory(plan, weights)?,
+            Kind::Gpu(gpu) | Kind::Either(gpu, _) => causeway_ops::gpu::memory(gpu, plan, weights)?,
         };
         let fit = |held: &Held| match (&self.kind, held) {
             (Kind::Cpu(cpu), Held::Cpu(held)) => held.fit(plan, cpu.options(None).isa),

@@ -1,7 +1,8 @@
 // C = A B^T by tiles in workgroup memory, f32 accumulation.
 //
 // An importing kernel defines
-//   fetch_a(row, k), fetch_b(column, k): four consecutive k of a row of A or B, zero outside;
+//   fetch_a(row, k), fetch_b(column, k): four consecutive k of a row of A or B, of rows outside any numbers, beyond the depth zero in one
+//   of the two and a number in the other;
 //   finish(row, column, value): takes an element of C; called outside C as well.
 //
 // Tiles lie k-major, so that one step of k reads whole vec4s of rows and of columns, and a lane's share of C grows by outer

@@ -1,13 +1,18 @@
 // Half precision as bits, without asking the device for it.
 
-/// Finite f16 numbers from the low halves of words. unpack2x16float would do, but Vulkan drivers without f16 arithmetic may
-/// lack it. Moving the bits up leaves an exponent that is 112 too small; subnormal numbers go by their integer value, because
-/// GPUs may flush the f32 they would pass through.
-fn halves_to_floats(bits: vec4<u32>) -> vec4<f32> {
-    let normal = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffu)) << vec4<u32>(13u)) * 5.192296858534828e33;
-    let subnormal = vec4<f32>(bits & vec4<u32>(0x3ffu)) * 5.960464477539063e-8;
-    let size = select(normal, subnormal, (bits & vec4<u32>(0x7c00u)) == vec4<u32>());
-    return select(size, -size, (bits & vec4<u32>(0x8000u)) != vec4<u32>());
+/// Two f16 numbers from a word. A device that has `unpack2x16float` gets that instead (Kernel::text).
+fn halves_of(word: u32) -> vec2<f32> {
+    return emulated_halves(word);
+}
+
+/// Finite ones without the builtin, which Vulkan drivers without f16 arithmetic may lack. Moving the bits up leaves an exponent that is
+/// 112 too small; subnormal numbers go by their integer value, because GPUs may flush the f32 they would pass through.
+fn emulated_halves(word: u32) -> vec2<f32> {
+    let bits = vec2<u32>(word, word >> 16u);
+    let normal = bitcast<vec2<f32>>((bits & vec2<u32>(0x7fffu)) << vec2<u32>(13u)) * 5.192296858534828e33;
+    let subnormal = vec2<f32>(bits & vec2<u32>(0x3ffu)) * 5.960464477539063e-8;
+    let size = select(normal, subnormal, (bits & vec2<u32>(0x7c00u)) == vec2<u32>());
+    return select(size, -size, (bits & vec2<u32>(0x8000u)) != vec2<u32>());
 }
 
 /// The nearest f16 numbers, ties to even; magnitudes beyond them become the largest.

@@ -23,8 +23,7 @@ fn ring_value(token: u32, column: u32) -> vec4<f32> {
 @group(1) @binding(8) var<storage, read> ring_v: array<u32>;
 
 fn halves(column: u32, first: u32, second: u32) -> vec4<f32> {
-    let values = halves_to_floats(vec4<u32>(first, first >> 16u, second, second >> 16u));
-    return trim(column, values.xy, values.zw);
+    return trim(column, halves_of(first), halves_of(second));
 }
 
 fn ring_key(token: u32, column: u32) -> vec4<f32> {

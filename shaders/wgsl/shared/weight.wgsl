@@ -15,7 +15,7 @@ fn decode(element: u32) -> vec4<f32> {
 
 fn decode(element: u32) -> vec4<f32> {
     let halves = weight[element / 4u];
-    return halves_to_floats(vec4<u32>(halves.x, halves.x >> 16u, halves.y, halves.y >> 16u));
+    return vec4<f32>(halves_of(halves.x), halves_of(halves.y));
 }
 //!end
 //!if Q8
@@ -24,7 +24,7 @@ fn decode(element: u32) -> vec4<f32> {
 
 fn decode(element: u32) -> vec4<f32> {
     let codes = vec4<i32>(vec4<u32>(weight[element / 4u]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u);
-    return vec4<f32>(codes) * scale(element / 32u);
+    return vec4<f32>(codes) * scale_of(element / 32u);
 }
 //!end
 //!if Q4
@@ -34,11 +34,12 @@ fn decode(element: u32) -> vec4<f32> {
 fn decode(element: u32) -> vec4<f32> {
     let word = weight[element / 8u] >> (element % 8u * 4u);
     let codes = (vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
-    return (vec4<f32>(codes) - 8.0) * scale(element / 32u);
+    return (vec4<f32>(codes) - 8.0) * scale_of(element / 32u);
 }
 //!end
 //!if SCALES
-fn scale(block: u32) -> f32 {
-    return halves_to_floats(vec4<u32>(scales[block / 2u] >> (block % 2u * 16u))).x;
+fn scale_of(block: u32) -> f32 {
+    let pair = halves_of(scales[block / 2u]);
+    return select(pair.x, pair.y, block % 2u == 1u);
 }
 //!end

@@ -1,0 +1,233 @@
+//! Nodes that one dispatch does together. A dispatch costs a GPU some microseconds whatever it computes: of a small world's frame they
+//! are all there is.
+//!
+//! A node that is done together with later ones is done at the last of them, so that any range of nodes can still be run; what it
+//! reads lives until then, and what only they pass on has no place in memory. All follows from the plan alone: its memory is known
+//! before weights are.
+
+use crate::{
+    buffer::{BufferId, BufferKind, WeightId},
+    op::{Access, CrossAttention, LayerNorm, Linear, Op, Operator, RmsNormRope},
+    plan::Plan,
+    planner::Life,
+    quant::BLOCK,
+};
+
+use super::lower;
+
+/// What is done at a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step<'a> {
+    /// Nothing: a later node does it.
+    Later,
+    /// The node alone.
+    Plain(&'a Op),
+    /// Linear layers of one input and of one shape, perhaps of a norm's output, that make the parts of a joint buffer.
+    Linears { norm: Option<&'a LayerNorm>, layers: Vec<&'a Linear> },
+    /// Norms of the first two parts of a joint buffer: queries and keys.
+    Norms([&'a RmsNormRope; 2]),
+    /// Cross-attention whose queries are normed.
+    CrossAttention { norm: &'a RmsNormRope, op: &'a CrossAttention },
+}
+
+impl Step<'_> {
+    /// Its layers.
+    fn layers(&self) -> &[&Linear] {
+        match self {
+            Step::Linears { layers, .. } => layers,
+            _ => &[],
+        }
+    }
+
+    /// The rows that wide layers read in whole blocks, and how many blocks these are: what may have to be quantised first.
+    pub fn rows_in_blocks(&self) -> Option<(BufferId, usize)> {
+        let (layer, count) = match self {
+            Step::Plain(Op::Linear(layer)) => (layer, 1),
+            Step::Linears { norm: None, layers } => (*layers.first()?, layers.len()),
+            _ => return None,
+        };
+        let wide = lower::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
+        wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
+    }
+
+    /// The matrices that it reads.
+    pub fn matrices(&self) -> impl Iterator<Item = WeightId> + '_ {
+        let alone = if let Step::Plain(Op::Linear(layer)) = self { Some(layer) } else { None };
+        self.layers().iter().copied().chain(alone).map(|layer| layer.weight)
+    }
+
+    /// Calls `visit` for every buffer that is touched, as an operator does.
+    pub fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
+        match self {
+            Step::Later => {}
+            Step::Plain(op) => op.operator().buffers(visit),
+            Step::Linears { norm, layers } => {
+                let between = norm.map(|norm| norm.y);
+                let mut outside = |id, access| {
+                    if Some(id) != between {
+                        visit(id, access);
+                    }
+                };
+                norm.iter().for_each(|norm| norm.buffers(&mut outside));
+                layers.iter().for_each(|layer| layer.buffers(&mut outside));
+            }
+            Step::Norms(norms) => norms.iter().for_each(|norm| norm.buffers(visit)),
+            Step::CrossAttention { op, .. } => op.buffers(visit),
+        }
+    }
+}
+
+/// All steps of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fusion<'a> {
+    /// One a node of every pass.
+    pub passes: Vec<Vec<Step<'a>>>,
+    /// Buffers of one length that lie one after the other in a place.
+    pub joints: Vec<Vec<BufferId>>,
+}
+
+impl<'a> Fusion<'a> {
+    pub fn new(plan: &'a Plan) -> Self {
+        let touches = touches(plan);
+        let passed_on =
+            |id: BufferId, times: usize| plan.buffer(id).kind == BufferKind::Scratch && touches[id.0 as usize] == times;
+        let mut this = Self { passes: Vec::new(), joints: Vec::new() };
+        for pass in &plan.passes {
+            let mut steps = Vec::new();
+            while let Some(rest) = pass.nodes.get(steps.len()..).filter(|rest| !rest.is_empty()) {
+                let (step, count) = this.step(plan, rest, &passed_on);
+                steps.resize(steps.len() + count - 1, Step::Later);
+                steps.push(step);
+            }
+            this.passes.push(steps);
+        }
+        this
+    }
+
+    /// Life of every buffer in every pass, by what is touched when.
+    pub fn lives(&self, buffers: usize) -> Vec<Vec<Life>> {
+        let mut lives: Vec<Vec<Life>> = vec![vec![None; self.passes.len()]; buffers];
+        for (pass, steps) in self.passes.iter().enumerate() {
+            for (node, step) in steps.iter().enumerate() {
+                step.buffers(&mut |id, _| {
+                    let life = &mut lives[id.0 as usize][pass];
+                    *life = Some((life.map_or(node, |(first, _)| first), node));
+                });
+            }
+        }
+        lives
+    }
+
+    /// Weights that one dispatch reads, in the order in which it does: each list once, and no weight in two.
+    pub fn neighbours(&self) -> Vec<Vec<WeightId>> {
+        let mut all: Vec<Vec<WeightId>> = Vec::new();
+        for step in self.passes.iter().flatten() {
+            let Step::Linears { layers, .. } = step else { continue };
+            let matrices: Vec<WeightId> = layers.iter().map(|layer| layer.weight).collect();
+            let biases = layers.iter().filter_map(|layer| layer.bias).collect();
+            for list in [matrices, biases] {
+                if list.len() > 1 && !list.iter().any(|id| all.iter().flatten().any(|other| other == id)) {
+                    all.push(list);
+                }
+            }
+        }
+        all
+    }
+
+    /// What the first of `nodes` begins, and how many nodes that does.
+    fn step(&mut self, plan: &Plan, nodes: &'a [Op], passed_on: &dyn Fn(BufferId, usize) -> bool) -> (Step<'a>, usize) {
+        match nodes {
+            [Op::LayerNorm(norm), rest @ ..] => {
+                let mut layers = self.run(plan, rest);
+                // One layer that adds to its output, or has a gate, is a run of one too.
+                if layers.is_empty() && let Some(Op::Linear(layer)) = rest.first() {
+                    layers.push(layer);
+                }
+                let fits = layers.first().is_some_and(|layer| norms_on_the_way(norm, layer, layers.len()));
+                if fits && passed_on(norm.y, 1 + layers.len()) {
+                    let count = 1 + layers.len();
+                    self.join(&layers);
+                    return (Step::Linears { norm: Some(norm), layers }, count);
+                }
+            }
+            [Op::Linear(_), ..] => {
+                let layers = self.run(plan, nodes);
+                if layers.len() > 1 {
+                    let count = layers.len();
+                    self.join(&layers);
+                    return (Step::Linears { norm: None, layers }, count);
+                }
+            }
+            [Op::RmsNormRope(a), Op::RmsNormRope(b), ..] if self.starts(a.x, b.x) && alike(a, b) => {
+                return (Step::Norms([a, b]), 2);
+            }
+            [Op::RmsNormRope(norm), Op::CrossAttention(op), ..]
+                // A layer writes them, the norm changes them, attention reads them.
+                if norm.x == op.q && norm.grid.is_none() && passed_on(op.q, 3) && op.head_dim <= 128 =>
+            {
+                return (Step::CrossAttention { norm, op }, 2);
+            }
+            _ => {}
+        }
+        (Step::Plain(&nodes[0]), 1)
+    }
+
+    /// Layers at the front of `nodes` that differ in their weights and outputs only; none if there are fewer than two.
+    fn run(&self, plan: &Plan, nodes: &'a [Op]) -> Vec<&'a Linear> {
+        const MOST: usize = 3;
+        let layers = nodes.iter().map_while(|op| if let Op::Linear(layer) = op { Some(layer) } else { None });
+        let mut run: Vec<&Linear> = Vec::new();
+        for layer in layers.take(MOST) {
+            let free = !self.joints.iter().flatten().any(|&id| id == layer.y);
+            let own = plan.buffer(layer.y).kind == BufferKind::Scratch
+                && plan.buffer(layer.y).len == layer.rows * layer.outputs
+                && run.iter().all(|other| other.y != layer.y);
+            let plain = !layer.residual && layer.gate.is_none();
+            let same = run.first().is_none_or(|first| {
+                let shape = |layer: &Linear| (layer.x, layer.rows, layer.inputs, layer.outputs, layer.bias.is_some());
+                shape(first) == shape(layer) && first.activation == layer.activation
+            });
+            if !(free && own && plain && same) {
+                break;
+            }
+            run.push(layer);
+        }
+        if run.len() > 1 { run } else { Vec::new() }
+    }
+
+    fn join(&mut self, layers: &[&Linear]) {
+        if layers.len() > 1 {
+            self.joints.push(layers.iter().map(|layer| layer.y).collect());
+        }
+    }
+
+    /// Whether a joint begins with these.
+    fn starts(&self, first: BufferId, second: BufferId) -> bool {
+        self.joints.iter().any(|joint| joint.starts_with(&[first, second]))
+    }
+}
+
+/// How often the nodes of a plan touch each buffer.
+fn touches(plan: &Plan) -> Vec<usize> {
+    let mut touches = vec![0; plan.buffers.len()];
+    for op in plan.passes.iter().flat_map(|pass| &pass.nodes) {
+        op.operator().buffers(&mut |id, _| touches[id.0 as usize] += 1);
+    }
+    touches
+}
+
+/// Whether a norm is better done by the layers that read it: each of their workgroups takes the measure of its rows anew, which is cheaper
+/// than a dispatch where the layers are small.
+fn norms_on_the_way(norm: &LayerNorm, layer: &Linear, layers: usize) -> bool {
+    layer.x == norm.y
+        && layer.y != norm.x
+        && (layer.rows, layer.inputs) == (norm.rows, norm.dim)
+        && !layer.residual
+        && layer.gate.is_none()
+        && norm.dim.is_multiple_of(4)
+        && !lower::is_wide(layer.rows, layers * layer.outputs)
+}
+
+fn alike(a: &RmsNormRope, b: &RmsNormRope) -> bool {
+    (a.rows, a.dim, a.eps, &a.grid) == (b.rows, b.dim, b.eps, &b.grid) && a.dim.is_multiple_of(2)
+}

@@ -1,0 +1,263 @@
+//! Nodes that the GPU does in one dispatch against the same nodes one by one, and against the CPU.
+
+use std::collections::{BTreeSet, HashMap};
+
+use causeway_ops::{
+    Backend, BufferId, Params, Plan, PlanBuilder,
+    cpu::{CpuBackend, CpuOptions},
+    gpu::{Gpu, GpuBackend, GpuOptions, Tier},
+    op::{Activation, Copy, CrossAttention, Gate, Grid, LayerNorm, Linear, RmsNormRope, Scale},
+    philox,
+    plan::{BufferKind, Element, PassId, WeightRole},
+    quant::{DType, TensorView, WeightSource, quantise_q4, quantise_q8},
+};
+
+/// Kernels that no plan of single nodes runs.
+const FUSED: [&str; 10] = [
+    "cross_attention_128_norm",
+    "cross_attention_32_norm",
+    "cross_attention_64_norm",
+    "linear_dot4_q4_norm",
+    "linear_dot4_q8_norm",
+    "linear_f16_norm",
+    "linear_f32_norm",
+    "linear_q4_norm",
+    "linear_q8_norm",
+    "rms_norm_rope_two",
+];
+
+struct Tensor {
+    dtype: DType,
+    shape: Vec<usize>,
+    data: Vec<u8>,
+    scales: Option<Vec<u8>>,
+}
+
+/// Random weights of a plan, matrices of the type that `dtype` says of their names.
+struct Weights(HashMap<String, Tensor>);
+
+impl Weights {
+    fn new(plan: &Plan, dtype: &dyn Fn(&str) -> DType) -> Self {
+        let tensor = |(seed, weight): (usize, &causeway_ops::plan::Weight)| {
+            let matrix = weight.role == WeightRole::Matrix;
+            let scale = if matrix { 1.0 / (weight.shape[1] as f32).sqrt() } else { 0.5 };
+            let values: Vec<f32> =
+                random(seed as u32, weight.shape.iter().product()).iter().map(|x| x * scale).collect();
+            let dtype = if matrix { dtype(&weight.name) } else { DType::F32 };
+            let (mut data, mut scales) = (Vec::new(), Vec::new());
+            match dtype {
+                DType::F32 => data.extend(values.iter().flat_map(|x| x.to_le_bytes())),
+                DType::F16 => data.extend(values.iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes())),
+                DType::Q8 => quantise_q8(&values, &mut data, &mut scales),
+                DType::Q4 => quantise_q4(&values, &mut data, &mut scales),
+            }
+            let scales = dtype.is_quantised().then_some(scales);
+            (weight.name.clone(), Tensor { dtype, shape: weight.shape.clone(), data, scales })
+        };
+        Self(plan.weights.iter().enumerate().map(tensor).collect())
+    }
+}
+
+impl WeightSource for Weights {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let tensor = self.0.get(name)?;
+        Some(TensorView::here(tensor.dtype, &tensor.shape, &tensor.data, tensor.scales.as_deref()))
+    }
+}
+
+fn random(seed: u32, len: usize) -> Vec<f32> {
+    (0..len).map(|i| philox::normal4([seed, 7], 0, 0, i as u32 / 4)[i % 4]).collect()
+}
+
+/// The type of a matrix called so.
+type Types = Box<dyn Fn(&str) -> DType>;
+
+/// Sizes of a block.
+#[derive(Clone, Copy)]
+struct Size {
+    frames: usize,
+    tokens: usize,
+    heads: usize,
+    head_dim: usize,
+    context: usize,
+}
+
+/// A transformer block: self-attention over its own rows, cross-attention, feed-forward.
+struct Block {
+    plan: Plan,
+    inputs: Vec<(BufferId, Vec<f32>)>,
+    output: BufferId,
+    pass: PassId,
+    nodes: usize,
+}
+
+/// With `between` [`BufferKind::Scratch`] nodes may be done together; with outputs between them, which the host may read, they may not.
+fn block(size: Size, between: &BufferKind) -> Block {
+    let Size { frames, tokens, heads, head_dim, context } = size;
+    let (rows, dim, wide) = (frames * tokens, heads * head_dim, 2 * heads * head_dim);
+    let mut b = PlanBuilder::new();
+    let mut inputs = Vec::new();
+    let mut input = |b: &mut PlanBuilder, len| {
+        let id = b.buffer("input", Element::F32, len, BufferKind::Input);
+        inputs.push((id, random(100 + inputs.len() as u32, len)));
+        id
+    };
+    let [start, m] = [rows * dim, frames * 6 * dim].map(|len| input(&mut b, len));
+    let [cross_k, cross_v] = [(); 2].map(|()| input(&mut b, context * dim));
+    let grid = b.constant("grid", random(1, tokens * (head_dim / 2 - 1) * 2));
+    let output = b.buffer("output", Element::F32, rows * dim, BufferKind::Output);
+    let hidden = b.scratch("hidden", rows * dim);
+    let pass = b.pass("block");
+    b.push(Copy { x: start, x_offset: 0, y: hidden, y_offset: 0, len: rows * dim });
+    let make = |b: &mut PlanBuilder, len: usize| b.buffer("between", Element::F32, len, between.clone());
+    let norm = |b: &mut PlanBuilder, first: Option<usize>| {
+        let scale = match first {
+            Some(first) => Scale::Modulation { modulation: m, vectors: 6, shift: first, scale: first + 1 },
+            None => Scale::Affine {
+                weight: b.weight("norm.weight", &[dim], WeightRole::Vector),
+                bias: b.weight("norm.bias", &[dim], WeightRole::Vector),
+            },
+        };
+        let y = make(b, rows * dim);
+        b.push(LayerNorm { x: hidden, y, rows, dim, rows_per_frame: tokens, eps: 1e-5, scale });
+        y
+    };
+    let linear = |b: &mut PlanBuilder, name: &str, x, y: Option<BufferId>, [inputs, outputs]: [usize; 2], gate| {
+        let op = Linear {
+            x,
+            weight: b.weight(format!("{name}.weight"), &[outputs, inputs], WeightRole::Matrix),
+            bias: Some(b.weight(format!("{name}.bias"), &[outputs], WeightRole::Vector)),
+            y: y.unwrap_or_else(|| make(b, rows * outputs)),
+            rows,
+            inputs,
+            outputs,
+            activation: if name == "up" { Activation::Gelu } else { Activation::None },
+            residual: y.is_some(),
+            gate,
+        };
+        let y = op.y;
+        b.push(op);
+        y
+    };
+    let rms = |b: &mut PlanBuilder, name: &str, x, grid| {
+        let weight = b.weight(name, &[dim], WeightRole::Vector);
+        b.push(RmsNormRope { x, weight, rows, dim, eps: 1e-5, grid });
+    };
+    let attend = |b: &mut PlanBuilder, [q, k, v]: [BufferId; 3], context| {
+        let y = make(b, rows * dim);
+        b.push(CrossAttention { q, k, v, offsets: None, scaled: true, y, rows, context, heads, head_dim });
+        y
+    };
+    let gate = |index| Some(Gate { modulation: m, vectors: 6, index, rows_per_frame: tokens });
+    let y = norm(&mut b, Some(0));
+    let [q, k, v] = ["q", "k", "v"].map(|name| linear(&mut b, name, y, None, [dim, dim], None));
+    let turned = Some(Grid { table: grid, tokens, heads, temporal_pairs: 1 });
+    rms(&mut b, "norm_q", q, turned);
+    rms(&mut b, "norm_k", k, turned);
+    let y = attend(&mut b, [q, k, v], rows);
+    linear(&mut b, "o", y, Some(hidden), [dim, dim], gate(2));
+    let y = norm(&mut b, None);
+    let q = linear(&mut b, "cross_q", y, None, [dim, dim], None);
+    rms(&mut b, "cross_norm", q, None);
+    let y = attend(&mut b, [q, cross_k, cross_v], context);
+    linear(&mut b, "cross_o", y, Some(hidden), [dim, dim], None);
+    let y = norm(&mut b, Some(3));
+    let y = linear(&mut b, "up", y, None, [dim, wide], None);
+    linear(&mut b, "down", y, Some(hidden), [wide, dim], gate(5));
+    b.push(Copy { x: hidden, x_offset: 0, y: output, y_offset: 0, len: rows * dim });
+    let plan = b.build().unwrap();
+    let nodes = plan.pass(pass).nodes.len();
+    Block { plan, inputs, output, pass, nodes }
+}
+
+/// What a block gives, its nodes run in slices of so many.
+fn run(block: &Block, backend: &mut dyn Backend, slice: usize) -> Vec<f32> {
+    for (id, values) in &block.inputs {
+        backend.write(*id, bytemuck::cast_slice(values)).unwrap();
+    }
+    for node in (0..block.nodes).step_by(slice) {
+        backend.run(block.pass, node..(node + slice).min(block.nodes), &Params::default()).unwrap();
+    }
+    let mut values = vec![0.0f32; block.plan.buffer(block.output).len];
+    backend.read(block.output, bytemuck::cast_slice_mut(&mut values)).unwrap();
+    values
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    // Not-a-number is the worst error of all.
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs() / (1.0 + b.abs()))
+        .fold(0.0, |worst, error| if error <= worst { worst } else { error })
+}
+
+/// Root mean square of the difference, in that of what is expected.
+fn deviation(a: &[f32], b: &[f32]) -> f32 {
+    let square = |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>();
+    (square(&mut a.iter().zip(b).map(|(a, b)| a - b)) / square(&mut b.iter().copied())).sqrt()
+}
+
+#[test]
+fn nodes_done_together_do_what_they_do_apart() {
+    let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
+    let gpus = [Tier::Portable, Tier::Dot4].map(|tier| open(tier).expect("an adapter"));
+    let mut seen = BTreeSet::new();
+    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7 };
+    let all = |dtype: DType| move |_: &str| dtype;
+    let large = Size { tokens: 265, heads: 4, head_dim: 64, ..base };
+    let mixed = |name: &str| if name == "k.weight" { DType::Q8 } else { DType::F16 };
+    let cases: [(Size, Types, usize); 10] = [
+        (base, Box::new(all(DType::F32)), 11),
+        (base, Box::new(all(DType::F16)), 11),
+        (base, Box::new(all(DType::Q8)), 11),
+        (base, Box::new(all(DType::Q4)), 11),
+        (Size { heads: 1, head_dim: 64, tokens: 17, ..base }, Box::new(all(DType::F32)), 11),
+        (Size { heads: 1, head_dim: 128, tokens: 3, ..base }, Box::new(all(DType::Q8)), 11),
+        // Layers of several types are done one by one, each with the norm.
+        (base, Box::new(mixed), 13),
+        // Enough rows for wide tiles, whose norms are done apart.
+        (large, Box::new(all(DType::F32)), 14),
+        (large, Box::new(all(DType::Q8)), 14),
+        (large, Box::new(all(DType::Q4)), 14),
+    ];
+    let all = gpus.iter().flat_map(|gpu| cases.iter().enumerate().map(move |case| (gpu, case)));
+    for (gpu, (case, (size, dtype, dispatches))) in all {
+        let dot4 = gpu.tier() == Tier::Dot4;
+        let (together, apart) = (block(*size, &BufferKind::Scratch), block(*size, &BufferKind::Output));
+        let weights = Weights::new(&together.plan, dtype);
+        let on_gpu = |block: &Block| GpuBackend::on(gpu, block.plan.clone(), &weights, None).unwrap();
+        let (mut first, mut second) = (on_gpu(&together), on_gpu(&apart));
+        // Rows that are quantised for wide tiles have a dispatch of their own.
+        let all = |backend: &GpuBackend, block: &Block| {
+            let mut kernels = backend.dispatches(block.pass, 0..block.nodes);
+            kernels.retain(|&kernel| kernel != "quantise");
+            kernels
+        };
+        seen.extend(all(&first, &together));
+        assert_eq!(all(&second, &apart).len(), apart.nodes);
+        assert_eq!(all(&first, &together).len(), *dispatches, "case {case}: {:?}", all(&first, &together));
+        let (found, expected) = (run(&together, &mut first, usize::MAX), run(&apart, &mut second, usize::MAX));
+        let quantised = together.plan.weights.iter().any(|weight| dtype(&weight.name).is_quantised());
+        // A norm that differs in the last bit may take a number to the other side of a rounding to bytes.
+        let bound = if dot4 && quantised { 1e-3 } else { 2e-5 };
+        let measure = if dot4 && quantised { deviation } else { worst };
+        let error = measure(&found, &expected);
+        assert!(error < bound, "case {case}: off by {error}");
+        // Slices may end in the midst of what is done together.
+        assert_eq!(run(&together, &mut first, 1), found, "case {case}");
+        assert_eq!(run(&together, &mut first, 4), found, "case {case}");
+        if dot4 || !quantised {
+            let mut cpu = CpuBackend::new(together.plan.clone(), &weights, CpuOptions::default()).unwrap();
+            let error = measure(&found, &run(&together, &mut cpu, usize::MAX));
+            let bound = if quantised { 1e-3 } else { 2e-4 };
+            println!("{}, case {case}: {error:.1e} from the CPU", gpu.tier());
+            assert!(error < bound, "case {case}: off by {error} from the CPU");
+        }
+    }
+    let missing: Vec<_> = FUSED.iter().filter(|name| !seen.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?} did not run");
+    let fused = |name: &str| {
+        name.ends_with("_norm") && name != "layer_norm" && name != "channel_norm" || name.ends_with("_two")
+    };
+    assert!(causeway_shaders::ALL.iter().all(|kernel| fused(kernel.name) == FUSED.contains(&kernel.name)));
+}

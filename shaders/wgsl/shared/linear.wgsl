@@ -1,0 +1,145 @@
+// What all kernels of linear layers share: their node, the input and its norm, the epilogue.
+//
+// An importing kernel defines LANES and ROWS, the rows of a workgroup's tile. NORM: x is LayerNorm's input, and normed where it is fetched as
+// layer_norm.wgsl does. SCALAR: a row's length is no multiple of 4. CODES: the input is read elsewhere.
+
+//!import shared/activation
+
+struct Node {
+    rows: u32,
+    inputs: u32,
+    /// Of all parts.
+    outputs: u32,
+    /// Outputs of a part, and elements of y from one part to the next.
+    part: u32,
+    part_step: u32,
+    /// Row of the first output in `weight`, and its element of `bias`.
+    first: u32,
+    first_bias: u32,
+    /// Weights from row to row: inputs, rounded up to a multiple of 4.
+    stride: u32,
+    activation: u32,
+    has_bias: u32,
+    residual: u32,
+    rows_per_frame: u32,
+//!if NORM
+    eps: f32,
+    /// Affine: 0. Modulation elements a frame otherwise, and the first of the scale and of the shift vector.
+    scale_stride: u32,
+    scale_offset: u32,
+    shift_offset: u32,
+    /// What is added to the scale: 1 for a modulation.
+    one: f32,
+//!else
+    has_gate: u32,
+    /// Modulation elements a frame, and the first of the gate vector.
+    gate_stride: u32,
+    gate_offset: u32,
+//!end
+}
+
+@group(1) @binding(0) var<uniform> node: Node;
+@group(1) @binding(3) var<storage, read> bias: array<f32>;
+@group(1) @binding(5) var<storage, read_write> y: array<f32>;
+//!if NORM
+@group(1) @binding(4) var<storage, read> scale: array<vec4<f32>>;
+@group(1) @binding(7) var<storage, read> shift: array<vec4<f32>>;
+//!else
+@group(1) @binding(4) var<storage, read> modulation: array<f32>;
+//!end
+
+//!if CODES
+//!else
+//!if SCALAR
+@group(1) @binding(6) var<storage, read> x: array<f32>;
+
+fn element(row: u32, k: u32) -> f32 {
+    return select(0.0, x[min(row, node.rows - 1u) * node.inputs + min(k, node.inputs - 1u)], k < node.inputs);
+}
+
+fn fetch_a(row: u32, k: u32) -> vec4<f32> {
+    return vec4<f32>(element(row, k), element(row, k + 1u), element(row, k + 2u), element(row, k + 3u));
+}
+//!else
+@group(1) @binding(6) var<storage, read> x: array<vec4<f32>>;
+
+// Indices are clamped instead of guarded by a branch, so that a lane's loads are under way together. Rows and columns outside are
+// computed and not stored; beyond the depth one zero of a product is enough.
+fn fetch_a(row: u32, k: u32) -> vec4<f32> {
+    let token = min(row, node.rows - 1u);
+    let column = min(k, node.inputs - 4u);
+    var value = x[(token * node.inputs + column) / 4u];
+//!if NORM
+    let frame = token / node.rows_per_frame * node.scale_stride;
+    let measure = measures[row - first_row];
+    let gain = node.one + scale[(frame + node.scale_offset + column) / 4u];
+    value = (value - measure.x) * measure.y * gain + shift[(frame + node.shift_offset + column) / 4u];
+//!end
+    return select(vec4<f32>(), value, k < node.inputs);
+}
+//!end
+//!end
+
+//!if NORM
+/// Lanes that take the measure of a row.
+const SHARE = LANES / ROWS;
+
+/// First row of this workgroup; mean and inverse deviation of its rows.
+var<private> first_row: u32;
+var<workgroup> measures: array<vec2<f32>, ROWS>;
+var<workgroup> shares: array<f32, LANES>;
+
+/// The mean over a row of what its lanes have.
+fn average(lane: u32, value: vec4<f32>) -> f32 {
+    shares[lane] = (value.x + value.y) + (value.z + value.w);
+    workgroupBarrier();
+    var total = 0.0;
+    for (var i = 0u; i < SHARE; i++) {
+        total += shares[lane / SHARE * SHARE + i];
+    }
+    workgroupBarrier();
+    return total / f32(node.inputs);
+}
+
+fn measure_rows(lane: u32) {
+    let count = node.inputs / 4u;
+    let first = min(first_row + lane / SHARE, node.rows - 1u) * count;
+    var all = vec4<f32>();
+    for (var i = lane % SHARE; i < count; i += SHARE) {
+        all += x[first + i];
+    }
+    let mean = average(lane, all);
+    var squares = vec4<f32>();
+    for (var i = lane % SHARE; i < count; i += SHARE) {
+        let d = x[first + i] - mean;
+        squares += d * d;
+    }
+    let variance = average(lane, squares);
+    if lane % SHARE == 0u {
+        measures[lane / SHARE] = vec2<f32>(mean, 1.0 / sqrt(variance + node.eps));
+    }
+    workgroupBarrier();
+}
+//!end
+
+fn finish(row: u32, column: u32, value: f32) {
+    if row >= node.rows || column >= node.outputs {
+        return;
+    }
+    var result = value;
+    if node.has_bias != 0u {
+        result += bias[node.first_bias + column];
+    }
+    result = activate(node.activation, result);
+//!if NORM
+//!else
+    if node.has_gate != 0u {
+        result *= modulation[row / node.rows_per_frame * node.gate_stride + node.gate_offset + column];
+    }
+//!end
+    let at = column / node.part * node.part_step + row * node.part + column % node.part;
+    if node.residual != 0u {
+        result += y[at];
+    }
+    y[at] = result;
+}
