@@ -192,7 +192,10 @@ fn convolutions(m: &mut Maker) {
 }
 
 /// Frame table, rotations and parameters for `history` visible frames of at most `max_history` with `chunk` own ones.
-pub(super) fn window(m: &mut Maker, [chunk, slots, max_history, history, pairs]: [usize; 5]) -> (BufferId, BufferId, Params) {
+pub(super) fn window(
+    m: &mut Maker,
+    [chunk, slots, max_history, history, pairs]: [usize; 5],
+) -> (BufferId, BufferId, Params) {
     // Any slots will do as long as no two rows share one.
     let mut free: Vec<u32> = (0..slots as u32).collect();
     let frames = (0..max_history + chunk).map(|_| free.remove(m.below(free.len()))).collect();

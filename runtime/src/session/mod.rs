@@ -36,6 +36,7 @@ mod pump;
 mod quality;
 mod receipt;
 mod ring;
+mod rows;
 mod rules;
 mod saved;
 #[allow(clippy::module_inception, reason = "the folder is about the type that the file defines")]

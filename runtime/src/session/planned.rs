@@ -16,6 +16,7 @@ use super::{
     movement::Movement,
     opening::Opening,
     options::{Output, SessionOptions, Start},
+    rows::Rows,
     saved,
     settled::Settled,
     snapshot,
@@ -86,7 +87,8 @@ impl Planned {
         let scale = source.map_or(config.codec.space_factor(), |source| source.space_factor());
         let picture = (latent.width * scale, latent.height * scale);
         let size = (picture, settled.given[0]);
-        let opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
+        let mut opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
+        opening.set_condition(dit, &options.condition, settled.limits.latent)?;
         if !settled.whole(opening.frames) {
             let [first, later] = settled.given;
             return Err(SessionError::Option(format!(
@@ -94,10 +96,9 @@ impl Planned {
                 opening.frames
             )));
         }
-        let rope = dit.rope_dims()[0];
-        let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length);
+        let tables = Tables::new(&plan, &stream, &settled.rings, dit.told(), settled.length);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
-        let state = state(&settled, config.latch, options.seed, stream.pictures[1]);
+        let state = state(&settled, config.latch, options.seed, settled.rows_each(stream.pictures)[1]);
         Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes, options })
     }
 
@@ -163,12 +164,12 @@ pub struct Need {
     pub latent: [usize; 3],
 }
 
-/// The state of a stream whose latent frames make at most so many pictures each.
+/// The state of a stream whose latent frames have at most so many rows of actions each.
 fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
     let dit = &settled.dit;
     let told = |rows: usize, dim: usize, there: bool| there.then(|| Told::new(rows, dim));
     let text = dit.text.map_or(0, |text| text.dim);
-    let rows = settled.rows + 1;
+    let rows = settled.text_rows();
     let own = settled.qualities().own;
     let slot = || Slot { values: vec![0.0; settled.rows * text], rows: 0 };
     let mut state = State {
@@ -178,8 +179,9 @@ fn state(settled: &Settled, latch: usize, seed: u64, pictures: usize) -> State {
         ring: 0,
         pictures: 0,
         recache: None,
-        kept: Kept::new(&settled.rings, settled.newest(), dit.chunk, dit.latent_len(), dit.actions.len()),
+        kept: Kept::new(&settled.rings, settled.newest(), dit.chunk, dit.latent_len(), dit.told()),
         restoring: None,
+        rows: Rows::new(dit),
         acts: Acts::new(pictures * dit.chunk, dit.actions.len()),
         movement: Movement::new(latch, dit.actions.len()),
         change_ticket: 0,

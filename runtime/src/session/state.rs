@@ -13,6 +13,7 @@ use super::{
     movement::Movement,
     quality::Quality,
     ring::Ring,
+    rows::Rows,
     told::Told,
 };
 use crate::model::Side;
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub pictures: u64,
     /// A recache is due, and what it does with the sink.
     pub recache: Option<Sink>,
+    /// Of a game, whose latent frames see the rows of several pictures; see [`State::game_rows`].
+    pub rows: Option<Rows>,
     pub acts: Acts,
     pub movement: Movement,
     /// Ticket of the newest change.
@@ -83,7 +86,13 @@ impl State {
     pub fn memory(&self) -> usize {
         let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
         let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
-        self.kept.memory() + self.acts.memory() + self.movement.memory() + self.changes.memory() + told + slots
+        let rows = self.rows.as_ref().map_or(0, Rows::memory);
+        rows + self.kept.memory() + self.acts.memory() + self.movement.memory() + self.changes.memory() + told + slots
+    }
+
+    /// The rows of actions of a game; none in a build without feature `matrix-game`.
+    pub fn game_rows(&mut self) -> Option<&mut Rows> {
+        self.rows.as_mut().filter(|_| cfg!(feature = "matrix-game"))
     }
 
     /// Wants another quality from now on; what the governor took is given back with it.
@@ -137,6 +146,7 @@ impl State {
         }
         one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
         self.acts.fields(fields)?;
+        self.game_rows().map_or(Ok(()), |rows| rows.fields(fields))?;
         fields.floats(&mut self.movement.action)?;
         size(fields, &mut self.movement.left)?;
         let (chunk, shown) = (&mut self.chunk_tickets, &mut self.shown_tickets);

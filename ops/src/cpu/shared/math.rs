@@ -50,7 +50,8 @@ pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::F) -> S::F {
             // max(x, 0) - |x|/2 erfc(|x| / sqrt(2)), erfc by a polynomial in t (Abramowitz and Stegun 7.1.26).
             const POLYNOMIAL: [f32; 4] = [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
             let size = s.max(x, s.sub(s.splat(0.0), x));
-            let t = s.div(s.splat(1.0), s.fma(size, s.splat(0.327_591_1 * core::f32::consts::FRAC_1_SQRT_2), s.splat(1.0)));
+            let t =
+                s.div(s.splat(1.0), s.fma(size, s.splat(0.327_591_1 * core::f32::consts::FRAC_1_SQRT_2), s.splat(1.0)));
             let mut p = s.splat(1.061_405_4);
             for c in POLYNOMIAL {
                 p = s.fma(p, t, s.splat(c));
