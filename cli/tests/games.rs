@@ -75,7 +75,7 @@ fn what_lies_beside_a_checkpoint_is_used_and_named() {
     assert!(out.status.success() && said.contains("config.json has keys that are not known: fancy_norm"), "{said}");
     let info = place.good("info m.safetensors");
     for what in
-        ["matrix-game", "window 4, sink 0", "forward, back, pitch, yaw", "5 rows of 20 features", "[3], 3 by default"]
+        ["matrix-game", "window 4, sink 0", "forward, back, pitch, yaw", "257 rows of 20 features", "[3], 3 by default"]
     {
         assert!(info.contains(what), "{what}: {info}");
     }
