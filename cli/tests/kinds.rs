@@ -82,7 +82,11 @@ fn files() -> Vec<(&'static str, File)> {
         ("Wan VACE", Tensors("v.safetensors", with(wan(16, 16), "vace_blocks.0.self_attn.q.bias"))),
         ("Wan Animate", Tensors("v.safetensors", with(wan(36, 16), "face_adapter.fuser_blocks.0.k_norm.weight"))),
         ("Wan with sound", Tensors("v.safetensors", with(wan(16, 16), "audio_injector.injector.0.q.bias"))),
-        ("Matrix-Game", Tensors("v.safetensors", with(wan(36, 16), "blocks.0.action_model.mouse_mlp.0.bias"))),
+        ("Matrix-Game 2.0, ForgeWM", There(golden("game/base_distilled_model/base_distill.safetensors"))),
+        (
+            "Matrix-Game of another version",
+            Tensors("v.safetensors", with(wan(48, 48), "blocks.0.action_model.mouse_mlp.0.bias")),
+        ),
         ("Wan with a camera", Tensors("v.safetensors", with(wan(36, 16), "control_adapter.conv.bias"))),
         ("Wan Fun-Control", Tensors("v.safetensors", wan(48, 16))),
         ("Wan image-to-video", Tensors("v.safetensors", wan(36, 16))),

@@ -15,6 +15,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
 import decoders
+import game
 import loras
 import pictures
 import reference
@@ -210,6 +211,7 @@ def main():
     decoders.taehv(OUT)
     decoders.vae(OUT)
     umt5.write(OUT)
+    game.write(OUT)
 
 
 main()

@@ -10,6 +10,9 @@ if [ -z "${PYTHON:-}" ]; then
     PYTHON="$work/venv/bin/python"
     "$PYTHON" -m pip install -q torch diffusers transformers peft safetensors gguf numpy pillow ftfy sentencepiece protobuf
     "$PYTHON" -m pip install -q --no-deps flashdreams==0.1.0
+    # FastVideo and what importing its network takes, without what only GPUs need.
+    "$PYTHON" -m pip install -q --no-deps fastvideo==0.2.1 remote-pdb torchvision scipy
+    "$PYTHON" -m pip install -q cloudpickle pyyaml requests tqdm psutil opencv-python-headless imageio einops loguru av
 fi
 HF_HUB_OFFLINE=1 "$PYTHON" regenerate.py "$work/golden"
 if [ "${1:-}" = --bless ]; then

@@ -5,6 +5,7 @@ pub mod tiny;
 pub mod clock;
 pub mod counting;
 pub mod fuzz;
+pub mod game;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;

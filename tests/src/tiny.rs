@@ -36,6 +36,7 @@ pub fn tiny_config() -> ModelConfig {
             events: names(&["daylight", "amber", "night"]),
             event_tokens: 4,
             text: None,
+            game: None,
             latent_mean: vec![0.1, -0.2, 0.0, 0.3],
             latent_std: vec![1.0, 0.8, 1.2, 0.9],
         },
@@ -49,6 +50,7 @@ pub fn tiny_config() -> ModelConfig {
             time_up: [1, 1, 1],
         },
         schedule: ScheduleConfig {
+            first: Vec::new(),
             shift: 5.0,
             steps: BTreeMap::from([(4, vec![1000.0, 750.0, 500.0, 250.0]), (2, vec![1000.0, 500.0])]),
             default_steps: 4,

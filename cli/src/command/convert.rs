@@ -107,34 +107,37 @@ pub struct ConvertArgs {
     /// Name of the model [default: that of the input]
     #[arg(long)]
     name: Option<String>,
-    /// Latent frames denoised together
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    chunk: usize,
+    /// Latent frames denoised together [default: 3]
+    #[arg(long, value_name = "N")]
+    chunk: Option<usize>,
     /// A step list of unwarped timesteps; may be given several times, the first is the default
-    /// [default: 1000,750,500,250 and 1000,500 and 1000]
+    /// [default: 1000,750,500,250 and 1000,500 and 1000; of a game 1000,666,333, or as its file or folder is called]
     #[arg(long, value_name = "T,T,...", value_parser = steps)]
     steps: Vec<Steps>,
-    /// Timestep shift
-    #[arg(long, default_value_t = 5.0, value_name = "X")]
-    shift: f32,
-    /// Timestep at which the commit pass sees clean frames
-    #[arg(long, default_value_t = 0.0, value_name = "T")]
-    context_noise: f32,
-    /// Latent frames attention sees, sink and chunk included
-    #[arg(long, default_value_t = 21, value_name = "N")]
-    window: usize,
-    /// First frames that stay in the window
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    sink: usize,
+    /// Own unwarped timesteps of a stream's first chunk [default: of ForgeWM's 2 and 1 steps 1000,750,500,250]
+    #[arg(long, value_name = "T,T,...", value_parser = steps)]
+    first_steps: Option<Steps>,
+    /// Timestep shift [default: 5]
+    #[arg(long, value_name = "X")]
+    shift: Option<f32>,
+    /// Timestep at which the commit pass sees clean frames [default: 0]
+    #[arg(long, value_name = "T")]
+    context_noise: Option<f32>,
+    /// Latent frames attention sees, sink and chunk included [default: 21; of a game what config.json says, else 6]
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+    /// First frames that stay in the window [default: 0, or what config.json says]
+    #[arg(long, value_name = "N")]
+    sink: Option<usize>,
     /// Number visible frames from 0 on, for streams longer than the training
     #[arg(long)]
     compact: bool,
-    /// Size of a picture, multiples of 16
-    #[arg(long, default_value = "832x480", value_name = "WxH", value_parser = latent_size)]
-    size: (usize, usize),
-    /// Rows that a prompt is padded to
-    #[arg(long, default_value_t = 512, value_name = "N")]
-    text_len: usize,
+    /// Size of a picture, multiples of 16 [default: 832x480; of a game 640x352]
+    #[arg(long, value_name = "WxH", value_parser = latent_size)]
+    size: Option<(usize, usize)>,
+    /// Rows that a prompt is padded to, or that a game's picture has [default: 512; of a game 257]
+    #[arg(long, value_name = "N")]
+    text_len: Option<usize>,
     /// Of a text encoder: its tokenizer.json or spiece.model, or the folder of one, kept in the file
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -203,6 +206,7 @@ impl SourceArgs {
             let merged = import.add_lora(path, &lora).map_err(Error::import(path))?;
             eprintln!("{}: {merged}", path.display());
         }
+        import.notes().iter().for_each(|note| eprintln!("{}: {note}", path.display()));
         let unknown = import.unknown();
         if !unknown.is_empty() {
             let shown = unknown[..unknown.len().min(12)].join(", ");
@@ -261,21 +265,27 @@ impl ConvertArgs {
         named.map_or_else(|| usual(name, shape, matrices, plain), |(_, dtype)| *dtype)
     }
 
-    fn settings(&self, input: &Path) -> Settings {
+    /// What was chosen, and `usual` where nothing was.
+    fn settings(&self, input: &Path, usual: Settings) -> Settings {
         let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let usual = Settings::default();
         let steps: Vec<Vec<f32>> = self.steps.iter().map(|steps| steps.0.clone()).collect();
         Settings {
-            name: self.name.clone().or(stem).unwrap_or_else(|| usual.name.clone()),
-            chunk: self.chunk,
+            name: self.name.clone().or(stem).unwrap_or(usual.name),
+            chunk: self.chunk.unwrap_or(usual.chunk),
+            // A first chunk's list belongs to the steps that it comes before.
+            first_steps: match &self.first_steps {
+                Some(Steps(first)) => first.clone(),
+                None if steps.is_empty() => usual.first_steps,
+                None => Vec::new(),
+            },
             steps: if steps.is_empty() { usual.steps } else { steps },
-            shift: self.shift,
-            context_noise: self.context_noise,
-            window: self.window,
-            sink: self.sink,
+            shift: self.shift.unwrap_or(usual.shift),
+            context_noise: self.context_noise.unwrap_or(usual.context_noise),
+            window: self.window.unwrap_or(usual.window),
+            sink: self.sink.unwrap_or(usual.sink),
             positions: if self.compact { Positions::Compact } else { Positions::Absolute },
-            latent: self.size,
-            text_length: self.text_len,
+            latent: self.size.unwrap_or(usual.latent),
+            text_length: self.text_len.unwrap_or(usual.text_length),
             fps: usual.fps,
             license: self.license.clone(),
             credits: self.credits.clone(),
@@ -308,7 +318,8 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     };
     not_of_encoder(args)?;
     let import = args.source.import(checkpoint, input)?;
-    let config = import.config(&args.settings(ends.0)).map_err(|error| Error::Usage(error.to_string()))?;
+    let config =
+        import.config(&args.settings(ends.0, import.usual())).map_err(|error| Error::Usage(error.to_string()))?;
     write(&import, &config, ends, stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
     // Before the result is opened, which would count too.
     let peak = allocation::peak_bytes();
@@ -327,7 +338,7 @@ fn text_encoder(
     if !args.source.lora.is_empty() || args.source.heads.is_some() {
         return Err(Error::Usage("--lora and --heads do not belong to a text encoder".to_owned()));
     }
-    let settings = args.settings(ends.0);
+    let settings = args.settings(ends.0, Settings::default());
     let mut config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
     let tokenizer = args.tokenizer.as_deref().map_or(Ok(Vec::new()), tokenizer)?;
     config.tokenizer = tokenizer.len();
@@ -378,7 +389,7 @@ fn decoder(
     plain: DType,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let settings = args.settings(ends.0);
+    let settings = args.settings(ends.0, Settings::default());
     let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
     let total = total(&config, |_, _| plain);
     named(ends, total, stop, |sink| import.write(sink, &config, plain))?;

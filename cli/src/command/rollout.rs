@@ -10,7 +10,6 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     Device, Exact, Model, SessionError, SessionOptions, Start,
     file::{quantize, regular},
-    import::Settings,
     session::Moment,
 };
 
@@ -34,7 +33,8 @@ pub struct RolloutArgs {
     /// Model file, or any checkpoint that `convert` reads
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Inputs: noise [F,C,H,W], renoise [steps-1,F,C,H,W], context [n,text_dim]; perhaps initial [n,C,H,W], negative, context2 and so on
+    /// Inputs: noise [F,C,H,W], renoise [steps-1,F,C,H,W], context [n,text_dim]; perhaps initial [n,C,H,W], negative, context2 and so on.
+    /// Of a game: image_context [n,features], condition [n,channels,H,W], keyboard [1+4(F-1),keys], mouse [1+4(F-1),n]
     #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "first")]
     input: Option<PathBuf>,
     /// Outputs: latents [F,C,H,W], first_flow [first chunk,C,H,W]
@@ -98,10 +98,12 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         memory_cap: args.memory_cap,
         size: Some((width * scale, height * scale)),
         start: if given > 0 { Start::Latents(inputs.initial) } else { Start::Empty },
+        condition: inputs.condition,
         ..args.stream.options(config, prompts, frames)?
     };
     let chunks = args.stream.chunks(config.dit.chunk, given, frames);
     args.stream.check_switches(&chunks)?;
+    let rows = inputs.rows.check(config, frames)?;
     let mut exact = Exact::new(model, &device, options)?;
     let mut switches = args.stream.begin(exact.session(), prompts, chunks)?;
     let mut first_flow = Vec::new();
@@ -109,7 +111,10 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         match moment {
             Moment::Flow(flow) if first_flow.is_empty() => first_flow.extend_from_slice(flow),
             Moment::Flow(_) => {}
-            Moment::Chunk(session) => switches.feed(session)?,
+            Moment::Chunk(session) => {
+                switches.feed(session)?;
+                rows.press(session)?;
+            }
         }
         stop.check()
     })?;
@@ -134,7 +139,7 @@ fn open(args: &RolloutArgs, output: &Path, stop: &Stop) -> Result<Opened, Error>
         quantize(&model, wanted, file).map_err(Error::file(file))?;
     } else {
         let import = args.source.open(path)?;
-        let config = import.config(&Settings::default()).map_err(Error::import(path))?;
+        let config = import.config(&import.usual()).map_err(Error::import(path))?;
         let matrices = wanted.unwrap_or(DType::F32);
         let plain = if matrices == DType::F32 { DType::F32 } else { DType::F16 };
         convert::write(&import, &config, (path, file), stop, |name, shape| {

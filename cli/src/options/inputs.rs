@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use causeway_runtime::import::Checkpoint;
+use causeway_runtime::{ModelConfig, Session, SessionError, import::Checkpoint};
 
 use crate::{error::Error, options::stream::Prompts};
 
@@ -15,6 +15,59 @@ pub struct Inputs {
     /// Clean latents that the video begins with.
     pub initial: Vec<f32>,
     pub prompts: Prompts,
+    /// Picture condition [n, channels, H, W] of a game.
+    pub condition: Vec<f32>,
+    /// Actions of a game.
+    pub rows: Rows,
+}
+
+/// Rows of actions, one for each picture frame.
+#[derive(Default)]
+pub struct Rows {
+    /// `keyboard` and `mouse`, each [rows, entries], and their entries.
+    parts: [(Vec<f32>, usize); 2],
+    /// Picture frames of a latent frame; 0 of a model that takes no rows.
+    pictures: usize,
+}
+
+impl Rows {
+    /// The rows for `frames` latent frames of a model of this configuration.
+    ///
+    /// # Errors
+    /// They are not as many as it takes, or it takes none.
+    pub fn check(mut self, config: &ModelConfig, frames: usize) -> Result<Self, Error> {
+        let game = config.dit.game();
+        let keys = game.map_or(0, |game| game.keys);
+        self.pictures = game.map_or(0, |game| game.pictures);
+        let rows = if game.is_some() { 1 + self.pictures * (frames - 1) } else { 0 };
+        let expected = [("keyboard", keys), ("mouse", game.map_or(0, |_| config.dit.actions.len() - keys))];
+        for ((values, entries), (name, wanted)) in self.parts.iter().zip(expected) {
+            if (*entries, values.len()) != (wanted, rows * wanted) {
+                let found = values.len().checked_div(*entries).unwrap_or(0);
+                return Err(Error::Usage(format!(
+                    "`{name}` has {found} rows of {entries}, the model takes {} rows of {wanted}",
+                    if wanted > 0 { rows } else { 0 }
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Presses the rows of the chunk that a session is about to begin.
+    ///
+    /// # Errors
+    /// Rows that the session refuses.
+    pub fn press(&self, session: &mut Session) -> Result<(), SessionError> {
+        if self.pictures == 0 {
+            return Ok(());
+        }
+        let before = |frame: u64| if frame == 0 { 0 } else { 1 + self.pictures * (frame as usize - 1) };
+        let [start, end] = [0, session.chunk_frames()].map(|frames| before(session.position() + frames as u64));
+        let row = |at: usize| self.parts.iter().flat_map(move |(all, width)| &all[at * width..(at + 1) * width]);
+        let actions: Vec<f32> = (start..end).flat_map(row).copied().collect();
+        session.set_actions(&actions)?;
+        Ok(())
+    }
 }
 
 impl Inputs {
@@ -46,6 +99,17 @@ impl Inputs {
             Some((shape, _)) => return Err(wrong("renoise must be [steps - 1, F, C, H, W]", &shape)),
             None => Vec::new(),
         };
-        Ok(Self { shape: [f, c, h, w], noise, renoise, initial, prompts })
+        let condition = match tensor("condition")? {
+            Some((shape, values)) if shape.len() == 4 && shape[2..] == [h, w] => values,
+            Some((shape, _)) => return Err(wrong("condition must be [n, channels, H, W]", &shape)),
+            None => Vec::new(),
+        };
+        let part = |name: &str| match tensor(name)? {
+            Some((shape, values)) if shape.len() == 2 => Ok((values, shape[1])),
+            Some((shape, _)) => Err(wrong("rows of actions must be [rows, entries]", &shape)),
+            None => Ok((Vec::new(), 0)),
+        };
+        let rows = Rows { parts: [part("keyboard")?, part("mouse")?], pictures: 0 };
+        Ok(Self { shape: [f, c, h, w], noise, renoise, initial, prompts, condition, rows })
     }
 }

@@ -152,7 +152,11 @@ impl Prompts {
             }
             file.read_all(entry).map(Some).map_err(Error::import(path))
         };
-        let first = prompt("context")?.ok_or_else(|| refuse("there is no tensor `context`".into()))?;
+        // A game's context is the features of a picture.
+        let first = match prompt("image_context")? {
+            Some(picture) => picture,
+            None => prompt("context")?.ok_or_else(|| refuse("there is no tensor `context`".into()))?,
+        };
         let mut texts = vec![first];
         while let Some(text) = prompt(&format!("context{}", texts.len() + 1))? {
             texts.push(text);
@@ -258,7 +262,8 @@ impl StreamArgs {
             recache: self.switch.iter().any(|at| at.how == Way::Recache),
             positions: self.compact.then_some(Positions::Compact),
             context_noise: self.context_noise,
-            prompt_length: self.text_len,
+            // A picture's features are not padded.
+            prompt_length: if config.dit.game().is_some() { rows.clone().max() } else { self.text_len },
             prompt_rows: rows.max(),
             prompt_slots: Some(SLOTS),
             ..SessionOptions::default()
@@ -353,7 +358,12 @@ impl StreamArgs {
         let count = usize::from(self.steps_count);
         Ok(match self.sampler {
             SamplerName::Few => {
-                let own = self.first_steps.as_ref().map(|steps| warped(Some(steps), shift, schedule)).transpose()?;
+                // The file's own first list belongs to the file's steps.
+                let file = self.steps.is_none().then(|| schedule.first_sigmas()).flatten();
+                let own = match &self.first_steps {
+                    Some(steps) => Some(warped(Some(steps), shift, schedule)?),
+                    None => file.map(|sigmas| Schedule::of(&sigmas)),
+                };
                 let steps = warped(self.steps.as_ref(), shift, schedule)?;
                 Sampling { first: own, ..sampling(Sampler::Few, steps) }
             }

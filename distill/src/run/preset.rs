@@ -147,6 +147,7 @@ impl Preset {
             events: info.events.clone(),
             event_tokens: 4,
             text: None,
+            game: None,
             latent_mean: vec![0.0; channels],
             latent_std: vec![1.0; channels],
         };
@@ -177,7 +178,13 @@ impl Preset {
 fn even(counts: &[usize]) -> ScheduleConfig {
     let list = |&n: &usize| (n, (0..n).map(|i| 1000.0 * (1.0 - i as f32 / n as f32)).collect());
     let default_steps = counts.iter().copied().max().unwrap_or_default();
-    ScheduleConfig { shift: 3.0, steps: counts.iter().map(list).collect(), default_steps, context_noise: 0.0 }
+    ScheduleConfig {
+        shift: 3.0,
+        steps: counts.iter().map(list).collect(),
+        first: Vec::new(),
+        default_steps,
+        context_noise: 0.0,
+    }
 }
 
 fn codec(channels: usize, patch: usize, widths: [usize; 4], space_up: [bool; 3]) -> CodecConfig {

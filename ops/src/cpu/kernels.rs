@@ -5,6 +5,8 @@ use super::{
     gather, layer_norm, linear, lookup, modulation, noise, parts::Parts, patchify, remember, rms_norm_rope, route,
     scatter, scratch::Need, simd::Level, solve, to_pixels, unpatchify,
 };
+#[cfg(feature = "matrix-game")]
+use super::{join, temporal_attention};
 use crate::op::Op;
 
 /// Runs one operator.
@@ -20,6 +22,8 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
         Op::Embed(op) => embed::run(op, cx),
         Op::FromPixels(op) => from_pixels::run(op, cx),
         Op::Gather(op) => gather::run(op, cx),
+        #[cfg(feature = "matrix-game")]
+        Op::Join(op) => join::run(op, cx),
         Op::LayerNorm(op) => layer_norm::run(op, cx),
         Op::Linear(op) => linear::run(op, cx),
         Op::Lookup(op) => lookup::run(op, cx),
@@ -31,6 +35,8 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
         Op::Route(op) => route::run(op, cx),
         Op::Scatter(op) => scatter::run(op, cx),
         Op::Solve(op) => solve::run(op, cx),
+        #[cfg(feature = "matrix-game")]
+        Op::TemporalAttention(op) => temporal_attention::run(op, cx),
         Op::ToPixels(op) => to_pixels::run(op, cx),
         Op::Unpatchify(op) => unpatchify::run(op, cx),
     }
@@ -45,11 +51,15 @@ pub(super) fn parts(op: &Op, level: Level) -> Option<Parts> {
         Op::Commit(op) => Some(commit::parts(op)),
         Op::Conv2d(op) => Some(conv2d::parts(op, level)),
         Op::CrossAttention(op) => Some(cross_attention::parts(op, level)),
+        #[cfg(feature = "matrix-game")]
+        Op::Join(op) => Some(join::parts(op)),
         Op::LayerNorm(op) => Some(layer_norm::parts(op)),
         Op::Linear(op) => Some(linear::parts(op, level)),
         Op::Noise(op) => Some(noise::parts(op)),
         Op::RmsNormRope(op) => Some(rms_norm_rope::parts(op)),
         Op::Solve(op) => Some(solve::parts(op)),
+        #[cfg(feature = "matrix-game")]
+        Op::TemporalAttention(op) => Some(temporal_attention::parts(op)),
         _ => None,
     }
 }
@@ -62,6 +72,8 @@ pub(super) fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
         Op::CrossAttention(op) => cross_attention::need(op, level),
         Op::Linear(op) => linear::need(op, quantised[op.weight.0 as usize]),
         Op::Route(op) => route::need(op, level),
+        #[cfg(feature = "matrix-game")]
+        Op::TemporalAttention(op) => temporal_attention::need(op),
         _ => Need::default(),
     }
 }

@@ -15,6 +15,8 @@ mod embed;
 mod from_pixels;
 mod gather;
 mod isa;
+#[cfg(feature = "matrix-game")]
+mod join;
 mod kernels;
 mod layer_norm;
 mod linear;
@@ -33,6 +35,8 @@ mod shared;
 mod simd;
 mod solve;
 mod split;
+#[cfg(feature = "matrix-game")]
+mod temporal_attention;
 mod timings;
 mod to_pixels;
 mod unpatchify;

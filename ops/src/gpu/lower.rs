@@ -2,6 +2,9 @@
 
 use causeway_shaders::{self as shaders, Kernel};
 
+#[cfg(feature = "matrix-game")]
+use crate::op::TemporalAttention;
+
 use super::{
     arena::{self, MOST_FRAMES},
     fusion::Step,
@@ -93,6 +96,15 @@ fn plain(op: &Op) -> Result<Job, BackendError> {
             .set("slots", op.slots)
             .set("len", op.len)
             .set("offset", op.offset),
+        #[cfg(feature = "matrix-game")]
+        Op::Join(op) => Job::items(&shaders::JOIN, op.rows * op.width())
+            .buffer("x", op.x)
+            .buffer("z", op.z)
+            .buffer("y", op.y)
+            .set("rows", op.rows)
+            .set("first", op.widths[0])
+            .set("second", op.widths[1])
+            .set("every", op.every),
         Op::LayerNorm(op) => layer_norm(op),
         Op::Linear(_) => return Err(unsupported("linear", "it is lowered with its weights")),
         Op::Lookup(op) => Job::items(&shaders::LOOKUP, op.frames * op.len)
@@ -145,6 +157,8 @@ fn plain(op: &Op) -> Result<Job, BackendError> {
             .set("offset", op.offset)
             .set("x_offset", op.x_offset),
         Op::Solve(op) => solve(op),
+        #[cfg(feature = "matrix-game")]
+        Op::TemporalAttention(op) => temporal_attention(op)?,
         Op::ToPixels(op) => Job::items(&shaders::TO_PIXELS, op.height * op.width * op.patch * op.patch)
             .buffer("x", op.x)
             .buffer("y", op.y)
@@ -372,6 +386,43 @@ fn attention(op: &Attention) -> Result<Job, BackendError> {
         Some((routes, k)) => job.buffer("routes", routes).set("k", k),
         None => job,
     })
+}
+
+/// Lanes of temporal_attention.wgsl, each with the scores of one head of one query, and the frames that it has room for.
+#[cfg(feature = "matrix-game")]
+const SCORED: (usize, usize) = (64, 48);
+
+#[cfg(feature = "matrix-game")]
+fn temporal_attention(op: &TemporalAttention) -> Result<Job, BackendError> {
+    let kernel = match op.kv {
+        Kv::F32 => &shaders::TEMPORAL_ATTENTION,
+        Kv::F16 => &shaders::TEMPORAL_ATTENTION_F16,
+        Kv::Q8 => &shaders::TEMPORAL_ATTENTION_Q8,
+    };
+    let (visible, (lanes, most)) = (op.max_history + op.chunk, SCORED);
+    if visible > most {
+        return Err(unsupported("temporal_attention", &format!("{visible} visible frames, more than {most}")));
+    }
+    Ok(Job::new(kernel, rows((op.rows() * op.heads).div_ceil(lanes)))
+        .buffer("q", op.q)
+        .buffer("k", op.k)
+        .buffer("v", op.v)
+        .buffer("ring_k", op.ring_k)
+        .buffer("ring_v", op.ring_v)
+        .buffer("frames", op.frames)
+        .buffer("rotations", op.rotations)
+        .buffer("y", op.y)
+        .set("rows", op.rows())
+        .set("chunk", op.chunk)
+        .set("tokens", op.tokens)
+        .set("keys", op.keys)
+        .set("heads", op.heads)
+        .set("head_dim", op.head_dim)
+        .set("temporal_pairs", op.temporal_pairs)
+        .set("slots", op.slots)
+        .set("max_history", op.max_history)
+        .set("ring", op.group)
+        .set("scale", inverse_root(op.head_dim)))
 }
 
 fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>) -> Result<Job, BackendError> {

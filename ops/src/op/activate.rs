@@ -17,6 +17,9 @@ pub enum Activation {
     Gelu,
     /// tanh(x/3)*3, TAEHV's soft clamp of latents.
     SoftClamp,
+    /// x/2 * (1 + erf(x / sqrt(2))): GELU as it was first defined.
+    #[cfg(feature = "matrix-game")]
+    GeluErf,
 }
 
 /// `y = scale_c * act(x) + shift_c` over [elements / channels, channels]; the affine part is optional.

@@ -16,6 +16,8 @@ mod cross_attention;
 mod embed;
 mod from_pixels;
 mod gather;
+#[cfg(feature = "matrix-game")]
+mod join;
 mod layer_norm;
 mod linear;
 mod lookup;
@@ -28,6 +30,8 @@ mod rms_norm_rope;
 mod route;
 mod scatter;
 mod solve;
+#[cfg(feature = "matrix-game")]
+mod temporal_attention;
 mod to_pixels;
 mod unpatchify;
 
@@ -58,18 +62,21 @@ pub use self::{
     unpatchify::Unpatchify,
 };
 
+#[cfg(feature = "matrix-game")]
+pub use self::{join::Join, temporal_attention::TemporalAttention};
+
 use crate::buffer::{Cost, PlanError};
 
 macro_rules! operators {
-    ($($kind:ident),* $(,)?) => {
+    ($($(#[$when:meta])* $kind:ident),* $(,)?) => {
         /// One node of a pass.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs, reason = "each variant wraps the documented operator of its name")]
         pub enum Op {
-            $($kind($kind)),*
+            $($(#[$when])* $kind($kind)),*
         }
 
-        $(impl From<$kind> for Op {
+        $($(#[$when])* impl From<$kind> for Op {
             fn from(op: $kind) -> Op {
                 Op::$kind(op)
             }
@@ -77,12 +84,12 @@ macro_rules! operators {
 
         impl Op {
             /// How many operators there are.
-            pub const COUNT: usize = [$(stringify!($kind)),*].len();
+            pub const COUNT: usize = [$($(#[$when])* stringify!($kind)),*].len();
 
             /// The operator behind the node.
             pub fn operator(&self) -> &dyn Operator {
                 match self {
-                    $(Op::$kind(op) => op),*
+                    $($(#[$when])* Op::$kind(op) => op),*
                 }
             }
         }
@@ -100,6 +107,8 @@ operators!(
     Embed,
     FromPixels,
     Gather,
+    #[cfg(feature = "matrix-game")]
+    Join,
     LayerNorm,
     Linear,
     Lookup,
@@ -111,6 +120,8 @@ operators!(
     Route,
     Scatter,
     Solve,
+    #[cfg(feature = "matrix-game")]
+    TemporalAttention,
     ToPixels,
     Unpatchify,
 );

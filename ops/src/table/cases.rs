@@ -27,6 +27,8 @@ pub(super) fn all(m: &mut Maker) {
     small(m);
     tables(m);
     by_size(m);
+    #[cfg(feature = "matrix-game")]
+    super::temporal::all(m);
 }
 
 fn linear_case(
@@ -190,7 +192,10 @@ fn convolutions(m: &mut Maker) {
 }
 
 /// Frame table, rotations and parameters for `history` visible frames of at most `max_history` with `chunk` own ones.
-fn window(m: &mut Maker, [chunk, slots, max_history, history, pairs]: [usize; 5]) -> (BufferId, BufferId, Params) {
+pub(super) fn window(
+    m: &mut Maker,
+    [chunk, slots, max_history, history, pairs]: [usize; 5],
+) -> (BufferId, BufferId, Params) {
     // Any slots will do as long as no two rows share one.
     let mut free: Vec<u32> = (0..slots as u32).collect();
     let frames = (0..max_history + chunk).map(|_| free.remove(m.below(free.len()))).collect();
@@ -209,7 +214,7 @@ fn window(m: &mut Maker, [chunk, slots, max_history, history, pairs]: [usize; 5]
 }
 
 /// The group of layers that so much history is seen by.
-fn group(history: usize) -> usize {
+pub(super) fn group(history: usize) -> usize {
     history % GROUPS
 }
 

@@ -6,6 +6,8 @@
 mod cases;
 mod maker;
 mod sampling;
+#[cfg(feature = "matrix-game")]
+mod temporal;
 
 use self::maker::Maker;
 use crate::{

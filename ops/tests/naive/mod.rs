@@ -67,6 +67,8 @@ impl<'a> Machine<'a> {
             Op::Embed(op) => self.embed(op),
             Op::FromPixels(op) => self.unpack_pixels(op),
             Op::Gather(op) => self.gather(op),
+            #[cfg(feature = "matrix-game")]
+            Op::Join(op) => self.join(op),
             Op::LayerNorm(op) => self.layer_norm(op),
             Op::Linear(op) => self.linear(op),
             Op::Lookup(op) => self.lookup(op, params),
@@ -78,6 +80,8 @@ impl<'a> Machine<'a> {
             Op::Route(op) => self.route(op, params),
             Op::Scatter(op) => self.scatter(op),
             Op::Solve(op) => self.solve(op, params),
+            #[cfg(feature = "matrix-game")]
+            Op::TemporalAttention(op) => self.temporal_attention(op, params),
             Op::ToPixels(op) => self.pack_pixels(op),
             Op::Unpatchify(op) => self.unpatchify(op),
         }
@@ -300,6 +304,43 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[cfg(feature = "matrix-game")]
+    fn join(&mut self, op: &Join) {
+        let [first, second] = op.widths;
+        let row = |row: usize| {
+            let (x, z) = (self.f(op.x), self.f(op.z));
+            [&x[row * first..][..first], &z[row / op.every * second..][..second]].concat()
+        };
+        let y: Vec<f64> = (0..op.rows).flat_map(row).collect();
+        self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
+    #[cfg(feature = "matrix-game")]
+    fn temporal_attention(&mut self, op: &TemporalAttention, params: &Params) {
+        let (dim, history) = (op.dim(), params.history[op.group] as usize);
+        let mut y = vec![0.0; op.rows() * dim];
+        for (row, head) in (0..op.rows()).flat_map(|row| (0..op.heads).map(move |head| (row, head))) {
+            let at = row * dim + head * op.head_dim;
+            let token = if op.keys == 1 { 0 } else { row % op.tokens };
+            let (mut scores, mut values) = (Vec::new(), Vec::new());
+            for j in (0..history).chain(op.max_history..op.max_history + op.chunk) {
+                let q = &self.f(op.q)[at..at + op.head_dim];
+                let q = turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j);
+                let [k, v] = if j < op.max_history {
+                    let row = (self.u(op.frames)[j] as usize * op.keys + token) * op.heads + head;
+                    [op.ring_k, op.ring_v].map(|ring| self.ring_row(ring, op.kv, row, op.head_dim))
+                } else {
+                    let at = ((j - op.max_history) * op.keys + token) * dim + head * op.head_dim;
+                    [op.k, op.v].map(|id| self.f(id)[at..at + op.head_dim].to_vec())
+                };
+                scores.push(dot(&q, &k) / (op.head_dim as f64).sqrt());
+                values.push(v);
+            }
+            mix(&scores, &values, &mut y[at..at + op.head_dim]);
+        }
+        self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
     fn pack_pixels(&mut self, op: &ToPixels) {
         let mut y = vec![0xff00_0000u32; op.height * op.width * op.patch * op.patch];
         for at in 0..y.len() * 3 {
@@ -511,6 +552,8 @@ fn apply(activation: Activation, x: f64) -> f64 {
         Activation::Relu => x.max(0.0),
         Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Gelu => 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()),
+        #[cfg(feature = "matrix-game")]
+        Activation::GeluErf => 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2),
         Activation::SoftClamp => (x / 3.0).tanh() * 3.0,
     }
 }

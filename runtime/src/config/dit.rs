@@ -5,7 +5,7 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigError,
+    ConfigError, GameConfig,
     check::{check, latents, names, number, positive, within},
 };
 
@@ -44,9 +44,13 @@ pub struct DitConfig {
     pub events: Vec<String>,
     /// Context rows for each event.
     pub event_tokens: usize,
-    /// Text condition, which takes the place of actions and events.
+    /// Text condition, which takes the place of actions and events; with `game` it is of a picture's features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<TextConfig>,
+    /// Picture condition and action modules; see [`DitConfig::game`].
+    #[cfg_attr(feature = "matrix-game", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(not(feature = "matrix-game"), serde(skip))]
+    pub game: Option<GameConfig>,
     /// Per-channel mean of the codec's latents.
     pub latent_mean: Vec<f32>,
     /// Per-channel standard deviation of the codec's latents.
@@ -120,9 +124,19 @@ impl DitConfig {
         rows * columns
     }
 
-    /// Channels the patch embedding reads: the noisy frame's, then with `prev_frame` those of the previous clean frame.
+    /// What a game has beside; nothing in a build without feature `matrix-game`.
+    pub fn game(&self) -> Option<&GameConfig> {
+        self.game.as_ref().filter(|_| cfg!(feature = "matrix-game"))
+    }
+
+    /// Numbers that a latent frame is told of actions.
+    pub fn told(&self) -> usize {
+        self.actions.len() * self.game().map_or(1, |game| game.rows)
+    }
+
+    /// Channels the patch embedding reads: the noisy frame's, then with `prev_frame` those of the previous clean frame, or a picture condition's.
     pub fn in_channels(&self) -> usize {
-        self.latent.channels * if self.prev_frame { 2 } else { 1 }
+        self.latent.channels * if self.prev_frame { 2 } else { 1 } + self.game().map_or(0, |game| game.condition)
     }
 
     /// Values the head writes for one token: the pixels of a patch, channel fastest.
@@ -155,10 +169,17 @@ impl DitConfig {
         if let Some(text) = &self.text {
             within("dit.text.dim", text.dim, 1, 65_536)?;
             within("dit.text.length", text.length, 1, 4096)?;
-            within("the number of dit.actions", self.actions.len(), 0, 0)?;
+            if let Some(game) = self.game() {
+                names("dit.actions", &self.actions)?;
+                game.validate(self)?;
+                check("dit.prev_frame", "true", !self.prev_frame, || "false beside `dit.game`".to_owned())?;
+            } else {
+                within("the number of dit.actions", self.actions.len(), 0, 0)?;
+            }
             within("the number of dit.events", self.events.len(), 0, 0)?;
             return within("dit.event_tokens", self.event_tokens, 0, 0);
         }
+        check("dit.game", "given", self.game().is_none(), || "none without `dit.text`".to_owned())?;
         names("dit.actions", &self.actions)?;
         names("dit.events", &self.events)?;
         within("dit.event_tokens", self.event_tokens, 1, 512)

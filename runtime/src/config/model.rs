@@ -21,6 +21,22 @@ pub enum Family {
     World,
     /// A causal Wan 2.1 text-to-video DiT. `codec` tells the size of its pictures; its weights are not in the file.
     Wan,
+    /// Matrix-Game 2.0 and its relatives: a causal image-to-video DiT with action modules. `codec` is as of `Wan`.
+    #[cfg(feature = "matrix-game")]
+    #[serde(rename = "matrix-game")]
+    MatrixGame,
+}
+
+impl Family {
+    /// The family of a denoiser, by what it is told.
+    pub(crate) fn of(dit: &DitConfig) -> Self {
+        match (&dit.text, dit.game()) {
+            #[cfg(feature = "matrix-game")]
+            (Some(_), Some(_)) => Self::MatrixGame,
+            (Some(_), _) => Self::Wan,
+            (None, _) => Self::World,
+        }
+    }
 }
 
 /// Everything the `causeway` JSON holds.
@@ -73,7 +89,12 @@ fn is_once(latch: &usize) -> bool {
 }
 
 impl FileConfig for ModelConfig {
-    const FAMILIES: &'static [&'static str] = &["world", "wan"];
+    const FAMILIES: &'static [&'static str] = &[
+        "world",
+        "wan",
+        #[cfg(feature = "matrix-game")]
+        "matrix-game",
+    ];
 
     fn name(&self) -> &str {
         &self.name
@@ -84,6 +105,8 @@ impl FileConfig for ModelConfig {
             family: match self.family {
                 Family::World => "world",
                 Family::Wan => "wan",
+                #[cfg(feature = "matrix-game")]
+                Family::MatrixGame => "matrix-game",
             },
             license: &self.license,
             credits: &self.credits,
@@ -119,6 +142,10 @@ impl FileConfig for ModelConfig {
             ("steps", format!("{counts:?}, {} by default", self.schedule.default_steps)),
         ];
         match dit.text {
+            Some(text) if dit.game().is_some() => lines.extend([
+                ("image", format!("{} rows of {} features", text.length, text.dim)),
+                ("actions", dit.actions.join(", ")),
+            ]),
             Some(text) => lines.push(("text", format!("at most {} rows of {}", text.length, text.dim))),
             None => lines.extend([("actions", dit.actions.join(", ")), ("events", dit.events.join(", "))]),
         }
@@ -155,8 +182,8 @@ impl ModelConfig {
         check_version(self.format)?;
         text("name", &self.name)?;
         self.dit.validate()?;
-        let (family, has_text) = (self.family, self.dit.text.is_some());
-        check("family", format!("{family:?}"), has_text == (family == Family::Wan), || {
+        let family = self.family;
+        check("family", format!("{family:?}"), family == Family::of(&self.dit), || {
             "Wan with `dit.text`, World without".to_owned()
         })?;
         self.codec.validate()?;

@@ -22,6 +22,9 @@ pub struct ScheduleConfig {
     /// Nominal (unwarped) timesteps in (0, 1000], falling, by their number.
     #[serde(deserialize_with = "unique_steps")]
     pub steps: BTreeMap<usize, Vec<f32>>,
+    /// Nominal timesteps of the stream's first chunk, where it has a list of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<f32>,
     /// The entry of `steps` to use unless the host asks for another.
     pub default_steps: usize,
     /// Timestep in [0, 1000) at which the commit pass sees the clean frame.
@@ -33,19 +36,30 @@ impl ScheduleConfig {
     ///
     /// Nominal 1000, 750, 500, 250 with shift 5 become 1, 0.9375, 0.83333, 0.625 (spec 2.1).
     pub fn sigmas(&self, count: usize) -> Option<Vec<f32>> {
+        Some(self.warped(self.steps.get(&count)?))
+    }
+
+    /// The same of the stream's first chunk, where it has a list of its own.
+    pub fn first_sigmas(&self) -> Option<Vec<f32>> {
+        (!self.first.is_empty()).then(|| self.warped(&self.first))
+    }
+
+    fn warped(&self, steps: &[f32]) -> Vec<f32> {
         let warp = |step: &f32| {
             let sigma = step / 1000.0;
             self.shift * sigma / (1.0 + (self.shift - 1.0) * sigma)
         };
-        Some(self.steps.get(&count)?.iter().map(warp).collect())
+        steps.iter().map(warp).collect()
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         positive("schedule.shift", self.shift, 100.0)?;
         let lists = self.steps.len();
         check("schedule.steps", format!("a map of {lists}"), (1..=64).contains(&lists), || "1 to 64 lists".to_owned())?;
-        for (&count, list) in &self.steps {
-            let field = format!("schedule.steps.{count}");
+        let first = (!self.first.is_empty()).then_some((None, &self.first));
+        for (named, list) in self.steps.iter().map(|(&count, list)| (Some(count), list)).chain(first) {
+            let field = named.map_or("schedule.first".to_owned(), |count| format!("schedule.steps.{count}"));
+            let count = named.unwrap_or(list.len());
             within(&field, count, 1, 1000)?;
             check(&field, format!("a list of {}", list.len()), list.len() == count, || format!("{count} timesteps"))?;
             let mut last = f32::INFINITY;

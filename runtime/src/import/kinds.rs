@@ -126,7 +126,14 @@ static TENSORS: &[Row] = &[
     network("Wan with sound (S2V, MultiTalk, InfiniteTalk)", Refused(TEXT_TO_VIDEO), |n| {
         n.names(&["audio_injector.", "casual_audio_encoder.", "audio_proj.", "audio_cross_attn."])
     }),
-    network("Matrix-Game", Refused("its action modules are not read"), |n| n.names(&["action_model."])),
+    network(
+        "Matrix-Game 2.0, ForgeWM",
+        Read("a world with keys and mouse; `config.json` beside it is read too"),
+        |n| n.names(&["action_model."]) && n.names(&["img_emb.", "image_embedder."]) && !n.names(&["text_embed"]),
+    ),
+    network("Matrix-Game of another version", Refused("only networks of version 2.0 are run"), |n| {
+        n.names(&["action_model."])
+    }),
     network("Wan with a camera (Fun-Control-Camera, ReCamMaster)", Refused(TEXT_TO_VIDEO), |n| {
         n.names(&["control_adapter.", "cam_encoder."])
     }),

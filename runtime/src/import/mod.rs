@@ -2,7 +2,7 @@
 //!
 //! * [`Checkpoint`] is a list of tensors, wherever and however they are stored; it executes nothing.
 //! * [`Kind`] says what a file is, and why it is refused.
-//! * [`Import`] finds the Wan network among them: names, shapes, configuration, LoRA.
+//! * [`Import`] finds the Wan network, or a game made of one, among them: names, shapes, configuration, LoRA.
 //! * [`DecoderImport`] finds a decoder among them.
 //! * [`Umt5Import`] finds a text encoder among them.
 //! * [`Import::write`] streams it into a model file, a slab of values at a time.
@@ -20,5 +20,7 @@ mod write;
 
 pub use error::ImportError;
 pub use kind::{Answer, Kind, Section};
-pub use network::{DecoderImport, Import, ImportOptions, LoraOptions, Merged, Scale, Settings, Umt5Import, wan_1_3b};
+pub use network::{
+    DecoderImport, Import, ImportOptions, LoraOptions, Merged, Scale, Settings, Umt5Import, matrix_game, wan_1_3b,
+};
 pub use source::{Checkpoint, Encoding, Entry};

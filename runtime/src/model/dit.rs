@@ -13,6 +13,7 @@ use causeway_ops::{
 
 use super::{
     Dense, ModelError,
+    game::Game,
     ring::{Group, Groups, Ring, Rows},
 };
 use crate::config::DitConfig;
@@ -41,6 +42,8 @@ pub struct Dit<'a> {
     pub previous: Option<BufferId>,
     /// Each frame of a pass has a previous one of its own.
     apart: bool,
+    /// The picture condition and the action modules of a game.
+    game: Option<Game<'a>>,
 }
 
 /// What a model is told, beside its own past, in inputs that the host writes. A model has some of them.
@@ -50,8 +53,28 @@ pub struct Conditions {
     pub actions: Option<BufferId>,
     /// Event mixing weights [events].
     pub events: Option<BufferId>,
-    /// A prompt.
+    /// A prompt, or a picture's features.
     pub text: Option<Text>,
+    /// Rows of actions and a picture, of a game.
+    pub game: Option<GameInputs>,
+}
+
+/// What a game is told beside a picture's features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GameInputs {
+    /// The keys of the rows that a frame sees [most frames of a pass, rows, keys].
+    pub keys: BufferId,
+    /// The same of the mouse, where there is one.
+    pub mouse: Option<BufferId>,
+    /// The picture condition [most frames of a pass, height, width, channels].
+    pub condition: BufferId,
+}
+
+impl Conditions {
+    /// What a game is told; nothing in a build without feature `matrix-game`.
+    pub fn game(&self) -> Option<GameInputs> {
+        self.game.filter(|_| cfg!(feature = "matrix-game"))
+    }
 }
 
 /// The input of a prompt.
@@ -134,9 +157,13 @@ impl<'a> Dit<'a> {
         most: usize,
         levels: &Levels,
     ) -> Self {
-        let temporal = config.rope_dims()[0];
-        let group = |(index, &past)| Group::new(b, past, index, config.chunk, temporal);
+        let own = (config.rope_dims()[0], config.rope_theta);
+        let rope = |index| {
+            config.game().filter(|_| groups.actions == Some(index)).map_or(own, |game| (game.rotated, game.theta))
+        };
+        let group = |(index, &past)| Group::new(b, past, index, config.chunk, rope(index));
         let tables: Vec<Group> = groups.pasts.iter().enumerate().map(group).collect();
+        let game = Game::new(b, config, &tables[groups.actions.unwrap_or(0)], most);
         let layers = layers(b, config, (&tables, |n| groups.of(n)), text_rows, "");
         let sinusoids = match levels {
             Levels::Table(timesteps) => {
@@ -151,7 +178,7 @@ impl<'a> Dit<'a> {
         };
         let mut input =
             |name: &str, len: usize| (len > 0).then(|| b.buffer(name, Element::F32, len, BufferKind::Input));
-        let actions = input("actions", most * config.actions.len());
+        let actions = input("actions", if game.is_some() { 0 } else { most * config.actions.len() });
         let events = input("events", config.events.len());
         let text = config.text.as_ref().map_or(0, |text| text_rows * text.dim);
         let text = input("text", text).zip(input("text_offsets", text_rows));
@@ -160,10 +187,11 @@ impl<'a> Dit<'a> {
             layers,
             groups: tables,
             grid: b.constant("rope_grid", spatial_rotations(config)),
-            conditions: Conditions { actions, events, text },
+            conditions: Conditions { actions, events, text, game: game.as_ref().map(|game| game.inputs) },
             sinusoids,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
             apart: false,
+            game,
             config,
         }
     }
@@ -223,6 +251,9 @@ impl<'a> Dit<'a> {
         let (c, dim) = (self.config, self.config.dim);
         match (self.conditions.text, self.conditions.events) {
             (Some(Text { embeddings, rows, .. }), _) => {
+                if let Some(game) = &self.game {
+                    return Ok((game.context(b, embeddings, rows), rows));
+                }
                 let inputs = c.text.map_or(0, |text| text.dim);
                 let up = dense("dit.text_embedding.0", rows, inputs, dim);
                 let hidden = Dense { activation: Activation::Gelu, ..up }.scratch(b, embeddings, "text_hidden");
@@ -257,8 +288,8 @@ impl<'a> Dit<'a> {
         for n in 0..self.config.layers {
             let m = self.modulation(b, n, e0, frames);
             let [q, k, v] = self.project(b, n, hidden, m, frames);
-            let last = n + 1 == self.config.layers;
-            if purpose == Purpose::Commit && last {
+            let last = purpose == Purpose::Commit && n + 1 == self.config.layers;
+            if last && !self.game.as_ref().is_some_and(|game| game.acts(n)) {
                 // Nothing reads the hidden rows of a commit pass after the last keys and values.
                 self.layers[n].ring.commit(b, &self.groups, k, v, frames);
                 break;
@@ -268,6 +299,12 @@ impl<'a> Dit<'a> {
                 self.layers[n].ring.commit(b, &self.groups, k, v, frames);
             }
             self.cross_attention(b, n, hidden, frames);
+            if let Some(game) = &self.game {
+                game.act(b, &self.groups, n, hidden, frames, purpose == Purpose::Commit);
+            }
+            if last {
+                break;
+            }
             self.feed_forward(b, n, hidden, m, frames);
         }
         (hidden, e)
@@ -284,15 +321,18 @@ impl<'a> Dit<'a> {
             x,
             previous: self.previous,
             apart: self.apart,
-            y: b.scratch("patches", self.rows(frames) * c.in_channels() * ph * pw),
+            y: BufferId(0),
             frames,
             height: c.latent.height,
             width: c.latent.width,
             channels: c.latent.channels,
             patch: [ph, pw],
         };
-        let (patches, features) = (op.y, op.features());
-        b.push(op);
+        let (mut patches, mut features) = (b.scratch("patches", self.rows(frames) * op.features()), op.features());
+        b.push(Patchify { y: patches, ..op });
+        if let Some(game) = &self.game {
+            (patches, features) = game.patches(b, patches, features, frames);
+        }
         // The file keeps the convolution's shape [dim, Cin, 1, ph, pw]; with stride = kernel it is a linear layer.
         let weight = b.weight("dit.patch_embedding.weight", &[c.dim, c.in_channels(), 1, ph, pw], WeightRole::Matrix);
         let hidden = b.scratch("hidden", self.rows(frames) * c.dim);

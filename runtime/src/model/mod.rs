@@ -4,6 +4,8 @@ mod codec;
 mod decoder;
 mod dit;
 mod encoder;
+#[cfg_attr(not(feature = "matrix-game"), path = "no_game.rs")]
+mod game;
 mod layers;
 mod program;
 mod ring;
@@ -18,7 +20,7 @@ pub(crate) use decoder::Tiles;
 pub use decoder::{DecoderPass, DecoderPlan};
 pub(crate) use dit::rotations;
 pub(crate) use dit::sinusoid;
-pub use dit::{Conditions, Dit, Levels, Text};
+pub use dit::{Conditions, Dit, GameInputs, Levels, Text};
 pub use encoder::EncoderPlan;
 pub use layers::Map;
 pub use program::{Level, Program, ProgramId, Programs, Recaching, Side, Step, Then};

@@ -2,6 +2,8 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
+#[cfg(feature = "matrix-game")]
+use causeway_ops::op::TemporalAttention;
 use causeway_ops::{
     BufferId, Kv, PlanBuilder,
     op::{Attention, Commit, Route},
@@ -53,12 +55,14 @@ pub struct Groups {
     pub pasts: Vec<Past>,
     /// The group of every layer; the first one of layers that are not listed.
     pub layers: Vec<usize>,
+    /// The group of the rings of action modules, whose rows turn at other rates; `None` of a model that has none.
+    pub actions: Option<usize>,
 }
 
 impl From<Past> for Groups {
     /// One group of all layers.
     fn from(past: Past) -> Self {
-        Self { pasts: vec![past], layers: Vec::new() }
+        Self { pasts: vec![past], layers: Vec::new(), actions: None }
     }
 }
 
@@ -70,7 +74,7 @@ impl Groups {
 }
 
 /// What the host writes for a group before a chunk, and how it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Group {
     /// What its layers keep.
     pub past: Past,
@@ -78,6 +82,8 @@ pub struct Group {
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, pairs, 2].
     pub rotations: BufferId,
+    /// Rotated dimensions of a head, and the base of their frequencies.
+    pub rope: (usize, f32),
     /// Rows before the chunk's own ones.
     max_history: usize,
     slots: usize,
@@ -85,15 +91,16 @@ pub struct Group {
 }
 
 impl Group {
-    /// Declares the tables of group `index`, for chunks of `chunk` frames and `temporal` rotated dimensions a head.
-    pub(super) fn new(b: &mut PlanBuilder, past: Past, index: usize, chunk: usize, temporal: usize) -> Self {
+    /// Declares the tables of group `index`, for chunks of `chunk` frames and such temporal rotations.
+    pub(super) fn new(b: &mut PlanBuilder, past: Past, index: usize, chunk: usize, rope: (usize, f32)) -> Self {
         let (max_history, slots) = (past.max_history(chunk), past.slots(chunk));
         let name = |what: &str| if index == 0 { what.into() } else { format!("{what}.{index}") };
         let mut input = |what: &str, element, len| b.buffer(name(what), element, len, BufferKind::Input);
         Self {
             past,
             frames: input("frames", Element::U32, slots),
-            rotations: input("rotations", Element::F32, slots * temporal),
+            rotations: input("rotations", Element::F32, slots * rope.0),
+            rope,
             max_history,
             slots,
             index,
@@ -169,6 +176,41 @@ impl Ring {
             slots: group.slots,
             max_history: group.max_history,
         });
+    }
+
+    /// Emits attention over time alone: each of `tokens` tokens of a frame sees its own row, or the one row that a frame has.
+    #[cfg(feature = "matrix-game")]
+    pub fn attend_over_time(
+        &self,
+        b: &mut PlanBuilder,
+        groups: &[Group],
+        [q, k, v]: [BufferId; 3],
+        (chunk, tokens): (usize, usize),
+    ) -> BufferId {
+        let (group, Rows { tokens: keys, heads, head_dim, temporal_pairs }) = (&groups[self.group], self.rows);
+        let &Group { past, frames, rotations, max_history, slots, index, .. } = group;
+        let y = b.scratch("attended", chunk * tokens * heads * head_dim);
+        b.push(TemporalAttention {
+            q,
+            k,
+            v,
+            ring_k: self.k,
+            ring_v: self.v,
+            kv: past.kv,
+            frames,
+            rotations,
+            y,
+            chunk,
+            tokens,
+            keys,
+            heads,
+            head_dim,
+            temporal_pairs,
+            slots,
+            max_history,
+            group: index,
+        });
+        y
     }
 
     /// Emits the attention of a chunk over the visible history and over itself.

@@ -59,8 +59,9 @@ pub(super) fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     }
     let backend = s.backend.as_mut();
     let there = (s.state.ring, frames);
-    let history = s.tables.place(backend, &s.stream, s.rope, there, s.state.quality.window)?;
+    let history = s.tables.place(backend, &s.stream, there, s.state.quality.window)?;
     s.tables.put(backend, &s.stream, s.state.position)?;
+    s.tables.show(backend, &s.stream, &s.opening.condition, s.state.position)?;
     s.state.cursor = Cursor::at(id, history);
     Ok(None)
 }
@@ -79,9 +80,11 @@ fn restore(s: &mut Session, from: u64) -> Result<(), SessionError> {
     let frames = if whole { chunk as usize } else { 1 };
     let (backend, kept) = (s.backend.as_mut(), &s.state.kept);
     let there = (from, frames);
-    let history = s.tables.restore(backend, &s.stream, s.rope, there, kept)?;
+    let history = s.tables.restore(backend, &s.stream, there, kept)?;
     // Frames of the sink are older than what is remembered by position; they are overwritten by those that are not.
-    s.tables.put(backend, &s.stream, s.state.position.saturating_sub(end - from))?;
+    let position = s.state.position.saturating_sub(end - from);
+    s.tables.put(backend, &s.stream, position)?;
+    s.tables.show(backend, &s.stream, &s.opening.condition, position)?;
     s.state.cursor = Cursor::at(ProgramId::Restore(usize::from(whole)), history);
     Ok(())
 }
@@ -206,7 +209,7 @@ impl Session {
         let mut seen = [0; GROUPS];
         // A stream of several groups has no such program.
         for ((table, group), seen) in self.tables.frames.iter_mut().zip(&self.stream.groups).zip(&mut seen) {
-            *seen = table.recache(backend, group, self.rope, end, (history, frames))?;
+            *seen = table.recache(backend, group, end, (history, frames))?;
         }
         self.tables.take(backend, &self.stream, self.state.position, frames)?;
         self.state.cursor = Cursor::at(program, seen);
@@ -254,7 +257,13 @@ impl Session {
         let last = |at: usize| self.picture_of(self.state.position + at as u64 + 1).saturating_sub(from + 1) as usize;
         let pictures: [usize; 2] = [last(0), last(frames.saturating_sub(1))];
         let state = &mut self.state;
-        if state.acts.several() {
+        let (several, first) = (state.acts.several(), state.position == 0);
+        if let Some(rows) = state.rows.as_mut().filter(|_| cfg!(feature = "matrix-game")) {
+            let told = rows.tell(&state.acts, frames, first);
+            state.kept.tell(told);
+            self.tables.act_each(self.backend.as_mut(), &self.stream, told)?;
+            state.movement.tell(state.acts.row(usize::MAX), state.acts.ticket);
+        } else if several {
             // A latent frame is told the row of its last picture; all but the stream's first have as many.
             let each = pictures[1].saturating_sub(pictures[0]).checked_div(frames - 1).unwrap_or(0);
             let told = self.tables.act_rows(&state.acts, frames, |at| pictures[0] + at * each);
@@ -277,6 +286,8 @@ impl Session {
         let [first, each] = self.stream.pictures.map(|count| count as u64);
         let first = if self.state.position == 0 { first } else { each };
         let last = if picture < first { first } else { picture + each - (picture - first) % each };
+        // A game's latent frame sees the rows before its last picture.
+        let last = last - u64::from(self.settled.dit.game().is_some() && last > 1);
         (usize::try_from(last).unwrap_or(usize::MAX).max(1) - 1).min(self.state.chunk_rows - 1)
     }
 

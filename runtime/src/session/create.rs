@@ -101,7 +101,8 @@ impl Planned {
         #[cfg(not(feature = "gpu"))]
         let backend = made.plain();
         let dit = &settled.dit;
-        let rules = settled.rules(model.config().latch, stream.pictures[1] * dit.chunk, state.placed.memory());
+        let rows = settled.rows_each(stream.pictures)[1] * dit.chunk;
+        let rules = settled.rules(model.config().latch, rows, state.placed.memory());
         let fps = model.config().fps;
         let gives_pictures = stream.output != stream.picked;
         let rate = if gives_pictures { fps } else { fps / model.config().codec.time_factor() as f32 };
@@ -117,7 +118,6 @@ impl Planned {
             stream,
             picture,
             rules: Arc::new(rules),
-            rope: (dit.rope_dims()[0], dit.rope_theta),
             state,
             opening,
             began: 0,

@@ -98,7 +98,7 @@ impl Exact {
 
     /// Frames of the next chunk.
     pub fn frames(&self) -> usize {
-        if self.0.state.position == 0 { self.0.settled.first } else { self.0.settled.dit.chunk }
+        self.0.chunk_frames()
     }
 
     /// Makes a whole video: `noise` [F, C, H, W]; `renoise` [steps - 1, F, C, H, W] for few-step sampling, of the longest list of steps, empty for

@@ -43,12 +43,11 @@ impl FrameTable {
         &mut self,
         backend: &mut dyn Backend,
         group: &Group,
-        rope: (usize, f32),
         (start, frames): (u64, usize),
         window: usize,
     ) -> Result<u32, BackendError> {
         self.ring.visible_in(window, start, frames, &mut self.visible);
-        self.write(backend, group, rope, frames, self.ring.max_history())
+        self.write(backend, group, frames, self.ring.max_history())
     }
 
     /// As [`Self::place`] where only those frames of the past can be seen that are `there`.
@@ -56,12 +55,11 @@ impl FrameTable {
         &mut self,
         backend: &mut dyn Backend,
         group: &Group,
-        rope: (usize, f32),
         (start, frames): (u64, usize),
         there: impl Fn(u64) -> bool,
     ) -> Result<u32, BackendError> {
         self.ring.visible_of(start, frames, there, &mut self.visible);
-        self.write(backend, group, rope, frames, self.ring.max_history())
+        self.write(backend, group, frames, self.ring.max_history())
     }
 
     /// The same for the last `frames` frames before frame `end`, to be computed anew behind `history` frames of the sink.
@@ -69,20 +67,18 @@ impl FrameTable {
         &mut self,
         backend: &mut dyn Backend,
         group: &Group,
-        rope: (usize, f32),
         end: u64,
         (history, frames): (usize, usize),
     ) -> Result<u32, BackendError> {
         self.ring.recached(end, history, frames, &mut self.visible);
-        self.write(backend, group, rope, frames, history)
+        self.write(backend, group, frames, history)
     }
 
     /// Writes what is visible, the last `frames` of it from row `own` on.
     fn write(
         &mut self,
         backend: &mut dyn Backend,
-        &Group { frames, rotations, .. }: &Group,
-        (temporal, theta): (usize, f32),
+        &Group { frames, rotations, rope: (temporal, theta), .. }: &Group,
         count: usize,
         own: usize,
     ) -> Result<u32, BackendError> {

@@ -7,6 +7,7 @@ use super::{
     opening::Opening,
     pump,
     quality::QualityChange,
+    rows::Rows,
     session::Session,
 };
 use crate::model::ProgramId;
@@ -25,6 +26,7 @@ impl Session {
         (state.recache, state.restoring) = (None, None);
         state.kept.clear();
         state.acts.clear();
+        state.game_rows().into_iter().for_each(Rows::clear);
         state.movement.stop(state.acts.ticket);
         state.changes.waiting.clear();
         state.tell(self.settled.event);
@@ -85,8 +87,8 @@ impl Session {
     }
 
     /// As [`set_action`](Self::set_action) with rows, one after the other: one for each picture (of a stream that gives latents: for each latent
-    /// frame) of the next chunk; the last one goes on. The model is told one for a latent frame, the last of its pictures' rows. Where
-    /// actions last several frames one row is all there can be.
+    /// frame) of the next chunk; the last one goes on. The model is told one for a latent frame, the last of its pictures' rows; a game is told
+    /// the rows of several pictures, whether the stream gives pictures or latents. Where actions last several frames one row is all there can be.
     ///
     /// # Errors
     /// As [`set_action`](Self::set_action); [`SessionError::ActionRows`].

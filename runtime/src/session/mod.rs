@@ -37,6 +37,7 @@ mod pump;
 mod quality;
 mod receipt;
 mod ring;
+mod rows;
 mod rules;
 mod saved;
 #[allow(clippy::module_inception, reason = "the folder is about the type that the file defines")]

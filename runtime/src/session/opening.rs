@@ -23,6 +23,8 @@ pub(super) struct Opening {
     pub events: Vec<u32>,
     /// Action vectors of all of them, one after the other; none if empty.
     pub actions: Vec<f32>,
+    /// The picture condition [rows, height, width, channels] of a game.
+    pub condition: Vec<f32>,
     /// A picture to encode instead.
     pub image: Option<Vec<u8>>,
     /// Latent frames.
@@ -30,6 +32,29 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    /// The picture condition of a game's stream, [rows, channels, height, width].
+    pub fn set_condition(&mut self, dit: &DitConfig, condition: &[f32], most: f32) -> Result<(), SessionError> {
+        let wrong = |expected| {
+            let found = condition.len();
+            Err(SessionError::StartSize { what: "picture condition", expected, found })
+        };
+        let Some(channels) = dit.game().map(|game| game.condition) else {
+            return if condition.is_empty() { Ok(()) } else { wrong(0) };
+        };
+        let len = channels * dit.latent.height * dit.latent.width;
+        if condition.is_empty() || !condition.len().is_multiple_of(len) {
+            return wrong(len);
+        }
+        if let Some(index) = condition.iter().position(|value| !value.is_finite()) {
+            return Err(SessionError::NotFinite { what: "the picture condition", index });
+        }
+        within("the picture condition", condition, most)?;
+        self.condition = vec![0.0; condition.len()];
+        let rows = condition.chunks_exact(len).zip(self.condition.chunks_exact_mut(len));
+        rows.for_each(|(planar, row)| interleave(planar, channels, row));
+        Ok(())
+    }
+
     /// First frames of the stream, and what was told of them. Of a picture `repeat` latent frames are made.
     pub fn new(
         model: &Model<'_>,
@@ -108,7 +133,7 @@ impl Opening {
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        let words = self.latents.len() + self.actions.len() + self.events.len();
+        let words = self.condition.len() + self.latents.len() + self.actions.len() + self.events.len();
         4 * words + self.image.as_ref().map_or(0, Vec::len)
     }
 }

@@ -83,6 +83,9 @@ pub struct SessionOptions {
     pub memory_cap: Option<usize>,
     /// First frames.
     pub start: Start,
+    /// The picture condition of a model of family `matrix-game` [n, channels, H, W]: a row for each of the first n latent frames, of which the
+    /// last goes on for ever.
+    pub condition: Vec<f32>,
     /// What was told of each frame that the stream starts from, [count, A]; nothing if empty.
     pub start_actions: Vec<f32>,
     /// Event in force at the start (index); the model file's start event if `None`.
@@ -125,6 +128,7 @@ impl Default for SessionOptions {
             recache: false,
             memory_cap: None,
             start: Start::Stored,
+            condition: Vec::new(),
             start_actions: Vec::new(),
             event: None,
             queue: 2,
@@ -195,7 +199,16 @@ impl SessionOptions {
         let positions = self.positions.unwrap_or(config.history.positions);
         let own = Ring { window, every: 1, sink, chunk, positions };
         let past = Past { window, every: 1, route, most_route: self.most_route, route_sink, route_recent, kv: self.kv };
-        let (rings, groups) = groups(&config.history, config.dit.layers, own, past)?;
+        let (mut rings, mut groups) = groups(&config.history, config.dit.layers, own, past)?;
+        if config.dit.game().is_some() {
+            // Action modules see the frames that their layers see.
+            groups.actions = Some(rings.len());
+            groups.pasts.push(Past { route: 0, most_route: 0, route_sink: 0, route_recent: 0, ..past });
+            rings.push(own);
+            if !self.start_actions.is_empty() {
+                return refused("a stream of this model starts from a picture, of which no actions are told".into());
+            }
+        }
         if self.recache && rings.len() > 1 {
             let what = "this model's layers keep different frames, and a recache computes one window anew";
             return refused(what.into());
@@ -317,7 +330,10 @@ impl SessionOptions {
         }
         let steps = self.steps.unwrap_or(config.schedule.default_steps);
         match config.schedule.sigmas(steps) {
-            Some(sigmas) => Ok(Sampling::few(&sigmas)),
+            Some(sigmas) => {
+                let first = config.schedule.first_sigmas().map(|sigmas| Schedule::of(&sigmas));
+                Ok(Sampling { first, ..Sampling::few(&sigmas) })
+            }
             None => {
                 let known: Vec<_> = config.schedule.steps.keys().map(|n| format!("{n}")).collect();
                 refused(format!("steps is {steps}; this model has step lists for {}", known.join(", ")))

@@ -17,6 +17,7 @@ use super::{
     opening::Opening,
     options::{Output, SessionOptions, Start},
     placed::Placed,
+    rows::Rows,
     saved,
     settled::Settled,
     snapshot,
@@ -87,7 +88,8 @@ impl Planned {
         let scale = source.map_or(config.codec.space_factor(), |source| source.space_factor());
         let picture = (latent.width * scale, latent.height * scale);
         let size = (picture, settled.given[0]);
-        let opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
+        let mut opening = Opening::new(model, dit, &options.start, &options.start_actions, size, settled.event)?;
+        opening.set_condition(dit, &options.condition, settled.limits.latent)?;
         if !settled.whole(opening.frames) {
             let [first, later] = settled.given;
             return Err(SessionError::Option(format!(
@@ -95,11 +97,10 @@ impl Planned {
                 opening.frames
             )));
         }
-        let rope = dit.rope_dims()[0];
-        let tables = Tables::new(&plan, &stream, &settled.rings, rope, settled.length);
+        let tables = Tables::new(&plan, &stream, &settled.rings, dit.told(), settled.length);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
         let placed = stream.programs.placed.as_ref().map_or(0, |_| 4 * picture.0 * picture.1);
-        let state = state(&settled, config.latch, options.seed, (stream.pictures[1], placed));
+        let state = state(&settled, config.latch, options.seed, (settled.rows_each(stream.pictures)[1], placed));
         Ok(Self { settled, stream, plan, opening, state, tables, picture, frame_bytes, options })
     }
 
@@ -165,12 +166,12 @@ pub struct Need {
     pub latent: [usize; 3],
 }
 
-/// The state of a stream whose latent frames make at most so many pictures each, and that can be given one of so many bytes.
+/// The state of a stream whose latent frames have at most so many rows of actions each, and that can be given a picture of so many bytes.
 fn state(settled: &Settled, latch: usize, seed: u64, (pictures, placed): (usize, usize)) -> State {
     let dit = &settled.dit;
     let told = |rows: usize, dim: usize, there: bool| there.then(|| Told::new(rows, dim));
     let text = dit.text.map_or(0, |text| text.dim);
-    let rows = settled.rows + 1;
+    let rows = settled.text_rows();
     let own = settled.qualities().own;
     let slot = || Slot { values: vec![0.0; settled.rows * text], rows: 0 };
     let mut state = State {
@@ -180,8 +181,9 @@ fn state(settled: &Settled, latch: usize, seed: u64, (pictures, placed): (usize,
         ring: 0,
         pictures: 0,
         recache: None,
-        kept: Kept::new(&settled.rings, settled.newest(), dit.chunk, dit.latent_len(), dit.actions.len()),
+        kept: Kept::new(&settled.rings, settled.newest(), dit.chunk, dit.latent_len(), dit.told()),
         restoring: None,
+        rows: Rows::new(dit),
         acts: Acts::new(pictures * dit.chunk, dit.actions.len()),
         movement: Movement::new(latch, dit.actions.len()),
         change_ticket: 0,

@@ -29,6 +29,8 @@ pub(super) struct Rules {
     pub width: usize,
     /// Most rows of a prompt, and slots for prompts.
     pub rows: usize,
+    /// Whether they must have as many: rows of a picture, which are not padded.
+    pub whole: bool,
     pub slots: usize,
     /// Largest magnitudes.
     pub limits: LimitsConfig,
@@ -91,7 +93,7 @@ impl Rules {
         }
         let whole = width > 0 && values.len().is_multiple_of(width);
         let (rows, width) = if whole { (values.len() / width, width) } else { (1, values.len()) };
-        if width != expected || rows > most {
+        if width != expected || rows > most || self.whole && rows < most {
             return Err(SessionError::Prompt { rows, width, most, expected });
         }
         within("the prompt", values, self.limits.prompt)?;

@@ -36,7 +36,6 @@ pub struct Session {
     pub(super) state: State,
     pub(super) picture: (usize, usize),
     pub(super) rules: Arc<Rules>,
-    pub(super) rope: (usize, f32),
     /// What saved games must agree with.
     pub(super) weights: Fingerprint,
     /// What snapshots must agree with.
@@ -123,6 +122,11 @@ impl Session {
     /// Number of the first latent frame of the chunk in flight (or of the next one).
     pub fn position(&self) -> u64 {
         self.state.position
+    }
+
+    /// Latent frames of the next chunk, or of the one in flight.
+    pub fn chunk_frames(&self) -> usize {
+        if self.state.position == 0 { self.settled.first } else { self.settled.dit.chunk }
     }
 
     /// Picture size (width, height) in pixels.

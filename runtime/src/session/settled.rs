@@ -62,6 +62,7 @@ impl Settled {
             placed,
             width: self.dit.text.map_or(0, |text| text.dim),
             rows: self.rows,
+            whole: self.dit.game().is_some(),
             slots: self.slots,
             limits: self.limits,
             guided: self.sampling.guided(),
@@ -77,8 +78,7 @@ impl Settled {
             first: self.first,
             given: self.given,
             groups: self.groups.clone(),
-            // The row after the last one stands for the padding.
-            text_rows: if self.dit.text.is_some() { self.rows + 1 } else { 0 },
+            text_rows: if self.dit.text.is_some() { self.text_rows() } else { 0 },
             guided: self.sampling.guided(),
             recache: if self.recache { self.recaches() } else { Vec::new() },
             levels: if self.exact { Levels::Given } else { self.levels() },
@@ -87,6 +87,17 @@ impl Settled {
             codec,
             picture: self.picture,
         }
+    }
+
+    /// Rows of text: the one after the last stands for the padding, which a picture's features have none of.
+    pub fn text_rows(&self) -> usize {
+        self.rows + usize::from(self.dit.game().is_none())
+    }
+
+    /// Rows of actions of the stream's first latent frame and of every other: one for each of the `pictures` that they make, in a game whether
+    /// these are made or not.
+    pub fn rows_each(&self, pictures: [usize; 2]) -> [usize; 2] {
+        self.dit.game().map_or(pictures, |game| [1, game.pictures])
     }
 
     /// Whether so many frames can be given in whole programs.

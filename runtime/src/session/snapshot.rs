@@ -195,7 +195,8 @@ impl Session {
         let slots = state.slots.iter().all(|slot| below(&slot.values, limits.prompt));
         let prompts = [&state.prompt, &state.negative].into_iter().flatten().all(|told| told.below(limits.prompt));
         let events = state.events.iter().all(|told| told.below(1.0 + MIX)) && below(&state.changes.mixes, 1.0 + MIX);
-        let actions = state.acts.below(limits.action) && below(&state.movement.action, limits.action);
+        let rows = state.rows.as_ref().is_none_or(|rows| rows.below(limits.action));
+        let actions = rows && state.acts.below(limits.action) && below(&state.movement.action, limits.action);
         slots && prompts && events && actions && state.kept.sound(limits.action)
     }
 

@@ -14,6 +14,7 @@ use super::{
     placed::Placed,
     quality::Quality,
     ring::Ring,
+    rows::Rows,
     told::Told,
 };
 use crate::model::Side;
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub pictures: u64,
     /// A recache is due, and what it does with the sink.
     pub recache: Option<Sink>,
+    /// Of a game, whose latent frames see the rows of several pictures; see [`State::game_rows`].
+    pub rows: Option<Rows>,
     pub acts: Acts,
     pub movement: Movement,
     /// Ticket of the newest change.
@@ -86,6 +89,7 @@ impl State {
     pub fn memory(&self) -> usize {
         let told = [&self.events, &self.prompt, &self.negative].into_iter().flatten().map(Told::memory).sum::<usize>();
         let slots = self.slots.iter().map(|slot| 4 * slot.values.len() + size_of::<Slot>()).sum::<usize>();
+        let rows = self.rows.as_ref().map_or(0, Rows::memory);
         self.placed.memory()
             + self.kept.memory()
             + self.acts.memory()
@@ -93,6 +97,12 @@ impl State {
             + self.changes.memory()
             + told
             + slots
+            + rows
+    }
+
+    /// The rows of actions of a game; none in a build without feature `matrix-game`.
+    pub fn game_rows(&mut self) -> Option<&mut Rows> {
+        self.rows.as_mut().filter(|_| cfg!(feature = "matrix-game"))
     }
 
     /// Wants another quality from now on; what the governor took is given back with it.
@@ -146,6 +156,7 @@ impl State {
         }
         one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
         self.acts.fields(fields)?;
+        self.game_rows().map_or(Ok(()), |rows| rows.fields(fields))?;
         fields.floats(&mut self.movement.action)?;
         size(fields, &mut self.movement.left)?;
         let (chunk, shown) = (&mut self.chunk_tickets, &mut self.shown_tickets);

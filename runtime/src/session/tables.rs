@@ -1,39 +1,56 @@
 //! The small inputs that change with every chunk: frame table, actions, conditions, places of recent latents. Allocated once.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use causeway_ops::{Backend, BackendError, BufferId, GROUPS, Plan};
 
 use half::slice::HalfFloatSliceExt;
 
 use super::{acts::Acts, frame_table::FrameTable, kept::Kept, ring::Ring, told::Told};
-use crate::model::{Recent, StreamPlan, Text};
+use crate::model::{GameInputs, Recent, StreamPlan, Text};
 
 pub(super) struct Tables {
     /// Of each group of layers.
     pub frames: Vec<FrameTable>,
+    /// What the frames of a pass are told of actions, and how many numbers each is.
     actions: Vec<f32>,
+    told: usize,
     offsets: Vec<f32>,
     recent: Vec<u32>,
     /// Latents that the host gives, on their way.
     latents: Vec<f32>,
     /// Latents of a finished chunk.
     pub finished: Vec<f32>,
+    /// What a game is told, on its way.
+    apart: Vec<f32>,
     /// Rows that stand for a prompt's padding.
     length: usize,
 }
 
 impl Tables {
-    /// For a plan, the rings of its groups of layers, `temporal` rotated dimensions a head, and prompts padded to `length` rows.
-    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], temporal: usize, length: usize) -> Self {
+    /// For a plan, the rings of its groups of layers, frames told `told` numbers each, and prompts padded to `length` rows.
+    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], told: usize, length: usize) -> Self {
         let words = |buffer: Option<BufferId>| buffer.map_or(0, |buffer| plan.buffer(buffer).len);
+        let frame = words(Some(stream.picked));
         Self {
-            frames: rings.iter().map(|&ring| FrameTable::new(ring, temporal)).collect(),
-            actions: vec![0.0; words(stream.conditions.actions)],
+            frames: rings
+                .iter()
+                .zip(&stream.groups)
+                .map(|(&ring, group)| FrameTable::new(ring, group.rope.0))
+                .collect(),
+            actions: vec![0.0; words(Some(stream.latents)) / frame.max(1) * told],
+            told,
             offsets: vec![0.0; stream.conditions.text.map_or(0, |text| text.rows)],
             recent: vec![0; words(stream.recent.map(|recent| recent.table))],
             latents: vec![0.0; words(Some(stream.latents))],
             finished: vec![0.0; words(Some(stream.finished))],
+            apart: Vec::with_capacity(
+                stream
+                    .conditions
+                    .game()
+                    .map_or(0, |game| words(Some(game.condition)).max(words(Some(game.keys))).max(words(game.mouse))),
+            ),
             length,
         }
     }
@@ -44,14 +61,13 @@ impl Tables {
         &mut self,
         backend: &mut dyn Backend,
         stream: &StreamPlan,
-        rope: (usize, f32),
         there: (u64, usize),
         window: usize,
     ) -> Result<[u32; GROUPS], BackendError> {
         let mut history = [0; GROUPS];
         for (at, ((table, group), seen)) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history).enumerate() {
             let window = if at == 0 { window } else { group.past.window };
-            *seen = table.place(backend, group, rope, there, window)?;
+            *seen = table.place(backend, group, there, window)?;
         }
         Ok(history)
     }
@@ -59,7 +75,7 @@ impl Tables {
     /// Bytes held.
     pub fn memory(&self) -> usize {
         let latents = self.latents.len() + self.finished.len();
-        let words = self.actions.len() + self.offsets.len() + self.recent.len() + latents;
+        let words = self.actions.len() + self.offsets.len() + self.recent.len() + latents + self.apart.capacity();
         self.frames.iter().map(FrameTable::memory).sum::<usize>() + 4 * words
     }
 
@@ -79,8 +95,11 @@ impl Tables {
         self.actions.get(..all).unwrap_or_default()
     }
 
-    /// Writes the rows noted.
+    /// Writes what is noted.
     pub fn acted(&mut self, backend: &mut dyn Backend, stream: &StreamPlan) -> Result<(), BackendError> {
+        if let Some(game) = stream.conditions.game() {
+            return self.acted_apart(backend, game);
+        }
         let Some(actions) = stream.conditions.actions else { return Ok(()) };
         backend.write(actions, bytemuck::cast_slice(&self.actions))
     }
@@ -92,10 +111,45 @@ impl Tables {
         stream: &StreamPlan,
         each: &[f32],
     ) -> Result<(), BackendError> {
-        let Some(actions) = stream.conditions.actions else { return Ok(()) };
         self.actions.fill(0.0);
         self.actions[..each.len()].copy_from_slice(each);
-        backend.write(actions, bytemuck::cast_slice(&self.actions))
+        self.acted(backend, stream)
+    }
+
+    /// Writes the keys of all frames, then the mouse of all.
+    fn acted_apart(&mut self, backend: &mut dyn Backend, game: GameInputs) -> Result<(), BackendError> {
+        let frames = self.actions.len() / self.told.max(1);
+        let keys = backend.plan().buffer(game.keys).len / frames.max(1);
+        let mut part = |buffer: BufferId, columns: Range<usize>| {
+            let rows = self.actions.chunks_exact(self.told.max(1)).flat_map(|frame| &frame[columns.clone()]);
+            self.apart.clear();
+            self.apart.extend(rows);
+            backend.write(buffer, bytemuck::cast_slice(&self.apart))
+        };
+        part(game.keys, 0..keys)?;
+        game.mouse.map_or(Ok(()), |mouse| part(mouse, keys..self.told))
+    }
+
+    /// Writes the picture condition of frames from number `start` on: rows of `condition` [rows, height, width, channels], of which the last goes
+    /// on for ever.
+    pub fn show(
+        &mut self,
+        backend: &mut dyn Backend,
+        stream: &StreamPlan,
+        condition: &[f32],
+        start: u64,
+    ) -> Result<(), BackendError> {
+        let Some(game) = stream.conditions.game() else { return Ok(()) };
+        let len = backend.plan().buffer(game.condition).len;
+        let row = len / (self.actions.len() / self.told.max(1)).max(1);
+        let last = (condition.len() / row.max(1)).saturating_sub(1);
+        self.apart.clear();
+        for frame in (start..).take(len / row.max(1)) {
+            let at = usize::try_from(frame).map_or(last, |frame| frame.min(last));
+            self.apart.extend_from_slice(condition.get(at * row..(at + 1) * row).unwrap_or_default());
+        }
+        self.apart.resize(len, 0.0);
+        backend.write(game.condition, bytemuck::cast_slice(&self.apart))
     }
 
     /// Writes latents [frames, height, width, channels] to where passes find them.
@@ -114,7 +168,6 @@ impl Tables {
         &mut self,
         backend: &mut dyn Backend,
         stream: &StreamPlan,
-        rope: (usize, f32),
         (start, frames): (u64, usize),
         kept: &Kept,
     ) -> Result<[u32; GROUPS], BackendError> {
@@ -129,7 +182,7 @@ impl Tables {
         self.acted(backend, stream)?;
         let mut history = [0; GROUPS];
         for ((table, group), seen) in self.frames.iter_mut().zip(&stream.groups).zip(&mut history) {
-            *seen = table.restore(backend, group, rope, (start, frames), |frame| kept.has(frame))?;
+            *seen = table.restore(backend, group, (start, frames), |frame| kept.has(frame))?;
         }
         Ok(history)
     }

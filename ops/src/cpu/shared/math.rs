@@ -1,6 +1,6 @@
 //! Transcendental functions on vectors, by polynomials, so that every instruction set has them.
 //!
-//! Errors against the exact functions: `exp` 3e-7 relative (and 0 below -88), `sigmoid` 2e-7 absolute, `tanh` 4e-7 absolute.
+//! Errors against the exact functions: `exp` 3e-7 relative (and 0 below -88), `sigmoid` 2e-7 absolute, `tanh` 4e-7 absolute, `erfc` 2e-7 absolute.
 
 use crate::{cpu::simd::Simd, op::Activation};
 
@@ -44,6 +44,20 @@ pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::F) -> S::F {
             const TWICE: f32 = 1.595_769;
             let cubic = s.fma(s.mul(x, x), s.splat(0.044_715 * TWICE), s.splat(TWICE));
             s.mul(x, sigmoid(s, s.mul(x, cubic)))
+        }
+        #[cfg(feature = "matrix-game")]
+        Activation::GeluErf => {
+            // max(x, 0) - |x|/2 erfc(|x| / sqrt(2)), erfc by a polynomial in t (Abramowitz and Stegun 7.1.26).
+            const POLYNOMIAL: [f32; 4] = [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
+            let size = s.max(x, s.sub(s.splat(0.0), x));
+            let t =
+                s.div(s.splat(1.0), s.fma(size, s.splat(0.327_591_1 * core::f32::consts::FRAC_1_SQRT_2), s.splat(1.0)));
+            let mut p = s.splat(1.061_405_4);
+            for c in POLYNOMIAL {
+                p = s.fma(p, t, s.splat(c));
+            }
+            let tail = s.mul(s.mul(p, t), exp(s, s.mul(s.mul(size, size), s.splat(-0.5))));
+            s.fma(s.mul(size, s.splat(-0.5)), tail, s.max(x, s.splat(0.0)))
         }
         Activation::SoftClamp => {
             let y = sigmoid(s, s.mul(x, s.splat(2.0 / 3.0)));

@@ -3,6 +3,7 @@
 mod alpha;
 mod codec;
 mod found;
+mod game;
 mod lora;
 mod module;
 mod names;
@@ -19,4 +20,4 @@ pub(super) use names::keys;
 pub(super) use outline::Outline;
 pub use strength::{LoraOptions, Merged, Scale};
 pub use umt5::Umt5Import;
-pub use wan::{Import, ImportOptions, Settings, wan_1_3b};
+pub use wan::{Import, ImportOptions, Settings, matrix_game, wan_1_3b};

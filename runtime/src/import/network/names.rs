@@ -178,13 +178,19 @@ pub fn renamed(name: &str, table: &[(&str, &str)]) -> Option<String> {
 }
 
 /// Names of diffusers and FastVideo outside of blocks, and the original ones.
-const OUTER: [(&str, &str); 13] = [
+const OUTER: [(&str, &str); 19] = [
     ("condition_embedder.time_embedder.linear_1.", "time_embedding.0."),
     ("condition_embedder.time_embedder.linear_2.", "time_embedding.2."),
     ("condition_embedder.text_embedder.linear_1.", "text_embedding.0."),
     ("condition_embedder.text_embedder.linear_2.", "text_embedding.2."),
     ("condition_embedder.time_proj.", "time_projection.1."),
     ("proj_out.", "head.head."),
+    ("condition_embedder.image_embedder.norm1.", "img_emb.proj.0."),
+    ("condition_embedder.image_embedder.ff.net.0.proj.", "img_emb.proj.1."),
+    ("condition_embedder.image_embedder.ff.net.2.", "img_emb.proj.3."),
+    ("condition_embedder.image_embedder.norm2.", "img_emb.proj.4."),
+    ("condition_embedder.image_embedder.ff.fc_in.", "img_emb.proj.1."),
+    ("condition_embedder.image_embedder.ff.fc_out.", "img_emb.proj.3."),
     ("condition_embedder.image_embedder.", "img_emb.proj."),
     ("patch_embedding.proj.", "patch_embedding."),
     ("condition_embedder.time_embedder.mlp.fc_in.", "time_embedding.0."),

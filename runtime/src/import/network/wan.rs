@@ -1,4 +1,4 @@
-//! Finds a Wan 2.1 network in a checkpoint: its size from shapes, and what is missing, misshapen or unknown.
+//! Finds a Wan 2.1 network in a checkpoint, or a game made of one: its size from shapes, and what is missing, misshapen or unknown.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,14 +6,15 @@ use std::path::Path;
 use causeway_ops::quant::DType;
 
 use super::found::{LISTED, compare, listed};
+use super::game::{self, Outside};
 use super::lora::Lora;
 use super::names;
 use super::patches::Patches;
 use super::strength::{LoraOptions, Merged};
 use super::vae::latent_statistics;
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, LimitsConfig, ModelConfig,
-    Positions, Prediction, Provenance, ScheduleConfig, TextConfig,
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GameConfig, HistoryConfig, LatentConfig, LimitsConfig,
+    ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, TextConfig,
 };
 use crate::file::{Sink, expected_tensors};
 use crate::import::source::View;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub chunk: usize,
     /// Step lists, unwarped timesteps; the first is the default.
     pub steps: Vec<Vec<f32>>,
+    /// The stream's first chunk's own list; none if empty.
+    pub first_steps: Vec<f32>,
     /// Timestep shift.
     pub shift: f32,
     /// Timestep of the commit pass.
@@ -72,6 +75,7 @@ impl Default for Settings {
             name: "wan".to_owned(),
             chunk: 3,
             steps: vec![vec![1000.0, 750.0, 500.0, 250.0], vec![1000.0, 500.0], vec![1000.0]],
+            first_steps: Vec::new(),
             shift: 5.0,
             context_noise: 0.0,
             window: 21,
@@ -96,10 +100,11 @@ pub struct Import {
     loras: Vec<Lora>,
     sizes: Sizes,
     unknown: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// What shapes tell.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Sizes {
     dim: usize,
     heads: usize,
@@ -109,6 +114,7 @@ struct Sizes {
     text_dim: usize,
     channels: usize,
     patch: [usize; 3],
+    game: Option<game::Found>,
 }
 
 impl Import {
@@ -127,15 +133,52 @@ impl Import {
     pub fn of(mut checkpoint: Checkpoint, options: &ImportOptions) -> Result<Self, ImportError> {
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
         let found = names::original(&all, options.key.as_deref(), &names::ANCHORS)?;
-        let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads)?;
+        let acts = found.keys().any(|name| name.contains(".action_model."));
+        let outside = if acts { Outside::beside(checkpoint.path())? } else { Outside::default() };
+        let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads, acts.then_some(&outside))?;
         // The same numbers in the same order, however many dimensions a format has for them.
         let [t, h, w] = sizes.patch;
-        checkpoint.entries[found[PATCHES]].shape = vec![sizes.dim, sizes.channels, t, h, w];
-        let mut import = Self { checkpoint, found, loras: Vec::new(), sizes, unknown: Vec::new() };
-        let config = import.config(&Settings::default())?;
-        let compared = compare(&import.found, import.checkpoint.entries(), expected_tensors(&config), "dit.");
+        let inputs = sizes.channels + sizes.game.as_ref().map_or(0, |found| found.game.condition);
+        checkpoint.entries[found[PATCHES]].shape = vec![sizes.dim, inputs, t, h, w];
+        let mut import = Self { checkpoint, found, loras: Vec::new(), sizes, unknown: Vec::new(), notes: Vec::new() };
+        let config = import.config(&import.usual())?;
+        let expected = game::published(expected_tensors(&config));
+        let compared = compare(&import.found, import.checkpoint.entries(), expected, "dit.");
         import.unknown = compared.map_err(ImportError::Network)?;
+        if acts {
+            import.note(&outside)?;
+        }
         Ok(import)
+    }
+
+    /// Notes what a game's checkpoint has that is not used.
+    fn note(&mut self, outside: &Outside) -> Result<(), ImportError> {
+        if !outside.found {
+            self.notes.push("there is no config.json beside it; its window is taken to be 6 latent frames".to_owned());
+        }
+        if !outside.unknown.is_empty() {
+            self.notes.push(listed("config.json has keys that are not known", &outside.unknown));
+        }
+        let mut learnt = Vec::new();
+        for (_, &index) in self.found.iter().filter(|(name, _)| game::unused(name)) {
+            let entry = &self.checkpoint.entries()[index];
+            learnt.extend(game::ones(entry, &self.checkpoint.read_all(entry)?));
+        }
+        if !learnt.is_empty() {
+            let what = "warning: these weights of norms are not ones; the released networks do not apply them, and neither does this";
+            self.notes.push(listed(what, &learnt));
+        }
+        Ok(())
+    }
+
+    /// What there is to say of the checkpoint, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The settings that published networks of this kind use, as far as the checkpoint and what lies beside it tell.
+    pub fn usual(&self) -> Settings {
+        self.sizes.game.as_ref().map_or_else(Settings::default, |found| found.settings(self.checkpoint.path()))
     }
 
     /// Adds a LoRA to merge, a file or the folder of one; returns how strongly it updates which share of the weights.
@@ -179,8 +222,17 @@ impl Import {
     ) -> Result<W, ImportError> {
         // The values of a tensor come in slabs; its LoRA product is made once.
         let mut updates = (String::new(), Vec::new());
+        let shapes: BTreeMap<_, _> = expected_tensors(config).into_iter().collect();
         write::stream(sink, config, &[], choose, |name, start, values| {
+            let shape = shapes.get(name).map_or(&[][..], Vec::as_slice);
+            let [rows, row] = [shape.first().copied().unwrap_or(0), shape.iter().skip(1).product()];
             let name = name.trim_start_matches("dit.");
+            if game::unused(name) {
+                values.fill(1.0);
+                return Ok(());
+            }
+            let from = game::source(name, rows);
+            let (name, start) = (from.name.as_str(), from.rows.start * row + start);
             let Some(entry) = self.found.get(name).map(|&index| &self.checkpoint.entries()[index]) else {
                 return Err(ImportError::Network(format!("missing: {name}")));
             };
@@ -195,7 +247,13 @@ impl Import {
 }
 
 impl Sizes {
-    fn infer(found: &BTreeMap<String, usize>, entries: &[Entry], heads: Option<usize>) -> Result<Self, ImportError> {
+    /// `outside` is what lies beside a network with action modules.
+    fn infer(
+        found: &BTreeMap<String, usize>,
+        entries: &[Entry],
+        heads: Option<usize>,
+        outside: Option<&Outside>,
+    ) -> Result<Self, ImportError> {
         let missing = |name: &str| {
             let first: Vec<String> = found.keys().take(LISTED).cloned().collect();
             let what = format!("missing: {name}; {}", listed("found", &first));
@@ -221,7 +279,7 @@ impl Sizes {
         let area = patch.iter().try_fold(1usize, |product, &side| product.checked_mul(side)).filter(|&area| area > 0);
         let channels = area.and_then(|area| head.is_multiple_of(area).then(|| head / area));
         let Some(channels) = channels else { return Err(misshapen("head.head.weight", &[head])) };
-        if channels != inputs {
+        if channels != inputs && (outside.is_none() || inputs < channels) {
             let what =
                 format!("it reads {inputs} channels and writes {channels}: an image-to-video or control checkpoint");
             return Err(ImportError::Network(what));
@@ -229,6 +287,7 @@ impl Sizes {
         let blocks =
             found.keys().filter_map(|name| name.strip_prefix("blocks.")?.split_once('.')?.0.parse::<usize>().ok());
         let layers = blocks.max().map_or(0, |last| last.saturating_add(1));
+        let heads = heads.or(outside.and_then(|outside| outside.heads));
         if heads.is_none() && !dim.is_multiple_of(HEAD_DIM) {
             let what = format!(
                 "a width of {dim} is no multiple of {HEAD_DIM}, the usual head; say with --heads how many heads there are"
@@ -238,8 +297,17 @@ impl Sizes {
         let heads = heads.unwrap_or(dim / HEAD_DIM);
         let [ffn_dim, _] = matrix("blocks.0.ffn.0.weight")?;
         let [_, freq_dim] = matrix("time_embedding.0.weight")?;
-        let [_, text_dim] = matrix("text_embedding.0.weight")?;
-        Ok(Self { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch })
+        let game = outside
+            .map(|outside| {
+                let shape = |name: &str| found.get(name).map(|&index| entries[index].shape.clone());
+                game::Found::infer(&shape, outside, layers, (inputs, channels))
+            })
+            .transpose()?;
+        let text_dim = match &game {
+            Some(game) => game.features,
+            None => matrix("text_embedding.0.weight")?[1],
+        };
+        Ok(Self { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch, game })
     }
 }
 
@@ -254,37 +322,71 @@ pub fn wan_1_3b(settings: &Settings) -> ModelConfig {
         text_dim: 4096,
         channels: 16,
         patch: [1, 2, 2],
+        game: None,
     };
     configuration(&sizes, settings)
 }
 
+/// The published Matrix-Game 2.0 network with so many keys and numbers of the mouse, with an action module in the first 15 layers, and the
+/// settings that it is used with (spec 2.13).
+pub fn matrix_game(keys: usize, mouse: usize) -> ModelConfig {
+    let game = GameConfig {
+        condition: 20,
+        layers: (0..15).collect(),
+        keys,
+        rows: 12,
+        pictures: 4,
+        key_dim: 128,
+        heads: 16,
+        head_dim: 64,
+        rotated: 8,
+        theta: 256.0,
+    };
+    let found = game::Found::published(game, 1280, mouse);
+    let settings = found.settings(None);
+    let sizes = Sizes {
+        dim: 1536,
+        heads: 12,
+        layers: 30,
+        ffn_dim: 8960,
+        freq_dim: 256,
+        text_dim: found.features,
+        channels: 16,
+        patch: [1, 2, 2],
+        game: Some(found),
+    };
+    configuration(&sizes, &settings)
+}
+
 fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
-    let &Sizes { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch } = sizes;
+    let &Sizes { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch, ref game } = sizes;
     let (mean, std) = latent_statistics(channels);
+    let dit = DitConfig {
+        dim,
+        heads,
+        layers,
+        ffn_dim,
+        freq_dim,
+        eps: 1e-6,
+        patch,
+        latent: LatentConfig { channels, height: s.latent.0, width: s.latent.1 },
+        chunk: s.chunk,
+        prev_frame: false,
+        prediction: Prediction::Flow,
+        rope_theta: 10_000.0,
+        actions: game.as_ref().map_or_else(Vec::new, game::Found::actions),
+        events: Vec::new(),
+        event_tokens: 0,
+        text: Some(TextConfig { dim: text_dim, length: s.text_length }),
+        game: game.as_ref().map(|found| found.game.clone()),
+        latent_mean: mean,
+        latent_std: std,
+    };
     ModelConfig {
         format: FORMAT,
-        family: Family::Wan,
+        family: Family::of(&dit),
         name: s.name.clone(),
-        dit: DitConfig {
-            dim,
-            heads,
-            layers,
-            ffn_dim,
-            freq_dim,
-            eps: 1e-6,
-            patch,
-            latent: LatentConfig { channels, height: s.latent.0, width: s.latent.1 },
-            chunk: s.chunk,
-            prev_frame: false,
-            prediction: Prediction::Flow,
-            rope_theta: 10_000.0,
-            actions: Vec::new(),
-            events: Vec::new(),
-            event_tokens: 0,
-            text: Some(TextConfig { dim: text_dim, length: s.text_length }),
-            latent_mean: mean,
-            latent_std: std,
-        },
+        dit,
         // The public small decoder of these latents, taew2_1 (spec 3.2).
         codec: CodecConfig {
             kind: CodecKind::Taehv,
@@ -298,6 +400,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         schedule: ScheduleConfig {
             shift: s.shift,
             steps: s.steps.iter().map(|list| (list.len(), list.clone())).collect(),
+            first: s.first_steps.clone(),
             default_steps: s.steps.first().map_or(0, Vec::len),
             context_noise: s.context_noise,
         },

@@ -1,0 +1,166 @@
+//! Games against FastVideo's Matrix-Game 2.0 (`tests/parity/game.py`), from folders as they are published: no option says what
+//! `config.json` or the file's name tells.
+
+mod common;
+
+use std::{fs, path::PathBuf};
+
+use common::{Place, Tensor, error, golden, save, tensors, text};
+
+/// Folder and file of a published network, and what its session is told beside.
+const RELEASES: [(&str, &str); 3] = [
+    ("base_distilled_model", "base_distill"),
+    ("gta_distilled_model", "gta_keyboard2dim"),
+    ("templerun_distilled_model", "templerun_7dim_onlykey"),
+];
+
+fn published((folder, file): (&str, &str)) -> PathBuf {
+    golden(&format!("game/{folder}/{file}.safetensors"))
+}
+
+fn inputs(folder: &str) -> PathBuf {
+    golden(&format!("game/{folder}.safetensors"))
+}
+
+/// Errors of the first flow and of the latents, against their scale, of what a command made of the inputs.
+fn errors(place: &Place, folder: &str) -> [f32; 2] {
+    let (expected, found) = (tensors(inputs(folder)), tensors(place.path("out.safetensors")));
+    ["first_flow", "latents"].map(|name| error(&found[name].1, &expected[name].1))
+}
+
+#[test]
+fn unconverted_files_make_what_another_implementation_makes() {
+    let place = Place::new("games-parity");
+    for release in RELEASES {
+        for backend in ["cpu", "gpu"] {
+            let (model, given) = (published(release), inputs(release.0));
+            let (model, given) = (model.display(), given.display());
+            place.good(&format!("rollout --model {model} --in {given} --out out.safetensors --backend {backend}"));
+            let [flow, latents] = errors(&place, release.0);
+            println!("{}, {backend}: first flow {flow:.1e}, latents {latents:.1e}", release.0);
+            assert!(flow <= 1e-5 && latents <= 5e-4, "{}, {backend}: {flow:e}, {latents:e}", release.0);
+        }
+    }
+}
+
+/// Measured errors of packed weights and rings, with some room.
+#[test]
+fn packed_weights_and_rings_stay_close() {
+    let place = Place::new("games-packed");
+    let release = RELEASES[0];
+    let given = inputs(release.0);
+    for backend in ["cpu", "gpu"] {
+        for (weights, kv, most) in [("f32", "q8", 4e-3), ("f32", "f16", 4e-4), ("q8", "f32", 5e-2), ("q4", "q8", 0.5)] {
+            place.good(&format!("convert {} {weights}.safetensors --to {weights}", published(release).display()));
+            place.good(&format!(
+                "rollout --model {weights}.safetensors --in {} --out out.safetensors --kv {kv} --backend {backend}",
+                given.display()
+            ));
+            let [_, latents] = errors(&place, release.0);
+            println!("{weights} weights, {kv} ring, {backend}: latents {latents:.1e}");
+            assert!(latents <= most, "{weights} weights, {kv} ring, {backend}: {latents:e}");
+        }
+    }
+}
+
+#[test]
+fn what_lies_beside_a_checkpoint_is_used_and_named() {
+    let place = Place::new("games-config");
+    let release = RELEASES[1];
+    fs::copy(published(release), place.path("model.safetensors")).unwrap();
+    let config = fs::read_to_string(published(release).with_file_name("config.json")).unwrap();
+    place.write("config.json", config.replacen('{', "{\"fancy_norm\": 2,", 1).as_bytes());
+    let out = place.run("convert model.safetensors m.safetensors --to f32");
+    let said = text(&out.stderr);
+    assert!(out.status.success() && said.contains("config.json has keys that are not known: fancy_norm"), "{said}");
+    let info = place.good("info m.safetensors");
+    for what in
+        ["matrix-game", "window 4, sink 0", "forward, back, pitch, yaw", "257 rows of 20 features", "[3], 3 by default"]
+    {
+        assert!(info.contains(what), "{what}: {info}");
+    }
+    // Without it heads are asked for, for a head is not of 128 features here.
+    fs::remove_file(place.path("config.json")).unwrap();
+    let out = place.run("convert model.safetensors m.safetensors --to f32");
+    assert!(text(&out.stderr).contains("--heads"), "{}", text(&out.stderr));
+    // Another window than the file's gives another video.
+    place.write("config.json", config.replace("\"local_attn_size\": 4", "\"local_attn_size\": 6").as_bytes());
+    place
+        .good(&format!("rollout --model model.safetensors --in {} --out out.safetensors", inputs(release.0).display()));
+    assert!(errors(&place, release.0)[1] > 1e-2);
+    // What is contradicted is an error.
+    place.write("config.json", config.replace("\"qkv_bias\": false", "\"qkv_bias\": true").as_bytes());
+    let out = place.run("convert model.safetensors m.safetensors");
+    assert!(text(&out.stderr).contains("action_config.qkv_bias is true, which is not run"), "{}", text(&out.stderr));
+}
+
+/// ForgeWM's files are called by their steps, and those of one and two steps have a list of their own for the first chunk.
+#[test]
+fn few_steps_have_an_own_list_for_the_first_chunk() {
+    let place = Place::new("games-forge");
+    fs::create_dir(place.path("2step")).unwrap();
+    fs::copy(published(RELEASES[0]), place.path("2step/model.safetensors")).unwrap();
+    fs::copy(published(RELEASES[0]).with_file_name("config.json"), place.path("2step/config.json")).unwrap();
+    let given = tensors(inputs(RELEASES[0].0));
+    let (shape, noise) = &given["renoise"];
+    let one: usize = shape[1..].iter().product();
+    // One more row: the first chunk has four steps.
+    let renoise: Tensor = ([vec![3], shape[1..].to_vec()].concat(), [&noise[..], &noise[..one]].concat());
+    let mut list: Vec<(&str, &Tensor)> = given.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    list.retain(|(name, _)| !["renoise", "latents", "first_flow"].contains(name));
+    list.push(("renoise", &renoise));
+    save(place.path("in.safetensors"), &list);
+    let roll = |options: &str| {
+        place.good(&format!(
+            "rollout --model 2step/model.safetensors --in in.safetensors --out out.safetensors {options}"
+        ));
+        tensors(place.path("out.safetensors")).remove("latents").unwrap().1
+    };
+    let own = roll("");
+    assert_eq!(own, roll("--steps 1000,250 --first-steps 1000,750,500,250"));
+    place.good("convert 2step/model.safetensors m.safetensors --to f32");
+    let info = place.good("info m.safetensors --json");
+    assert!(info.contains("\"first\""), "{info}");
+}
+
+#[test]
+fn norms_that_are_not_ones_are_named_and_not_applied() {
+    let place = Place::new("games-norms");
+    let release = RELEASES[0];
+    let mut all = tensors(published(release));
+    let name = "model.blocks.2.action_model.img_attn_q_norm.weight";
+    all.get_mut(name).unwrap().1[3] = 1.5;
+    let list: Vec<(&str, &Tensor)> = all.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    save(place.path("model.safetensors"), &list);
+    fs::copy(published(release).with_file_name("config.json"), place.path("config.json")).unwrap();
+    let given = inputs(release.0);
+    let out = place.run(&format!("rollout --model model.safetensors --in {} --out out.safetensors", given.display()));
+    let said = text(&out.stderr);
+    assert!(out.status.success() && said.contains("not ones") && said.contains(name), "{said}");
+    assert!(errors(&place, release.0)[1] <= 5e-4);
+}
+
+#[test]
+fn actions_of_another_shape_are_refused() {
+    let place = Place::new("games-refusals");
+    let release = RELEASES[0];
+    let given = tensors(inputs(release.0));
+    for (name, changed, what) in [
+        ("mouse", None, "`mouse` has 0 rows of 0, the model takes 69 rows of 2"),
+        ("keyboard", Some((vec![70, 4], vec![0.0; 280])), "`keyboard` has 70 rows of 4, the model takes 69 rows of 4"),
+        ("condition", None, "the start picture condition has 0 values, this model takes 192"),
+        ("image_context", Some((vec![5, 7], vec![0.0; 35])), "the prompt has rows of 7, the model takes 20"),
+    ] {
+        let mut all = given.clone();
+        match changed {
+            Some(tensor) => _ = all.insert(name.to_owned(), tensor),
+            None => _ = all.remove(name),
+        }
+        let list: Vec<(&str, &Tensor)> = all.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        save(place.path("in.safetensors"), &list);
+        let model = published(release);
+        let out = place.run(&format!("rollout --model {} --in in.safetensors --out out.safetensors", model.display()));
+        let said = text(&out.stderr);
+        assert!(!out.status.success() && said.contains(what), "{name}: {said}");
+    }
+}
