@@ -4,9 +4,11 @@ mod codec;
 mod decoder;
 mod dit;
 mod encoder;
-#[cfg_attr(not(feature = "matrix-game"), path = "no_game.rs")]
+#[cfg(feature = "matrix-game")]
 mod game;
 mod layers;
+#[cfg(not(feature = "matrix-game"))]
+mod no_game;
 mod program;
 mod ring;
 mod stream;
@@ -14,6 +16,9 @@ mod taehv;
 mod tensors;
 mod umt5;
 mod vae;
+
+#[cfg(not(feature = "matrix-game"))]
+use no_game as game;
 
 pub use codec::CodecSource;
 pub(crate) use decoder::Tiles;
