@@ -22,6 +22,8 @@ use causeway_distill::train::landed::Landed;
 use causeway_distill::train::state;
 use causeway_distill::train::trainer::Span;
 use causeway_runtime::Model;
+use causeway_runtime::config::ModelConfig;
+use causeway_runtime::sampler::{Sampler, Sampling, Schedule};
 use clap::{Parser, Subcommand, ValueEnum};
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -50,6 +52,9 @@ enum Command {
         /// Contact sheet to write: the view from each cell in each direction, in two lights.
         #[arg(long)]
         sheet: Option<PathBuf>,
+        /// Share of the bot's plans that are errands: to something drawn for the episode, away from it, and back
+        #[arg(long, default_value_t = 0.0)]
+        away: f32,
         /// Seed of the walk.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -176,16 +181,19 @@ struct EvalArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     frames: Option<u16>,
     /// Denoising steps of a frame; the model file's by default.
-    #[arg(long)]
-    steps: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    steps: Option<u16>,
+    /// How latents are stepped; `few` takes the step counts that the model file lists, the others any.
+    #[arg(long, value_enum, default_value = "few")]
+    sampler: SamplerName,
     /// History frames that each query sees, 0 for all; the model file's by default.
     #[arg(long)]
     route: Option<usize>,
     /// Frames that attention sees, the one in the making included; the model file's by default.
     #[arg(long)]
     window: Option<usize>,
-    /// Only these rows of the table, such as 1,3,6.
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// Only these rows of the table, such as 1,3,6; 9 and 10, about changes of light, are measured only if named.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=10))]
     rows: Vec<u8>,
     /// Folder to write `score.md`, `score.json` and pictures to.
     #[arg(long)]
@@ -193,6 +201,17 @@ struct EvalArgs {
     /// Starts measured at once; by default as many as there are cores.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+}
+
+/// A sampler by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SamplerName {
+    /// Fresh noise between steps.
+    Few,
+    /// Euler steps of the flow.
+    Euler,
+    /// UniPC of order 2.
+    Unipc,
 }
 
 #[derive(clap::Args)]
@@ -317,12 +336,12 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
-        Command::Record { place, size, out, sheet, seed, frames, shard } => {
+        Command::Record { place, size, out, sheet, away, seed, frames, shard } => {
             let scene = world::Scene::named(&place, size)?;
             if let Some(path) = sheet {
                 scene.contact_sheet(&path)?;
             }
-            Ok(out.map_or(Ok(()), |out| scene.record(&out, seed, frames, shard))?)
+            Ok(out.map_or(Ok(()), |out| scene.record(&out, world::Habits { away }, seed, frames, shard))?)
         }
         Command::Train(args) => {
             catch_signals()?;
@@ -423,6 +442,22 @@ fn size(text: &str) -> Result<world::Size, String> {
 const HELD: (u64, usize) = (1001, 4000);
 
 impl EvalArgs {
+    /// How the model of `config` makes a frame in `steps` steps.
+    fn sampling(&self, config: &ModelConfig, steps: usize) -> Result<Sampling, String> {
+        let by = |sampler, schedule| Sampling { sampler, schedule, first: None, guidance: 1.0 };
+        Ok(match self.sampler {
+            SamplerName::Few => {
+                let known = || config.schedule.steps.keys().map(usize::to_string).collect::<Vec<_>>().join(", ");
+                let sigmas = config.schedule.sigmas(steps);
+                Sampling::few(
+                    &sigmas.ok_or_else(|| format!("--steps is {steps}; the model has lists for {}", known()))?,
+                )
+            }
+            SamplerName::Euler => by(Sampler::Euler, Schedule::euler(steps, config.schedule.shift)),
+            SamplerName::Unipc => by(Sampler::UniPc, Schedule::unipc(steps, config.schedule.shift)),
+        })
+    }
+
     fn run(&self) -> Result<(), Box<dyn std::error::Error>> {
         let model = Model::open(&self.model)?;
         let config = model.config();
@@ -449,12 +484,17 @@ impl EvalArgs {
         options.frames = self.frames.map_or(options.frames, usize::from);
         options.memory = Memory { window: self.window, route: self.route };
         options.rows.clone_from(&self.rows);
-        let player = Player::new(&model, self.model.clone(), self.steps)?;
+        let steps = self.steps.map_or(config.schedule.default_steps, usize::from);
+        let player = Player::new(&model, self.model.clone(), Some(self.sampling(config, steps)?))?;
         let trial = score::Trial::new(&player, &held, world::Scene::of(&held.info), options);
         let (mut report, pictures) = trial.report()?;
-        let steps = self.steps.unwrap_or(config.schedule.default_steps);
-        let about =
-            [("model", config.name.clone()), ("steps", steps.to_string()), ("footage", held.info.source.clone())];
+        let sampler = format!("{:?}", self.sampler).to_lowercase();
+        let about = [
+            ("model", config.name.clone()),
+            ("steps", steps.to_string()),
+            ("sampler", sampler),
+            ("footage", held.info.source.clone()),
+        ];
         report.about.extend(about);
         let table = report.table();
         if let Some(out) = &self.out {

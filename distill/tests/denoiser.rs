@@ -30,6 +30,7 @@ fn windows(config: &ModelConfig, batch: usize, frames: usize, rng: &mut Rng) -> 
         before: rng.normals(batch * len),
         actions: (0..batch * frames * 2).map(|_| rng.below(2) as f32).collect(),
         events: (0..batch * frames).map(|_| rng.below(2) as u8).collect(),
+        firsts: Vec::new(),
         blind: Vec::new(),
     }
 }

@@ -135,6 +135,13 @@ fn what_one_method_is_told_another_is_not() {
             "method = 'dmd', drop_prev = 0.5",
             "`drop_prev`: expected 0: it does not learn from windows of the data, found 0.5",
         ),
+        ("method = 'teacher', name = 'x', pure = 1.5", "`pure`: expected a share from 0 to 1, found 1.5"),
+        (
+            "method = 'consistency', pure = 0.5",
+            "`pure`: expected 0: only `teacher` and `resampling` have it, found 0.5",
+        ),
+        ("method = 'teacher', name = 'x', returns = -1", "`returns`: expected a number from 0 up, found -1"),
+        ("method = 'dmd', returns = 2", "`returns`: expected 0: only `teacher` and `resampling` weigh, found 2"),
         ("method = 'self', teacher = 'codec'", "`teacher`: expected a stage that learns a flow before it, found codec"),
         (
             "method = 'dmd', teacher = 'bidirectional'",
@@ -178,6 +185,10 @@ fn faults_name_the_place() {
         (format!("{head}[[stage]]\nmethod = 'magic'\n"), "unknown variant `magic`"),
         (format!("{head}[[stage]]\nmethod = 'codec'\nbudget = {{ hours = 2 }}\n"), "unknown variant `hours`"),
         ("out = 'o'\ndata.world = { seed = 1, frames = 9 }\n".into(), "missing field `held`"),
+        (
+            "out = 'o'\ndata.world = { seed = 1, frames = 9, held = 9, away = 2 }\n".into(),
+            "`away`: expected a share from 0 to 1, found 2",
+        ),
         (
             "out = 'o'\ndata.world = { seed = 1, frames = 0, held = 9 }\n".into(),
             "r.toml, line 2: data, `frames`: expected at least 1, found 0",

@@ -256,6 +256,7 @@ fn flow_is_equal(both: &Both) {
         before: vec![0.0; len],
         actions: (0..2 * FRAMES).map(|_| rng.below(2) as f32).collect(),
         events: vec![0, 0, 1, 1, 1, 0, 0],
+        firsts: Vec::new(),
         blind: Vec::new(),
     };
     let sigma = SIGMA;

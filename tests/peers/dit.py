@@ -11,6 +11,9 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
+# The least noise level that the flow of a clean answer is computed with.
+LEAST_SIGMA = 0.05
+
 
 class Dit:
     """One stream. `tensors` are f32 by name; arithmetic is in `dtype`, norms of queries and keys and the sampler in f32."""
@@ -26,7 +29,7 @@ class Dit:
         self.window, self.sink = history["window"], history["sink"]
         self.route = history["route"] if history["route"] < self.window - self.chunk else 0
         self.compact = history["positions"] == "compact"
-        self.sigmas = sigmas
+        self.sigmas, self.clean = sigmas, c.get("prediction", "flow") == "clean"
         self._weights(c, {name.removeprefix("dit."): w for name, w in tensors.items() if name.startswith("dit.")})
         self._conditions(c, config["schedule"]["context_noise"])
         self._rope(c["rope_theta"])
@@ -110,7 +113,10 @@ class Dit:
         x = noise(self.frame, 0)
         for step, sigma in enumerate(self.sigmas):
             hidden = self._blocks(x, [m[step] for m in modulation], context, commit=False)
-            x = x.sub(_linear(hidden, self.head), alpha=sigma)
+            answer = _linear(hidden, self.head)
+            if self.clean:
+                answer = (x - answer) / max(sigma, LEAST_SIGMA)
+            x = x.sub(answer, alpha=sigma)
             if step + 1 < len(self.sigmas):
                 following = self.sigmas[step + 1]
                 x.mul_(1 - following).add_(noise(self.frame, step + 1), alpha=following)

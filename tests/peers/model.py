@@ -2,9 +2,10 @@
 
 import torch
 
+import linear
+import taehv
 from dit import Dit
 from weights import load
-from taehv import Decoder
 
 
 class World:
@@ -14,7 +15,8 @@ class World:
         self.config = config
         self.sigmas = sigmas(config["schedule"], steps)
         self.dit = Dit(config, tensors, dtype, self.sigmas)
-        self.decoder = Decoder(config, tensors, dtype)
+        codec = {"taehv": taehv, "linear": linear}[config["codec"].get("kind", "taehv")]
+        self.decoder = codec.Decoder(config, tensors, dtype)
 
     @classmethod
     def open(cls, path, dtype=torch.float32, size=None, steps=None):

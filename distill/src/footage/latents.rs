@@ -224,6 +224,7 @@ impl Latents {
     pub fn begun(&self, firsts: &[usize], frames: usize) -> Windows {
         let mut out = Windows { batch: firsts.len(), frames, len: self.len, ..Windows::default() };
         out.before = vec![0.0; firsts.len() * self.len];
+        out.firsts = firsts.to_vec();
         for &first in firsts {
             (first..first + frames).for_each(|i| out.add(self, i));
         }
@@ -240,6 +241,7 @@ impl Latents {
             } else {
                 out.before.extend_from_slice(self.frame(first - 1));
             }
+            out.firsts.push(first);
             (first..first + frames).for_each(|i| out.add(self, i));
         }
         out
@@ -263,6 +265,8 @@ pub struct Windows {
     pub actions: Vec<f32>,
     /// [B, F].
     pub events: Vec<u8>,
+    /// The frame of the recording that each window [B] begins with; empty where they are of none.
+    pub firsts: Vec<usize>,
     /// Windows [B] whose network is not shown the frames before: it sees zeros, as where a stream begins. All are shown if empty.
     pub blind: Vec<bool>,
 }
@@ -355,7 +359,8 @@ impl Windows {
         let cut = |values: &[f32]| self.cut(values, first, frames);
         let before = if first == 0 { self.before.clone() } else { self.at(&self.real, first - 1) };
         let (events, blind) = (self.cut(&self.events, first, frames), self.blind.clone());
-        Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, blind, ..*self }
+        let firsts = self.firsts.iter().map(|begin| begin + first).collect();
+        Self { frames, real: cut(&self.real), before, actions: cut(&self.actions), events, firsts, blind, ..*self }
     }
 
     /// The `batch` windows from `first` on.
@@ -371,6 +376,7 @@ impl Windows {
             before: rows(&self.before, of, first, batch),
             actions: rows(&self.actions, of, first, batch),
             events: rows(&self.events, of, first, batch),
+            firsts: rows(&self.firsts, of, first, batch),
             blind: rows(&self.blind, of, first, batch),
             ..*self
         }

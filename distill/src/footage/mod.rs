@@ -3,5 +3,6 @@
 pub mod data;
 pub mod latents;
 pub mod recording;
+pub mod returns;
 pub mod sight;
 pub mod world;

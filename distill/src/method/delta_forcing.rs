@@ -258,6 +258,7 @@ mod tests {
             before: vec![0.0; batch * LEN],
             actions: vec![0.0; n],
             events: vec![0; n],
+            firsts: Vec::new(),
             blind: Vec::new(),
         };
         Made { noisy: vec![0.0; windows.real.len()], sigma: vec![1.0; n], given: 2, unseen: 0, windows }

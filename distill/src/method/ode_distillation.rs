@@ -135,7 +135,8 @@ impl Trajectories {
             return Err(fail("arrays of sizes that do not belong together".into()));
         }
         let states = states.chunks_exact(ends.len()).map(<[f32]>::to_vec).collect();
-        let windows = Windows { batch, frames, len, real, before, actions, events, blind: Vec::new() };
+        let windows =
+            Windows { batch, frames, len, real, before, actions, events, firsts: Vec::new(), blind: Vec::new() };
         Ok(Some(Self { windows, levels, states, ends }))
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     /// What a codec keeps is said by what comes back, and one with all components keeps everything.
     #[test]
     fn a_codec_keeps_what_it_says() {
-        use crate::footage::world::{KEEP, Scene, Size};
+        use crate::footage::world::{Habits, KEEP, Scene, Size};
         use crate::net::codec::Past;
         let (scene, mut found) = (Scene { map: &KEEP, size: Size { width: 32, height: 32 } }, Vec::new());
         let shard = scene.play(1, 0, 60, || ());
@@ -138,7 +138,7 @@ mod tests {
             events: shard.events,
             poses: shard.poses,
             episode_starts: shard.episode_starts,
-            info: scene.info(1),
+            info: scene.info(1, Habits::default()),
         };
         let frames = planes(&recording, 0..60);
         for channels in [6, 20, 48] {

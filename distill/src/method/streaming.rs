@@ -103,6 +103,7 @@ impl Windows {
             actions: longer(&self.actions, of.0, of.1, frames, None),
             events: longer(&self.events, of.0, of.1, frames, None),
             before: self.before.clone(),
+            firsts: self.firsts.clone(),
             blind: self.blind.clone(),
             ..*self
         }

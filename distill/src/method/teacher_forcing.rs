@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use causeway_runtime::config::{ModelConfig, Prediction};
 
 use crate::footage::latents::{Latents, Windows, repeated, warp, with_ends};
+use crate::footage::returns::Returns;
 use crate::judge::eval::{self, Held, Sampler};
 use crate::net::dit;
 use crate::net::fast::attention;
@@ -38,6 +39,11 @@ pub struct World<'a> {
     pub copies: usize,
     /// Share of windows in which the network is not shown the frame before.
     pub drop_prev: f32,
+    /// Share of frames that flow matching shows as nothing but noise, where all must come from history.
+    pub pure: f32,
+    /// How much tokens count in flow matching in which a fact of the episode comes back, for each ten frames it was out of sight, and
+    /// where those are.
+    pub returns: Option<(f32, &'a Returns)>,
     /// Optimizer settings.
     pub rule: Rule,
     /// Whether the device is the CPU, where hand-written passes compute.
@@ -69,9 +75,19 @@ impl World<'_> {
 
     /// Flow matching of the frames of `windows` given `history` (real or degraded), in each copy a level for each.
     pub fn flow(&self, windows: &Windows, history: &[f32], rng: &mut Rng) -> Regression {
-        let sigma = self.levels(rng, windows.batch * self.copies * windows.frames);
+        let mut sigma = self.levels(rng, windows.batch * self.copies * windows.frames);
+        if self.pure > 0.0 {
+            sigma.iter_mut().filter(|_| rng.unit() < self.pure).for_each(|sigma| *sigma = 1.0);
+        }
         let mask = Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: self.copies };
-        self.matching(mask, windows, history, &sigma, rng)
+        let mut regression = self.matching(mask, windows, history, &sigma, rng);
+        if let Some((worth, returns)) = self.returns {
+            let of = |&first: &usize| returns.gaps(first, windows.frames, self.ring().window);
+            let gaps: Vec<usize> = windows.firsts.iter().flat_map(of).collect();
+            let worth: Vec<f32> = gaps.iter().map(|&gap| (worth * gap as f32 / 10.0).max(1.0)).collect();
+            regression.weigh(&repeated(&worth, windows.batch, self.copies));
+        }
+        regression
     }
 
     /// Flow matching of the frames of `windows` at levels `sigma`, [B, F] or for copies [B, copies, F]; `history` is for teacher
@@ -125,8 +141,8 @@ impl World<'_> {
     pub fn loss(&self, net: &Leaves, r: &Regression) -> Tensor<1> {
         let v = judged_velocity(net, self.config, r.mask, &r.input);
         let shape = v.dims();
-        let s = self.config.dit.tokens_per_frame();
-        let scale: Vec<f32> = r.scale.iter().flat_map(|&x| std::iter::repeat_n(x, s)).collect();
+        let each = shape[0] / r.scale.len();
+        let scale: Vec<f32> = r.scale.iter().flat_map(|&x| std::iter::repeat_n(x, each)).collect();
         let error = v * net.constant(scale, [shape[0], 1]) - net.constant(r.goal.clone(), shape);
         (error.clone() * error).mean()
     }
@@ -146,7 +162,7 @@ impl World<'_> {
         let network = Network::new(weights, c);
         let mut attend = attention::masked(r.mask, c, r.input.batch, r.input.frames, true);
         let (out, trace) = network.forward(&r.input, attend.as_mut(), true);
-        let (row, mut slope, mut loss) = (c.tokens_per_frame() * c.head_out(), Vec::new(), 0.0f64);
+        let (row, mut slope, mut loss) = (r.goal.len() / r.scale.len(), Vec::new(), 0.0f64);
         for (i, (v, goal)) in judged_rows(r.mask, &out, r.input.batch).iter().zip(&r.goal).enumerate() {
             let error = v * r.scale[i / row] - goal;
             loss += f64::from(error * error);
@@ -211,10 +227,22 @@ pub struct Regression {
     pub mask: Mask,
     /// What the network sees.
     pub input: dit::Frames,
-    /// Factor on the answer of each such frame [B, F], or [B, copies, F].
+    /// Factor on the answer of each such frame [B, F], or [B, copies, F]; or of each of its tokens.
     pub scale: Vec<f32>,
     /// Goal as tokens [B*F*S, head_out].
     pub goal: Vec<f32>,
+}
+
+impl Regression {
+    /// Lets each token [B, copies, F, S] count as often as `worth` says.
+    fn weigh(&mut self, worth: &[f32]) {
+        let (each, row) = (worth.len() / self.scale.len(), self.goal.len() / worth.len());
+        self.scale = self.scale.iter().flat_map(|&scale| std::iter::repeat_n(scale, each)).collect();
+        for ((scale, goal), worth) in self.scale.iter_mut().zip(self.goal.chunks_exact_mut(row)).zip(worth) {
+            *scale *= worth.sqrt();
+            goal.iter_mut().for_each(|goal| *goal *= worth.sqrt());
+        }
+    }
 }
 
 /// The values of each of `batch` sequences that have a loss.
@@ -265,5 +293,31 @@ impl Stage for TeacherForcing<'_> {
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
         self.0.roll(net, device, Sampler::Flow(8), &dir.join(format!("teacher-{step}.png")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::dit::Frames;
+
+    /// What is worth more counts so many times in the loss, and no answer is a better one for it.
+    #[test]
+    fn tokens_count_as_often_as_they_are_worth() {
+        let frames = Frames { batch: 1, frames: 2, ..Frames::default() };
+        // Two frames of two tokens of one value: scale * answer - goal is 1, 2, 3, 4 for an answer of ones.
+        let of = |worth: &[f32]| {
+            let mut r = Regression {
+                mask: Mask::teacher_forcing(0),
+                input: frames.clone(),
+                scale: vec![5.0, 6.0],
+                goal: vec![4.0, 3.0, 3.0, 2.0],
+            };
+            r.weigh(worth);
+            assert_eq!(r.scale.len(), 4);
+            r.scale.iter().zip(&r.goal).map(|(scale, goal)| (scale - goal).powi(2)).collect::<Vec<f32>>()
+        };
+        assert_eq!(of(&[1.0; 4]), [1.0, 4.0, 9.0, 16.0]);
+        assert_eq!(of(&[1.0, 9.0, 1.0, 9.0]), [1.0, 36.0, 9.0, 144.0]);
     }
 }

@@ -128,6 +128,8 @@ impl Lab<'_> {
             route: Route::Fixed(0),
             copies: 1,
             drop_prev: 0.0,
+            pure: 0.0,
+            returns: None,
             rule,
             cpu: self.cpu,
             precision: Precision::F32,

@@ -122,6 +122,8 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
         route: Route::Fixed(0),
         copies: shape.copies,
         drop_prev: 0.0,
+        pure: 0.0,
+        returns: None,
         rule: Rule::default(),
         cpu: true,
         precision: Precision::F32,

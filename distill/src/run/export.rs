@@ -134,6 +134,7 @@ fn golden(
         before: vec![0.0; held.len],
         actions: range.clone().flat_map(|i| held.action(i).to_vec()).collect(),
         events: range.map(|i| held.events[i]).collect(),
+        firsts: Vec::new(),
         blind: Vec::new(),
     };
     let noisy = windows.mix(&clean, &rng.normals(clean.len()), &sigma);

@@ -126,6 +126,12 @@ impl Folder {
         Weights::init(&codec::specs(&self.config.codec), self.recipe.seed)
     }
 
+    /// The moments of latents that what landed was trained with, whatever footage it goes on with; `None` where nothing landed.
+    pub fn landed_moments(&self) -> Option<(Vec<f32>, Vec<f32>)> {
+        let dit = &self.landed.as_ref()?.model().dit;
+        (!dit.latent_std.is_empty()).then(|| (dit.latent_mean.clone(), dit.latent_std.clone()))
+    }
+
     /// The denoiser before training.
     pub fn fresh_denoiser(&self) -> Weights {
         Weights::init(&dit::specs(&self.config.dit), self.recipe.seed + 1)

@@ -10,7 +10,8 @@ use causeway_runtime::config::{CodecKind, ModelConfig};
 use crate::footage::data::Episodes;
 use crate::footage::latents::{self, Latents};
 use crate::footage::recording::{Recording, RecordingError};
-use crate::footage::world::RecordError;
+use crate::footage::returns::Returns;
+use crate::footage::world::{Habits, RecordError, Scene};
 use crate::judge::eval::{self, Held, START, Sampler};
 use crate::method::consistency::Consistency;
 use crate::method::delta_forcing::DeltaForcing;
@@ -80,6 +81,14 @@ pub enum PipelineError {
         stage: String,
         /// Events of the recording.
         found: usize,
+    },
+    /// A stage weighs facts, and nothing tells where they are.
+    #[error(
+        "stage {stage} weighs facts that come back; only footage of the built-in world, with its poses, tells where that is"
+    )]
+    Facts {
+        /// The stage.
+        stage: String,
     },
     /// A linear codec has nothing to polish.
     #[error("stage {stage} polishes a linear codec, expected a TAEHV")]
@@ -246,6 +255,7 @@ impl<'a> Pipeline<'a> {
             frames: stage.horizon,
             cpu: self.cpu,
         };
+        let returns = (stage.returns > 0.0).then(|| self.returns(stage)).transpose()?;
         let world = World {
             config: &folder.config,
             data: &train,
@@ -255,6 +265,8 @@ impl<'a> Pipeline<'a> {
             route: stage.route,
             copies: stage.copies,
             drop_prev: stage.drop_prev,
+            pure: stage.pure,
+            returns: returns.as_ref().map(|returns| (stage.returns, returns)),
             rule: stage.rule,
             cpu: self.cpu,
             precision: self.precision,
@@ -305,6 +317,13 @@ impl<'a> Pipeline<'a> {
             }
             Method::Dmd {} => run.train(&DistributionMatching { world, teacher: &teacher()? }, &mut state)?,
         })
+    }
+
+    /// Where facts come back in the training footage.
+    fn returns(&self, stage: &Stage) -> Result<Returns, PipelineError> {
+        let (info, dit) = (&self.train.info, &self.folder.config.dit);
+        let found = Scene::of(info).and_then(|scene| Returns::new(&self.train, scene, info.width / dit.token_grid().1));
+        found.ok_or_else(|| PipelineError::Facts { stage: stage.name.clone() })
     }
 
     /// The linear codec, which needs no steps.
@@ -371,11 +390,16 @@ impl<'a> Pipeline<'a> {
                 }
             });
         }
+        let linear = self.folder.config.codec.kind == CodecKind::Linear;
+        let moments = self.folder.landed_moments();
         let dit = &mut self.folder.config.dit;
-        (dit.latent_mean, dit.latent_std) = latents::moments(&both[0], dit.latent.channels, area);
-        if self.folder.config.codec.kind == CodecKind::Linear {
-            latents::soften(&mut self.folder.config.dit.latent_std);
-        }
+        (dit.latent_mean, dit.latent_std) = moments.unwrap_or_else(|| {
+            let (mean, mut std) = latents::moments(&both[0], dit.latent.channels, area);
+            if linear {
+                latents::soften(&mut std);
+            }
+            (mean, std)
+        });
         self.folder.write_config()?;
         for data in &mut both {
             latents::normalise(data, area, &self.config().dit.latent_mean, &self.config().dit.latent_std);
@@ -427,15 +451,18 @@ fn latents_path(dir: &Path, name: &str) -> PathBuf {
 fn record(recipe: &Recipe) -> Result<(), PipelineError> {
     let Data::World(data) = &recipe.data else { return Ok(()) };
     let scene = data.scene()?;
-    for (name, seed, frames) in [("train", data.seed, data.frames), ("held", data.seed + 1000, data.held)] {
+    // Held-out frames are the usual bot's, so that looks at them compare.
+    let (errands, usual) = (Habits { away: data.away }, Habits::default());
+    let both = [("train", errands, data.seed, data.frames), ("held", usual, data.seed + 1000, data.held)];
+    for (name, habits, seed, frames) in both {
         let (path, shard) = (recipe.data().join(name), frames.min(SHARD));
         let shards = frames.div_ceil(shard);
         // Each shard is written at once or not at all.
         if (0..shards).any(|index| !path.join(format!("{index:05}.safetensors")).exists()) {
-            scene.record(&path, seed, frames, shard)?;
+            scene.record(&path, habits, seed, frames, shard)?;
         }
         let found = Recording::open(&path)?;
-        if found.info != scene.info(seed) || found.len() != shards * shard {
+        if found.info != scene.info(seed, habits) || found.len() != shards * shard {
             return Err(PipelineError::OtherRecording { path });
         }
     }

@@ -89,6 +89,8 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
         route: Route::Fixed(0),
         copies: 1,
         drop_prev: 0.0,
+        pure: 0.0,
+        returns: None,
         rule,
         cpu,
         precision,

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::facts::Fact;
 use super::map::Map;
-use super::player::{Action, Body, Key};
+use super::player::{Action, Body, FRAMES, Key};
 use super::rng::Rng;
 
 #[derive(Clone, Copy, Debug)]
@@ -14,14 +15,30 @@ enum Order {
     Move(Key),
 }
 
+/// What a bot likes to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Habits {
+    /// Share of its plans that are errands: to something drawn for the episode, far away from it, and back.
+    pub away: f32,
+}
+
 /// Decides what to press.
 #[derive(Debug, Default)]
 pub struct Bot {
+    habits: Habits,
     orders: VecDeque<Order>,
     wait: usize,
 }
 
+/// Frames of the longest way of an errand there and back: a window of 64 frames still reaches what was seen before it.
+const ERRAND: usize = 60;
+
 impl Bot {
+    /// One with `habits`.
+    pub fn new(habits: Habits) -> Self {
+        Self { habits, ..Self::default() }
+    }
+
     /// The key of the next frame; only a body at rest is asked.
     pub fn act(&mut self, map: &Map, body: Body, rng: &mut Rng) -> Action {
         if body.moving.is_some() {
@@ -48,6 +65,9 @@ impl Bot {
     }
 
     fn plan(&mut self, map: &Map, body: Body, rng: &mut Rng) {
+        if self.habits.away > 0.0 && rng.chance(self.habits.away) {
+            return self.errand(map, body, rng);
+        }
         let facing = map.decor(body.cell, body.side).is_some_and(|decor| decor.switch().is_some());
         match rng.unit() {
             // What can be used is used, more than once now and then.
@@ -97,12 +117,55 @@ impl Bot {
         }
     }
 
+    /// To a fact of the episode, a look at it, some way on from there, and back the same way.
+    fn errand(&mut self, map: &Map, body: Body, rng: &mut Rng) {
+        use Key::{Back, Forward, Left, Right};
+        let walls = map.cells().into_iter().flat_map(|cell| (0..4).map(move |side| Body::new(cell, side)));
+        let facts: Vec<Body> =
+            walls.filter(|at| map.decor(at.cell, at.side).is_some_and(|decor| Fact::of(decor).is_some())).collect();
+        let Some(goal) = facts.get(rng.range(0, facts.len().max(1) - 1)).copied() else { return };
+        let side = self.go(map, body, goal.cell, usize::MAX, rng);
+        match (goal.side + 4 - side) % 4 {
+            0 => {}
+            1 => self.order([Right]),
+            3 => self.order([Left]),
+            _ => self.order([[Left, Right][rng.range(0, 1)]; 2]),
+        }
+        for _ in 0..rng.range(1, 3) {
+            self.orders.push_back(Order::Wait(rng.range(1, 10)));
+            // First one's back is turned to it, which hides it wherever it hangs.
+            let turn = [Left, Right][rng.range(0, 1)];
+            let mut there = Body { side: (goal.side + 2) % 4, ..goal };
+            let mut keys = vec![turn; 2];
+            for _ in 0..rng.range(0, 4) {
+                let key = [Forward, Forward, Forward, Back, turn][rng.range(0, 4)];
+                if there.walks(map, key) || key == turn {
+                    (0..FRAMES).for_each(|_| there = there.after(map, Some(key)));
+                    keys.push(key);
+                }
+            }
+            let rest = ERRAND - 2 * keys.len() * usize::from(FRAMES);
+            self.order(keys.iter().copied());
+            if rest > 0 && rng.chance(0.7) {
+                self.orders.push_back(Order::Wait(rng.range(1, rest)));
+            }
+            self.order(keys.iter().rev().map(|key| key.undo()));
+        }
+        self.orders.push_back(Order::Wait(rng.range(1, 5)));
+    }
+
     /// Some cells of the shortest way to anywhere.
     fn walk(&mut self, map: &Map, body: Body, rng: &mut Rng) {
         let cells = map.cells();
         let goal = cells[rng.range(0, cells.len() - 1)];
+        let most = rng.range(1, 8);
+        self.go(map, body, goal, most, rng);
+    }
+
+    /// At most `most` cells of the shortest way to `goal`; returns the heading at the end.
+    fn go(&mut self, map: &Map, body: Body, goal: (i32, i32), most: usize, rng: &mut Rng) -> usize {
         let (mut cell, mut side) = (body.cell, body.side);
-        for to in route(map, cell, goal).into_iter().take(rng.range(1, 8)) {
+        for to in route(map, cell, goal).into_iter().take(most) {
             let want = Body::new(cell, side).side_of(to);
             let mut backwards = false;
             match (want + 4 - side) % 4 {
@@ -124,6 +187,7 @@ impl Bot {
             }
             cell = to;
         }
+        side
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod bot;
 pub mod colour;
+pub mod facts;
 pub mod map;
 pub mod player;
 pub mod render;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub use self::bot::Bot;
+pub use self::bot::{Bot, Habits};
 pub use self::colour::Light;
 pub use self::map::{KEEP, Map};
 pub use self::player::{ACTIONS, Action, Body, Key, Pose};
@@ -89,7 +90,7 @@ impl Scene {
 
     /// The scene a recording shows, if it is one of this world.
     pub fn of(info: &RecordingInfo) -> Option<Self> {
-        let map = map::named(info.source.strip_prefix(SOURCE)?)?;
+        let map = map::named(info.source.strip_prefix(SOURCE)?.split(',').next()?)?;
         Some(Self { map, size: Size { width: info.width, height: info.height } })
     }
 
@@ -115,7 +116,8 @@ impl Scene {
     }
 
     /// What is written about a recording of it.
-    pub fn info(&self, seed: u64) -> RecordingInfo {
+    pub fn info(&self, seed: u64, habits: Habits) -> RecordingInfo {
+        let more = if habits == Habits::default() { String::new() } else { format!(", errands {}", habits.away) };
         RecordingInfo {
             width: self.size.width,
             height: self.size.height,
@@ -125,19 +127,24 @@ impl Scene {
             events: Light::ALL[..self.map.lights].iter().map(|l| l.name().to_string()).collect(),
             license: "MIT OR Apache-2.0".into(),
             credits: "Rendered by Causeway's own ray caster; no third-party art".into(),
-            source: format!("{SOURCE}{}", self.map.name),
+            source: format!("{SOURCE}{}{more}", self.map.name),
             seed,
         }
     }
 
-    /// One shard of `len` frames: as many episodes as fit, the last cut short. The same numbers give the same shard.
-    pub fn play(&self, seed: u64, index: usize, len: usize, mut each: impl FnMut()) -> Shard {
+    /// One shard of `len` frames by the usual bot: as many episodes as fit, the last cut short. The same numbers give the same shard.
+    pub fn play(&self, seed: u64, index: usize, len: usize, each: impl FnMut()) -> Shard {
+        self.play_by(Habits::default(), seed, index, len, each)
+    }
+
+    /// [`Self::play`] by a bot of other `habits`.
+    pub fn play_by(&self, habits: Habits, seed: u64, index: usize, len: usize, mut each: impl FnMut()) -> Shard {
         let mut shard = Shard::default();
         let mut episode = 0;
         while shard.episode_starts.len() < len {
             let mut rng = Rng::new(seed, index as u64, episode);
             let frames = rng.range(400, 600).min(len - shard.episode_starts.len());
-            let (mut world, mut bot) = (World::anywhere(self.map, &mut rng), Bot::default());
+            let (mut world, mut bot) = (World::anywhere(self.map, &mut rng), Bot::new(habits));
             let mut switch = rng.range(60, 200);
             for frame in 0..frames {
                 let mut told = None;
@@ -175,14 +182,21 @@ impl Scene {
             all.episode_starts.append(&mut one.episode_starts);
         }
         let Shard { frames, actions, events, poses, episode_starts } = all;
-        Recording { frames, actions, events, poses, episode_starts, info: self.info(seed) }
+        Recording { frames, actions, events, poses, episode_starts, info: self.info(seed, Habits::default()) }
     }
 
-    /// Records at least `frames` frames, in whole shards of `shard` frames, into the folder `out` (made if missing), on all cores.
+    /// Records at least `frames` frames by a bot of such `habits`, in whole shards of `shard` frames, into the folder `out` (made if missing), on all cores.
     ///
     /// # Errors
     /// [`RecordError`] if there is nothing to record or a file cannot be written.
-    pub fn record(&self, out: &Path, seed: u64, frames: usize, shard: usize) -> Result<(), RecordError> {
+    pub fn record(
+        &self,
+        out: &Path,
+        habits: Habits,
+        seed: u64,
+        frames: usize,
+        shard: usize,
+    ) -> Result<(), RecordError> {
         if frames == 0 || shard == 0 {
             return Err(RecordError::Empty { frames, shard });
         }
@@ -199,7 +213,7 @@ impl Scene {
                 if index >= shards {
                     return Ok(());
                 }
-                self.play(seed, index, shard, || bar.inc(1)).write(out, index, &self.info(seed))?;
+                self.play_by(habits, seed, index, shard, || bar.inc(1)).write(out, index, &self.info(seed, habits))?;
             }
         };
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(shards);

@@ -151,7 +151,10 @@ fn poses_give_back_every_frame() {
         let view = view_from_row(row, shard.events[i]).expect("a row of nine with known lights");
         assert!(scene.render(&view) == frame, "frame {i}");
     }
-    assert!(Scene::of(&scene.info(5)).is_some_and(|found| found.size == scene.size && found.map.name == "keep"));
+    assert!(
+        Scene::of(&scene.info(5, Habits { away: 0.5 }))
+            .is_some_and(|found| found.size == scene.size && found.map.name == "keep")
+    );
 }
 
 /// A model learns what it is shown: every movement often enough, stills of all lengths, all cells.
@@ -192,7 +195,7 @@ fn shards_are_whole_and_start_episodes() {
 
 #[test]
 fn recording_nothing_or_nowhere_is_an_error() {
-    assert!(matches!(keep().record(Path::new("nowhere"), 1, 0, 10), Err(RecordError::Empty { .. })));
+    assert!(matches!(keep().record(Path::new("nowhere"), Habits::default(), 1, 0, 10), Err(RecordError::Empty { .. })));
     assert!(matches!(Scene::named("attic", SIZE), Err(RecordError::Place { .. })));
     assert_eq!(SIDES.map(|(x, y)| x.abs() + y.abs()), [1; 4]);
 }

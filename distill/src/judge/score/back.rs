@@ -2,6 +2,7 @@
 
 use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
+use super::light;
 use super::report::Row;
 use super::target::Target;
 use super::trial::{Start, Trial};
@@ -19,13 +20,16 @@ pub struct Back {
 }
 
 impl Back {
-    /// From `start`, the way of number `number`, one for each of [`AWAY`]; none where there is no renderer.
-    pub fn all(trial: &Trial<'_>, start: &Start, number: usize) -> Vec<Self> {
+    /// From `start`, the way of number `number`, one for each of [`AWAY`]; none where there is no renderer. With `through` the light is
+    /// switched where the way turns back.
+    pub fn all(trial: &Trial<'_>, start: &Start, number: usize, through: bool) -> Vec<Self> {
         let (Ok(truth), Some(world)) = (&trial.truth, &start.world) else { return Vec::new() };
         let one = |away: usize| {
             let movements = away / usize::from(player::FRAMES);
             let keys = there_and_back(truth.scene.map, world.body(), number, movements);
-            let play = truth.play(world, &keys, None);
+            let to = light::other(truth.scene.map, world.view().light, number).filter(|_| through);
+            let switch: Vec<_> = to.map(|to| (keys.len() / 2, to)).into_iter().collect();
+            let play = truth.play(world, &keys, &switch);
             let target = Target::new(trial, &start.real, &play, keys.len().saturating_sub(1));
             Self { play, target }
         };
@@ -41,13 +45,28 @@ impl Back {
 
 /// The row; `found` has for each start and dream what [`Back::measure`] says of each of [`AWAY`].
 pub fn row(trial: &Trial<'_>, found: &[Vec<Vec<Option<[f64; 2]>>>]) -> Row {
-    let mut row = Row::new(
+    let row = Row::new(
         5,
         "there and back",
         "within 3 dB of the codec (median), 5, 15 and 30 frames away",
         "steps and turns away and, undone, back again; the last frame against the truth; pixels of facts that no window reached \
          back to are left out",
     );
+    filled(row, trial, found)
+}
+
+/// The row of ways on which the light changes: what was seen before is never seen in the light it is asked for in.
+pub fn through(trial: &Trial<'_>, found: &[Vec<Vec<Option<[f64; 2]>>>]) -> Row {
+    let row = Row::new(
+        9,
+        "there, and back in another light",
+        "within 3 dB of the codec (median), 5, 15 and 30 frames away",
+        "as there and back, with a switch of light where the way turns",
+    );
+    filled(row, trial, found)
+}
+
+fn filled(mut row: Row, trial: &Trial<'_>, found: &[Vec<Vec<Option<[f64; 2]>>>]) -> Row {
     if let Err(why) = &trial.truth {
         return row.missing(why);
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use causeway_ops::quant::WeightSource;
+use causeway_runtime::sampler::Sampling;
 use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionError, SessionOptions, Start};
 
 use super::error::ScoreError;
@@ -96,16 +97,16 @@ pub trait Dreamer: Sync {
 pub struct Player<'a> {
     model: &'a Model<'a>,
     codec: Weights,
-    steps: Option<usize>,
+    sampling: Option<Sampling>,
     file: PathBuf,
 }
 
 impl<'a> Player<'a> {
-    /// Plays `model`, which was read from `file`, in `steps` steps a frame or its own number.
+    /// Plays `model`, which was read from `file`, by `sampling` or as it says itself.
     ///
     /// # Errors
     /// [`ScoreError::Model`] if the file makes several frames at a time, or has no encoder, by which real frames come in.
-    pub fn new(model: &'a Model<'a>, file: PathBuf, steps: Option<usize>) -> Result<Self, ScoreError> {
+    pub fn new(model: &'a Model<'a>, file: PathBuf, sampling: Option<Sampling>) -> Result<Self, ScoreError> {
         if model.config().dit.chunk != 1 || !codec_tape::encodes(&model.config().codec) {
             return Err(ScoreError::Model("it makes several frames at a time".into()));
         }
@@ -117,7 +118,7 @@ impl<'a> Player<'a> {
             )));
         }
         let codec = latents::codec_of(model).map_err(|error| ScoreError::Model(error.to_string()))?;
-        Ok(Self { model, codec, steps, file })
+        Ok(Self { model, codec, sampling, file })
     }
 
     /// Codec latents [N, C, h, w] of consecutive frames.
@@ -137,7 +138,7 @@ impl<'a> Player<'a> {
             seed,
             window: memory.window,
             route: memory.route,
-            steps: self.steps,
+            sampling: self.sampling.clone(),
             start: Start::Latents(start),
             start_actions: real.rows.concat(),
             event: Some(usize::from(real.event)),

@@ -6,11 +6,17 @@ use super::probe::Gallery;
 use super::report::Row;
 use super::trial::{Start, Trial};
 use crate::footage::sight::mean_colour;
-use crate::footage::world::{Light, Pose};
+use crate::footage::world::{Light, Map, Pose};
 
 /// Frames before the switch and from it on.
 const BEFORE: usize = 4;
 const AFTER: usize = 24;
+
+/// Another light than `light`, the lights of `map` in turn by `number`; none where there is one only.
+pub fn other(map: &Map, light: Light, number: usize) -> Option<Light> {
+    let others: Vec<Light> = Light::ALL[..map.lights].iter().copied().filter(|&one| one != light).collect();
+    others.get(number % others.len().max(1)).copied()
+}
 
 /// A switch of light that a body at rest sees.
 pub struct Switch {
@@ -32,10 +38,8 @@ impl Switch {
     /// From `start`, the lights in turn by `number`; none where there is no renderer, or one light only.
     pub fn new(trial: &Trial<'_>, start: &Start, number: usize) -> Option<Self> {
         let (Ok(truth), Some(world)) = (&trial.truth, &start.world) else { return None };
-        let lights = &Light::ALL[..truth.scene.map.lights];
-        let others: Vec<Light> = lights.iter().copied().filter(|&light| light != world.view().light).collect();
-        let to = *others.get(number % others.len().max(1))?;
-        let play = truth.play(world, &[None; BEFORE + AFTER], Some((BEFORE, to)));
+        let to = other(truth.scene.map, world.view().light, number)?;
+        let play = truth.play(world, &[None; BEFORE + AFTER], &[(BEFORE, to)]);
         let galleries = [*world.view(), *play.views.last()?].map(|view| truth.probe.gallery(&view));
         Some(Self { pose: world.view().pose, play, galleries })
     }

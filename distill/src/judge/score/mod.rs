@@ -7,7 +7,6 @@ mod back;
 pub mod bootstrap;
 pub mod dreamer;
 mod error;
-mod facts;
 mod held;
 mod light;
 mod next;
@@ -16,6 +15,7 @@ mod probe;
 mod recall;
 pub mod report;
 mod still;
+mod switches;
 mod target;
 mod trial;
 mod truth;
@@ -40,6 +40,8 @@ struct Case {
     still: Option<still::Still>,
     back: Vec<back::Back>,
     light: Option<light::Switch>,
+    through: Vec<back::Back>,
+    switches: Option<switches::Switches>,
 }
 
 /// What its dreams came to, one a seed.
@@ -49,6 +51,8 @@ struct Found {
     still: Vec<[f64; 2]>,
     back: Vec<Vec<Option<[f64; 2]>>>,
     light: Vec<light::Switched>,
+    through: Vec<Vec<Option<[f64; 2]>>>,
+    switches: Vec<switches::Lasted>,
     strip: Option<[Vec<Picture>; 2]>,
 }
 
@@ -96,6 +100,12 @@ impl Trial<'_> {
         if wants(8) {
             rows.push(self.cost()?);
         }
+        if wants(9) {
+            rows.push(back::through(self, &found.iter().map(|one| one.through.clone()).collect::<Vec<_>>()));
+        }
+        if wants(10) {
+            rows.push(switches::row(self, &found.iter().map(|one| one.switches.clone()).collect::<Vec<_>>()));
+        }
         let sheets = walks.into_iter().filter_map(|mut dreams| dreams.drain(..).next()).map(|walked| walked.pictures);
         pictures.walks = sheets.take(SHEETS).collect();
         pictures.back = found.into_iter().filter_map(|one| one.strip).take(SHEETS / 2).collect();
@@ -116,7 +126,7 @@ impl Trial<'_> {
         let some = |numbers: &[u8]| numbers.iter().any(|&n| self.wants(n));
         let walks = some(&[1, 3, 6]);
         let (mut cases, rendered) = (Vec::new(), self.truth.is_ok());
-        if walks || rendered && some(&[4, 5, 7]) {
+        if walks || rendered && some(&[4, 5, 7, 9, 10]) {
             cases.extend(self.starts().into_iter().map(|at| (at, walks, rendered && self.wants(4))));
         }
         if !rendered && self.wants(4) {
@@ -128,8 +138,10 @@ impl Trial<'_> {
             let case = Case {
                 walk: walk.then(|| walk::Walk::new(self, &start, i)),
                 still: still.then(|| still::Still::new(self, &start)),
-                back: if self.wants(5) { back::Back::all(self, &start, i) } else { Vec::new() },
+                back: if self.wants(5) { back::Back::all(self, &start, i, false) } else { Vec::new() },
                 light: if self.wants(7) { light::Switch::new(self, &start, i) } else { None },
+                through: if self.wants(9) { back::Back::all(self, &start, i, true) } else { Vec::new() },
+                switches: if self.wants(10) { switches::Switches::new(self, &start, i) } else { None },
                 start,
             };
             self.dream(&case)
@@ -141,7 +153,9 @@ impl Trial<'_> {
         let still = case.still.iter().map(|one| &one.play);
         let back = case.back.iter().map(|one| &one.play);
         let light = case.light.iter().map(|one| &one.play);
-        let plays: Vec<&Play> = walk.chain(still).chain(back).chain(light).collect();
+        let through = case.through.iter().map(|one| &one.play);
+        let switches = case.switches.iter().flat_map(|one| &one.plays);
+        let plays: Vec<&Play> = walk.chain(still).chain(back).chain(light).chain(through).chain(switches).collect();
         let mut found = Found::default();
         for seed in self.seeds() {
             let mut dreams = self.dreamer.dream(&case.start.real, &plays, self.options.memory, seed)?.into_iter();
@@ -158,6 +172,10 @@ impl Trial<'_> {
                 found.strip = Some([back.play.truth.clone(), dream.clone()]);
             }
             found.light.extend(case.light.as_ref().and_then(|light| light.measure(&next())));
+            found.through.push(case.through.iter().map(|back| back.measure(&next())).collect());
+            if let Some(switches) = &case.switches {
+                found.switches.push(switches.measure([next(), next()]));
+            }
         }
         Ok(found)
     }
@@ -174,7 +192,7 @@ impl Trial<'_> {
             return Ok(row.missing(&self.too_short(1)));
         };
         let play = match (&self.truth, &start.world) {
-            (Ok(truth), Some(world)) => truth.play(world, &truth::walk(truth.scene.map, world.body(), 0, 64), None),
+            (Ok(truth), Some(world)) => truth.play(world, &truth::walk(truth.scene.map, world.body(), 0, 64), &[]),
             _ => self.held.follow(start.at, 64.min(self.held.after(start.at))),
         };
         let Some(cost) = self.dreamer.cost(&start.real, &play)? else { return Ok(row.missing("nothing is computed")) };

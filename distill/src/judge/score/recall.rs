@@ -1,12 +1,12 @@
 //! Row 5, second half: what only memory knows. A fact is shown, goes out of sight, and is seen again.
 
+use crate::footage::world::facts::Fact;
 use crate::footage::world::map::Decor;
 use crate::footage::world::{Action, Body, Key, Light, Rng, World, player};
 
 use super::bootstrap::{Estimate, mean, over};
 use super::dreamer::{LEAD, Memory, Picture, Play, Real, SHOWN};
 use super::error::ScoreError;
-use super::facts::Fact;
 use super::report::Row;
 use super::trial::Trial;
 use super::truth::{Truth, held_down};
@@ -98,7 +98,7 @@ fn away(truth: &Truth, world: &World, fact: Fact, frames: usize, rng: &mut Rng) 
         longest
     };
     let best = ways.iter().map(|keys| (hidden(keys), keys)).max_by_key(|way| way.0);
-    best.map_or_else(Default::default, |(hidden, keys)| (truth.play(world, keys, None), hidden))
+    best.map_or_else(Default::default, |(hidden, keys)| (truth.play(world, keys, &[]), hidden))
 }
 
 /// Ways to remember.

@@ -20,7 +20,7 @@ impl Still {
     /// After `start`, a body at rest: rendered, or recorded.
     pub fn new(trial: &Trial<'_>, start: &Start) -> Self {
         let play = match (&trial.truth, &start.world) {
-            (Ok(truth), Some(world)) => truth.play(world, &[None; STILL], None),
+            (Ok(truth), Some(world)) => truth.play(world, &[None; STILL], &[]),
             _ => trial.held.follow(start.at, STILL.min(trial.held.after(start.at))),
         };
         let target = Target::new(trial, &start.real, &play, STILL - 1);

@@ -8,12 +8,13 @@ use super::dreamer::{Dreamer, Memory, Real, SHOWN};
 use super::held::Held;
 use super::truth::Truth;
 use super::*;
+use crate::footage::world::facts::Facts;
 use crate::footage::world::{KEEP, Key, Scene, Size, View, World};
 
 const SIZE: Size = Size { width: 32, height: 32 };
 const SCENE: fn() -> Scene = || Scene { map: &KEEP, size: SIZE };
 
-static FACTS: LazyLock<facts::Facts> = LazyLock::new(|| facts::Facts::new(SCENE()));
+static FACTS: LazyLock<Facts> = LazyLock::new(|| Facts::new(SCENE()));
 
 /// What a test's dreamer shows.
 #[derive(Clone, Copy)]
@@ -130,6 +131,7 @@ fn the_truth_has_full_marks() {
     assert_eq!(figure(&report, "stillness", "short of the codec"), 0.0);
     assert_eq!(row(&report, "there and back").met, Some(true));
     assert_eq!(figure(&report, "sharpness", "sharpness"), 1.0);
+    assert_eq!(figure(&report, "sharpness", "sharpness of the codec"), 1.0);
     assert_eq!(row(&report, "sharpness").met, Some(true));
     assert_eq!(figure(&report, "events", "frames to 90 %"), 3.0);
     assert_eq!(row(&report, "events").met, Some(true));
@@ -138,6 +140,25 @@ fn the_truth_has_full_marks() {
     assert_eq!(figure(&report, "memory", "banner, window of 7, after 60"), 1.0);
     assert_eq!(row(&report, "memory").met, Some(false));
     assert!(row(&report, "cost").measured.contains("not measured"));
+}
+
+/// Changes of light are asked about where they are named, and nowhere else.
+#[test]
+fn changes_of_light_are_told_apart_from_places() {
+    let report = keep(Shows::Truth, &[9, 10]);
+    assert_eq!(report.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [9, 10]);
+    assert_eq!(row(&report, "another light").met, Some(true));
+    for part in ["switched, first", "switched, last", "one light, all"] {
+        assert_eq!(figure(&report, "switches of light", part), 0.0);
+    }
+    // A picture that never changes is in the old light when it is asked for in the new one.
+    let frozen = keep(Shows::Frozen, &[5, 9, 10]);
+    let back = |what: &str| figure(&frozen, what, "short of the codec after 15 and 15");
+    assert!(back("another light") > back("there and back") + 10.0, "{frozen:?}");
+    assert!(
+        figure(&frozen, "switches of light", "switched, all") > figure(&frozen, "switches of light", "one light, all")
+    );
+    assert!(keep(Shows::Truth, &[]).rows.iter().all(|row| row.number <= 8));
 }
 
 #[test]
@@ -276,7 +297,7 @@ fn a_world_goes_on_from_any_frame_as_it_was_recorded() {
                 _ => None,
             })
             .collect();
-        let (play, real) = (truth.play(&truth.world(&held, at).unwrap(), &keys, None), held.follow(at, until));
+        let (play, real) = (truth.play(&truth.world(&held, at).unwrap(), &keys, &[]), held.follow(at, until));
         assert_eq!((play.rows, play.events), (real.rows, real.events));
         assert!(play.truth == real.truth, "from frame {at}");
         kept += until;
@@ -298,7 +319,7 @@ fn walks_are_fixed_and_long_enough() {
         for movements in [1, 3, 6] {
             let keys = truth::there_and_back(&KEEP, body, n, movements);
             let world = World::new(&KEEP, body, crate::footage::world::Light::Day, 0, [0, 0]);
-            let play = Truth::new(SCENE()).play(&world, &keys, None);
+            let play = Truth::new(SCENE()).play(&world, &keys, &[]);
             assert_eq!(keys.len(), 10 * movements);
             assert_eq!(play.views.last().unwrap().pose, world.view().pose);
             assert!(play.views.iter().any(|view| view.pose != world.view().pose));

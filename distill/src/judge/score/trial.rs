@@ -12,6 +12,9 @@ use crate::footage::recording::Recording;
 use crate::footage::sight::Nearest;
 use crate::footage::world::{Scene, View, World, view_from_row};
 
+/// Rows of the score; those with higher numbers are measured only if named.
+pub const ROWS: u8 = 8;
+
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -27,7 +30,7 @@ pub struct Options {
     pub memory: Memory,
     /// Starts measured at once.
     pub threads: usize,
-    /// Numbers of the rows to measure; all if empty.
+    /// Numbers of the rows to measure; the first [`ROWS`] if empty.
     pub rows: Vec<u8>,
 }
 
@@ -80,7 +83,8 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) fn wants(&self, number: u8) -> bool {
-        self.options.rows.is_empty() || self.options.rows.contains(&number)
+        let all = self.options.rows.is_empty() && number <= ROWS;
+        all || self.options.rows.contains(&number)
     }
 
     pub(super) fn seeds(&self) -> Range<u64> {

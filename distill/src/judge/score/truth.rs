@@ -1,10 +1,10 @@
 //! The true future by the renderer, along any keys; the fixed walks; ways there and back.
 
 use crate::footage::world::bot::route;
+use crate::footage::world::facts::Facts;
 use crate::footage::world::{Action, Body, Key, Light, Map, Rng, Scene, View, World, player, view_from_row};
 
 use super::dreamer::{Play, Real, SHOWN};
-use super::facts::Facts;
 use super::held::{Held, Told};
 use super::probe::Probe;
 
@@ -47,11 +47,11 @@ impl Truth {
         rests.then(|| World::new(self.scene.map, body, view.light, view.phase, [view.banners, view.on]))
     }
 
-    /// What comes when `keys` are pressed in `world`, and the light is switched at the frame `switch` says.
-    pub fn play(&self, world: &World, keys: &[Action], switch: Option<(usize, Light)>) -> Play {
+    /// What comes when `keys` are pressed in `world`, and the light is switched at the frames that `switches` say.
+    pub fn play(&self, world: &World, keys: &[Action], switches: &[(usize, Light)]) -> Play {
         let (mut world, mut out) = (world.clone(), Play::default());
         for (t, &key) in keys.iter().enumerate() {
-            let told = world.step(key, switch.filter(|(at, _)| *at == t).map(|(_, light)| light));
+            let told = world.step(key, switches.iter().find(|(at, _)| *at == t).map(|(_, light)| *light));
             out.rows.push(player::row(told).to_vec());
             out.events.push(world.view().light.index());
             out.truth.push(self.scene.render(world.view()));
@@ -67,7 +67,7 @@ impl Truth {
         for &key in &keys {
             after.step(key, None);
         }
-        let play = self.play(world, &keys, None);
+        let play = self.play(world, &keys, &[]);
         let (rows, views) = (play.rows[lead..].to_vec(), play.views[lead..].to_vec());
         (Real { frames: play.truth, rows, event: after.view().light.index(), views }, after)
     }

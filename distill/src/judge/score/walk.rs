@@ -30,6 +30,7 @@ pub struct Walk {
     gallery: Option<Gallery>,
     spots: Vec<usize>,
     own: Vec<f64>,
+    own_crisp: [f64; 2],
     probe: Option<[usize; 2]>,
     paces: Option<[usize; 2]>,
 }
@@ -44,6 +45,7 @@ pub struct Walked {
     crisp: Vec<[f64; 2]>,
     near: Vec<f64>,
     own: Vec<f64>,
+    own_crisp: [f64; 2],
     probe: Option<[usize; 2]>,
     paces: Option<[usize; 2]>,
     /// True and dreamt frames at [`SHEET`].
@@ -61,7 +63,7 @@ impl Walk {
                 let keys = truth::walk(truth.scene.map, world.body(), number as u64, frames);
                 gallery = Some(truth.probe.gallery(world.view()));
                 paces = Some(truth::paces(truth.scene.map, world.body(), &keys));
-                truth.play(world, &keys, None)
+                truth.play(world, &keys, &[])
             }
             _ => trial.held.follow(start.at, frames.min(trial.held.after(start.at))),
         };
@@ -74,7 +76,7 @@ impl Walk {
             Some((target, floor))
         });
         let targets = targets.collect();
-        let mut walk = Self { play, targets, gallery, spots, own: Vec::new(), probe: None, paces };
+        let mut walk = Self { play, targets, gallery, spots, own: Vec::new(), own_crisp: [0.0; 2], probe: None, paces };
         walk.look(trial, &start.real);
         walk
     }
@@ -88,6 +90,10 @@ impl Walk {
             let from = end.saturating_sub(1 + LEAD);
             let shown = trial.dreamer.codec(&all[from..end].iter().map(|&f| f.clone()).collect::<Vec<_>>());
             self.own.extend(shown.last().and_then(|last| self.distance(trial, last)));
+            let width = trial.held.recording.info.width;
+            for (sum, last) in self.own_crisp.iter_mut().zip([shown.last(), Some(all[end - 1])]) {
+                *sum += last.map_or(0.0, |last| sharpness(last, width));
+            }
             // The second half of the run, where the codec is in its stride.
             for (k, picture) in shown.iter().enumerate().skip(LEAD / 2) {
                 let Some(t) = (from + k).checked_sub(real.frames.len()) else { continue };
@@ -136,6 +142,7 @@ impl Walk {
             crisp: windows.map(|(made, real)| [crisp(made), crisp(real)]).collect(),
             near: self.spots.iter().filter_map(|&spot| self.distance(trial, &dream[spot])).collect(),
             own: self.own.clone(),
+            own_crisp: self.own_crisp,
             probe: self.probe,
             paces: self.paces,
             pictures: [shown(&self.play.truth), shown(dream)],
@@ -278,7 +285,15 @@ pub fn crispness(trial: &Trial<'_>, found: &[Walks]) -> Row {
     };
     let made = row.figure("nearest view, dream", over(&distances(&|w| &w.near), mean));
     let own = row.figure("nearest view, truth", over(&distances(&|w| &w.own), mean));
+    let codec = super::bootstrap::estimate(found.len(), |picked| {
+        let all = picked.iter().filter_map(|&i| found[i].first()).map(|walk| walk.own_crisp);
+        let sums = all.fold([0.0, 0.0], |sum, [made, real]| [sum[0] + made, sum[1] + real]);
+        (sums[1] > 0.0).then(|| sums[0] / sums[1])
+    });
     let mut text = format!("{share:.2}; windows {low:.2} to {high:.2}");
+    if let Some(codec) = row.figure("sharpness of the codec", codec) {
+        text += &format!("; of what the codec makes of the truth {:.2}", codec.value);
+    }
     if let (Some(made), Some(own)) = (made, own) {
         text += &format!("; nearest view {made} dB, of the truth {:.1} dB", own.value);
     }

@@ -59,6 +59,9 @@ pub struct WorldData {
     /// Rows of its pictures.
     #[serde(default = "side")]
     pub height: usize,
+    /// Share of the bot's plans in the frames to train on that are errands: to a fact of the episode, away from it, and back.
+    #[serde(default)]
+    pub away: f32,
 }
 
 impl WorldData {
@@ -102,6 +105,10 @@ pub struct Stage {
     pub copies: usize,
     /// Share of windows in which the denoiser is not shown the frame before.
     pub drop_prev: f32,
+    /// Share of frames that are nothing but noise.
+    pub pure: f32,
+    /// How much tokens count in which a fact of the episode comes back, for each ten frames it was out of sight; at least once.
+    pub returns: f32,
     /// Parts in which each worker takes its share of a batch.
     pub accumulate: usize,
     /// Data-parallel workers.
@@ -180,6 +187,8 @@ struct Settings {
     route: Option<Route>,
     copies: Option<usize>,
     drop_prev: Option<f32>,
+    pure: Option<f32>,
+    returns: Option<f32>,
     accumulate: Option<usize>,
     threads: Option<usize>,
     seed: Option<u64>,
@@ -236,6 +245,7 @@ impl Recipe {
             let check = check("data", written.data.span());
             check.that("frames", world.frames > 0, "at least 1", world.frames)?;
             check.that("held", world.held > 0, "at least 1", world.held)?;
+            check.that("away", (0.0..=1.0).contains(&world.away), "a share from 0 to 1", world.away)?;
             let scene = world.scene().map(|_| ());
             check.that(
                 "place",
@@ -358,6 +368,8 @@ impl Settings {
         let route = self.route.or(d.route.filter(|route| one(route) || method.copies_windows()));
         let copies = self.copies.or(d.copies.filter(|_| method.copies_windows()));
         let drop_prev = self.drop_prev.or(d.drop_prev.filter(|_| method.sees_windows()));
+        let pure = self.pure.or(d.pure.filter(|_| method.copies_windows()));
+        let returns = self.returns.or(d.returns.filter(|_| method.copies_windows()));
         let optimizer = self.optimizer.or(d.optimizer.filter(|_| !method.is_codec()));
         Ok(Stage {
             method,
@@ -369,6 +381,8 @@ impl Settings {
             route: route.unwrap_or(Route::Fixed(0)),
             copies: copies.unwrap_or(1),
             drop_prev: drop_prev.unwrap_or(0.0),
+            pure: pure.unwrap_or(0.0),
+            returns: returns.unwrap_or(0.0),
             accumulate: self.accumulate.or(d.accumulate).unwrap_or(1),
             threads: self.threads.or(d.threads).unwrap_or(2),
             seed: self.seed.or(d.seed).unwrap_or(seed),
@@ -428,6 +442,16 @@ impl Stage {
         )?;
         let fits = self.drop_prev == 0.0 || self.method.sees_windows();
         check.that("drop_prev", fits, "0: it does not learn from windows of the data", self.drop_prev)?;
+        check.that("pure", (0.0..=1.0).contains(&self.pure), "a share from 0 to 1", self.pure)?;
+        check.that("returns", self.returns >= 0.0 && self.returns.is_finite(), "a number from 0 up", self.returns)?;
+        let flows = self.method.copies_windows();
+        check.that("pure", flows || self.pure == 0.0, "0: only `teacher` and `resampling` have it", self.pure)?;
+        check.that(
+            "returns",
+            flows || self.returns == 0.0,
+            "0: only `teacher` and `resampling` weigh",
+            self.returns,
+        )?;
         // A contact sheet shows twelve pictures of a roll-out.
         check.that("horizon", self.horizon >= 11, "at least 11", self.horizon)?;
         for (field, span) in [("budget", self.budget), ("checkpoint", self.checkpoint), ("inspect", self.inspect)] {

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use crate::footage::world::map::{Decor, Map};
-use crate::footage::world::{Light, Pose, Scene, View};
-
-use super::dreamer::Picture;
+use super::map::{Decor, Map};
+use super::{Light, Pose, Scene, View};
 
 /// A fact: a banner's colour, or a switch's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,13 +86,24 @@ impl Facts {
         if let Some(found) = lock().get(&key) {
             return found.clone();
         }
+        let count = |pixels: Vec<bool>| pixels.into_iter().filter(|changed| *changed).count();
+        let found: Vec<usize> = self.changed(pose).into_iter().map(count).collect();
+        lock().insert(key, found.clone());
+        found
+    }
+
+    /// The pixels [H, W] that each of the place's facts changes in what is seen from `pose`.
+    pub fn changed(&self, pose: Pose) -> Vec<Vec<bool>> {
         let light = Light::Day;
         let view = View { pose, from: light, light, fade: 1.0, phase: 0, banners: 0, on: 0, change: 0.0 };
         let plain = self.scene.render(&view);
-        let count = |fact: &Fact| differ(&plain, &self.scene.render(&fact.other(view, 1))).filter(|d| *d).count();
-        let found: Vec<usize> = self.all.iter().map(count).collect();
-        lock().insert(key, found.clone());
-        found
+        let changes = |fact: &Fact| differ(&plain, &self.scene.render(&fact.other(view, 1))).collect::<Vec<bool>>();
+        self.all.iter().map(changes).collect()
+    }
+
+    /// Pixels a fact must take to count as shown: a 128th of the picture.
+    pub fn enough(&self) -> usize {
+        (self.scene.size.width * self.scene.size.height / 128).max(1)
     }
 
     /// Whether not a pixel of `fact` is seen from `pose`.
@@ -105,14 +114,13 @@ impl Facts {
     /// Facts that nothing can know in the last of `views`: those which `shown` real views do not show, and those which later
     /// were out of sight for as long as a window of `window` frames reaches back.
     pub fn unknown(&self, views: &[View], shown: usize, window: usize) -> Vec<Fact> {
-        // A fact counts as shown where it takes a 128th of the picture.
-        let enough = self.scene.size.width * self.scene.size.height / 128;
+        let enough = self.enough();
         let mut last: Vec<Option<usize>> = vec![None; self.all.len()];
         let reaches = |now: usize, seen: &Option<usize>| seen.is_some_and(|at| now - at < window);
         for (now, view) in views.iter().enumerate() {
             for (seen, pixels) in last.iter_mut().zip(self.pixels(view.pose)) {
                 let known = now < shown || reaches(now, seen);
-                if pixels >= enough.max(1) && known {
+                if pixels >= enough && known {
                     *seen = Some(now);
                 }
             }
@@ -147,6 +155,6 @@ impl Facts {
 }
 
 /// For each pixel, whether two pictures differ there.
-fn differ<'a>(a: &'a Picture, b: &'a Picture) -> impl Iterator<Item = bool> + 'a {
+fn differ<'a>(a: &'a [u8], b: &'a [u8]) -> impl Iterator<Item = bool> + 'a {
     a.chunks_exact(3).zip(b.chunks_exact(3)).map(|(a, b)| a != b)
 }
