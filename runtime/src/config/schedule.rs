@@ -23,7 +23,8 @@ pub struct ScheduleConfig {
     #[serde(deserialize_with = "unique_steps")]
     pub steps: BTreeMap<usize, Vec<f32>>,
     /// Nominal timesteps of the stream's first chunk, where it has a list of its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "matrix-game", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    #[cfg_attr(not(feature = "matrix-game"), serde(skip))]
     pub first: Vec<f32>,
     /// The entry of `steps` to use unless the host asks for another.
     pub default_steps: usize,
@@ -41,7 +42,12 @@ impl ScheduleConfig {
 
     /// The same of the stream's first chunk, where it has a list of its own.
     pub fn first_sigmas(&self) -> Option<Vec<f32>> {
-        (!self.first.is_empty()).then(|| self.warped(&self.first))
+        self.own_first().map(|steps| self.warped(steps))
+    }
+
+    /// The first chunk's list; none in a build without feature `matrix-game`.
+    fn own_first(&self) -> Option<&Vec<f32>> {
+        Some(&self.first).filter(|steps| cfg!(feature = "matrix-game") && !steps.is_empty())
     }
 
     fn warped(&self, steps: &[f32]) -> Vec<f32> {
@@ -56,7 +62,7 @@ impl ScheduleConfig {
         positive("schedule.shift", self.shift, 100.0)?;
         let lists = self.steps.len();
         check("schedule.steps", format!("a map of {lists}"), (1..=64).contains(&lists), || "1 to 64 lists".to_owned())?;
-        let first = (!self.first.is_empty()).then_some((None, &self.first));
+        let first = self.own_first().map(|steps| (None, steps));
         for (named, list) in self.steps.iter().map(|(&count, list)| (Some(count), list)).chain(first) {
             let field = named.map_or("schedule.first".to_owned(), |count| format!("schedule.steps.{count}"));
             let count = named.unwrap_or(list.len());

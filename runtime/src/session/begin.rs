@@ -258,7 +258,7 @@ impl Session {
         let pictures: [usize; 2] = [last(0), last(frames.saturating_sub(1))];
         let state = &mut self.state;
         let (several, first) = (state.acts.several(), state.position == 0);
-        if let Some(rows) = state.rows.as_mut().filter(|_| cfg!(feature = "matrix-game")) {
+        if let Some(rows) = state.rows.as_mut() {
             let told = rows.tell(&state.acts, frames, first);
             state.kept.tell(told);
             self.tables.act_each(self.backend.as_mut(), &self.stream, told)?;

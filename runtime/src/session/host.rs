@@ -26,7 +26,7 @@ impl Session {
         (state.recache, state.restoring) = (None, None);
         state.kept.clear();
         state.acts.clear();
-        state.game_rows().into_iter().for_each(Rows::clear);
+        state.rows.as_mut().into_iter().for_each(Rows::clear);
         state.movement.stop(state.acts.ticket);
         state.changes.waiting.clear();
         state.tell(self.settled.event);

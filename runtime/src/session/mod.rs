@@ -37,6 +37,7 @@ mod pump;
 mod quality;
 mod receipt;
 mod ring;
+#[cfg_attr(not(feature = "matrix-game"), path = "no_rows.rs")]
 mod rows;
 mod rules;
 mod saved;

@@ -221,7 +221,7 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
         ProgramId::Chunk(_) => {
             s.state.movement.commit(frames);
             s.state.acts.made(s.state.chunk_tickets.0);
-            s.state.game_rows().into_iter().for_each(Rows::made);
+            s.state.rows.as_mut().into_iter().for_each(Rows::made);
             govern(s, frames);
             committed(s, frames);
             s.state.cut = false;

@@ -273,7 +273,7 @@ fn game(state: &mut State, width: usize, fields: &mut dyn Fields) -> Result<(), 
         fields.number(number)?;
     }
     state.acts.saved(fields)?;
-    state.game_rows().map_or(Ok(()), |rows| rows.saved(fields))?;
+    state.rows.as_mut().map_or(Ok(()), |rows| rows.saved(fields))?;
     fields.floats(&mut state.movement.action)?;
     size(fields, &mut state.movement.left)?;
     fields.number(&mut state.movement.ticket)?;

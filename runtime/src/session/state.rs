@@ -47,7 +47,7 @@ pub(super) struct State {
     pub pictures: u64,
     /// A recache is due, and what it does with the sink.
     pub recache: Option<Sink>,
-    /// Of a game, whose latent frames see the rows of several pictures; see [`State::game_rows`].
+    /// Of a game, whose latent frames see the rows of several pictures.
     pub rows: Option<Rows>,
     pub acts: Acts,
     pub movement: Movement,
@@ -98,11 +98,6 @@ impl State {
             + told
             + slots
             + rows
-    }
-
-    /// The rows of actions of a game; none in a build without feature `matrix-game`.
-    pub fn game_rows(&mut self) -> Option<&mut Rows> {
-        self.rows.as_mut().filter(|_| cfg!(feature = "matrix-game"))
     }
 
     /// Wants another quality from now on; what the governor took is given back with it.
@@ -156,7 +151,7 @@ impl State {
         }
         one_of(fields, &mut self.recache, &[None, Some(Sink::Kept), Some(Sink::Refreshed)])?;
         self.acts.fields(fields)?;
-        self.game_rows().map_or(Ok(()), |rows| rows.fields(fields))?;
+        self.rows.as_mut().map_or(Ok(()), |rows| rows.fields(fields))?;
         fields.floats(&mut self.movement.action)?;
         size(fields, &mut self.movement.left)?;
         let (chunk, shown) = (&mut self.chunk_tickets, &mut self.shown_tickets);

@@ -10,11 +10,12 @@ use super::game::{self, Outside};
 use super::lora::Lora;
 use super::names;
 use super::patches::Patches;
+use super::settings::Settings;
 use super::strength::{LoraOptions, Merged};
 use super::vae::latent_statistics;
 use crate::config::{
     CodecConfig, CodecKind, DitConfig, FORMAT, Family, GameConfig, HistoryConfig, LatentConfig, LimitsConfig,
-    ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, TextConfig,
+    ModelConfig, Prediction, Provenance, ScheduleConfig, TextConfig,
 };
 use crate::file::{Sink, expected_tensors};
 use crate::import::source::View;
@@ -31,64 +32,6 @@ pub struct ImportOptions {
     pub key: Option<String>,
     /// Attention heads, which no tensor tells; as many as make heads of 128 if `None`.
     pub heads: Option<usize>,
-}
-
-/// What a checkpoint does not say about its model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Short name.
-    pub name: String,
-    /// Latent frames denoised together.
-    pub chunk: usize,
-    /// Step lists, unwarped timesteps; the first is the default.
-    pub steps: Vec<Vec<f32>>,
-    /// The stream's first chunk's own list; none if empty.
-    pub first_steps: Vec<f32>,
-    /// Timestep shift.
-    pub shift: f32,
-    /// Timestep of the commit pass.
-    pub context_noise: f32,
-    /// Latent frames attention sees, including sink and chunk.
-    pub window: usize,
-    /// First frames that stay.
-    pub sink: usize,
-    /// Numbering of frames.
-    pub positions: Positions,
-    /// Height and width of a latent frame.
-    pub latent: (usize, usize),
-    /// Rows a prompt is padded to.
-    pub text_length: usize,
-    /// Pixel frames a second.
-    pub fps: f32,
-    /// Licence of the weights.
-    pub license: String,
-    /// Whom to credit.
-    pub credits: String,
-    /// The command that converts.
-    pub command: String,
-}
-
-/// What Self Forcing and Causal Forcing models use (spec 2.1 to 2.3).
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            name: "wan".to_owned(),
-            chunk: 3,
-            steps: vec![vec![1000.0, 750.0, 500.0, 250.0], vec![1000.0, 500.0], vec![1000.0]],
-            first_steps: Vec::new(),
-            shift: 5.0,
-            context_noise: 0.0,
-            window: 21,
-            sink: 0,
-            positions: Positions::Absolute,
-            latent: (60, 104),
-            text_length: 512,
-            fps: 16.0,
-            license: String::new(),
-            credits: String::new(),
-            command: String::new(),
-        }
-    }
 }
 
 /// A Wan network found in a checkpoint.
@@ -412,5 +355,23 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         license: s.license.clone(),
         credits: s.credits.clone(),
         provenance: Provenance { command: s.command.clone(), ..Provenance::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the published files have them, a tensor for each name (spec 2.13).
+    #[test]
+    fn configurations_tell_exact_sizes() {
+        use crate::model::Network;
+        for (keys, mouse, values, tensors) in [(4, 2, 1_619_242_304usize, 1114), (7, 0, 1_508_715_584, 964)] {
+            let config = matrix_game(keys, mouse);
+            config.validate().unwrap();
+            let ours = config.tensors();
+            assert_eq!(ours.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>(), values);
+            assert_eq!(game::published(ours).len(), tensors);
+        }
     }
 }
