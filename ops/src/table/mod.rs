@@ -4,6 +4,7 @@
 //! All cases live in one plan, a pass each, so that a backend is created once for the whole table.
 
 mod cases;
+mod history;
 mod maker;
 mod sampling;
 #[cfg(feature = "matrix-game")]

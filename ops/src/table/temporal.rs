@@ -1,7 +1,7 @@
 //! Rows of what only Matrix-Game's networks use.
 
 use super::{
-    cases::{group, window},
+    history::{group, window},
     maker::Maker,
 };
 use crate::{Kv, Params, op::*};

@@ -171,7 +171,7 @@ impl DitConfig {
             within("dit.text.length", text.length, 1, 4096)?;
             if let Some(game) = self.game() {
                 names("dit.actions", &self.actions)?;
-                game.validate(self)?;
+                game.validate(self.layers, self.actions.len())?;
                 check("dit.prev_frame", "true", !self.prev_frame, || "false beside `dit.game`".to_owned())?;
             } else {
                 within("the number of dit.actions", self.actions.len(), 0, 0)?;

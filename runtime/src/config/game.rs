@@ -5,13 +5,13 @@ use alloc::{borrow::ToOwned, format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigError, DitConfig,
+    ConfigError,
     check::{check, number, within},
 };
 
 /// Sizes of the picture condition and of the action modules.
 ///
-/// A model that has this is told a picture as rows of features, under [`DitConfig::text`], and as `condition` channels of each frame; and of its
+/// A model that has this is told a picture as rows of features, under [`DitConfig::text`](super::DitConfig::text), and as `condition` channels of each frame; and of its
 /// actions, whose first `keys` entries are keys and the others the mouse, one row for each picture frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,15 +44,15 @@ impl GameConfig {
         self.heads * self.head_dim
     }
 
-    pub(super) fn validate(&self, dit: &DitConfig) -> Result<(), ConfigError> {
+    /// Of a network of so many layers, told so many actions.
+    pub(super) fn validate(&self, layers: usize, actions: usize) -> Result<(), ConfigError> {
         within("dit.game.condition", self.condition, 1, 256)?;
-        within("the number of dit.game.layers", self.layers.len(), 1, dit.layers)?;
+        within("the number of dit.game.layers", self.layers.len(), 1, layers)?;
         for (i, &layer) in self.layers.iter().enumerate() {
             let field = format!("dit.game.layers[{i}]");
-            within(&field, layer, 0, dit.layers - 1)?;
+            within(&field, layer, 0, layers - 1)?;
             check(&field, layer, i == 0 || self.layers[i - 1] < layer, || "rising numbers".to_owned())?;
         }
-        let actions = dit.actions.len();
         within("dit.game.keys", self.keys, 1, actions)?;
         within("dit.game.pictures", self.pictures, 1, 16)?;
         within("dit.game.rows", self.rows, self.pictures, 256)?;

@@ -14,7 +14,8 @@ use causeway_ops::{
 };
 
 use super::{
-    Dense, GameInputs,
+    Dense,
+    game_inputs::GameInputs,
     ring::{Group, Ring, Rows},
 };
 use crate::config::{DitConfig, GameConfig};

@@ -26,6 +26,8 @@ mod inbox;
 mod inside;
 mod kept;
 mod movement;
+#[cfg(not(feature = "matrix-game"))]
+mod no_rows;
 mod opening;
 mod options;
 #[cfg(feature = "std")]
@@ -37,7 +39,7 @@ mod pump;
 mod quality;
 mod receipt;
 mod ring;
-#[cfg_attr(not(feature = "matrix-game"), path = "no_rows.rs")]
+#[cfg(feature = "matrix-game")]
 mod rows;
 mod rules;
 mod saved;
@@ -52,6 +54,9 @@ mod tables;
 mod told;
 #[cfg(feature = "std")]
 mod worker;
+
+#[cfg(not(feature = "matrix-game"))]
+use no_rows as rows;
 
 pub use budget::{Budget, Progress, Pump, Pumped, Stats};
 pub use changes::{Change, Condition, EventTime, Sink, Way};

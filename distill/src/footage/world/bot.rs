@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::facts::Fact;
+use super::fact::Fact;
 use super::map::Map;
 use super::player::{Action, Body, FRAMES, Key};
 use super::rng::Rng;

@@ -8,6 +8,7 @@
 
 pub mod bot;
 pub mod colour;
+pub mod fact;
 pub mod facts;
 pub mod map;
 pub mod player;

@@ -1,6 +1,6 @@
 //! Row 5, second half: what only memory knows. A fact is shown, goes out of sight, and is seen again.
 
-use crate::footage::world::facts::Fact;
+use crate::footage::world::fact::Fact;
 use crate::footage::world::map::Decor;
 use crate::footage::world::{Action, Body, Key, Light, Rng, World, player};
 
