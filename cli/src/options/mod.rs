@@ -7,3 +7,4 @@ pub mod opened;
 pub mod session;
 pub mod stream;
 pub mod text;
+pub mod tier;
