@@ -93,6 +93,21 @@
 #define CW_DEVICE_GPU 2
 
 /*
+ `CwDeviceOptions.tier`: the best kernels that the GPU computes rightly with, of those that are known to be faster on it.
+ */
+#define CW_TIER_AUTO 0
+
+/*
+ `CwDeviceOptions.tier`: kernels that every GPU can run.
+ */
+#define CW_TIER_PORTABLE 1
+
+/*
+ `CwDeviceOptions.tier`: linear layers with 8- and 4-bit weights by products of four bytes; inputs are rounded as on the CPU.
+ */
+#define CW_TIER_DOT4 2
+
+/*
  `CwAdapterInfo.kind`.
  */
 #define CW_ADAPTER_OTHER 0
@@ -277,6 +292,11 @@
  `CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.
  */
 #define CW_KV_Q8 2
+
+/*
+ `CwSessionOptions.kv`: 16-bit floats on a GPU, 32-bit floats on the CPU.
+ */
+#define CW_KV_AUTO 3
 
 /*
  `CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.
@@ -500,6 +520,14 @@ typedef struct {
    Passed to `parallel_for`.
    */
   void *parallel_user;
+  /*
+   `CW_TIER_...`: which kernels a GPU runs. One that is asked for and fails its test on the GPU is an error.
+   */
+  uint32_t tier;
+  /*
+   0.
+   */
+  uint32_t reserved2;
 } CwDeviceOptions;
 
 /*

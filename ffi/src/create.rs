@@ -83,7 +83,7 @@ impl<'a> Asked<'a> {
     unsafe fn new(device: &'a Device, files: Opened, options: &'a CwSessionOptions) -> Result<Self, Error> {
         let (model, codec) = (files.model(), files.codec());
         // SAFETY: the contract.
-        let inner = unsafe { settle(model, options) }?;
+        let inner = unsafe { settle(model, device, options) }?;
         let text = model.config().dit.text;
         let rows = inner.prompt_rows.or(inner.prompt_length);
         let prompt = text.map_or(0, |text| rows.unwrap_or(text.length) * text.dim);
@@ -158,7 +158,7 @@ pub fn given(value: i32, what: &str, none: &str) -> Result<Option<usize>, Error>
 ///
 /// # Safety
 /// As [`create`].
-unsafe fn settle(model: &Denoiser<'_>, options: &CwSessionOptions) -> Result<SessionOptions, Error> {
+unsafe fn settle(model: &Denoiser<'_>, device: &Device, options: &CwSessionOptions) -> Result<SessionOptions, Error> {
     let value = |value: i32, what: &str| given(value, what, "takes the model's");
     let flag = |value: u32, what: &str| match value {
         0 | 1 => Ok(value == 1),
@@ -182,8 +182,12 @@ unsafe fn settle(model: &Denoiser<'_>, options: &CwSessionOptions) -> Result<Ses
     let kv = match options.kv {
         CW_KV_F32 => Kv::F32,
         CW_KV_F16 => Kv::F16,
+        CW_KV_AUTO if device.inner.is_gpu() => Kv::F16,
+        CW_KV_AUTO => Kv::F32,
         CW_KV_Q8 => Kv::Q8,
-        kv => return Err(Error::argument(format!("{kv} is no type of ring; there are CW_KV_F32, _F16 and _Q8"))),
+        kv => {
+            return Err(Error::argument(format!("{kv} is no type of ring; there are CW_KV_F32, _F16, _Q8 and _AUTO")));
+        }
     };
     let output = match options.output {
         CW_OUTPUT_PIXELS => Output::Pictures,

@@ -64,14 +64,25 @@ impl Device {
 
     #[cfg(feature = "gpu")]
     fn gpu(options: &CwDeviceOptions, adapter: Option<&str>, software: bool) -> Result<Self, Error> {
-        use causeway_ops::gpu::{AdapterChoice, Gpu, GpuOptions};
+        use causeway_ops::gpu::{AdapterChoice, Gpu, GpuOptions, Tier};
+
+        use crate::types::{CW_TIER_AUTO, CW_TIER_DOT4, CW_TIER_PORTABLE};
+        let tier = match options.tier {
+            CW_TIER_AUTO => None,
+            CW_TIER_PORTABLE => Some(Tier::Portable),
+            CW_TIER_DOT4 => Some(Tier::Dot4),
+            tier => {
+                let what = format!("{tier} is no tier of kernels; there are CW_TIER_AUTO, _PORTABLE and _DOT4");
+                return Err(Error::argument(what));
+            }
+        };
         threads::stay();
         let adapter = match (usize::try_from(options.adapter_index), adapter) {
             (Ok(index), _) => Some(AdapterChoice::Index(index)),
             (_, Some(name)) => Some(AdapterChoice::Name(name.into())),
             _ => None,
         };
-        let gpu = Gpu::open(&GpuOptions { adapter, software, ..GpuOptions::default() })?;
+        let gpu = Gpu::open(&GpuOptions { adapter, software, tier, ..GpuOptions::default() })?;
         Ok(Device { inner: causeway_runtime::Device::on_gpu(gpu), hosts: false })
     }
 

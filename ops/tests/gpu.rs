@@ -65,7 +65,9 @@ fn kernels_of_every_tier_match_their_definitions() {
         name.ends_with("_two") || name.ends_with("_norm") && !["layer_norm", "channel_norm"].contains(&name)
     };
     let missing = causeway_shaders::ALL.iter().map(|kernel| kernel.name);
-    let missing: Vec<_> = missing.filter(|name| !fused(name) && !seen.contains(name)).collect();
+    // What measures a device computes no operator.
+    let other = |name: &str| fused(name) || name.starts_with("peak_");
+    let missing: Vec<_> = missing.filter(|name| !other(name) && !seen.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?} are not in the table");
 }
 
@@ -266,6 +268,15 @@ fn nodes_are_timed() {
     assert_eq!(backend.slice(chain.pass, 0, u64::MAX), nodes);
     let half = backend.slice(chain.pass, 0, (after * nodes as f32 / 2.0) as u64);
     assert!((1..nodes).contains(&half), "{half} of {nodes} nodes in half the time");
+}
+
+#[test]
+fn peaks_are_measured() {
+    let gpu::Peaks { f32, dot4, workgroup, copy } = gpu::peaks(shared()).unwrap();
+    // A tenth of what one slow core does, and more than any device of today.
+    for (rate, least, most) in [(f32, 1e8, 1e15), (dot4, 1e7, 1e16), (workgroup, 1e8, 1e15), (copy, 1e8, 1e14)] {
+        assert!((least..most).contains(&rate), "{rate:e}");
+    }
 }
 
 #[test]

@@ -3,13 +3,17 @@
 
 use std::path::Path;
 
-use causeway_ops::gpu::{Gpu, GpuBackend, GpuOptions};
-use causeway_runtime::{Model, Session, SessionOptions, model::StreamPlan};
-use causeway_tests::stream::one;
+use causeway_ops::gpu::{Gpu, GpuBackend, GpuOptions, Tier};
+use causeway_runtime::{Budget, Device, Model, Session, SessionOptions, model::StreamPlan};
+use causeway_tests::stream::{next_frame, one, script, seeded};
 
 fn keep() -> Model<'static> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/keep.safetensors");
     Model::open(file).unwrap()
+}
+
+fn open(tier: Tier) -> Gpu {
+    Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() }).unwrap()
 }
 
 /// Of a small world's frame dispatches are all there is: each costs some microseconds whatever it computes.
@@ -18,7 +22,7 @@ fn a_step_of_the_demo_is_at_most_seventy_dispatches() {
     let model = keep();
     let session = Session::new(&model, &one(), SessionOptions::default()).unwrap();
     let plan = session.plan();
-    let gpu = Gpu::open(&GpuOptions { software: true, ..GpuOptions::default() }).unwrap();
+    let gpu = open(Tier::Portable);
     let backend = GpuBackend::on(&gpu, plan.clone(), &model, None).unwrap();
     let pass = StreamPlan::pass(plan, "denoise").unwrap();
     let nodes = plan.pass(pass).nodes.len();
@@ -28,4 +32,64 @@ fn a_step_of_the_demo_is_at_most_seventy_dispatches() {
     // Slices together are the whole.
     let each = (0..nodes).map(|node| backend.dispatches(pass, node..node + 1).len());
     assert_eq!(each.sum::<usize>(), dispatches.len());
+}
+
+/// Peak signal over the noise of 8-bit colours, in decibels; infinite if there is none.
+fn decibels(a: &[u8], b: &[u8]) -> f64 {
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
+    10.0 * (255.0 * 255.0 * a.len() as f64 / squares).log10()
+}
+
+/// The state of `from`'s stream becomes that of `to`.
+fn copy_state(from: &mut Session, to: &mut Session) {
+    let ids: Vec<_> = from.plan().state().collect();
+    for id in ids {
+        let mut bytes = vec![0; 4 * from.plan().buffer(id).len];
+        from.backend().read(id, &mut bytes).unwrap();
+        to.backend().write(id, &bytes).unwrap();
+    }
+}
+
+/// The CPU rounds activations to bytes as dot4 kernels do: it is their twin. Each frame begins from the twin's rings, latents and codec memory, so
+/// that what is measured is a frame's own error; how streams that run freely part is printed.
+#[test]
+fn frames_of_dot4_kernels_are_those_of_the_cpu() {
+    let model = keep();
+    let session = |device: &Device| Session::new(&model, device, seeded(3)).unwrap();
+    let device = Device::on_gpu(open(Tier::Dot4));
+    let (mut twin, mut led, mut free) = (session(&one()), session(&device), session(&device));
+    let (mut worst, mut apart) = (f64::INFINITY, f64::INFINITY);
+    let mut moved = false;
+    let mut before = Vec::new();
+    for n in 0..32 {
+        let (action, _) = script(n);
+        for session in [&mut twin, &mut led, &mut free] {
+            session.set_action(&action).unwrap();
+        }
+        copy_state(&mut twin, &mut led);
+        let expected = next_frame(&mut twin, Budget::Frame);
+        let found = next_frame(&mut led, Budget::Frame);
+        let error = decibels(&found, &expected);
+        assert!(error >= 50.0, "frame {n}: {error:.1} dB");
+        worst = worst.min(error);
+        apart = apart.min(decibels(&next_frame(&mut free, Budget::Frame), &expected));
+        moved |= n > 0 && expected != before;
+        before = expected;
+    }
+    assert!(moved, "the stream stands still");
+    println!(
+        "dot4 against the CPU: worst frame {worst:.1} dB, streams that run freely {apart:.1} dB after 32 frames at worst"
+    );
+}
+
+/// The future of a stream is the kernels' too.
+#[test]
+fn a_snapshot_is_not_restored_on_another_tier() {
+    let model = keep();
+    let session = |tier| Session::new(&model, &Device::on_gpu(open(tier)), seeded(3)).unwrap();
+    let (mut first, mut second) = (session(Tier::Portable), session(Tier::Dot4));
+    next_frame(&mut first, Budget::Frame);
+    let snapshot = first.snapshot().unwrap();
+    assert!(first.restore(&snapshot).is_ok());
+    assert!(second.restore(&snapshot).is_err());
 }

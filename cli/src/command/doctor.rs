@@ -32,7 +32,7 @@ pub struct DoctorArgs {
 enum Candidate {
     Cpu(Isa),
     #[cfg(feature = "gpu")]
-    Gpu(causeway_ops::gpu::AdapterReport),
+    Gpu(usize, causeway_ops::gpu::Gpu),
 }
 
 impl Candidate {
@@ -40,7 +40,7 @@ impl Candidate {
         match self {
             Candidate::Cpu(isa) => isa.name().to_owned(),
             #[cfg(feature = "gpu")]
-            Candidate::Gpu(adapter) => format!("gpu {}", adapter.index),
+            Candidate::Gpu(index, gpu) => format!("gpu {index} {}", gpu.tier()),
         }
     }
 
@@ -53,12 +53,7 @@ impl Candidate {
                 Ok(Box::new(CpuBackend::new(plan, &cases.weights, options)?))
             }
             #[cfg(feature = "gpu")]
-            Candidate::Gpu(adapter) => {
-                use causeway_ops::gpu::{AdapterChoice, GpuBackend, GpuOptions};
-                let adapter = Some(AdapterChoice::Index(adapter.index));
-                let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
-                Ok(Box::new(GpuBackend::new(plan, &cases.weights, options)?))
-            }
+            Candidate::Gpu(_, gpu) => Ok(Box::new(causeway_ops::gpu::GpuBackend::on(gpu, plan, &cases.weights, None)?)),
         }
     }
 
@@ -117,7 +112,47 @@ struct Machine {
     threads: usize,
     isas: Vec<Isa>,
     #[cfg(feature = "gpu")]
-    adapters: Vec<causeway_ops::gpu::AdapterReport>,
+    adapters: Vec<Adapter>,
+}
+
+/// A GPU, and the kernels that it gets.
+#[cfg(feature = "gpu")]
+struct Adapter {
+    report: causeway_ops::gpu::AdapterReport,
+    /// What sessions get.
+    tier: Option<causeway_ops::gpu::Tier>,
+    /// Tiers that sessions do not get, and why.
+    dropped: Vec<causeway_ops::gpu::Dropped>,
+    /// Open, with every tier that passes its test.
+    open: Vec<causeway_ops::gpu::Gpu>,
+}
+
+#[cfg(feature = "gpu")]
+impl Adapter {
+    fn look(report: causeway_ops::gpu::AdapterReport) -> Self {
+        use causeway_ops::gpu::{AdapterChoice, Dropped, Gpu, GpuOptions, Tier};
+        let mut this = Self { tier: None, dropped: Vec::new(), open: Vec::new(), report };
+        if this.report.unfit.is_some() {
+            return this;
+        }
+        let adapter = Some(AdapterChoice::Index(this.report.index));
+        let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
+        if let Ok(gpu) = Gpu::open(&options) {
+            this.tier = Some(gpu.tier());
+            this.dropped.extend_from_slice(gpu.dropped());
+        }
+        for tier in Tier::ALL {
+            match Gpu::open(&GpuOptions { tier: Some(tier), ..options.clone() }) {
+                Ok(gpu) => this.open.push(gpu),
+                // What the table refuses is not tried for sessions; here it was.
+                Err(error) if this.dropped.iter().all(|dropped| dropped.tier != tier) => {
+                    this.dropped.push(Dropped { tier, why: error.to_string() });
+                }
+                Err(_) => {}
+            }
+        }
+        this
+    }
 }
 
 impl Machine {
@@ -127,7 +162,7 @@ impl Machine {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             isas: Isa::ALL.into_iter().filter(|isa| isa.available()).collect(),
             #[cfg(feature = "gpu")]
-            adapters: causeway_ops::gpu::adapters(),
+            adapters: causeway_ops::gpu::adapters().into_iter().map(Adapter::look).collect(),
         }
     }
 
@@ -135,8 +170,11 @@ impl Machine {
         let cpu = self.isas.iter().map(|&isa| Candidate::Cpu(isa));
         #[cfg(feature = "gpu")]
         let cpu = {
-            let fit = self.adapters.iter().filter(|adapter| adapter.unfit.is_none());
-            cpu.chain(fit.cloned().map(Candidate::Gpu))
+            let open = self
+                .adapters
+                .iter()
+                .flat_map(|adapter| adapter.open.iter().map(|gpu| Candidate::Gpu(adapter.report.index, gpu.clone())));
+            cpu.chain(open)
         };
         cpu.collect()
     }
@@ -164,8 +202,10 @@ impl Machine {
 
     #[cfg(feature = "gpu")]
     fn gpus_json(&self) -> Value {
-        let list = self.adapters.iter().map(|a| {
+        let list = self.adapters.iter().map(|Adapter { report: a, tier, dropped, .. }| {
+            let dropped = dropped.iter().map(|d| json!({"tier": d.tier.name(), "why": d.why})).collect::<Vec<_>>();
             json!({
+                "tier": tier.map(|tier| tier.name()), "dropped": dropped,
                 "index": a.index, "name": a.name, "kind": a.kind, "api": a.backend, "driver": a.driver,
                 "max_buffer_bytes": a.max_buffer_bytes, "max_binding_bytes": a.max_binding_bytes,
                 "workgroup_bytes": a.workgroup_bytes, "workgroup_invocations": a.workgroup_invocations,
@@ -193,7 +233,7 @@ impl std::fmt::Display for Machine {
             Isa::best()
         )?;
         #[cfg(feature = "gpu")]
-        for adapter in &self.adapters {
+        for Adapter { report: adapter, tier, dropped, .. } in &self.adapters {
             writeln!(f, "GPU   {adapter}")?;
             writeln!(
                 f,
@@ -206,6 +246,12 @@ impl std::fmt::Display for Machine {
                 if adapter.f16 { "yes" } else { "no" },
                 if adapter.timestamps { "yes" } else { "no" },
             )?;
+            if let Some(tier) = tier {
+                writeln!(f, "      sessions get {tier} kernels: {}", tier.what())?;
+            }
+            for dropped in dropped {
+                writeln!(f, "      not {}: {}", dropped.tier, dropped.why)?;
+            }
         }
         #[cfg(feature = "gpu")]
         if self.adapters.is_empty() {

@@ -1,10 +1,13 @@
 //! Where a command computes that runs no session.
 
-use causeway_runtime::{Device, SessionError};
+use causeway_runtime::Device;
 
 use crate::{
     error::Error,
-    options::session::{Backend, choice, threads},
+    options::{
+        session::{Backend, choice, threads},
+        tier::{self, Tier},
+    },
     tools::{stop::Stop, table::parse_bytes},
 };
 
@@ -17,6 +20,9 @@ pub struct ComputeArgs {
     /// GPU whose name contains this text
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
+    /// Kernels of the GPU [default: the best that are known to be faster on it and pass their test]
+    #[arg(long, value_enum, value_name = "TIER")]
+    tier: Option<Tier>,
     /// Most memory to hold, beside the frames themselves, such as 2GB
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub memory_cap: Option<usize>,
@@ -44,6 +50,6 @@ impl ComputeArgs {
 
     fn on(&self, cpu: Device, strict: bool) -> Result<Device, Error> {
         let cpu = if strict { cpu.strict() } else { cpu };
-        Ok(Device::open(&choice(self.backend, self.adapter.as_deref())?, cpu).map_err(SessionError::from)?)
+        tier::open(&choice(self.backend, self.adapter.as_deref())?, self.tier, cpu)
     }
 }

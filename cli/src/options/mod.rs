@@ -8,3 +8,4 @@ pub mod session;
 pub mod stream;
 pub mod text;
 pub mod typed;
+pub mod tier;

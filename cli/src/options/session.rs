@@ -10,7 +10,11 @@ use causeway_runtime::{
 use crate::{
     error::Error,
     files::picture,
-    options::{kv::Kv, opened::Opened},
+    options::{
+        kv::Kv,
+        opened::Opened,
+        tier::{self, Tier},
+    },
     tools::{stop::Stop, table::parse_bytes},
 };
 
@@ -100,6 +104,9 @@ pub struct SessionArgs {
     /// GPU whose name contains this text
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
+    /// Kernels of the GPU [default: the best that are known to be faster on it and pass their test]
+    #[arg(long, value_enum, value_name = "TIER")]
+    pub tier: Option<Tier>,
     /// Denoise steps a chunk [default: the model's]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
@@ -262,7 +269,7 @@ impl SessionArgs {
     /// It cannot be had.
     pub fn device(&self, stop: &Stop) -> Result<Device, Error> {
         let choice = choice(self.backend, self.adapter.as_deref())?;
-        Ok(Device::open(&choice, Device::on_cpu(stop.parallel(self.threads))).map_err(SessionError::from)?)
+        tier::open(&choice, self.tier, Device::on_cpu(stop.parallel(self.threads)))
     }
 
     /// As [`Self::session`], of what was opened: with the codec of a bundle, its prompts in slots of their numbers, and one of them in force.

@@ -76,6 +76,10 @@ namespace Causeway
         public IntPtr parallelFor;
         /// <summary>Passed to `parallel_for`.</summary>
         public void* parallelUser;
+        /// <summary>`CW_TIER_...`: which kernels a GPU runs. One that is asked for and fails its test on the GPU is an error.</summary>
+        public uint tier;
+        /// <summary>0.</summary>
+        public uint reserved2;
     }
 
     /// <summary>Where `cw_session_poll_frame` writes a frame.</summary>
@@ -571,6 +575,12 @@ namespace Causeway
         internal const uint CW_DEVICE_CPU = 1;
         /// <summary>`CwDeviceOptions.kind`: a GPU, also one that a driver emulates on the CPU.</summary>
         internal const uint CW_DEVICE_GPU = 2;
+        /// <summary>`CwDeviceOptions.tier`: the best kernels that the GPU computes rightly with, of those that are known to be faster on it.</summary>
+        internal const uint CW_TIER_AUTO = 0;
+        /// <summary>`CwDeviceOptions.tier`: kernels that every GPU can run.</summary>
+        internal const uint CW_TIER_PORTABLE = 1;
+        /// <summary>`CwDeviceOptions.tier`: linear layers with 8- and 4-bit weights by products of four bytes; inputs are rounded as on the CPU.</summary>
+        internal const uint CW_TIER_DOT4 = 2;
         /// <summary>`CwAdapterInfo.kind`.</summary>
         internal const uint CW_ADAPTER_OTHER = 0;
         /// <summary>`CwAdapterInfo.kind`.</summary>
@@ -648,6 +658,8 @@ namespace Causeway
         internal const uint CW_KV_F16 = 1;
         /// <summary>`CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.</summary>
         internal const uint CW_KV_Q8 = 2;
+        /// <summary>`CwSessionOptions.kv`: 16-bit floats on a GPU, 32-bit floats on the CPU.</summary>
+        internal const uint CW_KV_AUTO = 3;
         /// <summary>`CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.</summary>
         internal const uint CW_SAMPLER_MODEL = 0;
         /// <summary>`CwSessionOptions.sampler`: few steps with fresh noise, as distilled students are sampled; as `CW_SAMPLER_MODEL`.</summary>

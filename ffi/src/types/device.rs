@@ -9,6 +9,13 @@ pub const CW_DEVICE_CPU: u32 = 1;
 /// `CwDeviceOptions.kind`: a GPU, also one that a driver emulates on the CPU.
 pub const CW_DEVICE_GPU: u32 = 2;
 
+/// `CwDeviceOptions.tier`: the best kernels that the GPU computes rightly with, of those that are known to be faster on it.
+pub const CW_TIER_AUTO: u32 = 0;
+/// `CwDeviceOptions.tier`: kernels that every GPU can run.
+pub const CW_TIER_PORTABLE: u32 = 1;
+/// `CwDeviceOptions.tier`: linear layers with 8- and 4-bit weights by products of four bytes; inputs are rounded as on the CPU.
+pub const CW_TIER_DOT4: u32 = 2;
+
 /// `CwAdapterInfo.kind`.
 pub const CW_ADAPTER_OTHER: u32 = 0;
 /// `CwAdapterInfo.kind`.
@@ -78,4 +85,8 @@ pub struct CwDeviceOptions {
     pub parallel_for: CwParallelFor,
     /// Passed to `parallel_for`.
     pub parallel_user: *mut c_void,
+    /// `CW_TIER_...`: which kernels a GPU runs. One that is asked for and fails its test on the GPU is an error.
+    pub tier: u32,
+    /// 0.
+    pub reserved2: u32,
 }

@@ -17,6 +17,8 @@ pub const CW_KV_F32: u32 = 0;
 pub const CW_KV_F16: u32 = 1;
 /// `CwSessionOptions.kv`: 8-bit integers with a scale for each token and head; little more than a quarter of the memory.
 pub const CW_KV_Q8: u32 = 2;
+/// `CwSessionOptions.kv`: 16-bit floats on a GPU, 32-bit floats on the CPU.
+pub const CW_KV_AUTO: u32 = 3;
 
 /// `CwSessionOptions.sampler`: the model's own, in as many steps as `steps` says.
 pub const CW_SAMPLER_MODEL: u32 = 0;

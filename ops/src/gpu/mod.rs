@@ -11,6 +11,7 @@ mod fusion;
 mod job;
 mod load;
 mod lower;
+mod peaks;
 mod pipelines;
 mod readback;
 mod selftest;
@@ -46,6 +47,7 @@ pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
     load::GpuLoad,
+    peaks::{Peaks, peaks},
     tier::{Dropped, Tier},
     weights::GpuWeights,
 };

@@ -29,6 +29,16 @@ impl Tier {
             Tier::Dot4 => "dot4",
         }
     }
+
+    /// What is computed how, for people.
+    pub fn what(self) -> &'static str {
+        match self {
+            Tier::Portable => "f32 arithmetic everywhere",
+            Tier::Dot4 => {
+                "products of bytes in linear layers of q8 and q4 weights of every shape, f32 arithmetic elsewhere"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Tier {

@@ -4,6 +4,8 @@ mod attention;
 mod common;
 mod demo;
 mod frame_cost;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod pump;
 mod rates;
 mod wan;
@@ -28,6 +30,9 @@ enum Bench {
     /// The published 1.3B Wan model's shapes: plan, floor, real chunks
     #[command(name = "wan-1.3b")]
     Wan(wan::WanArgs),
+    /// A GPU's peaks, and how much of them every kernel reaches at the shapes of several models
+    #[cfg(feature = "gpu")]
+    Gpu(gpu::GpuArgs),
     /// What a game with its own load sees: times of pump, its frames with and without the world
     Pump(pump::PumpArgs),
 }
@@ -42,6 +47,8 @@ pub fn run(args: &BenchArgs, stop: &Stop) -> Result<(), Error> {
         Bench::Attention(args) => attention::run(args, stop),
         Bench::FrameCost(args) => frame_cost::run(args, stop),
         Bench::Wan(args) => wan::run(args, stop),
+        #[cfg(feature = "gpu")]
+        Bench::Gpu(args) => gpu::run(args, stop),
         Bench::Pump(args) => pump::run(args, stop),
     }
 }
