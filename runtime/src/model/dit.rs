@@ -14,6 +14,7 @@ use causeway_ops::{
 use super::{
     Dense, ModelError,
     game::Game,
+    inputs::GameInputs,
     ring::{Group, Groups, Ring, Rows},
 };
 use crate::config::DitConfig;
@@ -57,17 +58,6 @@ pub struct Conditions {
     pub text: Option<Text>,
     /// Rows of actions and a picture, of a game.
     pub game: Option<GameInputs>,
-}
-
-/// What a game is told beside a picture's features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GameInputs {
-    /// The keys of the rows that a frame sees [most frames of a pass, rows, keys].
-    pub keys: BufferId,
-    /// The same of the mouse, where there is one.
-    pub mouse: Option<BufferId>,
-    /// The picture condition [most frames of a pass, height, width, channels].
-    pub condition: BufferId,
 }
 
 impl Conditions {

@@ -6,6 +6,7 @@ mod dit;
 mod encoder;
 #[cfg_attr(not(feature = "matrix-game"), path = "no_game.rs")]
 mod game;
+mod inputs;
 mod layers;
 mod program;
 mod ring;
@@ -20,8 +21,9 @@ pub(crate) use decoder::Tiles;
 pub use decoder::{DecoderPass, DecoderPlan};
 pub(crate) use dit::rotations;
 pub(crate) use dit::sinusoid;
-pub use dit::{Conditions, Dit, GameInputs, Levels, Text};
+pub use dit::{Conditions, Dit, Levels, Text};
 pub use encoder::EncoderPlan;
+pub use inputs::GameInputs;
 pub use layers::Map;
 pub use program::{Level, Program, ProgramId, Programs, Recaching, Side, Step, Then};
 pub use ring::{Group, Groups, Past};
