@@ -7,5 +7,5 @@ pub mod opened;
 pub mod session;
 pub mod stream;
 pub mod text;
-pub mod typed;
 pub mod tier;
+pub mod typed;

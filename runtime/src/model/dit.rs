@@ -14,7 +14,7 @@ use causeway_ops::{
 use super::{
     Dense, ModelError,
     game::Game,
-    game_inputs::GameInputs,
+    inputs::GameInputs,
     ring::{Group, Groups, Ring, Rows},
 };
 use crate::config::DitConfig;

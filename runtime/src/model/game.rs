@@ -15,7 +15,7 @@ use causeway_ops::{
 
 use super::{
     Dense,
-    game_inputs::GameInputs,
+    inputs::GameInputs,
     ring::{Group, Ring, Rows},
 };
 use crate::config::{DitConfig, GameConfig};

@@ -6,7 +6,7 @@ mod dit;
 mod encoder;
 #[cfg(feature = "matrix-game")]
 mod game;
-mod game_inputs;
+mod inputs;
 mod layers;
 #[cfg(not(feature = "matrix-game"))]
 mod no_game;
@@ -28,7 +28,7 @@ pub(crate) use dit::rotations;
 pub(crate) use dit::sinusoid;
 pub use dit::{Conditions, Dit, Levels, Text};
 pub use encoder::EncoderPlan;
-pub use game_inputs::GameInputs;
+pub use inputs::GameInputs;
 pub use layers::Map;
 pub use program::{Level, Program, ProgramId, Programs, Recaching, Side, Step, Then};
 pub use ring::{Group, Groups, Past};

@@ -4,7 +4,7 @@ use core::{convert::Infallible, marker::PhantomData};
 
 use causeway_ops::{BufferId, PlanBuilder};
 
-use super::{game_inputs::GameInputs, ring::Group};
+use super::{inputs::GameInputs, ring::Group};
 use crate::config::DitConfig;
 
 /// Nothing.

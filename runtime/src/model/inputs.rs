@@ -1,4 +1,4 @@
-//! What a host writes for a stream of a game.
+//! What the host of a game writes.
 
 use causeway_ops::BufferId;
 
