@@ -172,7 +172,7 @@ fn rank(info: &wgpu::AdapterInfo) -> (u32, u32) {
     (kind, u32::from(info.backend == wgpu::Backend::Gl))
 }
 
-fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
+pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
     let mut all = enumerate();
     let list = |all: &[wgpu::Adapter]| -> String {
         let names: Vec<String> = all.iter().enumerate().map(|(i, a)| report(i, a).to_string()).collect();
@@ -244,26 +244,6 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Opens the adapter that `options` choose.
-    ///
-    /// # Errors
-    /// [`BackendError::NoAdapter`] says what was asked for and what there is; [`BackendError::Unsupported`] why the tier asked for cannot be had.
-    pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
-        let adapter = choose(options)?;
-        let name = adapter.get_info().name;
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("causeway"),
-            required_features: features(adapter.features()),
-            required_limits: needed(&adapter.limits()),
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
-        let unpack = unpacks(&adapter);
-        Self::wrap(device, queue, &name, options.checked, unpack).with_tier(&adapter, options.tier)
-    }
-
     /// An open device and its queue.
     pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool, unpack: bool) -> Self {
         log::info!("GPU: {name}");

@@ -13,7 +13,7 @@ use crate::{
     quant::BLOCK,
 };
 
-use super::lower;
+use super::tiles;
 
 /// What is done at a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ impl Step<'_> {
             Step::Linears { norm: None, layers } => (*layers.first()?, layers.len()),
             _ => return None,
         };
-        let wide = lower::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
+        let wide = tiles::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
         wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
     }
 
@@ -225,7 +225,7 @@ fn norms_on_the_way(norm: &LayerNorm, layer: &Linear, layers: usize) -> bool {
         && !layer.residual
         && layer.gate.is_none()
         && norm.dim.is_multiple_of(4)
-        && !lower::is_wide(layer.rows, layers * layer.outputs)
+        && !tiles::is_wide(layer.rows, layers * layer.outputs)
 }
 
 fn alike(a: &RmsNormRope, b: &RmsNormRope) -> bool {

@@ -10,6 +10,7 @@ use super::{
     fusion::Step,
     job::{Job, Source, rows, unsupported},
     tier::Tier,
+    tiles::{skinny_tiles, tiles},
     weights::GpuWeight,
 };
 use crate::{
@@ -190,27 +191,6 @@ fn activate(op: &Activate) -> Job {
         Some((table, channels)) => job.buffer("affine", table).set("channels", channels),
         None => job,
     }
-}
-
-/// Tiles of gemm.wgsl that keep a GPU busy: with fewer wide ones the skinny ones, eight times as many, are faster.
-const ENOUGH_WIDE_TILES: usize = 32;
-
-/// Whether C [rows, columns] is made by wide tiles.
-pub(super) fn is_wide(rows: usize, columns: usize) -> bool {
-    columns.div_ceil(64) * rows.div_ceil(64) >= ENOUGH_WIDE_TILES
-}
-
-/// Workgroups of the wide kernel for C [rows, columns] where they are many, else of the skinny one.
-fn tiles(wide: &'static Kernel, skinny: &'static Kernel, rows: usize, columns: usize) -> Job {
-    if is_wide(rows, columns) {
-        Job::new(wide, [columns.div_ceil(64), rows.div_ceil(64), 1])
-    } else {
-        skinny_tiles(skinny, rows, columns)
-    }
-}
-
-fn skinny_tiles(kernel: &'static Kernel, rows: usize, columns: usize) -> Job {
-    Job::new(kernel, [columns.div_ceil(32), rows.div_ceil(16), 1])
 }
 
 /// Whether the layers' weights lie one after the other, as those of one layer do.

@@ -11,11 +11,13 @@ mod fusion;
 mod job;
 mod load;
 mod lower;
+mod opening;
 mod peaks;
 mod pipelines;
 mod readback;
 mod selftest;
 mod tier;
+mod tiles;
 mod timing;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod vulkan;

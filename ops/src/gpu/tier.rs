@@ -5,9 +5,6 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{device::Gpu, selftest};
-use crate::backend::BackendError;
-
 /// A set of kernels. Where a tier has none for an operator or a shape, the portable one is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tier {
@@ -93,7 +90,7 @@ const NVIDIA: u32 = 0x10de;
 const INTEL: u32 = 0x8086;
 
 /// Why the table has no `tier` for an adapter, if it has none. `accelerated` is what the driver says of products of bytes.
-fn refused(tier: Tier, info: &wgpu::AdapterInfo, accelerated: Option<bool>) -> Option<String> {
+pub(super) fn refused(tier: Tier, info: &wgpu::AdapterInfo, accelerated: Option<bool>) -> Option<String> {
     let denied =
         |(_, driver, _): &&(Tier, Driver, &str)| driver.vendor == info.vendor && info.driver.contains(driver.name);
     if let Some((_, _, why)) = DENIED.iter().filter(|entry| entry.0 == tier).find(denied) {
@@ -114,7 +111,7 @@ fn refused(tier: Tier, info: &wgpu::AdapterInfo, accelerated: Option<bool>) -> O
 
 /// What a Vulkan driver says of products of bytes.
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-fn accelerated(adapter: &wgpu::Adapter) -> Option<bool> {
+pub(super) fn accelerated(adapter: &wgpu::Adapter) -> Option<bool> {
     use ash::vk;
     // SAFETY: nothing of the adapter is destroyed.
     let adapter = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
@@ -133,54 +130,8 @@ fn accelerated(adapter: &wgpu::Adapter) -> Option<bool> {
 }
 
 #[cfg(any(target_vendor = "apple", target_family = "wasm"))]
-fn accelerated(_adapter: &wgpu::Adapter) -> Option<bool> {
+pub(super) fn accelerated(_adapter: &wgpu::Adapter) -> Option<bool> {
     None
-}
-
-impl Gpu {
-    /// With the tier asked for, or the best that the table knows and the device passes the test of.
-    pub(super) fn with_tier(mut self, adapter: &wgpu::Adapter, asked: Option<Tier>) -> Result<Self, BackendError> {
-        let (info, accelerated) = (adapter.get_info(), accelerated(adapter));
-        let mut dropped = Vec::new();
-        for tier in Tier::ALL.into_iter().rev().filter(|&tier| asked.is_none_or(|asked| asked == tier)) {
-            let why = match asked {
-                None => refused(tier, &info, accelerated),
-                Some(_) => None,
-            };
-            let why = match why {
-                None => self.try_tier(tier).err(),
-                why => why,
-            };
-            let Some(why) = why else {
-                log::info!("GPU: {} kernels", tier.name());
-                self.chosen.dropped = dropped;
-                return Ok(self);
-            };
-            if asked.is_some() {
-                return Err(BackendError::Unsupported(format!("{}: no {tier} kernels: {why}", self.name())));
-            }
-            log::info!("GPU: no {tier} kernels: {why}");
-            dropped.push(Dropped { tier, why });
-        }
-        self.chosen = Chosen { tier: Tier::Portable, dropped };
-        Ok(self)
-    }
-
-    /// Takes a tier if the device computes rightly with it.
-    fn try_tier(&mut self, tier: Tier) -> Result<(), String> {
-        self.chosen.tier = tier;
-        if tier == Tier::Portable { Ok(()) } else { selftest::run(self) }
-    }
-
-    /// The kernels that plans run with.
-    pub fn tier(&self) -> Tier {
-        self.chosen.tier
-    }
-
-    /// Tiers that it could have had instead, and why it has not.
-    pub fn dropped(&self) -> &[Dropped] {
-        &self.chosen.dropped
-    }
 }
 
 #[cfg(test)]
