@@ -323,6 +323,49 @@ private:
     }
 };
 
+/// Words to rows of a prompt: a text encoder with its tokenizer, which works in steps beside a session.
+///
+///     text.begin("a red fox in the snow");
+///     if (text.pump(2000)) session.prompt(0, text.rows(), width), session.say(0);    // in each frame, until it is true
+class Text : public Owner<CwText, cw_text_destroy> {
+public:
+    /// `encoder` is a file with a text encoder; neither it nor the device need outlive this. Reads the tokenizer, and no weights yet.
+    Text(const Device &device, const Model &encoder, const CwTextOptions &options = make<CwTextOptions>()) {
+        check(cw_text_create(device.get(), encoder.get(), &options, &handle_));
+    }
+    /// What it would take: bytes held, bytes read, seconds.
+    static CwTextInfo query(const Device &device, const Model &encoder, const CwTextOptions &options = make<CwTextOptions>()) {
+        auto info = make<CwTextInfo>();
+        check(cw_text_query(device.get(), encoder.get(), &options, &info));
+        return info;
+    }
+    /// Begins with a prompt in UTF-8; one under way is given up.
+    void begin(std::string_view words) { check(cw_text_begin(handle_, words.data(), words.size())); }
+    /// Works for about so many microseconds; true when the rows are there.
+    bool pump(std::uint32_t budget_us) { return check(cw_text_pump(handle_, budget_us)) == CW_OK; }
+    /// Layers done; CW_STAGE_READY when the rows are there.
+    CwProgress progress() const {
+        auto progress = make<CwProgress>();
+        check(cw_text_progress(handle_, &progress));
+        return progress;
+    }
+    /// Copies the rows, one after the other, to `values`, which has room for `capacity` numbers; returns how many rows there are.
+    std::uint32_t rows(float *values, std::size_t capacity) const {
+        std::uint32_t rows = 0, width = 0;
+        check(cw_text_rows(handle_, values, capacity, &rows, &width));
+        return rows;
+    }
+    /// The same in memory of their own.
+    std::vector<float> rows() const {
+        std::uint32_t rows = 0, width = 0;
+        auto status = cw_text_rows(handle_, nullptr, 0, &rows, &width);
+        if (status != CW_ERROR_BUFFER_TOO_SMALL) check(status);
+        std::vector<float> values(std::size_t{rows} * width);
+        if (!values.empty()) this->rows(values.data(), values.size());
+        return values;
+    }
+};
+
 } // inline namespace
 } // namespace causeway
 

@@ -8,4 +8,5 @@ pub mod fuzz;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;
+pub mod tour;
 pub mod wan;
