@@ -3,7 +3,8 @@
 //!
 //! A host is given the bundle, a script, a file for the saved game, and perhaps a text encoder. The script's first line holds a seed, the
 //! frames of a new game and those of one that goes on; then every line is `FRAME tell N`, a stored prompt, or `FRAME say WORDS`, from that
-//! frame on. It prints number and hash of every frame, a line each. A new game is saved, with the line `saved`, when its frames are played,
+//! frame on. It prints number and hash of every frame, a line each, and perhaps
+//! more that does not begin with a digit. A new game is saved, with the line `saved`, when its frames are played,
 //! and goes on until it is killed; where the file of the saved game is there, the host goes on from it.
 
 use std::{
@@ -112,8 +113,9 @@ impl Tour {
                 saved = Some(rest.trim().to_owned());
                 break;
             }
-            found.push(line.trim_end().to_owned());
+            found.push(line);
         }
+        let found = frames(found.iter().map(String::as_str));
         match saved.as_deref() {
             Some("") | None => child.kill().unwrap(),
             Some(id) => assert!(Command::new("kill").args(["-KILL", id]).status().unwrap().success(), "{name}: {id}"),
@@ -126,7 +128,7 @@ impl Tour {
         let output = command().stderr(Stdio::piped()).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{name}: {}\n{out}\n{err}", output.status);
-        let found: Vec<_> = out.lines().map(str::trim_end).collect();
+        let found = frames(out.lines());
         let expected = self.shown(Some(&saved));
         assert_eq!(found, printed(&expected), "{name}, on from a saved game");
         assert_eq!(expected[0].0, SAVED, "{name} does not go on where it was");
@@ -190,6 +192,14 @@ impl Tour {
         };
         (0..count).map(frame).collect()
     }
+}
+
+/// Of all that a host prints, as engines do, the lines of frames.
+fn frames<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    lines
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 /// What a host prints.

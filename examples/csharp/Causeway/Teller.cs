@@ -59,6 +59,16 @@ namespace Causeway
             words = false;
         }
 
+        /// <summary>Gives up what is on its way: for a game that is loaded, for example.</summary>
+        public void Forget()
+        {
+            stored = -1;
+            encodes = words = false;
+        }
+
+        /// <summary>Words are being encoded.</summary>
+        public bool Encodes { get { return encodes; } }
+
         /// <summary>Encodes for about this many microseconds, and gives the session what it should be told; call it in every frame of the game. Allocates
         /// nothing.</summary>
         public void Pump(int microseconds)

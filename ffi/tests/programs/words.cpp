@@ -52,10 +52,21 @@ int main(int argc, char **argv) {
     std::printf("%u %u %016llx\n", count, info.width, static_cast<unsigned long long>(hash(rows.data(), rows.size() * sizeof(float))));
 
     auto options = causeway::make<CwSessionOptions>();
-    options.seed = 7;
+    options.seed = 7, options.recache = 1;
     causeway::Session session(device, model, codec, options);
-    session.prompt(0, rows, info.width);
-    session.say(0);
+    // The same words through what tells a session while a game goes on.
+    causeway::Teller teller(session.get(), model.get(), text.get());
+    if (teller.tell(0) || teller.waits() || teller.progress() != 1) return wrong("a prompt that is not stored");
+    teller.say("two foxes");
+    teller.pump(0);
+    if (!teller.encodes() || !(teller.progress() < 1)) return wrong("ready at once");
+    teller.say(argv[4]);
+    while (teller.pump(200) == CW_PENDING) {}
+    if (teller.waits() || teller.ticket() == 0) return wrong("not told");
+    // A second one waits until the first one's chunk has begun.
+    teller.say("two foxes");
+    while (teller.encodes()) teller.pump(1000);
+    if (teller.pump(0) != CW_PENDING || !teller.waits()) return wrong("its slot is in use");
     auto made = session.info();
     std::vector<std::uint8_t> pixels(std::size_t{4} * made.width * made.height);
     for (int n = 0; n < 5; n++) {
