@@ -323,6 +323,135 @@ private:
     }
 };
 
+/// Words to rows of a prompt: a text encoder with its tokenizer, which works in steps beside a session.
+///
+///     text.begin("a red fox in the snow");
+///     if (text.pump(2000)) session.prompt(0, text.rows(), width), session.say(0);    // in each frame, until it is true
+class Text : public Owner<CwText, cw_text_destroy> {
+public:
+    /// `encoder` is a file with a text encoder; neither it nor the device need outlive this. Reads the tokenizer, and no weights yet.
+    Text(const Device &device, const Model &encoder, const CwTextOptions &options = make<CwTextOptions>()) {
+        check(cw_text_create(device.get(), encoder.get(), &options, &handle_));
+    }
+    /// What it would take: bytes held, bytes read, seconds.
+    static CwTextInfo query(const Device &device, const Model &encoder, const CwTextOptions &options = make<CwTextOptions>()) {
+        auto info = make<CwTextInfo>();
+        check(cw_text_query(device.get(), encoder.get(), &options, &info));
+        return info;
+    }
+    /// Begins with a prompt in UTF-8; one under way is given up.
+    void begin(std::string_view words) { check(cw_text_begin(handle_, words.data(), words.size())); }
+    /// Works for about so many microseconds; true when the rows are there.
+    bool pump(std::uint32_t budget_us) { return check(cw_text_pump(handle_, budget_us)) == CW_OK; }
+    /// Layers done; CW_STAGE_READY when the rows are there.
+    CwProgress progress() const {
+        auto progress = make<CwProgress>();
+        check(cw_text_progress(handle_, &progress));
+        return progress;
+    }
+    /// Copies the rows, one after the other, to `values`, which has room for `capacity` numbers; returns how many rows there are.
+    std::uint32_t rows(float *values, std::size_t capacity) const {
+        std::uint32_t rows = 0, width = 0;
+        check(cw_text_rows(handle_, values, capacity, &rows, &width));
+        return rows;
+    }
+    /// The same in memory of their own.
+    std::vector<float> rows() const {
+        std::uint32_t rows = 0, width = 0;
+        auto status = cw_text_rows(handle_, nullptr, 0, &rows, &width);
+        if (status != CW_ERROR_BUFFER_TOO_SMALL) check(status);
+        std::vector<float> values(std::size_t{rows} * width);
+        if (!values.empty()) this->rows(values.data(), values.size());
+        return values;
+    }
+};
+
+/// Tells a session prompts while a game goes on: those that a bundle stores, and words that a player types.
+///
+/// Of the session's prompts it uses the first slot. What is told comes in force with the next chunk; told while an earlier one still waits for its
+/// chunk, it follows that one. Of what is told before a pump the newest counts.
+class Teller {
+public:
+    Teller() = default;
+    /// For a session of `bundle`; `text` may be null where nobody types. None of them is owned. A session without `recache` needs another `way`.
+    Teller(CwSession *session, const CwModel *bundle, CwText *text = nullptr, std::uint32_t way = CW_WAY_RECACHE)
+        : session_(session), bundle_(bundle), text_(text), way_(way) {
+        auto info = make<CwModelInfo>();
+        if (check(cw_model_info(bundle, &info)) != CW_OK) return;
+        stored_ = info.prompts;
+        if (text) rows_.resize(std::size_t{info.prompt_rows} * info.prompt_width);
+    }
+    /// A prompt is on its way to the session.
+    bool waits() const { return encodes_ || words_ || index_ >= 0; }
+    /// Words are being encoded.
+    bool encodes() const { return encodes_; }
+    /// Ticket of the newest prompt that the session was told; 0 before there is one.
+    std::uint64_t ticket() const { return ticket_; }
+    /// Tells a prompt that the bundle stores; false where there is none of that number.
+    bool tell(std::uint32_t index) {
+        if (index >= stored_) return false;
+        index_ = index;
+        words_ = false;
+        return true;
+    }
+    /// Tells words in UTF-8, once they are encoded.
+    CwStatus say(std::string_view words) {
+        auto status = check(cw_text_begin(text_, words.data(), words.size()));
+        if (status >= 0) encodes_ = true, words_ = false;
+        return status;
+    }
+    /// Gives up what is on its way.
+    void forget() {
+        index_ = -1;
+        encodes_ = words_ = false;
+    }
+    /// How far the words are, from 0 to 1; 1 where there are none on their way.
+    float progress() const {
+        auto progress = make<CwProgress>();
+        if (!encodes_ || check(cw_text_progress(text_, &progress)) < 0 || progress.total == 0) return encodes_ ? 0.0f : 1.0f;
+        return static_cast<float>(progress.done) / static_cast<float>(progress.total);
+    }
+    /// Encodes for about so many microseconds, and gives the session what it should be told; for every frame of the game. CW_PENDING while something
+    /// waits. Allocates nothing.
+    CwStatus pump(std::uint32_t budget_us) {
+        if (encodes_) {
+            auto status = cw_text_pump(text_, budget_us);
+            encodes_ = status == CW_PENDING;
+            if (status != CW_OK) return check(status);
+            words_ = true;
+            index_ = -1;
+        }
+        if (!waits()) return CW_OK;
+        auto status = put();
+        // The one before it waits for its chunk, or the session is still being created.
+        if (status == CW_ERROR_STATE || status == CW_PENDING) return CW_PENDING;
+        words_ = false;
+        index_ = -1;
+        if (check(status) < 0) return status;
+        auto change = make<CwCondition>();
+        change.kind = CW_CONDITION_PROMPT;
+        change.way = way_;
+        return check(cw_session_queue_condition(session_, &change, &ticket_));
+    }
+
+private:
+    CwStatus put() {
+        if (!words_) return cw_session_load_prompt(session_, 0, bundle_, static_cast<std::uint32_t>(index_));
+        std::uint32_t rows = 0, width = 0;
+        auto status = cw_text_rows(text_, rows_.data(), rows_.size(), &rows, &width);
+        return status < 0 ? status : cw_session_set_prompt(session_, 0, rows_.data(), rows, width);
+    }
+
+    CwSession *session_ = nullptr;
+    const CwModel *bundle_ = nullptr;
+    CwText *text_ = nullptr;
+    std::uint32_t way_ = CW_WAY_RECACHE, stored_ = 0;
+    std::vector<float> rows_;
+    std::int64_t index_ = -1;
+    bool encodes_ = false, words_ = false;
+    std::uint64_t ticket_ = 0;
+};
+
 } // inline namespace
 } // namespace causeway
 

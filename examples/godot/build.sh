@@ -14,8 +14,8 @@ bin=project/addons/causeway/bin
 mkdir -p "$bin"
 (cd "$bin" && "$godot" --headless --dump-gdextension-interface >/dev/null 2>&1 && test -s gdextension_interface.h)
 cp "$library/libcauseway.so" "$bin/"
-${CXX:-g++} -std=c++17 -O2 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -I../../include -I"$bin" \
-    src/neural_world.cpp src/variant.cpp -o "$bin/libcauseway_godot.so" \
+${CXX:-g++} -std=c++17 -O2 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -DCAUSEWAY_NO_EXCEPTIONS -I../../include -I"$bin" \
+    src/neural_world.cpp src/prompts.cpp src/variant.cpp -o "$bin/libcauseway_godot.so" \
     -L"$bin" -l:libcauseway.so -Wl,-rpath,'$ORIGIN'
 # The editor writes this list when it first meets an extension; without it nothing runs before the editor did. Godot 4.6 without a window
 # crashes at the end of that first meeting (godotengine/godot#111048), so it is spared it.

@@ -19,7 +19,8 @@ def main(out, libraries):
     shutil.copytree(HERE / "Causeway", out)
     module = out / "Source/ThirdParty/CausewayLibrary"
     (module / "include").mkdir()
-    shutil.copyfile(ROOT / "include/causeway.h", module / "include/causeway.h")
+    for header in ("causeway.h", "causeway.hpp"):
+        shutil.copyfile(ROOT / "include" / header, module / "include" / header)
     for licence in ("LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copyfile(ROOT / licence, out / licence)
     for library in libraries:

@@ -67,4 +67,11 @@ fn words_become_rows_in_steps() {
             assert_eq!(printed.lines().collect::<Vec<_>>(), expected, "stream {stream}");
         }
     }
+    // causeway.hpp, which says it once.
+    for standard in ["-std=c++17", "-std=c++17 -fno-exceptions -fno-rtti"] {
+        let program = common::compile("g++", standard, "ffi/tests/programs/words.cpp", "words-cpp");
+        let mut command = Command::new(program);
+        let printed = common::run(command.args([&student.model, &student.codec, &whole]).arg(WORDS));
+        assert_eq!(printed.lines().collect::<Vec<_>>(), expected[1..], "{standard}");
+    }
 }

@@ -9,4 +9,5 @@ pub mod game;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;
+pub mod tour;
 pub mod wan;

@@ -1,4 +1,4 @@
-//! Godot plays the walk that all hosts play, in a window, and shows its last frame. Not run by a bare `cargo test`: `examples/godot/check.sh`
+//! Godot plays the walk that all hosts play, in a window, and shows its last frame, and prompts through a saved game. Not run by a bare `cargo test`: `examples/godot/check.sh`
 //! gets the engine and then asks for this test.
 
 #[path = "hosts/picture.rs"]
@@ -10,10 +10,17 @@ mod program;
 #[path = "hosts/walk.rs"]
 mod walk;
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 // The extension links the library; depending on it makes cargo build it first.
 use causeway as _;
+use causeway_tests::tour::Tour;
 
 const FRAMES: usize = 60;
 
@@ -30,22 +37,53 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The engine's program.
+fn engine() -> OsString {
+    std::env::var_os("GODOT").expect("GODOT names the engine's program")
+}
+
+/// The sample's project with the extension of this build, and a folder for files.
+fn project() -> &'static (PathBuf, PathBuf) {
+    static PROJECT: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    PROJECT.get_or_init(|| {
+        let at = program::scratch("godot");
+        for folder in ["examples/godot/src", "examples/godot/project", "include"] {
+            copy(&walk::repository(folder), &at.join(folder));
+        }
+        let (build, project) = (at.join("examples/godot/build.sh"), at.join("examples/godot/project"));
+        fs::copy(walk::repository("examples/godot/build.sh"), &build).unwrap();
+        program::run(Command::new(build).arg(engine()).arg(program::library()));
+        fs::copy(walk::model(), project.join("rooms.safetensors")).unwrap();
+        (project, at)
+    })
+}
+
+/// The project in a window on no screen; arguments of the game follow.
+fn play(project: &Path) -> Command {
+    let mut play = Command::new("xvfb-run");
+    play.args(["-a", "-s", "-screen 0 640x480x24"]).arg(engine()).arg("--path").arg(project);
+    play.args(["--rendering-driver", "opengl3", "--audio-driver", "Dummy", "--"]);
+    play
+}
+
+#[test]
+fn godot_plays_prompts_is_killed_and_goes_on() {
+    let (project, at) = project();
+    for tour in Tour::all(&at.join("tour")) {
+        tour.play("Godot", || {
+            let mut play = play(project);
+            play.arg("--tour");
+            play
+        });
+    }
+}
+
 #[test]
 fn godot_shows_the_frames_of_the_rust_interface_in_its_window() {
-    let engine = std::env::var_os("GODOT").expect("GODOT names the engine's program");
-    let at = program::scratch("godot");
-    for folder in ["examples/godot/src", "examples/godot/project", "include"] {
-        copy(&walk::repository(folder), &at.join(folder));
-    }
-    let (build, project) = (at.join("examples/godot/build.sh"), at.join("examples/godot/project"));
-    fs::copy(walk::repository("examples/godot/build.sh"), &build).unwrap();
-    program::run(Command::new(build).arg(&engine).arg(program::library()));
-    fs::copy(walk::model(), project.join("rooms.safetensors")).unwrap();
-
+    let (project, at) = project();
     let out = at.join("out");
-    let mut play = Command::new("xvfb-run");
-    play.args(["-a", "-s", "-screen 0 640x480x24"]).arg(&engine).arg("--path").arg(&project);
-    play.args(["--rendering-driver", "opengl3", "--audio-driver", "Dummy", "--", "--walk"]);
+    let mut play = play(project);
+    play.arg("--walk");
     let printed = program::run(play.arg(walk::script()).arg(FRAMES.to_string()).arg(&out));
     print!("{printed}");
     // A frame that was shown before it was remembered is made again.

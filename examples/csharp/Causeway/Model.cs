@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Causeway
 {
-    /// <summary>An open model file: a world, a text-to-video model, or a codec for one. Sessions copy what they need, so it may be disposed of before them.</summary>
+    /// <summary>An open model file: a world, a text-to-video model, a codec for one, or a text encoder. Sessions copy what they need, so it may be disposed of before them.</summary>
     public sealed unsafe class Model : IDisposable
     {
         internal readonly ModelHandle Handle;
@@ -24,6 +24,8 @@ namespace Causeway
         public bool HoldsDenoiser { get; private set; }
         /// <summary>It makes pictures of latents: its own, or those of a model that names it in <see cref="SessionOptions.Codec"/>.</summary>
         public bool HoldsCodec { get; private set; }
+        /// <summary>It makes prompts of words (<see cref="Text"/>).</summary>
+        public bool HoldsTextEncoder { get; private set; }
         /// <summary>It is told prompts (<see cref="Session.SetPrompt"/>).</summary>
         public bool ReadsPrompts { get; private set; }
         /// <summary>Numbers in a row of a prompt; 0 where there are none.</summary>
@@ -47,6 +49,7 @@ namespace Causeway
             Prompts = Names(info.prompts, Native.cw_model_prompt_name);
             HoldsDenoiser = (info.holds & Native.CW_HOLDS_DENOISER) != 0;
             HoldsCodec = (info.holds & Native.CW_HOLDS_CODEC) != 0;
+            HoldsTextEncoder = (info.holds & Native.CW_HOLDS_TEXT_ENCODER) != 0;
             ReadsPrompts = (info.takes & Native.CW_TAKES_PROMPT) != 0;
             PromptWidth = (int)info.promptWidth;
             PromptRows = (int)info.promptRows;

@@ -195,7 +195,13 @@ namespace Causeway
         }
 
         /// <summary>Puts a prompt into a slot: rows of the model's <see cref="Model.PromptWidth"/> numbers, without padding. It is copied.</summary>
-        public void SetPrompt(int slot, ReadOnlySpan<float> values)
+        public void SetPrompt(int slot, ReadOnlySpan<float> values) { Call.Check(Prompt(slot, values)); }
+
+        /// <summary>As <see cref="SetPrompt"/>, but false, and nothing done, while a change that waits names the slot, or the session is still being
+        /// created.</summary>
+        public bool TrySetPrompt(int slot, ReadOnlySpan<float> values) { return Taken(Prompt(slot, values)); }
+
+        int Prompt(int slot, ReadOnlySpan<float> values)
         {
             var width = Math.Max(promptWidth, 1);
             if (values.Length % width != 0)
@@ -205,14 +211,22 @@ namespace Causeway
             fixed (float* start = &MemoryMarshal.GetReference(values))
             {
                 var rows = (uint)(values.Length / width);
-                Call.Check(Native.cw_session_set_prompt(handle, checked((uint)slot), start, rows, (uint)width));
+                return Native.cw_session_set_prompt(handle, checked((uint)slot), start, rows, (uint)width);
             }
         }
 
+        static bool Taken(int status) { return status != Native.CW_ERROR_STATE && Call.Check(status) == Native.CW_OK; }
+
         /// <summary>Puts a prompt that a bundle stores into a slot, by its place in <see cref="Model.Prompts"/>.</summary>
-        public void LoadPrompt(int slot, Model bundle, int index)
+        public void LoadPrompt(int slot, Model bundle, int index) { Call.Check(Prompt(slot, bundle, index)); }
+
+        /// <summary>As <see cref="LoadPrompt"/>, but false, and nothing done, while a change that waits names the slot, or the session is still being
+        /// created.</summary>
+        public bool TryLoadPrompt(int slot, Model bundle, int index) { return Taken(Prompt(slot, bundle, index)); }
+
+        int Prompt(int slot, Model bundle, int index)
         {
-            Call.Check(Native.cw_session_load_prompt(handle, checked((uint)slot), bundle.Handle, checked((uint)index)));
+            return Native.cw_session_load_prompt(handle, checked((uint)slot), bundle.Handle, checked((uint)index));
         }
 
         /// <summary>Queues a change of what the stream is told; of several of one kind that are due the newest wins.</summary>
@@ -243,8 +257,7 @@ namespace Causeway
         /// <returns>False once it is in force.</returns>
         public bool Withdraw(long ticket)
         {
-            var status = Native.cw_session_withdraw(handle, checked((ulong)ticket));
-            return status != Native.CW_ERROR_STATE && Call.Check(status) == Native.CW_OK;
+            return Taken(Native.cw_session_withdraw(handle, checked((ulong)ticket)));
         }
 
         /// <summary>Changes what chunks are made with, from the next one on; null leaves a value as it is.</summary>

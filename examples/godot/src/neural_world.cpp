@@ -27,21 +27,32 @@ bool NeuralWorld::good(CwStatus status) {
 // Before the world is there a call does nothing, and is no error.
 bool NeuralWorld::done(CwStatus status) { return good(status) && status != CW_PENDING; }
 
-// The whole file through the engine, so that paths into packed projects (res://) work as any other.
+// The whole file through the engine, which also reads packed projects.
 static Variant file(const std::string &path) {
     Name database("ClassDB");
     Variant classes(engine.global_get_singleton(&database));
     return classes.call("class_call_static", {"FileAccess", "get_file_as_bytes", std::string_view(path)});
 }
 
-bool NeuralWorld::start() {
-    Variant weights = file(model_path_);
+bool NeuralWorld::open_model(const std::string &path, CwModel **model) {
+    // What is a file is read piece by piece, and not held in memory.
+    Name name("ProjectSettings");
+    const std::string real = Variant(engine.global_get_singleton(&name)).call("globalize_path", {std::string_view(path)}).text();
+    const CwStatus status = cw_model_open_path(real.data(), real.size(), model);
+    if (status != CW_ERROR_IO) {
+        return good(status);
+    }
+    Variant weights = file(path);
     const bool found = weights.type() == GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY && weights.size() > 0;
     if (!found) {
-        const std::string text = "the model file `" + model_path_ + "` cannot be read";
+        const std::string text = "the model file `" + path + "` cannot be read";
         engine.print_error_with_message(text.c_str(), "", "NeuralWorld", "", 0, false);
         return false;
     }
+    return good(cw_model_open_memory(weights.bytes(), static_cast<size_t>(weights.size()), CW_MEMORY_COPY, model));
+}
+
+bool NeuralWorld::start() {
     CwDeviceOptions on{};
     on.struct_size = sizeof on;
     cw_device_options_init(&on);
@@ -53,11 +64,21 @@ bool NeuralWorld::start() {
     options.pace = keep_pace_ ? CW_PACE_HELD : CW_PACE_OFF;
     options.governor = keep_pace_ ? 1 : 0;
     info_.struct_size = sizeof info_;
-    const auto length = static_cast<size_t>(weights.size());
-    return good(cw_device_create(&on, &device_)) &&
-           good(cw_model_open_memory(weights.bytes(), length, CW_MEMORY_COPY, &model_)) &&
-           good(cw_model_info(model_, &info_)) && good(cw_session_create_begin(device_, model_, &options, &session_)) &&
-           (!own_thread_ || good(cw_session_start_worker(session_)));
+    made_.struct_size = sizeof made_;
+    if (!good(cw_device_create(&on, &device_)) || !open_model(model_path_, &model_) || !good(cw_model_info(model_, &info_))) {
+        return false;
+    }
+    const bool prompts = (info_.takes & CW_TAKES_PROMPT) != 0;
+    if (prompts) {
+        options.codec = model_;  // a bundle: both are in one file
+        options.recache = 1;     // what is told shows at once
+    }
+    if (!good(cw_session_create_begin(device_, model_, &options, &session_)) || !good(cw_session_info(session_, &made_)) || !start_text()) {
+        return false;
+    }
+    told_ = !prompts;
+    // The library's thread would not wait for a first prompt.
+    return !own_thread_ || prompts || good(cw_session_start_worker(session_));
 }
 
 Variant NeuralWorld::open(const Variant *) {
@@ -66,7 +87,7 @@ Variant NeuralWorld::open(const Variant *) {
         close();
         return false;
     }
-    const int64_t width = info_.width, height = info_.height;
+    const int64_t width = made_.width, height = made_.height;
     bytes_ = Variant::empty(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY);
     bytes_.call("resize", {4 * width * height});
     image_ = Variant::make("Image");
@@ -81,14 +102,18 @@ Variant NeuralWorld::open(const Variant *) {
 }
 
 void NeuralWorld::close() {
+    teller_ = {};
     cw_session_destroy(session_);
+    cw_text_destroy(text_);
     cw_model_destroy(model_);
     cw_device_destroy(device_);
     session_ = nullptr;
+    text_ = nullptr;
     model_ = nullptr;
     device_ = nullptr;
     receipt_ = {};
     waits_ = false;
+    told_ = false;
 }
 
 Variant NeuralWorld::close(const Variant *) {
@@ -116,21 +141,27 @@ void NeuralWorld::notification(int32_t what) {
 
 // One frame of the game: some work, and at most one frame of the world.
 void NeuralWorld::process() {
-    if (session_ == nullptr || (!playing_ && !waits_)) {
+    if (session_ == nullptr) {
         return;
     }
-    if (!own_thread_) {
-        const double micros = std::clamp(1000.0 * budget_ms_, 0.0, 4e9);
-        if (!good(cw_session_pump(session_, static_cast<uint32_t>(micros)))) {
-            return close();
-        }
+    auto micros = static_cast<uint32_t>(std::clamp(1000.0 * budget_ms_, 0.0, 4e9));
+    if (!waits_) {
+        // Words are encoded while the world plays, and also while it does not.
+        micros = teller_.encodes() ? micros / 2 : micros;
+        tell(micros);
+    }
+    if (!waits_ && (!playing_ || !told_)) {
+        return;
+    }
+    if ((!own_thread_ || !told_) && !good(cw_session_pump(session_, micros))) {
+        return close();
     }
     if (!is_there()) {
         return;
     }
     CwImage target{};
     target.struct_size = sizeof target;
-    target.bytes = size_t{4} * info_.width * info_.height;
+    target.bytes = size_t{4} * made_.width * made_.height;
     target.pixels = bytes_.bytes();
     receipt_.struct_size = sizeof receipt_;
     const CwStatus status = cw_session_poll_frame(session_, &target, &receipt_);
@@ -138,7 +169,7 @@ void NeuralWorld::process() {
         return close();
     }
     if (status == CW_OK) {
-        image_.call("set_data", {int64_t{info_.width}, int64_t{info_.height}, false, RGBA8, bytes_});
+        image_.call("set_data", {int64_t{made_.width}, int64_t{made_.height}, false, RGBA8, bytes_});
         texture_.call("update", {image_});
         Variant(object_).call("emit_signal", {"frame_ready", static_cast<int64_t>(receipt_.frame)});
     }
@@ -157,6 +188,10 @@ bool NeuralWorld::is_there() {
         waits_ = false;
         good(playing_ ? cw_session_resume(session_) : cw_session_pause(session_));
         Variant(object_).call("emit_signal", {"world_ready"});
+        // A stream of prompts begins with the first one, where the game has not said another one.
+        if (session_ != nullptr && !told_ && !teller_.waits()) {
+            teller_.tell(0);
+        }
     }
     // It plays from the game's next frame on, so that the game has the first word.
     return false;
@@ -174,9 +209,7 @@ Variant NeuralWorld::progress(const Variant *) {
     }
     const double share = progress.total > 0 ? static_cast<double>(progress.done) / static_cast<double>(progress.total) : 0.0;
     // Kernels of a GPU are the second half.
-    CwSessionInfo info{};
-    info.struct_size = sizeof info;
-    const bool gpu = good(cw_session_info(session_, &info)) && info.device == CW_DEVICE_GPU;
+    const bool gpu = made_.device == CW_DEVICE_GPU;
     return std::min(0.99, !gpu ? share : progress.stage == CW_STAGE_PIPELINES ? 0.5 + share / 2 : share / 2);
 }
 
@@ -275,17 +308,16 @@ Variant NeuralWorld::save(const Variant *) { return written(cw_session_save); }
 Variant NeuralWorld::load(const Variant *arguments) {
     Variant saved = arguments[0];
     const int64_t count = saved.size();
-    return done(cw_session_load(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
+    const CwStatus status = cw_session_load(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count));
+    return done(status) && remembered();
 }
 
 Variant NeuralWorld::written(CwStatus (*write)(CwSession *, void *, size_t, size_t *)) {
     Variant saved = Variant::empty(GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY);
-    CwSessionInfo info{};
-    info.struct_size = sizeof info;
     size_t needed = 0;
-    if (session_ != nullptr && good(cw_session_info(session_, &info))) {
+    if (session_ != nullptr) {
         // What is needed may grow while a thread of the library's plays: there is room for the most.
-        const uint64_t most = write == cw_session_save ? info.save_bytes : info.snapshot_bytes;
+        const uint64_t most = write == cw_session_save ? made_.save_bytes : made_.snapshot_bytes;
         saved.call("resize", {static_cast<int64_t>(most)});
         const bool written = done(write(session_, saved.bytes(), most, &needed));
         saved.call("resize", {written ? static_cast<int64_t>(needed) : int64_t{0}});
@@ -296,12 +328,18 @@ Variant NeuralWorld::written(CwStatus (*write)(CwSession *, void *, size_t, size
 Variant NeuralWorld::restore(const Variant *arguments) {
     Variant saved = arguments[0];
     const int64_t count = saved.size();
-    return done(cw_session_restore(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count)));
+    const CwStatus status = cw_session_restore(session_, count > 0 ? saved.bytes() : nullptr, static_cast<size_t>(count));
+    return done(status) && remembered();
 }
 
 Variant NeuralWorld::reset(const Variant *arguments) {
     seed_ = arguments[0].integer();
-    return done(cw_session_reset(session_, static_cast<uint64_t>(seed_)));
+    const bool well = done(cw_session_reset(session_, static_cast<uint64_t>(seed_)));
+    // A first prompt that waited for its chunk is dropped.
+    if (well && receipt_.pictures == 0) {
+        teller_.tell(0);
+    }
+    return well;
 }
 
 void NeuralWorld::add() {
@@ -319,6 +357,9 @@ void NeuralWorld::add() {
     C::method({"set_model_path", NIL, &W::set_model_path, {{"path", STRING}}});
     C::method({"get_model_path", STRING, &W::get_model_path});
     C::property({"model_path", STRING, HINT_FILE, "*.safetensors"}, "set_model_path", "get_model_path");
+    C::method({"set_encoder_path", NIL, &W::set_encoder_path, {{"path", STRING}}});
+    C::method({"get_encoder_path", STRING, &W::get_encoder_path});
+    C::property({"encoder_path", STRING, HINT_FILE, "*.safetensors"}, "set_encoder_path", "get_encoder_path");
     C::method({"set_seed", NIL, &W::set_seed, {{"seed", INT}}});
     C::method({"get_seed", INT, &W::get<int64_t, &W::seed_>});
     C::property({"seed", INT}, "set_seed", "get_seed");
@@ -345,6 +386,10 @@ void NeuralWorld::add() {
     C::method({"queue_event", INT, &W::queue_event, {{"event", INT}, {"frame", INT}}, {int64_t{0}}});
     C::method({"get_action_names", STRINGS, &W::action_names});
     C::method({"get_event_names", STRINGS, &W::event_names});
+    C::method({"get_prompt_names", STRINGS, &W::prompt_names});
+    C::method({"prompt", BOOL, &W::prompt, {{"index", INT}}});
+    C::method({"say", BOOL, &W::say, {{"text", STRING}}});
+    C::method({"get_say_progress", FLOAT, &W::saying});
     C::method({"get_texture", OBJECT, &W::texture});
     C::method({"get_image", OBJECT, &W::image});
     C::method({"get_receipt", DICTIONARY, &W::receipt});
@@ -358,6 +403,7 @@ void NeuralWorld::add() {
     C::method({"reset", BOOL, &W::reset, {{"seed", INT}}});
     C::signal("frame_ready", "frame", INT);
     C::signal("world_ready");
+    C::signal("prompt_told", "ticket", INT);
 }
 
 }  // namespace godot

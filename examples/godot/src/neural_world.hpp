@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "causeway.h"
+#include "causeway.hpp"
 #include "class.hpp"
 
 namespace godot {
@@ -42,10 +42,21 @@ private:
     Variant load(const Variant *);
     Variant set_quality(const Variant *);
     Variant progress(const Variant *);
+    Variant prompt_names(const Variant *);
+    Variant prompt(const Variant *);
+    Variant say(const Variant *);
+    Variant saying(const Variant *);
 
     void close();
     bool start();
+    bool start_text();
     void process();
+    // Opens a file of the project or of the system.
+    bool open_model(const std::string &path, CwModel **model);
+    void tell(uint32_t micros);
+    // The first prompt was told, or is in a game that was loaded: frames can come.
+    bool begin();
+    bool remembered();
     // Whether the session is there.
     bool is_there();
     Variant written(CwStatus (*write)(CwSession *, void *, size_t, size_t *));
@@ -60,14 +71,19 @@ private:
     CwModel *model_ = nullptr;
     CwSession *session_ = nullptr;
     CwModelInfo info_{};
+    CwSessionInfo made_{};
+    CwText *text_ = nullptr;
+    causeway::Teller teller_;
     CwReceipt receipt_{};
+    // The stream knows what to show: a world always does, one of prompts once it was told one.
+    bool told_ = false;
     // The session was begun, and is not there yet.
     bool waits_ = false;
     // The newest frame, as Godot has it: bytes, picture, texture.
     Variant bytes_, image_, texture_;
 
     // Properties.
-    std::string model_path_;
+    std::string model_path_, encoder_path_;
     int64_t seed_ = 0;
     int64_t device_kind_ = CW_DEVICE_AUTO;
     double budget_ms_ = 2.0;
@@ -78,6 +94,8 @@ private:
     template <typename T, T NeuralWorld::*FIELD> Variant get(const Variant *) { return Variant(this->*FIELD); }
     Variant get_model_path(const Variant *) { return Variant(std::string_view(model_path_)); }
     Variant set_model_path(const Variant *arguments) { return model_path_ = arguments[0].text(), Variant(); }
+    Variant get_encoder_path(const Variant *) { return Variant(std::string_view(encoder_path_)); }
+    Variant set_encoder_path(const Variant *arguments) { return encoder_path_ = arguments[0].text(), Variant(); }
     Variant set_seed(const Variant *arguments) { return seed_ = arguments[0].integer(), Variant(); }
     Variant set_device(const Variant *arguments) { return device_kind_ = arguments[0].integer(), Variant(); }
     Variant set_budget(const Variant *arguments) { return budget_ms_ = arguments[0].number(), Variant(); }

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use causeway_tests::tour::Tour;
+
 use crate::{
     bindings,
     program::{below, library, run, scratch},
@@ -23,11 +25,18 @@ fn build(folder: &Path, references: &[String]) {
         .arg(format!("-out:{}", assembly.display()))
         .arg(format!("-doc:{}", documentation.display()))
         .args(below(&repository("examples/csharp/Causeway"))));
-    for program in ["Walk", "Prompts"] {
+    for program in ["Walk", "Prompts", "Play"] {
         run(mcs()
             .arg(format!("-out:{}", folder.join(program).with_extension("exe").display()))
             .arg(format!("-r:{}", assembly.display()))
             .args(below(&repository("examples/csharp").join(program))));
+    }
+}
+
+/// Plays all games of prompts by `host`, which runs a program of that name.
+fn tour(name: &str, host: impl Fn(&str) -> Command) {
+    for tour in Tour::all(&scratch(&format!("tour-{name}"))) {
+        tour.play(name, || host("Play.exe"));
     }
 }
 
@@ -60,7 +69,7 @@ fn bindings_are_up_to_date() {
 }
 
 #[test]
-fn mono_plays_the_walk_and_prompts() {
+fn mono_plays_the_walk_prompts_and_a_saved_game() {
     let folder = scratch("mono");
     build(&folder, &[]);
     let mono = |program: &str| {
@@ -70,6 +79,7 @@ fn mono_plays_the_walk_and_prompts() {
     };
     assert_same("Mono", &run(mono("Walk.exe").arg(model()).arg(script())), 60);
     play_prompts("Mono", || mono("Prompts.exe"));
+    tour("Mono", mono);
 }
 
 /// Structs are copied across the border as they are, so C# must lay them out as C does.
@@ -103,7 +113,7 @@ fn snake(name: &str) -> String {
 
 /// CoreCLR comes with the Python package `dotnetcore2`, unpacked by .ci/run.
 #[test]
-fn coreclr_plays_the_walk_and_prompts() {
+fn coreclr_plays_the_walk_prompts_and_a_saved_game() {
     let folder = scratch("coreclr");
     let dotnet = repository("target/hosts/dotnet/dotnetcore2/bin");
     let versions = dotnet.join("shared/Microsoft.NETCore.App");
@@ -125,4 +135,5 @@ fn coreclr_plays_the_walk_and_prompts() {
     };
     assert_same("CoreCLR", &run(host("Walk.exe").arg(model()).arg(script())), 60);
     play_prompts("CoreCLR", || host("Prompts.exe"));
+    tour("CoreCLR", host);
 }

@@ -1,6 +1,11 @@
 //! The C program with a window, on SDL's driver without a screen.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use causeway_tests::tour::Tour;
 
 use crate::{
     program::{library, run, scratch},
@@ -17,17 +22,36 @@ fn bmp(bytes: &[u8]) -> (Vec<[u8; 3]>, usize, usize) {
     (rows.map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect(), width, height)
 }
 
-#[test]
-fn sdl2_plays_the_walk_and_its_window_shows_the_last_frame() {
-    let folder = scratch("sdl2");
-    let (program, picture) = (folder.join("play"), folder.join("window.bmp"));
+/// Builds the program into `folder`.
+fn build(folder: &Path) -> PathBuf {
+    let program = folder.join("play");
     let flags = run(Command::new("sdl2-config").args(["--cflags", "--libs"]));
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c99", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"]).arg(repository("include"));
     gcc.arg(repository("examples/sdl2/play.c")).arg("-o").arg(&program).args(flags.split_whitespace());
     gcc.arg("-L").arg(library()).arg("-lcauseway").arg(format!("-Wl,-rpath,{}", library().display()));
     run(&mut gcc);
+    program
+}
 
+/// Keys and typed words, a saved game, an end by force, and on from the file.
+#[test]
+fn sdl2_plays_prompts_is_killed_and_goes_on() {
+    let folder = scratch("sdl2-tour");
+    let program = build(&folder);
+    for tour in Tour::all(&folder) {
+        tour.play("SDL2", || {
+            let mut play = Command::new(&program);
+            play.env("SDL_VIDEODRIVER", "dummy");
+            play
+        });
+    }
+}
+
+#[test]
+fn sdl2_plays_the_walk_and_its_window_shows_the_last_frame() {
+    let folder = scratch("sdl2");
+    let (program, picture) = (build(&folder), folder.join("window.bmp"));
     let mut play = Command::new(program);
     play.env("SDL_VIDEODRIVER", "dummy").arg(model()).arg(script()).arg(&picture);
     assert_same("SDL2", &run(&mut play), 60);
