@@ -106,8 +106,9 @@ pub fn encode(
     compute: &ComputeArgs,
     stop: &Stop,
 ) -> Result<Encoded, Error> {
+    let given = tokenizer.map(Tokenizer::open).transpose()?.map(|(tokenizer, _)| tokenizer);
     let file = Umt5File::open(model).map_err(Error::file(model))?;
-    let tokenizer = Tokenizer::of(&file, model, tokenizer)?;
+    let tokenizer = given.map_or_else(|| Tokenizer::of(&file, model), Ok)?;
     let sizes = file.config().encoder;
     let mut tokens = Vec::new();
     for (n, prompt) in prompts.iter().enumerate() {

@@ -35,23 +35,19 @@ impl Tokenizer {
         Ok((Self { path, tokenizer }, json))
     }
 
-    /// The one at `path`, else that in the encoder's file, else a `tokenizer.json` beside it.
+    /// The one in the encoder's file, which lies at `at`, else a `tokenizer.json` beside it.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of(encoder: &Umt5File<'_>, at: &Path, path: Option<&Path>) -> Result<Self, Error> {
-        let inside = encoder.tokenizer();
-        match path {
-            Some(path) => Ok(Self::open(path)?.0),
-            None if inside.is_empty() => Ok(Self::open(&at.with_file_name("tokenizer.json"))?.0),
-            None => {
-                let mut buffer = Vec::new();
-                let bytes = inside.read(0..inside.len(), &mut buffer);
-                let bytes = bytes.map_err(|error| Error::Failed(format!("{}: {error}", at.display())))?;
-                let tokenizer = quietly(|| TextTokenizer::new(bytes)).map_err(|error| failed(at, error))?;
-                Ok(Self { path: at.to_owned(), tokenizer })
-            }
+    pub fn of(encoder: &Umt5File<'_>, at: &Path) -> Result<Self, Error> {
+        let (inside, mut buffer) = (encoder.tokenizer(), Vec::new());
+        if inside.is_empty() {
+            return Ok(Self::open(&at.with_file_name("tokenizer.json"))?.0);
         }
+        let bytes = inside.read(0..inside.len(), &mut buffer);
+        let bytes = bytes.map_err(|error| Error::Failed(format!("{}: {error}", at.display())))?;
+        let tokenizer = quietly(|| TextTokenizer::new(bytes)).map_err(|error| failed(at, error))?;
+        Ok(Self { path: at.to_owned(), tokenizer })
     }
 
     /// As [`TextTokenizer::tokens`].
