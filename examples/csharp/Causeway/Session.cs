@@ -345,6 +345,21 @@ namespace Causeway
         /// <summary>Saves everything that determines the future, with the frames that were not fetched yet.</summary>
         public byte[] Snapshot() { return Written(Native.cw_session_snapshot, SnapshotBytes); }
 
+        /// <summary>The same into <paramref name="capacity"/> bytes at <paramref name="target"/>: for snapshots that an array cannot hold.</summary>
+        /// <returns>The bytes written, at most <see cref="SnapshotBytes"/>; 0 while the session is still being created.</returns>
+        public long Snapshot(IntPtr target, long capacity)
+        {
+            UIntPtr needed;
+            var status = Native.cw_session_snapshot(handle, (void*)target, (UIntPtr)checked((ulong)capacity), &needed);
+            return Call.Check(status) == Native.CW_PENDING ? 0 : checked((long)(ulong)needed);
+        }
+
+        /// <summary>Goes back to a snapshot of <paramref name="bytes"/> bytes at <paramref name="snapshot"/>.</summary>
+        public void Restore(IntPtr snapshot, long bytes)
+        {
+            Call.Check(Native.cw_session_restore(handle, (void*)snapshot, (UIntPtr)checked((ulong)bytes)));
+        }
+
         /// <summary>Goes back to a snapshot of this session, or of another one of the same weights, options, device and build of the library.</summary>
         public void Restore(ReadOnlySpan<byte> snapshot)
         {
@@ -372,6 +387,7 @@ namespace Causeway
         byte[] Written(Write write, long most)
         {
             UIntPtr needed;
+            if (most > int.MaxValue) throw new NotSupportedException(most + " bytes, an array holds " + int.MaxValue);
             var bytes = new byte[most];
             fixed (byte* start = bytes)
             {

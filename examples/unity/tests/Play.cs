@@ -7,14 +7,15 @@ using Causeway.Unity;
 using UnityEngine;
 using UnityEngine.TestTools;
 
-// Drives the component as Unity would:  Play MODEL SCRIPT MainThread|RenderThread
+// Drives the component as Unity would:  Play MODEL SCRIPT MainThread|RenderThread, or Play --tour BUNDLE SCRIPT SAVE [ENCODER] (Tour.cs)
 // Plays the script by keys and events and prints number and hash of every frame on the texture; then runs the package's own tests.
 static class Play
 {
     static readonly KeyCode[] Keys = { KeyCode.UpArrow, KeyCode.DownArrow, KeyCode.A, KeyCode.D, KeyCode.Space };
 
-    static void Main(string[] arguments)
+    static int Main(string[] arguments)
     {
+        if (arguments[0] == "--tour") return Tour.Play(arguments.Skip(1).ToArray());
         Application.streamingAssetsPath = Path.GetDirectoryName(Path.GetFullPath(arguments[0]));
         var lines = File.ReadAllLines(arguments[1]).Select(line => line.Split(' ').Select(int.Parse).ToArray()).ToArray();
         var upload = (UploadKind)Enum.Parse(typeof(UploadKind), arguments[2]);
@@ -39,6 +40,7 @@ static class Play
         if (shown.Count != 2 || shown.Any(texture => texture != world.Texture)) throw new Exception("the renderer shows something else");
         UnityEngine.Object.Destroy(screen);
         Tests();
+        return 0;
     }
 
     static void Step(NeuralWorld world, int[] line)
@@ -54,7 +56,7 @@ static class Play
     }
 
     // FNV-1a, rows from the top.
-    static ulong Hash(Texture2D texture)
+    internal static ulong Hash(Texture2D texture)
     {
         var hash = 0xcbf29ce484222325;
         for (var y = texture.height - 1; y >= 0; y--)

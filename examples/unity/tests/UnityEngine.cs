@@ -201,7 +201,7 @@ namespace UnityEngine
             return new NativeArray<T>(pinned.AddrOfPinnedObject(), raw.Length / Marshal.SizeOf(typeof(T)));
         }
 
-        public void Apply(bool updateMipmaps, bool makeNoLongerReadable) { applied = (byte[])raw.Clone(); }
+        public void Apply(bool updateMipmaps, bool makeNoLongerReadable) { Buffer.BlockCopy(raw, 0, applied, 0, raw.Length); }
     }
 
     public sealed class TextAsset : Object

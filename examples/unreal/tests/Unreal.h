@@ -8,15 +8,16 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using int32 = std::int32_t;
 using int64 = std::int64_t;
 using uint64 = std::uint64_t;
-#define MAX_int32 (static_cast<int32>(0x7fffffff))
 
 struct FMath {
     template <class T> static T Min(T a, T b) { return a < b ? a : b; }
@@ -39,6 +40,7 @@ public:
     FString() = default;
     FString(const TCHAR *text) : text_(text) {}
     const TCHAR *operator*() const { return text_.c_str(); }
+    bool IsEmpty() const { return text_.empty(); }
     bool operator==(const FString &other) const { return text_ == other.text_; }
     bool operator<(const FString &other) const { return text_ < other.text_; }
     FString operator+(const FString &other) const { return FString((text_ + other.text_).c_str()); }
@@ -47,40 +49,60 @@ private:
     std::u16string text_;
 };
 
-// Paths and names here are ASCII.
 struct FTCHARToUTF8 {
     explicit FTCHARToUTF8(const TCHAR *text) {
-        while (*text) bytes.push_back(static_cast<char>(*text++));
+        for (char32_t letter; (letter = *text++) != 0;) {
+            if (letter >= 0xd800 && letter < 0xdc00) letter = 0x10000 + ((letter - 0xd800) << 10) + (*text++ - 0xdc00u);
+            const int more = letter < 0x80 ? 0 : letter < 0x800 ? 1 : letter < 0x10000 ? 2 : 3;
+            bytes.push_back(static_cast<char>(more == 0 ? letter : ((0xf80u >> more) & 0xf0u) | (letter >> (6 * more))));
+            for (int at = more; at-- > 0;) bytes.push_back(static_cast<char>(0x80 | ((letter >> (6 * at)) & 0x3f)));
+        }
     }
     const char *Get() const { return bytes.c_str(); }
     int32 Length() const { return static_cast<int32>(bytes.size()); }
     std::string bytes;
 };
 struct FUTF8ToTCHAR {
-    explicit FUTF8ToTCHAR(const char *text) : units(text, text + std::strlen(text)) {}
+    explicit FUTF8ToTCHAR(const char *text) {
+        while (*text) {
+            const auto first = static_cast<unsigned char>(*text++);
+            const int more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+            char32_t letter = more == 0 ? first : first & (0x3fu >> more);
+            for (int at = 0; at < more; at++) letter = (letter << 6) | (static_cast<unsigned char>(*text++) & 0x3f);
+            if (letter >= 0x10000) units.push_back(static_cast<char16_t>(0xd7c0 + (letter >> 10)));
+            units.push_back(static_cast<char16_t>(letter >= 0x10000 ? 0xdc00 + (letter & 0x3ff) : letter));
+        }
+    }
     std::u16string units;
 };
 #define UTF8_TO_TCHAR(text) (FUTF8ToTCHAR(text).units.c_str())
 
-template <class T> class TArray {
+template <class T> struct TNumericLimits {
+    static constexpr T Max() { return std::numeric_limits<T>::max(); }
+};
+template <class T, class Size> class TSizedArray {
 public:
-    int32 Num() const { return static_cast<int32>(all_.size()); }
+    Size Num() const { return static_cast<Size>(all_.size()); }
     T *GetData() { return all_.data(); }
     const T *GetData() const { return all_.data(); }
-    T &operator[](int32 at) { return all_.at(static_cast<std::size_t>(at)); }
-    const T &operator[](int32 at) const { return all_.at(static_cast<std::size_t>(at)); }
-    int32 Add(const T &item) { return all_.push_back(item), Num() - 1; }
+    T &operator[](Size at) { return all_.at(static_cast<std::size_t>(at)); }
+    const T &operator[](Size at) const { return all_.at(static_cast<std::size_t>(at)); }
+    Size Add(const T &item) { return all_.push_back(item), Num() - 1; }
     void Empty() { all_.clear(); }
-    void SetNum(int32 count) { all_.resize(static_cast<std::size_t>(count)); }
-    void SetNumZeroed(int32 count) { SetNum(count); }
-    int32 IndexOfByKey(const T &key) const {
+    void SetNum(Size count) { all_.resize(static_cast<std::size_t>(count)); }
+    void SetNumZeroed(Size count) { SetNum(count); }
+    void SetNumUninitialized(Size count) { SetNum(count); }
+    Size IndexOfByKey(const T &key) const {
         auto found = std::find(all_.begin(), all_.end(), key);
-        return found == all_.end() ? INDEX_NONE : static_cast<int32>(found - all_.begin());
+        return found == all_.end() ? INDEX_NONE : static_cast<Size>(found - all_.begin());
     }
 
 private:
     std::vector<T> all_;
 };
+template <class T> using TArray = TSizedArray<T, int32>;
+template <class T> using TArray64 = TSizedArray<T, int64>;
+template <class T> T &&MoveTemp(T &value) { return std::move(value); }
 
 template <class K, class V> struct TPair {
     K Key;
@@ -103,10 +125,6 @@ private:
 };
 template <class T> using TObjectPtr = T *;
 template <class T> using TFunction = std::function<T>;
-
-struct FMemory {
-    static void *Memcpy(void *to, const void *from, std::size_t bytes) { return std::memcpy(to, from, bytes); }
-};
 
 namespace ELogVerbosity {
 enum Type { Error, Warning, Log, All };
@@ -136,6 +154,13 @@ public:
 private:
     TArray<uint8> &bytes_;
     bool loading_;
+};
+
+/// The calling thread is in the engine's code.
+struct EngineWork {
+    static inline thread_local int depth = 0;
+    EngineWork() { depth++; }
+    ~EngineWork() { depth--; }
 };
 
 class UObject {
@@ -199,18 +224,34 @@ public:
         made->shown.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 4);
         return made;
     }
-    void UpdateResource() {}
+    void UpdateResource() { resource = true; }
+    const void *GetResource() const { return resource ? this : nullptr; }
     void UpdateTextureRegions(int32, uint32 count, const FUpdateTextureRegion2D *regions, uint32 pitch, uint32 bytesPerPixel, uint8 *source,
                               TFunction<void(uint8 *, const FUpdateTextureRegion2D *)> cleanup) {
-        for (uint32 i = 0; i < count; i++)
-            for (uint32 y = 0; y < regions[i].Height; y++)
-                std::memcpy(&shown[y * pitch], source + y * pitch, regions[i].Width * bytesPerPixel);
-        cleanup(source, regions);
+        // The render thread comes to it later. What the engine allocates is not the plugin's.
+        const EngineWork engine;
+        render.emplace_back([=, this] {
+            for (uint32 i = 0; i < count; i++)
+                for (uint32 y = 0; y < regions[i].Height; y++)
+                    std::memcpy(&shown[y * pitch], source + y * pitch, regions[i].Width * bytesPerPixel);
+            cleanup(source, regions);
+        });
     }
-    bool SRGB = false;
+    void Render() {
+        for (auto &command : std::exchange(render, {})) command();
+    }
+    bool SRGB = false, resource = false;
+    std::vector<std::function<void()>> render;
     std::vector<uint8> shown;
 };
 
+#define DECLARE_DYNAMIC_MULTICAST_DELEGATE_OneParam(name, A, a)                                                                             \
+    struct name {                                                                                                                          \
+        void Broadcast(A a) {                                                                                                              \
+            if (listener) listener(a);                                                                                                     \
+        }                                                                                                                                  \
+        std::function<void(A)> listener;                                                                                                   \
+    }
 #define DECLARE_DYNAMIC_MULTICAST_DELEGATE_TwoParams(name, A, a, B, b)                                                                      \
     struct name {                                                                                                                          \
         void Broadcast(A a, B b) {                                                                                                         \

@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use causeway_tests::tour::Tour;
+
 use crate::{
     program::{below, has_extension, json, library, run, scratch},
     walk::{assert_same, model, repository, script},
@@ -76,18 +78,25 @@ fn compile(package: &Path, folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn unity_component_plays_the_walk_both_ways_of_uploading() {
+fn unity_component_plays_the_walk_both_ways_of_uploading_and_prompts_through_a_saved_game() {
     let folder = scratch("unity");
     let package = assemble(&folder);
     let assemblies = compile(&package, &folder);
     assert_eq!(assemblies.len(), 6, "{assemblies:?}");
     let program = folder.join("Play.exe");
-    mcs(&program, &assemblies, &[repository("examples/unity/tests/Play.cs")]);
+    mcs(&program, &assemblies, &["Play", "Tour"].map(|name| repository(&format!("examples/unity/tests/{name}.cs"))));
     for upload in ["MainThread", "RenderThread"] {
         let mut mono = Command::new("mono");
         mono.env("LD_LIBRARY_PATH", package.join("Plugins/Linux/x86_64"));
         let printed = run(mono.arg(&program).arg(model()).arg(script()).arg(upload));
         assert_same(&format!("Unity, {upload}"), &printed, 60);
+    }
+    for tour in Tour::all(&folder.join("tour")) {
+        tour.play("Unity", || {
+            let mut mono = Command::new("mono");
+            mono.env("LD_LIBRARY_PATH", package.join("Plugins/Linux/x86_64")).arg(&program).arg("--tour");
+            mono
+        });
     }
 }
 

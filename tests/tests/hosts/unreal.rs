@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use causeway_tests::tour::Tour;
+
 use crate::{
     program::{below, has_extension, json, library, run, scratch},
     walk::{assert_same, model, repository, script},
@@ -39,22 +41,42 @@ fn engine_headers(plugin: &Path, folder: &Path) -> PathBuf {
     headers
 }
 
+/// Compiles the plugin, without exceptions as Unreal does, with a driver; gives the program.
+fn compile(plugin: &Path, folder: &Path, driver: &str) -> PathBuf {
+    let (tests, source) = (repository("examples/unreal/tests"), plugin.join("Source"));
+    let program = folder.join(driver);
+    let mut gcc = Command::new("g++");
+    gcc.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-fno-exceptions", "-I"]);
+    gcc.arg(engine_headers(plugin, folder)).arg("-I").arg(&tests).arg("-I").arg(source.join("Causeway/Public"));
+    gcc.arg("-isystem").arg(source.join("ThirdParty/CausewayLibrary/include"));
+    gcc.args(below(&source).iter().filter(|path| has_extension(path, "cpp")));
+    gcc.arg(tests.join(driver).with_extension("cpp"));
+    gcc.arg("-o").arg(&program).arg("-L").arg(plugin.join("Binaries/Linux")).args(["-lcauseway", "-ldl"]);
+    run(&mut gcc);
+    program
+}
+
 #[test]
 fn unreal_component_plays_the_walk_through_a_saved_game() {
     let folder = scratch("unreal");
     let plugin = assemble(&folder);
-    let (tests, source) = (repository("examples/unreal/tests"), plugin.join("Source"));
-    let program = folder.join("play");
-    let mut gcc = Command::new("g++");
-    gcc.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-I"]).arg(engine_headers(&plugin, &folder));
-    gcc.arg("-I").arg(&tests).arg("-I").arg(source.join("Causeway/Public"));
-    gcc.arg("-isystem").arg(source.join("ThirdParty/CausewayLibrary/include"));
-    gcc.args(below(&source).iter().filter(|path| has_extension(path, "cpp"))).arg(tests.join("play.cpp"));
-    gcc.arg("-o").arg(&program).arg("-L").arg(plugin.join("Binaries/Linux")).args(["-lcauseway", "-ldl"]);
-    run(&mut gcc);
-    let mut play = Command::new(program);
+    let mut play = Command::new(compile(&plugin, &folder, "play"));
     play.env("LD_LIBRARY_PATH", plugin.join("Binaries/Linux")).arg(&plugin).arg(model()).arg(script());
     assert_same("Unreal", &run(&mut play), 60);
+}
+
+#[test]
+fn unreal_component_plays_prompts_is_killed_and_goes_on() {
+    let folder = scratch("unreal-tour");
+    let plugin = assemble(&folder);
+    let program = compile(&plugin, &folder, "tour");
+    for tour in Tour::all(&folder.join("files")) {
+        tour.play("Unreal", || {
+            let mut play = Command::new(&program);
+            play.env("LD_LIBRARY_PATH", plugin.join("Binaries/Linux")).arg(&plugin);
+            play
+        });
+    }
 }
 
 #[test]

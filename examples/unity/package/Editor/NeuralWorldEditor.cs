@@ -3,7 +3,7 @@ using UnityEngine;
 
 namespace Causeway.Unity.Editor
 {
-    /// <summary>The component's fields, and in play mode what it does and buttons for its events.</summary>
+    /// <summary>The component's fields, and in play mode what it does and buttons for its events and prompts.</summary>
     [CustomEditor(typeof(NeuralWorld))]
     public sealed class NeuralWorldEditor : UnityEditor.Editor
     {
@@ -23,6 +23,10 @@ namespace Causeway.Unity.Editor
             foreach (var name in world.Model.Events)
             {
                 if (GUILayout.Button(name)) world.QueueEvent(name);
+            }
+            foreach (var name in world.Model.Prompts)
+            {
+                if (GUILayout.Button(name)) world.Prompt(name);
             }
             EditorGUILayout.EndHorizontal();
             EditorGUILayout.BeginHorizontal();

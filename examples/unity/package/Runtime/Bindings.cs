@@ -30,11 +30,11 @@ namespace Causeway.Unity
         }
     }
 
-    /// <summary>A key that queues an event of the model.</summary>
+    /// <summary>A key that queues an event of the model, or tells it a prompt that it stores.</summary>
     [Serializable]
     public sealed class EventBinding
     {
-        /// <summary>Name of the event in the model.</summary>
+        /// <summary>Name of the event or the prompt in the model.</summary>
         public string name;
         /// <summary>The key.</summary>
         public KeyCode key;
@@ -43,4 +43,8 @@ namespace Causeway.Unity
     /// <summary>Called with the texture after every new frame.</summary>
     [Serializable]
     public sealed class FrameEvent : UnityEvent<Texture> { }
+
+    /// <summary>Called with the ticket of a prompt that a world was told.</summary>
+    [Serializable]
+    public sealed class PromptEvent : UnityEvent<long> { }
 }

@@ -18,6 +18,8 @@ namespace Causeway.Unity
         string modelFile = "rooms.safetensors";
         [SerializeField, Tooltip("The model as a .bytes asset, where files cannot be mapped. Goes before the file.")]
         TextAsset modelAsset = null;
+        [SerializeField, Tooltip("A text encoder, for prompts in words: a path below StreamingAssets, or an absolute one. Empty for none.")]
+        string encoderFile = "";
         [SerializeField] DeviceKind device = DeviceKind.Auto;
         [SerializeField, Min(0), Tooltip("CPU threads; 0 takes what the machine has.")]
         int threads = 0;
@@ -32,16 +34,24 @@ namespace Causeway.Unity
         [SerializeField] List<KeyBinding> keys = KeyBinding.Usual();
         [SerializeField] List<EventBinding> events = new List<EventBinding>();
         [SerializeField] FrameEvent onFrame = new FrameEvent();
+        [SerializeField] PromptEvent onPrompt = new PromptEvent();
         [SerializeField, HideInInspector] byte[] kept = null;
+        [SerializeField, HideInInspector] bool keptGame = false;
         byte[] saved;
         bool ready;
         bool restarts;
+        bool told;
+
+        /// <summary>Most bytes of a snapshot that Unity should carry through a reload; of a larger world a saved game goes through it.</summary>
+        const long MostKept = 64 << 20;
 
         static readonly int MainTexture = Shader.PropertyToID("_MainTex"), BaseMap = Shader.PropertyToID("_BaseMap");
 
         Device opened;
         Model model;
         Session session;
+        Text text;
+        Teller teller;
         FrameTexture frame;
         float[] action;
         bool paused;
@@ -84,10 +94,14 @@ namespace Causeway.Unity
             }
         }
 
+        /// <summary>Called when the world was told a prompt, with the ticket that receipts name from the first frame under it on.</summary>
+        public PromptEvent OnPrompt { get { return onPrompt; } }
+
         /// <summary>Sets what a new object of this component opens; before it is enabled.</summary>
-        public void Configure(string file, DeviceKind kind, uint noise, UploadKind uploading = UploadKind.MainThread)
+        public void Configure(string file, DeviceKind kind, uint noise, UploadKind uploading = UploadKind.MainThread, string encoder = "")
         {
             modelFile = file;
+            encoderFile = encoder;
             device = kind;
             seed = noise;
             upload = uploading;
@@ -110,7 +124,11 @@ namespace Causeway.Unity
         {
             try
             {
-                if (ready) kept = session.Snapshot();
+                if (ready && told)
+                {
+                    keptGame = session.SnapshotBytes > MostKept;
+                    kept = keptGame ? session.Save() : session.Snapshot();
+                }
             }
             catch (CausewayException)
             {
@@ -125,10 +143,27 @@ namespace Causeway.Unity
             opened = new Device(device, threads);
             model = modelAsset != null ? Model.Open(modelAsset.bytes) : Model.Open(Path.Combine(Application.streamingAssetsPath, modelFile));
             // The handle comes at once; Update, or the library's thread, do the work.
-            session = Session.Begin(opened, model, new SessionOptions { Seed = seed, Pace = keepPace ? Pace.Held : Pace.Off, Governor = keepPace });
+            var options = new SessionOptions { Seed = seed, Pace = keepPace ? Pace.Held : Pace.Off, Governor = keepPace };
+            if (model.ReadsPrompts)
+            {
+                // A bundle has both in one file. What is told shows at once.
+                options.Codec = model;
+                options.Recache = true;
+            }
+            session = Session.Begin(opened, model, options);
+            if (!string.IsNullOrEmpty(encoderFile))
+            {
+                using (var file = Model.Open(Path.Combine(Application.streamingAssetsPath, encoderFile)))
+                {
+                    text = new Text(opened, file, new TextOptions { MostRows = model.PromptRows });
+                }
+            }
+            teller = new Teller(session, model, text);
+            told = !model.ReadsPrompts;
             action = new float[model.Actions.Count];
             frame = new FrameTexture(session.Width, session.Height, upload);
-            if (ownThread) session.StartWorker();
+            // The library's thread would not wait for a first prompt.
+            if (ownThread && told) session.StartWorker();
             var renderer = GetComponent<Renderer>();
             if (renderer == null) return;
             // A property block leaves the material, which other objects may share, as it is.
@@ -143,15 +178,18 @@ namespace Causeway.Unity
         bool IsThere()
         {
             if (ready) return true;
-            if (!ownThread) session.Pump((int)(1000 * budget));
+            if (!ownThread || !told) session.Pump((int)(1000 * budget));
             if (!session.Ready) return false;
             ready = true;
-            if (saved != null) Try(() => session.Load(saved));
-            else if (kept != null && kept.Length > 0) Try(() => session.Restore(kept));
+            if (saved != null) Try(() => Load(saved));
+            else if (kept != null && kept.Length > 0 && keptGame) Try(() => Load(kept));
+            else if (kept != null && kept.Length > 0) Try(() => Restore(kept));
             else if (restarts) session.Reset(seed);
             kept = saved = null;
             restarts = false;
             Paused = paused;
+            // A stream of prompts begins with the first one, where the game has not said another one.
+            if (!told && !teller.Waits && model.Prompts.Count > 0) teller.Tell(0);
             // It plays from the game's next frame on, so that the game has the first word.
             return false;
         }
@@ -172,11 +210,15 @@ namespace Causeway.Unity
         void Close()
         {
             if (session != null) session.Dispose();
+            if (text != null) text.Dispose();
             if (model != null) model.Dispose();
             if (opened != null) opened.Dispose();
             if (frame != null) frame.Dispose();
             ready = false;
+            told = false;
             session = null;
+            text = null;
+            teller = null;
             model = null;
             opened = null;
             frame = null;
@@ -189,8 +231,12 @@ namespace Causeway.Unity
             {
                 if (!IsThere()) return;
                 ReadKeys();
-                session.SetAction(action);
-                if (!ownThread) session.Pump((int)(1000 * budget));
+                var microseconds = (int)(1000 * budget);
+                if (teller.Encodes) microseconds /= 2;
+                Tell(microseconds);
+                if (!told) return;
+                if (action.Length > 0) session.SetAction(action);
+                if (!ownThread) session.Pump(microseconds);
                 Receipt receipt;
                 if (!frame.TryUpdate(session, out receipt)) return;
                 LastReceipt = receipt;
@@ -203,6 +249,33 @@ namespace Causeway.Unity
                 Debug.LogError("Causeway: " + error.Message, this);
                 Close();
             }
+        }
+
+        /// <summary>Works on a prompt on its way.</summary>
+        void Tell(int microseconds)
+        {
+            if (!teller.Waits) return;
+            try
+            {
+                teller.Pump(microseconds);
+            }
+            catch (CausewayException error)
+            {
+                // What was said is lost, the world is not.
+                teller.Forget();
+                Debug.LogError("Causeway: " + error.Message, this);
+                return;
+            }
+            if (teller.Waits) return;
+            Begin();
+            onPrompt.Invoke(teller.Ticket);
+        }
+
+        /// <summary>The stream knows what to show.</summary>
+        void Begin()
+        {
+            if (!told && ownThread) session.StartWorker();
+            told = true;
         }
 
         void ReadKeys()
@@ -219,7 +292,9 @@ namespace Causeway.Unity
             }
             foreach (var binding in events)
             {
-                if (Input.GetKeyDown(binding.key)) QueueEvent(binding.name);
+                if (!Input.GetKeyDown(binding.key)) continue;
+                if (IndexOf(model.Prompts, binding.name) >= 0) Prompt(binding.name);
+                else QueueEvent(binding.name);
             }
 #endif
         }
@@ -238,6 +313,27 @@ namespace Causeway.Unity
             return !ready ? 0 : session.QueueEvent(Require(model.Events, name, "event"));
         }
 
+        /// <summary>Tells the world a prompt that its file stores, by its number in <see cref="Causeway.Model.Prompts"/>; before it is there, once it is.</summary>
+        public void Prompt(int index)
+        {
+            if (teller != null) teller.Tell(index);
+        }
+
+        /// <summary>The same by its name.</summary>
+        public void Prompt(string name)
+        {
+            if (teller != null) teller.Tell(Require(model.Prompts, name, "prompt"));
+        }
+
+        /// <summary>Tells the world words, once they are encoded; the component needs a text encoder for that.</summary>
+        public void Say(string words)
+        {
+            if (teller != null) teller.Say(words);
+        }
+
+        /// <summary>How far words on their way to the world are, from 0 to 1: for a progress bar. 1 where there are none.</summary>
+        public float SayProgress { get { return teller == null ? 1 : teller.Progress; } }
+
         /// <summary>Everything that determines the future, for rewinding: of this model, device and build of the library.</summary>
         public byte[] Snapshot() { return ready ? session.Snapshot() : kept; }
 
@@ -246,6 +342,8 @@ namespace Causeway.Unity
         {
             if (ready) session.Restore(snapshot);
             else kept = snapshot;
+            keptGame = false;
+            Remembered();
         }
 
         /// <summary>A saved game: small, for any device and later versions of the library.</summary>
@@ -256,6 +354,14 @@ namespace Causeway.Unity
         {
             if (ready) session.Load(game);
             else saved = game;
+            Remembered();
+        }
+
+        /// <summary>What the world was about to be told is given up; what it goes on from knows what to show.</summary>
+        void Remembered()
+        {
+            if (teller != null) teller.Forget();
+            if (ready) Begin();
         }
 
         /// <summary>Changes what frames are made with; null leaves a value as it is.</summary>
@@ -271,6 +377,8 @@ namespace Causeway.Unity
             kept = saved = null;
             if (ready) session.Reset(seed);
             else restarts = session != null;
+            // A first prompt that waited for its chunk was dropped.
+            if (ready && FramesShown == 0 && model.Prompts.Count > 0) teller.Tell(0);
         }
 
         static int IndexOf(IReadOnlyList<string> names, string name)

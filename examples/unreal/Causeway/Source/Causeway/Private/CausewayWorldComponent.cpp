@@ -1,6 +1,8 @@
 #include "CausewayWorldComponent.h"
 
 #include "CausewayModule.h"
+#include "CausewayTeller.h"
+#include "CausewayUpload.h"
 #include "Engine/GameInstance.h"
 #include "Engine/Texture2D.h"
 #include "Engine/World.h"
@@ -9,7 +11,13 @@
 #include "RHITypes.h"
 #include "Serialization/Archive.h"
 
-#include "causeway.h"
+namespace
+{
+	FString FullPath(const FString& File)
+	{
+		return FPaths::ConvertRelativePathToFull(FPaths::IsRelative(File) ? FPaths::Combine(FPaths::ProjectContentDir(), File) : File);
+	}
+}
 
 UCausewayWorldComponent::UCausewayWorldComponent()
 {
@@ -40,9 +48,8 @@ bool UCausewayWorldComponent::Open()
 	const UGameInstance* Game = GetWorld() ? GetWorld()->GetGameInstance() : nullptr;
 	UCausewaySubsystem* Shared = Game ? Game->GetSubsystem<UCausewaySubsystem>() : nullptr;
 	if (!Shared) return false;
-	const FString Path = FPaths::IsRelative(ModelFile) ? FPaths::Combine(FPaths::ProjectContentDir(), ModelFile) : ModelFile;
 	CwDevice* On = Shared->Device(Device);
-	CwModel* Model = On ? Shared->Model(FPaths::ConvertRelativePathToFull(Path)) : nullptr;
+	CwModel* Model = On ? Shared->Model(FullPath(ModelFile)) : nullptr;
 	if (!Model) return false;
 
 	CwModelInfo Info{};
@@ -53,11 +60,34 @@ bool UCausewayWorldComponent::Open()
 	Options.seed = static_cast<uint32>(Seed);
 	Options.pace = bKeepPace ? CW_PACE_HELD : CW_PACE_OFF;
 	Options.governor = bKeepPace ? 1 : 0;
+	const bool bPrompts = (Info.takes & CW_TAKES_PROMPT) != 0;
+	if (bPrompts)
+	{
+		// A bundle has both in one file. What is told shows at once.
+		Options.codec = Model;
+		Options.recache = 1;
+	}
 	// The handle comes at once; ticks, or the library's thread, do the work.
 	if (!Ok(cw_session_create_begin(On, Model, &Options, &Session))) return false;
+	CwSessionInfo Made{};
+	Made.struct_size = sizeof(Made);
+	if (!Ok(cw_session_info(Session, &Made))) return false;
+
+	Teller = new FCausewayTeller;
+	if (!EncoderFile.IsEmpty())
+	{
+		CwTextOptions How{};
+		How.struct_size = sizeof(How);
+		How.most_rows = Info.prompt_rows;
+		CwModel* Encoder = Shared->Model(FullPath(EncoderFile));
+		if (!Encoder || !Ok(cw_text_create(On, Encoder, &How, &Teller->Text))) return false;
+	}
+	Teller->Prompts = causeway::Teller(Session, Model, Teller->Text);
+	bTold = !bPrompts;
 
 	Actions.Empty();
 	Events.Empty();
+	Prompts.Empty();
 	char Name[128];
 	for (uint32 Index = 0; Index < Info.actions; Index++)
 	{
@@ -69,15 +99,21 @@ bool UCausewayWorldComponent::Open()
 		cw_model_event_name(Model, Index, Name, sizeof(Name), nullptr);
 		Events.Add(FString(UTF8_TO_TCHAR(Name)));
 	}
+	for (uint32 Index = 0; Index < Info.prompts; Index++)
+	{
+		cw_model_prompt_name(Model, Index, Name, sizeof(Name), nullptr);
+		Prompts.Add(FString(UTF8_TO_TCHAR(Name)));
+	}
 	Action.SetNumZeroed(Actions.Num());
-	Width = static_cast<int32>(Info.width);
-	Height = static_cast<int32>(Info.height);
-	Pixels.SetNumZeroed(Width * Height * 4);
+	Width = static_cast<int32>(Made.width);
+	Height = static_cast<int32>(Made.height);
+	for (FCausewayUpload*& Upload : Uploads) Upload = new FCausewayUpload(Width, Height);
 	Texture = UTexture2D::CreateTransient(Width, Height, PF_B8G8R8A8);
 	Texture->SRGB = true;
 	Texture->UpdateResource();
 
-	return !bOwnThread || Ok(cw_session_start_worker(Session));
+	// The library's thread would not wait for a first prompt.
+	return !bOwnThread || !bTold || Ok(cw_session_start_worker(Session));
 }
 
 void UCausewayWorldComponent::Close()
@@ -85,14 +121,21 @@ void UCausewayWorldComponent::Close()
 	// Waits for one slice of the worker at most. Without a session there may be no library to call.
 	if (Session) cw_session_destroy(Session);
 	Session = nullptr;
+	delete Teller;
+	Teller = nullptr;
+	for (FCausewayUpload*& Upload : Uploads)
+	{
+		FCausewayUpload::Leave(Upload);
+		Upload = nullptr;
+	}
 	Texture = nullptr;
-	bThere = false;
+	bThere = bTold = bShown = false;
 }
 
 bool UCausewayWorldComponent::IsThere()
 {
 	if (bThere) return true;
-	bool bWell = bOwnThread || Ok(cw_session_pump(Session, static_cast<uint32>(1000.0f * Budget)));
+	bool bWell = (bOwnThread && bTold) || Ok(cw_session_pump(Session, static_cast<uint32>(1000.0f * Budget)));
 	// What creating it failed of is told here too, where the library's thread does it.
 	CwProgress Now{};
 	Now.struct_size = sizeof(Now);
@@ -104,10 +147,13 @@ bool UCausewayWorldComponent::IsThere()
 	if (Now.stage == CW_STAGE_READY)
 	{
 		bThere = true;
-		if (Saved.Num() > 0) Load(Saved);
-		else Restart(Seed);
+		const TArray<uint8> Game = MoveTemp(Saved);
 		Saved.Empty();
+		if (Game.Num() > 0) Load(Game);
+		else Ok(cw_session_reset(Session, static_cast<uint32>(Seed)));
 		if (bPause) SetPaused(true);
+		// A stream of prompts begins with the first one, where the game has not said another one.
+		if (!bTold && !Teller->Prompts.waits()) Teller->Prompts.tell(0);
 	}
 	// It plays from the game's next tick on, so that the game has the first word.
 	return false;
@@ -117,17 +163,27 @@ void UCausewayWorldComponent::TickComponent(float DeltaTime, ELevelTick TickType
 {
 	Super::TickComponent(DeltaTime, TickType, ThisTickFunction);
 	if (!Session || !IsThere()) return;
-	bool bWell = Ok(cw_session_set_action(Session, Action.GetData(), static_cast<uint32>(Action.Num()), nullptr));
-	if (bWell && !bOwnThread) bWell = Ok(cw_session_pump(Session, static_cast<uint32>(1000.0f * Budget)));
+	uint32 Micros = static_cast<uint32>(1000.0f * Budget);
+	if (Teller->Prompts.encodes()) Micros /= 2;
+	Tell(Micros);
+	if (!Session || !bTold) return;
+	bool bWell = Action.Num() == 0 || Ok(cw_session_set_action(Session, Action.GetData(), static_cast<uint32>(Action.Num()), nullptr));
+	if (bWell && !bOwnThread) bWell = Ok(cw_session_pump(Session, Micros));
 
+	// Where the render thread has not read the last ones yet the frame waits in the session.
+	FCausewayUpload* Upload = FreeUpload();
 	CwImage Image{};
 	Image.struct_size = sizeof(Image);
 	Image.format = CW_FORMAT_BGRA8;
-	Image.pixels = Pixels.GetData();
-	Image.bytes = static_cast<size_t>(Pixels.Num());
 	CwReceipt Taken{};
 	Taken.struct_size = sizeof(Taken);
-	const int32 Status = bWell ? cw_session_poll_frame(Session, &Image, &Taken) : CW_PENDING;
+	int32 Status = CW_PENDING;
+	if (bWell && Upload)
+	{
+		Image.pixels = Upload->Pixels.GetData();
+		Image.bytes = static_cast<size_t>(Upload->Pixels.Num());
+		Status = cw_session_poll_frame(Session, &Image, &Taken);
+	}
 	if (!bWell || !Ok(Status))
 	{
 		// Once, not every tick: nothing gets better by itself.
@@ -140,20 +196,76 @@ void UCausewayWorldComponent::TickComponent(float DeltaTime, ELevelTick TickType
 	Receipt.Event = static_cast<int32>(Taken.event);
 	Receipt.ActionTicket = static_cast<int64>(Taken.action_ticket);
 	Receipt.EventTicket = static_cast<int64>(Taken.event_ticket);
-	Upload(Receipt);
+	bShown = true;
+	if (Texture->GetResource())
+	{
+		Upload->Give();
+		Texture->UpdateTextureRegions(0, 1, Upload, Width * 4, 4, Upload->Pixels.GetData(), &FCausewayUpload::Return);
+	}
+	OnFrame.Broadcast(Texture, Receipt);
 }
 
-void UCausewayWorldComponent::Upload(const FCausewayReceipt& Receipt)
+FCausewayUpload* UCausewayWorldComponent::FreeUpload()
 {
-	// The render thread copies later, so it gets bytes and region of its own, which it gives back.
-	uint8* Copy = new uint8[Pixels.Num()];
-	FMemory::Memcpy(Copy, Pixels.GetData(), Pixels.Num());
-	FUpdateTextureRegion2D* Region = new FUpdateTextureRegion2D(0, 0, 0, 0, Width, Height);
-	Texture->UpdateTextureRegions(0, 1, Region, Width * 4, 4, Copy, [](uint8* Bytes, const FUpdateTextureRegion2D* Regions) {
-		delete[] Bytes;
-		delete Regions;
-	});
-	OnFrame.Broadcast(Texture, Receipt);
+	for (FCausewayUpload* Upload : Uploads)
+	{
+		if (Upload->IsFree()) return Upload;
+	}
+	return nullptr;
+}
+
+void UCausewayWorldComponent::Tell(uint32 Micros)
+{
+	if (!Teller->Prompts.waits()) return;
+	if (!Ok(Teller->Prompts.pump(Micros)))
+	{
+		// What was said is lost, the world is not.
+		Teller->Prompts.forget();
+	}
+	else if (!Teller->Prompts.waits() && Begin())
+	{
+		OnPrompt.Broadcast(static_cast<int64>(Teller->Prompts.ticket()));
+	}
+}
+
+bool UCausewayWorldComponent::Begin()
+{
+	if (!bTold && bOwnThread && !Ok(cw_session_start_worker(Session)))
+	{
+		Close();
+		return false;
+	}
+	bTold = true;
+	return true;
+}
+
+bool UCausewayWorldComponent::Remembered()
+{
+	// What it was about to be told is given up; what it goes on from knows what to show.
+	Teller->Prompts.forget();
+	return Begin();
+}
+
+bool UCausewayWorldComponent::Prompt(int32 Index)
+{
+	return Session && Index >= 0 && Teller->Prompts.tell(static_cast<uint32>(Index));
+}
+
+bool UCausewayWorldComponent::Say(const FString& Words)
+{
+	if (!Session) return false;
+	if (!Teller->Text)
+	{
+		UE_LOG(LogCauseway, Error, TEXT("a prompt in words needs a text encoder: EncoderFile"));
+		return false;
+	}
+	const FTCHARToUTF8 Text(*Words);
+	return Ok(Teller->Prompts.say({Text.Get(), static_cast<size_t>(Text.Length())}));
+}
+
+float UCausewayWorldComponent::SayProgress() const
+{
+	return Session ? Teller->Prompts.progress() : 1.0f;
 }
 
 bool UCausewayWorldComponent::SetAction(const FString& Name, float Value)
@@ -182,7 +294,10 @@ void UCausewayWorldComponent::Restart(int32 NewSeed)
 {
 	Seed = NewSeed;
 	Saved.Empty();
-	if (bThere) Ok(cw_session_reset(Session, static_cast<uint32>(Seed)));
+	if (!bThere) return;
+	Ok(cw_session_reset(Session, static_cast<uint32>(Seed)));
+	// A first prompt that waited for its chunk was dropped.
+	if (!bShown) Teller->Prompts.tell(0);
 }
 
 float UCausewayWorldComponent::Progress() const
@@ -203,28 +318,48 @@ bool UCausewayWorldComponent::SetQuality(int32 Steps, int32 Route, int32 Window)
 	return bThere && Ok(cw_session_set_quality(Session, Steps, Route, Window));
 }
 
-TArray<uint8> UCausewayWorldComponent::Written(uint64 Most, int32 (*Write)(CwSession*, void*, size_t, size_t*)) const
+template <class TBytes>
+bool UCausewayWorldComponent::Written(TBytes& Bytes, uint64 Most, int32 (*Write)(CwSession*, void*, size_t, size_t*)) const
 {
-	TArray<uint8> Bytes;
-	if (!bThere) return Bytes;
+	using FSize = decltype(Bytes.Num());
+	Bytes.Empty();
+	if (!bThere) return false;
+	if (Most > static_cast<uint64>(TNumericLimits<FSize>::Max()))
+	{
+		UE_LOG(LogCauseway, Error, TEXT("an array of blueprints cannot hold so many bytes: SnapshotInto can"));
+		return false;
+	}
 	size_t Needed = 0;
-	// An array of Unreal's has at most so many.
-	Bytes.SetNumZeroed(static_cast<int32>(FMath::Min(Most, static_cast<uint64>(MAX_int32))));
+	Bytes.SetNumUninitialized(static_cast<FSize>(Most));
 	const bool bWritten = Ok(Write(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num()), &Needed));
-	Bytes.SetNum(bWritten ? static_cast<int32>(Needed) : 0);
-	return Bytes;
+	Bytes.SetNum(bWritten ? static_cast<FSize>(Needed) : 0);
+	return bWritten;
 }
 
 TArray<uint8> UCausewayWorldComponent::Snapshot() const
 {
 	CwSessionInfo Info{};
 	Info.struct_size = sizeof(Info);
-	return Session && Ok(cw_session_info(Session, &Info)) ? Written(Info.snapshot_bytes, cw_session_snapshot) : TArray<uint8>();
+	TArray<uint8> Bytes;
+	if (bThere && Ok(cw_session_info(Session, &Info))) Written(Bytes, Info.snapshot_bytes, cw_session_snapshot);
+	return Bytes;
+}
+
+bool UCausewayWorldComponent::SnapshotInto(TArray64<uint8>& Bytes) const
+{
+	CwSessionInfo Info{};
+	Info.struct_size = sizeof(Info);
+	return bThere && Ok(cw_session_info(Session, &Info)) && Written(Bytes, Info.snapshot_bytes, cw_session_snapshot);
 }
 
 bool UCausewayWorldComponent::Restore(const TArray<uint8>& Bytes)
 {
-	return bThere && Ok(cw_session_restore(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num())));
+	return bThere && Ok(cw_session_restore(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num()))) && Remembered();
+}
+
+bool UCausewayWorldComponent::RestoreFrom(const TArray64<uint8>& Bytes)
+{
+	return bThere && Ok(cw_session_restore(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num()))) && Remembered();
 }
 
 TArray<uint8> UCausewayWorldComponent::Save() const
@@ -233,12 +368,14 @@ TArray<uint8> UCausewayWorldComponent::Save() const
 	if (!bThere) return Saved;
 	CwSessionInfo Info{};
 	Info.struct_size = sizeof(Info);
-	return Session && Ok(cw_session_info(Session, &Info)) ? Written(Info.save_bytes, cw_session_save) : TArray<uint8>();
+	TArray<uint8> Bytes;
+	if (Ok(cw_session_info(Session, &Info))) Written(Bytes, Info.save_bytes, cw_session_save);
+	return Bytes;
 }
 
 bool UCausewayWorldComponent::Load(const TArray<uint8>& Bytes)
 {
-	if (bThere) return Ok(cw_session_load(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num())));
+	if (bThere) return Ok(cw_session_load(Session, Bytes.GetData(), static_cast<size_t>(Bytes.Num()))) && Remembered();
 	Saved = Bytes;
 	return true;
 }

@@ -8,6 +8,8 @@
 
 class UTexture2D;
 struct CwSession;
+struct FCausewayTeller;
+struct FCausewayUpload;
 
 /** What a frame is the first to show. */
 USTRUCT(BlueprintType)
@@ -34,7 +36,9 @@ struct CAUSEWAY_API FCausewayReceipt
 
 DECLARE_DYNAMIC_MULTICAST_DELEGATE_TwoParams(FCausewayFrame, UTexture2D*, Texture, const FCausewayReceipt&, Receipt);
 
-/** A neural world on a texture: actions and events go in, frames come out. */
+DECLARE_DYNAMIC_MULTICAST_DELEGATE_OneParam(FCausewayPrompt, int64, Ticket);
+
+/** A neural world on a texture: actions, events and prompts go in, frames come out. */
 UCLASS(ClassGroup = (Causeway), meta = (BlueprintSpawnableComponent))
 class CAUSEWAY_API UCausewayWorldComponent : public UActorComponent
 {
@@ -46,6 +50,10 @@ public:
 	/** Model file, relative to the project's content folder or absolute. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Causeway")
 	FString ModelFile = TEXT("Causeway/rooms.safetensors");
+
+	/** A text encoder, for prompts in words, relative to the project's content folder or absolute; empty for none. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Causeway")
+	FString EncoderFile;
 
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Causeway")
 	ECausewayDevice Device = ECausewayDevice::Auto;
@@ -74,6 +82,10 @@ public:
 	UPROPERTY(BlueprintAssignable, Category = "Causeway")
 	FCausewayFrame OnFrame;
 
+	/** When the world was told a prompt, with the ticket that receipts name from the first frame under it on. */
+	UPROPERTY(BlueprintAssignable, Category = "Causeway")
+	FCausewayPrompt OnPrompt;
+
 	/** Sets one entry of the action vector by its name in the model, until it is set again. False if the model has none of that name. */
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	bool SetAction(const FString& Name, float Value);
@@ -82,11 +94,25 @@ public:
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	int64 QueueEvent(const FString& Name);
 
-	/** Names of the model's actions, or of its events. */
+	/** Tells the world a prompt that its file stores, by its number in PromptNames; before it is there, once it is. */
+	UFUNCTION(BlueprintCallable, Category = "Causeway")
+	bool Prompt(int32 Index);
+
+	/** Tells the world words, once they are encoded; needs an EncoderFile. */
+	UFUNCTION(BlueprintCallable, Category = "Causeway")
+	bool Say(const FString& Words);
+
+	/** How far words on their way to the world are, from 0 to 1: for a progress bar. 1 where there are none. */
+	UFUNCTION(BlueprintPure, Category = "Causeway")
+	float SayProgress() const;
+
+	/** Names of the model's actions, of its events, of the prompts that its file stores. */
 	UFUNCTION(BlueprintPure, Category = "Causeway")
 	TArray<FString> ActionNames() const { return Actions; }
 	UFUNCTION(BlueprintPure, Category = "Causeway")
 	TArray<FString> EventNames() const { return Events; }
+	UFUNCTION(BlueprintPure, Category = "Causeway")
+	TArray<FString> PromptNames() const { return Prompts; }
 
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	void SetPaused(bool bPaused);
@@ -111,13 +137,20 @@ public:
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	bool Load(const TArray<uint8>& Bytes);
 
-	/** Everything that determines the future, for rewinding: of this model, device and build of the library; empty without a world. */
+	/**
+	 * Everything that determines the future, for rewinding: of this model, device and build of the library; empty without a world. An array of
+	 * blueprints holds less than 2 GiB; code takes SnapshotInto for any size.
+	 */
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	TArray<uint8> Snapshot() const;
 
 	/** Goes back to a snapshot. */
 	UFUNCTION(BlueprintCallable, Category = "Causeway")
 	bool Restore(const TArray<uint8>& Bytes);
+
+	/** The same, of any size. */
+	bool SnapshotInto(TArray64<uint8>& Bytes) const;
+	bool RestoreFrom(const TArray64<uint8>& Bytes);
 
 	/** Save games that archive whole actors (ArIsSaveGame) take the saved game along. */
 	virtual void Serialize(FArchive& Ar) override;
@@ -129,18 +162,29 @@ public:
 private:
 	bool Open();
 	bool IsThere();
-	TArray<uint8> Written(uint64 Most, int32 (*Write)(CwSession*, void*, size_t, size_t*)) const;
+	/** The stream knows what to show. */
+	bool Begin();
+	void Tell(uint32 Micros);
+	template <class TBytes> bool Written(TBytes& Bytes, uint64 Most, int32 (*Write)(CwSession*, void*, size_t, size_t*)) const;
+	bool Remembered();
 	void Close();
-	void Upload(const FCausewayReceipt& Receipt);
+	FCausewayUpload* FreeUpload();
 	bool Ok(int32 Status) const;
 
+	/** Buffers that the render thread reads, in turn. */
+	static constexpr int32 UploadCount = 3;
+
 	CwSession* Session = nullptr;
+	FCausewayTeller* Teller = nullptr;
 	TArray<FString> Actions;
 	TArray<FString> Events;
+	TArray<FString> Prompts;
 	TArray<float> Action;
-	TArray<uint8> Pixels;
+	FCausewayUpload* Uploads[UploadCount] = {};
 	TArray<uint8> Saved;
 	bool bThere = false;
+	bool bTold = false;
+	bool bShown = false;
 	bool bPause = false;
 	int32 Width = 0;
 	int32 Height = 0;
