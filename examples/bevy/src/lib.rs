@@ -4,14 +4,13 @@
 //! ```no_run
 //! use bevy::prelude::*;
 //! use causeway_bevy::{
-//!     NeuralWorld, NeuralWorldPlugin, WorldFrame,
-//!     runtime::{Device, Model, Session, SessionOptions},
+//!     NeuralWorld, NeuralWorldPlugin, WorldFile, WorldFrame,
+//!     runtime::{Device, SessionOptions},
 //! };
 //!
 //! fn open(mut commands: Commands, mut images: ResMut<Assets<Image>>) -> Result {
-//!     let model = Model::open("models/rooms.safetensors")?;
-//!     let session = Session::new(&model, &Device::auto(Device::cpu(0)), SessionOptions::default())?;
-//!     let world = NeuralWorld::new(session, &mut images);
+//!     let file = WorldFile::open("models/rooms.safetensors")?;
+//!     let world = NeuralWorld::begin(&file, &Device::auto(Device::cpu(0)), SessionOptions::default(), &mut images)?;
 //!     commands.spawn(Camera2d);
 //!     commands.spawn((Sprite::from_image(world.image()), world));
 //!     Ok(())
@@ -32,17 +31,22 @@
 //! App::new().add_plugins((DefaultPlugins, NeuralWorldPlugin)).add_systems(Startup, open).add_systems(Update, (walk, look)).run();
 //! ```
 
+mod files;
+mod prompts;
+mod world;
+
 pub use causeway_runtime as runtime;
+pub use files::WorldFile;
+pub use prompts::Prompt;
+#[cfg(feature = "text")]
+pub use prompts::Text;
+pub use world::NeuralWorld;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use bevy::{
-    asset::{AssetEventSystems, RenderAssetUsages},
-    platform::cell::SyncCell,
-    prelude::*,
-    render::render_resource::{Extent3d, TextureDimension, TextureFormat},
-};
-use runtime::{Budget, EventTime, Receipt, Session, SessionError};
+use bevy::{asset::AssetEventSystems, prelude::*};
+use runtime::{EventTime, Receipt, SessionError};
+use world::Step;
 
 /// Pumps every [`NeuralWorld`] in [`PostUpdate`], so that a frame shows in the update that made it.
 #[derive(Debug, Default)]
@@ -54,61 +58,9 @@ pub struct NeuralWorldSystems;
 
 impl Plugin for NeuralWorldPlugin {
     fn build(&self, app: &mut App) {
-        app.add_message::<WorldEvent>().add_message::<WorldFrame>().add_message::<WorldFailed>();
+        app.add_message::<WorldEvent>().add_message::<WorldPrompt>().add_message::<WorldReady>();
+        app.add_message::<WorldTold>().add_message::<WorldFrame>().add_message::<WorldFailed>();
         app.add_systems(PostUpdate, pump.in_set(NeuralWorldSystems).before(AssetEventSystems));
-    }
-}
-
-/// One stream of a world.
-#[derive(Component)]
-pub struct NeuralWorld {
-    /// How long it may compute in each update.
-    pub budget: Duration,
-    /// Frames a second of the game's time ([`Time`]) at most; `None` shows each as soon as it is made.
-    pub pace: Option<f32>,
-    /// False pauses it. An error of the session does so too.
-    pub playing: bool,
-    session: SyncCell<Session>,
-    image: Handle<Image>,
-    /// When the next frame is due, by the game's time.
-    due: Duration,
-}
-
-impl NeuralWorld {
-    /// Takes a session over and makes the image for its frames. 2 ms an update and no pace, until you set others.
-    pub fn new(session: Session, images: &mut Assets<Image>) -> Self {
-        let (width, height) = session.picture();
-        let size = Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
-        let black = vec![0; 4 * width * height];
-        // The pixels stay in the main world too: the next frame is exchanged for them.
-        let image =
-            Image::new(size, TextureDimension::D2, black, TextureFormat::Rgba8UnormSrgb, RenderAssetUsages::all());
-        Self {
-            budget: Duration::from_millis(2),
-            pace: None,
-            playing: true,
-            session: SyncCell::new(session),
-            image: images.add(image),
-            due: Duration::ZERO,
-        }
-    }
-
-    /// The image that shows the newest frame: RGBA8, sRGB, rows from the top. The same one for the world's life.
-    pub fn image(&self) -> Handle<Image> {
-        self.image.clone()
-    }
-
-    /// Sets the action that the next chunk will take (the latest wins) and returns its ticket, which receipts name.
-    ///
-    /// # Errors
-    /// A vector of the wrong length, or a value that is not finite.
-    pub fn set_action(&mut self, action: &[f32]) -> Result<u64, SessionError> {
-        self.session().set_action(action)
-    }
-
-    /// The session: names of actions and events, snapshots, restarts. Frames that you pump and release yourself do not show.
-    pub fn session(&mut self) -> &mut Session {
-        self.session.get()
     }
 }
 
@@ -132,52 +84,128 @@ pub struct WorldFrame {
     pub receipt: Receipt,
 }
 
-/// A world refused an event, or could not go on and was paused.
+/// Write it to tell a world a prompt.
+#[derive(Message, Clone, Debug)]
+pub struct WorldPrompt {
+    /// Entity of the [`NeuralWorld`].
+    pub world: Entity,
+    /// What it is told.
+    pub prompt: Prompt,
+}
+
+/// A world was told a prompt, which comes in force with its next chunk.
+#[derive(Message, Clone, Copy, Debug)]
+pub struct WorldTold {
+    /// Entity of the [`NeuralWorld`].
+    pub world: Entity,
+    /// Ticket that receipts name from the first frame under it on.
+    pub ticket: u64,
+}
+
+/// A world that was begun is there. It plays from the next update on, so that the game has the first word.
+#[derive(Message, Clone, Copy, Debug)]
+pub struct WorldReady {
+    /// Entity of the [`NeuralWorld`].
+    pub world: Entity,
+}
+
+/// A world refused an event or a prompt, or could not go on and was paused.
 #[derive(Message, Clone, Debug)]
 pub struct WorldFailed {
     /// Entity of the [`NeuralWorld`].
     pub world: Entity,
     /// Why.
-    pub error: SessionError,
+    pub error: WorldError,
 }
 
-/// Hands events over, pumps, and delivers at most one frame of each world.
+/// Why a world did not do what it was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorldError {
+    /// The session refused it, or failed.
+    Session(SessionError),
+    /// The world's file stores no such prompt.
+    UnknownPrompt {
+        /// The number that was asked for.
+        found: usize,
+        /// How many there are.
+        stored: usize,
+    },
+    /// Words, and the world has no text encoder.
+    NoText,
+    /// What the text encoder says.
+    Text(String),
+    /// The file could not be read.
+    File(String),
+}
+
+impl fmt::Display for WorldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(error) => error.fmt(f),
+            Self::UnknownPrompt { found, stored } => {
+                write!(f, "there is no prompt {found}; the file stores {stored}, from 0")
+            }
+            Self::NoText => f.write_str("a prompt in words needs a text encoder, and this world has none"),
+            Self::Text(what) | Self::File(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for WorldError {}
+
+impl From<SessionError> for WorldError {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+/// Hands over what the game says, pumps, and delivers at most one frame of each world.
 fn pump(
     time: Res<Time>,
     mut worlds: Query<(Entity, &mut NeuralWorld)>,
     mut images: ResMut<Assets<Image>>,
-    mut events: MessageReader<WorldEvent>,
+    (mut events, mut prompts): (MessageReader<WorldEvent>, MessageReader<WorldPrompt>),
+    (mut ready, mut told): (MessageWriter<WorldReady>, MessageWriter<WorldTold>),
     mut frames: MessageWriter<WorldFrame>,
     mut failures: MessageWriter<WorldFailed>,
 ) {
     for &WorldEvent { world, event, time } in events.read() {
         if let Ok((_, mut found)) = worlds.get_mut(world)
-            && let Err(error) = found.session().queue_event(event, time)
+            && let Some(Err(error)) = found.session().map(|session| session.queue_event(event, time))
         {
-            failures.write(WorldFailed { world, error });
+            failures.write(WorldFailed { world, error: error.into() });
+        }
+    }
+    for WorldPrompt { world, prompt } in prompts.read() {
+        if let Ok((_, mut found)) = worlds.get_mut(*world)
+            && let Err(error) = found.tell(prompt)
+        {
+            failures.write(WorldFailed { world: *world, error });
         }
     }
     for (entity, mut world) in &mut worlds {
         // What the game changed is news to its systems; that a world was pumped is not.
         let world = world.bypass_change_detection();
-        if !world.playing {
-            continue;
+        let micros = world.budget.as_micros() as u64;
+        let (left, step) = world.step_prompt(micros);
+        match step {
+            Step::Told(ticket) => _ = told.write(WorldTold { world: entity, ticket }),
+            Step::Failed(error) => _ = failures.write(WorldFailed { world: entity, error }),
+            _ => {}
         }
-        let session = world.session.get();
-        if let Err(error) = session.pump(Budget::Micros(world.budget.as_micros() as u64)) {
-            world.playing = false;
-            failures.write(WorldFailed { world: entity, error });
-            continue;
-        }
-        if time.elapsed() < world.due || session.frame().is_none() {
-            continue;
-        }
-        let Some(mut image) = images.get_mut(&world.image) else { continue };
-        if let Some(pixels) = image.data.as_mut()
-            && let Some(receipt) = session.swap_frame(pixels)
-        {
-            world.due = world.pace.map_or(Duration::ZERO, |pace| time.elapsed() + Duration::from_secs_f32(1.0 / pace));
-            frames.write(WorldFrame { world: entity, receipt });
+        match world.step(left) {
+            Step::Ready => _ = ready.write(WorldReady { world: entity }),
+            Step::Failed(error) => {
+                world.playing = false;
+                failures.write(WorldFailed { world: entity, error });
+            }
+            Step::Played if time.elapsed() >= world.due => {
+                let Some(receipt) = world.show(&mut images) else { continue };
+                let pace = world.pace.map_or(Duration::ZERO, |pace| Duration::from_secs_f32(1.0 / pace));
+                world.due = time.elapsed() + pace;
+                frames.write(WorldFrame { world: entity, receipt });
+            }
+            _ => {}
         }
     }
 }

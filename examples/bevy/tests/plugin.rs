@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bevy::{asset::AssetPlugin, prelude::*, time::TimeUpdateStrategy};
 use causeway_bevy::{
-    NeuralWorld, NeuralWorldPlugin, WorldEvent, WorldFailed, WorldFrame,
+    NeuralWorld, NeuralWorldPlugin, Prompt, WorldError, WorldEvent, WorldFailed, WorldFile, WorldFrame, WorldPrompt,
+    WorldReady,
     runtime::{Device, EventTime, Model, Session, SessionError, SessionOptions, Start},
 };
 
@@ -80,10 +81,60 @@ fn an_event_shows_in_a_receipt_and_an_unknown_one_is_refused() {
     let receipt = read::<WorldFrame>(&mut app)[0].receipt;
     assert!(receipt.event == 2 && receipt.first_of_event, "{receipt:?}");
     let failures = read::<WorldFailed>(&mut app);
-    assert!(matches!(failures[..], [WorldFailed { error: SessionError::UnknownEvent { found: 99, .. }, .. }]));
+    assert!(matches!(
+        failures[..],
+        [WorldFailed { error: WorldError::Session(SessionError::UnknownEvent { found: 99, .. }), .. }]
+    ));
     // The refusal did not pause it, and being pumped is no change of the component.
     let changed = |app: &App| app.world().entity(world).get_change_ticks::<NeuralWorld>().unwrap().changed;
     let before = changed(&app);
     app.update();
     assert_eq!((read::<WorldFrame>(&mut app).len(), changed(&app)), (1, before));
+}
+
+#[test]
+fn a_world_is_created_in_updates_and_goes_on_from_a_saved_game() {
+    let mut app = app();
+    let file = WorldFile::open(MODEL).unwrap();
+    let begin = |app: &mut App| {
+        let options = SessionOptions { seed: 1, ..default() };
+        let world = NeuralWorld::begin(&file, &Device::cpu(0), options, &mut app.world_mut().resource_mut()).unwrap();
+        app.world_mut().spawn(world).id()
+    };
+    let of = |app: &App, world: Entity| app.world().entity(world).get::<NeuralWorld>().unwrap().progress();
+    // A little in each update, until it is there; then a frame.
+    let until = |app: &mut App, world: Entity| {
+        let (mut before, mut updates) = (0.0, 0);
+        while of(app, world) < 1.0 {
+            assert!(read::<WorldFrame>(app).is_empty() && of(app, world) >= before);
+            (before, updates) = (of(app, world), updates + 1);
+            app.world_mut().entity_mut(world).get_mut::<NeuralWorld>().unwrap().budget = Duration::from_micros(1);
+            app.update();
+        }
+        assert!(updates > 10, "{updates} updates");
+        assert_eq!(read::<WorldReady>(app).len(), 1);
+        app.world_mut().entity_mut(world).get_mut::<NeuralWorld>().unwrap().budget = Duration::from_secs(60);
+    };
+    let world = begin(&mut app);
+    until(&mut app, world);
+    for n in 0..5 {
+        app.update();
+        assert_eq!(read::<WorldFrame>(&mut app)[0].receipt.frame, n);
+    }
+    let saved = app.world_mut().entity_mut(world).get_mut::<NeuralWorld>().unwrap().save().unwrap().unwrap();
+    app.world_mut().despawn(world);
+    // Before it is there.
+    let world = begin(&mut app);
+    app.world_mut().entity_mut(world).get_mut::<NeuralWorld>().unwrap().load(saved).unwrap();
+    until(&mut app, world);
+    app.update();
+    let frame = read::<WorldFrame>(&mut app)[0].receipt.frame;
+    assert!((4..=5).contains(&frame), "it went on at frame {frame}");
+    // A world of actions is told no prompts.
+    app.world_mut().write_message(WorldPrompt { world, prompt: Prompt::Stored(0) });
+    app.world_mut().write_message(WorldPrompt { world, prompt: Prompt::Words("two foxes".into()) });
+    app.update();
+    let failures: Vec<_> = read::<WorldFailed>(&mut app).into_iter().map(|failed| failed.error).collect();
+    assert_eq!(failures, [WorldError::UnknownPrompt { found: 0, stored: 0 }, WorldError::NoText]);
+    assert_eq!(read::<WorldFrame>(&mut app).len(), 1);
 }

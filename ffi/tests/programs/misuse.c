@@ -129,7 +129,7 @@ static void structs(void) {
     EXPECT(cw_session_query(device, model, &options, &what), CW_ERROR_ARGUMENT);
     options.queue = 2, options.memory_cap = 1000;
     EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_MEMORY_CAP);
-    options.memory_cap = 0, options.kv = 3;
+    options.memory_cap = 0, options.kv = 4;
     EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_ARGUMENT);
     options.kv = CW_KV_F32;
     EXPECT(cw_session_query(device, model, &options, &what), CW_OK);

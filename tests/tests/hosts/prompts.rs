@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command, sync::OnceLock};
 
-use causeway_tests::wan::{Play, Student, golden, plays};
+use causeway_tests::{
+    tour::Tour,
+    wan::{Play, Student, golden, plays},
+};
 
 use crate::program::{below, run, scratch};
 
@@ -82,6 +85,14 @@ fn switches_show_from_their_picture_on() {
     }
     let all: std::collections::BTreeSet<_> = streams().iter().map(|(_, printed)| &printed[39]).collect();
     assert_eq!(all.len(), streams().len());
+}
+
+/// What is told in a game shows from its frame on, and what is typed is something else than what is stored.
+#[test]
+fn games_show_what_they_are_told() {
+    let [stored, typed] = Tour::all(&scratch("tour")).map(|tour| tour.shown(None));
+    assert_eq!(stored[..9], typed[..9]);
+    assert!(stored[9..].iter().zip(&typed[9..]).all(|((n, a), (m, b))| n == m && a != b));
 }
 
 /// What docs/embedding.md says of prompts: `embed` makes a file of numbers behind a header, and a line of shell takes them out.

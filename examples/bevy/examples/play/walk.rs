@@ -6,23 +6,20 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bevy::{
-    app::ScheduleRunnerPlugin,
     asset::RenderAssetUsages,
     camera::RenderTarget,
-    log::{Level, LogPlugin},
     prelude::*,
     render::{
-        RenderPlugin,
         render_resource::{Extent3d, TextureDimension, TextureFormat, TextureUsages},
         view::screenshot::{Screenshot, ScreenshotCaptured},
     },
-    window::ExitCondition,
-    winit::WinitPlugin,
 };
 use causeway_bevy::{
-    NeuralWorld, WorldEvent, WorldFrame,
+    NeuralWorld, WorldEvent, WorldFrame, WorldReady,
     runtime::{Device, EventTime, SessionOptions},
 };
+
+use crate::headless::{self, hash};
 
 /// Width of the picture, pixels.
 const WIDTH: u32 = 512;
@@ -44,19 +41,12 @@ pub fn play(app: &mut App, model: String, script: &str, picture: String) {
     let lines = lines.filter_map(|mut line| Some((line.pop()?, line)));
     let lines: VecDeque<_> = lines.map(|(event, action)| (action.iter().map(|&n| n as f32).collect(), event)).collect();
 
-    let window = WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
-    // The picture is taken once; what draws it must be there.
-    let render = RenderPlugin { synchronous_pipeline_compilation: true, ..default() };
-    // Standard output is for the frames; an error among them is no frame.
-    let log = LogPlugin { level: Level::ERROR, ..default() };
-    let plugins = DefaultPlugins.set(window).set(render).set(log).set(ImagePlugin::default_nearest());
-    app.add_plugins(plugins.disable::<WinitPlugin>()).add_plugins(ScheduleRunnerPlugin::run_loop(Duration::ZERO));
-
+    headless::plugins(app);
     let open = move |mut commands: Commands, mut images: ResMut<Assets<Image>>| -> Result {
         let options = SessionOptions { seed, ..default() };
-        let mut world = super::open(&model, &Device::cpu(2), options, &mut images)?;
+        let mut world = crate::open((&model, None), &Device::cpu(2), options, &mut images)?;
         (world.budget, world.pace) = (Duration::from_millis(20), None);
-        let camera = super::show(world, &mut commands);
+        let camera = crate::show(world, &images, &mut commands);
         let size = Extent3d { width: WIDTH, height: WIDTH, depth_or_array_layers: 1 };
         let (format, usage) = (TextureFormat::Rgba8UnormSrgb, RenderAssetUsages::RENDER_WORLD);
         let mut view = Image::new_uninit(size, TextureDimension::D2, format, usage);
@@ -66,12 +56,7 @@ pub fn play(app: &mut App, model: String, script: &str, picture: String) {
         commands.insert_resource(Walk { lines: lines.clone(), view, picture: picture.clone() });
         Ok(())
     };
-    app.add_systems(Startup, (open, press_first).chain()).add_systems(Update, step);
-}
-
-/// FNV-1a.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    app.add_systems(Startup, open).add_systems(Update, (press_first, step).chain());
 }
 
 /// Presses the keys of the script's next line; false at its end.
@@ -91,10 +76,13 @@ fn press(
 fn press_first(
     mut walk: ResMut<Walk>,
     world: Single<(Entity, &mut NeuralWorld)>,
+    mut ready: MessageReader<WorldReady>,
     mut events: MessageWriter<WorldEvent>,
 ) -> Result {
     let (entity, mut world) = world.into_inner();
-    press(&mut walk, (entity, &mut world), &mut events)?;
+    if ready.read().next().is_some() {
+        press(&mut walk, (entity, &mut world), &mut events)?;
+    }
     Ok(())
 }
 

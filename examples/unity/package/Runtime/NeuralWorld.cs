@@ -335,7 +335,7 @@ namespace Causeway.Unity
         public float SayProgress { get { return teller == null ? 1 : teller.Progress; } }
 
         /// <summary>Everything that determines the future, for rewinding: of this model, device and build of the library.</summary>
-        public byte[] Snapshot() { return ready ? session.Snapshot() : kept; }
+        public byte[] Snapshot() { return ready ? session.Snapshot() : keptGame ? null : kept; }
 
         /// <summary>Goes back to a snapshot; before the world is there, once it is.</summary>
         public void Restore(byte[] snapshot)
@@ -347,7 +347,7 @@ namespace Causeway.Unity
         }
 
         /// <summary>A saved game: small, for any device and later versions of the library.</summary>
-        public byte[] Save() { return ready ? session.Save() : saved; }
+        public byte[] Save() { return ready ? session.Save() : saved ?? (keptGame ? kept : null); }
 
         /// <summary>Goes on from a saved game of the same model; before the world is there, once it is.</summary>
         public void Load(byte[] game)
