@@ -9,5 +9,6 @@ pub mod game;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;
+#[cfg(feature = "text")]
 pub mod tour;
 pub mod wan;
