@@ -117,7 +117,7 @@ impl<'a> Asked<'a> {
             (0, _) => 0,
             (prompt, slots) => Inbox::bytes(slots, prompt, dit.actions.len(), dit.events.len()) + 4 * prompt,
         };
-        (self.options.queue as usize + kept) * self.need.frame_bytes + inbox
+        (self.options.queue as usize + kept) * self.need.frame_bytes + inbox + self.planned.placed_bytes()
     }
 
     fn info(&self) -> CwSessionInfo {

@@ -863,7 +863,7 @@ namespace Causeway
         /// `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
         /// Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
         /// `cw_session_progress` and all other calls, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
-        /// model and codec may be destroyed meanwhile. Any thread.</summary>
+        /// model and codec may be destroyed meanwhile, but memory that they were opened in without a copy must stay until the session is there. Any thread.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_session_create_begin(DeviceHandle device, ModelHandle model, CwSessionOptions* options, out IntPtr session);
 
@@ -1020,7 +1020,7 @@ namespace Causeway
         internal static extern int cw_text_query(DeviceHandle device, ModelHandle model, CwTextOptions* options, CwTextInfo* info);
 
         /// <summary>Creates a text encoder: reads and checks the tokenizer (about a second for umT5's), and no weights yet. Device and model may be destroyed
-        /// afterwards. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.</summary>
+        /// afterwards; memory that a model was opened in without a copy must stay until the text encoder is destroyed, for weights are read from there. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_text_create(DeviceHandle device, ModelHandle model, CwTextOptions* options, out IntPtr text);
 

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn cw_session_create(
 /// `cw_session_start_worker`, `cw_session_stop_worker`, `cw_session_progress`, `cw_session_info` and `cw_session_destroy`, which gives up what was done.
 /// Options, files and memory cap are checked before it returns. What fails later, as a file that cannot be read any more, is returned by pump,
 /// `cw_session_progress` and all other calls, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
-/// model and codec may be destroyed meanwhile. Any thread.
+/// model and codec may be destroyed meanwhile, but memory that they were opened in without a copy must stay until the session is there. Any thread.
 ///
 /// # Safety
 /// As `cw_session_create`.

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn cw_text_query(
 }
 
 /// Creates a text encoder: reads and checks the tokenizer (about a second for umT5's), and no weights yet. Device and model may be destroyed
-/// afterwards. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.
+/// afterwards; memory that a model was opened in without a copy must stay until the text encoder is destroyed, for weights are read from there. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.
 ///
 /// # Safety
 /// As `cw_text_query`; `text` is writable.

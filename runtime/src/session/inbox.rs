@@ -147,7 +147,8 @@ impl Inbox {
             slot.fresh = false;
         }
         if let Some(ticket) = self.changes.hand_over(&mut session.state.changes) {
-            session.state.change_ticket = ticket;
+            // A picture that was handed over before may have a later one.
+            session.state.change_ticket = session.state.change_ticket.max(ticket);
         }
         if self.placed.left > 0 {
             core::mem::swap(&mut session.state.placed, &mut self.placed);

@@ -137,6 +137,11 @@ impl Planned {
         })
     }
 
+    /// Bytes of a picture on its way, which an inbox holds; 0 where the stream takes none.
+    pub fn placed_bytes(&self) -> usize {
+        self.state.placed.memory()
+    }
+
     /// Sets the most bytes that the session may hold.
     pub fn set_memory_cap(&mut self, cap: Option<usize>) {
         self.options.memory_cap = cap;

@@ -194,6 +194,9 @@ impl State {
         fields.number(&mut from)?;
         self.restoring = (from != u64::MAX).then_some(from);
         self.placed.fields(fields)?;
+        if self.placed.ticket > self.change_ticket {
+            return Err(RANGE);
+        }
         self.kept.fields(fields)
     }
 }
