@@ -93,7 +93,8 @@ fn a_worker_makes_the_frames_of_a_plain_session() {
     shared.load(&saved).unwrap();
     take(&shared).unwrap();
     let (stats, _, _, pumped) = shared.stats().unwrap();
-    assert!(stats.frames > 20 && pumped.rounds > 0 && pumped.longest > 0);
+    // Frames that a snapshot held are taken again and not made again.
+    assert!(stats.frames >= 15 && pumped.rounds > 0 && pumped.longest > 0, "{stats:?} {pumped:?}");
     shared.close();
     assert_eq!(shared.pump(Budget::Nodes(1)), Err(SharedError::Closed));
 }
