@@ -106,7 +106,7 @@ struct game {
 
 static void type(struct game *game, SDL_Keycode key) {
     struct prompts *prompts = &game->prompts;
-    if (key == SDLK_RETURN) check(prompts_say(prompts), "text");
+    if (key == SDLK_RETURN && prompts_say(prompts) < 0) prompts_forget(prompts, 0);
     if (key == SDLK_BACKSPACE) prompts_type(prompts, NULL);
     if (key != SDLK_RETURN && key != SDLK_ESCAPE) return;
     prompts->typing = 0;
@@ -242,7 +242,8 @@ int main(int argc, char **argv) {
         if (info.actions) check(cw_session_set_action(game.session, action, info.actions, NULL), "action");
         if (game.event >= 0) check(cw_session_queue_event(game.session, (uint32_t)game.event, 0, NULL), "event");
         game.event = -1;
-        check(prompts_pump(&game.prompts, game.session, BUDGET / 2), "prompt");
+        /* What was said is lost then, the game is not. */
+        if (prompts_pump(&game.prompts, game.session, BUDGET / 2) < 0) prompts_forget(&game.prompts, script.file != NULL);
         /* A script waits for what it says, so that it always shows in the same frame; a player's game goes on. */
         if (game.prompts.told && (!script.file || !prompts_wait(&game.prompts))) check(cw_session_pump(game.session, BUDGET), "pump");
         fresh = check(cw_session_poll_frame(game.session, &image, &receipt), "frame") == CW_OK;

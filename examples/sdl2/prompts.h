@@ -7,6 +7,7 @@
 
 #include "causeway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,16 @@ static void prompts_type(struct prompts *all, const char *letters) {
     /* UTF-8: what continues a letter goes with it. */
     while (--length && (all->line[length] & 0xc0) == 0x80) {}
     all->line[length] = 0;
+}
+
+/* Gives up what is on its way, and says why; a script ends with it. */
+static void prompts_forget(struct prompts *all, int end) {
+    char why[512];
+    cw_last_error(why, sizeof why, NULL);
+    fprintf(stderr, "prompt: %s\n", why);
+    if (end) exit(1);
+    all->encodes = all->words = 0;
+    all->index = -1;
 }
 
 /* Encodes for about so many microseconds, and gives the session what it should be told. */
