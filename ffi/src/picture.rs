@@ -1,9 +1,7 @@
 //! A host's picture, in its form and size, as a session takes it.
 
-use std::slice::from_raw_parts;
-
 use causeway_ops::memory::reserved;
-use causeway_runtime::picture::{mean, middle};
+use causeway_runtime::picture::{mean_of, middle};
 
 use crate::{error::Error, types::*};
 
@@ -13,9 +11,8 @@ const MOST: u32 = 16_384;
 /// A checked picture of a host's.
 pub struct Source<'a> {
     picture: &'a CwPicture,
-    /// Bytes of a pixel, of a row, and from one row to the next.
-    pixel: usize,
-    row: usize,
+    /// Bytes of a pixel, and from one row to the next.
+    bytes: usize,
     pitch: usize,
 }
 
@@ -52,7 +49,7 @@ impl<'a> Source<'a> {
         if needed.is_none_or(|needed| needed > bytes || bytes > isize::MAX as usize) {
             return wrong(format!("the picture has {bytes} bytes, {height} rows of {pitch} do not fit"));
         }
-        Ok(Self { picture, pixel, row, pitch })
+        Ok(Self { picture, bytes: pixel, pitch })
     }
 
     /// The picture as RGBA8 of the stream's size, all of it opaque.
@@ -69,25 +66,25 @@ impl<'a> Source<'a> {
             CW_FIT_CROP => middle((w, h), (width, height)),
             _ => [0, 0, w, h],
         };
-        let refused = |refused: causeway_ops::memory::Refused| Error::memory(refused.0);
-        let mut cut: Vec<u8> = reserved(4 * cut_w * cut_h).map_err(refused)?;
-        for y in top..top + cut_h {
-            let y = if self.picture.flags & CW_IMAGE_FLIP_Y == 0 { y } else { h - 1 - y };
-            // SAFETY: `new` checked that all rows lie within the host's memory.
-            let row = unsafe { from_raw_parts(self.picture.pixels.cast::<u8>().add(y * self.pitch), self.row) };
-            for pixel in row[left * self.pixel..][..cut_w * self.pixel].chunks_exact(self.pixel) {
-                let [r, b] = if self.picture.format == CW_FORMAT_BGRA8 { [2, 0] } else { [0, 2] };
-                cut.extend_from_slice(&[pixel[r], pixel[1], pixel[b], 255]);
-            }
-        }
-        if (cut_w, cut_h) == (width, height) {
-            return Ok(cut);
-        }
-        let mut scaled: Vec<u8> = reserved(4 * width * height).map_err(refused)?;
+        let mut scaled: Vec<u8> = reserved(4 * width * height).map_err(|refused| Error::memory(refused.0))?;
         for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
-            let [r, g, b] = mean(&cut, (cut_w, cut_h), (width, height), (x, y));
+            // SAFETY: the cut lies within the picture, and by the contract so does the memory.
+            let pixel = |x: usize, y: usize| unsafe { self.pixel(left + x, top + y) };
+            let [r, g, b] = mean_of(pixel, (cut_w, cut_h), (width, height), (x, y));
             scaled.extend_from_slice(&[r, g, b, 255]);
         }
         Ok(scaled)
+    }
+
+    /// The colour at (x, y), which lies within.
+    ///
+    /// # Safety
+    /// As [`Self::read`].
+    unsafe fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
+        let CwPicture { flags, format, height, pixels, .. } = *self.picture;
+        let y = if flags & CW_IMAGE_FLIP_Y == 0 { y } else { height as usize - 1 - y };
+        // SAFETY: `new` checked that all rows lie within the host's memory.
+        let [a, g, b] = unsafe { *pixels.cast::<u8>().add(y * self.pitch + x * self.bytes).cast::<[u8; 3]>() };
+        if format == CW_FORMAT_BGRA8 { [b, g, a] } else { [a, g, b] }
     }
 }

@@ -4,16 +4,14 @@ mod common;
 
 use std::{fs, path::Path, process::Command, sync::OnceLock};
 
-use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, DecoderFile, Device, Model, Output, Session, SessionOptions,
-    import::{Checkpoint, Umt5Import},
     session::{Change, Condition},
 };
 use causeway_tests::{
     stream::{hash, next_frame},
     tiny::tiny_model_bytes,
-    wan::{SEED, Student, golden},
+    wan::{SEED, Student, write_encoder},
 };
 
 fn folder() -> &'static Path {
@@ -176,11 +174,7 @@ const TABLE: [(&str, &str, &str); 68] = [
 fn each_mistake_has_a_status_and_a_sentence() {
     let world = folder().join("world.safetensors");
     fs::write(&world, tiny_model_bytes(1)).unwrap();
-    let text = folder().join("text.safetensors");
-    let checkpoint = Checkpoint::open(golden("umt5.pth")).unwrap();
-    let Ok(Ok(import)) = Umt5Import::of(checkpoint, None) else { panic!("no text encoder") };
-    let config = import.config("umt5", "", "", "");
-    fs::write(&text, import.write(Vec::new(), &config, &[], |_, _| DType::F32).unwrap()).unwrap();
+    let text = write_encoder(folder().join("text.safetensors"), "umt5.pth", &[]);
     let student = student();
     let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/conditions.c", "wrong-conditions");
     let files = [&world, &student.model, &student.codec, &text].map(|path| path.as_path());

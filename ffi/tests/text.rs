@@ -4,18 +4,16 @@ mod common;
 
 use std::{fs, path::Path, process::Command};
 
-use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, DecoderFile, Device, Model, Session, SessionOptions, TextEncoder,
     clock::NoClock,
     file::Umt5File,
-    import::{Checkpoint, Umt5Import},
     session::{Change, Condition},
     text::{TextOptions, TextTokenizer},
 };
 use causeway_tests::{
     stream::{hash, next_frame},
-    wan::{SEED, Student, golden},
+    wan::{SEED, Student, encoder, golden, write_encoder},
 };
 
 const WORDS: &str = "Two  foxes, １２ ﬁsh & a café";
@@ -30,13 +28,8 @@ fn words_become_rows_in_steps() {
     let student = Student::write(&folder);
     let tokenizer = golden("umt5-tokenizer.json");
     let json = fs::read(&tokenizer).unwrap();
-    let whole = causeway_tests::wan::encoder(&folder);
-    let bare = folder.join("bare.safetensors");
-    let Ok(Ok(import)) = Umt5Import::of(Checkpoint::open(golden("umt5-shared.safetensors")).unwrap(), None) else {
-        panic!("no text encoder")
-    };
-    let config = import.config("umt5", "", "", "");
-    fs::write(&bare, import.write(Vec::new(), &config, &[], |_, _| DType::F32).unwrap()).unwrap();
+    let whole = encoder(&folder);
+    let bare = write_encoder(folder.join("bare.safetensors"), "umt5-shared.safetensors", &[]);
 
     let file = Umt5File::open(&whole).unwrap();
     let (tokens, _) = TextTokenizer::new(&json).unwrap().tokens(WORDS, 16).unwrap();

@@ -29,7 +29,17 @@ pub fn scale(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize
 }
 
 /// The colour of pixel (x, y) of a picture scaled from `w` x `h` to `width` x `height`.
-pub fn mean(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize), (x, y): (usize, usize)) -> [u8; 3] {
+pub fn mean(rgba: &[u8], (w, h): (usize, usize), size: (usize, usize), at: (usize, usize)) -> [u8; 3] {
+    mean_of(|x, y| rgba[4 * (y * w + x)..].first_chunk().map_or([0; 3], |&[r, g, b]| [r, g, b]), (w, h), size, at)
+}
+
+/// As [`mean`], of a picture whose colour at (x, y) is `pixel`.
+pub fn mean_of(
+    pixel: impl Fn(usize, usize) -> [u8; 3],
+    (w, h): (usize, usize),
+    (width, height): (usize, usize),
+    (x, y): (usize, usize),
+) -> [u8; 3] {
     let span = |at: usize, from: usize, to: usize| {
         let first = at * from / to;
         first..((at + 1) * from / to).max(first + 1).min(from)
@@ -38,8 +48,8 @@ pub fn mean(rgba: &[u8], (w, h): (usize, usize), (width, height): (usize, usize)
     let count = (rows.len() * columns.len()).max(1) as u32;
     let mut sum = [0u32; 3];
     for row in rows {
-        for pixel in rgba[4 * (row * w + columns.start)..4 * (row * w + columns.end)].chunks_exact(4) {
-            for (sum, &value) in sum.iter_mut().zip(pixel) {
+        for column in columns.clone() {
+            for (sum, value) in sum.iter_mut().zip(pixel(column, row)) {
                 *sum += u32::from(value);
             }
         }

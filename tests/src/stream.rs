@@ -1,6 +1,6 @@
 //! Driving sessions in tests.
 
-use causeway_runtime::{Budget, Device, Model, Pump, Session, SessionOptions};
+use causeway_runtime::{Budget, Device, Model, Pump, Receipt, Session, SessionOptions};
 
 /// One thread of the CPU.
 pub fn one() -> Device {
@@ -38,6 +38,25 @@ pub fn next_frame(session: &mut Session, budget: Budget) -> Vec<u8> {
     let pixels = session.frame().map(|frame| frame.pixels.to_vec());
     session.release();
     pixels.unwrap_or_default()
+}
+
+/// The next frame's pixels and its receipt, with the given budget a call.
+///
+/// # Panics
+/// If the session fails.
+pub fn shown(session: &mut Session, budget: Budget) -> (Vec<u8>, Receipt) {
+    while session.pump(budget).unwrap() != Pump::Frame {}
+    let frame = session.frame().unwrap();
+    let shown = (frame.pixels.to_vec(), frame.receipt);
+    session.release();
+    shown
+}
+
+/// Likeness of two pictures in decibels.
+pub fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    let square = |(a, b): (&u8, &u8)| (f64::from(*a) - f64::from(*b)).powi(2);
+    let mean = a.iter().zip(b).map(square).sum::<f64>() / a.len() as f64;
+    10.0 * (255.0 * 255.0 / mean.max(1e-9)).log10()
 }
 
 /// A script of actions and events that changes every few frames.

@@ -46,12 +46,19 @@ pub struct Student {
 /// If it cannot be written.
 pub fn encoder(folder: &Path) -> PathBuf {
     let tokenizer = fs::read(golden("umt5-tokenizer.json")).unwrap();
-    let checkpoint = Checkpoint::open(golden("umt5-shared.safetensors")).unwrap();
+    write_encoder(folder.join("encoder.safetensors"), "umt5-shared.safetensors", &tokenizer)
+}
+
+/// Writes the text encoder of a golden checkpoint to `path`, with this tokenizer or, if it is empty, none.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn write_encoder(path: PathBuf, checkpoint: &str, tokenizer: &[u8]) -> PathBuf {
+    let checkpoint = Checkpoint::open(golden(checkpoint)).unwrap();
     let Ok(Ok(import)) = Umt5Import::of(checkpoint, None) else { panic!("no text encoder") };
     let mut config = import.config("umt5", "", "", "");
     config.tokenizer = tokenizer.len();
-    let path = folder.join("encoder.safetensors");
-    fs::write(&path, import.write(Vec::new(), &config, &tokenizer, |_, _| DType::F32).unwrap()).unwrap();
+    fs::write(&path, import.write(Vec::new(), &config, tokenizer, |_, _| DType::F32).unwrap()).unwrap();
     path
 }
 

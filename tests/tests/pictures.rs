@@ -2,13 +2,13 @@
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Budget, Decoder, DecoderFile, EventTime, Pump, Receipt, Session, SessionOptions, Start,
+    Budget, Decoder, DecoderFile, EventTime, Pump, Session, SessionOptions, Start,
     config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, ModelConfig, Positions, Provenance},
     file::write_model_to,
 };
 use causeway_tests::{
     naive::{Naive, Settings},
-    stream::{next_frame, one, open, script, seeded},
+    stream::{next_frame, one, open, script, seeded, shown},
     tiny::{model_bytes, random_weights, tiny_config},
 };
 
@@ -40,15 +40,6 @@ fn rgba(frames: &[f32], area: usize) -> Vec<Vec<u8>> {
         (0..area).flat_map(|at| [byte(frame[at]), byte(frame[area + at]), byte(frame[2 * area + at]), 255]).collect()
     };
     frames.chunks_exact(3 * area).map(picture).collect()
-}
-
-/// The next picture and its receipt.
-fn shown(session: &mut Session, budget: Budget) -> (Vec<u8>, Receipt) {
-    while session.pump(budget).unwrap() != Pump::Frame {}
-    let frame = session.frame().unwrap();
-    let shown = (frame.pixels.to_vec(), frame.receipt);
-    session.release();
-    shown
 }
 
 /// Latent frames are those of the naive model, pictures those that the codec alone decodes of them: 1 + 4 (n - 1) of n latent frames.

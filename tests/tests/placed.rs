@@ -4,31 +4,16 @@ use std::path::Path;
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Budget, Device, Model, Pump, Receipt, Session, SessionError, SessionOptions, Start,
+    Budget, Device, Model, Session, SessionError, SessionOptions, Start,
     session::{Change, Condition, Way},
 };
 use causeway_tests::{
-    stream::{one, open, seeded},
+    stream::{one, open, psnr, seeded, shown},
     tiny::{model_bytes, tiny_config},
 };
 
 fn keep() -> Model<'static> {
     Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/keep.safetensors")).unwrap()
-}
-
-/// The next frame and its receipt.
-fn shown(session: &mut Session, budget: Budget) -> (Vec<u8>, Receipt) {
-    while session.pump(budget).unwrap() != Pump::Frame {}
-    let frame = session.frame().unwrap();
-    let shown = (frame.pixels.to_vec(), frame.receipt);
-    session.release();
-    shown
-}
-
-fn psnr(a: &[u8], b: &[u8]) -> f64 {
-    let square = |(a, b): (&u8, &u8)| (f64::from(*a) - f64::from(*b)).powi(2);
-    let error = a.iter().zip(b).map(square).sum::<f64>() / a.len() as f64;
-    10.0 * (255.0 * 255.0 / error.max(1e-9)).log10()
 }
 
 /// A stream of the keep under this seed, played for so many frames with a key and then come to rest, and its last frame.

@@ -11,7 +11,7 @@ use causeway_runtime::{
 };
 use causeway_tests::{
     snapshots::SUMMED,
-    stream::{next_frame, one, open, script, seeded},
+    stream::{next_frame, one, open, psnr, script, seeded},
     tiny::{model_bytes, tiny_config},
 };
 
@@ -49,13 +49,6 @@ fn walk(session: &mut Session, frames: u64) -> Vec<u8> {
         }
         session.set_action(&action).unwrap();
     })
-}
-
-/// Likeness in decibels.
-fn psnr(a: &[u8], b: &[u8]) -> f64 {
-    let square = |(a, b): (&u8, &u8)| (f64::from(*a) - f64::from(*b)).powi(2);
-    let mean = a.iter().zip(b).map(square).sum::<f64>() / a.len() as f64;
-    10.0 * (255.0 * 255.0 / mean.max(1e-9)).log10()
 }
 
 fn config() -> ModelConfig {

@@ -3,12 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use causeway_ops::backend::Memory;
-use causeway_runtime::{
-    EncodeError, TextEncoder,
-    clock::SystemClock,
-    file::{Umt5File, regular},
-    text::TextOptions,
-};
+use causeway_runtime::{EncodeError, TextEncoder, clock::SystemClock, file::regular, text::TextOptions};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -106,9 +101,7 @@ pub fn encode(
     compute: &ComputeArgs,
     stop: &Stop,
 ) -> Result<Encoded, Error> {
-    let given = tokenizer.map(Tokenizer::open).transpose()?.map(|(tokenizer, _)| tokenizer);
-    let file = Umt5File::open(model).map_err(Error::file(model))?;
-    let tokenizer = given.map_or_else(|| Tokenizer::of(&file, model), Ok)?;
+    let (file, tokenizer) = Tokenizer::with_encoder(model, tokenizer)?;
     let sizes = file.config().encoder;
     let mut tokens = Vec::new();
     for (n, prompt) in prompts.iter().enumerate() {

@@ -39,7 +39,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of(encoder: &Umt5File<'_>, at: &Path) -> Result<Self, Error> {
+    fn of(encoder: &Umt5File<'_>, at: &Path) -> Result<Self, Error> {
         let (inside, mut buffer) = (encoder.tokenizer(), Vec::new());
         if inside.is_empty() {
             return Ok(Self::open(&at.with_file_name("tokenizer.json"))?.0);
@@ -48,6 +48,17 @@ impl Tokenizer {
         let bytes = bytes.map_err(|error| Error::Failed(format!("{}: {error}", at.display())))?;
         let tokenizer = quietly(|| TextTokenizer::new(bytes)).map_err(|error| failed(at, error))?;
         Ok(Self { path: at.to_owned(), tokenizer })
+    }
+
+    /// The encoder at `at`, and its tokenizer: the one at `tokenizer`, which is looked at first, or the encoder's own.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with either.
+    pub fn with_encoder(at: &Path, tokenizer: Option<&Path>) -> Result<(Umt5File<'static>, Self), Error> {
+        let given = tokenizer.map(Self::open).transpose()?.map(|(tokenizer, _)| tokenizer);
+        let file = Umt5File::open(at).map_err(Error::file(at))?;
+        let tokenizer = given.map_or_else(|| Self::of(&file, at), Ok)?;
+        Ok((file, tokenizer))
     }
 
     /// As [`TextTokenizer::tokens`].

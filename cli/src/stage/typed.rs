@@ -49,9 +49,7 @@ impl Typed {
         stop: &Stop,
     ) -> Result<Option<Self>, Error> {
         let Some(path) = &args.text_encoder else { return Ok(None) };
-        let given = args.tokenizer.as_deref().map(Tokenizer::open).transpose()?.map(|(tokenizer, _)| tokenizer);
-        let file = Umt5File::open(path).map_err(Error::file(path))?;
-        let tokenizer = given.map_or_else(|| Tokenizer::of(&file, path), Ok)?;
+        let (file, tokenizer) = Tokenizer::with_encoder(path, args.tokenizer.as_deref())?;
         let encoder = Self::encoder(file, device, rows)?;
         let clock = SystemClock::default();
         let mut typed = Self { tokenizer, encoder, clock, line: None, encoding: None, prompt: None, waits: false };

@@ -81,6 +81,12 @@ mod tests {
     use super::*;
     use crate::footage::world::{Body, Habits, KEEP, Key, Light, Size, World, player, pose_row};
 
+    fn empty(scene: Scene, habits: Habits) -> Recording {
+        let info = scene.info(1, habits);
+        let (frames, actions, events, poses, episode_starts) = Default::default();
+        Recording { frames, actions, events, poses, episode_starts, info }
+    }
+
     /// A banner is looked at, turned from and turned to again: its tokens are marked from the frame that shows it again on, for as long
     /// as it is fresh, and nowhere where the window no longer reaches back, or where it is seen for the first time.
     #[test]
@@ -89,14 +95,7 @@ mod tests {
         let mut world = World::new(&KEEP, Body::new((1, 1), 2), Light::Day, 0, [0, 0]);
         let keys: Vec<Option<Key>> =
             [[None; 5], [Some(Key::Left); 5], [None; 5], [Some(Key::Right); 5], [None; 5], [None; 5]].concat();
-        let mut recording = Recording {
-            frames: Vec::new(),
-            actions: Vec::new(),
-            events: Vec::new(),
-            poses: Vec::new(),
-            episode_starts: Vec::new(),
-            info: scene.info(1, Habits::default()),
-        };
+        let mut recording = empty(scene, Habits::default());
         for (i, &key) in keys.iter().enumerate() {
             let told = world.step(key, None);
             recording.frames.extend(scene.render(world.view()));
@@ -126,14 +125,7 @@ mod tests {
         let scene = Scene { map: &KEEP, size: Size { width: 32, height: 32 } };
         let long = |away: f32| -> usize {
             let habits = Habits { away };
-            let mut recording = Recording {
-                frames: Vec::new(),
-                actions: Vec::new(),
-                events: Vec::new(),
-                poses: Vec::new(),
-                episode_starts: Vec::new(),
-                info: scene.info(1, habits),
-            };
+            let mut recording = empty(scene, habits);
             let shard = scene.play_by(habits, 1, 0, 4000, || ());
             (recording.frames, recording.actions, recording.events) = (shard.frames, shard.actions, shard.events);
             (recording.poses, recording.episode_starts) = (shard.poses, shard.episode_starts);

@@ -2,25 +2,15 @@
  * moment. Prints the median times of the query and of the call that begins, in microseconds.
  *
  *     begin WORLD */
-#include "causeway.h"
+#include "program.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define TIMES 21
 
 static CwDevice *device;
 static CwModel *model;
-
-static int failed(const char *what) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    fprintf(stderr, "%s: %s\n", what, text);
-    exit(1);
-}
 
 static double micros(void) {
     struct timespec now;

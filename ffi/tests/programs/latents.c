@@ -1,30 +1,7 @@
 /* A session that gives latent frames: prints a hash of each, and shows that calls which are refused lose none.
  *
  *     latents MODEL CODEC PROMPT FRAMES */
-#include "causeway.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int failures;
-
-static void expect(CwStatus found, CwStatus wanted, const char *part, const char *what, int line) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    if (found != wanted || (found < 0 && !strstr(text, part))) {
-        fprintf(stderr, "line %d: %s came to %s (%s), expected %s\n", line, what, cw_status_name(found), text, cw_status_name(wanted));
-        failures++;
-    }
-}
-#define EXPECT(call, wanted, part) expect(call, wanted, part, #call, __LINE__)
-
-static uint64_t hash(const void *bytes, size_t count) {
-    const uint8_t *at = bytes;
-    uint64_t hash = 0xcbf29ce484222325u;
-    while (count--) hash = (hash ^ *at++) * 0x100000001b3u;
-    return hash;
-}
+#include "program.h"
 
 static float prompt[1 << 16], values[1 << 16];
 static uint8_t pixels[1 << 20];

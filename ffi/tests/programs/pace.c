@@ -1,30 +1,13 @@
 /* A world at its pace on a clock of the host's, quality that changes, and what is refused of both. Prints a line for each.
  *
  *     pace WORLD */
-#include "causeway.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "program.h"
 
 static uint64_t now;
 
 static uint64_t clock_of_ours(void *user) {
     (void)user;
     return now;
-}
-
-static int failed(const char *what) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    fprintf(stderr, "%s: %s\n", what, text);
-    exit(1);
-}
-
-static void said(const char *what, CwStatus status) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    printf("%s: %s: %s\n", what, cw_status_name(status), status < 0 ? text : "");
 }
 
 static CwSession *create(CwDevice *device, CwModel *model, uint32_t pace, uint32_t governor) {

@@ -2,26 +2,9 @@
  * and the sentences of what is refused.
  *
  *     saves WORLD OTHER */
-#include "causeway.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "program.h"
 
 #define MOST (1 << 22)
-
-static int failed(const char *what) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    fprintf(stderr, "%s: %s\n", what, text);
-    exit(1);
-}
-
-static void said(const char *what, CwStatus status) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    printf("%s: %s: %s\n", what, cw_status_name(status), status < 0 ? text : "");
-}
 
 /* Plays until the session is between chunks again after `frames` pictures; the last one is in `pixels`. */
 static void play(CwSession *session, unsigned frames, unsigned char *pixels, size_t bytes) {

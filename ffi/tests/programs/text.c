@@ -3,30 +3,7 @@
  *     text MODEL CODEC ENCODER BARE TOKENIZER STREAM WORDS
  *
  * BARE is an encoder without a tokenizer, TOKENIZER one in a file of its own. */
-#include "causeway.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int failures;
-
-static void expect(CwStatus found, CwStatus wanted, const char *part, const char *what, int line) {
-    char text[512];
-    cw_last_error(text, sizeof text, NULL);
-    if (found != wanted || (found < 0 && !strstr(text, part))) {
-        fprintf(stderr, "line %d: %s came to %s (%s), expected %s\n", line, what, cw_status_name(found), text, cw_status_name(wanted));
-        failures++;
-    }
-}
-#define EXPECT(call, wanted, part) expect(call, wanted, part, #call, __LINE__)
-
-static uint64_t hash(const void *bytes, size_t count) {
-    const uint8_t *at = bytes;
-    uint64_t hash = 0xcbf29ce484222325u;
-    while (count--) hash = (hash ^ *at++) * 0x100000001b3u;
-    return hash;
-}
+#include "program.h"
 
 static float rows[1 << 16];
 static uint8_t pixels[1 << 20], tokenizer[1 << 20];

@@ -258,9 +258,14 @@ const PARTS: [(&str, &str, usize, usize); 5] = [
     (".keyboard_attn_v.", ".keyboard_attn_kv.", 1, 2),
 ];
 
+/// The part that a tensor of ours is, if it is one.
+fn part(name: &str) -> Option<&'static (&'static str, &'static str, usize, usize)> {
+    PARTS.iter().find(|(ours, ..)| name.contains(".action_model.") && name.contains(ours))
+}
+
 /// Where the tensor `name` of ours, of so many rows, comes from.
 pub(super) fn source(name: &str, rows: usize) -> Source {
-    match PARTS.iter().find(|(ours, ..)| name.contains(".action_model.") && name.contains(ours)) {
+    match part(name) {
         Some((ours, theirs, part, _)) => {
             Source { name: name.replace(ours, theirs), rows: part * rows..(part + 1) * rows }
         }
@@ -270,10 +275,7 @@ pub(super) fn source(name: &str, rows: usize) -> Source {
 
 /// The published tensors that ours are made of.
 pub(super) fn published(ours: Vec<(String, Vec<usize>)>) -> Vec<(String, Vec<usize>)> {
-    let one = |(name, mut shape): (String, Vec<usize>)| match PARTS
-        .iter()
-        .find(|(part, ..)| name.contains(".action_model.") && name.contains(part))
-    {
+    let one = |(name, mut shape): (String, Vec<usize>)| match part(&name) {
         None => Some((name, shape)),
         Some((part, theirs, 0, parts)) => {
             shape[0] *= parts;

@@ -256,19 +256,21 @@ impl Sizes {
 
 /// The published Wan 2.1 text-to-video model of 1.3 billion parameters (spec 1.1).
 pub fn wan_1_3b(settings: &Settings) -> ModelConfig {
-    let sizes = Sizes {
-        dim: 1536,
-        heads: 12,
-        layers: 30,
-        ffn_dim: 8960,
-        freq_dim: 256,
-        text_dim: 4096,
-        channels: 16,
-        patch: [1, 2, 2],
-        game: None,
-    };
-    configuration(&sizes, settings)
+    configuration(&SIZES_1_3B, settings)
 }
+
+/// Sizes of it.
+const SIZES_1_3B: Sizes = Sizes {
+    dim: 1536,
+    heads: 12,
+    layers: 30,
+    ffn_dim: 8960,
+    freq_dim: 256,
+    text_dim: 4096,
+    channels: 16,
+    patch: [1, 2, 2],
+    game: None,
+};
 
 /// The published Matrix-Game 2.0 network with so many keys and numbers of the mouse, with an action module in the first 15 layers, and the
 /// settings that it is used with (spec 2.13).
@@ -287,18 +289,8 @@ pub fn matrix_game(keys: usize, mouse: usize) -> ModelConfig {
     };
     let found = game::Found::published(game, 1280, mouse);
     let settings = found.settings(None);
-    let sizes = Sizes {
-        dim: 1536,
-        heads: 12,
-        layers: 30,
-        ffn_dim: 8960,
-        freq_dim: 256,
-        text_dim: found.features,
-        channels: 16,
-        patch: [1, 2, 2],
-        game: Some(found),
-    };
-    configuration(&sizes, &settings)
+    // All else is Wan's.
+    configuration(&Sizes { text_dim: found.features, game: Some(found), ..SIZES_1_3B }, &settings)
 }
 
 fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
