@@ -26,9 +26,14 @@ pub fn model() -> PathBuf {
 
 /// The frames of examples/c/headless.c through the Rust interface.
 pub fn headless_frames(frames: usize) -> Vec<String> {
-    let model = Model::open(model()).unwrap();
+    frames_on(&model(), &Device::cpu(0), frames)
+}
+
+/// The same of another model, on another device.
+pub fn frames_on(model: &Path, device: &Device, frames: usize) -> Vec<String> {
+    let model = Model::open(model).unwrap();
     let options = SessionOptions { seed: 7, ..SessionOptions::default() };
-    let mut session = Session::new(&model, &Device::cpu(0), options).unwrap();
+    let mut session = Session::new(&model, device, options).unwrap();
     let (actions, events) = (session.actions().len(), session.events().len());
     let frame = |n: usize| {
         let mut action = vec![0.0; actions];

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use causeway_tests::{machine, tour::Tour};
 
 use crate::{
-    bindings,
+    bindings, ctypes,
     program::{below, library, run, scratch},
     prompts::{self, student},
     walk::{assert_same, model, repository, script},
@@ -55,17 +55,19 @@ fn play_prompts(name: &str, host: impl Fn() -> Command) {
 
 #[test]
 fn bindings_are_up_to_date() {
-    let path = repository("examples/csharp/Causeway/Native.cs");
-    let text = bindings::csharp(&repository("ffi/src"));
-    if std::env::var_os("CAUSEWAY_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+    let source = repository("ffi/src");
+    for (path, text) in [
+        ("examples/csharp/Causeway/Native.cs", bindings::csharp(&source)),
+        ("python/causeway/_native.py", ctypes::python(&source)),
+    ] {
+        let path = repository(path);
+        if std::env::var_os("CAUSEWAY_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        let path = path.display();
+        assert!(committed == text, "{path} is not what the interface's source gives; CAUSEWAY_BLESS=1 writes it");
     }
-    let committed = std::fs::read_to_string(&path).unwrap();
-    assert!(
-        committed == text,
-        "{} is not what the interface's source gives; CAUSEWAY_BLESS=1 writes it",
-        path.display()
-    );
 }
 
 #[test]

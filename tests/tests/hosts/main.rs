@@ -5,6 +5,7 @@
 
 mod bindings;
 mod csharp;
+mod ctypes;
 mod program;
 mod prompts;
 mod sdl2;
