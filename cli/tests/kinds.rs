@@ -110,6 +110,7 @@ fn files() -> Vec<(&'static str, File)> {
         ("umT5", There(data("umt5-q8_0.gguf"))),
         ("T5", There(golden("umt5-shared.safetensors"))),
         ("a denoiser of another model", Tensors("f.safetensors", one("double_blocks.0.img_attn.qkv.weight"))),
+        ("Waypoint 1.5", There(golden("waypoint/waypoint-newer/model.safetensors"))),
         ("a language model", Tensors("l.safetensors", one("model.layers.0.self_attn.q_proj.weight"))),
         ("the state of an optimizer", Tensors("o.safetensors", one("state.0.exp_avg"))),
         ("LoHa, LoKr or OFT", Tensors("lora.safetensors", one("lora_unet_blocks_0_ffn_0.hada_w1_a"))),

@@ -18,6 +18,7 @@ mod objects;
 mod schedule;
 mod umt5;
 mod vae;
+mod waypoint;
 
 pub(crate) use check::misleading;
 pub use check::printable;
@@ -36,3 +37,4 @@ pub(crate) use objects::from_str;
 pub use schedule::ScheduleConfig;
 pub use umt5::{MOST_TOKENIZER, Umt5Config, Umt5Family, Umt5Sizes};
 pub use vae::VaeConfig;
+pub use waypoint::WaypointConfig;

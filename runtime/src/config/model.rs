@@ -25,11 +25,18 @@ pub enum Family {
     #[cfg(feature = "matrix-game")]
     #[serde(rename = "matrix-game")]
     MatrixGame,
+    /// Waypoint 1.5: a causal DiT of another block, told keys, mouse buttons and the mouse's way. `codec` is as of `Wan`.
+    #[cfg(feature = "waypoint")]
+    Waypoint,
 }
 
 impl Family {
     /// The family of a denoiser, by what it is told.
     pub(crate) fn of(dit: &DitConfig) -> Self {
+        #[cfg(feature = "waypoint")]
+        if dit.waypoint().is_some() {
+            return Self::Waypoint;
+        }
         match (&dit.text, dit.game()) {
             #[cfg(feature = "matrix-game")]
             (Some(_), Some(_)) => Self::MatrixGame,
@@ -80,6 +87,13 @@ pub struct ModelConfig {
     pub provenance: Provenance,
 }
 
+/// Names, of which there may be hundreds.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8;
+    let shown = names[..names.len().min(MOST)].join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
 fn once() -> usize {
     1
 }
@@ -94,6 +108,8 @@ impl FileConfig for ModelConfig {
         "wan",
         #[cfg(feature = "matrix-game")]
         "matrix-game",
+        #[cfg(feature = "waypoint")]
+        "waypoint",
     ];
 
     fn name(&self) -> &str {
@@ -107,6 +123,8 @@ impl FileConfig for ModelConfig {
                 Family::Wan => "wan",
                 #[cfg(feature = "matrix-game")]
                 Family::MatrixGame => "matrix-game",
+                #[cfg(feature = "waypoint")]
+                Family::Waypoint => "waypoint",
             },
             license: &self.license,
             credits: &self.credits,
@@ -147,6 +165,7 @@ impl FileConfig for ModelConfig {
                 ("actions", dit.actions.join(", ")),
             ]),
             Some(text) => lines.push(("text", format!("at most {} rows of {}", text.length, text.dim))),
+            None if dit.waypoint().is_some() => lines.push(("actions", listed(&dit.actions))),
             None => lines.extend([("actions", dit.actions.join(", ")), ("events", dit.events.join(", "))]),
         }
         lines
@@ -184,7 +203,7 @@ impl ModelConfig {
         self.dit.validate()?;
         let family = self.family;
         check("family", format!("{family:?}"), family == Family::of(&self.dit), || {
-            "Wan with `dit.text`, World without".to_owned()
+            "Wan with `dit.text`, Waypoint with `dit.waypoint`, World without both".to_owned()
         })?;
         self.codec.validate()?;
         let channels = self.dit.latent.channels;

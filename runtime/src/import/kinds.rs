@@ -208,6 +208,9 @@ static TENSORS: &[Row] = &[
         Refused("only networks of Wan 2.1's architecture are run"),
         |n| n.names(&["double_blocks.", "transformer_blocks.", "input_blocks.", "joint_blocks."]),
     ),
+    network("Waypoint 1.5", Read("a world with keys and mouse; `config.yaml` beside it is read too"), |n| {
+        n.names(&["ctrl_emb.mlp.fc1.weight"]) && n.names(&["attn_cond_head.", "cond_head.", "v_lamb"])
+    }),
     network("a language model", Refused("prompts go through umT5: models_t5_umt5-xxl-enc-bf16.pth or its GGUF"), |n| {
         n.names(&["layers.0.self_attn.q_proj.", "blk.0.attn_q.", "h.0.attn.c_attn."])
     }),

@@ -12,9 +12,10 @@ use causeway_ops::{
 };
 
 use super::{
-    Conditions, Dit, Group, Groups, Levels, ModelError, Past,
+    Conditions, Group, Groups, Levels, ModelError, Past,
     codec::{Codec, CodecSource, Frames},
     decoder::check_size,
+    denoiser::Denoiser,
     program::{Level, Program, Programs, Recaching, Side, Step, Then},
 };
 use crate::{
@@ -118,8 +119,8 @@ pub struct Exact {
     pub fresh: BufferId,
     /// The flow under the prompt [chunk, height, width, channels].
     pub flow: BufferId,
-    /// Timestep sinusoids [most frames of a pass, freq_dim].
-    pub sinusoids: BufferId,
+    /// Timestep sinusoids [most frames of a pass, freq_dim], of a network that is not told levels by a table.
+    pub sinusoids: Option<BufferId>,
 }
 
 /// The passes over so many frames.
@@ -154,7 +155,7 @@ impl StreamPlan {
     pub fn new(shape: &StreamShape<'_>) -> Result<Self, ModelError> {
         let mut maker = Maker::new(shape)?;
         let mut programs = Programs::default();
-        for (side, dit) in maker.sides.iter().enumerate() {
+        for (side, dit) in maker.sides.iter().enumerate().filter(|(_, dit)| dit.conditioned()) {
             let pass = maker.b.pass(format!("condition{}", maker.names[side]));
             dit.condition(&mut maker.b)?;
             programs.condition.push(Program { frames: 0, steps: [Step::plain(pass)].into(), droppable: 1 });
@@ -260,7 +261,7 @@ struct Maker<'a> {
     shape: &'a StreamShape<'a>,
     b: PlanBuilder,
     /// The denoiser under the prompt, and under the negative one.
-    sides: Vec<Dit<'a>>,
+    sides: Vec<Denoiser<'a>>,
     names: [&'static str; 2],
     len: usize,
     latents: BufferId,
@@ -304,10 +305,10 @@ impl<'a> Maker<'a> {
         let most = chunk.max(recached.unwrap_or(0));
         let mut b = PlanBuilder::new();
         let latents = b.state("latents", most * len);
-        let dit = Dit::new(&mut b, config, &shape.groups, shape.text_rows, most, &shape.levels);
+        let dit = Denoiser::new(&mut b, config, &shape.groups, shape.text_rows, most, &shape.levels)?;
         let names = ["", ".negative"];
         let negative = shape.guided.then(|| dit.beside(&mut b, names[1]));
-        let sides: Vec<Dit<'_>> = [Some(dit), negative].into_iter().flatten().collect();
+        let sides: Vec<Denoiser<'_>> = [Some(dit), negative].into_iter().flatten().collect();
         let answer = |b: &mut PlanBuilder, name| {
             b.buffer(format!("flow_out{name}"), Element::F32, chunk * len, BufferKind::Output)
         };
@@ -318,8 +319,9 @@ impl<'a> Maker<'a> {
             .then(|| ["from", "newer", "older"].map(|name| b.state(name, chunk * len)));
         let memories = recached.map(|_| {
             let table = b.buffer("recent_rows", Element::U32, window, BufferKind::Input);
-            let actions = sides[0].conditions.actions.map(|_| b.state("recent_actions", window * config.actions.len()));
-            let previous = sides[0].previous.map(|_| b.state("recent_previous", window * len));
+            let actions =
+                sides[0].conditions().actions.map(|_| b.state("recent_actions", window * config.actions.len()));
+            let previous = sides[0].previous().map(|_| b.state("recent_previous", window * len));
             Memories {
                 recent: Recent { table, rows: window },
                 latents: b.state("recent", window * len),
@@ -409,14 +411,14 @@ impl<'a> Maker<'a> {
         if let Some(Memories { recent: Recent { table, rows }, latents: y, actions, previous }) = self.memories {
             let put = Scatter { x, x_offset: 0, table, offset: 0, y, rows: frames, slots: rows, len };
             self.b.push(put.clone());
-            if let (Some(x), Some(y)) = (self.sides[0].conditions.actions, actions) {
+            if let (Some(x), Some(y)) = (self.sides[0].conditions().actions, actions) {
                 self.b.push(Scatter { x, y, len: self.shape.dit.actions.len(), ..put.clone() });
             }
-            if let (Some(x), Some(y)) = (self.sides[0].previous, previous) {
+            if let (Some(x), Some(y)) = (self.sides[0].previous(), previous) {
                 (0..frames).for_each(|offset| self.b.push(Scatter { x, y, offset, rows: 1, ..put.clone() }));
             }
         }
-        if let Some(previous) = self.sides[0].previous {
+        if let Some(previous) = self.sides[0].previous() {
             self.b.push(Copy { x, x_offset: (frames - 1) * len, y: previous, y_offset: 0, len });
         }
     }
@@ -513,15 +515,15 @@ impl<'a> Maker<'a> {
 
     fn finish(self, programs: Programs, pictures: [usize; 2]) -> Result<StreamPlan, ModelError> {
         let dit = &self.sides[0];
-        let negative = self.sides.get(Side::Negative as usize).and_then(|dit| dit.conditions.text);
-        let given = self.fresh.zip(self.answers.first().copied()).zip(dit.sinusoids());
-        let exact = given.map(|((fresh, flow), sinusoids)| Exact { fresh, flow, sinusoids });
+        let negative = self.sides.get(Side::Negative as usize).and_then(|dit| dit.conditions().text);
+        let given = self.fresh.zip(self.answers.first().copied());
+        let exact = given.map(|(fresh, flow)| Exact { fresh, flow, sinusoids: dit.sinusoids() });
         Ok(StreamPlan {
             programs,
             latents: self.latents,
-            groups: dit.groups.clone(),
-            previous: dit.previous,
-            conditions: dit.conditions,
+            groups: dit.groups().to_vec(),
+            previous: dit.previous(),
+            conditions: dit.conditions(),
             negative_offsets: negative.map(|text| text.offsets),
             recent: self.memories.map(|memories| memories.recent),
             output: self.output,

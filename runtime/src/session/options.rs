@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
     model::{CodecSource, Groups, Past},
-    sampler::{Sampler, Sampling, Schedule},
+    sampler::{Sampling, Schedule},
 };
 
 /// What the first frames of a stream are.
@@ -332,7 +332,7 @@ impl SessionOptions {
         match config.schedule.sigmas(steps) {
             Some(sigmas) => {
                 let first = config.schedule.first_sigmas().map(|sigmas| Schedule::of(&sigmas));
-                Ok(Sampling { first, ..Sampling::few(&sigmas) })
+                Ok(Sampling { sampler: config.schedule.sampler, first, ..Sampling::few(&sigmas) })
             }
             None => {
                 let known: Vec<_> = config.schedule.steps.keys().map(|n| format!("{n}")).collect();
@@ -346,7 +346,7 @@ impl SessionOptions {
 fn lists(config: &ModelConfig, sampling: &Sampling) -> Vec<Schedule> {
     let steps = config.schedule.steps.keys().rev();
     let all: Vec<_> = steps.filter_map(|&steps| Some(Schedule::of(&config.schedule.sigmas(steps)?))).collect();
-    let plain = sampling.sampler == Sampler::Few && sampling.first.is_none();
+    let plain = sampling.sampler == config.schedule.sampler && sampling.first.is_none();
     if plain && all.contains(&sampling.schedule) { all } else { vec![sampling.schedule.clone()] }
 }
 

@@ -314,6 +314,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         event_tokens: 0,
         text: Some(TextConfig { dim: text_dim, length: s.text_length }),
         game: game.as_ref().map(|found| found.game.clone()),
+        waypoint: None,
         latent_mean: mean,
         latent_std: std,
     };
@@ -336,6 +337,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
             shift: s.shift,
             steps: s.steps.iter().map(|list| (list.len(), list.clone())).collect(),
             first: s.first_steps.clone(),
+            sampler: s.sampler,
             default_steps: s.steps.first().map_or(0, Vec::len),
             context_noise: s.context_noise,
         },
