@@ -284,25 +284,24 @@ impl SessionArgs {
         };
         let failed = |error| Error::Failed(format!("the bundle's prompts: {error}"));
         // Prompts are named as events are.
-        let asked = self.event.as_deref().filter(|_| scenes.prompts);
+        let asked = self.event.as_deref().filter(|_| scenes.slots > 0);
         let first = asked.map_or(Ok(0), |name| find_event(name, &scenes.names))?;
-        let args = SessionArgs { event: self.event.clone().filter(|_| !scenes.prompts), ..self.clone() };
+        let args = SessionArgs { event: self.event.clone().filter(|_| scenes.slots == 0), ..self.clone() };
         let mut options = args.options(model.config())?;
-        if scenes.prompts || self.typed.is_some() {
-            options.prompt_slots = Some(scenes.slots() + usize::from(self.typed.is_some()));
+        if scenes.slots > 0 || self.typed.is_some() {
+            options.prompt_slots = Some(scenes.slots + usize::from(self.typed.is_some()));
             options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).chain(self.typed).max();
-            options.recache = true;
+            // A game's one prompt is never changed.
+            options.recache = model.config().dit.game().is_none();
         }
-        if let (Start::Stored, Some(latents)) = (&options.start, bundle.start(0).map_err(failed)?) {
-            options.start = Start::Latents(latents);
-        }
+        options.begin_from(bundle).map_err(failed)?;
         let device = self.device(stop)?;
         let mut session = match opened.codec() {
             Some(codec) => Session::with_codec(model, codec, &device, options)?,
             None => Session::new(model, &device, options)?,
         };
-        if scenes.prompts {
-            for slot in 0..scenes.names.len() {
+        if scenes.slots > 0 {
+            for slot in 0..scenes.slots {
                 session.set_prompt(slot, &bundle.prompt(slot).map_err(failed)?.unwrap_or_default())?;
             }
             session.queue(Change::to(Condition::Prompt(first)))?;
