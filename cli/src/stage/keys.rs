@@ -70,7 +70,7 @@ const HOLD: Duration = Duration::from_millis(150);
 const FIRST: Duration = Duration::from_millis(600);
 
 /// Actions of which the newer ends the older, so that a tap to turn back does not wait for the end of the first.
-const OPPOSITE: [(&str, &str); 2] = [("forward", "back"), ("left", "right")];
+const OPPOSITE: [(&str, &str); 4] = [("forward", "back"), ("left", "right"), ("W", "S"), ("A", "D")];
 
 /// What the keys do, before it is known in which world.
 pub const HELP: &str = "\
@@ -78,6 +78,7 @@ Keys, by the names of the model's actions:
   forward, back, left, right  arrows or W S A D
   attack, use                 space
   others                      E F C V X Z T G B Y H N U J I K O L P, in the model's order
+  buttons (W, SPACE, UP)      the keys of their names
   its events                  1 to 9
   R starts anew; M changes what it sees of its past: routed, all of the window, its newest frames (from the first
   frame on, where the model was not trained with routes); - and + change the denoise steps
@@ -93,6 +94,21 @@ const USUAL: [(&str, &[Key]); 6] = [
     ("attack", &[Key::Char(' ')]),
     ("use", &[Key::Char(' ')]),
 ];
+
+/// The key that a button's name means: a letter, the space or an arrow. Commands and events keep theirs.
+fn named(action: &str) -> Option<Key> {
+    match action {
+        "UP" => Some(Key::Up),
+        "DOWN" => Some(Key::Down),
+        "LEFT" => Some(Key::Left),
+        "RIGHT" => Some(Key::Right),
+        "SPACE" => Some(Key::Char(' ')),
+        _ => match action.as_bytes() {
+            [letter @ b'A'..=b'Z'] if !b"QRM".contains(letter) => Some(Key::Char(letter.to_ascii_lowercase().into())),
+            _ => None,
+        },
+    }
+}
 
 /// Keys for other actions, in the order of the model file.
 const SPARE: &str = "efcvxztgbyhnujikolp";
@@ -125,12 +141,14 @@ pub struct Keys {
 impl Keys {
     /// Keys for a model with these actions; `releases` tells whether [`Self::release`] will be called.
     pub fn new(actions: &[String], releases: bool) -> Self {
-        let mut spare = SPARE.chars();
+        // Where keys have the names of buttons, no other action may take them.
+        let mut spare = if actions.iter().any(|action| named(action).is_some()) { "" } else { SPARE }.chars();
         let mut bindings = Vec::new();
         for (index, action) in actions.iter().enumerate() {
-            match USUAL.iter().find(|(name, _)| name == action) {
-                Some((_, keys)) => bindings.extend(keys.iter().map(|&key| (key, index))),
-                None => bindings.extend(spare.next().map(|letter| (Key::Char(letter), index))),
+            match (USUAL.iter().find(|(name, _)| name == action), named(action)) {
+                (Some((_, keys)), _) => bindings.extend(keys.iter().map(|&key| (key, index))),
+                (None, Some(key)) => bindings.push((key, index)),
+                (None, None) => bindings.extend(spare.next().map(|letter| (Key::Char(letter), index))),
             }
         }
         let opposite = |name: &String| {
@@ -144,14 +162,19 @@ impl Keys {
 
     /// One line: what the keys do in a world of these actions and events.
     pub fn help(&self, actions: &[String], events: &[String]) -> String {
-        let mut parts = Vec::new();
+        let (mut parts, mut by_name) = (Vec::new(), false);
         for (index, action) in actions.iter().enumerate() {
             let keys: Vec<_> =
                 self.bindings.iter().filter(|(_, bound)| *bound == index).map(|(key, _)| key.label()).collect();
             // More actions than letters: those are for programs.
-            if !keys.is_empty() {
+            if named(action).is_some() {
+                by_name = true;
+            } else if !keys.is_empty() {
                 parts.push(format!("{} {}", keys.join("/"), printable(action)));
             }
+        }
+        if by_name {
+            parts.insert(0, "W A S D, space, arrows and all other letters as their names say".to_owned());
         }
         parts.extend(events.iter().take(9).enumerate().map(|(i, name)| format!("{} {}", i + 1, printable(name))));
         format!("{}, r anew, m memory, -/+ steps, q leaves", parts.join(", "))
@@ -243,6 +266,22 @@ mod tests {
         assert_eq!(keys.press(Key::Char('r'), now), Some(Command::Reset));
         assert_eq!(keys.press(Key::Char('m'), now), Some(Command::Memory));
         assert_eq!(keys.press(Key::Char('='), now), Some(Command::Steps { more: true }));
+    }
+
+    /// A world whose actions are buttons by name.
+    #[test]
+    fn buttons_are_the_keys_of_their_names() {
+        let now = Instant::now();
+        let actions = names(&["mouse_x", "mouse_y", "MOUSE1", "SPACE", "UP", "Q", "S", "W", "wheel"]);
+        let mut keys = Keys::new(&actions, false);
+        for key in [Key::Char('w'), Key::Char(' '), Key::Up, Key::Char('e')] {
+            assert_eq!(keys.press(key, now), None);
+        }
+        assert_eq!(keys.vector(now), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(keys.press(Key::Char('q'), now), Some(Command::Quit));
+        assert!(
+            keys.help(&actions, &[]).starts_with("W A S D, space, arrows and all other letters as their names say, r")
+        );
     }
 
     /// Pressed and released between two chunks: still down until a frame has shown it.
