@@ -103,6 +103,7 @@ fn files() -> Vec<(&'static str, File)> {
         ("the Wan 2.1 VAE", There(golden("vae.pth"))),
         ("TAESD", Tensors("t.safetensors", tae(4, 1))),
         ("the TAEHV of Wan 2.2", Tensors("t.safetensors", tae(48, 2))),
+        ("the TAEHV of Waypoint 1.5", Tensors("taehv1_5.safetensors", tae(32, 2))),
         ("the TAEHV of HunyuanVideo", Tensors("taehv.safetensors", tae(16, 2))),
         ("the TAEHV of CogVideoX", Tensors("taecvx.safetensors", tae(16, 2))),
         ("TAEHV with its encoder", There(data("tae-both.safetensors"))),

@@ -154,6 +154,101 @@ def rollout(folder, inputs, bias="apart"):
     return {"latents": torch.stack(latents), "first_flow": first[None].contiguous()}
 
 
+def taehv(channels, widths, encoder):
+    """Random weights of a codec with the names and strides of taehv1_5; values that f16 holds."""
+    w = {}
+
+    def conv(name, outputs, inputs, kernel=3, bias=True):
+        w[f"{name}.weight"] = (1.2 * torch.randn(outputs, inputs, kernel, kernel) / (inputs * kernel**2) ** 0.5).half()
+        if bias:
+            w[f"{name}.bias"] = (0.05 * torch.randn(outputs)).half()
+
+    def memory(name, n):
+        for part, inputs in (("0", 2 * n), ("2", n), ("4", n)):
+            conv(f"{name}.conv.{part}", n, inputs)
+
+    conv("encoder.0", encoder, 12)
+    for stage, stride in enumerate([2, 2, 1]):
+        at = 2 + 5 * stage
+        conv(f"encoder.{at}.conv", encoder, stride * encoder, 1, False)
+        conv(f"encoder.{at + 1}", encoder, encoder, 3, False)
+        for block in range(3):
+            memory(f"encoder.{at + 2 + block}", encoder)
+    conv("encoder.17", channels, encoder)
+    conv("decoder.1", widths[0], channels)
+    for stage, stride in enumerate([1, 2, 2]):
+        at = 3 + 6 * stage
+        for block in range(3):
+            memory(f"decoder.{at + block}", widths[stage])
+        conv(f"decoder.{at + 4}.conv", stride * widths[stage], widths[stage], 1, False)
+        conv(f"decoder.{at + 5}", widths[stage + 1], widths[stage], 3, False)
+    conv("decoder.22", 12, widths[3])
+    return w
+
+
+class Codec:
+    """taehv1_5 over a whole stream at once: frames are a batch, what a MemBlock remembers is the frame before, nothing before the first."""
+
+    def __init__(self, weights):
+        self.w = {name: value.float() for name, value in weights.items()}
+
+    def conv(self, name, x, stride=1):
+        weight = self.w[f"{name}.weight"]
+        return torch.nn.functional.conv2d(x, weight, self.w.get(f"{name}.bias"), stride, weight.shape[-1] // 2)
+
+    def memory(self, name, x):
+        past = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
+        y = torch.relu(self.conv(f"{name}.conv.0", torch.cat([x, past], 1)))
+        y = torch.relu(self.conv(f"{name}.conv.2", y))
+        return torch.relu(self.conv(f"{name}.conv.4", y) + x)
+
+    def encode(self, frames):
+        """Pictures [4 n, 3, H, W] to latents [n, C, h, w]."""
+        x = torch.relu(self.conv("encoder.0", torch.nn.functional.pixel_unshuffle(frames, 2)))
+        for stage, stride in enumerate([2, 2, 1]):
+            at = 2 + 5 * stage
+            x = self.conv(f"encoder.{at}.conv", x.reshape(-1, stride * x.shape[1], *x.shape[2:]))
+            x = self.conv(f"encoder.{at + 1}", x, 2)
+            for block in range(3):
+                x = self.memory(f"encoder.{at + 2 + block}", x)
+        return self.conv("encoder.17", x)
+
+    def decode(self, latents):
+        """Latents [n, C, h, w] to pictures [4 n, 3, H, W]: the first is decoded four times, and what the first three make is left out."""
+        x = torch.cat([latents[:1]] * 3 + [latents])
+        x = torch.relu(self.conv("decoder.1", 3 * torch.tanh(x / 3)))
+        for stage, stride in enumerate([1, 2, 2]):
+            at = 3 + 6 * stage
+            for block in range(3):
+                x = self.memory(f"decoder.{at + block}", x)
+            x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            x = self.conv(f"decoder.{at + 4}.conv", x)
+            x = x.reshape(-1, x.shape[1] // stride, *x.shape[2:])
+            x = self.conv(f"decoder.{at + 5}", x)
+        x = self.conv("decoder.22", torch.relu(x))
+        return torch.nn.functional.pixel_shuffle(x, 2).clamp(0, 1)[12:]
+
+
+def picture(height, width):
+    """A picture that a test can make too [1, 3, H, W]."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([255 * x // (width - 1), 255 * y // (height - 1), (3 * x + 5 * y) % 256])[None] / 255
+
+
+@torch.no_grad()
+def codec(out):
+    """Latents to pictures, and a picture there and back again, of which every fourth row and column."""
+    weights = taehv(4, [12, 10, 8, 8], 8)
+    out.mkdir(parents=True)
+    save_file(weights, out / "taehv1_5.safetensors")
+    net = Codec(weights)
+    latents = torch.randn(3, 4, 2, 3)
+    there = net.encode(torch.cat([picture(64, 96)] * 4))
+    back = net.decode(there)[..., ::4, ::4]
+    save_file({"latents": latents, "frames": net.decode(latents).half().contiguous(), "encoded": there.contiguous(),
+               "back": back.half().contiguous()}, out / "codec.safetensors")
+
+
 def tensors(c, newer, same):
     """Random weights under the published names, or under those of newer exports; values that bf16 holds."""
     dim, heads, kv, hd, ffn = c["d_model"], c["n_heads"], c["n_kv_heads"], c["d_head"], c["d_model"] * c["mlp_ratio"]
@@ -218,7 +313,7 @@ def config(**changes):
 
 
 def write(out):
-    """Two networks as they are published, and what they make: of the one under both readings of bias_in, whose two differ; of the other, in
+    """A codec, and two networks as they are published, and what they make: of the one under both readings of bias_in, whose two differ; of the other, in
     the spelling of newer exports, behind latents that are given."""
     torch.manual_seed(41)
     cases = {
@@ -243,6 +338,7 @@ def write(out):
         if not newer:
             made |= {f"{what}_mlp": value for what, value in rollout(folder, inputs, "mlp").items()}
         save_file(inputs | made, out / f"{name}.safetensors")
+    codec(out / "codec")
 
 
 if __name__ == "__main__":

@@ -12,3 +12,4 @@ pub mod stream;
 #[cfg(feature = "text")]
 pub mod tour;
 pub mod wan;
+pub mod waypoint;

@@ -50,6 +50,8 @@ pub fn tiny_config() -> ModelConfig {
             blocks: 1,
             space_up: [true, true, false],
             time_up: [1, 1, 1],
+            encoder: 0,
+            warmup: 0,
         },
         schedule: ScheduleConfig {
             first: Vec::new(),

@@ -336,15 +336,22 @@ fn find_event(text: &str, names: &[String]) -> Result<usize, Error> {
     })
 }
 
-/// An action vector such as `1,0,0,0.5`.
+/// An action vector such as `1,0,0,0.5`, or the names of actions that are on, such as `W,SPACE`.
 ///
 /// # Errors
-/// Not numbers, or not as many as the model has actions.
+/// Neither, or not as many as the model has actions.
 pub fn parse_action(text: &str, actions: &[String]) -> Result<Vec<f32>, Error> {
+    let on: Option<Vec<usize>> =
+        text.split(',').map(|part| actions.iter().position(|action| action == part.trim())).collect();
+    if let Some(on) = on {
+        let mut values = vec![0.0; actions.len()];
+        on.into_iter().for_each(|at| values[at] = 1.0);
+        return Ok(values);
+    }
     let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse::<f32>()).collect();
     let values = values.map_err(|_| {
         Error::Usage(format!(
-            "--action is `{text}`; expected numbers with commas between them, for: {}",
+            "--action is `{text}`; expected numbers, or names, with commas between them, for: {}",
             actions.join(", ")
         ))
     })?;

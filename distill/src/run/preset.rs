@@ -192,5 +192,15 @@ fn even(counts: &[usize]) -> ScheduleConfig {
 }
 
 fn codec(channels: usize, patch: usize, widths: [usize; 4], space_up: [bool; 3]) -> CodecConfig {
-    CodecConfig { kind: CodecKind::Taehv, channels, patch, widths, blocks: 1, space_up, time_up: [1, 1, 1] }
+    CodecConfig {
+        kind: CodecKind::Taehv,
+        channels,
+        patch,
+        widths,
+        blocks: 1,
+        space_up,
+        time_up: [1, 1, 1],
+        encoder: 0,
+        warmup: 0,
+    }
 }

@@ -142,8 +142,9 @@ struct Shown {
     decode: Vec<PassId>,
     /// Each picture to the output.
     show: Vec<PassId>,
-    /// Which of them is the stream's first: the last one that its first latent frame makes.
-    first: usize,
+    /// How often the stream's first latent frame is decoded before that, and how many pictures that makes.
+    warmup: usize,
+    made: usize,
     pictures: [usize; 2],
 }
 
@@ -171,8 +172,9 @@ impl StreamPlan {
         programs.given = [given(of(shape.given[0])?, &shown, true), given(of(shape.given[1])?, &shown, false)];
         if let Some(steps) = maker.picture(shape.given[0])? {
             let rest = given(of(shape.given[0])?, &shown, true);
-            // Of one frame: what makes the first of them.
-            if let (Some(one), [1, 1], 1) = (steps.get(..2), shown.pictures, shape.given[1]) {
+            // Of one frame: what makes the first of them. A codec whose first frame is another's is no encoder of a still one.
+            let alike = shown.pictures[0] == shown.pictures[1];
+            if let (Some(one), true, 1) = (steps.get(..2), alike, shape.given[1]) {
                 let rest = given(of(1)?, &shown, false);
                 programs.placed = Some(Program { steps: [one, &rest.steps].concat(), ..rest });
             }
@@ -243,11 +245,13 @@ fn given(passes: &Passes, shown: &Shown, first: bool) -> Program {
         steps.push(Step::plain(shown.pick[frame]));
         let first = first && frame == 0;
         let decode = if first { shown.decode.first() } else { shown.decode.last() };
-        steps.extend(decode.map(|&pass| Step::plain(pass)));
-        let (skip, count) = if first { (shown.first, 1) } else { (0, shown.show.len()) };
-        steps.extend(
-            shown.show.iter().skip(skip).take(count).map(|&pass| Step { then: Then::Give, ..Step::plain(pass) }),
-        );
+        let runs = if first { 1 + shown.warmup } else { 1 };
+        steps.extend(decode.into_iter().flat_map(|&pass| core::iter::repeat_n(Step::plain(pass), runs)));
+        // Of a stream's first latent frame the last of its pictures, unless all are.
+        let skip = if first { shown.made - shown.pictures[0] } else { 0 };
+        let made = if first { shown.made } else { shown.show.len() };
+        let given = shown.show.iter().take(made).skip(skip);
+        steps.extend(given.map(|&pass| Step { then: Then::Give, ..Step::plain(pass) }));
         if shown.decode.is_empty() {
             steps.last_mut().into_iter().for_each(|step| step.then = Then::Give);
         }
@@ -434,7 +438,8 @@ impl<'a> Maker<'a> {
         });
         let pick = pick.collect();
         let (Some(codec), Some(source)) = (&mut self.codec, self.shape.codec) else {
-            return Ok(Shown { pick, decode: Vec::new(), show: Vec::new(), first: 0, pictures: [1, 1] });
+            let (decode, show, pictures) = (Vec::new(), Vec::new(), [1, 1]);
+            return Ok(Shown { pick, decode, show, warmup: 0, made: 1, pictures });
         };
         let mut frames = Frames::new(source.time_factor());
         let (mut decode, mut made) = (Vec::new(), None);
@@ -456,8 +461,9 @@ impl<'a> Maker<'a> {
             show.push(b.pass(format!("show.{picture}")));
             b.push(ToPixels { x, x_offset: picture * values, y: output, height, width, patch, black });
         }
-        let first = made.map_or(0, |made| made.saturating_sub(1));
-        Ok(Shown { pick, decode, show, first, pictures: [1, source.time_factor()] })
+        let pictures = [source.first_pictures(), source.time_factor()];
+        let made = made.unwrap_or(1).max(pictures[0]);
+        Ok(Shown { pick, decode, show, warmup: source.warmup(), made, pictures })
     }
 
     /// Emits the passes of a picture that stands still for `frames` latent frames; their steps.

@@ -332,6 +332,8 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
             blocks: 3,
             space_up: [true, true, true],
             time_up: [1, 2, 2],
+            encoder: 0,
+            warmup: 0,
         },
         schedule: ScheduleConfig {
             shift: s.shift,

@@ -344,6 +344,8 @@ fn configuration(sizes: &Sizes, release: &Release, s: &Settings, mouse_scale: f3
             blocks: 3,
             space_up: [true; 3],
             time_up: [1, 2, 2],
+            encoder: 64,
+            warmup: 3,
         },
         schedule: ScheduleConfig {
             shift: s.shift,
