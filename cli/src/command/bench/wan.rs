@@ -222,11 +222,22 @@ pub(super) fn shares(
     dtype: DType,
     rates: Rates,
 ) -> BTreeMap<&'static str, Share> {
+    let runs = [(denoise, steps), (commit, 1)].into_iter().filter_map(|(pass, runs)| Some((pass?, runs)));
+    shares_of(plan, runs, dtype, rates)
+}
+
+/// Work by operator of passes that are run so many times each, with a full window; weights are taken to be all of this type.
+pub(super) fn shares_of(
+    plan: &Plan,
+    passes: impl IntoIterator<Item = (PassId, usize)>,
+    dtype: DType,
+    rates: Rates,
+) -> BTreeMap<&'static str, Share> {
     const MANY: usize = 1 << 20;
     let weight_bytes = (dtype.data_bytes(MANY).unwrap_or(0) + dtype.scale_bytes(MANY)) as f64 / MANY as f64;
     let mut shares: BTreeMap<&'static str, Share> = BTreeMap::new();
-    for (pass, runs) in [(denoise, steps), (commit, 1)] {
-        for op in pass.iter().flat_map(|&pass| &plan.pass(pass).nodes) {
+    for (pass, runs) in passes {
+        for op in &plan.pass(pass).nodes {
             let cost = op.cost();
             let moved = cost.bytes as f64 + weight_bytes * cost.weights as f64;
             let floor = (cost.flops as f64 / rates.gemm).max(moved / rates.copy);
