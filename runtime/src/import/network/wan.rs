@@ -75,7 +75,8 @@ impl Import {
     /// As [`Self::open`].
     pub fn of(mut checkpoint: Checkpoint, options: &ImportOptions) -> Result<Self, ImportError> {
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let found = names::original(&all, options.key.as_deref(), &names::ANCHORS)?;
+        let key = options.key.clone().or_else(|| game::key(&all));
+        let found = names::original(&all, key.as_deref(), &names::ANCHORS)?;
         let acts = found.keys().any(|name| name.contains(".action_model."));
         let outside = if acts { Outside::beside(checkpoint.path())? } else { Outside::default() };
         let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads, acts.then_some(&outside))?;
