@@ -14,6 +14,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
+import clip
 import decoders
 import game
 import loras
@@ -212,6 +213,7 @@ def main():
     decoders.taehv(OUT)
     decoders.vae(OUT)
     umt5.write(OUT)
+    clip.write(OUT)
     game.write(OUT)
     waypoint.write(OUT / "waypoint")
 

@@ -6,10 +6,10 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Model, ModelConfig,
     config::Positions,
-    file::{Umt5File, may_quantise},
+    file::{ClipFile, Umt5File, may_quantise},
     import::{
-        Answer, BiasIn, Checkpoint, DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings,
-        Umt5Import, WaypointImport, WaypointOptions,
+        Answer, BiasIn, Checkpoint, ClipImport, DecoderImport, Import, ImportError, ImportOptions, LoraOptions,
+        Settings, Umt5Import, WaypointImport, WaypointOptions,
     },
 };
 use serde_json::json;
@@ -350,6 +350,13 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
         Ok(import) => return text_encoder(args, ends, &import, (matrices, plain), stop),
         Err(checkpoint) => checkpoint,
     };
+    let heads = args.source.heads.map(usize::from);
+    let checkpoint = match ClipImport::of(checkpoint, key, heads).map_err(Error::import(input))? {
+        Ok(import) => {
+            return not_of_encoder(args).and_then(|()| image_encoder(args, ends, &import, (matrices, plain), stop));
+        }
+        Err(checkpoint) => checkpoint,
+    };
     let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {
         Ok(import) => return not_of_encoder(args).and_then(|()| decoder(args, ends, &import, plain, stop)),
         Err(checkpoint) => checkpoint,
@@ -402,6 +409,36 @@ fn text_encoder(
     let (size, left) = (bytes(file.file_bytes()), unknown.len());
     let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     print(&format!("{output}\ntext encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
+}
+
+/// Writes an image encoder.
+fn image_encoder(
+    args: &ConvertArgs,
+    ends: (&Path, &Path),
+    import: &ClipImport,
+    (matrices, plain): (DType, DType),
+    stop: &Stop,
+) -> Result<(), Error> {
+    if !args.source.lora.is_empty() {
+        return Err(Error::Usage("--lora does not belong to an image encoder".to_owned()));
+    }
+    let settings = args.settings(ends.0, Settings::default());
+    let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
+    let choose = |name: &str, shape: &[usize]| args.dtype(name, shape, matrices, plain);
+    named(ends, total(&config, choose), stop, |sink| import.write(sink, &config, choose))?;
+    let peak = allocation::peak_bytes();
+    let file = ClipFile::open(ends.1).map_err(Error::file(ends.1))?;
+    let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
+    let (c, unknown) = (&config.encoder, import.unknown());
+    if args.json {
+        return print_json(&json!({
+            "encoder": c, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unknown, "peak_bytes": peak,
+        }));
+    }
+    let (output, rows, size, left) = (ends.1.display(), c.rows(), bytes(file.file_bytes()), unknown.len());
+    let sizes = format!("dim {}, heads {}, layers {}, ffn {}, {rows} rows", c.dim, c.heads, c.layers, c.ffn_dim);
+    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    print(&format!("{output}\nimage encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
 }
 
 /// Refuses what only a text encoder has.

@@ -5,6 +5,7 @@
 //! it holds and what was expected.
 
 mod check;
+mod clip;
 mod codec;
 mod control;
 mod decoder;
@@ -23,6 +24,7 @@ mod waypoint;
 
 pub(crate) use check::misleading;
 pub use check::printable;
+pub use clip::{ClipConfig, ClipFamily, ClipSizes};
 pub(crate) use codec::grown;
 pub use codec::{CodecConfig, CodecKind};
 pub use control::ControlConfig;

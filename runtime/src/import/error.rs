@@ -70,6 +70,9 @@ pub enum ImportError {
     /// The tensors do not make up a text encoder that can be run.
     #[error("not a text encoder that can be run: {0}")]
     Encoder(String),
+    /// The tensors do not make up an image encoder that can be run.
+    #[error("not an image encoder that can be run: {0}")]
+    Image(String),
     /// The LoRA does not fit.
     #[error("the LoRA does not fit: {0}")]
     Lora(String),

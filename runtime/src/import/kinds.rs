@@ -118,9 +118,16 @@ static TENSORS: &[Row] = &[
         n.names(&["lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", ".diff_b", ".diff_m"])
             && n.shape("patch_embedding.weight").is_none()
     }),
-    network("CLIP", Refused("only image-to-video networks use it; prompts go through umT5"), |n| {
-        n.names(&["visual.transformer.", "vision_model.encoder.", "text_model.encoder.", "visual.cls_embedding"])
-    }),
+    network(
+        "CLIP, as Wan and Matrix-Game publish it",
+        Read("an image encoder for games; its text tower is left out"),
+        |n| n.names(&["visual.cls_embedding"]) && n.names(&["visual.transformer."]),
+    ),
+    network(
+        "another CLIP",
+        Refused("games take models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth; prompts go through umT5"),
+        |n| n.names(&["visual.transformer.", "vision_model.encoder.", "text_model.encoder.", "visual.cls_embedding"]),
+    ),
     network("Wan VACE", Refused(TEXT_TO_VIDEO), |n| n.names(&["vace_blocks.", "vace_patch_embedding."])),
     network("Wan Animate", Refused(TEXT_TO_VIDEO), |n| n.names(&["face_adapter.", "motion_encoder."])),
     network("Wan with sound (S2V, MultiTalk, InfiniteTalk)", Refused(TEXT_TO_VIDEO), |n| {

@@ -1,5 +1,6 @@
 //! Model families: code that knows a network's shape and emits a [`causeway_ops::Plan`] for it. It knows no backend.
 
+mod clip;
 mod codec;
 mod decoder;
 mod denoiser;
@@ -25,6 +26,7 @@ mod waypoint;
 #[cfg(not(feature = "matrix-game"))]
 use no_game as game;
 
+pub use clip::ClipPlan;
 pub use codec::CodecSource;
 pub(crate) use decoder::Tiles;
 pub use decoder::{DecoderPass, DecoderPlan};

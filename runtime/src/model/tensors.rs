@@ -8,11 +8,11 @@ use causeway_ops::{
 };
 
 use super::{
-    Levels, ModelError, Past, Umt5Plan,
+    ClipPlan, Levels, ModelError, Past, Umt5Plan,
     codec::{Codec, CodecSource},
     denoiser::Denoiser,
 };
-use crate::config::{DecoderConfig, DitConfig, FileConfig, LatentConfig, ModelConfig, Umt5Config};
+use crate::config::{ClipConfig, DecoderConfig, DitConfig, FileConfig, LatentConfig, ModelConfig, Umt5Config};
 
 /// A configuration whose networks this build knows.
 pub trait Network: FileConfig {
@@ -73,6 +73,25 @@ impl Network for Umt5Config {
             }
         }
         list.extend(others);
+        list
+    }
+}
+
+impl Network for ClipConfig {
+    /// The first row and the positions are added on the host and are in no plan.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let sizes = &self.encoder;
+        let mut list = vec![
+            ("clip.cls_embedding".into(), vec![sizes.dim]),
+            ("clip.pos_embedding".into(), vec![sizes.rows(), sizes.dim]),
+        ];
+        let weights = ClipPlan::new(sizes).map_or_else(|_| Vec::new(), |plan| plan.plan.weights);
+        let (layer, others): (Vec<_>, Vec<_>) =
+            listed(weights).into_iter().partition(|(name, _)| name.starts_with(ClipPlan::LAYER));
+        list.extend(others);
+        for n in 0..sizes.layers {
+            list.extend(layer.iter().map(|(name, shape)| (ClipPlan::in_file(name, n), shape.clone())));
+        }
         list
     }
 }

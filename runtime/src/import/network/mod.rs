@@ -1,6 +1,7 @@
 //! What the tensors of a checkpoint mean: which network they make up, under whose names, and what a LoRA adds to them.
 
 mod alpha;
+mod clip;
 mod codec;
 mod found;
 mod game;
@@ -18,6 +19,7 @@ mod wan;
 #[cfg(feature = "waypoint")]
 mod waypoint;
 
+pub use clip::ClipImport;
 pub use codec::DecoderImport;
 pub(super) use names::keys;
 pub(super) use outline::Outline;
