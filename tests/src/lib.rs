@@ -6,6 +6,7 @@ pub mod clock;
 pub mod counting;
 pub mod fuzz;
 pub mod game;
+pub mod machine;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;

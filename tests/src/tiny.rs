@@ -65,6 +65,7 @@ pub fn tiny_config() -> ModelConfig {
         start: Some(StartConfig { latents: "start.latents".to_owned(), events: vec![0], count: 2 }),
         fps: 20.0,
         latch: 1,
+        controls: Vec::new(),
         limits: Default::default(),
         license: "CC0-1.0".to_owned(),
         credits: "random numbers".to_owned(),

@@ -168,6 +168,7 @@ impl Preset {
             }),
             fps: info.fps,
             latch: info.latch,
+            controls: Vec::new(),
             limits: Default::default(),
             license: info.license.clone(),
             credits: info.credits.clone(),

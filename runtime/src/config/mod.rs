@@ -6,6 +6,7 @@
 
 mod check;
 mod codec;
+mod control;
 mod decoder;
 mod dit;
 mod error;
@@ -24,6 +25,7 @@ pub(crate) use check::misleading;
 pub use check::printable;
 pub(crate) use codec::grown;
 pub use codec::{CodecConfig, CodecKind};
+pub use control::ControlConfig;
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
 pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
 pub use error::{ConfigError, FORMAT, MAX_JSON};

@@ -5,8 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, DitConfig, FileConfig, HistoryConfig, LimitsConfig, Prediction, Provenance,
-    ScheduleConfig, StartConfig,
+    About, CodecConfig, ConfigError, ControlConfig, DitConfig, FileConfig, HistoryConfig, LimitsConfig, Prediction,
+    Provenance, ScheduleConfig, StartConfig,
     check::{check, positive, text, within},
     from_json,
     kind::check_version,
@@ -73,6 +73,9 @@ pub struct ModelConfig {
     /// each of them is told the movement under way. With 1 every chunk is told what is pressed.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub latch: usize,
+    /// What its actions are played with by programs that know nothing else of it; the usual keys of their names if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<ControlConfig>,
     /// How large the numbers that it is told may be.
     #[serde(default, skip_serializing_if = "LimitsConfig::are_default")]
     pub limits: LimitsConfig,
@@ -213,6 +216,7 @@ impl ModelConfig {
         let clean = self.dit.prediction == Prediction::Clean;
         check("dit.prediction", "clean", !clean || family == Family::World, || "flow in this family".to_owned())?;
         self.schedule.validate()?;
+        ControlConfig::validate(&self.controls, &self.dit.actions)?;
         self.limits.validate()?;
         self.history.validate(self.dit.chunk, self.dit.layers)?;
         if let Some(start) = &self.start {

@@ -8,6 +8,7 @@ use super::{error::SessionError, pace::Pace, ring::Ring, settled::Settled};
 use crate::{
     clock::Clock,
     config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
+    file::{Bundle, FileError},
     model::{CodecSource, Groups, Past},
     sampler::{Sampling, Schedule},
 };
@@ -147,6 +148,21 @@ const MOST_QUEUED: usize = 4096;
 const MOST_SLOTS: usize = 1024;
 
 impl SessionOptions {
+    /// Begins from what `bundle` stores first, where these options name nothing to begin from: frames, or a game's picture.
+    ///
+    /// # Errors
+    /// [`FileError::Read`].
+    pub fn begin_from(&mut self, bundle: &Bundle<'_>) -> Result<(), FileError> {
+        let game = bundle.denoiser().config().dit.game().is_some();
+        let named = !matches!(self.start, Start::Stored) || !self.condition.is_empty();
+        match bundle.start(0)? {
+            Some(condition) if game && !named => self.condition = condition,
+            Some(latents) if !named => self.start = Start::Latents(latents),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Fills in defaults and checks the options against the model; `codec` is what will make pictures.
     pub(super) fn settle(
         &self,

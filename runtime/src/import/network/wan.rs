@@ -347,6 +347,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         start: None,
         fps: s.fps,
         latch: 1,
+        controls: game.as_ref().map_or_else(Vec::new, game::Found::controls),
         limits: LimitsConfig::default(),
         license: s.license.clone(),
         credits: s.credits.clone(),

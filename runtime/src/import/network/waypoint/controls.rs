@@ -1,5 +1,7 @@
 //! Names of Waypoint's controls: the mouse, then buttons by their codes, then the wheel.
 
+use crate::config::ControlConfig;
+
 /// Names by code, which is Windows' of virtual keys: the release's own client sends these. Letters, digits and F keys are not listed.
 const NAMED: [(usize, &str); 43] = [
     (1, "MOUSE1"),
@@ -64,6 +66,31 @@ pub fn names(buttons: usize) -> Vec<String> {
     [ends(&["mouse_x", "mouse_y"]), (0..buttons).map(button).collect(), ends(&["wheel"])].concat()
 }
 
+/// What those of `names` are played with that are keys of their own.
+pub fn keys(names: &[String]) -> Vec<ControlConfig> {
+    const OTHER: [(&str, &str); 13] = [
+        ("mouse_x", "mouse-x"),
+        ("mouse_y", "mouse-y"),
+        ("MOUSE1", "mouse-left"),
+        ("MOUSE2", "mouse-right"),
+        ("MOUSE3", "mouse-middle"),
+        ("SPACE", "space"),
+        ("SHIFT", "shift"),
+        ("CTRL", "ctrl"),
+        ("TAB", "tab"),
+        ("UP", "up"),
+        ("DOWN", "down"),
+        ("LEFT", "left"),
+        ("RIGHT", "right"),
+    ];
+    let key = |name: &str| match OTHER.iter().find(|(other, _)| *other == name) {
+        Some((_, key)) => Some((*key).to_owned()),
+        None if name.len() == 1 => Some(name.to_ascii_lowercase()),
+        None => None,
+    };
+    names.iter().filter_map(|name| Some(ControlConfig::new(&key(name)?, name, 1.0))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +102,9 @@ mod tests {
         for (code, name) in [(87, "W"), (83, "S"), (65, "A"), (68, "D"), (32, "SPACE"), (1, "MOUSE1"), (113, "F2")] {
             assert_eq!(names[2 + code], name);
         }
+        let keys = keys(&names);
+        assert_eq!(keys.len(), 2 + 11 + 36);
+        assert!(keys.contains(&ControlConfig::new("w", "W", 1.0)));
         let mut sorted = names.clone();
         sorted.sort();
         sorted.dedup();

@@ -299,6 +299,7 @@ fn configuration(sizes: &Sizes, release: &Release, s: &Settings, mouse_scale: f3
     let mut levels: Vec<f32> = s.steps.iter().flatten().copied().chain([s.context_noise]).collect();
     levels.sort_by(|a, b| b.total_cmp(a));
     levels.dedup();
+    let actions = controls::names(entries.saturating_sub(WaypointConfig::MOUSE + 1));
     let waypoint = WaypointConfig { kv_heads, control_every, nyquist: release.nyquist, levels, mouse_scale };
     let dit = DitConfig {
         dim,
@@ -313,7 +314,7 @@ fn configuration(sizes: &Sizes, release: &Release, s: &Settings, mouse_scale: f3
         prev_frame: false,
         prediction: Prediction::Flow,
         rope_theta: release.theta,
-        actions: controls::names(entries.saturating_sub(WaypointConfig::MOUSE + 1)),
+        actions: actions.clone(),
         events: Vec::new(),
         event_tokens: 0,
         text: None,
@@ -364,6 +365,7 @@ fn configuration(sizes: &Sizes, release: &Release, s: &Settings, mouse_scale: f3
         start: None,
         fps: s.fps,
         latch: 1,
+        controls: controls::keys(&actions),
         limits: LimitsConfig::default(),
         license: s.license.clone(),
         credits: s.credits.clone(),
