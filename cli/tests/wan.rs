@@ -11,6 +11,7 @@ use causeway_runtime::{
     import::{Checkpoint, Settings, wan_1_3b},
     session::{Change, Condition},
 };
+use causeway_tests::machine;
 use common::{Place, TINY, error, golden, inputs, psnr, shown, tensors, text};
 
 /// Name, options, tolerance: chunks and windows as in `regenerate.py`.
@@ -58,7 +59,7 @@ fn forwards_match_with_a_timestep_a_frame() {
         let model = Model::open(folder.path("m.safetensors")).unwrap();
         let part = |name: &str| &all[&format!("{case}.{name}")];
         let (shape, latents) = part("latents");
-        for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+        for device in machine::and_gpu(Device::cpu(0)) {
             let size = Some((8 * shape[3], 8 * shape[2]));
             let (chunk, window) = (Some(shape[0]), Some(shape[0]));
             let options = SessionOptions { chunk, window, size, ..SessionOptions::default() };

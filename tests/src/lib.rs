@@ -7,6 +7,7 @@ pub mod counting;
 pub mod fuzz;
 pub mod game;
 pub mod hollow;
+pub mod machine;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;

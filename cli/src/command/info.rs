@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     error::Error,
     files::image,
-    options::session::FileArgs,
+    options::session::{DEMO, FileArgs},
     tools::output::{print, print_json},
 };
 
@@ -34,19 +34,23 @@ pub struct InfoArgs {
 /// # Errors
 /// The file cannot be opened.
 pub fn run(args: &InfoArgs) -> Result<(), Error> {
-    let path = args.model.path()?;
-    if let Some(checkpoint) = checkpoint(&path)? {
-        return describe(&checkpoint, &path, args.json);
+    let path = args.model.path();
+    if let Some(path) = path
+        && let Some(checkpoint) = checkpoint(path)?
+    {
+        return describe(&checkpoint, path, args.json);
     }
-    let file = match AnyFile::open(&path) {
+    let opened = path.map_or_else(|| AnyFile::from_bytes(causeway_demo::keep()), AnyFile::open);
+    let path = path.unwrap_or(Path::new(DEMO));
+    let file = match opened {
         Err(error) if image::is_encoder(&error) => {
-            let file = ClipFile::open(&path).map_err(Error::file(&path))?;
-            return if args.verify { compare(alone(&file), &path) } else { show(&Info::of(&file), args.json) };
+            let file = ClipFile::open(path).map_err(Error::file(path))?;
+            return if args.verify { compare(alone(&file), path) } else { show(&Info::of(&file), args.json) };
         }
-        file => file.map_err(Error::file(&path))?,
+        opened => opened.map_err(Error::file(path))?,
     };
     if args.verify {
-        return verify(&file, &path);
+        return verify(&file, path);
     }
     match file {
         AnyFile::Denoiser(file) => show(&Info::of(&file), args.json),

@@ -18,8 +18,8 @@ use crate::{
     tools::{stop::Stop, table::parse_bytes},
 };
 
-/// The model that comes with the program.
-const SHIPPED: &str = "models/keep.safetensors";
+/// What the demo world is called in messages.
+pub const DEMO: &str = "the demo world";
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -35,7 +35,7 @@ pub enum Backend {
 /// Which model file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ModelArgs {
-    /// Model file [default: the shipped models/keep.safetensors]
+    /// Model file [default: the demo world, which is in the program]
     #[arg(long, value_name = "FILE", env = "CAUSEWAY_MODEL")]
     pub model: Option<PathBuf>,
 }
@@ -51,12 +51,9 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    /// As [`ModelArgs::path`].
-    ///
-    /// # Errors
-    /// As [`ModelArgs::path`].
-    pub fn path(&self) -> Result<PathBuf, Error> {
-        self.file.clone().map_or_else(|| self.model.path(), Ok)
+    /// The file; None is the demo world.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.model.model.as_deref())
     }
 
     /// As [`ModelArgs::open`].
@@ -64,7 +61,7 @@ impl FileArgs {
     /// # Errors
     /// As [`ModelArgs::open`].
     pub fn open(&self) -> Result<Model<'static>, Error> {
-        ModelArgs { model: Some(self.path()?) }.open()
+        ModelArgs { model: self.path().map(Path::to_owned) }.open()
     }
 }
 
@@ -159,39 +156,26 @@ pub fn threads(text: &str) -> Result<usize, String> {
 }
 
 impl ModelArgs {
-    /// The file to open: what was asked for, or the shipped model beside the working directory, beside the program (or a few
-    /// folders above it, as in a build tree), or in the source tree under `cargo run`.
-    ///
-    /// # Errors
-    /// No model was named and the shipped one is nowhere.
-    pub fn path(&self) -> Result<PathBuf, Error> {
-        if let Some(path) = &self.model {
-            return Ok(path.clone());
-        }
-        let program = std::env::current_exe().unwrap_or_default();
-        let above = program.ancestors().skip(1).take(4).map(|folder| folder.join(SHIPPED));
-        let source = std::env::var_os("CARGO_MANIFEST_DIR").map(|folder| Path::new(&folder).join("..").join(SHIPPED));
-        let mut places = std::iter::once(PathBuf::from(SHIPPED)).chain(above).chain(source);
-        places.find(|path| path.is_file()).ok_or_else(|| {
-            Error::Usage(format!("{SHIPPED} was not found; name a model file with --model or in $CAUSEWAY_MODEL"))
-        })
-    }
-
     /// Opens the model, or the bundle that has one.
     ///
     /// # Errors
-    /// As [`Self::path`], and everything that can be wrong with the file.
+    /// Everything that can be wrong with the file.
     pub fn opened(&self) -> Result<Opened, Error> {
-        Opened::open(&self.path()?)
+        match &self.model {
+            Some(path) => Opened::open(path),
+            None => self.open().map(|model| Opened::Alone(Box::new(model))),
+        }
     }
 
     /// Opens the model.
     ///
     /// # Errors
-    /// As [`Self::path`], and everything that can be wrong with the file.
+    /// Everything that can be wrong with the file.
     pub fn open(&self) -> Result<Model<'static>, Error> {
-        let path = self.path()?;
-        Model::open(&path).map_err(Error::file(&path))
+        match &self.model {
+            Some(path) => Model::open(path).map_err(Error::file(path)),
+            None => Model::from_bytes(causeway_demo::keep()).map_err(Error::file(Path::new(DEMO))),
+        }
     }
 }
 
