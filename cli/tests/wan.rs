@@ -80,8 +80,14 @@ fn schedules_match_the_flow_matching_scheduler() {
     for steps in 1..=4 {
         let part = |name: &str| all[&format!("schedule.{steps}.{name}")].1.clone();
         let lists = BTreeMap::from([(steps, part("nominal"))]);
-        let schedule =
-            ScheduleConfig { shift: 5.0, steps: lists, first: Vec::new(), default_steps: steps, context_noise: 0.0 };
+        let schedule = ScheduleConfig {
+            shift: 5.0,
+            steps: lists,
+            first: Vec::new(),
+            sampler: causeway_runtime::sampler::Sampler::Few,
+            default_steps: steps,
+            context_noise: 0.0,
+        };
         for (sigma, expected) in schedule.sigmas(steps).unwrap().iter().zip(part("sigmas")) {
             assert!((sigma - expected).abs() <= 1e-6, "{steps} steps: {sigma} {expected}");
         }

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod counting;
 pub mod fuzz;
 pub mod game;
+pub mod hollow;
 pub mod machine;
 pub mod naive;
 pub mod snapshots;
@@ -13,3 +14,4 @@ pub mod stream;
 #[cfg(feature = "text")]
 pub mod tour;
 pub mod wan;
+pub mod waypoint;

@@ -268,25 +268,24 @@ impl SessionArgs {
         };
         let failed = |error| Error::Failed(format!("the bundle's prompts: {error}"));
         // Prompts are named as events are.
-        let asked = self.event.as_deref().filter(|_| scenes.prompts);
+        let asked = self.event.as_deref().filter(|_| scenes.slots > 0);
         let first = asked.map_or(Ok(0), |name| find_event(name, &scenes.names))?;
-        let args = SessionArgs { event: self.event.clone().filter(|_| !scenes.prompts), ..self.clone() };
+        let args = SessionArgs { event: self.event.clone().filter(|_| scenes.slots == 0), ..self.clone() };
         let mut options = args.options(model.config())?;
-        if scenes.prompts || self.typed.is_some() {
-            options.prompt_slots = Some(scenes.slots() + usize::from(self.typed.is_some()));
+        if scenes.slots > 0 || self.typed.is_some() {
+            options.prompt_slots = Some(scenes.slots + usize::from(self.typed.is_some()));
             options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).chain(self.typed).max();
-            options.recache = true;
+            // A game's one prompt is never changed.
+            options.recache = model.config().dit.game().is_none();
         }
-        if let (Start::Stored, Some(latents)) = (&options.start, bundle.start(0).map_err(failed)?) {
-            options.start = Start::Latents(latents);
-        }
+        options.begin_from(bundle).map_err(failed)?;
         let device = self.device(stop)?;
         let mut session = match opened.codec() {
             Some(codec) => Session::with_codec(model, codec, &device, options)?,
             None => Session::new(model, &device, options)?,
         };
-        if scenes.prompts {
-            for slot in 0..scenes.names.len() {
+        if scenes.slots > 0 {
+            for slot in 0..scenes.slots {
                 session.set_prompt(slot, &bundle.prompt(slot).map_err(failed)?.unwrap_or_default())?;
             }
             session.queue(Change::to(Condition::Prompt(first)))?;
@@ -321,15 +320,22 @@ fn find_event(text: &str, names: &[String]) -> Result<usize, Error> {
     })
 }
 
-/// An action vector such as `1,0,0,0.5`.
+/// An action vector such as `1,0,0,0.5`, or the names of actions that are on, such as `W,SPACE`.
 ///
 /// # Errors
-/// Not numbers, or not as many as the model has actions.
+/// Neither, or not as many as the model has actions.
 pub fn parse_action(text: &str, actions: &[String]) -> Result<Vec<f32>, Error> {
+    let on: Option<Vec<usize>> =
+        text.split(',').map(|part| actions.iter().position(|action| action == part.trim())).collect();
+    if let Some(on) = on {
+        let mut values = vec![0.0; actions.len()];
+        on.into_iter().for_each(|at| values[at] = 1.0);
+        return Ok(values);
+    }
     let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse::<f32>()).collect();
     let values = values.map_err(|_| {
         Error::Usage(format!(
-            "--action is `{text}`; expected numbers with commas between them, for: {}",
+            "--action is `{text}`; expected numbers, or names, with commas between them, for: {}",
             actions.join(", ")
         ))
     })?;

@@ -3,6 +3,8 @@
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
 mod activate;
+#[cfg(feature = "waypoint")]
+mod add;
 mod attention;
 mod block;
 mod channel_norm;
@@ -19,6 +21,8 @@ mod isa;
 mod join;
 mod kernels;
 mod layer_norm;
+#[cfg(feature = "waypoint")]
+mod lerp;
 mod linear;
 mod load;
 mod lookup;
@@ -27,6 +31,8 @@ mod noise;
 mod parts;
 mod patchify;
 mod remember;
+#[cfg(feature = "waypoint")]
+mod rms_norm;
 mod rms_norm_rope;
 mod route;
 mod scatter;

@@ -51,7 +51,7 @@ pub use limits::ALIGN;
 pub use partial::{Partial, PartialFile, abandon, write_whole};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
-pub use reader::{Model, ModelFile, Umt5File};
+pub use reader::{ClipFile, Model, ModelFile, Umt5File};
 #[cfg(feature = "std")]
 pub use sink::Sink;
 pub use tensors::{expected_tensors, may_quantise};

@@ -176,6 +176,7 @@ impl Item {
                     chunk: size.chunk,
                     tokens: size.tokens,
                     heads: size.heads,
+                    shared: 1,
                     head_dim: size.head_dim,
                     temporal_pairs,
                     slots,
