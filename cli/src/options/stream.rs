@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    EventTime, Session, SessionError, SessionOptions,
+    Device, EventTime, Session, SessionError, SessionOptions,
     config::{ModelConfig, Positions, ScheduleConfig},
     import::Checkpoint,
     sampler::{Sampler, Sampling, Schedule},
@@ -78,7 +78,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "N")]
     text_len: Option<usize>,
     /// Type of the ring of keys and values
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t = Kv::F32)]
     kv: Kv,
     /// Plain scalar arithmetic on the CPU: the same bits on every one, slowly
     #[arg(long)]
@@ -227,11 +227,17 @@ impl Switches<'_> {
 }
 
 impl StreamArgs {
-    /// Options of a stream of `frames` latent frames of a model of this configuration.
+    /// Options of a stream of `frames` latent frames of a model of this configuration, on a device.
     ///
     /// # Errors
     /// As many prompts as changes and one more are expected; prompts that the model does not read; settings out of range.
-    pub fn options(&self, config: &ModelConfig, prompts: &Prompts, frames: usize) -> Result<SessionOptions, Error> {
+    pub fn options(
+        &self,
+        config: &ModelConfig,
+        device: &Device,
+        prompts: &Prompts,
+        frames: usize,
+    ) -> Result<SessionOptions, Error> {
         let count = prompts.texts.len();
         if self.switch.len() + 1 != count {
             return Err(Error::Usage(format!(
@@ -257,7 +263,7 @@ impl StreamArgs {
             route: self.route,
             route_sink: self.route_sink,
             route_recent: self.route_recent,
-            kv: self.kv.into(),
+            kv: self.kv.on(device),
             sampling: Some(self.sampling(&config.schedule)?),
             recache: self.switch.iter().any(|at| at.how == Way::Recache),
             positions: self.compact.then_some(Positions::Compact),
