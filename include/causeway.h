@@ -274,7 +274,7 @@
 #define CW_PICTURE_NOW 1
 
 /*
- `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
+ `CwSessionOptions.start`: what the model file stores (a bundle: its first start), or nothing if it stores nothing.
  */
 #define CW_START_STORED 0
 

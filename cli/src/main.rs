@@ -23,7 +23,7 @@ use tools::{
 
 /// Play, inspect and measure neural worlds.
 ///
-/// Without a command it plays the shipped world: live in a terminal, else into a recording.
+/// Without a command it plays the demo world, which is in the program: live in a terminal, else into a recording.
 #[derive(Debug, Parser)]
 #[command(name = "causeway", version, args_conflicts_with_subcommands = true, after_help = keys::HELP)]
 struct Cli {

@@ -8,6 +8,7 @@ use causeway_runtime::{
     sampler::{Sampling, Schedule},
     session::{Change, Condition, Way},
 };
+use causeway_tests::machine;
 use common::{Place, TINY, Tensors, error, golden, inputs, psnr, save, shown, tensors, text};
 
 /// Pictures of the small references, whose latents are [4, 8, 8].
@@ -51,7 +52,7 @@ fn packed_rings_take_exactly_as_much_less() {
     };
     // Two layers of keys and values, 6 frames of 16 tokens, 2 heads.
     let rows = 2 * 2 * 6 * 16 * 2;
-    for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+    for device in machine::and_gpu(Device::cpu(0)) {
         let whole = state(Kv::F32, &device);
         // Rows of 32 features: 16 words of two halves; 8 of four bytes and a scale.
         for (kv, words) in [(Kv::F16, 16), (Kv::Q8, 9)] {

@@ -11,6 +11,7 @@ use causeway_runtime::{
     import::{Checkpoint, Settings, wan_1_3b},
     session::{Change, Condition},
 };
+use causeway_tests::machine;
 use common::{Place, TINY, error, golden, inputs, psnr, shown, tensors, text};
 
 /// Name, options, tolerance: chunks and windows as in `regenerate.py`.
@@ -58,7 +59,7 @@ fn forwards_match_with_a_timestep_a_frame() {
         let model = Model::open(folder.path("m.safetensors")).unwrap();
         let part = |name: &str| &all[&format!("{case}.{name}")];
         let (shape, latents) = part("latents");
-        for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+        for device in machine::and_gpu(Device::cpu(0)) {
             let size = Some((8 * shape[3], 8 * shape[2]));
             let (chunk, window) = (Some(shape[0]), Some(shape[0]));
             let options = SessionOptions { chunk, window, size, ..SessionOptions::default() };
@@ -79,8 +80,14 @@ fn schedules_match_the_flow_matching_scheduler() {
     for steps in 1..=4 {
         let part = |name: &str| all[&format!("schedule.{steps}.{name}")].1.clone();
         let lists = BTreeMap::from([(steps, part("nominal"))]);
-        let schedule =
-            ScheduleConfig { shift: 5.0, steps: lists, first: Vec::new(), default_steps: steps, context_noise: 0.0 };
+        let schedule = ScheduleConfig {
+            shift: 5.0,
+            steps: lists,
+            first: Vec::new(),
+            sampler: causeway_runtime::sampler::Sampler::Few,
+            default_steps: steps,
+            context_noise: 0.0,
+        };
         for (sigma, expected) in schedule.sigmas(steps).unwrap().iter().zip(part("sigmas")) {
             assert!((sigma - expected).abs() <= 1e-6, "{steps} steps: {sigma} {expected}");
         }

@@ -50,10 +50,12 @@ enable wgpu_cooperative_matrix;
 //!import shared/ring
 
 struct Node {
-    /// Query rows, chunk * tokens.
+    /// Query rows, chunk * queries_per_frame.
     rows: u32,
     chunk: u32,
     tokens: u32,
+    /// Queries of a frame: one for each token, or several that share its keys.
+    queries_per_frame: u32,
     heads: u32,
     head_dim: u32,
     temporal_pairs: u32,
@@ -108,7 +110,7 @@ fn turn(row: u32, pair: u32, value: vec2<f32>) -> vec2<f32> {
     if pair >= node.temporal_pairs {
         return value;
     }
-    let to = rotations[(node.max_history + row / node.tokens) * node.temporal_pairs + pair];
+    let to = rotations[(node.max_history + row / node.queries_per_frame) * node.temporal_pairs + pair];
     let back = rotations[frame_row * node.temporal_pairs + pair];
     let c = to.x * back.x + to.y * back.y;
     let s = to.y * back.x - to.x * back.y;

@@ -22,6 +22,7 @@ import reference
 import streams
 import torchfiles
 import umt5
+import waypoint
 
 OUT = Path(sys.argv[1])
 LENGTH = 16
@@ -212,6 +213,7 @@ def main():
     decoders.vae(OUT)
     umt5.write(OUT)
     game.write(OUT)
+    waypoint.write(OUT / "waypoint")
 
 
 main()

@@ -6,9 +6,11 @@ pub mod clock;
 pub mod counting;
 pub mod fuzz;
 pub mod game;
+pub mod machine;
 pub mod naive;
 pub mod snapshots;
 pub mod stream;
 #[cfg(feature = "text")]
 pub mod tour;
 pub mod wan;
+pub mod waypoint;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     error::Error,
-    options::session::FileArgs,
+    options::session::{DEMO, FileArgs},
     tools::output::{print, print_json},
 };
 
@@ -33,13 +33,17 @@ pub struct InfoArgs {
 /// # Errors
 /// The file cannot be opened.
 pub fn run(args: &InfoArgs) -> Result<(), Error> {
-    let path = args.model.path()?;
-    if let Some(checkpoint) = checkpoint(&path)? {
-        return describe(&checkpoint, &path, args.json);
+    let path = args.model.path();
+    if let Some(path) = path
+        && let Some(checkpoint) = checkpoint(path)?
+    {
+        return describe(&checkpoint, path, args.json);
     }
-    let file = AnyFile::open(&path).map_err(Error::file(&path))?;
+    let file = path.map_or_else(|| AnyFile::from_bytes(causeway_demo::keep()), AnyFile::open);
+    let path = path.unwrap_or(Path::new(DEMO));
+    let file = file.map_err(Error::file(path))?;
     if args.verify {
-        return verify(&file, &path);
+        return verify(&file, path);
     }
     match file {
         AnyFile::Denoiser(file) => show(&Info::of(&file), args.json),

@@ -75,7 +75,7 @@ pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
     let mut typed = world.typed()?;
     let rows = typed.as_ref().map(Typed::rows);
     let mut session = SessionArgs { typed: rows, ..args.session.clone() }.play(&model, stop)?;
-    typed.as_mut().map_or(Ok(()), |typed| typed.start(&mut session, scenes.slots()))?;
+    typed.as_mut().map_or(Ok(()), |typed| typed.start(&mut session, scenes.slots))?;
     let frames = args.frames.unwrap_or(FRAMES);
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),

@@ -35,7 +35,8 @@ pub struct RolloutArgs {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Inputs: noise [F,C,H,W], renoise [steps-1,F,C,H,W], context [n,text_dim]; perhaps initial [n,C,H,W], negative, context2 and so on.
-    /// Of a game: image_context [n,features], condition [n,channels,H,W], keyboard [1+4(F-1),keys], mouse [1+4(F-1),n]
+    /// Of a game: image_context [n,features], condition [n,channels,H,W], keyboard [1+4(F-1),keys], mouse [1+4(F-1),n].
+    /// Of Waypoint: noise, controls [F,2+buttons+1]; perhaps initial, which is committed under no controls
     #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "first")]
     input: Option<PathBuf>,
     /// Outputs: latents [F,C,H,W], first_flow [first chunk,C,H,W]
@@ -105,7 +106,7 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
     };
     let chunks = args.stream.chunks(config.dit.chunk, given, frames);
     args.stream.check_switches(&chunks)?;
-    let rows = inputs.rows.check(config, frames)?;
+    let rows = inputs.rows.check(config, given, frames - given)?;
     let mut exact = Exact::new(model, &device, options)?;
     let mut switches = args.stream.begin(exact.session(), prompts, chunks)?;
     let mut first_flow = Vec::new();

@@ -3,6 +3,7 @@
 pub mod frames;
 #[cfg(test)]
 pub mod fuzz;
+pub mod network;
 pub mod picture;
 pub mod record;
 pub mod temporary;

@@ -101,7 +101,8 @@ impl Random {
         let fan_in = shape[1..].iter().product::<usize>().max(1) as f32;
         let (mean, spread) = match name {
             _ if name.ends_with(".bias") => (0.0, 0.05),
-            _ if name.ends_with("modulation") => (0.0, 0.3),
+            _ if name.ends_with("modulation") || name.ends_with(".conditions") => (0.0, 0.3),
+            _ if name.ends_with(".value_residual") => (0.0, 0.3),
             _ if name.ends_with("event_embedding") => (0.0, 1.0),
             _ if shape.len() == 1 => (1.0, 0.1),
             // Convolutions are followed by ReLU, which halves the variance.

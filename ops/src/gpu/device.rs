@@ -64,6 +64,8 @@ pub struct AdapterReport {
     pub name: String,
     /// Vulkan, Metal, Dx12 or Gl.
     pub backend: String,
+    /// PCI number of the vendor.
+    pub vendor: u32,
     /// DiscreteGpu, IntegratedGpu, VirtualGpu, Cpu or Other.
     pub kind: String,
     /// Driver and its version.
@@ -118,6 +120,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     let Facts { info, limits, features, edge, .. } = Facts::new(adapter);
     AdapterReport {
         index,
+        vendor: info.vendor,
         subgroups: [info.subgroup_min_size, info.subgroup_max_size],
         matrices: edge,
         name: info.name,

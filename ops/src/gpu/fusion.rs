@@ -174,7 +174,7 @@ impl<'a> Fusion<'a> {
             }
             [Op::RmsNormRope(norm), Op::CrossAttention(op), ..]
                 // A layer writes them, the norm changes them, attention reads them.
-                if norm.x == op.q && norm.grid.is_none() && passed_on(op.q, 3) && op.head_dim <= 128 =>
+                if norm.x == op.q && norm.grid.is_none() && norm.weight.is_some() && passed_on(op.q, 3) && op.head_dim <= 128 =>
             {
                 return (Step::CrossAttention { norm, op }, 2);
             }
@@ -240,5 +240,6 @@ fn norms_on_the_way(norm: &LayerNorm, layer: &Linear, layers: usize) -> bool {
 }
 
 fn alike(a: &RmsNormRope, b: &RmsNormRope) -> bool {
-    (a.rows, a.dim, a.eps, &a.grid) == (b.rows, b.dim, b.eps, &b.grid) && a.dim.is_multiple_of(2)
+    let shape = |norm: &RmsNormRope| (norm.rows, norm.dim, norm.eps, norm.grid, norm.weight.is_some());
+    shape(a) == shape(b) && a.dim.is_multiple_of(2)
 }

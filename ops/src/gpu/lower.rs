@@ -4,6 +4,8 @@ use causeway_shaders::{self as shaders, Kernel};
 
 #[cfg(feature = "matrix-game")]
 use crate::op::TemporalAttention;
+#[cfg(feature = "waypoint")]
+use crate::op::{Modulated, RmsNorm};
 
 use super::{
     arena::{self, MOST_FRAMES},
@@ -61,6 +63,15 @@ pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result
 fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
     Ok(match op {
         Op::Activate(op) => activate(op),
+        #[cfg(feature = "waypoint")]
+        Op::Add(op) => Job::items(&shaders::ADD, op.rows * op.dim)
+            .buffer("x", op.x)
+            .buffer("z", op.z)
+            .buffer("y", op.y)
+            .set("rows", op.rows)
+            .set("dim", op.dim)
+            .set("every", op.every)
+            .set("activation", op.activation),
         Op::Attention(op) => attention(op, gpu)?,
         Op::ChannelNorm(op) => Job::new(&shaders::CHANNEL_NORM, rows(op.rows))
             .buffer("x", op.x)
@@ -109,6 +120,12 @@ fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
             .set("second", op.widths[1])
             .set("every", op.every),
         Op::LayerNorm(op) => layer_norm(op),
+        #[cfg(feature = "waypoint")]
+        Op::Lerp(op) => Job::items(&shaders::LERP, op.len)
+            .buffer("x", op.x)
+            .weight("weight", op.weight)
+            .buffer("y", op.y)
+            .set("len", op.len),
         Op::Linear(_) => return Err(unsupported("linear", "it is lowered with its weights")),
         Op::Lookup(op) => Job::items(&shaders::LOOKUP, op.frames * op.len)
             .buffer("table", op.table)
@@ -148,6 +165,8 @@ fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
             .set("len", op.rows * op.channels)
             .set("channels", op.channels)
             .set("depth", op.depth),
+        #[cfg(feature = "waypoint")]
+        Op::RmsNorm(op) => bare_norm(op),
         Op::RmsNormRope(op) => rms_norm_rope(op),
         Op::Route(op) => route(op)?,
         Op::Scatter(op) => Job::items(&shaders::SCATTER, op.rows * op.len)
@@ -441,6 +460,7 @@ fn attention(op: &Attention, gpu: &Gpu) -> Result<Job, BackendError> {
         .set("rows", op.rows())
         .set("chunk", op.chunk)
         .set("tokens", op.tokens)
+        .set("queries_per_frame", op.queries())
         .set("heads", op.heads)
         .set("head_dim", op.head_dim)
         .set("temporal_pairs", op.temporal_pairs)
@@ -516,8 +536,8 @@ fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>, gpu: &Gpu) -
         (fit_head("cross_attention", kernels, op.head_dim)?, queries(tier, gpu))
     };
     let job = Job::new(kernel, [op.rows.div_ceil(queries), op.heads, 1]);
-    let job = match norm {
-        Some(norm) => job.weight("weight", norm.weight).set("eps", norm.eps),
+    let job = match norm.and_then(|norm| Some((norm.weight?, norm.eps))) {
+        Some((weight, eps)) => job.weight("weight", weight).set("eps", eps),
         None => job,
     };
     let job = match op.offsets {
@@ -625,6 +645,22 @@ fn scaled(job: Job, op: &LayerNorm) -> Job {
     }
 }
 
+#[cfg(feature = "waypoint")]
+fn bare_norm(op: &RmsNorm) -> Job {
+    let job = Job::new(&shaders::RMS_NORM, rows(op.rows))
+        .buffer("x", op.x)
+        .buffer("y", op.y)
+        .set("rows", op.rows)
+        .set("dim", op.dim)
+        .set("eps", op.eps);
+    let Some(Modulated { modulation, vectors, scale, shift, rows_per_frame }) = op.modulated else { return job };
+    job.buffer("modulation", modulation)
+        .set("rows_per_frame", rows_per_frame)
+        .set("stride", vectors * op.dim)
+        .set("scale_offset", scale * op.dim)
+        .set("shift_offset", shift * op.dim)
+}
+
 fn rms_norm_rope(op: &RmsNormRope) -> Job {
     let kernel = if op.dim.is_multiple_of(2) { &shaders::RMS_NORM_ROPE } else { &shaders::RMS_NORM_ROPE_SCALAR };
     rms_norm(Job::new(kernel, rows(op.rows)).buffer("x", op.x), op)
@@ -634,19 +670,23 @@ fn norms_of_two([a, b]: &[&RmsNormRope; 2]) -> Job {
     let [x, y, _] = rows(a.rows);
     let job = Job::new(&shaders::RMS_NORM_ROPE_TWO, [x, y, 2])
         .bind("x", Source::Joint(a.x, 2))
-        .weight("second", b.weight)
+        .maybe("second", "weighted", b.weight.map(Source::Weight))
         .set("part_step", arena::step(a.rows * a.dim) / 2);
     rms_norm(job, a)
 }
 
 fn rms_norm(job: Job, op: &RmsNormRope) -> Job {
-    let job = job.weight("weight", op.weight).set("rows", op.rows).set("dim", op.dim).set("eps", op.eps);
+    let job = job.maybe("weight", "weighted", op.weight.map(Source::Weight));
+    let job = job.set("rows", op.rows).set("dim", op.dim).set("eps", op.eps);
     match &op.grid {
         Some(grid) => job
             .buffer("rotations", grid.table)
             .set("tokens", grid.tokens)
+            .set("rows_per_token", grid.rows)
             .set("pairs", op.dim / grid.heads / 2)
             .set("temporal_pairs", grid.temporal_pairs),
-        None => job.set("tokens", 1usize).set("pairs", 1usize).set("temporal_pairs", 1usize),
+        None => {
+            job.set("tokens", 1usize).set("rows_per_token", 1usize).set("pairs", 1usize).set("temporal_pairs", 1usize)
+        }
     }
 }

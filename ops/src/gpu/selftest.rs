@@ -166,6 +166,7 @@ fn attention(b: &mut PlanBuilder, kv: Kv, head_dim: usize, bounds: &Bounds) -> C
         chunk,
         tokens,
         heads,
+        shared: 1,
         head_dim,
         temporal_pairs,
         slots,

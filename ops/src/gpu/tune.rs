@@ -213,6 +213,7 @@ fn emit(b: &mut PlanBuilder, shape: Shape) -> BufferId {
                 chunk: 1,
                 tokens: rows,
                 heads,
+                shared: 1,
                 head_dim,
                 temporal_pairs,
                 slots,

@@ -7,6 +7,8 @@
 //! [frames, height, width, channels]. Everything is `f32` unless an operator says otherwise.
 
 mod activate;
+#[cfg(feature = "waypoint")]
+mod add;
 mod attention;
 mod channel_norm;
 mod commit;
@@ -19,6 +21,8 @@ mod gather;
 #[cfg(feature = "matrix-game")]
 mod join;
 mod layer_norm;
+#[cfg(feature = "waypoint")]
+mod lerp;
 mod linear;
 mod lookup;
 mod modulation;
@@ -26,6 +30,8 @@ mod noise;
 mod operator;
 mod patchify;
 mod remember;
+#[cfg(feature = "waypoint")]
+mod rms_norm;
 mod rms_norm_rope;
 mod route;
 mod scatter;
@@ -62,6 +68,12 @@ pub use self::{
     unpatchify::Unpatchify,
 };
 
+#[cfg(feature = "waypoint")]
+pub use self::{
+    add::Add,
+    lerp::Lerp,
+    rms_norm::{Modulated, RmsNorm},
+};
 #[cfg(feature = "matrix-game")]
 pub use self::{join::Join, temporal_attention::TemporalAttention};
 
@@ -98,6 +110,8 @@ macro_rules! operators {
 
 operators!(
     Activate,
+    #[cfg(feature = "waypoint")]
+    Add,
     Attention,
     ChannelNorm,
     Commit,
@@ -110,12 +124,16 @@ operators!(
     #[cfg(feature = "matrix-game")]
     Join,
     LayerNorm,
+    #[cfg(feature = "waypoint")]
+    Lerp,
     Linear,
     Lookup,
     Modulation,
     Noise,
     Patchify,
     Remember,
+    #[cfg(feature = "waypoint")]
+    RmsNorm,
     RmsNormRope,
     Route,
     Scatter,

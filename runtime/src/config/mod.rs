@@ -6,6 +6,7 @@
 
 mod check;
 mod codec;
+mod control;
 mod decoder;
 mod dit;
 mod error;
@@ -18,11 +19,13 @@ mod objects;
 mod schedule;
 mod umt5;
 mod vae;
+mod waypoint;
 
 pub(crate) use check::misleading;
 pub use check::printable;
 pub(crate) use codec::grown;
 pub use codec::{CodecConfig, CodecKind};
+pub use control::ControlConfig;
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
 pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
 pub use error::{ConfigError, FORMAT, MAX_JSON};
@@ -36,3 +39,4 @@ pub(crate) use objects::from_str;
 pub use schedule::ScheduleConfig;
 pub use umt5::{MOST_TOKENIZER, Umt5Config, Umt5Family, Umt5Sizes};
 pub use vae::VaeConfig;
+pub use waypoint::WaypointConfig;

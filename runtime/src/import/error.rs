@@ -61,6 +61,9 @@ pub enum ImportError {
     /// The tensors do not make up a network that can be run.
     #[error("not a Wan 2.1 text-to-video network that can be run: {0}")]
     Network(String),
+    /// The tensors, or the file beside them, do not make up a Waypoint network that can be run.
+    #[error("not a Waypoint 1.5 network that can be run: {0}")]
+    Waypoint(String),
     /// The tensors do not make up a decoder that can be run.
     #[error("not a decoder that can be run: {0}")]
     Decoder(String),

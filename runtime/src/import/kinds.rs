@@ -178,10 +178,13 @@ static TENSORS: &[Row] = &[
     network("the TAEHV of Wan 2.2 (taew2_2)", Warned("for the latents of TI2V-5B alone; others are Wan 2.1's"), |n| {
         n.taehv() == Some(48)
     }),
+    network("the TAEHV of Waypoint 1.5 (taehv1_5)", Read("decodes and encodes; of HunyuanVideo 1.5 too"), |n| {
+        n.taehv() == Some(32)
+    }),
     network(
         "the TAEHV of HunyuanVideo",
         Warned("Wan's latents are others, and come out wrong; for them take taew2_1"),
-        |n| n.taehv().is_some_and(|channels| channels == 32 || n.file().starts_with("taehv")),
+        |n| n.taehv().is_some() && n.file().starts_with("taehv"),
     ),
     network(
         "the TAEHV of CogVideoX, Open-Sora, Mochi or LTX",
@@ -208,6 +211,9 @@ static TENSORS: &[Row] = &[
         Refused("only networks of Wan 2.1's architecture are run"),
         |n| n.names(&["double_blocks.", "transformer_blocks.", "input_blocks.", "joint_blocks."]),
     ),
+    network("Waypoint 1.5", Read("a world with keys and mouse; `config.yaml` beside it is read too"), |n| {
+        n.names(&["ctrl_emb.mlp.fc1.weight"]) && n.names(&["attn_cond_head.", "cond_head.", "v_lamb"])
+    }),
     network("a language model", Refused("prompts go through umT5: models_t5_umt5-xxl-enc-bf16.pth or its GGUF"), |n| {
         n.names(&["layers.0.self_attn.q_proj.", "blk.0.attn_q.", "h.0.attn.c_attn."])
     }),

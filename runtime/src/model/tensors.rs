@@ -8,8 +8,9 @@ use causeway_ops::{
 };
 
 use super::{
-    Dit, Levels, ModelError, Past, Umt5Plan,
+    Levels, ModelError, Past, Umt5Plan,
     codec::{Codec, CodecSource},
+    denoiser::Denoiser,
 };
 use crate::config::{DecoderConfig, DitConfig, FileConfig, LatentConfig, ModelConfig, Umt5Config};
 
@@ -85,7 +86,9 @@ fn denoiser(b: &mut PlanBuilder, config: &DitConfig) {
     let [_, height, width] = config.patch;
     let config = DitConfig { latent: LatentConfig { height, width, ..config.latent }, chunk: 1, ..config.clone() };
     let x = b.buffer("latents", Element::F32, config.latent_len(), BufferKind::Input);
-    let dit = Dit::new(b, &config, &Past::new(1, 0).into(), 1, 1, &Levels::Table(vec![0.0]));
+    // A level that it knows, where it knows some only.
+    let level = config.waypoint().and_then(|waypoint| waypoint.levels.first().copied()).unwrap_or(0.0);
+    let Ok(dit) = Denoiser::new(b, &config, &Past::new(1, 0).into(), 1, 1, &Levels::Table(vec![level])) else { return };
     b.pass("forward");
     // A model that is told nothing has no tensors for it.
     let _: Result<(), ModelError> = dit.condition(b);

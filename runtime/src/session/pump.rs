@@ -226,8 +226,8 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
             committed(s, frames);
             s.state.cut = false;
         }
-        ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
-        ProgramId::Placed => {
+        ProgramId::Given(_) => committed(s, frames),
+        ProgramId::Picture | ProgramId::Placed => {
             committed(s, frames);
             // The shot begins with it.
             s.state.cut = false;

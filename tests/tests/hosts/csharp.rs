@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use causeway_tests::tour::Tour;
+use causeway_tests::{machine, tour::Tour};
 
 use crate::{
     bindings,
@@ -70,6 +70,9 @@ fn bindings_are_up_to_date() {
 
 #[test]
 fn mono_plays_the_walk_prompts_and_a_saved_game() {
+    if !machine::has(&[&machine::MONO]) {
+        return;
+    }
     let folder = scratch("mono");
     build(&folder, &[]);
     let mono = |program: &str| {
@@ -85,6 +88,9 @@ fn mono_plays_the_walk_prompts_and_a_saved_game() {
 /// Structs are copied across the border as they are, so C# must lay them out as C does.
 #[test]
 fn structs_lie_in_csharp_as_in_c() {
+    if !machine::has(&[&machine::MONO]) {
+        return;
+    }
     let folder = scratch("layouts");
     build(&folder, &[]);
     let mut mono = Command::new("mono");
@@ -114,8 +120,11 @@ fn snake(name: &str) -> String {
 /// CoreCLR comes with the Python package `dotnetcore2`, unpacked by .ci/run.
 #[test]
 fn coreclr_plays_the_walk_prompts_and_a_saved_game() {
-    let folder = scratch("coreclr");
     let dotnet = repository("target/hosts/dotnet/dotnetcore2/bin");
+    if !machine::has(&[&machine::MONO]) || !machine::coreclr(&dotnet.join("dotnet")) {
+        return;
+    }
+    let folder = scratch("coreclr");
     let versions = dotnet.join("shared/Microsoft.NETCore.App");
     let mut versions = std::fs::read_dir(&versions).unwrap_or_else(|_| panic!("no CoreCLR in {}", versions.display()));
     let runtime = versions.next().unwrap().unwrap().path();

@@ -11,6 +11,7 @@ mod rates;
 #[cfg(feature = "gpu")]
 mod tune;
 mod wan;
+mod waypoint;
 
 use crate::{error::Error, tools::stop::Stop};
 
@@ -32,6 +33,8 @@ enum Bench {
     /// The published 1.3B Wan model's shapes: plan, floor, real chunks
     #[command(name = "wan-1.3b")]
     Wan(wan::WanArgs),
+    /// The published Waypoint 1.5 networks' shapes: plan, floor, real frames
+    Waypoint(waypoint::WaypointArgs),
     /// A GPU's peaks, and how much of them every kernel reaches at the shapes of several models
     #[cfg(feature = "gpu")]
     Gpu(gpu::GpuArgs),
@@ -52,6 +55,7 @@ pub fn run(args: &BenchArgs, stop: &Stop) -> Result<(), Error> {
         Bench::Attention(args) => attention::run(args, stop),
         Bench::FrameCost(args) => frame_cost::run(args, stop),
         Bench::Wan(args) => wan::run(args, stop),
+        Bench::Waypoint(args) => waypoint::run(args, stop),
         #[cfg(feature = "gpu")]
         Bench::Gpu(args) => gpu::run(args, stop),
         #[cfg(feature = "gpu")]

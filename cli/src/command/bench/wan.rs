@@ -77,11 +77,11 @@ pub struct WanArgs {
 
 /// Work of one kind in a chunk.
 #[derive(Clone, Copy, Debug, Default)]
-struct Share {
+pub(super) struct Share {
     nodes: usize,
     cost: Cost,
     /// Seconds at the measured rates.
-    floor: f64,
+    pub(super) floor: f64,
 }
 
 /// Runs the benchmark.
@@ -174,23 +174,26 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     }
     let resident = allocation::resident_bytes();
     finish(args.json, memory, resident, || {
-        let operators = shares.iter().map(|(name, share)| {
-            (
-                (*name).to_owned(),
-                json!({"nodes": share.nodes, "flops": share.cost.flops, "activation_bytes": share.cost.bytes,
-                    "weights": share.cost.weights, "floor_seconds": share.floor}),
-            )
-        });
         json!({
             "machine": machine, "steps": steps, "memory": memory_json(memory), "file_bytes": model.file_bytes(),
-            "resident_bytes": resident, "operators": operators.collect::<serde_json::Map<_, _>>(),
+            "resident_bytes": resident, "operators": operators_json(&shares),
             "gemm_flops_per_second": rates.gemm, "copy_bytes_per_second": rates.copy, "chunk_seconds": seconds,
         })
     })
 }
 
+/// A chunk's work by operator, as JSON.
+pub(super) fn operators_json(shares: &BTreeMap<&'static str, Share>) -> serde_json::Map<String, serde_json::Value> {
+    let operator = |(name, share): (&&str, &Share)| {
+        let work = json!({"nodes": share.nodes, "flops": share.cost.flops, "activation_bytes": share.cost.bytes,
+            "weights": share.cost.weights, "floor_seconds": share.floor});
+        ((*name).to_owned(), work)
+    };
+    shares.iter().map(operator).collect()
+}
+
 /// Prints how resident memory compares with the plan, or everything as JSON.
-fn finish(
+pub(super) fn finish(
     as_json: bool,
     memory: Memory,
     resident: Option<usize>,
@@ -205,7 +208,7 @@ fn finish(
     print(&format!("resident memory {}; plan {}; ratio {ratio:.4}\n", bytes(resident), bytes(planned)))
 }
 
-fn machine(gpu: bool, threads: usize) -> String {
+pub(super) fn machine(gpu: bool, threads: usize) -> String {
     if gpu {
         return "GPU".to_owned();
     }
@@ -213,7 +216,7 @@ fn machine(gpu: bool, threads: usize) -> String {
 }
 
 /// A chunk's work by operator: `steps` denoise passes and a commit pass, with a full window.
-fn shares(
+pub(super) fn shares(
     plan: &Plan,
     [denoise, commit]: [Option<PassId>; 2],
     steps: usize,
@@ -237,7 +240,8 @@ fn shares(
     shares
 }
 
-fn share_table(shares: &BTreeMap<&'static str, Share>, rates: Rates) -> String {
+/// The same as a table.
+pub(super) fn share_table(shares: &BTreeMap<&'static str, Share>, rates: Rates) -> String {
     let mut sorted: Vec<_> = shares.iter().map(|(name, share)| (*name, *share)).collect();
     sorted.sort_by_key(|(_, share)| core::cmp::Reverse(share.cost.flops));
     let mut sum = Share::default();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::found::Source;
 use super::settings::Settings;
-use crate::config::GameConfig;
+use crate::config::{ControlConfig, GameConfig};
 use crate::import::{Entry, ImportError};
 
 /// Features of a head of the action modules in every published network.
@@ -246,6 +246,33 @@ impl Found {
             _ => format!("mouse{}", n + 1),
         };
         (0..self.game.keys).map(key).chain((0..self.mouse).map(moved)).collect()
+    }
+
+    /// What they are played with. Of the mouse a tenth is what the networks saw in a picture frame in which it moved.
+    pub fn controls(&self) -> Vec<ControlConfig> {
+        const KEYS: [(&str, &str, f32); 4] =
+            [("w", "forward", 1.0), ("s", "back", 1.0), ("a", "left", 1.0), ("d", "right", 1.0)];
+        const MOUSE: [(&str, &str, f32); 6] = [
+            ("up", "pitch", 0.1),
+            ("down", "pitch", -0.1),
+            ("right", "yaw", 0.1),
+            ("left", "yaw", -0.1),
+            ("mouse-x", "yaw", 0.01),
+            ("mouse-y", "pitch", -0.01),
+        ];
+        const RUN: [(&str, &str, f32); 7] = [
+            ("rest", "nomove", 1.0),
+            ("up", "jump", 1.0),
+            ("down", "slide", 1.0),
+            ("left", "turnleft", 1.0),
+            ("right", "turnright", 1.0),
+            ("a", "leftside", 1.0),
+            ("d", "rightside", 1.0),
+        ];
+        let actions = self.actions();
+        let mut all = [&KEYS[..], &MOUSE, &RUN].concat();
+        all.retain(|(_, action, _)| actions.iter().any(|name| name == action));
+        ControlConfig::list(&all)
     }
 }
 

@@ -15,6 +15,8 @@ mod taehv;
 mod umt5;
 mod vae;
 mod wan;
+#[cfg(feature = "waypoint")]
+mod waypoint;
 
 pub use codec::DecoderImport;
 pub(super) use names::keys;
@@ -23,3 +25,5 @@ pub use settings::Settings;
 pub use strength::{LoraOptions, Merged, Scale};
 pub use umt5::Umt5Import;
 pub use wan::{Import, ImportOptions, matrix_game, wan_1_3b};
+#[cfg(feature = "waypoint")]
+pub use waypoint::{BiasIn, WaypointImport, WaypointOptions, waypoint};
