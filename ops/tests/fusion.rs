@@ -14,10 +14,16 @@ use causeway_ops::{
 use causeway_tests::machine;
 
 /// Kernels that no plan of single nodes runs.
-const FUSED: [&str; 10] = [
+const FUSED: [&str; 16] = [
     "cross_attention_128_norm",
     "cross_attention_32_norm",
     "cross_attention_64_norm",
+    "cross_attention_half_128_norm",
+    "cross_attention_half_32_norm",
+    "cross_attention_half_64_norm",
+    "cross_attention_matrices_128_norm",
+    "cross_attention_matrices_32_norm",
+    "cross_attention_matrices_64_norm",
     "linear_dot4_q4_norm",
     "linear_dot4_q8_norm",
     "linear_f16_norm",
@@ -258,11 +264,41 @@ fn nodes_done_together_do_what_they_do_apart() {
             assert!(error < bound, "case {case}: off by {error} from the CPU");
         }
     }
-    let missing: Vec<_> = FUSED.iter().filter(|name| !seen.contains(**name)).collect();
+    let ours = |name: &&&str| !name.contains("_half_") && !name.contains("_matrices_");
+    let missing: Vec<_> = FUSED.iter().filter(ours).filter(|name| !seen.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?} did not run");
     let fused = |name: &str| {
         let plain = ["layer_norm", "channel_norm", "rms_norm"].contains(&name);
         name.ends_with("_norm") && !plain || name.ends_with("_two")
     };
     assert!(causeway_shaders::ALL.iter().all(|kernel| fused(kernel.name) == FUSED.contains(&kernel.name)));
+}
+
+/// Tiers that ask for features which an adapter may lack.
+#[test]
+fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
+    let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
+    if machine::gpu(open(Tier::Portable)).is_none() {
+        return;
+    }
+    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7 };
+    for (tier, name) in [(Tier::Half, "_half_"), (Tier::Cooperative, "_matrices_")] {
+        let Some(gpu) = machine::tier(open(tier)) else { continue };
+        let mut seen = BTreeSet::new();
+        for size in [base, Size { heads: 1, head_dim: 64, ..base }, Size { heads: 1, head_dim: 128, tokens: 3, ..base }]
+        {
+            let block = block(size, &BufferKind::Scratch);
+            let weights = Weights::new(&block.plan, &|_| DType::F16);
+            let mut backend = GpuBackend::on(&gpu, block.plan.clone(), &weights, None).unwrap();
+            seen.extend(backend.kernels());
+            let found = run(&block, &mut backend, usize::MAX);
+            assert_eq!(run(&block, &mut backend, 1), found);
+            let mut cpu = CpuBackend::new(block.plan.clone(), &weights, CpuOptions::default()).unwrap();
+            let error = deviation(&found, &run(&block, &mut cpu, usize::MAX));
+            println!("{tier}, heads of {}: {error:.1e} from the CPU", size.head_dim);
+            assert!(error < 2e-3, "{tier}, heads of {}: off by {error}", size.head_dim);
+        }
+        let missing: Vec<_> = FUSED.iter().filter(|kernel| kernel.contains(name) && !seen.contains(**kernel)).collect();
+        assert!(missing.is_empty(), "{missing:?} did not run");
+    }
 }

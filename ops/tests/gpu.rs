@@ -11,13 +11,15 @@ use std::{
 };
 
 use causeway_ops::{
-    Backend, BackendError, GROUPS, Params, Plan, PlanBuilder,
+    Backend, BackendError, GROUPS, Op, Params, Plan, PlanBuilder,
     cpu::{CpuBackend, CpuOptions},
     gpu::{self, AdapterChoice, Gpu, GpuBackend, GpuOptions, Tier},
     op::{Activate, Activation, Copy, Noise},
     plan::{BufferId, BufferKind, Element, PassId},
     quant::{TensorView, WeightSource},
+    table::Case,
 };
+use causeway_shaders::Needs;
 use causeway_tests::machine;
 use table::{check, expected, outputs, table};
 
@@ -43,32 +45,73 @@ impl WeightSource for NoWeights {
     }
 }
 
+/// Tiers of this adapter; those that ask for no feature it must have.
+fn tiers(portable: &Gpu) -> Vec<(Tier, Gpu)> {
+    let open = |tier: Tier| match tier {
+        Tier::Portable => Some((tier, portable.clone())),
+        _ => Some((tier, machine::tier(Gpu::open(&GpuOptions { tier: Some(tier), ..options() }))?)),
+    };
+    let tiers: Vec<_> = Tier::ALL.into_iter().filter_map(open).collect();
+    assert!([Tier::Portable, Tier::Dot4].iter().all(|tier| tiers.iter().any(|(other, _)| other == tier)));
+    tiers
+}
+
+/// Units of tolerance in which sums in half precision, and on matrices of it, may differ from their definitions.
+fn slack(tier: Tier, op: &Op) -> f64 {
+    match (tier, op) {
+        (Tier::Half, Op::Linear(_) | Op::Conv2d(_) | Op::Attention(_) | Op::CrossAttention(_)) => 2000.0,
+        (Tier::Cooperative, Op::Linear(_) | Op::Attention(_) | Op::CrossAttention(_)) => 1000.0,
+        _ => SLACK,
+    }
+}
+
 /// With dot4 kernels the GPU quantises activations as the CPU does, and so as the definition that the CPU is tested with.
 #[test]
 fn kernels_of_every_tier_match_their_definitions() {
     let Some(gpu) = shared() else { return };
     let table = table();
-    let mut seen = BTreeSet::new();
-    for tier in Tier::ALL {
-        let gpu = match tier {
-            Tier::Portable => gpu.clone(),
-            tier => Gpu::open(&GpuOptions { tier: Some(tier), ..options() }).expect("this tier"),
-        };
+    let (mut seen, mut needs) = (BTreeSet::new(), Needs::Nothing);
+    for (tier, gpu) in tiers(gpu) {
         assert_eq!(gpu.tier(), tier);
         let mut backend = GpuBackend::on(&gpu, table.plan.clone(), &table.weights, None).unwrap();
         seen.extend(backend.kernels());
         let outputs = outputs(&table, &mut backend);
-        check(&table, backend.tier(), &outputs, &expected(&table, tier == Tier::Dot4), SLACK);
+        let slack = |case: &Case| slack(tier, table.op(case));
+        check(&table, backend.tier(), &outputs, &expected(&table, tier == Tier::Dot4), &slack);
+        needs = match tier {
+            Tier::Half => needs.max(Needs::Half),
+            Tier::Cooperative => Needs::Matrices,
+            _ => needs,
+        };
     }
     // What does several nodes at once is tested in fusion.rs, which knows all of these.
     let fused = |name: &str| {
         name.ends_with("_two") || name.ends_with("_norm") && !["layer_norm", "channel_norm"].contains(&name)
     };
-    let missing = causeway_shaders::ALL.iter().map(|kernel| kernel.name);
-    // What measures a device computes no operator.
-    let other = |name: &str| fused(name) || name.starts_with("peak_");
+    // What measures a device computes no operator; tiles that are broad need matrices that no software device has.
+    let other =
+        |name: &str| fused(name) || name.starts_with("peak_") || name.starts_with("probe_") || name.ends_with("_broad");
+    let missing = causeway_shaders::ALL.iter().filter(|kernel| kernel.needs <= needs).map(|kernel| kernel.name);
     let missing: Vec<_> = missing.filter(|name| !other(name) && !seen.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?} are not in the table");
+}
+
+/// A wrong guess gives wrong numbers without any error of the driver.
+#[test]
+fn kernels_for_subgroups_of_another_size_fail_their_test() {
+    let Some(gpu) = shared() else { return };
+    let own = gpu::adapters().into_iter().find(|report| report.name == gpu.name()).unwrap();
+    if own.matrices.is_none() {
+        machine::tier::<(), _>(Err("the adapter has no matrices"));
+        return;
+    }
+    // One that no driver has where another is all it has.
+    let lanes = if own.subgroups == [16, 16] { 32 } else { 16 };
+    assert_eq!(own.subgroups[0], own.subgroups[1], "which size a kernel gets is not known beforehand");
+    match Gpu::open(&GpuOptions { tier: Some(Tier::Cooperative), lanes: Some(lanes), ..options() }).err() {
+        Some(BackendError::Unsupported(why)) => println!("{lanes} lanes: {why}"),
+        other => panic!("{lanes} lanes: {other:?}"),
+    }
 }
 
 #[test]
@@ -281,7 +324,7 @@ fn nodes_are_timed() {
 #[test]
 fn peaks_are_measured() {
     let Some(gpu) = shared() else { return };
-    let gpu::Peaks { f32, dot4, workgroup, copy } = gpu::peaks(gpu).unwrap();
+    let gpu::Peaks { f32, half: _, matrices: _, dot4, workgroup, copy } = gpu::peaks(gpu).unwrap();
     // A tenth of what one slow core does, and more than any device of today.
     for (rate, least, most) in [(f32, 1e8, 1e15), (dot4, 1e7, 1e16), (workgroup, 1e8, 1e15), (copy, 1e8, 1e14)] {
         assert!((least..most).contains(&rate), "{rate:e}");
@@ -371,4 +414,45 @@ fn reads_from_many_threads_all_arrive() {
             });
         }
     });
+}
+
+/// What is kept of measurements is used on the device that they are of, whole or not at all; and no slower kernel is taken for a faster one.
+#[test]
+fn what_was_measured_is_read_back_on_its_device_alone() {
+    use causeway_ops::{Kv, gpu::Shape, quant::DType};
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Two tiers that every adapter has.
+    let Some(gpu) = shared() else { return };
+    let both = gpu.clone().and(Tier::Dot4).unwrap();
+    let linear = Shape::Linear { rows: 19, inputs: 64, outputs: 37, dtype: DType::Q8 };
+    let attention = Shape::Attention { rows: 32, keys: 96, heads: 2, head_dim: 32, kv: Kv::F16 };
+    let tuned = both.tune::<BackendError>(&[linear, attention], &mut || Ok(())).unwrap();
+    println!("{:?}", tuned.seconds);
+    assert_eq!(tuned.seconds.iter().filter(|(shape, ..)| *shape == linear).count(), 2);
+    assert_eq!(tuned.tiers.keys().copied().collect::<BTreeSet<_>>(), [linear, attention].into());
+    for (shape, taken) in &tuned.tiers {
+        let of = |(other, tier, seconds): &(Shape, Tier, f64)| (other == shape).then_some((*tier, *seconds));
+        let all: Vec<_> = tuned.seconds.iter().filter_map(of).collect();
+        let taken = all.iter().find(|(tier, _)| tier == taken).unwrap().1;
+        assert!(all.iter().all(|(_, seconds)| taken <= seconds * 1.05 + 1e-9), "{shape}: {all:?}");
+    }
+    let path = folder.join("tuned");
+    both.write_tuned(&tuned, &path).unwrap();
+    assert_eq!(both.read_tuned(&path).unwrap().tiers, tuned.tiers);
+    assert_eq!(both.clone().with(&tuned).measured(), &tuned.tiers);
+    // The same adapter with other tiers, a file that ends early, one that was changed, none.
+    assert!(gpu.read_tuned(&path).unwrap_err().contains("another device"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    for torn in [&text[..text.len() / 2], &text[..text.len() - 3], &text.replace("19x", "20x"), ""] {
+        std::fs::write(folder.join("torn"), torn).unwrap();
+        assert_eq!(both.read_tuned(&folder.join("torn")), Err("it is torn".into()));
+    }
+    assert!(both.read_tuned(&folder.join("nowhere")).is_err());
+    // Opening goes on with the table's choice.
+    let other = Gpu::open(&GpuOptions { tuned: Some(folder.join("torn")), ..options() }).unwrap();
+    assert!(other.measured().is_empty());
+    // Results are of the kernels that made them.
+    let table = table();
+    let identity = |gpu: &Gpu| GpuBackend::on(gpu, table.plan.clone(), &table.weights, None).unwrap().tier().to_owned();
+    assert_ne!(identity(&both), identity(&both.clone().with(&tuned)));
 }

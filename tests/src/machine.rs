@@ -77,6 +77,22 @@ pub fn gpu<T, E: Display>(opened: Result<T, E>) -> Option<T> {
     opened.map_err(|error| missing(&GPU, &error)).ok()
 }
 
+/// A GPU that was opened with a tier of kernels; None where its adapter lacks a feature that the tier asks for, which is said.
+///
+/// # Panics
+/// Anything else is wrong, or it lacks one and `CAUSEWAY_ALL_TIERS=1`, as `.ci/run` says of the driver of `tools/on-driver`.
+pub fn tier<T, E: Display>(opened: Result<T, E>) -> Option<T> {
+    let error = match opened {
+        Ok(opened) => return Some(opened),
+        Err(error) => error.to_string(),
+    };
+    let required = std::env::var_os("CAUSEWAY_ALL_TIERS").is_some_and(|value| value == "1");
+    assert!(error.contains("the adapter has no ") && !required, "{error}");
+    let test = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "LEFT OUT, {}: {error}; see tools/on-driver", test.name().unwrap_or("a test"));
+    None
+}
+
 /// `cpu`, and the GPU where there is one.
 ///
 /// # Panics

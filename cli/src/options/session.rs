@@ -10,11 +10,7 @@ use causeway_runtime::{
 use crate::{
     error::Error,
     files::picture,
-    options::{
-        kv::Kv,
-        opened::Opened,
-        tier::{self, Tier},
-    },
+    options::{kv::Kv, opened::Opened, tier::KernelArgs},
     tools::{stop::Stop, table::parse_bytes},
 };
 
@@ -101,9 +97,8 @@ pub struct SessionArgs {
     /// GPU whose name contains this text
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
-    /// Kernels of the GPU [default: the best that are known to be faster on it and pass their test]
-    #[arg(long, value_enum, value_name = "TIER")]
-    pub tier: Option<Tier>,
+    #[command(flatten)]
+    pub kernels: KernelArgs,
     /// Denoise steps a chunk [default: the model's]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
@@ -180,11 +175,11 @@ impl ModelArgs {
 }
 
 impl SessionArgs {
-    /// Options for a session of a model with this configuration.
+    /// Options for a session of a model with this configuration, on a device.
     ///
     /// # Errors
     /// An event that the model lacks, a picture that cannot be read, options that exclude each other.
-    pub fn options(&self, config: &ModelConfig) -> Result<SessionOptions, Error> {
+    pub fn options(&self, config: &ModelConfig, device: &Device) -> Result<SessionOptions, Error> {
         let start = match &self.start_image {
             Some(path) => {
                 let say = &mut |note| eprintln!("{}: {note}", path.display());
@@ -198,7 +193,7 @@ impl SessionArgs {
             sink: self.sink,
             route: self.route,
             most_route: self.most_route(config),
-            kv: self.kv.into(),
+            kv: self.kv.on(device),
             steps: self.steps,
             memory_cap: self.memory_cap,
             start,
@@ -221,8 +216,8 @@ impl SessionArgs {
     /// # Errors
     /// As [`Self::options`] and [`Session::new`].
     pub fn session(&self, model: &Model<'_>, stop: &Stop) -> Result<Session, Error> {
-        let options = self.options(model.config())?;
         let device = self.device(stop)?;
+        let options = self.options(model.config(), &device)?;
         let event = options.event;
         let mut session = Session::new(model, &device, options)?;
         // Stored first frames bring their own event; what was asked for follows them.
@@ -253,7 +248,7 @@ impl SessionArgs {
     /// It cannot be had.
     pub fn device(&self, stop: &Stop) -> Result<Device, Error> {
         let choice = choice(self.backend, self.adapter.as_deref())?;
-        tier::open(&choice, self.tier, Device::on_cpu(stop.parallel(self.threads)))
+        self.kernels.open(&choice, Device::on_cpu(stop.parallel(self.threads)))
     }
 
     /// As [`Self::session`], of what was opened: with the codec of a bundle, its prompts in slots of their numbers, and one of them in force.
@@ -271,7 +266,8 @@ impl SessionArgs {
         let asked = self.event.as_deref().filter(|_| scenes.slots > 0);
         let first = asked.map_or(Ok(0), |name| find_event(name, &scenes.names))?;
         let args = SessionArgs { event: self.event.clone().filter(|_| scenes.slots == 0), ..self.clone() };
-        let mut options = args.options(model.config())?;
+        let device = self.device(stop)?;
+        let mut options = args.options(model.config(), &device)?;
         if scenes.slots > 0 || self.typed.is_some() {
             options.prompt_slots = Some(scenes.slots + usize::from(self.typed.is_some()));
             options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).chain(self.typed).max();
@@ -279,7 +275,6 @@ impl SessionArgs {
             options.recache = model.config().dit.game().is_none();
         }
         options.begin_from(bundle).map_err(failed)?;
-        let device = self.device(stop)?;
         let mut session = match opened.codec() {
             Some(codec) => Session::with_codec(model, codec, &device, options)?,
             None => Session::new(model, &device, options)?,

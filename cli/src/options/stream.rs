@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    EventTime, Session, SessionError, SessionOptions,
+    Device, EventTime, Session, SessionError, SessionOptions,
     config::{ModelConfig, Positions, ScheduleConfig},
     import::Checkpoint,
     sampler::{Sampler, Sampling, Schedule},
@@ -78,7 +78,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "N")]
     text_len: Option<usize>,
     /// Type of the ring of keys and values
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t = Kv::F32)]
     kv: Kv,
     /// Plain scalar arithmetic on the CPU: the same bits on every one, slowly
     #[arg(long)]
@@ -227,13 +227,19 @@ impl Switches<'_> {
 }
 
 impl StreamArgs {
-    /// Options of a stream of `frames` latent frames of a model of this configuration.
+    /// Options of a stream of `frames` latent frames of a model of this configuration, on a device.
     ///
     /// # Errors
     /// As many prompts as changes and one more are expected; prompts that the model does not read; settings out of range.
-    pub fn options(&self, config: &ModelConfig, prompts: &Prompts, frames: usize) -> Result<SessionOptions, Error> {
+    pub fn options(
+        &self,
+        config: &ModelConfig,
+        device: &Device,
+        prompts: &Prompts,
+        frames: usize,
+    ) -> Result<SessionOptions, Error> {
         if config.dit.text.is_none() {
-            return self.unprompted(config, prompts, frames);
+            return self.unprompted(config, device, prompts, frames);
         }
         let count = prompts.texts.len();
         if self.switch.len() + 1 != count {
@@ -254,21 +260,27 @@ impl StreamArgs {
             prompt_length: if config.dit.game().is_some() { rows.clone().max() } else { self.text_len },
             prompt_rows: rows.max(),
             prompt_slots: Some(SLOTS),
-            ..self.plain(config, frames)?
+            ..self.plain(config, device, frames)?
         })
     }
 
     /// The same of a model that reads no prompts.
-    fn unprompted(&self, config: &ModelConfig, prompts: &Prompts, frames: usize) -> Result<SessionOptions, Error> {
+    fn unprompted(
+        &self,
+        config: &ModelConfig,
+        device: &Device,
+        prompts: &Prompts,
+        frames: usize,
+    ) -> Result<SessionOptions, Error> {
         if !self.switch.is_empty() || self.guided() || !prompts.texts.is_empty() || self.text_len.is_some() {
             let what = "this model reads no prompts: `context`, --switch, --guidance and --text-len must be left out";
             return Err(Error::Usage(what.to_owned()));
         }
-        self.plain(config, frames)
+        self.plain(config, device, frames)
     }
 
     /// What does not depend on prompts.
-    fn plain(&self, config: &ModelConfig, frames: usize) -> Result<SessionOptions, Error> {
+    fn plain(&self, config: &ModelConfig, device: &Device, frames: usize) -> Result<SessionOptions, Error> {
         Ok(SessionOptions {
             window: match self.window {
                 Some(-1) => Some(frames),
@@ -281,7 +293,7 @@ impl StreamArgs {
             route: self.route,
             route_sink: self.route_sink,
             route_recent: self.route_recent,
-            kv: self.kv.into(),
+            kv: self.kv.on(device),
             sampling: Some(self.sampling(&config.schedule)?),
             positions: self.compact.then_some(Positions::Compact),
             context_noise: self.context_noise,

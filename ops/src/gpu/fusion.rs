@@ -10,10 +10,10 @@ use crate::{
     op::{Access, CrossAttention, LayerNorm, Linear, Op, Operator, RmsNormRope},
     plan::Plan,
     planner::Life,
-    quant::BLOCK,
+    quant::{BLOCK, DType},
 };
 
-use super::tiles;
+use super::{choice::Shape, tiles};
 
 /// What is done at a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,17 @@ impl Step<'_> {
         };
         let wide = tiles::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
         wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
+    }
+
+    /// Shapes that its layers may be lowered as, if their weights are of this type: all together, or each by itself.
+    pub fn shapes(&self, dtype: DType) -> impl Iterator<Item = Shape> + use<> {
+        let alone = if let Step::Plain(Op::Linear(layer)) = self { Some(layer) } else { None };
+        let first = self.layers().first().copied().or(alone).map(|layer| (layer.rows, layer.inputs, layer.outputs));
+        let counts = [1, self.layers().len().max(1)];
+        counts.into_iter().filter_map(move |count| {
+            let (rows, inputs, outputs) = first?;
+            Some(Shape::Linear { rows, inputs, outputs: count * outputs, dtype })
+        })
     }
 
     /// The matrices that it reads.

@@ -9,6 +9,8 @@ mod gpu;
 mod matrix_game;
 mod pump;
 mod rates;
+#[cfg(feature = "gpu")]
+mod tune;
 mod wan;
 mod waypoint;
 
@@ -40,6 +42,9 @@ enum Bench {
     /// A GPU's peaks, and how much of them every kernel reaches at the shapes of several models
     #[cfg(feature = "gpu")]
     Gpu(gpu::GpuArgs),
+    /// Which of a GPU's kernels are fastest at the shapes of a world, for --tuned
+    #[cfg(feature = "gpu")]
+    Tune(tune::TuneArgs),
     /// What a game with its own load sees: times of pump, its frames with and without the world
     Pump(pump::PumpArgs),
 }
@@ -58,6 +63,8 @@ pub fn run(args: &BenchArgs, stop: &Stop) -> Result<(), Error> {
         Bench::Waypoint(args) => waypoint::run(args, stop),
         #[cfg(feature = "gpu")]
         Bench::Gpu(args) => gpu::run(args, stop),
+        #[cfg(feature = "gpu")]
+        Bench::Tune(args) => tune::run(args, stop),
         Bench::Pump(args) => pump::run(args, stop),
     }
 }

@@ -114,16 +114,17 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     eprintln!("writing random weights to {}", path.display());
     synthetic::write(path, &config, dtype, stop)?;
     let model = Model::open(path).map_err(Error::file(path))?;
+    let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
+    let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
+    let kv = args.kv.on(&device);
     let options = SessionOptions {
         window: Some(args.window),
         sink: Some(args.sink),
         route: Some(args.route),
-        kv: args.kv.into(),
+        kv,
         prompt_rows: Some(usize::from(args.text)),
         ..SessionOptions::default()
     };
-    let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
-    let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
     let mut exact = Exact::new(&model, &device, options)?;
     // A page that was never written takes no memory yet; the stream will write all of them.
     exact.session().backend().clear()?;
@@ -144,7 +145,7 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         config.dit.latent.width,
         config.dit.latent.height,
         config.dit.tokens_per_frame(),
-        causeway_runtime::Kv::from(args.kv)
+        kv
     );
     if !args.json {
         print(&(heading + &memory_table(memory) + "\n" + &share_table(&shares, rates)))?;

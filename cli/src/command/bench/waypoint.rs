@@ -87,7 +87,8 @@ pub fn run(args: &WaypointArgs, stop: &Stop) -> Result<(), Error> {
     let model = Model::open(path).map_err(Error::file(path))?;
     let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
     let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
-    let options = SessionOptions { kv: args.kv.into(), ..SessionOptions::default() };
+    let ring = args.kv.on(&device);
+    let options = SessionOptions { kv: ring, ..SessionOptions::default() };
     let mut exact = Exact::new(&model, &device, options)?;
     // A page that was never written takes no memory yet; the stream will write all of them.
     exact.session().backend().clear()?;
@@ -100,7 +101,6 @@ pub fn run(args: &WaypointArgs, stop: &Stop) -> Result<(), Error> {
     let machine = machine(gpu, threads);
     if !args.json {
         let ((width, height), tokens) = (config.picture(), config.dit.tokens_per_frame());
-        let ring = causeway_runtime::Kv::from(args.kv);
         print(&format!(
             "waypoint, pictures {width}x{height}, {tokens} tokens a frame, {dtype} weights (random), {ring} ring; {machine}\n\n{}\n{}",
             memory_table(memory),
