@@ -366,7 +366,7 @@ struct Streamed {
 }
 
 /// Frames that warm a stream up, and that count.
-const FRAMES: [usize; 2] = [3, 24];
+const STREAM: [usize; 2] = [3, 24];
 
 impl Streamed {
     fn new(gpu: &Gpu, stop: &Stop) -> Result<Self, Error> {
@@ -374,7 +374,7 @@ impl Streamed {
         let options = SessionOptions { kv: Kv::F16, ..SessionOptions::default() };
         let mut session = Session::new(&model, &Device::on_gpu(gpu.clone()), options)?;
         let mut seconds = 0.0;
-        for count in FRAMES {
+        for count in STREAM {
             let start = Instant::now();
             for _ in 0..count {
                 stop.check()?;

@@ -111,7 +111,7 @@ pub fn run(args: &MatrixGameArgs, stop: &Stop) -> Result<(), Error> {
     let codec = DecoderFile::open(decoder).map_err(Error::file(decoder))?;
     let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
     let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
-    let mut session = session(&model, &codec, &device, args.kv)?;
+    let mut session = session(&model, &codec, &device, args.kv.on(&device))?;
 
     let steps = config.schedule.default_steps;
     let shares = shares_of(session.plan(), chunk(&session, steps), dtype, rates);
@@ -120,7 +120,7 @@ pub fn run(args: &MatrixGameArgs, stop: &Stop) -> Result<(), Error> {
         let ((width, height), tokens) = (session.picture(), config.dit.tokens_per_frame());
         print(&format!(
             "matrix-game-2, pictures {width}x{height}, {tokens} tokens a frame, {dtype} weights (random), {} ring, decoder taew2_1; {machine}\n\n{}\n{}",
-            causeway_runtime::Kv::from(args.kv),
+            args.kv.on(&device),
             memory_table(memory),
             share_table(&shares, rates)
         ))?;
@@ -174,14 +174,14 @@ fn decoder_of(config: &ModelConfig) -> DecoderConfig {
 }
 
 /// A session that was told a random picture.
-fn session(model: &Model<'_>, codec: &DecoderFile<'_>, device: &Device, kv: Kv) -> Result<Session, Error> {
+fn session(model: &Model<'_>, codec: &DecoderFile<'_>, device: &Device, kv: causeway_runtime::Kv) -> Result<Session, Error> {
     let dit = &model.config().dit;
     let mut random = Random(5);
     let mut values = |len: usize| (0..len).map(|_| random.unit()).collect::<Vec<f32>>();
     let channels = dit.game().map_or(0, |game| game.condition);
     let condition = values(channels * dit.latent.height * dit.latent.width);
     let features = values(dit.text.map_or(0, |text| text.length * text.dim));
-    let options = SessionOptions { start: Start::Empty, condition, kv: kv.into(), ..SessionOptions::default() };
+    let options = SessionOptions { start: Start::Empty, condition, kv, ..SessionOptions::default() };
     let mut session = Session::with_codec(model, codec, device, options)?;
     // A page that was never written takes no memory yet; the stream will write all of them.
     session.backend().clear()?;

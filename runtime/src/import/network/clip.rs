@@ -18,7 +18,7 @@ const HEAD_DIM: usize = 80;
 /// What no tensor tells and all published towers have in common.
 const EPS: f32 = 1e-5;
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// An image encoder found in a checkpoint.
 #[derive(Debug)]
