@@ -8,6 +8,7 @@ pub mod fuzz;
 pub mod game;
 pub mod naive;
 pub mod snapshots;
+pub mod sparse;
 pub mod stream;
 #[cfg(feature = "text")]
 pub mod tour;

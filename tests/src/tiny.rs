@@ -61,6 +61,7 @@ pub fn tiny_config() -> ModelConfig {
         fps: 20.0,
         latch: 1,
         limits: Default::default(),
+        health: Default::default(),
         license: "CC0-1.0".to_owned(),
         credits: "random numbers".to_owned(),
         provenance: Provenance { command: "tiny_config()".to_owned(), ..Provenance::default() },

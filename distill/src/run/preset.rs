@@ -167,6 +167,7 @@ impl Preset {
             fps: info.fps,
             latch: info.latch,
             limits: Default::default(),
+            health: Default::default(),
             license: info.license.clone(),
             credits: info.credits.clone(),
             provenance: Provenance::default(),

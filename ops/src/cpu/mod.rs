@@ -26,6 +26,7 @@ mod modulation;
 mod noise;
 mod parts;
 mod patchify;
+mod prefer;
 mod remember;
 mod rms_norm_rope;
 mod route;

@@ -25,6 +25,7 @@ mod modulation;
 mod noise;
 mod operator;
 mod patchify;
+mod prefer;
 mod remember;
 mod rms_norm_rope;
 mod route;
@@ -53,6 +54,7 @@ pub use self::{
     noise::Noise,
     operator::{Access, Check, Operator},
     patchify::Patchify,
+    prefer::Prefer,
     remember::Remember,
     rms_norm_rope::{Grid, RmsNormRope},
     route::Route,
@@ -115,6 +117,7 @@ operators!(
     Modulation,
     Noise,
     Patchify,
+    Prefer,
     Remember,
     RmsNormRope,
     Route,

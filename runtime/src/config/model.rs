@@ -5,8 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, DitConfig, FileConfig, HistoryConfig, LimitsConfig, Prediction, Provenance,
-    ScheduleConfig, StartConfig,
+    About, CodecConfig, ConfigError, DitConfig, FileConfig, HealthConfig, HistoryConfig, LimitsConfig, Prediction,
+    Provenance, ScheduleConfig, StartConfig,
     check::{check, positive, text, within},
     from_json,
     kind::check_version,
@@ -69,6 +69,9 @@ pub struct ModelConfig {
     /// How large the numbers that it is told may be.
     #[serde(default, skip_serializing_if = "LimitsConfig::are_default")]
     pub limits: LimitsConfig,
+    /// Where the figures of a sound stream of it lie.
+    #[serde(default, skip_serializing_if = "HealthConfig::is_default")]
+    pub health: HealthConfig,
     /// Licence of the weights.
     #[serde(default)]
     pub license: String,
@@ -195,6 +198,7 @@ impl ModelConfig {
         check("dit.prediction", "clean", !clean || family == Family::World, || "flow in this family".to_owned())?;
         self.schedule.validate()?;
         self.limits.validate()?;
+        self.health.validate()?;
         self.history.validate(self.dit.chunk, self.dit.layers)?;
         if let Some(start) = &self.start {
             check("start", "given", family == Family::World, || "none in this family".to_owned())?;
