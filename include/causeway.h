@@ -168,6 +168,36 @@
 #define CW_IMAGE_LINEAR 2
 
 /*
+ `CwReceipt.alarms`: the mean of the latents.
+ */
+#define CW_ALARM_MEAN 1
+
+/*
+ `CwReceipt.alarms`: their spread.
+ */
+#define CW_ALARM_SPREAD 2
+
+/*
+ `CwReceipt.alarms`: their detail: pictures melt, or are noise.
+ */
+#define CW_ALARM_DETAIL 4
+
+/*
+ `CwReceipt.alarms`: nothing moves, whatever is pressed.
+ */
+#define CW_ALARM_FROZEN 8
+
+/*
+ `CwReceipt.alarms`: the world drifts, though nothing is pressed.
+ */
+#define CW_ALARM_DRIFT 16
+
+/*
+ `CwReceipt.alarms`: attention looks for far frames.
+ */
+#define CW_ALARM_FAR 32
+
+/*
  Levels of log messages; a sink gets those up to its level.
  */
 #define CW_LOG_ERROR 1
@@ -353,6 +383,22 @@
  `CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.
  */
 #define CW_PACE_HELD 2
+
+/*
+ `CwSessionOptions.gate`: it is given, and its receipts name the alarms.
+ */
+#define CW_GATE_REPORT 0
+
+/*
+ `CwSessionOptions.gate`: it is dropped and `CW_ERROR_UNHEALTHY` returned, so that the host can rewind, cut or set a picture. Pumped on, the stream
+ makes it again and gives it.
+ */
+#define CW_GATE_HOLD 1
+
+/*
+ `CwSessionOptions.gate`: it is dropped and made again with the smallest window there can be, without what is far; that one is given.
+ */
+#define CW_GATE_NEAR 2
 
 /*
  `CwProgress.stage`: weights are brought into the device's layout, in bytes of that.
@@ -664,7 +710,8 @@ typedef struct {
    */
   uint32_t prompt_rows;
   /*
-   Prompts that the file stores; `cw_model_prompt_name` names them, `cw_session_load_prompt` takes them.
+   Prompts that the file stores; `cw_model_prompt_name` names them, `cw_model_prompt_rows` tells their rows, `cw_session_load_prompt` takes
+   them.
    */
   uint32_t prompts;
 } CwModelInfo;
@@ -808,9 +855,9 @@ typedef struct {
    */
   uint32_t governor;
   /*
-   0.
+   `CW_GATE_...`: what becomes of a chunk whose health alarms (`CwReceipt.alarms`).
    */
-  uint32_t reserved3;
+  uint32_t gate;
 } CwSessionOptions;
 
 /*
@@ -1078,6 +1125,30 @@ typedef struct {
    0.
    */
   uint32_t reserved;
+  /*
+   `CW_ALARM_...`, or-ed: figures of the chunk that are none that the model's footage has. 0 while all is well.
+   */
+  uint32_t alarms;
+  /*
+   Flatness over the channels of the latents, from 0 to 1: it falls where what is fine is lost, and rises where there is only noise.
+   */
+  float latent_detail;
+  /*
+   Root mean square of the change of latents from frame to frame, in standard deviations; 0 of a first frame.
+   */
+  float latent_change;
+  /*
+   The same since the world was left alone, from what the first frames of that showed; 0 while it is not.
+   */
+  float latent_drift;
+  /*
+   Share of heads that prefer a far frame of the past, one older than the newest half of the window, as of the chunk before.
+   */
+  float far_share;
+  /*
+   Mean age of the frames that its queries were routed to, in latent frames; 0 without a route.
+   */
+  float route_age;
 } CwReceipt;
 
 /*
@@ -1535,6 +1606,11 @@ typedef struct {
  */
 #define CW_ERROR_NOT_FINITE -22
 
+/*
+ The health of a chunk alarms, and with `CW_GATE_HOLD` it was dropped; the error text has what alarms. Pumped on, it is made again and given.
+ */
+#define CW_ERROR_UNHEALTHY -23
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1670,6 +1746,15 @@ CwStatus cw_model_action_name(const CwModel *model, uint32_t index, char *text, 
  Copies the name of prompt `index` that the file stores, as `cw_last_error` copies texts. Any thread; never blocks.
  */
 CwStatus cw_model_prompt_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+
+/*
+ Tells how many rows prompt `index` that the file stores has, and how many numbers a row: what `CwSessionOptions.prompt_rows` must allow. Any
+ thread; never blocks.
+ */
+CwStatus cw_model_prompt_rows(const CwModel *model,
+                              uint32_t index,
+                              uint32_t *rows,
+                              uint32_t *width);
 
 /*
  Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.
@@ -1957,7 +2042,8 @@ CwStatus cw_text_create(const CwDevice *device,
                         CwText **text);
 
 /*
- Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. One under way is given up, unless this fails. Any thread; takes
+ Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. What exceeds the most rows is cut off, and what lies beyond 16 bytes for
+ each of these (and 1024 bytes) is not even looked at. One under way is given up, unless this fails. Any thread; takes
  milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.
  */
 CwStatus cw_text_begin(CwText *encoder,

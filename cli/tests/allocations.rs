@@ -31,15 +31,27 @@ struct Host {
     snapshot: Vec<u8>,
     prompts: Vec<f32>,
     action: Vec<f32>,
+    /// Lists of steps, and routes, that the session can have.
+    steps: Vec<usize>,
+    routes: Vec<usize>,
 }
 
 impl Host {
-    fn new(session: &Session, snapshot: usize) -> Self {
+    fn new(session: &mut Session, lists: impl Iterator<Item = usize>, snapshot: usize) -> Self {
+        let own = session.quality();
+        let mut can = |change| session.set_quality(change).is_ok();
+        let steps =
+            lists.filter(|&steps| can(QualityChange { steps: Some(steps), ..QualityChange::default() })).collect();
+        let routes =
+            (0..4).filter(|&route| can(QualityChange { route: Some(route), ..QualityChange::default() })).collect();
+        session.set_quality(own.into()).unwrap();
         Self {
             frame: vec![0; session.frame_bytes()],
             snapshot: vec![0; snapshot],
             prompts: random(1, 4 * ROWS * WIDTH),
             action: vec![0.5; session.actions().len()],
+            steps,
+            routes,
         }
     }
 
@@ -65,7 +77,9 @@ impl Host {
                 }
             }
             let window = session.ring().window - chunk % 2;
-            session.set_quality(QualityChange { window: Some(window), ..QualityChange::default() }).unwrap();
+            let some = |all: &[usize]| (!all.is_empty()).then(|| all[chunk / 2 % all.len()]);
+            let (steps, route) = (some(&self.steps), some(&self.routes));
+            session.set_quality(QualityChange { steps, route, window: Some(window) }).unwrap();
             session.set_action(&self.action).unwrap();
             let end = session.position() + CHUNK as u64;
             let mut aborted = false;
@@ -106,7 +120,8 @@ fn bytes_are_as_planned_and_steady_streams_allocate_nothing() {
             // The names of actions and events, and what holds the parts together.
             assert!(real.abs_diff(needed) <= 4096, "{what}: planned {needed}, held {real}");
 
-            let mut host = Host::new(&session, needs.snapshot);
+            let lists = cast.model.config().schedule.steps.keys().copied();
+            let mut host = Host::new(&mut session, lists, needs.snapshot);
             host.play(&cast, &mut session, 12);
             let before = (calls(), held());
             host.play(&cast, &mut session, CHUNKS);

@@ -5,6 +5,7 @@ mod common;
 
 use std::{fs, process::Command};
 
+use causeway_runtime::text::TextTokenizer;
 use common::{Place, golden, shown, text};
 use serde_json::{Value, json};
 
@@ -219,12 +220,30 @@ fn hostile_files_end_in_one_sentence() {
     // An id that is no token of the encoder: what the vocabulary says counts.
     let (code, _, err) = embed(&folder, &added(token(json!(4_000_000_000u32), "fox")), "a fox");
     assert!(code == Some(1) && err.contains("another encoder's tokenizer?"), "{err}");
+    // Nor need a prompt name one: the vocabulary is another one's.
+    let strange: Vec<_> = (0..2_000).map(|n| json!([format!("strange{n}"), -20.0])).collect();
+    let (code, _, err) = embed(&folder, &more(json!(strange)), "a fox");
+    assert!(code == Some(1) && err.contains("another encoder's tokenizer?"), "{err}");
     // Texts that grow are refused where they would grow too far.
     let (code, _, err) = embed(&folder, &sequence(json!(vec![grow; 3])), &"a ".repeat(20_000));
     assert!(code == Some(1) && err.contains("times longer"), "{err:.300}");
     // Normalisers that take everything away leave an empty text.
     let nothing = sequence(json!([{"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": ""}]));
     assert_eq!(embed(&folder, &nothing, "   ").0, Some(0));
+}
+
+/// The library takes time and memory for each byte: what no row comes of is not looked at.
+#[test]
+fn long_texts_are_cut_before_they_are_looked_at() {
+    let tokenizer = TextTokenizer::new(&fs::read(golden("umt5-tokenizer.json")).unwrap()).unwrap();
+    for (text, most, bytes) in
+        [("x".repeat(60_000), 16, 1024), ("é ".repeat(20_000), 16, 1024), ("fox ".repeat(9_000), 100, 1600)]
+    {
+        let (tokens, whole) = tokenizer.tokens(&text, most).unwrap();
+        assert!(tokens.len() == most && whole > most && whole <= bytes + 2, "{whole} of {} bytes", text.len());
+    }
+    let (tokens, whole) = tokenizer.tokens(PROMPT, 512).unwrap();
+    assert_eq!(tokens.len(), whole);
 }
 
 /// Whatever the bytes, the program answers: tokens or one sentence.

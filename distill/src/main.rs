@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use causeway_distill::footage::recording::Recording;
 use causeway_distill::footage::world;
+use causeway_distill::judge::health;
 use causeway_distill::judge::score;
 use causeway_distill::judge::score::dreamer::{Memory, Player};
 use causeway_distill::net::precision::Precision;
@@ -23,6 +24,7 @@ use causeway_distill::train::state;
 use causeway_distill::train::trainer::Span;
 use causeway_runtime::Model;
 use causeway_runtime::config::ModelConfig;
+use causeway_runtime::file::restate;
 use causeway_runtime::sampler::{Sampler, Sampling, Schedule};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -69,6 +71,18 @@ enum Command {
     Train(TrainArgs),
     /// Score a finished model file as a world, as the runtime plays it, and print a table.
     Eval(EvalArgs),
+    /// Measure how sound streams of a finished model file are, on footage, and write the limits into the file: beyond them its worlds alarm.
+    Health {
+        /// The model file.
+        #[arg(long)]
+        model: PathBuf,
+        /// A recording, as the model was trained on. By default the built-in world's, rendered anew.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// File to write; the model file itself by default.
+        #[arg(long)]
+        to: Option<PathBuf>,
+    },
     /// Compare roll-outs of a run's denoiser with the truth, frame by frame, and print a table.
     Compare {
         /// The run folder.
@@ -360,6 +374,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         Command::Eval(args) => args.run(),
+        Command::Health { model, data, to } => measure_health(&model, data.as_deref(), to.as_deref()),
         Command::Compare { place, worlds, frames } => {
             let device = place.device.device();
             let mut pipeline = Pipeline::open(&place.recipe()?, &device, place.device.is_cpu(), &STOP)?;
@@ -408,6 +423,25 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
     }
+}
+
+/// Frames of the built-in world that health is measured on.
+const HEALTHY: usize = 4000;
+
+fn measure_health(path: &Path, data: Option<&Path>, to: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let model = Model::open(path)?;
+    let (width, height) = model.config().picture();
+    let recording = match data {
+        Some(folder) => Recording::open(folder)?,
+        None => world::Scene::named("keep", world::Size { width, height })?.recording(1, HEALTHY, 1000),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let seen = health::Seen::of(&model, &recording, threads)?;
+    let limits = seen.limits();
+    let config = ModelConfig { health: limits, ..model.config().clone() };
+    restate(&model, &config, to.unwrap_or(path))?;
+    println!("of {} frames: {}", seen.all.len(), serde_json::to_string(&limits)?);
+    Ok(())
 }
 
 /// A file that would exceed the system's limit (`ulimit -f`) becomes an error of writing, after which nothing half written is left;

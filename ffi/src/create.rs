@@ -3,7 +3,7 @@
 use causeway_runtime::{
     Kv, Model as Denoiser, Output, SessionError, SessionOptions, Start,
     sampler::{Sampler, Sampling, Schedule},
-    session::{Creation, Files, Inbox, Need, Pace, Planned, Shared},
+    session::{Creation, Files, Gate, Inbox, Need, Pace, Planned, Shared},
 };
 
 use crate::{
@@ -232,6 +232,14 @@ unsafe fn settle(model: &Denoiser<'_>, device: &Device, options: &CwSessionOptio
             }
         },
         governor: flag(options.governor, "governor")?,
+        gate: match options.gate {
+            CW_GATE_REPORT => Gate::Report,
+            CW_GATE_HOLD => Gate::Hold,
+            CW_GATE_NEAR => Gate::Near,
+            other => {
+                return Err(Error::argument(format!("{other} is no gate; there are CW_GATE_REPORT, _HOLD and _NEAR")));
+            }
+        },
         queue: size(options.chunk).unwrap_or(model.config().dit.chunk),
         clock: options.clock.map(|call| Box::new(HostClock { call, user: options.clock_user }) as _),
         ..SessionOptions::default()

@@ -83,6 +83,7 @@ impl From<SessionError> for Error {
             | SessionError::PictureFrames { .. }
             | SessionError::StartSize { .. } => CW_ERROR_ARGUMENT,
             SessionError::ChunkNotFinite { .. } => CW_ERROR_NOT_FINITE,
+            SessionError::Unhealthy { .. } => CW_ERROR_UNHEALTHY,
             SessionError::EventsFull(_) => CW_ERROR_EVENTS_FULL,
             SessionError::StoredStart(_) | SessionError::Model(_) => CW_ERROR_MODEL,
             SessionError::MemoryCap { .. } => CW_ERROR_MEMORY_CAP,

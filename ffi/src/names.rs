@@ -34,6 +34,7 @@ pub fn of(status: CwStatus) -> &'static CStr {
         CW_ERROR_PANIC => c"CW_ERROR_PANIC",
         CW_ERROR_CONDITION => c"CW_ERROR_CONDITION",
         CW_ERROR_NOT_FINITE => c"CW_ERROR_NOT_FINITE",
+        CW_ERROR_UNHEALTHY => c"CW_ERROR_UNHEALTHY",
         _ => c"CW_UNKNOWN",
     }
 }

@@ -183,6 +183,12 @@ impl Ready {
             latent_mean: receipt.health.mean,
             latent_spread: receipt.health.spread,
             reserved: 0,
+            alarms: receipt.health.alarms.bits(),
+            latent_detail: receipt.health.detail,
+            latent_change: receipt.health.change,
+            latent_drift: receipt.health.drift,
+            far_share: receipt.health.far_share,
+            route_age: receipt.health.route_age,
         }))
     }
 

@@ -121,7 +121,9 @@ impl Text {
             // SAFETY: the contract.
             unsafe { slice(options.tokenizer, options.tokenizer_bytes, "tokenizer") }?
         };
-        Ok(Self(Mutex::new(Parts { tokenizer: TextTokenizer::new(bytes)?, encoder, begun: false })))
+        let tokenizer = TextTokenizer::new(bytes)?;
+        tokenizer.check(encoder.sizes().vocabulary)?;
+        Ok(Self(Mutex::new(Parts { tokenizer, encoder, begun: false })))
     }
 
     fn parts(&self) -> Result<MutexGuard<'_, Parts>, Error> {

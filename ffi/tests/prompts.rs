@@ -59,6 +59,13 @@ fn latents_are_those_of_the_rust_interface_and_refused_calls_lose_none() {
     assert_eq!(printed.lines().collect::<Vec<_>>(), (0..FRAMES).map(&mut frame).collect::<Vec<_>>());
 }
 
+/// Who comes too early is waited for.
+#[test]
+fn a_stream_waits_for_its_first_prompt() {
+    let program = common::compile("gcc", "-std=gnu99", "ffi/tests/programs/waits.c", "waits");
+    assert_eq!(watched(&program, &[&student().bundle], &[]).trim(), "5 24 7 24");
+}
+
 /// A world saved and loaded, and what cannot be loaded, or set.
 #[test]
 fn games_are_saved_and_loaded() {

@@ -4,6 +4,7 @@
 //! to the last, and share memory with every scratch buffer whose life never overlaps theirs in any pass.
 
 use alloc::{vec, vec::Vec};
+use core::cmp::Ordering;
 
 use crate::{
     buffer::{BufferId, BufferKind},
@@ -57,7 +58,7 @@ impl Layout {
 fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offsets: &mut [Option<usize>]) -> usize {
     let lives = lives(plan);
     let mut left: Vec<usize> = (0..plan.buffers.len())
-        .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && lives[at].iter().any(Option::is_some))
+        .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && !lives[at].is_empty())
         .collect();
     let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // (offset, end, buffer), sorted by offset
     let mut top = base;
@@ -69,7 +70,7 @@ fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offse
         let len = round(plan.buffers[at].len);
         let mut offset = base;
         for &(from, to, other) in &placed {
-            if overlap(&lives[at], &lives[other]) && from < offset + len && offset < to {
+            if from < offset + len && offset < to && meet(&lives[at], &lives[other]) {
                 offset = to;
             }
         }
@@ -85,14 +86,33 @@ pub(crate) fn overlap(a: &[Life], b: &[Life]) -> bool {
     a.iter().zip(b).any(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.0 <= b.1 && b.0 <= a.1))
 }
 
-/// Life of every buffer in every pass.
-fn lives(plan: &Plan) -> Vec<Vec<Life>> {
-    let mut lives = vec![vec![None; plan.passes.len()]; plan.buffers.len()];
+/// A pass, and the first and last node of a buffer's life in it.
+type Part = (usize, usize, usize);
+
+/// Whether two buffers, of which each has its parts in the order of passes, live at one time. Most live in few of many passes.
+fn meet(mut a: &[Part], mut b: &[Part]) -> bool {
+    while let ([first, others @ ..], [second, rest @ ..]) = (a, b) {
+        match first.0.cmp(&second.0) {
+            Ordering::Less => a = others,
+            Ordering::Greater => b = rest,
+            Ordering::Equal if first.1 <= second.2 && second.1 <= first.2 => return true,
+            Ordering::Equal => (a, b) = (others, rest),
+        }
+    }
+    false
+}
+
+/// Life of every buffer.
+fn lives(plan: &Plan) -> Vec<Vec<Part>> {
+    let mut lives: Vec<Vec<Part>> = vec![Vec::new(); plan.buffers.len()];
     for (pass, nodes) in plan.passes.iter().map(|pass| &pass.nodes).enumerate() {
         for (node, op) in nodes.iter().enumerate() {
             op.operator().buffers(&mut |id: BufferId, _: Access| {
-                let life: &mut Life = &mut lives[id.0 as usize][pass];
-                *life = Some((life.map_or(node, |(first, _)| first), node));
+                let life = &mut lives[id.0 as usize];
+                match life.last_mut().filter(|part| part.0 == pass) {
+                    Some(part) => part.2 = node,
+                    None => life.push((pass, node, node)),
+                }
             });
         }
     }

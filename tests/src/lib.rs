@@ -10,6 +10,7 @@ pub mod hollow;
 pub mod machine;
 pub mod naive;
 pub mod snapshots;
+pub mod sparse;
 pub mod stream;
 #[cfg(feature = "text")]
 pub mod tour;

@@ -67,6 +67,7 @@ pub fn tiny_config() -> ModelConfig {
         latch: 1,
         controls: Vec::new(),
         limits: Default::default(),
+        health: Default::default(),
         license: "CC0-1.0".to_owned(),
         credits: "random numbers".to_owned(),
         provenance: Provenance { command: "tiny_config()".to_owned(), ..Provenance::default() },

@@ -11,7 +11,7 @@ use causeway_runtime::{
 };
 use causeway_tests::{
     machine,
-    snapshots::SUMMED,
+    snapshots::{SUMMED, resealed_game},
     stream::{next_frame, one, open, psnr, script, seeded},
     tiny::{model_bytes, tiny_config},
 };
@@ -254,5 +254,56 @@ fn what_cannot_be_loaded_changes_nothing() {
         let error = session.load(&saved).unwrap_err().to_string();
         assert!(error.contains(part), "{part}: {error}");
         assert!(session.snapshot().unwrap() == before, "{part}");
+    }
+}
+
+/// A picture that was placed is in the game once it is committed, and before neither it nor its ticket: the game is of the last chunk boundary, with
+/// the movement that was under way there.
+#[test]
+fn a_picture_under_way_is_not_in_the_game() {
+    let config = ModelConfig { latch: 5, ..config() };
+    let bytes = model_bytes(&config, DType::F32, 1);
+    let model = open(&bytes);
+    let (mut session, mut other) = (create(&model, &one(), Kv::F32), create(&model, &one(), Kv::F32));
+    play(&mut session, 7);
+    let mut goes_on = |saved: &Saved| {
+        other.load(saved).unwrap();
+        while other.pump(Budget::Frame) != Ok(Pump::Frame) {}
+        let frame = other.frame().unwrap();
+        (frame.receipt.action, frame.receipt.event_ticket, frame.pixels.to_vec())
+    };
+    let expected = goes_on(&session.save().unwrap());
+    let ticket = session.place(&vec![200; 4 * 64 * 64], 1).unwrap();
+    let (mut before, mut shown) = (0, false);
+    while session.position() == 7 {
+        let found = goes_on(&session.save().unwrap());
+        assert!(found == expected, "{before} nodes, shown: {shown}; tickets {} and {}", found.1, expected.1);
+        before += 1;
+        if session.pump(Budget::Nodes(4)).unwrap() == Pump::Frame {
+            assert_eq!(session.frame().unwrap().receipt.event_ticket, ticket);
+            shown = session.release();
+        }
+    }
+    assert!(before > 5 && shown);
+    assert_eq!(goes_on(&session.save().unwrap()).1, ticket);
+}
+
+/// Prompts of a few rows are in a game as they are in half precision, those of many as bytes, and what is on its way comes from and goes to them.
+#[test]
+fn games_of_the_first_version_are_read() {
+    let bytes = model_bytes(&config(), DType::F32, 1);
+    let model = open(&bytes);
+    let mut session = create(&model, &one(), Kv::F32);
+    play(&mut session, 9);
+    let saved = session.save().unwrap().as_bytes().to_vec();
+    let expected = (session.tickets(), play(&mut session, 1));
+    // The first version says nothing of how prompts are stored: behind weights, six dimensions and one ring of four sizes.
+    let at = SUMMED + 16 + 8 * (6 + 1 + 4);
+    let mut first = saved.clone();
+    first.drain(at..at + 8);
+    first[6..8].copy_from_slice(&1u16.to_le_bytes());
+    for game in [Saved::from_bytes(saved), resealed_game(first)] {
+        session.load(&game).unwrap();
+        assert!(psnr(&play(&mut session, 1), &expected.1) > 40.0 && session.tickets() == expected.0);
     }
 }

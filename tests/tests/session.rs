@@ -402,6 +402,23 @@ fn a_snapshot_of_other_weights_is_refused() {
     assert_eq!(other.restore(&snapshot), Err(SessionError::SnapshotOfAnother));
 }
 
+/// A snapshot of an earlier build in which somebody changed a field, and made its mark that of this one: refused, and nothing is touched.
+#[test]
+fn an_old_snapshot_with_a_changed_field_is_refused() {
+    let old = include_bytes!("../data/attack/snapshot-11-0");
+    let bytes = tiny_model_bytes(1);
+    let mut session = Session::new(&open(&bytes), &one(), seeded(3)).unwrap();
+    scripted(&mut session, Budget::Frame);
+    let good = session.snapshot().unwrap();
+    let mut marked = old.to_vec();
+    marked[..8].copy_from_slice(&good.as_bytes()[..8]);
+    for bytes in [old.to_vec(), marked.clone(), resealed(marked).as_bytes().to_vec()] {
+        let error = session.restore_bytes(&bytes).unwrap_err();
+        assert!(matches!(error, SessionError::Snapshot(_) | SessionError::SnapshotOfAnother), "{error}");
+        assert_eq!(session.snapshot().unwrap(), good);
+    }
+}
+
 /// Numbers beyond what a model was made for are refused. Weights that make a chunk overflow all the same: it is dropped and reported, and the
 /// stream plays on from where it stood once it is told something else.
 #[test]

@@ -58,6 +58,7 @@ impl Tokenizer {
         let given = tokenizer.map(Self::open).transpose()?.map(|(tokenizer, _)| tokenizer);
         let file = Umt5File::open(at).map_err(Error::file(at))?;
         let tokenizer = given.map_or_else(|| Self::of(&file, at), Ok)?;
+        tokenizer.tokenizer.check(file.config().encoder.vocabulary).map_err(|error| failed(&tokenizer.path, error))?;
         Ok((file, tokenizer))
     }
 

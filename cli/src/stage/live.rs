@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_runtime::{Budget, EventTime, Frame, Pump, Session, Snapshot, session::QualityChange};
+use causeway_runtime::{
+    Budget, EventTime, Frame, Pump, Session, Snapshot,
+    session::{Alarms, QualityChange},
+};
 
 use crate::{
     error::Error,
@@ -68,13 +71,13 @@ impl World<'_> {
     pub fn typed(&self) -> Result<Option<Typed>, Error> {
         let dit = &self.model.model().config().dit;
         // What a game takes as its prompt are features of a picture.
-        let rows = dit.text.filter(|_| dit.game().is_none()).map_or(0, |text| text.length);
-        if self.typed.text_encoder.is_some() && rows == 0 {
+        let text = dit.text.filter(|_| dit.game().is_none()).map_or([0, 0], |text| [text.length, text.dim]);
+        if self.typed.text_encoder.is_some() && text[0] == 0 {
             return Err(Error::Usage(
                 "--text-encoder is for models that take prompts, which this one does not".to_owned(),
             ));
         }
-        Typed::open(self.typed, (self.model.scenes().slots > 0, rows), &self.args.device(self.stop)?, self.stop)
+        Typed::open(self.typed, (self.model.scenes().slots > 0, text), &self.args.device(self.stop)?, self.stop)
     }
 
     /// A session with this memory.
@@ -101,6 +104,8 @@ pub struct Live<'a> {
     /// The scene that was asked for last.
     scene: Option<usize>,
     beginning: Snapshot,
+    /// The typed prompt in force then.
+    first: Option<String>,
     keys: Keys,
     action: Vec<f32>,
     /// Time between frames at the model's pace.
@@ -112,6 +117,8 @@ pub struct Live<'a> {
     latencies: VecDeque<f64>,
     intervals: VecDeque<f64>,
     last: Option<Instant>,
+    /// What alarms in the frame that was shown last.
+    alarms: Alarms,
 }
 
 impl<'a> Live<'a> {
@@ -126,6 +133,7 @@ impl<'a> Live<'a> {
         Ok(Self {
             action: vec![0.0; session.actions().len()],
             beginning,
+            first: prompt(typed.as_ref()),
             keys,
             session,
             typed,
@@ -139,6 +147,7 @@ impl<'a> Live<'a> {
             latencies: VecDeque::with_capacity(RECENT),
             intervals: VecDeque::with_capacity(RECENT),
             last: None,
+            alarms: Alarms::NONE,
         })
     }
 
@@ -165,6 +174,8 @@ impl<'a> Live<'a> {
                 let quality = self.session.quality();
                 self.session.restore(&self.beginning)?;
                 self.session.set_quality(quality.into())?;
+                let first = self.first.clone();
+                self.typed.iter_mut().for_each(|typed| typed.back(first.clone()));
                 self.begin();
             }
             Some(Command::Type) => {
@@ -193,6 +204,7 @@ impl<'a> Live<'a> {
         if change.is_none_or(|change| self.session.set_quality(change).is_err()) {
             self.session = self.world.open(memory, self.typed.as_mut())?;
             self.beginning = self.session.snapshot()?;
+            self.first = prompt(self.typed.as_ref());
             self.begin();
         }
         self.memory = memory;
@@ -282,7 +294,9 @@ impl<'a> Live<'a> {
     /// The frame is on the screen.
     pub fn shown(&mut self) {
         let now = Instant::now();
-        let Some(ticket) = self.session.frame().map(|frame| frame.receipt.action) else { return };
+        let Some(receipt) = self.session.frame().map(|frame| frame.receipt) else { return };
+        let ticket = receipt.action;
+        self.alarms = receipt.health.alarms;
         self.keys.shown(ticket);
         while let Some((_, pressed)) = self.presses.pop_front_if(|(sent, _)| *sent <= ticket) {
             keep(&mut self.latencies, now - pressed);
@@ -301,7 +315,7 @@ impl<'a> Live<'a> {
         if total > 0.0 { self.intervals.len() as f64 / total } else { 0.0 }
     }
 
-    /// One line: speed, latency (from a key press to the first frame that shows it), place, event, memory, steps.
+    /// One line: speed, latency (from a key press to the first frame that shows it), place, event, what alarms, memory, steps.
     pub fn status(&self) -> String {
         let (latency, _) = median_p95(self.latencies.iter().copied().collect::<Vec<_>>().as_slice());
         let latency = if self.latencies.is_empty() { "-".to_owned() } else { format!("{:.0} ms", 1e3 * latency) };
@@ -310,8 +324,9 @@ impl<'a> Live<'a> {
         }
         let typed = self.typed.as_ref().filter(|_| self.scene.is_none()).and_then(Typed::prompt);
         let event = typed.unwrap_or_else(|| self.scenes.name(&self.session, self.scene));
+        let alarms = if self.alarms.is_empty() { String::new() } else { format!("alarm: {}  ", self.alarms) };
         format!(
-            "{:4.1} FPS  latency {latency}  frame {}  {event}  {}, {} steps",
+            "{:4.1} FPS  latency {latency}  frame {}  {event}  {alarms}{}, {} steps",
             self.fps(),
             self.session.position(),
             self.memory,
@@ -335,6 +350,11 @@ impl<'a> Live<'a> {
     pub fn picture(&self) -> (usize, usize) {
         self.session.picture()
     }
+}
+
+/// The typed prompt in force.
+fn prompt(typed: Option<&Typed>) -> Option<String> {
+    typed.and_then(Typed::prompt).map(str::to_owned)
 }
 
 fn keep(list: &mut VecDeque<f64>, time: Duration) {

@@ -30,29 +30,40 @@ pub struct Typed {
     line: Option<String>,
     /// What is being encoded.
     encoding: Option<String>,
-    /// What is in force or about to be: its text, and its rows.
+    /// What was typed last: its text, and its rows.
     prompt: Option<(String, Vec<f32>)>,
+    /// Text of what the world was told last; none where that is a stored prompt.
+    told: Option<String>,
     /// The rows wait until the world takes them.
     waits: bool,
 }
 
 impl Typed {
-    /// Opens encoder and tokenizer, and encodes the first prompt, of at most `rows` tokens; none where no encoder was named. A world that has
+    /// Opens encoder and tokenizer, and encodes the first prompt, of at most `rows` tokens, for a world that reads rows
+    /// of `width` numbers; none where no encoder was named. A world that has
     /// no prompts `stored` begins with one that says nothing.
     ///
     /// # Errors
     /// Files that cannot be used, a prompt that cannot be encoded, Ctrl-C.
     pub fn open(
         args: &TypedArgs,
-        (stored, rows): (bool, usize),
+        (stored, [rows, width]): (bool, [usize; 2]),
         device: &Device,
         stop: &Stop,
     ) -> Result<Option<Self>, Error> {
         let Some(path) = &args.text_encoder else { return Ok(None) };
         let (file, tokenizer) = Tokenizer::with_encoder(path, args.tokenizer.as_deref())?;
+        let own = file.config().encoder.dim;
+        if own != width {
+            return Err(Error::Usage(format!(
+                "{}: its prompts have rows of {own} numbers, this world reads rows of {width}: another model's text encoder",
+                path.display()
+            )));
+        }
         let encoder = Self::encoder(file, device, rows)?;
         let clock = SystemClock::default();
-        let mut typed = Self { tokenizer, encoder, clock, line: None, encoding: None, prompt: None, waits: false };
+        let mut typed =
+            Self { tokenizer, encoder, clock, line: None, encoding: None, prompt: None, told: None, waits: false };
         let first = args.prompt.clone().or_else(|| (!stored).then(String::new));
         if let Some(text) = first {
             typed.begin(text)?;
@@ -153,13 +164,16 @@ impl Typed {
     }
 
     /// Whether the world took it; it does not while the last one still waits there.
-    fn put(&self, session: &mut Session, slot: usize, way: Way) -> Result<bool, Error> {
-        let Some((_, rows)) = &self.prompt else { return Ok(true) };
+    fn put(&mut self, session: &mut Session, slot: usize, way: Way) -> Result<bool, Error> {
+        let Some((text, rows)) = &self.prompt else { return Ok(true) };
         match session
             .set_prompt(slot, rows)
             .and_then(|()| session.queue(Change { way, ..Change::to(Condition::Prompt(slot)) }).map(|_| ()))
         {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.told = Some(text.clone());
+                Ok(true)
+            }
             Err(SessionError::SlotInUse(_) | SessionError::EventsFull(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -174,8 +188,13 @@ impl Typed {
         }
     }
 
-    /// The prompt in force.
+    /// The typed prompt in force; none where it is a stored one.
     pub fn prompt(&self) -> Option<&str> {
-        self.prompt.as_ref().map(|(text, _)| text.as_str())
+        self.told.as_deref()
+    }
+
+    /// The world is at a moment again at which this was in force.
+    pub fn back(&mut self, told: Option<String>) {
+        self.told = told;
     }
 }

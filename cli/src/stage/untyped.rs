@@ -9,7 +9,7 @@ pub enum Typed {}
 
 impl Typed {
     /// None, or an error where an encoder was named.
-    pub fn open(args: &TypedArgs, _: (bool, usize), _: &Device, _: &Stop) -> Result<Option<Self>, Error> {
+    pub fn open(args: &TypedArgs, _: (bool, [usize; 2]), _: &Device, _: &Stop) -> Result<Option<Self>, Error> {
         match args.text_encoder {
             Some(_) => Err(Error::Usage("this build has no text encoder; build it with the feature `text`".to_owned())),
             None => Ok(None),
@@ -45,6 +45,10 @@ impl Typed {
     }
 
     pub fn prompt(&self) -> Option<&str> {
+        match *self {}
+    }
+
+    pub fn back(&mut self, _: Option<String>) {
         match *self {}
     }
 }

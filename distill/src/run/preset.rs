@@ -170,6 +170,7 @@ impl Preset {
             latch: info.latch,
             controls: Vec::new(),
             limits: Default::default(),
+            health: Default::default(),
             license: info.license.clone(),
             credits: info.credits.clone(),
             provenance: Provenance::default(),

@@ -1,5 +1,27 @@
+using System;
+
 namespace Causeway
 {
+    /// <summary>What can be wrong with a stream (docs/sessions.md).</summary>
+    [Flags]
+    public enum Alarms : uint
+    {
+        /// <summary>Nothing.</summary>
+        None = 0,
+        /// <summary>The mean of the latents.</summary>
+        Mean = Native.CW_ALARM_MEAN,
+        /// <summary>Their spread.</summary>
+        Spread = Native.CW_ALARM_SPREAD,
+        /// <summary>Their detail: pictures melt, or are noise.</summary>
+        Detail = Native.CW_ALARM_DETAIL,
+        /// <summary>Nothing moves, whatever is pressed.</summary>
+        Frozen = Native.CW_ALARM_FROZEN,
+        /// <summary>The world drifts, though nothing is pressed.</summary>
+        Drift = Native.CW_ALARM_DRIFT,
+        /// <summary>Attention looks for far frames.</summary>
+        Far = Native.CW_ALARM_FAR,
+    }
+
     /// <summary>What a frame is the first to show, and when it was made.</summary>
     public struct Receipt
     {
@@ -34,6 +56,18 @@ namespace Causeway
         public float LatentMean { get; internal set; }
         /// <summary>Their standard deviation: near 1 while all is well.</summary>
         public float LatentSpread { get; internal set; }
+        /// <summary>What of it is none that the model's footage has.</summary>
+        public Alarms Alarms { get; internal set; }
+        /// <summary>Flatness of the latents over their channels, from 0 to 1.</summary>
+        public float LatentDetail { get; internal set; }
+        /// <summary>Change of latents from frame to frame.</summary>
+        public float LatentChange { get; internal set; }
+        /// <summary>The same since the world was left alone.</summary>
+        public float LatentDrift { get; internal set; }
+        /// <summary>Share of heads that prefer a far frame of the past.</summary>
+        public float FarShare { get; internal set; }
+        /// <summary>Mean age of routed frames, in latent frames.</summary>
+        public float RouteAge { get; internal set; }
 
         internal Receipt(CwReceipt receipt) : this()
         {
@@ -52,6 +86,12 @@ namespace Causeway
             Window = (int)receipt.window;
             LatentMean = receipt.latentMean;
             LatentSpread = receipt.latentSpread;
+            Alarms = (Alarms)receipt.alarms;
+            LatentDetail = receipt.latentDetail;
+            LatentChange = receipt.latentChange;
+            LatentDrift = receipt.latentDrift;
+            FarShare = receipt.farShare;
+            RouteAge = receipt.routeAge;
         }
     }
 }

@@ -24,6 +24,17 @@ namespace Causeway
         Held = Native.CW_PACE_HELD,
     }
 
+    /// <summary>What becomes of a chunk whose health alarms.</summary>
+    public enum Gate : uint
+    {
+        /// <summary>It is given, and receipts name the alarms.</summary>
+        Report = Native.CW_GATE_REPORT,
+        /// <summary>It is dropped, and pumping fails; pumped on, the stream makes it again and gives it.</summary>
+        Hold = Native.CW_GATE_HOLD,
+        /// <summary>It is dropped and made again with the smallest window there can be.</summary>
+        Near = Native.CW_GATE_NEAR,
+    }
+
     /// <summary>What a host chooses when it creates a session; null takes the model's value.</summary>
     public sealed class SessionOptions
     {
@@ -77,6 +88,8 @@ namespace Causeway
         public int MostRoute;
         /// <summary>While chunks take longer than they last they are made in fewer steps, then with a smaller route.</summary>
         public bool Governor;
+        /// <summary>What becomes of a chunk whose health alarms.</summary>
+        public Gate Gate;
 
         internal unsafe CwSessionOptions Native()
         {
@@ -106,6 +119,7 @@ namespace Causeway
             options.pace = (uint)Pace;
             options.mostRoute = checked((uint)MostRoute);
             options.governor = Governor ? 1u : 0u;
+            options.gate = (uint)Gate;
             return options;
         }
     }

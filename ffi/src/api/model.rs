@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     handle,
     model::Model,
-    pointers::{copy_text, slice, text},
+    pointers::{copy_text, put, required, slice, text},
     sized,
     types::*,
 };
@@ -129,6 +129,31 @@ pub unsafe extern "C" fn cw_model_prompt_name(
         let (name, _) = stored_prompt(&model, index)?;
         // SAFETY: the contract.
         unsafe { copy_text(name.as_bytes(), text, capacity, length) };
+        Ok(CW_OK)
+    })
+}
+
+/// Tells how many rows prompt `index` that the file stores has, and how many numbers a row: what `CwSessionOptions.prompt_rows` must allow. Any
+/// thread; never blocks.
+///
+/// # Safety
+/// `rows` and `width` are writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_model_prompt_rows(
+    model: *const CwModel,
+    index: u32,
+    rows: *mut u32,
+    width: *mut u32,
+) -> CwStatus {
+    enter(model.addr(), || {
+        let (rows, width) = (required(rows, "rows")?, required(width, "width")?);
+        let model = handle::get(model)?;
+        let (_, found) = stored_prompt(&model, index)?;
+        // SAFETY: the caller's contract.
+        unsafe {
+            put(rows, found[0] as u32);
+            put(width, found[1] as u32);
+        }
         Ok(CW_OK)
     })
 }

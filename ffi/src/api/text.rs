@@ -58,7 +58,8 @@ pub unsafe extern "C" fn cw_text_create(
     })
 }
 
-/// Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. One under way is given up, unless this fails. Any thread; takes
+/// Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. What exceeds the most rows is cut off, and what lies beyond 16 bytes for
+/// each of these (and 1024 bytes) is not even looked at. One under way is given up, unless this fails. Any thread; takes
 /// milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.
 ///
 /// # Safety

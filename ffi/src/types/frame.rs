@@ -34,6 +34,19 @@ pub struct CwImage {
     pub row_pitch: usize,
 }
 
+/// `CwReceipt.alarms`: the mean of the latents.
+pub const CW_ALARM_MEAN: u32 = 1;
+/// `CwReceipt.alarms`: their spread.
+pub const CW_ALARM_SPREAD: u32 = 2;
+/// `CwReceipt.alarms`: their detail: pictures melt, or are noise.
+pub const CW_ALARM_DETAIL: u32 = 4;
+/// `CwReceipt.alarms`: nothing moves, whatever is pressed.
+pub const CW_ALARM_FROZEN: u32 = 8;
+/// `CwReceipt.alarms`: the world drifts, though nothing is pressed.
+pub const CW_ALARM_DRIFT: u32 = 16;
+/// `CwReceipt.alarms`: attention looks for far frames.
+pub const CW_ALARM_FAR: u32 = 32;
+
 /// What a frame is the first to show, and when it was made. Tickets come from `cw_session_set_action` and `cw_session_queue_event`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -85,4 +98,16 @@ pub struct CwReceipt {
     pub latent_spread: f32,
     /// 0.
     pub reserved: u32,
+    /// `CW_ALARM_...`, or-ed: figures of the chunk that are none that the model's footage has. 0 while all is well.
+    pub alarms: u32,
+    /// Flatness over the channels of the latents, from 0 to 1: it falls where what is fine is lost, and rises where there is only noise.
+    pub latent_detail: f32,
+    /// Root mean square of the change of latents from frame to frame, in standard deviations; 0 of a first frame.
+    pub latent_change: f32,
+    /// The same since the world was left alone, from what the first frames of that showed; 0 while it is not.
+    pub latent_drift: f32,
+    /// Share of heads that prefer a far frame of the past, one older than the newest half of the window, as of the chunk before.
+    pub far_share: f32,
+    /// Mean age of the frames that its queries were routed to, in latent frames; 0 without a route.
+    pub route_age: f32,
 }

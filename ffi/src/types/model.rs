@@ -101,6 +101,7 @@ pub struct CwModelInfo {
     pub prompt_width: u32,
     /// Most rows of a prompt.
     pub prompt_rows: u32,
-    /// Prompts that the file stores; `cw_model_prompt_name` names them, `cw_session_load_prompt` takes them.
+    /// Prompts that the file stores; `cw_model_prompt_name` names them, `cw_model_prompt_rows` tells their rows, `cw_session_load_prompt` takes
+    /// them.
     pub prompts: u32,
 }

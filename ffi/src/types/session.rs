@@ -42,6 +42,14 @@ pub const CW_PACE_WORLD: u32 = 1;
 /// `CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.
 pub const CW_PACE_HELD: u32 = 2;
 
+/// `CwSessionOptions.gate`: it is given, and its receipts name the alarms.
+pub const CW_GATE_REPORT: u32 = 0;
+/// `CwSessionOptions.gate`: it is dropped and `CW_ERROR_UNHEALTHY` returned, so that the host can rewind, cut or set a picture. Pumped on, the stream
+/// makes it again and gives it.
+pub const CW_GATE_HOLD: u32 = 1;
+/// `CwSessionOptions.gate`: it is dropped and made again with the smallest window there can be, without what is far; that one is given.
+pub const CW_GATE_NEAR: u32 = 2;
+
 /// One stream of a model.
 pub struct CwSession {
     _opaque: [u8; 0],
@@ -119,8 +127,8 @@ pub struct CwSessionOptions {
     /// 1: while chunks take longer than they last, they are made in fewer steps, then with a smaller route (with `most_route`); what was
     /// taken is given back once there is time again. Receipts name both.
     pub governor: u32,
-    /// 0.
-    pub reserved3: u32,
+    /// `CW_GATE_...`: what becomes of a chunk whose health alarms (`CwReceipt.alarms`).
+    pub gate: u32,
 }
 
 /// What a session holds and makes.

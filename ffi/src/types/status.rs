@@ -58,3 +58,5 @@ pub const CW_ERROR_PANIC: CwStatus = -20;
 pub const CW_ERROR_CONDITION: CwStatus = -21;
 /// A chunk came out NaN or infinite and was dropped; the stream stands before it, and makes it again of what it is told then.
 pub const CW_ERROR_NOT_FINITE: CwStatus = -22;
+/// The health of a chunk alarms, and with `CW_GATE_HOLD` it was dropped; the error text has what alarms. Pumped on, it is made again and given.
+pub const CW_ERROR_UNHEALTHY: CwStatus = -23;

@@ -1,7 +1,10 @@
 /* Sessions that are created by pumps or by a worker thread: what they answer meanwhile, what they play then, and that they may be destroyed at any
  * moment. Prints the median times of the query and of the call that begins, in microseconds.
  *
- *     begin WORLD */
+ * Of a STUDENT only these, for a stream of latents, and the most bytes of its saved games.
+ *
+ *     begin WORLD
+ *     begin STUDENT student */
 #include "program.h"
 
 #include <pthread.h>
@@ -11,6 +14,7 @@
 
 static CwDevice *device;
 static CwModel *model;
+static CwSessionOptions *options;
 
 static double micros(void) {
     struct timespec now;
@@ -22,7 +26,7 @@ static int rising(const void *a, const void *b) { return *(const double *)a < *(
 
 static CwSession *begun(void) {
     CwSession *session = NULL;
-    if (cw_session_create_begin(device, model, NULL, &session) != CW_OK || !session) failed("begin");
+    if (cw_session_create_begin(device, model, options, &session) != CW_OK || !session) failed("begin");
     return session;
 }
 
@@ -85,6 +89,7 @@ int main(int argc, char **argv) {
     CwSessionInfo info = {.struct_size = sizeof info}, told = {.struct_size = sizeof told};
     CwProgress progress = {.struct_size = sizeof progress}, before;
     CwStats stats = {.struct_size = sizeof stats};
+    CwSessionOptions student = {.struct_size = sizeof student};
     CwSession *session, *plain = NULL;
     double queries[TIMES], begins[TIMES];
     unsigned rounds = 0, n, at;
@@ -92,14 +97,19 @@ int main(int argc, char **argv) {
     uint64_t ticket = 7, hashes[4];
     char text[512];
 
-    if (argc != 2) return fprintf(stderr, "usage: begin WORLD\n"), 2;
+    if (argc != 2 && argc != 3) return fprintf(stderr, "usage: begin MODEL [student]\n"), 2;
+    if (argc == 3) {
+        if (cw_session_options_init(&student) < 0) failed("options");
+        student.output = CW_OUTPUT_LATENTS, student.recache = 1;
+        options = &student;
+    }
     if (cw_device_create(&on, &device) < 0) failed("device");
     if (cw_model_open_path(argv[1], strlen(argv[1]), &model) < 0) failed("model");
 
     /* What it takes to begin, and to be destroyed right then. */
     for (n = 0; n < TIMES; n++) {
         double start = micros();
-        if (cw_session_query(device, model, NULL, &info) < 0) failed("query");
+        if (cw_session_query(device, model, options, &info) < 0) failed("query");
         queries[n] = micros() - start, start = micros();
         session = begun();
         begins[n] = micros() - start;
@@ -107,6 +117,7 @@ int main(int argc, char **argv) {
     }
     qsort(queries, TIMES, sizeof *queries, rising), qsort(begins, TIMES, sizeof *begins, rising);
     printf("%.1f %.1f\n", queries[TIMES / 2], begins[TIMES / 2]);
+    if (options) return printf("%llu\n", (unsigned long long)info.save_bytes), 0;
 
     /* Until it is there it answers that it is not. */
     session = begun();

@@ -2,8 +2,8 @@
 
 use super::{
     activate, attention, channel_norm, commit, context::Context, conv2d, copy, cross_attention, embed, from_pixels,
-    gather, layer_norm, linear, lookup, modulation, noise, parts::Parts, patchify, remember, rms_norm_rope, route,
-    scatter, scratch::Need, simd::Level, solve, to_pixels, unpatchify,
+    gather, layer_norm, linear, lookup, modulation, noise, parts::Parts, patchify, prefer, remember, rms_norm_rope,
+    route, scatter, scratch::Need, simd::Level, solve, to_pixels, unpatchify,
 };
 #[cfg(feature = "waypoint")]
 use super::{add, lerp, rms_norm};
@@ -36,6 +36,7 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
         Op::Modulation(op) => modulation::run(op, cx),
         Op::Noise(op) => noise::run(op, cx),
         Op::Patchify(op) => patchify::run(op, cx),
+        Op::Prefer(op) => prefer::run(op, cx),
         Op::Remember(op) => remember::run(op, cx),
         #[cfg(feature = "waypoint")]
         Op::RmsNorm(op) => rms_norm::run(op, cx),
@@ -83,6 +84,7 @@ pub(super) fn need(op: &Op, level: Level, quantised: &[bool]) -> Need {
         Op::Conv2d(op) => conv2d::need(op),
         Op::CrossAttention(op) => cross_attention::need(op, level),
         Op::Linear(op) => linear::need(op, quantised[op.weight.0 as usize]),
+        Op::Prefer(op) => prefer::need(op),
         Op::Route(op) => route::need(op, level),
         #[cfg(feature = "matrix-game")]
         Op::TemporalAttention(op) => temporal_attention::need(op),

@@ -30,6 +30,7 @@ mod modulation;
 mod noise;
 mod parts;
 mod patchify;
+mod prefer;
 mod remember;
 #[cfg(feature = "waypoint")]
 mod rms_norm;

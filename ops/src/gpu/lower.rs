@@ -22,8 +22,8 @@ use crate::{
     buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
-        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, RmsNormRope, Route, Scale,
-        Solve,
+        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, Prefer, RmsNormRope,
+        Route, Scale, Solve,
     },
     quant::DType,
 };
@@ -159,6 +159,7 @@ fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
         .set("channels", op.channels)
         .set("patch_height", op.patch[0])
         .set("patch_width", op.patch[1]),
+        Op::Prefer(op) => prefer(op)?,
         Op::Remember(op) => Job::items(&shaders::REMEMBER, op.rows * op.channels)
             .buffer("x", op.x)
             .buffer("y", op.y)
@@ -580,6 +581,37 @@ fn route(op: &Route) -> Result<Job, BackendError> {
         .set("k", op.k)
         .set("force_sink", op.force_sink)
         .set("force_recent", op.force_recent))
+}
+
+/// Pairs of a head that prefer.wgsl has room for.
+const SUMMED: usize = 64;
+
+fn prefer(op: &Prefer) -> Result<Job, BackendError> {
+    fit_frames("prefer", op.max_history + op.chunk)?;
+    if op.head_dim > 2 * SUMMED {
+        return Err(unsupported("prefer", &format!("heads of {}, more than {}", op.head_dim, 2 * SUMMED)));
+    }
+    let job = Job::new(&shaders::PREFER, [op.heads, 1, 1])
+        .set("rows", op.chunk * op.tokens)
+        .buffer("q", op.q)
+        .buffer("means", op.means)
+        .buffer("frames", op.frames)
+        .buffer("rotations", op.rotations)
+        .buffer("y", op.y)
+        .set("y_offset", op.y_offset)
+        .set("tokens", op.tokens)
+        .set("heads", op.heads)
+        .set("head_dim", op.head_dim)
+        .set("temporal_pairs", op.temporal_pairs)
+        .set("slots", op.slots)
+        .set("max_history", op.max_history)
+        .set("ring", op.group)
+        .set("stride", op.stride())
+        .set("every", op.every);
+    Ok(match op.routes {
+        Some((routes, k)) => job.buffer("routes", routes).set("k", k),
+        None => job,
+    })
 }
 
 fn commit(op: &Commit) -> Result<Job, BackendError> {

@@ -29,6 +29,7 @@ mod modulation;
 mod noise;
 mod operator;
 mod patchify;
+mod prefer;
 mod remember;
 #[cfg(feature = "waypoint")]
 mod rms_norm;
@@ -59,6 +60,7 @@ pub use self::{
     noise::Noise,
     operator::{Access, Check, Operator},
     patchify::Patchify,
+    prefer::Prefer,
     remember::Remember,
     rms_norm_rope::{Grid, RmsNormRope},
     route::Route,
@@ -131,6 +133,7 @@ operators!(
     Modulation,
     Noise,
     Patchify,
+    Prefer,
     Remember,
     #[cfg(feature = "waypoint")]
     RmsNorm,

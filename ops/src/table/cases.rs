@@ -21,6 +21,7 @@ pub(super) fn all(m: &mut Maker) {
     convolutions(m);
     attention(m);
     routes(m);
+    preferences(m);
     cross_attention(m);
     commit(m);
     norms(m);
@@ -356,6 +357,42 @@ fn route_case(m: &mut Maker, row: [usize; 10], ties: bool, says: (u32, u32)) {
         group: group(history),
     };
     m.case(op, params, if ties { 0.0 } else { 1e-5 });
+}
+
+fn preferences(m: &mut Maker) {
+    for [chunk, tokens, heads, head_dim, pairs, max_history, history, k, every] in [
+        [1, 4, 2, 8, 2, 6, 6, 0, 1],
+        [3, 5, 3, 6, 1, 9, 7, 4, 1],
+        [1, 20, 2, 24, 4, 12, 0, 3, 1],
+        [1, 64, 7, 32, 6, 63, 63, 10, 1],
+        [2, 65, 2, 64, 11, 20, 19, 5, 8],
+        [3, 150, 1, 128, 22, 70, 69, 0, 2],
+    ] {
+        let (rows, dim, slots) = (chunk * tokens, heads * head_dim, max_history + chunk);
+        let (frames, rotations, params) = window(m, [chunk, slots, max_history, history, pairs]);
+        // Rows of the history, some of them none.
+        let row = |at: usize| if at % 7 == 5 { u32::MAX } else { (at * 5 % max_history) as u32 };
+        let routes = (k > 0).then(|| (m.integers("routes", (0..rows * heads * k).map(row).collect()), k));
+        let op = Prefer {
+            q: m.random("q", rows * dim, 1.0),
+            means: m.random("means", slots * dim, 1.0),
+            frames,
+            rotations,
+            routes,
+            y: m.random("y", 2 * heads + 3, 1.0),
+            y_offset: 3,
+            chunk,
+            tokens,
+            heads,
+            head_dim,
+            temporal_pairs: pairs,
+            slots,
+            max_history,
+            every,
+            group: group(history),
+        };
+        m.case(op, params, 1e-6);
+    }
 }
 
 fn cross_attention(m: &mut Maker) {

@@ -79,6 +79,7 @@ impl<'a> Machine<'a> {
             Op::Modulation(op) => self.modulation(op),
             Op::Noise(op) => self.noise(op, params),
             Op::Patchify(op) => self.patchify(op),
+            Op::Prefer(op) => self.prefer(op, params),
             Op::Remember(op) => self.remember(op),
             #[cfg(feature = "waypoint")]
             Op::RmsNorm(op) => self.rms_norm(op),
@@ -543,6 +544,34 @@ impl<'a> Machine<'a> {
         match &mut self.buffers[op.routes.0 as usize] {
             Data::U(data) => data[..routes.len()].copy_from_slice(&routes),
             Data::F(_) => panic!("routes are integers"),
+        }
+    }
+
+    fn prefer(&mut self, op: &Prefer, params: &Params) {
+        let (history, dim, rows) = (params.history[op.group] as usize, op.heads * op.head_dim, op.chunk * op.tokens);
+        let asked: Vec<usize> = (0..rows).filter(|row| row % rows.div_ceil(64) == 0).collect();
+        for head in 0..op.heads {
+            let score = |j: usize| -> f64 {
+                let one = |&row: &usize| {
+                    let q = &self.f(op.q)[row * dim + head * op.head_dim..][..op.head_dim];
+                    let q = turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j);
+                    dot(&q, &self.f(op.means)[self.u(op.frames)[j] as usize * dim + head * op.head_dim..])
+                };
+                asked.iter().map(one).sum()
+            };
+            let scores: Vec<f64> = (0..history).map(score).collect();
+            let best = scores.iter().copied().fold(f64::MIN, f64::max);
+            let age = |j: usize| ((history - j) * op.every) as f64;
+            let preferred = scores.iter().position(|&score| score == best).map_or(0.0, age);
+            let mut ages = Vec::new();
+            if let Some((routes, k)) = op.routes {
+                for &row in &asked {
+                    let route = &self.u(routes)[(row * op.heads + head) * k..][..k];
+                    ages.extend(route.iter().filter(|&&j| (j as usize) < history).map(|&j| age(j as usize)));
+                }
+            }
+            let mean = ages.iter().sum::<f64>() / ages.len().max(1) as f64;
+            self.f_mut(op.y)[op.y_offset + 2 * head..][..2].copy_from_slice(&[preferred, mean]);
         }
     }
 

@@ -158,6 +158,11 @@ impl DitConfig {
         self.latent.channels * self.latent.height * self.latent.width
     }
 
+    /// Values that say what heads prefer [layers but the last, heads, 2].
+    pub(crate) fn preferences(&self) -> usize {
+        2 * self.layers.saturating_sub(1) * self.heads
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         within("dit.dim", self.dim, 1, 16_384)?;
         within("dit.heads", self.heads, 1, 256)?;

@@ -5,8 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, ControlConfig, DitConfig, FileConfig, HistoryConfig, LimitsConfig, Prediction,
-    Provenance, ScheduleConfig, StartConfig,
+    About, CodecConfig, ConfigError, ControlConfig, DitConfig, FileConfig, HealthConfig, HistoryConfig, LimitsConfig,
+    Prediction, Provenance, ScheduleConfig, StartConfig,
     check::{check, positive, text, within},
     from_json,
     kind::check_version,
@@ -79,6 +79,9 @@ pub struct ModelConfig {
     /// How large the numbers that it is told may be.
     #[serde(default, skip_serializing_if = "LimitsConfig::are_default")]
     pub limits: LimitsConfig,
+    /// Where the figures of a sound stream of it lie.
+    #[serde(default, skip_serializing_if = "HealthConfig::is_default")]
+    pub health: HealthConfig,
     /// Licence of the weights.
     #[serde(default)]
     pub license: String,
@@ -218,6 +221,7 @@ impl ModelConfig {
         self.schedule.validate()?;
         ControlConfig::validate(&self.controls, &self.dit.actions)?;
         self.limits.validate()?;
+        self.health.validate()?;
         self.history.validate(self.dit.chunk, self.dit.layers)?;
         if let Some(start) = &self.start {
             check("start", "given", family == Family::World, || "none in this family".to_owned())?;

@@ -30,6 +30,8 @@ mod reader;
 #[cfg(feature = "std")]
 pub mod regular;
 #[cfg(feature = "std")]
+mod restate;
+#[cfg(feature = "std")]
 mod sink;
 #[cfg(feature = "std")]
 mod stored;
@@ -52,6 +54,8 @@ pub use partial::{Partial, PartialFile, abandon, write_whole};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
 pub use reader::{ClipFile, Model, ModelFile, Umt5File};
+#[cfg(feature = "std")]
+pub use restate::restate;
 #[cfg(feature = "std")]
 pub use sink::Sink;
 pub use tensors::{expected_tensors, may_quantise};

@@ -86,6 +86,15 @@ impl<'a> Denoiser<'a> {
         }
     }
 
+    /// Which frames heads prefer, where that is looked at.
+    pub fn preferences(&self) -> Option<BufferId> {
+        match self {
+            Self::Wan(dit) => dit.preferences,
+            #[cfg(feature = "waypoint")]
+            Self::Waypoint(_) => None,
+        }
+    }
+
     /// The sinusoids that the host writes, where it does.
     pub fn sinusoids(&self) -> Option<BufferId> {
         match self {

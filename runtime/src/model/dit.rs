@@ -46,6 +46,8 @@ pub struct Dit<'a> {
     apart: bool,
     /// The picture condition and the action modules of a game.
     game: Option<Game<'a>>,
+    /// Ages of the frames that heads prefer when a chunk is committed, and of their routes [layers but the last, heads, 2]; none beside a stream.
+    pub preferences: Option<BufferId>,
 }
 
 /// What a model is told, beside its own past, in inputs that the host writes. A model has some of them.
@@ -183,6 +185,7 @@ impl<'a> Dit<'a> {
             conditions: Conditions { actions, events, text, game: game.as_ref().map(|game| game.inputs) },
             sinusoids,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
+            preferences: (config.layers > 1).then(|| b.state("preferences", config.preferences())),
             apart: false,
             game,
             config,
@@ -197,6 +200,7 @@ impl<'a> Dit<'a> {
     /// A stream of the same latents under another text, called `name`: ring, context and offsets are its own.
     pub fn beside(&self, b: &mut PlanBuilder, name: &str) -> Self {
         let mut this = self.clone();
+        this.preferences = None;
         let mut text_rows = 0;
         if let Some(text) = &mut this.conditions.text {
             // Unlike the text itself, which becomes keys and values at once, they are read by every pass.
@@ -220,7 +224,7 @@ impl<'a> Dit<'a> {
     pub fn seeing(&self, max_history: usize, actions: Option<BufferId>, previous: Option<BufferId>) -> Self {
         let conditions = Conditions { actions, ..self.conditions };
         let groups = self.groups.iter().map(|group| group.seeing(max_history)).collect();
-        Self { groups, conditions, previous, apart: true, ..self.clone() }
+        Self { groups, conditions, previous, apart: true, preferences: None, ..self.clone() }
     }
 
     /// Emits the cross-attention keys and values of the event mix or text in force, for all layers.
@@ -287,7 +291,10 @@ impl<'a> Dit<'a> {
                 self.layers[n].ring.commit(b, &self.groups, k, v, frames);
                 break;
             }
-            self.self_attention(b, n, hidden, [q, k, v], m, frames);
+            // In the commit pass, which pictures do not wait for.
+            let ages = self.preferences.filter(|_| purpose == Purpose::Commit && n + 1 < self.config.layers);
+            let ages = ages.map(|ages| (ages, 2 * n * self.config.heads));
+            self.self_attention(b, n, [hidden, m], [q, k, v], frames, ages);
             if purpose == Purpose::Commit {
                 self.layers[n].ring.commit(b, &self.groups, k, v, frames);
             }
@@ -376,13 +383,13 @@ impl<'a> Dit<'a> {
         &self,
         b: &mut PlanBuilder,
         n: usize,
-        hidden: BufferId,
+        [hidden, m]: [BufferId; 2],
         qkv: [BufferId; 3],
-        m: BufferId,
         frames: usize,
+        ages: Option<(BufferId, usize)>,
     ) {
         let (rows, dim) = (self.rows(frames), self.config.dim);
-        let out = self.layers[n].ring.attend(b, &self.groups, qkv, frames);
+        let out = self.layers[n].ring.attend(b, &self.groups, qkv, frames, ages);
         dense(&format!("dit.blocks.{n}.self_attn.o"), rows, dim, dim).add(b, out, hidden, Some(self.gate(m, 2)));
     }
 

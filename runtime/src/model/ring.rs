@@ -6,7 +6,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 use causeway_ops::op::TemporalAttention;
 use causeway_ops::{
     BufferId, Kv, PlanBuilder,
-    op::{Attention, Commit, Route},
+    op::{Attention, Commit, Prefer, Route},
     plan::{BufferKind, Element},
 };
 
@@ -217,8 +217,15 @@ impl Ring {
         y
     }
 
-    /// Emits the attention of a chunk over the visible history and over itself.
-    pub fn attend(&self, b: &mut PlanBuilder, groups: &[Group], [q, k, v]: [BufferId; 3], chunk: usize) -> BufferId {
+    /// Emits the attention of a chunk over the visible history and over itself; `ages` is where to put which frames it prefers, if anywhere.
+    pub fn attend(
+        &self,
+        b: &mut PlanBuilder,
+        groups: &[Group],
+        [q, k, v]: [BufferId; 3],
+        chunk: usize,
+        ages: Option<(BufferId, usize)>,
+    ) -> BufferId {
         let (group, Rows { tokens, heads, shared, head_dim, temporal_pairs }) = (&groups[self.group], self.rows);
         let &Group { past, frames, rotations, max_history, slots, index, .. } = group;
         let rows = chunk * tokens * shared;
@@ -246,6 +253,26 @@ impl Ring {
             });
             (routes, kept)
         });
+        if let Some((y, y_offset)) = ages {
+            b.push(Prefer {
+                q,
+                means: self.means,
+                frames,
+                rotations,
+                routes,
+                y,
+                y_offset,
+                chunk,
+                tokens,
+                heads,
+                head_dim,
+                temporal_pairs,
+                slots,
+                max_history,
+                every: past.every,
+                group: index,
+            });
+        }
         let y = b.scratch("attended", rows * heads * head_dim);
         b.push(Attention {
             q,

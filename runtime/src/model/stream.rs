@@ -102,8 +102,10 @@ pub struct StreamPlan {
     pub output: BufferId,
     /// The latent frame that is being shown [height, width, channels].
     pub picked: BufferId,
-    /// Latents of the frames in flight once they are clean [chunk, height, width, channels].
+    /// Latents of the frames in flight once they are clean [chunk, height, width, channels], and `preferences` values behind them.
     pub finished: BufferId,
+    /// How many ages of what heads prefer there are: two of each head that is asked.
+    pub preferences: usize,
     /// RGBA8 input.
     pub image: Option<BufferId>,
     /// Of an exact stream.
@@ -342,7 +344,8 @@ impl<'a> Maker<'a> {
                 (latent, latent)
             }
         };
-        let finished = b.buffer("finished", Element::F32, chunk * len, BufferKind::Output);
+        let preferences = sides[0].preferences().map_or(0, |_| config.preferences());
+        let finished = b.buffer("finished", Element::F32, chunk * len + preferences, BufferKind::Output);
         let image =
             (shape.picture && codec.is_some()).then(|| b.buffer("image", Element::U32, pixels, BufferKind::Input));
         Ok(Self {
@@ -392,6 +395,10 @@ impl<'a> Maker<'a> {
         }
         let judge = self.b.pass(format!("judge{which}"));
         self.b.push(Copy { x: latents, x_offset: 0, y: self.finished, y_offset: 0, len: frames * len });
+        if let Some(x) = self.sides[0].preferences() {
+            let (y_offset, len) = (self.shape.dit.chunk * len, self.shape.dit.preferences());
+            self.b.push(Copy { x, x_offset: 0, y: self.finished, y_offset, len });
+        }
         let mut commit = Vec::new();
         for (side, name) in names.iter().enumerate().take(self.sides.len()) {
             commit.push(self.b.pass(format!("commit{which}{name}")));
@@ -535,6 +542,7 @@ impl<'a> Maker<'a> {
             output: self.output,
             picked: self.picked,
             finished: self.finished,
+            preferences: dit.preferences().map_or(0, |_| self.shape.dit.preferences()),
             image: self.image,
             exact,
             pictures,

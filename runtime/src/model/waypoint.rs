@@ -139,7 +139,7 @@ impl<'a> Waypoint<'a> {
                 ring.commit(b, &self.groups, k, v, 1);
                 break;
             }
-            let out = ring.attend(b, &self.groups, [q, k, v], 1);
+            let out = ring.attend(b, &self.groups, [q, k, v], 1, None);
             self.add(b, &format!("dit.blocks.{n}.attn.o"), out, hidden, Some(self.gate(modulation, 2)));
             if commits {
                 ring.commit(b, &self.groups, k, v, 1);

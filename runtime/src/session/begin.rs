@@ -52,7 +52,7 @@ pub(super) fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     s.unpaced = s.pacer;
     s.pacer.begin(s.began, s.shows(frames));
     s.rested = 0;
-    s.state.quality = s.quality();
+    s.state.quality = s.guarded();
     if s.state.cut {
         // Here, and not where the cut is taken: frames of a saved game may have been committed since.
         forget_previous(s)?;
@@ -123,6 +123,7 @@ fn forget_previous(s: &mut Session) -> Result<(), SessionError> {
 
 fn take(s: &mut Session, kind: Kind, queued: &Queued) -> Result<(), SessionError> {
     let state = &mut s.state;
+    state.watch.disturb();
     match kind {
         Kind::Events => {
             if let Some(events) = &mut state.events {
@@ -240,7 +241,8 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the host's picture. Nothing moved: what is under way begins anew behind it.
+    /// Takes the host's picture. That it came, and that what is under way begins anew behind it, is so once it is committed: a game that is
+    /// saved before does not hold it.
     fn take_placed(&mut self) -> Result<(), SessionError> {
         if let Some(buffer) = self.stream.image {
             self.backend.write(buffer, &self.state.placed.pixels)?;
@@ -248,10 +250,8 @@ impl Session {
         self.tables.act_each(self.backend.as_mut(), &self.stream, &[])?;
         let state = &mut self.state;
         state.kept.tell(&[]);
-        state.movement.stop(state.movement.ticket);
         state.placed.left -= 1;
-        state.current_ticket = state.current_ticket.max(state.placed.ticket);
-        state.chunk_tickets.1 = state.current_ticket;
+        state.chunk_tickets.1 = state.current_ticket.max(state.placed.ticket);
         state.chunk_rows = 1;
         Ok(())
     }

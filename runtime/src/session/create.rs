@@ -131,6 +131,7 @@ impl Planned {
             rested: 0,
             pumped: None,
             governor: options.governor.then(Governor::new),
+            gate: options.gate,
             interrupt: Arc::default(),
             stats: Stats::default(),
             given: None,

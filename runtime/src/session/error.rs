@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use causeway_ops::{BackendError, memory::Refused};
 
+use super::health::Alarms;
 use crate::model::ModelError;
 
 /// Why a session was refused, or what went wrong in one.
@@ -135,6 +136,16 @@ pub enum SessionError {
     ChunkNotFinite {
         /// Its first latent frame.
         frame: u64,
+    },
+    /// A figure of a chunk is none that footage has, and the session holds such chunks ([`Gate::Hold`](super::Gate)). The chunk was dropped.
+    #[error(
+        "the chunk at latent frame {frame} alarms ({alarms}) and was dropped; pumped on, it is made again and given"
+    )]
+    Unhealthy {
+        /// Its first latent frame.
+        frame: u64,
+        /// What alarms.
+        alarms: Alarms,
     },
     /// Too many changes wait.
     #[error("{0} changes are waiting, which is as many as the queue holds")]

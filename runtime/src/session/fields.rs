@@ -11,6 +11,11 @@ pub(super) trait Fields {
         false
     }
 
+    /// Takes so many bytes for granted, where only their number is of interest.
+    fn counts(&mut self, _bytes: usize) -> bool {
+        false
+    }
+
     /// The next number.
     fn number(&mut self, value: &mut u64) -> Result<(), SessionError>;
 
@@ -27,9 +32,59 @@ pub(super) trait Put: Fields {
     fn put(&mut self, bytes: &[u8]) -> Result<(), SessionError>;
 }
 
-/// The first `count` values, in half precision; behind them are zeros.
-pub(super) fn halves(fields: &mut dyn Fields, values: &mut [f32], count: usize) -> Result<(), SessionError> {
+/// How values of prompts are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// In half precision.
+    Halves,
+    /// A byte each, and a scale in half precision for [`BLOCK`] of them.
+    Bytes,
+}
+
+/// Values that share a scale.
+const BLOCK: usize = 32;
+
+/// The first `count` values; behind them are zeros.
+pub(super) fn stored(
+    fields: &mut dyn Fields,
+    values: &mut [f32],
+    count: usize,
+    how: Stored,
+) -> Result<(), SessionError> {
+    if how == Stored::Halves {
+        return halves(fields, values, count);
+    }
     let (stored, rest) = values.split_at_mut_checked(count).ok_or(TOO_LONG)?;
+    if fields.counts(count + 2 * count.div_ceil(BLOCK)) {
+        return Ok(());
+    }
+    for block in stored.chunks_mut(BLOCK) {
+        let largest = block.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let scale = f16::from_f32(largest / 127.0);
+        let mut bytes = [0u8; 2 + BLOCK];
+        bytes[..2].copy_from_slice(&scale.to_le_bytes());
+        let inverse = if scale.to_f32() > 0.0 { scale.to_f32().recip() } else { 0.0 };
+        for (byte, value) in bytes[2..].iter_mut().zip(block.iter()) {
+            *byte = libm::roundf(value * inverse).clamp(-127.0, 127.0) as i8 as u8;
+        }
+        fields.bytes(&mut bytes[..2 + block.len()])?;
+        if fields.reads() {
+            let scale = f16::from_le_bytes([bytes[0], bytes[1]]).to_f32();
+            block.iter_mut().zip(&bytes[2..]).for_each(|(value, byte)| *value = scale * f32::from(*byte as i8));
+        }
+    }
+    if fields.reads() {
+        rest.fill(0.0);
+    }
+    Ok(())
+}
+
+/// The first `count` values, in half precision; behind them are zeros.
+fn halves(fields: &mut dyn Fields, values: &mut [f32], count: usize) -> Result<(), SessionError> {
+    let (stored, rest) = values.split_at_mut_checked(count).ok_or(TOO_LONG)?;
+    if fields.counts(2 * count) {
+        return Ok(());
+    }
     for value in stored {
         let mut half = f16::from_f32(*value).to_le_bytes();
         fields.bytes(&mut half)?;
@@ -88,6 +143,11 @@ pub(super) const RANGE: SessionError = SessionError::Snapshot("a count is out of
 pub(super) struct Count(pub usize);
 
 impl Fields for Count {
+    fn counts(&mut self, bytes: usize) -> bool {
+        self.0 += bytes;
+        true
+    }
+
     fn number(&mut self, _: &mut u64) -> Result<(), SessionError> {
         self.0 += 8;
         Ok(())

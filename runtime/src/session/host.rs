@@ -1,7 +1,7 @@
 //! What a host says to a session: actions, prompts, changes, a new beginning.
 
 use super::{
-    changes::{Change, Condition, EventTime},
+    changes::{Change, Condition, EventTime, Kind},
     cursor::Cursor,
     error::SessionError,
     opening::Opening,
@@ -13,18 +13,20 @@ use super::{
 use crate::model::ProgramId;
 
 impl Session {
-    /// Begins the stream anew, as a new session of the same options with this seed would, under the prompts in force. Tickets count on; finished
-    /// frames and waiting changes are dropped. Does not wait.
+    /// Begins the stream anew, as a new session of the same options with this seed would, under the prompts in force, and under those that wait where
+    /// there are none yet. Tickets count on; finished frames and waiting changes are dropped. Does not wait.
     ///
     /// # Errors
     /// [`SessionError::Backend`].
     pub fn restart(&mut self, seed: u64) -> Result<(), SessionError> {
         self.backend.clear()?;
+        self.take_first_prompts();
         let state = &mut self.state;
         (state.seed, state.cursor) = (seed, Cursor::START);
         (state.position, state.ring, state.pictures) = (0, 0, 0);
         (state.recache, state.restoring) = (None, None);
         state.kept.clear();
+        state.watch.clear();
         state.acts.clear();
         state.rows.as_mut().into_iter().for_each(Rows::clear);
         state.movement.stop(state.acts.ticket);
@@ -42,6 +44,21 @@ impl Session {
         self.reading = false;
         self.queue.clear();
         Ok(())
+    }
+
+    /// Puts the newest prompts that wait in force, where the stream was never told one.
+    pub(super) fn take_first_prompts(&mut self) {
+        let (state, width) = (&mut self.state, self.rules.width);
+        for (kind, told, prompted) in [
+            (Kind::Prompt, &mut state.prompt, &mut state.prompted.0),
+            (Kind::Negative, &mut state.negative, &mut state.prompted.1),
+        ] {
+            let Some(told) = told.as_mut().filter(|_| !*prompted) else { continue };
+            let Some(queued) = state.changes.due(kind, u64::MAX) else { continue };
+            let slot = &state.slots[queued.index as usize];
+            told.set(slot.values[..slot.rows * width].iter().copied());
+            *prompted = true;
+        }
     }
 
     /// Replaces what the stream starts from by a picture (RGBA8, of the stream's size); it shows after [`restart`](Self::restart).

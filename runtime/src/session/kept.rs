@@ -47,9 +47,14 @@ impl Kept {
         8 * self.numbers.len() + 2 * halves + 4 * floats
     }
 
-    /// Bytes of all rows in a saved game.
-    pub fn saved_bytes(&self) -> usize {
-        8 * self.numbers.len() + 2 * self.latents.len() + 4 * self.actions.len()
+    /// Most bytes of a saved game's frames: of one ring those of its sink, and the newest that it shows or that are kept.
+    pub fn saved_bytes(&self, rings: &[Ring]) -> usize {
+        let (len, entries) = self.sizes();
+        let rows = match rings {
+            [ring] if ring.every == 1 => ring.sink + (ring.max_history() - ring.sink).max(self.newest as usize),
+            _ => self.numbers.len(),
+        };
+        rows.min(self.numbers.len()) * (8 + 2 * len + 4 * entries)
     }
 
     /// Values of a frame's latents, and numbers it is told.
@@ -67,6 +72,11 @@ impl Kept {
     /// Notes what all frames in flight are told.
     pub fn tell_all(&mut self, action: &[f32]) {
         self.next_actions.chunks_mut(action.len().max(1)).for_each(|frame| frame.copy_from_slice(action));
+    }
+
+    /// What the first `frames` frames in flight are told.
+    pub fn told(&self, frames: usize) -> &[f32] {
+        &self.next_actions[..frames * self.sizes().1]
     }
 
     /// Notes the latents of the frames in flight.
@@ -154,9 +164,11 @@ impl Kept {
         fields.floats(&mut self.next_actions)
     }
 
-    /// Whether all of them come before number `end`, and restoring can go on from `from`.
+    /// Whether all of them come before number `end`, each once, and restoring can go on from `from`.
     pub fn fits(&self, end: u64, from: Option<u64>) -> bool {
-        let before = self.numbers.iter().all(|&number| number == NONE || number < end);
+        let mut numbers = self.numbers.iter().enumerate();
+        let once = |at: usize, number: u64| !self.numbers[..at].contains(&number);
+        let before = numbers.all(|(at, &number)| number == NONE || number < end && once(at, number));
         before && from.is_none_or(|from| self.first(from) == Some(from))
     }
 
@@ -170,4 +182,25 @@ impl Kept {
 /// Whether frame `number` is one of the `newest` before number `end`, or `rings` show it then.
 fn wanted(newest: u64, rings: &[Ring], end: u64, number: u64) -> bool {
     number < end && (number + newest >= end || rings.iter().any(|ring| ring.shows(end, number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Positions;
+
+    /// A frame that is there twice would be in a saved game twice, which no game may have.
+    #[test]
+    fn frames_are_there_once() {
+        let ring = Ring { window: 4, every: 1, sink: 1, chunk: 1, positions: Positions::Compact };
+        let mut kept = Kept::new(&[ring], 0, 1, 4, 1);
+        let frame = ([f16::ZERO; 4], [0.0]);
+        for number in [0, 5, 6] {
+            assert!(kept.put(number, &frame.0, &frame.1));
+        }
+        assert!(kept.fits(7, None) && kept.fits(7, Some(0)));
+        assert!(!kept.fits(6, None) && !kept.fits(7, Some(5)));
+        assert!(kept.put(5, &frame.0, &frame.1));
+        assert!(!kept.fits(7, None));
+    }
 }

@@ -16,6 +16,7 @@ mod error;
 mod exact;
 mod fields;
 mod frame_table;
+mod gate;
 mod given;
 mod governor;
 mod health;
@@ -52,6 +53,7 @@ mod snapshot;
 mod state;
 mod tables;
 mod told;
+mod watch;
 #[cfg(feature = "std")]
 mod worker;
 
@@ -64,7 +66,8 @@ pub use creation::{Creation, Files};
 pub(crate) use error::finite;
 pub use error::{SessionError, SharedError};
 pub use exact::{Exact, Moment};
-pub use health::Health;
+pub use gate::Gate;
+pub use health::{Alarms, Health};
 pub use inbox::Inbox;
 #[cfg(feature = "std")]
 pub use inside::this_thread;

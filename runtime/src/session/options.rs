@@ -4,7 +4,7 @@ use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use causeway_ops::Kv;
 
-use super::{error::SessionError, pace::Pace, ring::Ring, settled::Settled};
+use super::{error::SessionError, gate::Gate, pace::Pace, ring::Ring, settled::Settled};
 use crate::{
     clock::Clock,
     config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
@@ -100,6 +100,8 @@ pub struct SessionOptions {
     pub pace: Pace,
     /// Whether quality goes down while chunks take longer than they last, and up again.
     pub governor: bool,
+    /// What becomes of a chunk whose health alarms.
+    pub gate: Gate,
     /// The host's own clock.
     pub clock: Option<Box<dyn Clock>>,
 }
@@ -137,6 +139,7 @@ impl Default for SessionOptions {
             frames: None,
             pace: Pace::Off,
             governor: false,
+            gate: Gate::Report,
             clock: None,
         }
     }
@@ -249,6 +252,7 @@ impl SessionOptions {
             slots,
             recache: self.recache,
             limits: config.limits,
+            health: config.health,
             // What encodes a world's picture is small; a Wan VAE remembers as much as it decodes.
             picture: codec.is_some_and(|codec| codec.encodes() && (!prompts || matches!(self.start, Start::Image(_)))),
             exact,

@@ -24,6 +24,7 @@ use super::{
     state::{Slot, State},
     tables::Tables,
     told::Told,
+    watch::Watch,
 };
 use crate::{
     codec::decoder::DecoderFile,
@@ -97,7 +98,7 @@ impl Planned {
                 opening.frames
             )));
         }
-        let tables = Tables::new(&plan, &stream, &settled.rings, dit.told(), settled.length);
+        let tables = Tables::new(&plan, &stream, &settled.rings, [dit.told(), settled.length, dit.latent.channels]);
         let frame_bytes = 4 * plan.buffer(stream.output).len;
         let placed = stream.programs.placed.as_ref().map_or(0, |_| 4 * picture.0 * picture.1);
         let state = state(&settled, config.latch, options.seed, (settled.rows_each(stream.pictures)[1], placed));
@@ -132,7 +133,7 @@ impl Planned {
             picture: self.picture,
             frame_bytes: self.frame_bytes,
             snapshot,
-            save: saved::bytes(&self.state, self.settled.dit.text.map_or(0, |text| text.dim)),
+            save: saved::bytes(&self.state, &self.settled.rings, self.settled.dit.text.map_or(0, |text| text.dim)),
             latent: [latent.channels, latent.height, latent.width],
         })
     }
@@ -205,6 +206,7 @@ fn state(settled: &Settled, latch: usize, seed: u64, (pictures, placed): (usize,
         shown_tickets: (0, 0),
         chunk_rows: 1,
         health: Health::default(),
+        watch: Watch::new(dit.latent_len()),
         events: told(1, dit.events.len(), !dit.events.is_empty()),
         prompt: told(rows, text, text > 0),
         negative: told(rows, text, text > 0 && settled.sampling.guided()),

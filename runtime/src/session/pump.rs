@@ -9,7 +9,7 @@ use super::{
     budget::{Budget, Pump},
     cursor::Cursor,
     error::SessionError,
-    health::Health,
+    gate::Gate,
     receipt::Receipt,
     rows::Rows,
     session::Session,
@@ -35,7 +35,8 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::Backend`]; the session stays usable unless the device was lost. [`SessionError::ChunkNotFinite`], after which the stream
-    /// stands before that chunk, and would make it again of what it is told. [`SessionError::NoPrompt`] and
+    /// stands before that chunk, and would make it again of what it is told. [`SessionError::Unhealthy`] with a gate that holds.
+    /// [`SessionError::NoPrompt`] and
     /// [`SessionError::NoNegative`] until the stream is told what its model reads.
     pub fn pump(&mut self, budget: Budget) -> Result<Pump, SessionError> {
         // Only the governor asks how long chunks take.
@@ -229,8 +230,12 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
         ProgramId::Given(_) => committed(s, frames),
         ProgramId::Picture | ProgramId::Placed => {
             committed(s, frames);
+            let state = &mut s.state;
+            // Nothing moved.
+            state.movement.stop(state.movement.ticket);
+            state.current_ticket = state.current_ticket.max(state.chunk_tickets.1);
             // The shot begins with it.
-            s.state.cut = false;
+            state.cut = false;
         }
         ProgramId::Restore(_) => {
             let last = s.state.restoring.map_or(0, |from| from + frames as u64);
@@ -312,8 +317,13 @@ fn judge(s: &mut Session, wait: bool) -> Result<Option<Pump>, SessionError> {
         s.abort_chunk();
         return Err(SessionError::ChunkNotFinite { frame: s.state.position });
     }
-    s.state.health = Health::of(latents);
-    s.state.kept.make(latents);
+    let seen = s.look(frames);
+    if made && s.held_back(seen.health.alarms) {
+        let (frame, alarms) = (s.state.position, seen.health.alarms);
+        return if s.gate == Gate::Hold { Err(SessionError::Unhealthy { frame, alarms }) } else { Ok(None) };
+    }
+    s.note(frames, seen);
+    s.state.kept.make(&s.tables.finished[..frames * s.settled.dit.latent_len()]);
     next(s)?;
     Ok(None)
 }

@@ -13,7 +13,7 @@ use half::f16;
 use super::{
     cursor::Cursor,
     error::SessionError,
-    fields::{Count, Fields, Put, Read, TOO_LONG, Write, flag, halves, size},
+    fields::{Count, Fields, Put, Read, Stored, TOO_LONG, Write, flag, one_of, size, stored},
     ring::Ring,
     session::Session,
     snapshot::checksum,
@@ -24,7 +24,7 @@ use crate::model::ProgramId;
 
 const MAGIC: &[u8; 6] = b"CWSAVE";
 /// Version of what follows; a library reads this one and those before it.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Bytes of the mark, the version, and the checksum of all that comes then.
 const HEAD: usize = 8 + 16;
 
@@ -45,16 +45,19 @@ impl Saved {
 }
 
 /// Most bytes of a saved game of a session in such a state, whose prompts have rows of `width` values.
-pub(super) fn bytes(state: &State, width: usize) -> usize {
+pub(super) fn bytes(state: &State, rings: &[Ring], width: usize) -> usize {
     let mut state = state.clone();
     state.changes.fill();
     state.told().for_each(Told::fill);
     state.slots.iter_mut().for_each(|slot| slot.rows = slot.values.len().checked_div(width).unwrap_or(0));
     let mut count = Count::default();
     // Counting does not fail.
-    _ = game(&mut state, width, &mut count);
+    _ = game(&mut state, width, &mut count, VERSION);
+    // Fewer prompts may take more, each value two bytes.
+    let values = values(&state, width);
+    let more = if how(values) == Stored::Bytes { MOST_HALVES.saturating_sub(values) } else { 0 };
     // Weights, dimensions, rings, number of frames.
-    HEAD + 16 + 8 * (6 + 1 + 4 * causeway_ops::GROUPS + 1) + count.0 + state.kept.saved_bytes()
+    HEAD + more + 16 + 8 * (6 + 1 + 4 * causeway_ops::GROUPS + 1) + count.0 + state.kept.saved_bytes(rings)
 }
 
 fn bad(what: &'static str) -> SessionError {
@@ -110,7 +113,7 @@ impl Session {
             // The chunk in flight is not in the game: a movement that began with it has not begun.
             self.state.movement.abort();
         }
-        let written = game(&mut self.state, self.rules.width, fields);
+        let written = game(&mut self.state, self.rules.width, fields, VERSION);
         self.state.movement.left = left;
         written?;
         let (rings, end) = (&self.settled.rings, self.state.ring);
@@ -168,7 +171,8 @@ impl Session {
         }
         let mut version = [0; 2];
         version.copy_from_slice(read.take(2)?);
-        if !(1..=VERSION).contains(&u16::from_le_bytes(version)) {
+        let version = u16::from_le_bytes(version);
+        if !(1..=VERSION).contains(&version) {
             return Err(bad("it is of a newer version of this library"));
         }
         if *read.take(16)? != checksum(read.0) {
@@ -185,8 +189,9 @@ impl Session {
         let mut state = self.state.clone();
         state.cursor = Cursor::START;
         (state.recache, state.placed.left) = (None, 0);
-        game(&mut state, self.rules.width, read)?;
+        game(&mut state, self.rules.width, read, version)?;
         state.kept.clear();
+        state.watch.clear();
         self.frames(&mut state, same, read)?;
         if !read.0.is_empty() {
             return Err(bad("it is longer than it should be"));
@@ -261,8 +266,28 @@ fn shape(ring: &Ring) -> [usize; 4] {
     [ring.window, ring.every, ring.sink, ring.chunk]
 }
 
-/// The game, as a list of fields: what a later version adds, it adds at the end, and reads of an earlier one as nothing.
-fn game(state: &mut State, width: usize, fields: &mut dyn Fields) -> Result<(), SessionError> {
+/// Bytes of prompts in half precision beyond which they are stored as bytes: whoever has longer ones has many rows, of which none counts for much.
+const MOST_HALVES: usize = 2 << 20;
+
+/// Values of a game's prompts.
+fn values(state: &State, width: usize) -> usize {
+    let slots = state.slots.iter().map(|slot| slot.rows * width).sum::<usize>();
+    slots + [&state.prompt, &state.negative].into_iter().flatten().map(Told::saved_values).sum::<usize>()
+}
+
+/// How so many values of prompts are stored.
+fn how(values: usize) -> Stored {
+    if 2 * values > MOST_HALVES { Stored::Bytes } else { Stored::Halves }
+}
+
+/// The game, as a list of fields.
+fn game(state: &mut State, width: usize, fields: &mut dyn Fields, version: u16) -> Result<(), SessionError> {
+    let (first, mut prompts) = (version == 1, how(values(state, width)));
+    if first {
+        prompts = Stored::Halves;
+    } else {
+        one_of(fields, &mut prompts, &[Stored::Halves, Stored::Bytes])?;
+    }
     for number in [&mut state.seed, &mut state.position, &mut state.ring] {
         fields.number(number)?;
     }
@@ -278,8 +303,11 @@ fn game(state: &mut State, width: usize, fields: &mut dyn Fields) -> Result<(), 
     size(fields, &mut state.movement.left)?;
     fields.number(&mut state.movement.ticket)?;
     state.changes.fields(fields)?;
-    for told in [&mut state.events, &mut state.prompt, &mut state.negative].into_iter().flatten() {
-        told.saved(fields)?;
+    if let Some(told) = &mut state.events {
+        told.saved(fields, Stored::Halves, first)?;
+    }
+    for told in [&mut state.prompt, &mut state.negative].into_iter().flatten() {
+        told.saved(fields, prompts, first)?;
     }
     let mut slots = state.slots.len();
     size(fields, &mut slots)?;
@@ -288,7 +316,7 @@ fn game(state: &mut State, width: usize, fields: &mut dyn Fields) -> Result<(), 
     }
     for slot in state.slots.iter_mut().take(slots) {
         size(fields, &mut slot.rows)?;
-        halves(fields, &mut slot.values, slot.rows.checked_mul(width).ok_or(TOO_LONG)?)?;
+        stored(fields, &mut slot.values, slot.rows.checked_mul(width).ok_or(TOO_LONG)?, prompts)?;
     }
     flag(fields, &mut state.prompted.0)?;
     flag(fields, &mut state.prompted.1)?;

@@ -7,6 +7,7 @@ use causeway_ops::{Backend, Plan, backend::Memory};
 
 use super::{
     budget::Stats,
+    gate::Gate,
     given::Given,
     governor::Governor,
     opening::Opening,
@@ -57,6 +58,7 @@ pub struct Session {
     /// When the last pump ended, and whether there was nothing to do any more.
     pub(super) pumped: Option<(u64, bool)>,
     pub(super) governor: Option<Governor>,
+    pub(super) gate: Gate,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) stats: Stats,
 }

@@ -8,7 +8,7 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    config::{DitConfig, LimitsConfig},
+    config::{DitConfig, HealthConfig, LimitsConfig},
     model::{CodecSource, Groups, Levels, Past, Recache, StreamShape},
     sampler::{Sampling, Schedule},
 };
@@ -35,6 +35,7 @@ pub(super) struct Settled {
     pub slots: usize,
     pub recache: bool,
     pub limits: LimitsConfig,
+    pub health: HealthConfig,
     /// Whether the host may give pictures to start from.
     pub picture: bool,
     pub exact: bool,

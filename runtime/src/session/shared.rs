@@ -281,9 +281,15 @@ impl Shared {
     pub fn restart(&self, seed: u64) -> Result<(), SharedError> {
         let mut session = self.enter()?;
         // Room for all that wait here, which get their tickets before they are dropped, too.
+        let before = session.state.prompted;
+        session.take_first_prompts();
+        // Of what is still here some may be newer.
+        let taken = core::mem::replace(&mut session.state.prompted, before);
         session.drop_events();
         lock(&self.inbox).feed(&mut session)?;
         session.restart(seed)?;
+        let now = &mut session.state.prompted;
+        *now = (now.0 || taken.0, now.1 || taken.1);
         self.empty();
         Ok(())
     }

@@ -197,7 +197,7 @@ impl Session {
         let events = state.events.iter().all(|told| told.below(1.0 + MIX)) && below(&state.changes.mixes, 1.0 + MIX);
         let rows = state.rows.as_ref().is_none_or(|rows| rows.below(limits.action));
         let actions = rows && state.acts.below(limits.action) && below(&state.movement.action, limits.action);
-        slots && prompts && events && actions && state.kept.sound(limits.action)
+        slots && prompts && events && actions && state.kept.sound(limits.action) && state.watch.sound()
     }
 
     /// Whether no group of layers sees more history than there is room for.

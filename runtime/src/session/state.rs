@@ -16,6 +16,7 @@ use super::{
     ring::Ring,
     rows::Rows,
     told::Told,
+    watch::Watch,
 };
 use crate::model::Side;
 
@@ -60,8 +61,9 @@ pub(super) struct State {
     pub quality: Quality,
     /// Number of the chunk in flight, or of the next one; what the stream starts from counts too.
     pub chunk: u64,
-    /// How the latents of the newest chunk are.
+    /// How the newest chunk came out, and what that is judged by.
     pub health: Health,
+    pub watch: Watch,
     /// A picture of the host's that is to be the newest frame.
     pub placed: Placed,
     /// A cut was made, and no chunk since.
@@ -92,6 +94,7 @@ impl State {
         let rows = self.rows.as_ref().map_or(0, Rows::memory);
         self.placed.memory()
             + self.kept.memory()
+            + self.watch.memory()
             + self.acts.memory()
             + self.movement.memory()
             + self.changes.memory()
@@ -181,6 +184,7 @@ impl State {
         flag(fields, &mut self.cut)?;
         size(fields, &mut self.chunk_rows)?;
         self.health.fields(fields)?;
+        self.watch.fields(fields)?;
         for told in [&mut self.events, &mut self.prompt, &mut self.negative].into_iter().flatten() {
             told.fields(fields)?;
         }

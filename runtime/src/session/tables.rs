@@ -18,9 +18,11 @@ pub(super) struct Tables {
     told: usize,
     offsets: Vec<f32>,
     recent: Vec<u32>,
-    /// Latents that the host gives, on their way.
-    latents: Vec<f32>,
-    /// Latents of a finished chunk.
+    /// Latents that the host gives, on their way; at other times of use to who looks at them.
+    pub latents: Vec<f32>,
+    /// Sums of the channels [2, channels].
+    pub sums: Vec<f32>,
+    /// Latents of a finished chunk, and ages of what heads preferred before it.
     pub finished: Vec<f32>,
     /// What a game is told, on its way.
     apart: Vec<f32>,
@@ -29,8 +31,9 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// For a plan, the rings of its groups of layers, frames told `told` numbers each, and prompts padded to `length` rows.
-    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], told: usize, length: usize) -> Self {
+    /// For a plan, the rings of its groups of layers, frames told `told` numbers each, prompts padded to `length` rows, and latents of
+    /// `channels` channels.
+    pub fn new(plan: &Plan, stream: &StreamPlan, rings: &[Ring], [told, length, channels]: [usize; 3]) -> Self {
         let words = |buffer: Option<BufferId>| buffer.map_or(0, |buffer| plan.buffer(buffer).len);
         let frame = words(Some(stream.picked));
         Self {
@@ -45,6 +48,7 @@ impl Tables {
             recent: vec![0; words(stream.recent.map(|recent| recent.table))],
             latents: vec![0.0; words(Some(stream.latents))],
             finished: vec![0.0; words(Some(stream.finished))],
+            sums: vec![0.0; 2 * channels],
             apart: Vec::with_capacity(
                 stream
                     .conditions
@@ -74,7 +78,7 @@ impl Tables {
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        let latents = self.latents.len() + self.finished.len();
+        let latents = self.latents.len() + self.finished.len() + self.sums.len();
         let words = self.actions.len() + self.offsets.len() + self.recent.len() + latents + self.apart.capacity();
         self.frames.iter().map(FrameTable::memory).sum::<usize>() + 4 * words
     }

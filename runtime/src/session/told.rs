@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use super::{
     changes::{Queued, Sink, Way},
     error::SessionError,
-    fields::{Fields, TOO_LONG, flag, halves, size},
+    fields::{Fields, Stored, TOO_LONG, flag, size, stored},
 };
 
 /// A prompt [rows, dim], or the weights of events [1, events]. Allocated once.
@@ -92,10 +92,7 @@ impl Told {
         if !self.changes() {
             self.rows = self.after;
         }
-        let share = self.done as f32 / self.parts as f32;
-        for ((now, from), to) in self.now.iter_mut().zip(&self.from).zip(&self.to) {
-            *now = (1.0 - share) * from + share * to;
-        }
+        self.mix();
         self.valid = false;
         self.way == Way::Recache
     }
@@ -116,8 +113,13 @@ impl Told {
         (self.done, self.parts, self.valid) = (1, 1, false);
     }
 
-    /// Its fields, for a saved game.
-    pub fn saved(&mut self, fields: &mut dyn Fields) -> Result<(), SessionError> {
+    /// Values that a saved game has of it.
+    pub fn saved_values(&self) -> usize {
+        if self.changes() { 2 * self.most_rows() * self.dim } else { self.rows * self.dim }
+    }
+
+    /// Its fields, for a saved game, with values as the game has them; in a game of the `first` version as such a one has them.
+    pub fn saved(&mut self, fields: &mut dyn Fields, how: Stored, first: bool) -> Result<(), SessionError> {
         for number in [&mut self.rows, &mut self.after, &mut self.done, &mut self.parts] {
             size(fields, number)?;
         }
@@ -127,13 +129,26 @@ impl Told {
         self.way.fields(fields)?;
         self.sink.fields(fields)?;
         let count = self.most_rows() * self.dim;
-        halves(fields, &mut self.now, count)?;
-        // What it comes from and goes to matters only on the way.
+        if first || !self.changes() {
+            stored(fields, &mut self.now, count, how)?;
+        }
+        // What it comes from and goes to matters only on the way, where it says all.
         if self.changes() {
-            halves(fields, &mut self.from, count)?;
-            halves(fields, &mut self.to, count)?;
+            stored(fields, &mut self.from, count, how)?;
+            stored(fields, &mut self.to, count, how)?;
+            if fields.reads() {
+                self.mix();
+            }
         }
         Ok(())
+    }
+
+    /// Puts in force what is so by the parts that are.
+    fn mix(&mut self) {
+        let share = self.done as f32 / self.parts as f32;
+        for ((now, from), to) in self.now.iter_mut().zip(&self.from).zip(&self.to) {
+            *now = (1.0 - share) * from + share * to;
+        }
     }
 
     /// Its fields, for a snapshot.

@@ -10,7 +10,7 @@ use causeway_ops::parallel::Join;
 
 use super::{
     budget::{Budget, Progress},
-    error::SharedError,
+    error::{SessionError, SharedError},
 };
 
 /// A round of the worker: how long others wait for it at most, but for one node.
@@ -76,6 +76,8 @@ pub(super) fn work(on: &impl Work, around: impl Fn(Round<'_>) -> Result<Progress
             // A GPU is busy; nothing is gained by asking all the time.
             Ok(Ok(Progress::Pending)) if start.elapsed() < BUSY => std::thread::sleep(2 * BUSY),
             Ok(Ok(_)) => {}
+            // Until it is told what it reads: a host may have started it before that could be done.
+            Ok(Err(SharedError::Session(SessionError::NoPrompt | SessionError::NoNegative))) => on.rest(MOST_REST),
             Ok(Err(error)) => return on.fail(error),
             Err(_) => return on.fail(SharedError::Broken("the worker thread met a defect")),
         }

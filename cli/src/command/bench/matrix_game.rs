@@ -174,7 +174,12 @@ fn decoder_of(config: &ModelConfig) -> DecoderConfig {
 }
 
 /// A session that was told a random picture.
-fn session(model: &Model<'_>, codec: &DecoderFile<'_>, device: &Device, kv: causeway_runtime::Kv) -> Result<Session, Error> {
+fn session(
+    model: &Model<'_>,
+    codec: &DecoderFile<'_>,
+    device: &Device,
+    kv: causeway_runtime::Kv,
+) -> Result<Session, Error> {
     let dit = &model.config().dit;
     let mut random = Random(5);
     let mut values = |len: usize| (0..len).map(|_| random.unit()).collect::<Vec<f32>>();

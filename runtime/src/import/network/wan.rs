@@ -14,8 +14,8 @@ use super::settings::Settings;
 use super::strength::{LoraOptions, Merged};
 use super::vae::latent_statistics;
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GameConfig, HistoryConfig, LatentConfig, LimitsConfig,
-    ModelConfig, Prediction, Provenance, ScheduleConfig, TextConfig,
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GameConfig, HealthConfig, HistoryConfig, LatentConfig,
+    LimitsConfig, ModelConfig, Prediction, Provenance, ScheduleConfig, TextConfig,
 };
 use crate::file::{Sink, expected_tensors};
 use crate::import::source::View;
@@ -350,6 +350,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         latch: 1,
         controls: game.as_ref().map_or_else(Vec::new, game::Found::controls),
         limits: LimitsConfig::default(),
+        health: HealthConfig::default(),
         license: s.license.clone(),
         credits: s.credits.clone(),
         provenance: Provenance { command: s.command.clone(), ..Provenance::default() },

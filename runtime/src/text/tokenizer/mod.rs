@@ -18,6 +18,10 @@ use file::{Checked, MOST_NORMALISED};
 
 /// The token that ends a prompt.
 const END: &str = "</s>";
+/// Bytes of a text that are looked at for each token that there is room for, and in any case: few tokens are as long, and no text of any language
+/// is made of these alone. The library takes some 1.5 kB for each byte.
+const BYTES_PER_TOKEN: usize = 16;
+const LEAST_BYTES: usize = 1 << 10;
 
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,14 @@ pub enum TokenizerError {
     /// No token ends a text.
     #[error("it has no token {END}")]
     NoEnd,
+    /// It is another encoder's.
+    #[error("the tokenizer has {found} tokens, the encoder knows {known}: another encoder's tokenizer?")]
+    Vocabulary {
+        /// Tokens of the tokenizer.
+        found: usize,
+        /// Tokens of the encoder.
+        known: usize,
+    },
     /// A text cannot be told apart into tokens.
     #[error("tokenizer: {0}")]
     Text(String),
@@ -103,14 +115,26 @@ impl TextTokenizer {
         Ok(Self { checked, end })
     }
 
-    /// Tokens of a text, the end token last; those beyond `most` are cut off. Also how many the whole text has.
+    /// Whether an encoder of `known` tokens knows all of its tokens.
+    ///
+    /// # Errors
+    /// `Vocabulary`.
+    pub fn check(&self, known: usize) -> Result<(), TokenizerError> {
+        let found = self.checked.tokenizer.get_vocab_size(true);
+        if found > known { Err(TokenizerError::Vocabulary { found, known }) } else { Ok(()) }
+    }
+
+    /// Tokens of a text, the end token last; those beyond `most` are cut off. Also how many the whole text has, as far as it is looked at: of more
+    /// than 16 bytes for each of `most` tokens (1024 in any case) the rest is not.
     ///
     /// # Errors
     /// `Text`.
     pub fn tokens(&self, text: &str, most: usize) -> Result<(Vec<u32>, usize), TokenizerError> {
         let Checked { tokenizer, around: (before, after), growth } = &self.checked;
         let failed = |what: &str| TokenizerError::Text(what.to_owned());
-        let text = clean(text);
+        let mut text = clean(text);
+        let most_bytes = most.saturating_mul(BYTES_PER_TOKEN).max(LEAST_BYTES);
+        text.truncate(text.floor_char_boundary(most_bytes));
         if text.len().saturating_mul(*growth) > MOST_NORMALISED {
             let what = format!("a prompt of {} bytes, which it can make {growth} times longer", text.len());
             return Err(failed(&what));

@@ -21,8 +21,8 @@ use self::{
 use super::found::{compare, listed};
 use super::settings::Settings;
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GroupConfig, HistoryConfig, LatentConfig, LimitsConfig,
-    ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, WaypointConfig,
+    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GroupConfig, HealthConfig, HistoryConfig, LatentConfig,
+    LimitsConfig, ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, WaypointConfig,
 };
 use crate::file::Sink;
 use crate::import::{Checkpoint, Entry, ImportError, write};
@@ -365,6 +365,7 @@ fn configuration(sizes: &Sizes, release: &Release, s: &Settings, mouse_scale: f3
         start: None,
         fps: s.fps,
         latch: 1,
+        health: HealthConfig::default(),
         controls: controls::keys(&actions),
         limits: LimitsConfig::default(),
         license: s.license.clone(),
