@@ -11,8 +11,7 @@ use causeway_runtime::{
 };
 use causeway_tests::{
     game::Game,
-    hollow,
-    machine,
+    hollow, machine,
     stream::{next_frame, one},
 };
 
