@@ -15,7 +15,7 @@ if [ ! -e "$root.done" ]; then
     mmdebstrap --quiet --variant=minbase --include=gcc,libc6-dev bookworm "$root" http://deb.debian.org/debian
     touch "$root.done"
 fi
-tests="--test hosts --test clients --test misuse --test vulkan --test text --test gpu --test gpu_frames --test tiers --test fetch"
+tests="--test hosts --test clients --test misuse --test vulkan --test text --test gpu --test gpu_frames --test tiers --test fetch --test images --test creation"
 [ "${1:-}" != all ] || tests=--no-fail-fast
 export CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" root tests
 # Built here, with all that is here: there is no network in there.

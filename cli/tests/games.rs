@@ -6,7 +6,7 @@ mod common;
 use std::{fs, path::PathBuf};
 
 use causeway_runtime::{Budget, Device};
-use causeway_tests::{game::Game, stream::next_frame};
+use causeway_tests::{game::Game, machine, stream::next_frame};
 use common::{Place, Tensor, error, golden, save, tensors, text};
 
 /// Folder and file of a published network, and what its session is told beside.
@@ -34,7 +34,7 @@ fn errors(place: &Place, folder: &str) -> [f32; 2] {
 fn unconverted_files_make_what_another_implementation_makes() {
     let place = Place::new("games-parity");
     for release in RELEASES {
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             let (model, given) = (published(release), inputs(release.0));
             let (model, given) = (model.display(), given.display());
             place.good(&format!("rollout --model {model} --in {given} --out out.safetensors --backend {backend}"));
@@ -51,7 +51,7 @@ fn packed_weights_and_rings_stay_close() {
     let place = Place::new("games-packed");
     let release = RELEASES[0];
     let given = inputs(release.0);
-    for backend in ["cpu", "gpu"] {
+    for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
         for (weights, kv, most) in [("f32", "q8", 4e-3), ("f32", "f16", 4e-4), ("q8", "f32", 5e-2), ("q4", "q8", 0.5)] {
             place.good(&format!("convert {} {weights}.safetensors --to {weights}", published(release).display()));
             place.good(&format!(

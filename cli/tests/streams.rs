@@ -29,7 +29,7 @@ fn packed_rings_stay_close() {
         ("sink", "--chunk 3 --window 9 --sink 3 --steps 1000,500"),
     ] {
         inputs(&folder, &all, case);
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             for (kv, least) in [("f32", 80.0), ("f16", 60.0), ("q8", 35.0)] {
                 let model = shown("tiny.pt");
                 folder.good(&format!("rollout --model {model} {TINY} {options} --kv {kv} --backend {backend}"));
@@ -101,7 +101,7 @@ impl Recorded {
 
     /// Compares a case on both backends.
     fn check(&self, folder: &Place, case: &str, options: &str) {
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             let out = self.roll(folder, case, &format!("{options} --backend {backend}"));
             for (name, most) in [("first_flow", 2e-4), ("latents", 5e-4)] {
                 let error = error(&out[name].1, self.values(&format!("{case}.{name}")));

@@ -2,6 +2,7 @@
 
 mod common;
 
+use causeway_tests::machine;
 use std::{fs, path::PathBuf};
 
 use common::{Place, Tensor, error, golden, save, tensors, text, torch};
@@ -30,6 +31,9 @@ fn unconverted_files_make_what_the_twin_makes() {
         ("waypoint", "apart", "", "gpu"),
         ("waypoint-newer", "mlp", "", "gpu"),
     ] {
+        if !machine::runs_on(backend) {
+            continue;
+        }
         let (model, given) = (published(name), inputs(name));
         let (model, given) = (model.display(), given.display());
         place.good(&format!(
@@ -57,6 +61,9 @@ fn packed_weights_and_rings_stay_close() {
         ("q4", "q8", "cpu", 0.2),
         ("q8", "q8", "gpu", 2e-2),
     ] {
+        if !machine::runs_on(backend) {
+            continue;
+        }
         place.good(&format!("convert {} {weights}.safetensors --to {weights}", published("waypoint").display()));
         place.good(&format!(
             "rollout --model {weights}.safetensors --in {} --out out.safetensors --kv {kv} --backend {backend}",

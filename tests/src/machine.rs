@@ -101,6 +101,15 @@ pub fn and_gpu(cpu: Device) -> Vec<Device> {
     [Some(cpu), gpu(Device::gpu(""))].into_iter().flatten().collect()
 }
 
+/// Whether `--backend` can be that: the GPU's only where there is one.
+///
+/// # Panics
+/// There is none, and `CAUSEWAY_HOSTS=1`.
+#[must_use]
+pub fn runs_on(backend: &str) -> bool {
+    backend != "gpu" || gpu(Device::gpu("")).is_some()
+}
+
 /// Whether CoreCLR is at that path.
 ///
 /// # Panics
