@@ -182,7 +182,10 @@ fn info_and_quantize_take_files_of_every_family() {
     odd[at + 1] = b'x';
     place.write("odd.safetensors", &odd);
     let refused = common::text(&place.run("info --model odd.safetensors").stderr);
-    assert!(refused.contains("family \"xmt5\", expected world, wan, matrix-game, waypoint, decoder, umt5"), "{refused}");
+    assert!(
+        refused.contains("family \"xmt5\", expected world, wan, matrix-game, waypoint, decoder, umt5"),
+        "{refused}"
+    );
 }
 
 #[test]
