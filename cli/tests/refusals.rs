@@ -83,7 +83,7 @@ fn bad_options() {
     for (options, words) in [
         ("--action 1,0,0", &["5 entries, 3 were given"][..]),
         ("--action 1,0,0,0,0,0", &["5 entries, 6 were given"]),
-        ("--action forward", &["--action is `forward`", "forward, back, left, right, attack"]),
+        ("--action fly", &["--action is `fly`", "forward, back, left, right, attack"]),
         ("--action 1,0,inf,0,0", &["entry 2", "finite"]),
         ("--event rain", &["no event `rain`", "1 daylight, 2 amber, 3 night"]),
         ("--event 0", &["no event `0`"]),
