@@ -200,6 +200,39 @@ impl Large {
         };
         self.node(y, op);
     }
+
+    /// `keys` is a row of keys for each token, or one for all; `slots` frames are seen before the chunk.
+    fn temporal_attention(&mut self, kv: Kv, [chunk, tokens, keys, heads, head_dim, slots]: [usize; 6]) {
+        let (dim, pairs) = (heads * head_dim, 4);
+        let y = self.random(chunk * tokens * dim, 1.0);
+        let op = TemporalAttention {
+            q: self.random(chunk * tokens * dim, 2.0),
+            k: self.random(chunk * keys * dim, 1.0),
+            v: self.random(chunk * keys * dim, 1.0),
+            ring_k: self.ring(kv, (slots + chunk) * keys * heads, head_dim),
+            ring_v: self.ring(kv, (slots + chunk) * keys * heads, head_dim),
+            kv,
+            frames: self.words(Element::U32, (0..(slots + chunk) as u32).rev().collect()),
+            rotations: self.random((slots + chunk) * pairs * 2, 1.0),
+            y,
+            chunk,
+            tokens,
+            keys,
+            heads,
+            head_dim,
+            temporal_pairs: pairs,
+            slots: slots + chunk,
+            max_history: slots,
+            group: 0,
+        };
+        self.node(y, op);
+    }
+
+    fn join(&mut self, rows: usize, widths: [usize; 2], every: usize) {
+        let y = self.random(rows * (widths[0] + widths[1]), 1.0);
+        let (x, z) = (self.random(rows * widths[0], 1.0), self.random(rows.div_ceil(every) * widths[1], 1.0));
+        self.node(y, Join { x, z, y, rows, widths, every });
+    }
 }
 
 /// Kinds of convolutions.
@@ -235,6 +268,11 @@ fn large() -> Large {
     }
     all.cross_attention(0, [300, 900, 2, 64]);
     all.rows([1203, 1540]);
+    for kv in Kv::ALL {
+        all.temporal_attention(kv, [3, 701, 701, 5, 66, 20]);
+    }
+    all.temporal_attention(Kv::Q8, [3, 701, 1, 5, 64, 20]);
+    all.join(3609, [540, 24], 1203);
     all
 }
 

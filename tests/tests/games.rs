@@ -1,6 +1,6 @@
 //! Sessions of a game: rows of actions, their receipts, and what holds for every stream.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 use causeway_ops::{Kv, quant::DType};
 use causeway_runtime::{
@@ -11,10 +11,10 @@ use causeway_runtime::{
 };
 use causeway_tests::{
     game::Game,
-    hollow,
-    machine,
+    hollow, machine,
     stream::{next_frame, one},
 };
+use proptest::prelude::*;
 
 /// At 640x352 with bytes for weights and rings, what a session will hold in all, the small decoder in its plan. Nothing of it is allocated.
 #[test]
@@ -186,6 +186,76 @@ fn slices_snapshots_and_aborts_change_nothing() {
     session.pump(Budget::Nodes(50)).unwrap();
     assert!(session.abort_chunk());
     assert_eq!(play(&mut session, 2..4, Budget::Frame), expected[21..]);
+}
+
+/// A tiny game, and the pictures of its first chunks.
+static PLAYED: LazyLock<(Game, Vec<Vec<u8>>)> = LazyLock::new(|| {
+    let game = Game::open();
+    let frames = play(&mut game.session(&one(), game.options()), 0..3, Budget::Frame);
+    (game, frames)
+});
+
+/// What a host does to a stream, beside taking its pictures.
+#[derive(Clone, Debug)]
+enum Deed {
+    /// Pumps so many nodes.
+    Pump(usize),
+    /// Tells it something else for so many nodes, and takes that back.
+    Err(usize),
+    /// Drops the chunk under way.
+    Abort,
+    /// Goes back to where the chunk began.
+    Rewind,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => (1usize..160).prop_map(Deed::Pump),
+        2 => (1usize..160).prop_map(Deed::Err),
+        1 => Just(Deed::Abort),
+        1 => Just(Deed::Rewind),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
+
+    /// Whatever is done to a stream between its pictures, it shows those of the rows it was told.
+    #[test]
+    fn snapshots_rewinds_aborts_and_pumps_hold(deeds in proptest::collection::vec(deed(), 1..24)) {
+        let (game, expected) = &*PLAYED;
+        let mut session = game.session(&one(), game.options());
+        let (mut frames, mut deeds) = (Vec::new(), deeds.into_iter());
+        for chunk in 0..3 {
+            let (start, before) = (session.snapshot().unwrap(), frames.len());
+            session.set_actions(&rows(chunk, count(chunk))).unwrap();
+            while frames.len() - before < count(chunk) {
+                match deeds.next().unwrap_or(Deed::Pump(1000)) {
+                    Deed::Pump(nodes) => _ = session.pump(Budget::Nodes(nodes)).unwrap(),
+                    Deed::Err(nodes) => {
+                        let there = session.snapshot().unwrap();
+                        session.set_actions(&rows(chunk + 5, 7)).unwrap();
+                        session.pump(Budget::Nodes(nodes)).unwrap();
+                        session.restore(&there).unwrap();
+                    }
+                    Deed::Abort => _ = session.abort_chunk(),
+                    Deed::Rewind => {
+                        session.restore(&start).unwrap();
+                        session.set_actions(&rows(chunk, count(chunk))).unwrap();
+                        frames.truncate(before);
+                    }
+                }
+                while let Some(frame) = session.frame() {
+                    frames.push(frame.pixels.to_vec());
+                    session.release();
+                }
+            }
+            while session.position() < 3 * (chunk + 1) {
+                session.pump(Budget::Nodes(1)).unwrap();
+            }
+        }
+        prop_assert!(frames == expected[..], "other pictures");
+    }
 }
 
 /// A saved game holds the rows of actions before it, and goes on alike wherever it is loaded.
