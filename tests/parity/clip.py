@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-SIDE, PATCH, DIM, HEADS, FFN, LAYERS = 28, 7, 48, 3, 80, 4
+SIDE, PATCH, DIM, HEADS, FFN, LAYERS = 28, 7, 64, 2, 96, 3
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
 

@@ -270,12 +270,15 @@ pub fn write(
 }
 
 /// Bytes of all tensors of a file.
-fn total(config: &impl causeway_runtime::model::Network, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
+pub fn total(config: &impl causeway_runtime::model::Network, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
     config.tensors().iter().map(|(name, shape)| stored(choose(name, shape), shape.iter().product())).sum()
 }
 
 /// Gives what `write` writes the name `output`, unless it fails or Ctrl-C is pressed.
-fn named<'a>(
+///
+/// # Errors
+/// As [`write`].
+pub fn named<'a>(
     (input, output): (&Path, &Path),
     total: usize,
     stop: &'a Stop,
@@ -346,15 +349,16 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     let ends = (input.as_path(), output.as_path());
     let key = args.source.key.as_deref();
     let checkpoint = open(input, key)?;
-    let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(input))? {
-        Ok(import) => return text_encoder(args, ends, &import, (matrices, plain), stop),
-        Err(checkpoint) => checkpoint,
-    };
+    // First, for CLIP's other tower is made of what text encoders are made of.
     let heads = args.source.heads.map(usize::from);
     let checkpoint = match ClipImport::of(checkpoint, key, heads).map_err(Error::import(input))? {
         Ok(import) => {
             return not_of_encoder(args).and_then(|()| image_encoder(args, ends, &import, (matrices, plain), stop));
         }
+        Err(checkpoint) => checkpoint,
+    };
+    let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(input))? {
+        Ok(import) => return text_encoder(args, ends, &import, (matrices, plain), stop),
         Err(checkpoint) => checkpoint,
     };
     let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use causeway_runtime::{DecoderFile, Encoder};
+use causeway_runtime::{DecoderFile, Device, Encoder};
 
 use crate::{
     command::convert::latent_size,
@@ -63,15 +63,64 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     if count % group != 1 % group {
         return Err(Error::Usage(format!("{count} frames; expected 1, or 1 and a multiple of {group} more")));
     }
-    let (channels, size) = (codec.channels(), (height / side, width / side));
-    let mut encoder = Encoder::new(&file, &args.compute.device(false)?, size, args.compute.memory_cap)?;
-    let (mut latents, mut next) = (Vec::new(), 0);
     if let Source::Pictures(_, others) = &source
         && let [first, rest @ ..] = others.as_slice()
     {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         eprintln!("{}: left out as no picture: {}{more}", input.display(), first.display());
     }
+    let (device, cap) = (args.compute.device(false)?, args.compute.memory_cap);
+    let (name, what, (shape, values)) = match args.condition {
+        Some(rows) => {
+            ("condition", "a condition", condition(&file, &device, cap, &source, ((width, height), rows), stop)?)
+        }
+        None => ("latents", "latents", frames(&file, &device, cap, &source, ((width, height), count), stop)?),
+    };
+    let made = shape[0];
+    tensors::write(&output, &[(name, shape, &values)])?;
+    print(&format!("{}: {what} of {made} latent frames\n", output.display()))
+}
+
+/// A shape and values.
+pub type Tensor = (Vec<usize>, Vec<f32>);
+
+/// Latents of the first rows of a game's picture condition, of which the last goes on for ever: as far as Wan's VAE sees.
+pub const ROWS: u16 = 30;
+
+/// The picture condition of a game [rows, mask and channels, H, W]: of a picture, and grey ones behind it.
+///
+/// # Errors
+/// A picture that cannot be read, a codec that does not encode, a backend that fails, Ctrl-C.
+pub fn condition(
+    file: &DecoderFile<'_>,
+    device: &Device,
+    memory_cap: Option<usize>,
+    source: &Source,
+    (picture, rows): ((usize, usize), u16),
+    stop: &Stop,
+) -> Result<Tensor, Error> {
+    let group = file.config().codec.time_factor();
+    let count = 1 + group * (usize::from(rows) - 1);
+    let (shape, latents) = frames(file, device, memory_cap, source, (picture, count), stop)?;
+    let [made, channels, height, width] = shape[..] else { return Ok((shape, latents)) };
+    let masked = masked(&latents, channels * height * width, group * height * width);
+    Ok((vec![made, group + channels, height, width], masked))
+}
+
+/// Latents [F, C, H, W] of the source's frames, and of grey ones after the last where `count` is more.
+fn frames(
+    file: &DecoderFile<'_>,
+    device: &Device,
+    memory_cap: Option<usize>,
+    source: &Source,
+    ((width, height), count): ((usize, usize), usize),
+    stop: &Stop,
+) -> Result<Tensor, Error> {
+    let codec = &file.config().codec;
+    let (channels, side) = (codec.channels(), codec.space_factor());
+    let size = (height / side, width / side);
+    let mut encoder = Encoder::new(file, device, size, memory_cap)?;
+    let (mut latents, mut next) = (Vec::new(), 0);
     let bar = progress(count as u64, "frames");
     let mut said = Vec::new();
     // Each once: what is true of one picture of a folder is true of most.
@@ -86,7 +135,7 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
         let last = next + encoder.frames();
         let mut frames = Vec::new();
         for index in next..last {
-            match args.condition.is_some() && index > 0 {
+            match index >= source.count() {
                 true => frames.extend(std::iter::repeat_n(0.5, 3 * width * height)),
                 false => frames.extend(source.frame(index, (width, height), &mut say)?),
             }
@@ -97,14 +146,7 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     }
     bar.finish_and_clear();
     let shape = vec![latents.len() / (channels * size.0 * size.1), channels, size.0, size.1];
-    let made = shape[0];
-    if args.condition.is_some() {
-        let (condition, masks) = (masked(&latents, latents.len() / made, group * size.0 * size.1), group + channels);
-        tensors::write(&output, &[("condition", vec![made, masks, size.0, size.1], &condition)])?;
-        return print(&format!("{}: a condition of {made} latent frames\n", output.display()));
-    }
-    tensors::write(&output, &[("latents", shape, &latents)])?;
-    print(&format!("{}: {made} latents of {count} frames\n", output.display()))
+    Ok((shape, latents))
 }
 
 /// Latents of so many values a frame, each behind its mask: ones for the first frame, which is given, and zeros for the others (spec 2.13).
@@ -114,14 +156,19 @@ fn masked(latents: &[f32], frame: usize, mask: usize) -> Vec<f32> {
 }
 
 /// Where frames come from.
-enum Source {
+pub enum Source {
     /// Pictures in order, and what lies beside them.
     Pictures(Vec<PathBuf>, Vec<PathBuf>),
+    /// Frames [N, 3, H, W].
     Tensor(Vec<usize>, Vec<f32>),
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Self, Error> {
+    /// A picture, a folder of them, or a file of frames.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none of these.
+    pub fn open(path: &Path) -> Result<Self, Error> {
         if path.is_dir() {
             let (files, others) = picture::list(path)?;
             if files.is_empty() {
@@ -139,22 +186,31 @@ impl Source {
     }
 
     /// Height and width, where the frames have one.
-    fn size(&self) -> Option<(usize, usize)> {
+    pub fn size(&self) -> Option<(usize, usize)> {
         match self {
             Self::Pictures(..) => None,
             Self::Tensor(shape, _) => Some((shape[2], shape[3])),
         }
     }
 
-    fn count(&self) -> usize {
+    /// Frames that there are.
+    pub fn count(&self) -> usize {
         match self {
             Self::Pictures(files, _) => files.len(),
             Self::Tensor(shape, _) => shape[0],
         }
     }
 
-    /// A frame; `say` hears what was done to its picture.
-    fn frame(&self, index: usize, size: (usize, usize), say: &mut dyn FnMut(&Path, Note)) -> Result<Vec<f32>, Error> {
+    /// A frame, RGB in 0..=1 [3, height, width]; `say` hears what was done to its picture.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn frame(
+        &self,
+        index: usize,
+        size: (usize, usize),
+        say: &mut dyn FnMut(&Path, Note),
+    ) -> Result<Vec<f32>, Error> {
         match self {
             Self::Pictures(files, _) => {
                 let file = &files[index];

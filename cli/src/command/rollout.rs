@@ -152,7 +152,10 @@ fn open(args: &RolloutArgs, output: &Path, stop: &Stop) -> Result<Opened, Error>
 }
 
 /// Whether a file is a safetensors file that carries our configuration.
-fn is_model_file(path: &Path) -> Result<bool, Error> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_model_file(path: &Path) -> Result<bool, Error> {
     const MOST: u64 = 16 << 20;
     if path.is_dir() {
         return Ok(false);

@@ -15,6 +15,7 @@ use causeway_runtime::import::{Checkpoint, Entry};
 use causeway_tests::tiny::{model_bytes, quantisable_config, tiny_model_bytes};
 
 pub mod play;
+pub mod published;
 pub mod torch;
 
 /// A folder with `tiny.safetensors` in it.

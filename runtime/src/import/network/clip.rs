@@ -53,7 +53,8 @@ impl ClipImport {
         if !all.iter().any(|name| name.ends_with("visual.cls_embedding")) {
             return Ok(Err(checkpoint));
         }
-        let found = names::find(&all, key, &[], within_tower)?;
+        // The tower's own key is part of all its names.
+        let found = names::find(&all, key.filter(|key| *key != "visual"), &[], within_tower)?;
         let sizes = infer(&found, checkpoint.entries(), heads)?;
         let mut import = Self { checkpoint, found, sizes, unknown: Vec::new() };
         let config = import.config("clip", "", "", "");
