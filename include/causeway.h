@@ -108,6 +108,16 @@
 #define CW_TIER_DOT4 2
 
 /*
+ `CwDeviceOptions.tier`: linear layers, convolutions and attention in half precision.
+ */
+#define CW_TIER_HALF 3
+
+/*
+ `CwDeviceOptions.tier`: linear layers and attention by cooperative matrices of half precision, with sums in 32 bits.
+ */
+#define CW_TIER_COOPERATIVE 4
+
+/*
  `CwAdapterInfo.kind`.
  */
 #define CW_ADAPTER_OTHER 0
@@ -294,7 +304,7 @@
 #define CW_PICTURE_NOW 1
 
 /*
- `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
+ `CwSessionOptions.start`: what the model file stores (a bundle: its first start), or nothing if it stores nothing.
  */
 #define CW_START_STORED 0
 

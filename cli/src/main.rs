@@ -23,7 +23,7 @@ use tools::{
 
 /// Play, inspect and measure neural worlds.
 ///
-/// Without a command it plays the shipped world: live in a terminal, else into a recording.
+/// Without a command it plays the demo world, which is in the program: live in a terminal, else into a recording.
 #[derive(Debug, Parser)]
 #[command(name = "causeway", version, args_conflicts_with_subcommands = true, after_help = keys::HELP)]
 struct Cli {
@@ -55,6 +55,8 @@ enum Command {
     /// Make text embeddings of prompts
     #[cfg(feature = "text")]
     Embed(embed::EmbedArgs),
+    /// Make features of the picture that a game begins from
+    EmbedImage(embed_image::EmbedImageArgs),
     /// Denoise given latents exactly
     Rollout(rollout::RolloutArgs),
     /// Make a video of a prompt
@@ -97,6 +99,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Convert(args) => convert::run(&args, &stop),
         #[cfg(feature = "text")]
         Command::Embed(args) => embed::run(&args, &stop),
+        Command::EmbedImage(args) => embed_image::run(&args, &stop),
         Command::Rollout(args) => rollout::run(&args, &stop),
         Command::Generate(args) => generate::run(&args, &stop),
         Command::Decode(args) => decode::run(&args, &stop),

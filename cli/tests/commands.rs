@@ -29,12 +29,31 @@ fn the_model_may_be_named_in_the_environment() {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// As after `cargo install`: the program alone, in a folder where nothing is.
 #[test]
-fn the_shipped_model_is_found_beside_the_working_directory() {
-    let place = Place::new("shipped");
-    std::fs::create_dir(place.path("models")).unwrap();
-    place.write("models/keep.safetensors", &place.read("tiny.safetensors"));
-    assert!(place.good("info").contains("tiny (family world"));
+fn the_demo_world_is_in_the_program() {
+    let place = Place::new("installed");
+    let there = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/keep.safetensors");
+    std::fs::remove_file(place.path("tiny.safetensors")).unwrap();
+    std::fs::hard_link(env!("CARGO_BIN_EXE_causeway"), place.path("causeway"))
+        .or_else(|_| std::fs::copy(env!("CARGO_BIN_EXE_causeway"), place.path("causeway")).map(drop))
+        .unwrap();
+    let told = |arguments: &str| {
+        let mut program = std::process::Command::new(place.path("causeway"));
+        program
+            .args(arguments.split(' '))
+            .current_dir(place.path(""))
+            .env_clear()
+            .env("XDG_RUNTIME_DIR", place.path(""));
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let info: serde_json::Value = serde_json::from_str(&told("info --json")).unwrap();
+    assert_eq!(info["file_bytes"], std::fs::metadata(there).unwrap().len());
+    assert!(told("info --verify").lines().count() == 1);
+    told("play --backend cpu --frames 3 --record tour.gif");
+    assert_eq!(place.list(), ["causeway", "tour.gif"]);
 }
 
 #[test]
@@ -163,7 +182,7 @@ fn info_and_quantize_take_files_of_every_family() {
     odd[at + 1] = b'x';
     place.write("odd.safetensors", &odd);
     let refused = common::text(&place.run("info --model odd.safetensors").stderr);
-    assert!(refused.contains("family \"xmt5\", expected world, wan, matrix-game, decoder, umt5"), "{refused}");
+    assert!(refused.contains("family \"xmt5\", expected world, wan, matrix-game, waypoint, decoder, umt5"), "{refused}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+use causeway_tests::machine;
 use common::Place;
 
 /// Serves `body` at every address, from where a request says; returns the hub's address.
@@ -49,6 +50,9 @@ fn fetch(place: &Place, hub: &str, name: &str) -> Output {
 
 #[test]
 fn a_file_is_fetched_and_gone_on_with() {
+    if !machine::has(&[&machine::CURL]) {
+        return;
+    }
     const BODY: &[u8] = b"PK\x03\x04 weights, as far as anybody knows";
     let (place, hub) = (Place::new("fetch"), serve(BODY));
     let output = fetch(&place, &hub, "vae");
@@ -69,6 +73,9 @@ fn a_file_is_fetched_and_gone_on_with() {
 
 #[test]
 fn pages_and_names_that_are_none_are_refused() {
+    if !machine::has(&[&machine::CURL]) {
+        return;
+    }
     let place = Place::new("fetch-none");
     for body in [&b"<!DOCTYPE html><html>Log in"[..], b"version https://git-lfs.github.com/spec/v1\noid"] {
         let output = fetch(&place, &serve(body), "vae");
@@ -84,6 +91,9 @@ fn pages_and_names_that_are_none_are_refused() {
 
 #[test]
 fn the_page_names_every_file_and_command() {
+    if !machine::has(&[&machine::CURL]) {
+        return;
+    }
     let page = fs::read_to_string(repository().join("docs/models.md")).unwrap();
     let script = fs::read_to_string(repository().join("tools/fetch-model")).unwrap();
     let models: Vec<&str> =

@@ -5,6 +5,8 @@ mod common;
 
 use std::{fs, path::PathBuf};
 
+use causeway_runtime::{Budget, Device};
+use causeway_tests::{game::Game, machine, stream::next_frame};
 use common::{Place, Tensor, error, golden, save, tensors, text};
 
 /// Folder and file of a published network, and what its session is told beside.
@@ -32,7 +34,7 @@ fn errors(place: &Place, folder: &str) -> [f32; 2] {
 fn unconverted_files_make_what_another_implementation_makes() {
     let place = Place::new("games-parity");
     for release in RELEASES {
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             let (model, given) = (published(release), inputs(release.0));
             let (model, given) = (model.display(), given.display());
             place.good(&format!("rollout --model {model} --in {given} --out out.safetensors --backend {backend}"));
@@ -49,7 +51,7 @@ fn packed_weights_and_rings_stay_close() {
     let place = Place::new("games-packed");
     let release = RELEASES[0];
     let given = inputs(release.0);
-    for backend in ["cpu", "gpu"] {
+    for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
         for (weights, kv, most) in [("f32", "q8", 4e-3), ("f32", "f16", 4e-4), ("q8", "f32", 5e-2), ("q4", "q8", 0.5)] {
             place.good(&format!("convert {} {weights}.safetensors --to {weights}", published(release).display()));
             place.good(&format!(
@@ -92,6 +94,66 @@ fn what_lies_beside_a_checkpoint_is_used_and_named() {
     place.write("config.json", config.replace("\"qkv_bias\": false", "\"qkv_bias\": true").as_bytes());
     let out = place.run("convert model.safetensors m.safetensors");
     assert!(text(&out.stderr).contains("action_config.qkv_bias is true, which is not run"), "{}", text(&out.stderr));
+}
+
+/// `play` of a bundle makes what a session of its parts makes; its file says what it is played with.
+#[test]
+fn a_bundle_with_its_picture_is_played() {
+    let place = Place::new("games-play");
+    let game = Game::open();
+    game.bundle(&place.path(""));
+    let played = |to: &str, action: &str| {
+        place.good(&format!(
+            "play --model bundle.safetensors --record {to} --frames 21 --scale 1 --seed 7 --backend cpu --action {action}"
+        ));
+    };
+    played("ahead", "1,0,0,0,0,0.1");
+    played("still", "0,0,0,0,0,0");
+    let mut session = game.session(&Device::cpu(2), game.options());
+    session.set_action(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.1]).unwrap();
+    for frame in 0..21 {
+        let name = |folder: &str| place.read(&format!("{folder}/{frame:06}.png"));
+        let picture = next_frame(&mut session, Budget::Frame);
+        let rgb: Vec<u8> = picture.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect();
+        assert!(pixels(&name("ahead")) == rgb, "picture {frame}");
+        assert!(frame < 13 || name("ahead") != name("still"), "picture {frame} shows nothing of the action");
+    }
+    let controls = &place.json("info bundle.safetensors --json")["denoiser"]["config"]["controls"];
+    let has = |key: &str, action: &str| {
+        controls.as_array().unwrap().iter().any(|control| control["key"] == key && control["action"] == action)
+    };
+    assert!(has("w", "forward") && has("mouse-x", "yaw"), "{controls}");
+}
+
+/// A game begins from a picture that it is told, other worlds from frames.
+#[test]
+fn bundles_with_the_wrong_start_are_refused() {
+    let place = Place::new("games-starts");
+    Game::open().bundle(&place.path(""));
+    let latents = (vec![1, 4, 4, 6], vec![0.0; 96]);
+    save(place.path("latents.safetensors"), &[("latents", &latents)]);
+    let few = (vec![1, 7, 4, 6], vec![0.0; 168]);
+    save(place.path("few.safetensors"), &[("condition", &few)]);
+    for (start, expected) in [
+        ("latents", "start hall has a tensor `latents`, the denoiser begins from `condition`"),
+        ("few", "start hall has 7 channels, the denoiser 8"),
+    ] {
+        let out =
+            place.run(&format!("bundle --model game.safetensors --start hall={start}.safetensors --out b.safetensors"));
+        let said = text(&out.stderr);
+        assert!(!out.status.success() && said.contains(expected), "{said}");
+    }
+    // One without a picture says so when it is played.
+    place.good("bundle --model game.safetensors --decoder codec.safetensors --out bare.safetensors");
+    let out = place.run("play --model bare.safetensors --record out.png --frames 2 --backend cpu");
+    assert!(text(&out.stderr).contains("picture condition"), "{}", text(&out.stderr));
+}
+
+fn pixels(file: &[u8]) -> Vec<u8> {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+    let mut data = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut data).unwrap();
+    data
 }
 
 /// ForgeWM's files are called by their steps, and those of one and two steps have a list of their own for the first chunk.

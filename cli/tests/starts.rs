@@ -75,6 +75,29 @@ fn folders_are_in_numeric_order() {
     assert!(encode(&folder, "empty").unwrap_err().contains("no pictures"));
 }
 
+/// A game's condition is a mask beside the latents of its picture with grey ones behind it.
+#[test]
+fn a_games_condition_is_of_its_picture_and_what_comes_after_it() {
+    let folder = vae("starts-condition");
+    flat(&folder.path("shot.png"), 51);
+    let frames: Vec<f32> = (0..9).flat_map(|n| [if n == 0 { 0.2 } else { 0.5 }; 3 * 32 * 32]).collect();
+    save(folder.path("frames.safetensors"), &[("frames", &(vec![9, 3, 32, 32], frames))]);
+    let latents = encode(&folder, "frames.safetensors").unwrap().0;
+    let made = "encode --model v.safetensors --size 32x32 --out c.safetensors --backend cpu --condition";
+    folder.good(&format!("{made} 3 --in shot.png"));
+    let (shape, condition) = tensors(folder.path("c.safetensors")).remove("condition").unwrap();
+    assert_eq!(shape[0], 3);
+    let (row, values) = (condition.len() / 3, latents.len() / 3);
+    let mask = row - values;
+    assert_eq!(mask, 4 * shape[2] * shape[3], "a channel of the mask for each picture of a latent frame");
+    for (n, row) in condition.chunks_exact(row).enumerate() {
+        assert!(row[..mask].iter().all(|&known| known == if n == 0 { 1.0 } else { 0.0 }), "{n}");
+        assert_eq!(row[mask..], latents[n * values..][..values], "{n}");
+    }
+    let output = folder.run(&format!("{made} --in frames.safetensors"));
+    assert!(text(&output.stderr).contains("9 frames; a game's condition is of one picture"), "{output:?}");
+}
+
 #[test]
 fn frames_of_another_range_are_refused() {
     let folder = vae("starts-range");

@@ -8,6 +8,7 @@ use causeway_runtime::{
     sampler::{Sampling, Schedule},
     session::{Change, Condition, Way},
 };
+use causeway_tests::machine;
 use common::{Place, TINY, Tensors, error, golden, inputs, psnr, save, shown, tensors, text};
 
 /// Pictures of the small references, whose latents are [4, 8, 8].
@@ -28,7 +29,7 @@ fn packed_rings_stay_close() {
         ("sink", "--chunk 3 --window 9 --sink 3 --steps 1000,500"),
     ] {
         inputs(&folder, &all, case);
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             for (kv, least) in [("f32", 80.0), ("f16", 60.0), ("q8", 35.0)] {
                 let model = shown("tiny.pt");
                 folder.good(&format!("rollout --model {model} {TINY} {options} --kv {kv} --backend {backend}"));
@@ -51,7 +52,7 @@ fn packed_rings_take_exactly_as_much_less() {
     };
     // Two layers of keys and values, 6 frames of 16 tokens, 2 heads.
     let rows = 2 * 2 * 6 * 16 * 2;
-    for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+    for device in machine::and_gpu(Device::cpu(0)) {
         let whole = state(Kv::F32, &device);
         // Rows of 32 features: 16 words of two halves; 8 of four bytes and a scale.
         for (kv, words) in [(Kv::F16, 16), (Kv::Q8, 9)] {
@@ -100,7 +101,7 @@ impl Recorded {
 
     /// Compares a case on both backends.
     fn check(&self, folder: &Place, case: &str, options: &str) {
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             let out = self.roll(folder, case, &format!("{options} --backend {backend}"));
             for (name, most) in [("first_flow", 2e-4), ("latents", 5e-4)] {
                 let error = error(&out[name].1, self.values(&format!("{case}.{name}")));

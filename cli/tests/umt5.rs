@@ -13,6 +13,7 @@ use causeway_runtime::{
     import::Checkpoint,
     text::TextOptions,
 };
+use causeway_tests::machine;
 use common::{Place, Tensors, error, golden, save, shown, tensors, text};
 
 const PROMPTS: usize = 4;
@@ -53,7 +54,7 @@ fn embeddings_match_transformers() {
         folder.good(&format!("convert {} m.safetensors --to f32", shown(file)));
         let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
         let (tokens, expected) = prompts(&all, net);
-        for device in [Device::cpu(2), Device::gpu("").unwrap()] {
+        for device in machine::and_gpu(Device::cpu(2)) {
             let error = worst(&encode(&model, &tokens, &device), &expected);
             println!("{file} {device:?}: {error:.1e}");
             assert!(error <= 1e-5, "{file} {device:?}: {error:e}");
@@ -163,7 +164,7 @@ fn weights_that_stay_are_read_once_and_give_the_same_rows() {
     let model = Umt5File::open(folder.path("m.safetensors")).unwrap();
     let all = tensors(golden("umt5-parity.safetensors"));
     let (tokens, _) = prompts(&all, "umt5");
-    for device in [Device::cpu(2), Device::gpu("").unwrap()] {
+    for device in machine::and_gpu(Device::cpu(2)) {
         let expected = encode(&model, &tokens, &device);
         let options = TextOptions { stream: false, ..TextOptions::default() };
         let mut encoder = TextEncoder::new(&model, &device, options).unwrap();

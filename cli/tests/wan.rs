@@ -11,6 +11,7 @@ use causeway_runtime::{
     import::{Checkpoint, Settings, wan_1_3b},
     session::{Change, Condition},
 };
+use causeway_tests::machine;
 use common::{Place, TINY, error, golden, inputs, psnr, shown, tensors, text};
 
 /// Name, options, tolerance: chunks and windows as in `regenerate.py`.
@@ -30,7 +31,7 @@ fn rollouts_match_block_causal_full_attention() {
     let all = tensors(golden("parity.safetensors"));
     // Three chunks that see all, and five of which the last three see a sink and less.
     assert_eq!([all["chunks.noise"].0[0], all["sink.noise"].0[0]], [3 * 3, 5 * 3]);
-    for backend in ["cpu", "gpu"] {
+    for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
         for (case, options) in CASES {
             inputs(&folder, &all, case);
             folder.good(&format!("rollout --model {} {TINY} {options} --backend {backend}", shown("tiny.pt")));
@@ -58,7 +59,7 @@ fn forwards_match_with_a_timestep_a_frame() {
         let model = Model::open(folder.path("m.safetensors")).unwrap();
         let part = |name: &str| &all[&format!("{case}.{name}")];
         let (shape, latents) = part("latents");
-        for device in [Device::cpu(0), Device::gpu("").unwrap()] {
+        for device in machine::and_gpu(Device::cpu(0)) {
             let size = Some((8 * shape[3], 8 * shape[2]));
             let (chunk, window) = (Some(shape[0]), Some(shape[0]));
             let options = SessionOptions { chunk, window, size, ..SessionOptions::default() };
@@ -79,8 +80,14 @@ fn schedules_match_the_flow_matching_scheduler() {
     for steps in 1..=4 {
         let part = |name: &str| all[&format!("schedule.{steps}.{name}")].1.clone();
         let lists = BTreeMap::from([(steps, part("nominal"))]);
-        let schedule =
-            ScheduleConfig { shift: 5.0, steps: lists, first: Vec::new(), default_steps: steps, context_noise: 0.0 };
+        let schedule = ScheduleConfig {
+            shift: 5.0,
+            steps: lists,
+            first: Vec::new(),
+            sampler: causeway_runtime::sampler::Sampler::Few,
+            default_steps: steps,
+            context_noise: 0.0,
+        };
         for (sigma, expected) in schedule.sigmas(steps).unwrap().iter().zip(part("sigmas")) {
             assert!((sigma - expected).abs() <= 1e-6, "{steps} steps: {sigma} {expected}");
         }
@@ -216,7 +223,7 @@ fn quantised_weights_stay_close() {
     let all = tensors(golden("parity.safetensors"));
     inputs(&folder, &all, "chunks");
     for (weights, least) in [("f16", 60.0), ("q8", 35.0), ("q4", 25.0)] {
-        for backend in ["cpu", "gpu"] {
+        for backend in ["cpu", "gpu"].into_iter().filter(|backend| machine::runs_on(backend)) {
             let options = format!("{} --weights {weights} --backend {backend}", CASES[0].1);
             folder.good(&format!("rollout --model {} {TINY} {options}", shown("tiny.pt")));
             let found = tensors(folder.path("out.safetensors")).remove("latents").unwrap().1;

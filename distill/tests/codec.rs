@@ -22,6 +22,8 @@ fn tiny() -> CodecConfig {
         blocks: 1,
         space_up: [true, true, false],
         time_up: [1, 1, 1],
+        encoder: 0,
+        warmup: 0,
     }
 }
 

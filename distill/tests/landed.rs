@@ -94,8 +94,9 @@ fn a_landed_run_goes_on_where_it_stood() {
     assert!(landed.first.iter().chain(&landed.second).all(|&x| x == 0.0));
     assert!(bytes < 7 * stood.ema.len() as u64, "{bytes} bytes for {} weights", stood.ema.len());
 
-    // It goes on, warms up again, and ends; what was over is not trained again.
-    run(&more, None).expect("the run goes on");
+    // It goes on, warms up again, and ends; what was over is not trained again. The folder knows what it began from.
+    run(&Recipe { from: None, ..more.clone() }, None).expect("the run goes on");
+    assert!(!second.join("codec.state.safetensors").exists(), "a codec was fitted anew");
     assert!(!second.join("teacher.state.safetensors").exists());
     let there = Folder::open(&second).expect("a folder");
     assert_eq!(long(&there).step, 9);

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Puts the Unity package together: the files in package/, the C# wrapper, the built libraries, and a .meta file for each.
 
-    assemble.py OUT PLATFORM=LIBRARY...        e.g. assemble.py out/unity linux-x86_64=libcauseway.so linux-x86_64=libcauseway_unity.so
+    assemble.py OUT [--notices FILE] PLATFORM=LIBRARY...        e.g. assemble.py out/unity linux-x86_64=libcauseway.so linux-x86_64=libcauseway_unity.so
 
 Identifiers in .meta files come from the paths, so that a package assembled anew keeps what scenes refer to.
 """
+import argparse
 import hashlib
 import pathlib
 import shutil
@@ -55,7 +56,7 @@ def meta(path, package, plugins):
     path.with_name(path.name + ".meta").write_text(text + COMMON)
 
 
-def main(out, libraries):
+def main(out, libraries, notices=None):
     """Assembles the package in `out`, which must not exist."""
     out = pathlib.Path(out)
     shutil.copytree(HERE / "package", out)
@@ -65,6 +66,8 @@ def main(out, libraries):
         '    "autoReferenced": true\n}\n'
     )
     (out / "LICENSE.md").write_text((ROOT / "LICENSE-MIT").read_text() + "\n\n" + (ROOT / "LICENSE-APACHE").read_text())
+    if notices:
+        shutil.copyfile(notices, out / "Third Party Notices.md")
     plugins = {}
     for library in libraries:
         platform, _, path = library.partition("=")
@@ -83,6 +86,8 @@ def main(out, libraries):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    parser.add_argument("libraries", nargs="+", metavar="PLATFORM=LIBRARY")
+    parser.add_argument("--notices", help="of third parties, whose code is in the libraries (tools/notices.py)")
+    main(**vars(parser.parse_args()))

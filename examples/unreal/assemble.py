@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Puts the Unreal plugin together: the files in Causeway/, the header, the built libraries.
 
-    assemble.py OUT PLATFORM=LIBRARY...        e.g. assemble.py MyGame/Plugins/Causeway Linux=target/embed/libcauseway.so
+    assemble.py OUT [--notices FILE] PLATFORM=LIBRARY...        e.g. assemble.py MyGame/Plugins/Causeway Linux=target/embed/libcauseway.so
 
 Platforms are Unreal's: Win64 (causeway.dll and causeway.dll.lib), Linux, Mac.
 """
+import argparse
 import pathlib
 import shutil
 import sys
@@ -13,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 
-def main(out, libraries):
+def main(out, libraries, notices=None):
     """Assembles the plugin in `out`, which must not exist."""
     out = pathlib.Path(out)
     shutil.copytree(HERE / "Causeway", out)
@@ -23,6 +24,8 @@ def main(out, libraries):
         shutil.copyfile(ROOT / "include" / header, module / "include" / header)
     for licence in ("LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copyfile(ROOT / licence, out / licence)
+    if notices:
+        shutil.copyfile(notices, out / "THIRD-PARTY.md")
     for library in libraries:
         platform, _, path = library.partition("=")
         if platform not in ("Win64", "Linux", "Mac"):
@@ -36,6 +39,8 @@ def main(out, libraries):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    parser.add_argument("libraries", nargs="+", metavar="PLATFORM=LIBRARY")
+    parser.add_argument("--notices", help="of third parties, whose code is in the libraries (tools/notices.py)")
+    main(**vars(parser.parse_args()))

@@ -83,7 +83,8 @@ impl<'a> Asked<'a> {
     unsafe fn new(device: &'a Device, files: Opened, options: &'a CwSessionOptions) -> Result<Self, Error> {
         let (model, codec) = (files.model(), files.codec());
         // SAFETY: the contract.
-        let inner = unsafe { settle(model, device, options) }?;
+        let mut inner = unsafe { settle(model, device, options) }?;
+        files.begin(&mut inner)?;
         let text = model.config().dit.text;
         let rows = inner.prompt_rows.or(inner.prompt_length);
         let prompt = text.map_or(0, |text| rows.unwrap_or(text.length) * text.dim);

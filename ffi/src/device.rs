@@ -66,13 +66,16 @@ impl Device {
     fn gpu(options: &CwDeviceOptions, adapter: Option<&str>, software: bool) -> Result<Self, Error> {
         use causeway_ops::gpu::{AdapterChoice, Gpu, GpuOptions, Tier};
 
-        use crate::types::{CW_TIER_AUTO, CW_TIER_DOT4, CW_TIER_PORTABLE};
+        use crate::types::{CW_TIER_AUTO, CW_TIER_COOPERATIVE, CW_TIER_DOT4, CW_TIER_HALF, CW_TIER_PORTABLE};
         let tier = match options.tier {
             CW_TIER_AUTO => None,
             CW_TIER_PORTABLE => Some(Tier::Portable),
             CW_TIER_DOT4 => Some(Tier::Dot4),
+            CW_TIER_HALF => Some(Tier::Half),
+            CW_TIER_COOPERATIVE => Some(Tier::Cooperative),
             tier => {
-                let what = format!("{tier} is no tier of kernels; there are CW_TIER_AUTO, _PORTABLE and _DOT4");
+                let all = "CW_TIER_AUTO, _PORTABLE, _DOT4, _HALF and _COOPERATIVE";
+                let what = format!("{tier} is no tier of kernels; there are {all}");
                 return Err(Error::argument(what));
             }
         };

@@ -162,7 +162,8 @@ fn codec(info: &mut CwModelInfo, file: &DecoderFile<'_>) {
     info.holds |= CW_HOLDS_CODEC;
     let encodes = CodecSource::File(&file.config().codec).encodes();
     info.takes |= if encodes { CW_TAKES_PICTURE } else { 0 };
-    (info.first_pictures, info.pictures) = (1, file.config().codec.time_factor() as u32);
+    let codec = &file.config().codec;
+    (info.first_pictures, info.pictures) = (codec.first_pictures() as u32, codec.time_factor() as u32);
 }
 
 fn denoiser(info: &mut CwModelInfo, config: &ModelConfig) {
@@ -178,7 +179,8 @@ fn denoiser(info: &mut CwModelInfo, config: &ModelConfig) {
     info.holds |= CW_HOLDS_DENOISER;
     if config.holds_codec() {
         info.holds |= CW_HOLDS_CODEC;
-        (info.first_pictures, info.pictures) = (1, config.codec.time_factor() as u32);
+        (info.first_pictures, info.pictures) =
+            (config.codec.first_pictures() as u32, config.codec.time_factor() as u32);
     }
     let takes = [
         (!dit.actions.is_empty(), CW_TAKES_ACTIONS),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use causeway_runtime::{DecoderFile, Model as Denoiser, session::Files};
+use causeway_runtime::{DecoderFile, Model as Denoiser, SessionOptions, session::Files};
 
 use crate::{error::Error, model::Model};
 
@@ -20,6 +20,13 @@ impl Opened {
         model.denoiser()?;
         codec.as_ref().map(|codec| codec.codec()).transpose()?;
         Ok(Self { model, codec, latents })
+    }
+}
+
+impl Opened {
+    /// Begins from what a bundle stores, where the caller names nothing else.
+    pub fn begin(&self, options: &mut SessionOptions) -> Result<(), Error> {
+        self.model.bundle().map_or(Ok(()), |bundle| Ok(options.begin_from(bundle)?))
     }
 }
 

@@ -26,9 +26,7 @@ fn sessions_are_created_by_pumps_or_by_a_worker() {
     // Nothing is lost wherever it is destroyed.
     let tiny = Path::new(env!("CARGO_TARGET_TMPDIR")).join("begun.safetensors");
     fs::write(&tiny, tiny_model_bytes(1)).unwrap();
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    common::run(valgrind.arg("--fair-sched=yes").arg(program).arg(tiny));
+    common::watch(Command::new(program).arg(tiny));
 }
 
 /// Of a file of the 1.3B's size, at 832 x 480, which takes no time of its bytes; and what its saved games take at most, with 512 rows in the

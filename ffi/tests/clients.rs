@@ -4,7 +4,10 @@ mod common;
 
 use std::process::Command;
 
-use causeway_tests::wan::{Play, Student, plays};
+use causeway_tests::{
+    machine,
+    wan::{Play, Student, plays},
+};
 use common::headless_frames as expected;
 
 #[test]
@@ -16,6 +19,9 @@ fn a_c99_program_shows_the_frames_of_the_rust_interface() {
 
 #[test]
 fn a_cpp17_program_shows_them_too_and_rewinds_without_a_trace() {
+    if !machine::has(&[&machine::CPP]) {
+        return;
+    }
     let program = common::compile("g++", "-std=c++17", "examples/c/headless.cpp", "headless-cpp");
     let printed = common::run(Command::new(program).arg(common::model()).arg("20"));
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected(20));
@@ -24,6 +30,9 @@ fn a_cpp17_program_shows_them_too_and_rewinds_without_a_trace() {
 /// causeway.hpp where nothing can be thrown, as in engines.
 #[test]
 fn a_cpp_program_without_exceptions_is_told_of_errors() {
+    if !machine::has(&[&machine::CPP]) {
+        return;
+    }
     let tiny = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-exceptions.safetensors");
     std::fs::write(&tiny, causeway_tests::tiny::tiny_model_bytes(1)).unwrap();
     for standard in ["-std=c++17 -fno-exceptions -fno-rtti", "-std=c++20 -DCAUSEWAY_NO_EXCEPTIONS"] {
@@ -37,9 +46,14 @@ fn a_cpp_program_without_exceptions_is_told_of_errors() {
 #[test]
 fn c_and_cpp_programs_play_prompts_as_the_rust_interface_does() {
     let student = Student::write(&std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("prompts"));
-    let programs = [("gcc", "-std=c99", "c"), ("g++", "-std=c++17", "cpp")].map(|(compiler, standard, language)| {
+    let mut compilers = vec![("gcc", "-std=c99", "c")];
+    if machine::has(&[&machine::CPP]) {
+        compilers.push(("g++", "-std=c++17", "cpp"));
+    }
+    let compile = |(compiler, standard, language): &(&str, &str, &str)| {
         common::compile(compiler, standard, &format!("examples/c/prompts.{language}"), &format!("prompts-{language}"))
-    });
+    };
+    let programs: Vec<_> = compilers.iter().map(compile).collect();
     for play in plays() {
         let expected = Play::printed(&play.pictures(&student));
         for program in &programs {
@@ -48,7 +62,8 @@ fn c_and_cpp_programs_play_prompts_as_the_rust_interface_does() {
             let printed = common::run(&mut command);
             assert_eq!(printed.lines().collect::<Vec<_>>(), expected, "{} {play:?}", program.display());
         }
-        let mut bundle = Command::new(&programs[1]);
+        let Some(cpp) = programs.get(1) else { continue };
+        let mut bundle = Command::new(cpp);
         bundle.args([&student.bundle, &student.bundle]).arg(play.frames.to_string()).args(play.names());
         assert_eq!(common::run(&mut bundle).lines().collect::<Vec<_>>(), expected, "bundle, {play:?}");
     }

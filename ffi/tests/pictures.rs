@@ -35,9 +35,8 @@ fn pictures_of_any_form_become_frames() {
 
     let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/pictures.c", "pictures");
     let arguments = [SIZE.0.to_string(), SIZE.1.to_string()];
-    let printed = common::run(Command::new(&program).args([&path, &picture]).args(&arguments));
+    let mut play = Command::new(&program);
+    let printed = common::run(play.args([&path, &picture]).args(&arguments));
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    common::run(valgrind.arg(&program).args([&path, &picture]).args(&arguments));
+    common::watch(&play);
 }

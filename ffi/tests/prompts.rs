@@ -30,11 +30,9 @@ fn student() -> &'static Student {
 
 /// What a program prints; it runs once more under valgrind, which must find nothing.
 fn watched(program: &Path, arguments: &[&Path], more: &[&str]) -> String {
-    let printed = common::run(Command::new(program).args(arguments).args(more));
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    valgrind.arg("--fair-sched=yes").arg(program).args(arguments).args(more);
-    common::run(&mut valgrind);
+    let mut command = Command::new(program);
+    let printed = common::run(command.args(arguments).args(more));
+    common::watch(&command);
     printed
 }
 

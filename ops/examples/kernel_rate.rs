@@ -127,6 +127,7 @@ impl Bench {
             chunk: 1,
             tokens,
             heads,
+            shared: 1,
             head_dim,
             temporal_pairs,
             slots: history + 1,
@@ -161,8 +162,8 @@ fn demo(b: &mut Bench) {
     b.add("layer_norm 16 x 192", LayerNorm { x, y, rows: 16, dim: 192, rows_per_frame: 16, eps: 1e-6, scale });
     let (x, table) = (b.buffer(16 * 192), b.rotations(16 * 10));
     let weight = b.plan.weight("rms", &[192], WeightRole::Vector);
-    let grid = Some(Grid { table, tokens: 16, heads: 6, temporal_pairs: 6 });
-    b.add("rms_norm_rope 16 x 192", RmsNormRope { x, weight, rows: 16, dim: 192, eps: 1e-6, grid });
+    let grid = Some(Grid { table, tokens: 16, rows: 1, heads: 6, temporal_pairs: 6 });
+    b.add("rms_norm_rope 16 x 192", RmsNormRope { x, weight: Some(weight), rows: 16, dim: 192, eps: 1e-6, grid });
     let y = b.buffer(768);
     b.add("noise 768", Noise { y, frames: 1, len: 768 });
     let (x, v) = (b.buffer(768), b.buffer(768));

@@ -16,7 +16,7 @@ use half::{
 };
 
 /// Type of a ring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kv {
     /// 32-bit floats.
     #[default]

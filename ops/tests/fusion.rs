@@ -11,12 +11,19 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId, WeightRole},
     quant::{DType, TensorView, WeightSource, quantise_q4, quantise_q8},
 };
+use causeway_tests::machine;
 
 /// Kernels that no plan of single nodes runs.
-const FUSED: [&str; 10] = [
+const FUSED: [&str; 16] = [
     "cross_attention_128_norm",
     "cross_attention_32_norm",
     "cross_attention_64_norm",
+    "cross_attention_half_128_norm",
+    "cross_attention_half_32_norm",
+    "cross_attention_half_64_norm",
+    "cross_attention_matrices_128_norm",
+    "cross_attention_matrices_32_norm",
+    "cross_attention_matrices_64_norm",
     "linear_dot4_q4_norm",
     "linear_dot4_q8_norm",
     "linear_f16_norm",
@@ -141,7 +148,7 @@ fn block(size: Size, between: &BufferKind) -> Block {
     };
     let rms = |b: &mut PlanBuilder, name: &str, x, grid| {
         let weight = b.weight(name, &[dim], WeightRole::Vector);
-        b.push(RmsNormRope { x, weight, rows, dim, eps: 1e-5, grid });
+        b.push(RmsNormRope { x, weight: Some(weight), rows, dim, eps: 1e-5, grid });
     };
     let attend = |b: &mut PlanBuilder, [q, k, v]: [BufferId; 3], context| {
         let y = make(b, rows * dim);
@@ -151,7 +158,7 @@ fn block(size: Size, between: &BufferKind) -> Block {
     let gate = |index| Some(Gate { modulation: m, vectors: 6, index, rows_per_frame: tokens });
     let y = norm(&mut b, Some(0));
     let [q, k, v] = ["q", "k", "v"].map(|name| linear(&mut b, name, y, None, [dim, dim], None));
-    let turned = Some(Grid { table: grid, tokens, heads, temporal_pairs: 1 });
+    let turned = Some(Grid { table: grid, tokens, rows: 1, heads, temporal_pairs: 1 });
     rms(&mut b, "norm_q", q, turned);
     rms(&mut b, "norm_k", k, turned);
     let y = attend(&mut b, [q, k, v], rows);
@@ -200,7 +207,10 @@ fn deviation(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn nodes_done_together_do_what_they_do_apart() {
     let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
-    let gpus = [Tier::Portable, Tier::Dot4].map(|tier| open(tier).expect("an adapter"));
+    let [Some(portable), Some(dot4)] = [Tier::Portable, Tier::Dot4].map(|tier| machine::gpu(open(tier))) else {
+        return;
+    };
+    let gpus = [portable, dot4];
     let mut seen = BTreeSet::new();
     let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7 };
     let all = |dtype: DType| move |_: &str| dtype;
@@ -254,10 +264,41 @@ fn nodes_done_together_do_what_they_do_apart() {
             assert!(error < bound, "case {case}: off by {error} from the CPU");
         }
     }
-    let missing: Vec<_> = FUSED.iter().filter(|name| !seen.contains(**name)).collect();
+    let ours = |name: &&&str| !name.contains("_half_") && !name.contains("_matrices_");
+    let missing: Vec<_> = FUSED.iter().filter(ours).filter(|name| !seen.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?} did not run");
     let fused = |name: &str| {
-        name.ends_with("_norm") && name != "layer_norm" && name != "channel_norm" || name.ends_with("_two")
+        let plain = ["layer_norm", "channel_norm", "rms_norm"].contains(&name);
+        name.ends_with("_norm") && !plain || name.ends_with("_two")
     };
     assert!(causeway_shaders::ALL.iter().all(|kernel| fused(kernel.name) == FUSED.contains(&kernel.name)));
+}
+
+/// Tiers that ask for features which an adapter may lack.
+#[test]
+fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
+    let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
+    if machine::gpu(open(Tier::Portable)).is_none() {
+        return;
+    }
+    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7 };
+    for (tier, name) in [(Tier::Half, "_half_"), (Tier::Cooperative, "_matrices_")] {
+        let Some(gpu) = machine::tier(open(tier)) else { continue };
+        let mut seen = BTreeSet::new();
+        for size in [base, Size { heads: 1, head_dim: 64, ..base }, Size { heads: 1, head_dim: 128, tokens: 3, ..base }]
+        {
+            let block = block(size, &BufferKind::Scratch);
+            let weights = Weights::new(&block.plan, &|_| DType::F16);
+            let mut backend = GpuBackend::on(&gpu, block.plan.clone(), &weights, None).unwrap();
+            seen.extend(backend.kernels());
+            let found = run(&block, &mut backend, usize::MAX);
+            assert_eq!(run(&block, &mut backend, 1), found);
+            let mut cpu = CpuBackend::new(block.plan.clone(), &weights, CpuOptions::default()).unwrap();
+            let error = deviation(&found, &run(&block, &mut cpu, usize::MAX));
+            println!("{tier}, heads of {}: {error:.1e} from the CPU", size.head_dim);
+            assert!(error < 2e-3, "{tier}, heads of {}: off by {error}", size.head_dim);
+        }
+        let missing: Vec<_> = FUSED.iter().filter(|kernel| kernel.contains(name) && !seen.contains(**kernel)).collect();
+        assert!(missing.is_empty(), "{missing:?} did not run");
+    }
 }

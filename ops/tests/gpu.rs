@@ -1,5 +1,5 @@
 //! The GPU backend against the definitions of the operators and against the CPU backend, on whatever adapter there is; a
-//! software one (lavapipe) will do. Without any adapter these tests fail.
+//! software one (lavapipe) will do. Without any these tests are left out.
 
 mod naive;
 mod table;
@@ -11,13 +11,16 @@ use std::{
 };
 
 use causeway_ops::{
-    Backend, BackendError, GROUPS, Params, Plan, PlanBuilder,
+    Backend, BackendError, GROUPS, Op, Params, Plan, PlanBuilder,
     cpu::{CpuBackend, CpuOptions},
     gpu::{self, AdapterChoice, Gpu, GpuBackend, GpuOptions, Tier},
     op::{Activate, Activation, Copy, Noise},
     plan::{BufferId, BufferKind, Element, PassId},
     quant::{TensorView, WeightSource},
+    table::Case,
 };
+use causeway_shaders::Needs;
+use causeway_tests::machine;
 use table::{check, expected, outputs, table};
 
 /// GPU tolerances are those of the CPU table times this. Division, square root and exp may err by several units in the last
@@ -29,11 +32,9 @@ fn options() -> GpuOptions {
 }
 
 /// One device for all tests, so that each kernel is compiled once.
-fn shared() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        Gpu::open(&options()).expect("these tests need an adapter: install a Vulkan driver, or lavapipe")
-    })
+fn shared() -> Option<&'static Gpu> {
+    static GPU: OnceLock<Result<Gpu, BackendError>> = OnceLock::new();
+    machine::gpu(GPU.get_or_init(|| Gpu::open(&options())).as_ref())
 }
 
 struct NoWeights;
@@ -44,37 +45,80 @@ impl WeightSource for NoWeights {
     }
 }
 
+/// Tiers of this adapter; those that ask for no feature it must have.
+fn tiers(portable: &Gpu) -> Vec<(Tier, Gpu)> {
+    let open = |tier: Tier| match tier {
+        Tier::Portable => Some((tier, portable.clone())),
+        _ => Some((tier, machine::tier(Gpu::open(&GpuOptions { tier: Some(tier), ..options() }))?)),
+    };
+    let tiers: Vec<_> = Tier::ALL.into_iter().filter_map(open).collect();
+    assert!([Tier::Portable, Tier::Dot4].iter().all(|tier| tiers.iter().any(|(other, _)| other == tier)));
+    tiers
+}
+
+/// Units of tolerance in which sums in half precision, and on matrices of it, may differ from their definitions.
+fn slack(tier: Tier, op: &Op) -> f64 {
+    match (tier, op) {
+        (Tier::Half, Op::Linear(_) | Op::Conv2d(_) | Op::Attention(_) | Op::CrossAttention(_)) => 2000.0,
+        (Tier::Cooperative, Op::Linear(_) | Op::Attention(_) | Op::CrossAttention(_)) => 1000.0,
+        _ => SLACK,
+    }
+}
+
 /// With dot4 kernels the GPU quantises activations as the CPU does, and so as the definition that the CPU is tested with.
 #[test]
 fn kernels_of_every_tier_match_their_definitions() {
+    let Some(gpu) = shared() else { return };
     let table = table();
-    let mut seen = BTreeSet::new();
-    for tier in Tier::ALL {
-        let gpu = match tier {
-            Tier::Portable => shared().clone(),
-            tier => Gpu::open(&GpuOptions { tier: Some(tier), ..options() }).expect("this tier"),
-        };
+    let (mut seen, mut needs) = (BTreeSet::new(), Needs::Nothing);
+    for (tier, gpu) in tiers(gpu) {
         assert_eq!(gpu.tier(), tier);
         let mut backend = GpuBackend::on(&gpu, table.plan.clone(), &table.weights, None).unwrap();
         seen.extend(backend.kernels());
         let outputs = outputs(&table, &mut backend);
-        check(&table, backend.tier(), &outputs, &expected(&table, tier == Tier::Dot4), SLACK);
+        let slack = |case: &Case| slack(tier, table.op(case));
+        check(&table, backend.tier(), &outputs, &expected(&table, tier == Tier::Dot4), &slack);
+        needs = match tier {
+            Tier::Half => needs.max(Needs::Half),
+            Tier::Cooperative => Needs::Matrices,
+            _ => needs,
+        };
     }
     // What does several nodes at once is tested in fusion.rs, which knows all of these.
     let fused = |name: &str| {
         name.ends_with("_two") || name.ends_with("_norm") && !["layer_norm", "channel_norm"].contains(&name)
     };
-    let missing = causeway_shaders::ALL.iter().map(|kernel| kernel.name);
-    // What measures a device computes no operator.
-    let other = |name: &str| fused(name) || name.starts_with("peak_");
+    // What measures a device computes no operator; tiles that are broad need matrices that no software device has.
+    let other =
+        |name: &str| fused(name) || name.starts_with("peak_") || name.starts_with("probe_") || name.ends_with("_broad");
+    let missing = causeway_shaders::ALL.iter().filter(|kernel| kernel.needs <= needs).map(|kernel| kernel.name);
     let missing: Vec<_> = missing.filter(|name| !other(name) && !seen.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?} are not in the table");
 }
 
+/// A wrong guess gives wrong numbers without any error of the driver.
+#[test]
+fn kernels_for_subgroups_of_another_size_fail_their_test() {
+    let Some(gpu) = shared() else { return };
+    let own = gpu::adapters().into_iter().find(|report| report.name == gpu.name()).unwrap();
+    if own.matrices.is_none() {
+        machine::tier::<(), _>(Err("the adapter has no matrices"));
+        return;
+    }
+    // One that no driver has where another is all it has.
+    let lanes = if own.subgroups == [16, 16] { 32 } else { 16 };
+    assert_eq!(own.subgroups[0], own.subgroups[1], "which size a kernel gets is not known beforehand");
+    match Gpu::open(&GpuOptions { tier: Some(Tier::Cooperative), lanes: Some(lanes), ..options() }).err() {
+        Some(BackendError::Unsupported(why)) => println!("{lanes} lanes: {why}"),
+        other => panic!("{lanes} lanes: {other:?}"),
+    }
+}
+
 #[test]
 fn what_has_no_weight_is_not_looked_at() {
+    let Some(gpu) = shared() else { return };
     let table = table();
-    let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
+    let mut backend = GpuBackend::on(gpu, table.plan.clone(), &table.weights, None).unwrap();
     table::a_first_step_finds_anything(&table, &mut backend);
 }
 
@@ -82,8 +126,9 @@ fn what_has_no_weight_is_not_looked_at() {
 /// the buffers: the arena around them stays as it was.
 #[test]
 fn garbage_in_tables_stays_inside_the_buffers() {
+    let Some(gpu) = shared() else { return };
     let table = table();
-    let mut backend = GpuBackend::on(shared(), table.plan.clone(), &table.weights, None).unwrap();
+    let mut backend = GpuBackend::on(gpu, table.plan.clone(), &table.weights, None).unwrap();
     let plan = table.plan.clone();
     let canary: Vec<BufferId> = (0..plan.buffers.len() as u32).map(BufferId).collect();
     for case in table.cases.iter().step_by(3) {
@@ -142,9 +187,10 @@ fn read(backend: &mut dyn Backend, id: BufferId) -> Vec<f32> {
 
 #[test]
 fn a_chain_through_shared_scratch_equals_the_cpu() {
+    let Some(gpu) = shared() else { return };
     let chain = chain(9);
     let nodes = chain.plan.passes[0].nodes.len();
-    let mut gpu = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut gpu = GpuBackend::on(gpu, chain.plan.clone(), &NoWeights, None).unwrap();
     let mut cpu = CpuBackend::new(chain.plan.clone(), &NoWeights, CpuOptions::default()).unwrap();
     for frame in 0..3 {
         for backend in [&mut gpu as &mut dyn Backend, &mut cpu] {
@@ -160,9 +206,10 @@ fn a_chain_through_shared_scratch_equals_the_cpu() {
 
 #[test]
 fn slices_do_not_change_bits() {
+    let Some(gpu) = shared() else { return };
     let chain = chain(9);
     let nodes = chain.plan.passes[0].nodes.len();
-    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut backend = GpuBackend::on(gpu, chain.plan.clone(), &NoWeights, None).unwrap();
     backend.run(chain.pass, 0..nodes, &params(5)).unwrap();
     let whole = read(&mut backend, chain.output);
     backend.run(chain.pass, 0..nodes, &params(6)).unwrap();
@@ -177,9 +224,10 @@ fn slices_do_not_change_bits() {
 
 #[test]
 fn a_saved_arena_brings_everything_back() {
+    let Some(gpu) = shared() else { return };
     let chain = chain(4);
     let nodes = chain.plan.passes[0].nodes.len();
-    let new = || GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let new = || GpuBackend::on(gpu, chain.plan.clone(), &NoWeights, None).unwrap();
     let mut first = new();
     first.run(chain.pass, 0..nodes, &params(1)).unwrap();
     // In the middle of a pass: scratch matters.
@@ -197,9 +245,10 @@ fn a_saved_arena_brings_everything_back() {
 
 #[test]
 fn reads_arrive_without_waiting_and_the_newest_wins() {
+    let Some(gpu) = shared() else { return };
     let chain = chain(3);
     let nodes = chain.plan.passes[0].nodes.len();
-    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut backend = GpuBackend::on(gpu, chain.plan.clone(), &NoWeights, None).unwrap();
     let mut bytes = vec![0; 4 * LEN];
     assert_eq!(backend.poll_read(&mut bytes), Ok(false), "nothing was begun");
     let mut arrive = |backend: &mut GpuBackend, frame| {
@@ -233,9 +282,10 @@ fn reads_arrive_without_waiting_and_the_newest_wins() {
 
 #[test]
 fn a_busy_gpu_says_so_and_comes_to_rest() {
+    let Some(gpu) = shared() else { return };
     let chain = chain(60);
     let nodes = chain.plan.passes[0].nodes.len();
-    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut backend = GpuBackend::on(gpu, chain.plan.clone(), &NoWeights, None).unwrap();
     assert_eq!(backend.idle(), Ok(true));
     backend.run(chain.pass, 0..nodes, &params(0)).unwrap();
     assert_eq!(backend.idle(), Ok(true), "one submission in flight leaves room for another");
@@ -252,9 +302,10 @@ fn a_busy_gpu_says_so_and_comes_to_rest() {
 /// With timestamps, the estimates that decide slices must move from the defaults.
 #[test]
 fn nodes_are_timed() {
+    let Some(gpu) = shared() else { return };
     let chain = chain(30);
     let nodes = chain.plan.passes[0].nodes.len();
-    let mut backend = GpuBackend::on(shared(), chain.plan.clone(), &NoWeights, None).unwrap();
+    let mut backend = GpuBackend::on(gpu, chain.plan.clone(), &NoWeights, None).unwrap();
     let before = backend.node_micros(chain.pass, 3).unwrap();
     assert!(before > 0.0);
     for frame in 0..20 {
@@ -263,7 +314,7 @@ fn nodes_are_timed() {
         assert_eq!(backend.idle(), Ok(true));
     }
     let after = backend.node_micros(chain.pass, 3).unwrap();
-    let timed = gpu::adapters().iter().any(|adapter| adapter.name == shared().name() && adapter.timestamps);
+    let timed = gpu::adapters().iter().any(|adapter| adapter.name == gpu.name() && adapter.timestamps);
     assert!(!timed || after != before, "{before} us before and after");
     assert_eq!(backend.slice(chain.pass, 0, u64::MAX), nodes);
     let half = backend.slice(chain.pass, 0, (after * nodes as f32 / 2.0) as u64);
@@ -272,7 +323,8 @@ fn nodes_are_timed() {
 
 #[test]
 fn peaks_are_measured() {
-    let gpu::Peaks { f32, dot4, workgroup, copy } = gpu::peaks(shared()).unwrap();
+    let Some(gpu) = shared() else { return };
+    let gpu::Peaks { f32, half: _, matrices: _, dot4, workgroup, copy } = gpu::peaks(gpu).unwrap();
     // A tenth of what one slow core does, and more than any device of today.
     for (rate, least, most) in [(f32, 1e8, 1e15), (dot4, 1e7, 1e16), (workgroup, 1e8, 1e15), (copy, 1e8, 1e14)] {
         assert!((least..most).contains(&rate), "{rate:e}");
@@ -281,18 +333,20 @@ fn peaks_are_measured() {
 
 #[test]
 fn the_memory_cap_names_the_need() {
+    let Some(gpu) = shared() else { return };
     let table = table();
-    let memory = gpu::memory(shared(), &table.plan, &table.weights).unwrap();
+    let memory = gpu::memory(gpu, &table.plan, &table.weights).unwrap();
     let needed = memory.total();
-    let capped = |cap| GpuBackend::on(shared(), table.plan.clone(), &table.weights, Some(cap));
+    let capped = |cap| GpuBackend::on(gpu, table.plan.clone(), &table.weights, Some(cap));
     assert_eq!(capped(needed - 1).err(), Some(BackendError::MemoryCap { needed, cap: needed - 1 }));
     assert_eq!(capped(needed).unwrap().memory(), memory);
 }
 
 #[test]
 fn a_missing_weight_is_named() {
+    let Some(gpu) = shared() else { return };
     let table = table();
-    match GpuBackend::on(shared(), table.plan.clone(), &NoWeights, None).err() {
+    match GpuBackend::on(gpu, table.plan.clone(), &NoWeights, None).err() {
         Some(BackendError::Weight { name, .. }) => assert_eq!(name, table.plan.weights[0].name),
         other => panic!("{other:?}"),
     }
@@ -300,22 +354,26 @@ fn a_missing_weight_is_named() {
 
 #[test]
 fn an_adapter_that_is_not_there_is_an_error_that_lists_those_that_are() {
+    let Some(gpu) = shared() else { return };
     for adapter in [AdapterChoice::Name("Imaginary 9000".into()), AdapterChoice::Index(999)] {
         let options = GpuOptions { adapter: Some(adapter), ..options() };
         match Gpu::open(&options).err() {
-            Some(BackendError::NoAdapter(what)) => assert!(what.contains(shared().name()), "{what}"),
+            Some(BackendError::NoAdapter(what)) => assert!(what.contains(gpu.name()), "{what}"),
             other => panic!("{other:?}"),
         }
     }
     assert_eq!("3".parse(), Ok(AdapterChoice::Index(3)));
     assert_eq!("rtx".parse(), Ok(AdapterChoice::Name("rtx".into())));
-    let own = gpu::adapters().into_iter().find(|report| report.name == shared().name()).unwrap();
+    let own = gpu::adapters().into_iter().find(|report| report.name == gpu.name()).unwrap();
     assert_eq!(own.unfit, None);
     assert!(Gpu::open(&GpuOptions { adapter: Some(AdapterChoice::Index(own.index)), ..options() }).is_ok());
 }
 
 #[test]
 fn a_lost_device_is_an_error_and_a_new_one_takes_over() {
+    if shared().is_none() {
+        return;
+    }
     let chain = chain(3);
     let nodes = chain.plan.passes[0].nodes.len();
     let mut backend = GpuBackend::new(chain.plan.clone(), &NoWeights, options()).unwrap();
@@ -343,11 +401,12 @@ fn a_lost_device_is_an_error_and_a_new_one_takes_over() {
 /// One thread's poll may pick up the callback of another's copy: both reads must still end.
 #[test]
 fn reads_from_many_threads_all_arrive() {
+    let Some(gpu) = shared() else { return };
     let plan = chain(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let mut backend = GpuBackend::on(shared(), plan.plan.clone(), &NoWeights, None).unwrap();
+                let mut backend = GpuBackend::on(gpu, plan.plan.clone(), &NoWeights, None).unwrap();
                 let mut bytes = vec![0; 4 * LEN];
                 for _ in 0..1000 {
                     backend.read(plan.output, &mut bytes).unwrap();
@@ -355,4 +414,45 @@ fn reads_from_many_threads_all_arrive() {
             });
         }
     });
+}
+
+/// What is kept of measurements is used on the device that they are of, whole or not at all; and no slower kernel is taken for a faster one.
+#[test]
+fn what_was_measured_is_read_back_on_its_device_alone() {
+    use causeway_ops::{Kv, gpu::Shape, quant::DType};
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Two tiers that every adapter has.
+    let Some(gpu) = shared() else { return };
+    let both = gpu.clone().and(Tier::Dot4).unwrap();
+    let linear = Shape::Linear { rows: 19, inputs: 64, outputs: 37, dtype: DType::Q8 };
+    let attention = Shape::Attention { rows: 32, keys: 96, heads: 2, head_dim: 32, kv: Kv::F16 };
+    let tuned = both.tune::<BackendError>(&[linear, attention], &mut || Ok(())).unwrap();
+    println!("{:?}", tuned.seconds);
+    assert_eq!(tuned.seconds.iter().filter(|(shape, ..)| *shape == linear).count(), 2);
+    assert_eq!(tuned.tiers.keys().copied().collect::<BTreeSet<_>>(), [linear, attention].into());
+    for (shape, taken) in &tuned.tiers {
+        let of = |(other, tier, seconds): &(Shape, Tier, f64)| (other == shape).then_some((*tier, *seconds));
+        let all: Vec<_> = tuned.seconds.iter().filter_map(of).collect();
+        let taken = all.iter().find(|(tier, _)| tier == taken).unwrap().1;
+        assert!(all.iter().all(|(_, seconds)| taken <= seconds * 1.05 + 1e-9), "{shape}: {all:?}");
+    }
+    let path = folder.join("tuned");
+    both.write_tuned(&tuned, &path).unwrap();
+    assert_eq!(both.read_tuned(&path).unwrap().tiers, tuned.tiers);
+    assert_eq!(both.clone().with(&tuned).measured(), &tuned.tiers);
+    // The same adapter with other tiers, a file that ends early, one that was changed, none.
+    assert!(gpu.read_tuned(&path).unwrap_err().contains("another device"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    for torn in [&text[..text.len() / 2], &text[..text.len() - 3], &text.replace("19x", "20x"), ""] {
+        std::fs::write(folder.join("torn"), torn).unwrap();
+        assert_eq!(both.read_tuned(&folder.join("torn")), Err("it is torn".into()));
+    }
+    assert!(both.read_tuned(&folder.join("nowhere")).is_err());
+    // Opening goes on with the table's choice.
+    let other = Gpu::open(&GpuOptions { tuned: Some(folder.join("torn")), ..options() }).unwrap();
+    assert!(other.measured().is_empty());
+    // Results are of the kernels that made them.
+    let table = table();
+    let identity = |gpu: &Gpu| GpuBackend::on(gpu, table.plan.clone(), &table.weights, None).unwrap().tier().to_owned();
+    assert_ne!(identity(&both), identity(&both.clone().with(&tuned)));
 }

@@ -44,7 +44,7 @@ fn kernels_match_their_definitions() {
     let expected = expected(&table, true);
     for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
         let one = outputs(&table, &mut backend(&table, isa, 1));
-        check(&table, isa.name(), &one, &expected, 1.0);
+        check(&table, isa.name(), &one, &expected, &|_| 1.0);
         for threads in 2..=3 {
             let others = outputs(&table, &mut backend(&table, isa, threads));
             for ((case, one), many) in table.cases.iter().zip(&one).zip(&others) {

@@ -118,7 +118,7 @@ impl Large {
         let scale = Scale::Modulation { modulation, vectors: 2, shift: 0, scale: 1 };
         self.node(y, LayerNorm { x, y, rows, dim, rows_per_frame: rows.div_ceil(3), eps: 1e-6, scale });
         let weight = self.weight(DType::F32, &[dim], WeightRole::Vector);
-        self.node(x, RmsNormRope { x, weight, rows, dim, eps: 1e-6, grid: None });
+        self.node(x, RmsNormRope { x, weight: Some(weight), rows, dim, eps: 1e-6, grid: None });
         let (x, y) = (self.random(rows * dim, 1.0), self.random(rows * dim, 1.0));
         self.node(y, ChannelNorm { x, weight, y, rows, dim, activation: Activation::Silu });
         let affine = Some((self.random(2 * dim, 1.0), dim));
@@ -170,6 +170,7 @@ impl Large {
             chunk,
             tokens,
             heads,
+            shared: 1,
             head_dim,
             temporal_pairs: pairs,
             slots: slots + chunk,

@@ -32,6 +32,7 @@ pub mod codec;
 pub mod config;
 pub mod device;
 pub mod file;
+pub mod image;
 #[cfg(feature = "std")]
 pub mod import;
 mod layout;
@@ -50,6 +51,7 @@ pub use codec::{
 pub use config::ModelConfig;
 pub use device::{Device, DeviceChoice};
 pub use file::{FileError, Model};
+pub use image::ImageEncoder;
 pub use session::{
     Budget, EventTime, Exact, Frame, Output, Pump, Receipt, Session, SessionError, SessionOptions, Snapshot, Start,
 };

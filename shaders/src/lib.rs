@@ -1,13 +1,44 @@
-//! The WGSL kernels of the Causeway runtime, one constant a permutation, composed and validated when this crate is built.
+//! The WGSL kernels of the Causeway runtime, one constant a permutation, composed and validated when this crate is built, and composed again
+//! for the device at hand when one is compiled.
 //!
-//! Every kernel keeps to the portable tier: no optional features, at most 8 storage buffers, 16 KiB of workgroup memory and
-//! 256 invocations a workgroup. Bind group 0 holds the per-run parameters (`shared/params.wgsl`) as one uniform; bind group 1
+//! Every kernel keeps to what its [`Needs`] say. Bind group 0 holds the per-run parameters (`shared/params.wgsl`) as one uniform; bind group 1
 //! holds the node's constants (the struct `Node`, a uniform at binding 0) and its buffers. Workgroup memory is not assumed
 //! to be zeroed.
 #![no_std]
 extern crate alloc;
 
-use alloc::borrow::Cow;
+mod compose;
+
+use alloc::{string::String, vec::Vec};
+
+/// What a kernel asks of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// WebGPU's least: no optional features, at most 8 storage buffers, 16 KiB of workgroup memory and 256 invocations a workgroup.
+    Nothing,
+    /// Half precision, subgroups of at least 8 lanes, 32 KiB of workgroup memory.
+    Half,
+    /// Half precision, cooperative matrices of it with sums in f32, subgroups of a known size, 32 KiB of workgroup memory.
+    Matrices,
+}
+
+/// The device that a text is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// It has the builtin `unpack2x16float`; else f16 numbers are taken apart by hand (`shared/half.wgsl`).
+    pub unpack: bool,
+    /// Matrices are loaded from arrays of numbers, not of vectors: naga's Metal code needs that.
+    pub scalars: bool,
+    /// Rows and columns of a cooperative matrix.
+    pub edge: u32,
+    /// Lanes of a subgroup that has one.
+    pub lanes: u32,
+}
+
+impl Target {
+    /// What has nothing but what WebGPU guarantees.
+    pub const PORTABLE: Target = Target { unpack: false, scalars: false, edge: 8, lanes: 32 };
+}
 
 /// How a kernel uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +78,17 @@ pub struct Constant {
 pub struct Kernel {
     /// Name, unique in the table.
     pub name: &'static str,
-    /// WGSL text.
-    pub source: &'static str,
+    /// Its file, to be composed.
+    pub file: &'static str,
+    /// Flags that are set for it.
+    pub flags: &'static [&'static str],
+    /// What it asks of a device.
+    pub needs: Needs,
     /// Entry point.
     pub entry: &'static str,
-    /// Invocations of a workgroup.
+    /// Invocations of a workgroup, for [`Target::PORTABLE`].
     pub workgroup_size: [u32; 3],
-    /// Workgroup memory in bytes.
+    /// Workgroup memory in bytes, for [`Target::PORTABLE`].
     pub workgroup_bytes: u32,
     /// Size of `Node` in bytes.
     pub node_bytes: u32,
@@ -64,14 +99,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The text for a device, which has the builtin `unpack2x16float` or has it not: then f16 numbers are taken apart by hand
-    /// (`shared/half.wgsl`).
-    pub fn text(&self, unpack: bool) -> Cow<'static, str> {
-        const BY_HAND: &str = "return emulated_halves(word);";
-        if unpack && self.source.contains(BY_HAND) {
-            return self.source.replace(BY_HAND, "return unpack2x16float(word);").into();
-        }
-        self.source.into()
+    /// The WGSL text for a device.
+    pub fn text(&self, target: &Target) -> String {
+        let more = [("UNPACK", target.unpack), ("LONE", target.scalars)];
+        let more = more.into_iter().filter(|flag| flag.1).map(|flag| flag.0);
+        let flags: Vec<&str> = self.flags.iter().copied().chain(more).collect();
+        let values = [("EDGE", target.edge), ("LANES", target.lanes)];
+        let load = |path: &str| FILES.iter().find(|file| file.0 == path).map(|file| file.1);
+        // The build has composed it for every kind of target.
+        compose::compose(self.file, &flags, &values, &load).unwrap_or_default()
     }
 }
 

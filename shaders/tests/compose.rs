@@ -1,15 +1,15 @@
-//! The preprocessor of the build script.
+//! The preprocessor.
 
-#[path = "../build/compose.rs"]
+extern crate alloc;
+
+#[path = "../src/compose.rs"]
 mod compose;
 
-use std::{collections::HashMap, io};
+use std::collections::HashMap;
 
 fn compose(text: &str, flags: &[&str], files: &[(&str, &str)]) -> Result<String, String> {
     let files: HashMap<_, _> = files.iter().copied().collect();
-    let flags: Vec<String> = flags.iter().map(|f| f.to_string()).collect();
-    let mut load = |name: &str| files.get(name).map(|t| t.to_string()).ok_or(io::ErrorKind::NotFound.into());
-    compose::compose(text, &flags, &mut load)
+    compose::compose(text, flags, &[("SIDE", 2)], &|name| files.get(name).copied())
 }
 
 #[test]
@@ -46,6 +46,19 @@ fn repeated_lines_carry_their_number_and_nest() {
 }
 
 #[test]
+fn numbers_of_the_device_are_filled_in() {
+    let text = "const S = {SIDE}u; // {OTHER}\n//!repeat i 0 {HEAD/8/SIDE}\na{i} {}\n//!end\n//!import b\n";
+    let files = [("b", "b{SIDE}\n")];
+    assert_eq!(compose(text, &["HEAD=32"], &files).as_deref(), Ok("const S = 2u; // {OTHER}\na0 {}\na1 {}\nb2\n"));
+}
+
+#[test]
+fn what_no_text_needs_is_left_out_of_files() {
+    let text = "// why\n//!kernel a B\n\n//!if B\n    x // kept\n//!end\n";
+    assert_eq!(compose::strip(text), "//!if B\nx // kept\n//!end\n");
+}
+
+#[test]
 fn mistakes_name_their_line() {
     for (text, expected) in [
         ("a\n//!else\n", "line 2: //!else without //!if"),
@@ -55,7 +68,7 @@ fn mistakes_name_their_line() {
         ("//!repeat i 0 4\n//!if F\n//!end\n", "line 1: //!repeat without //!end"),
         ("//!repeat i 0 2\n//!improt b\n//!end\n", "line 2: unknown directive"),
         ("\n//!improt b\n", "line 2: unknown directive"),
-        ("//!import b\n", "line 1: b: "),
+        ("//!import b\n", "line 1: b: not found"),
     ] {
         let error = compose(text, &["F"], &[]).unwrap_err();
         assert!(error.starts_with(expected), "{text:?}: {error}");

@@ -1,30 +1,61 @@
 // Attention of the chunk's queries over the visible history in the ring and over the chunk's own keys, with one softmax.
 //
-// One workgroup takes 16 queries of one head and visits frame after frame: history rows, then the chunk's own. Keys are
+// One workgroup takes 16 queries (HALF and MATRICES: up to 64) of one head and visits frame after frame: history rows, then the chunk's own. Keys are
 // cached without temporal rotation, so the queries are turned anew for every frame (design.md, idea 4), which costs little
 // beside a frame's keys. With routes a workgroup visits the union of its queries' routes and hides a frame from the queries
 // that did not choose it; without routes every frame is visible to all.
 
-//!kernel attention_32 HEAD32 RING32
-//!kernel attention_64 HEAD64 RING32
-//!kernel attention_128 HEAD128 RING32
-//!kernel attention_32_f16 HEAD32 RING16
-//!kernel attention_64_f16 HEAD64 RING16
-//!kernel attention_128_f16 HEAD128 RING16
-//!kernel attention_32_q8 HEAD32 RING8
-//!kernel attention_64_q8 HEAD64 RING8
-//!kernel attention_128_q8 HEAD128 RING8
+//!kernel attention_32 HEAD=32 RING32
+//!kernel attention_64 HEAD=64 RING32
+//!kernel attention_128 HEAD=128 RING32
+//!kernel attention_32_f16 HEAD=32 RING16
+//!kernel attention_64_f16 HEAD=64 RING16
+//!kernel attention_128_f16 HEAD=128 RING16
+//!kernel attention_32_q8 HEAD=32 RING8
+//!kernel attention_64_q8 HEAD=64 RING8
+//!kernel attention_128_q8 HEAD=128 RING8
+//!kernel attention_half_32 HEAD=32 RING32 HALF
+//!kernel attention_half_64 HEAD=64 RING32 HALF
+//!kernel attention_half_128 HEAD=128 RING32 HALF
+//!kernel attention_half_32_f16 HEAD=32 RING16 HALF
+//!kernel attention_half_64_f16 HEAD=64 RING16 HALF
+//!kernel attention_half_128_f16 HEAD=128 RING16 HALF
+//!kernel attention_half_32_q8 HEAD=32 RING8 HALF
+//!kernel attention_half_64_q8 HEAD=64 RING8 HALF
+//!kernel attention_half_128_q8 HEAD=128 RING8 HALF
+//!kernel attention_matrices_32 HEAD=32 RING32 MATRICES
+//!kernel attention_matrices_64 HEAD=64 RING32 MATRICES
+//!kernel attention_matrices_128 HEAD=128 RING32 MATRICES
+//!kernel attention_matrices_32_f16 HEAD=32 RING16 MATRICES
+//!kernel attention_matrices_64_f16 HEAD=64 RING16 MATRICES
+//!kernel attention_matrices_128_f16 HEAD=128 RING16 MATRICES
+//!kernel attention_matrices_32_q8 HEAD=32 RING8 MATRICES
+//!kernel attention_matrices_64_q8 HEAD=64 RING8 MATRICES
+//!kernel attention_matrices_128_q8 HEAD=128 RING8 MATRICES
 
-//!import shared/params
+//!if HALF
+enable f16;
+//!import shared/flash_half
+//!else
+//!if MATRICES
+enable f16;
+enable wgpu_cooperative_matrix;
+//!import shared/flash_matrices
+//!else
 //!import shared/flash
+//!end
+//!end
+//!import shared/params
 //!import shared/heads
 //!import shared/ring
 
 struct Node {
-    /// Query rows, chunk * tokens.
+    /// Query rows, chunk * queries_per_frame.
     rows: u32,
     chunk: u32,
     tokens: u32,
+    /// Queries of a frame: one for each token, or several that share its keys.
+    queries_per_frame: u32,
     heads: u32,
     head_dim: u32,
     temporal_pairs: u32,
@@ -55,7 +86,7 @@ var<private> own: bool;
 var<private> frame_token: u32;
 
 /// Bit j of a query's 8 words: history row j is on its route. `united` is the union over the queries.
-var<workgroup> chosen: array<u32, 128>;
+var<workgroup> chosen: array<u32, QUERIES * 8u>;
 var<workgroup> united: array<u32, 8>;
 
 fn fetch_key(key: u32, column: u32) -> vec4<f32> {
@@ -79,7 +110,7 @@ fn turn(row: u32, pair: u32, value: vec2<f32>) -> vec2<f32> {
     if pair >= node.temporal_pairs {
         return value;
     }
-    let to = rotations[(node.max_history + row / node.tokens) * node.temporal_pairs + pair];
+    let to = rotations[(node.max_history + row / node.queries_per_frame) * node.temporal_pairs + pair];
     let back = rotations[frame_row * node.temporal_pairs + pair];
     let c = to.x * back.x + to.y * back.y;
     let s = to.y * back.x - to.x * back.y;
@@ -100,17 +131,17 @@ fn visible(query: u32) -> bool {
     return own || (chosen[query * 8u + frame_row / 32u] >> (frame_row % 32u) & 1u) == 1u;
 }
 
-/// Turns the routes into bits. Lane q < 16 writes its query's words.
+/// Turns the routes into bits. Lane q writes its query's words.
 fn choose(lane: u32) {
-    if lane < QUERIES {
+    for (var query = lane; query < QUERIES; query += LANES) {
         for (var word = 0u; word < 8u; word++) {
-            chosen[lane * 8u + word] = select(0u, 0xffffffffu, node.k == 0u);
+            chosen[query * 8u + word] = select(0u, 0xffffffffu, node.k == 0u);
         }
-        let row = first_row + lane;
+        let row = first_row + query;
         for (var i = 0u; i < node.k && row < node.rows; i++) {
             let frame = routes[(row * node.heads + head) * node.k + i];
             if frame < node.max_history {
-                chosen[lane * 8u + frame / 32u] |= 1u << (frame % 32u);
+                chosen[query * 8u + frame / 32u] |= 1u << (frame % 32u);
             }
         }
     }
@@ -126,11 +157,20 @@ fn choose(lane: u32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+//!if MATRICES
+    @builtin(subgroup_size) size: u32,
+//!end
+) {
+//!if MATRICES
+    check_subgroup(size);
+//!end
     first_row = group.x * QUERIES;
     head = group.y;
     choose(lane);
-    start_flash();
+    start_flash(lane);
     let history = min(params.history[node.ring], node.max_history);
     // The first frame visited stages whole queries, later ones renew the columns that turn.
     var columns = COLUMNS;

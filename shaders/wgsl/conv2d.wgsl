@@ -6,7 +6,11 @@
 //!kernel conv2d_wide F32 WIDE
 //!kernel conv2d_skinny F32
 //!kernel conv2d_scalar F32 SCALAR
+//!kernel conv2d_half F32 WIDE HALF
 
+//!if HALF
+enable f16;
+//!end
 //!import shared/activation
 //!import shared/gemm
 //!import shared/weight

@@ -1,15 +1,38 @@
-// Attention of every token over one run of context rows. One workgroup takes 16 queries of one head.
+// Attention of every token over one run of context rows. One workgroup takes 16 queries (HALF and MATRICES: up to 64) of one head.
 //
 // NORM: the queries are normed first as rms_norm_rope.wgsl does, over all heads of a row.
 
-//!kernel cross_attention_32 HEAD32
-//!kernel cross_attention_64 HEAD64
-//!kernel cross_attention_128 HEAD128
-//!kernel cross_attention_32_norm HEAD32 NORM
-//!kernel cross_attention_64_norm HEAD64 NORM
-//!kernel cross_attention_128_norm HEAD128 NORM
+//!kernel cross_attention_32 HEAD=32
+//!kernel cross_attention_64 HEAD=64
+//!kernel cross_attention_128 HEAD=128
+//!kernel cross_attention_32_norm HEAD=32 NORM
+//!kernel cross_attention_64_norm HEAD=64 NORM
+//!kernel cross_attention_128_norm HEAD=128 NORM
+//!kernel cross_attention_half_32 HEAD=32 HALF
+//!kernel cross_attention_half_64 HEAD=64 HALF
+//!kernel cross_attention_half_128 HEAD=128 HALF
+//!kernel cross_attention_half_32_norm HEAD=32 HALF NORM
+//!kernel cross_attention_half_64_norm HEAD=64 HALF NORM
+//!kernel cross_attention_half_128_norm HEAD=128 HALF NORM
+//!kernel cross_attention_matrices_32 HEAD=32 MATRICES
+//!kernel cross_attention_matrices_64 HEAD=64 MATRICES
+//!kernel cross_attention_matrices_128 HEAD=128 MATRICES
+//!kernel cross_attention_matrices_32_norm HEAD=32 MATRICES NORM
+//!kernel cross_attention_matrices_64_norm HEAD=64 MATRICES NORM
+//!kernel cross_attention_matrices_128_norm HEAD=128 MATRICES NORM
 
+//!if HALF
+enable f16;
+//!import shared/flash_half
+//!else
+//!if MATRICES
+enable f16;
+enable wgpu_cooperative_matrix;
+//!import shared/flash_matrices
+//!else
 //!import shared/flash
+//!end
+//!end
 //!import shared/heads
 
 struct Node {
@@ -41,24 +64,29 @@ struct Node {
 fn fetch_query(query: u32, column: u32) -> vec4<f32> {
     // A weight is a row of all heads.
     let at = pairs(0u, column);
-    return fetch_plain_query(query, column) * rescale[query] * vec4<f32>(weight[at.x], weight[at.y]);
+    return fetch_plain_query(query, column) * measures[query] * vec4<f32>(weight[at.x], weight[at.y]);
 }
 
-/// Inverse root mean squares of this workgroup's rows, in `rescale`, which is not needed before keys are absorbed.
+/// Inverse root mean squares of this workgroup's rows.
+var<workgroup> measures: array<f32, QUERIES>;
+var<workgroup> shares: array<f32, LANES>;
+
 fn measure_rows(lane: u32) {
-    const SHARE = LANES / QUERIES;
+    const PARTS = LANES / QUERIES;
     let count = node.heads * node.head_dim / 2u;
-    let first = min(first_row + lane / SHARE, node.rows - 1u) * count;
+    let first = min(first_row + lane / PARTS, node.rows - 1u) * count;
     var squares = vec2<f32>();
-    for (var i = lane % SHARE; i < count; i += SHARE) {
+    for (var i = lane % PARTS; i < count; i += PARTS) {
         squares += q[first + i] * q[first + i];
     }
-    scores[lane] = squares.x + squares.y;
+    shares[lane] = squares.x + squares.y;
     workgroupBarrier();
     if lane < QUERIES {
-        let at = lane * SHARE;
-        let total = (scores[at] + scores[at + 1u]) + (scores[at + 2u] + scores[at + 3u]);
-        rescale[lane] = 1.0 / sqrt(total / f32(node.heads * node.head_dim) + node.eps);
+        var sum = 0.0;
+        for (var i = 0u; i < PARTS; i++) {
+            sum += shares[lane * PARTS + i];
+        }
+        measures[lane] = 1.0 / sqrt(sum / f32(node.heads * node.head_dim) + node.eps);
     }
     workgroupBarrier();
 }
@@ -94,10 +122,19 @@ fn visible(query: u32) -> bool {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+//!if MATRICES
+    @builtin(subgroup_size) size: u32,
+//!end
+) {
+//!if MATRICES
+    check_subgroup(size);
+//!end
     first_row = group.x * QUERIES;
     head = group.y;
-    start_flash();
+    start_flash(lane);
 //!if NORM
     measure_rows(lane);
 //!end

@@ -15,6 +15,13 @@
 //!kernel linear_q8_norm Q8 SCALES NORM
 //!kernel linear_q4_norm Q4 SCALES NORM
 
+//!kernel linear_half_f16 F16 WIDE HALF
+//!kernel linear_half_q8 Q8 SCALES WIDE HALF
+//!kernel linear_half_q4 Q4 SCALES WIDE HALF
+
+//!if HALF
+enable f16;
+//!end
 //!import shared/gemm
 //!import shared/linear
 //!import shared/weight

@@ -2,9 +2,14 @@
 // chains of it hide the time that one takes.
 
 //!kernel peak_f32 F32
+//!kernel peak_half HALF
 //!kernel peak_dot4 DOT4
 //!kernel peak_workgroup WORKGROUP
 //!kernel peak_copy COPY
+
+//!if HALF
+enable f16;
+//!end
 
 struct Node {
     rounds: u32,
@@ -50,6 +55,22 @@ fn main(
 //!end
     }
     y[at] = bitcast<vec4<u32>>(vec4<f32>(a0 + a1, a2 + a3, a4 + a5, a6 + a7));
+//!end
+//!if HALF
+    let factor = vec2<f16>(vec2<f32>(seed.xy & vec2<u32>(255u)));
+    let more = vec2<f16>(vec2<f32>(seed.zw & vec2<u32>(127u)));
+//!repeat i 0 8
+    var a{i} = vec2<f16>(f16(lane + {i}u));
+//!end
+    for (var round = 0u; round < node.rounds; round++) {
+        // Four multiply-adds a chain.
+//!repeat i 0 8
+        a{i} = fma(a{i}, factor, more);
+        a{i} = fma(a{i}, factor, more);
+//!end
+    }
+    let sum = vec4<f32>(vec4<f16>(a0 + a1 + a2 + a3, a4 + a5 + a6 + a7));
+    y[at] = bitcast<vec4<u32>>(sum);
 //!end
 //!if DOT4
     var other = seed.x;

@@ -1,5 +1,5 @@
 // RMS norm over all heads of a row, then the spatial rotation of interleaved pairs, in place. One workgroup a row; a lane
-// reads and writes the same pairs throughout. Rows are read as pairs, or as scalars where their length is odd. TWO norms the rows of two
+// reads and writes the same pairs throughout. Rows are read as pairs, or as scalars where their length is odd. A weight is optional. TWO norms the rows of two
 // tensors that lie together, queries and keys, each with a weight of its own.
 
 //!kernel rms_norm_rope
@@ -17,6 +17,10 @@ struct Node {
     /// Pairs of a head, and how many of them lead unrotated; equal without a rotation.
     pairs: u32,
     temporal_pairs: u32,
+    /// Rows that are of one token.
+    rows_per_token: u32,
+    /// 1 with a weight.
+    weighted: u32,
 //!if TWO
     /// Pairs from the first tensor to the second.
     part_step: u32,
@@ -55,7 +59,10 @@ fn main(
     }
     let inverse = 1.0 / sqrt(sum(lane, squares) / f32(node.dim) + node.eps);
     for (var i = lane; i < count; i += LANES) {
-        x[first + i] *= inverse * weight[i];
+        x[first + i] *= inverse;
+        if node.weighted == 1u {
+            x[first + i] *= weight[i];
+        }
     }
 //!else
     let count = node.dim / 2u;
@@ -69,15 +76,18 @@ fn main(
     }
     let inverse = 1.0 / sqrt(sum(lane, squares.x + squares.y) / f32(node.dim) + node.eps);
     for (var i = lane; i < count; i += LANES) {
-        var gain = weight[i];
+        var gain = vec2<f32>(1.0);
+        if node.weighted == 1u {
+            gain = weight[i];
 //!if TWO
-        gain = select(gain, second[i], group.z == 1u);
+            gain = select(gain, second[i], group.z == 1u);
 //!end
+        }
         let value = x[first + i] * inverse * gain;
         let pair = i % node.pairs;
         var turn = vec2<f32>(1.0, 0.0);
         if pair >= node.temporal_pairs {
-            turn = rotations[row % node.tokens * (node.pairs - node.temporal_pairs) + pair - node.temporal_pairs];
+            turn = rotations[row / node.rows_per_token % node.tokens * (node.pairs - node.temporal_pairs) + pair - node.temporal_pairs];
         }
         x[first + i] = vec2<f32>(value.x * turn.x - value.y * turn.y, value.x * turn.y + value.y * turn.x);
     }

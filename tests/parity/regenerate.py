@@ -14,6 +14,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import save_file
 
+import clip
 import decoders
 import game
 import loras
@@ -22,6 +23,7 @@ import reference
 import streams
 import torchfiles
 import umt5
+import waypoint
 
 OUT = Path(sys.argv[1])
 LENGTH = 16
@@ -211,7 +213,9 @@ def main():
     decoders.taehv(OUT)
     decoders.vae(OUT)
     umt5.write(OUT)
+    clip.write(OUT)
     game.write(OUT)
+    waypoint.write(OUT / "waypoint")
 
 
 main()

@@ -1,13 +1,19 @@
 //! A tiny game: one of the networks of `tests/parity`, imported as `causeway convert` imports it, with a codec that makes its pictures.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Device, Model, Session, SessionOptions,
+    file::{Bundler, PartKind},
     import::{Checkpoint, DecoderImport, Import, ImportOptions},
     session::{Change, Condition, Start},
 };
 
-use crate::wan::golden;
+use crate::wan::{Tensor, golden, save};
 
 /// Files of a game: pictures of 48 x 32, one and then four of a latent frame, chunks of 3, 4 keys and 2 numbers of the mouse.
 pub struct Game {
@@ -17,6 +23,8 @@ pub struct Game {
     pub codec: DecoderFile<'static>,
     /// Features of a picture [5, 20], and its condition [7, 8, 4, 6].
     pub picture: [Vec<f32>; 2],
+    /// Model and codec as files have them.
+    files: [Vec<u8>; 2],
 }
 
 impl Game {
@@ -31,17 +39,47 @@ impl Game {
         (settings.latent, settings.text_length) = ((4, 6), 5);
         let config = import.config(&settings).unwrap();
         let bytes = import.write(Vec::new(), &config, |_, _| DType::F32).unwrap();
-        let model = Model::from_shared(bytes.into()).unwrap();
+        let model = Model::from_shared(bytes.clone().into()).unwrap();
+        let mut files = [bytes, Vec::new()];
         let import = DecoderImport::find(golden("taehv.pth"), None).unwrap().unwrap();
         let config = import.config("taehv", "", "", "");
         let bytes = import.write(Vec::new(), &config, DType::F32).unwrap();
-        let codec = DecoderFile::from_shared(bytes.into()).unwrap();
+        let codec = DecoderFile::from_shared(bytes.clone().into()).unwrap();
+        files[1] = bytes;
         let file = Checkpoint::open(golden("game/base_distilled_model.safetensors")).unwrap();
         let tensor = |name: &str| {
             let entry = file.entries().iter().find(|entry| entry.name == name).unwrap();
             file.read_all(entry).unwrap()
         };
-        Self { model, codec, picture: ["image_context", "condition"].map(tensor) }
+        Self { model, codec, picture: ["image_context", "condition"].map(tensor), files }
+    }
+
+    /// Writes all of it into one file of the folder `folder`, as a game ships it.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn bundle(&self, folder: &Path) -> PathBuf {
+        fs::create_dir_all(folder).unwrap();
+        let path = |name: &str| folder.join(format!("{name}.safetensors"));
+        for (name, bytes) in ["game", "codec"].iter().zip(&self.files) {
+            fs::write(path(name), bytes).unwrap();
+        }
+        let [context, condition] = self.picture.clone();
+        let rows: Tensor = (vec![5, 20], context);
+        let frames: Tensor = (vec![7, 8, 4, 6], condition);
+        save(&path("features"), &[("context", &rows)]);
+        save(&path("start"), &[("condition", &frames)]);
+        let mut bundler = Bundler::default();
+        for (kind, name, part) in [
+            (PartKind::Denoiser, "", "game"),
+            (PartKind::Codec, "", "codec"),
+            (PartKind::Prompt, "hall", "features"),
+            (PartKind::Start, "hall", "start"),
+        ] {
+            bundler.add(kind, name, &path(part)).unwrap();
+        }
+        bundler.write(&path("bundle"), |_| Ok(())).unwrap();
+        path("bundle")
     }
 
     /// Options of a stream of the picture.

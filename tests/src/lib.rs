@@ -6,6 +6,8 @@ pub mod clock;
 pub mod counting;
 pub mod fuzz;
 pub mod game;
+pub mod hollow;
+pub mod machine;
 pub mod naive;
 pub mod snapshots;
 pub mod sparse;
@@ -13,3 +15,4 @@ pub mod stream;
 #[cfg(feature = "text")]
 pub mod tour;
 pub mod wan;
+pub mod waypoint;

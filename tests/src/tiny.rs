@@ -8,6 +8,7 @@ use causeway_runtime::config::{
 };
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::import::{Settings, wan_1_3b};
+use causeway_runtime::sampler::Sampler;
 use std::collections::BTreeMap;
 
 /// dim 48, 2 heads of 24, 2 layers, latents 4 x 8 x 8 (16 tokens), pictures 64 x 64, window 6 with chunk 1.
@@ -37,6 +38,7 @@ pub fn tiny_config() -> ModelConfig {
             event_tokens: 4,
             text: None,
             game: None,
+            waypoint: None,
             latent_mean: vec![0.1, -0.2, 0.0, 0.3],
             latent_std: vec![1.0, 0.8, 1.2, 0.9],
         },
@@ -48,9 +50,12 @@ pub fn tiny_config() -> ModelConfig {
             blocks: 1,
             space_up: [true, true, false],
             time_up: [1, 1, 1],
+            encoder: 0,
+            warmup: 0,
         },
         schedule: ScheduleConfig {
             first: Vec::new(),
+            sampler: Sampler::Few,
             shift: 5.0,
             steps: BTreeMap::from([(4, vec![1000.0, 750.0, 500.0, 250.0]), (2, vec![1000.0, 500.0])]),
             default_steps: 4,
@@ -60,6 +65,7 @@ pub fn tiny_config() -> ModelConfig {
         start: Some(StartConfig { latents: "start.latents".to_owned(), events: vec![0], count: 2 }),
         fps: 20.0,
         latch: 1,
+        controls: Vec::new(),
         limits: Default::default(),
         health: Default::default(),
         license: "CC0-1.0".to_owned(),

@@ -220,10 +220,13 @@ fn bytes_of(values: &[f32]) -> Vec<u8> {
 }
 
 /// Shape and values.
-type Tensor = (Vec<usize>, Vec<f32>);
+pub type Tensor = (Vec<usize>, Vec<f32>);
 
-/// A safetensors file of some tensors.
-fn save(path: &Path, tensors: &[(&str, &Tensor)]) {
+/// Writes a safetensors file of some tensors.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn save(path: &Path, tensors: &[(&str, &Tensor)]) {
     let (mut header, mut data) = (Vec::new(), Vec::new());
     for (name, (shape, values)) in tensors {
         let start = data.len();

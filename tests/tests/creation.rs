@@ -9,6 +9,7 @@ use causeway_runtime::{
     session::{Creation, Files, Need, Planned},
 };
 use causeway_tests::{
+    machine,
     stream::{next_frame, one, open, seeded},
     tiny::{quantisable_config, tiny_model_bytes},
 };
@@ -51,7 +52,7 @@ fn steps_make_the_session_that_one_piece_makes() {
     let bytes = causeway_tests::tiny::model_bytes(&quantisable_config(), causeway_ops::quant::DType::Q8, 1);
     let model = open(&bytes);
     #[cfg(feature = "gpu")]
-    let devices = [one(), Device::gpu("").unwrap()];
+    let devices = machine::and_gpu(one());
     #[cfg(not(feature = "gpu"))]
     let devices = [one()];
     for device in &devices {

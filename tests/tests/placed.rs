@@ -8,6 +8,7 @@ use causeway_runtime::{
     session::{Change, Condition, Way},
 };
 use causeway_tests::{
+    machine,
     stream::{one, open, psnr, seeded, shown},
     tiny::{model_bytes, tiny_config},
 };
@@ -56,7 +57,7 @@ fn a_picture_placed_first_is_a_start() {
 fn a_stream_goes_on_from_a_picture() {
     let model = keep();
     let (_, there) = played(&model, 3, 23, &Device::cpu(2));
-    for device in [Device::cpu(2), Device::gpu("").unwrap()] {
+    for device in machine::and_gpu(Device::cpu(2)) {
         let (mut session, here) = played(&model, 4, 9, &device);
         assert!(psnr(&here, &there) < 25.0);
         let newest = shown(&mut session, Budget::Frame).1.frame;

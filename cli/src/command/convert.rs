@@ -6,17 +6,18 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Model, ModelConfig,
     config::Positions,
-    file::{Umt5File, may_quantise},
+    file::{ClipFile, Umt5File, may_quantise},
     import::{
-        Answer, Checkpoint, DecoderImport, Import, ImportError, ImportOptions, LoraOptions, Settings, Umt5Import,
+        Answer, BiasIn, Checkpoint, ClipImport, DecoderImport, Import, ImportError, ImportOptions, LoraOptions,
+        Settings, Umt5Import, WaypointImport, WaypointOptions,
     },
-    model::Network,
 };
 use serde_json::json;
 
 use crate::{
     command::quantize::{Stoppable, Weights, stored},
     error::Error,
+    files::network::Network,
     options::session::EndArgs,
     tools::{
         allocation,
@@ -47,6 +48,22 @@ pub struct SourceArgs {
     /// Multiplies each LoRA that has no strength of its own
     #[arg(long, value_name = "X", default_value_t = 1.0, requires = "lora", allow_negative_numbers = true)]
     pub lora_strength: f32,
+    /// Of Waypoint: which of a layer's two bias_in its conditions are made with
+    #[arg(long, value_enum, default_value_t)]
+    pub bias_in: BiasName,
+    /// Of Waypoint: what the mouse's two numbers are multiplied with, in whatever unit a game has them
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub mouse_scale: f32,
+}
+
+/// A reading of Waypoint's `bias_in` by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum BiasName {
+    /// Each half of a layer with its own.
+    #[default]
+    Apart,
+    /// That of the MLP for both, as the release's own runtime loads them.
+    Mlp,
 }
 
 /// A LoRA file, and its strength where it has one of its own.
@@ -192,12 +209,39 @@ impl SourceArgs {
     ///
     /// # Errors
     /// Everything that can be wrong with them.
-    pub fn open(&self, path: &Path) -> Result<Import, Error> {
+    pub fn open(&self, path: &Path) -> Result<Network, Error> {
         self.import(open(path, self.key.as_deref())?, path)
     }
 
     /// Finds the network in an opened checkpoint.
-    fn import(&self, checkpoint: Checkpoint, path: &Path) -> Result<Import, Error> {
+    fn import(&self, checkpoint: Checkpoint, path: &Path) -> Result<Network, Error> {
+        let network = match WaypointImport::of(checkpoint, self.waypoint()).map_err(Error::import(path))? {
+            Ok(_) if !self.lora.is_empty() || self.heads.is_some() || self.key.is_some() => {
+                let what = "--lora, --heads and --key do not belong to a Waypoint network; config.yaml says its heads";
+                return Err(Error::Usage(what.to_owned()));
+            }
+            Ok(import) => Network::Waypoint(Box::new(import)),
+            Err(checkpoint) => Network::Wan(Box::new(self.wan(checkpoint, path)?)),
+        };
+        network.notes().iter().for_each(|note| eprintln!("{}: {note}", path.display()));
+        let unknown = network.unknown();
+        if !unknown.is_empty() {
+            let shown = unknown[..unknown.len().min(12)].join(", ");
+            let more = if unknown.len() > 12 { " and more" } else { "" };
+            eprintln!("{}: {} tensors are not part of the network: {shown}{more}", path.display(), unknown.len());
+        }
+        Ok(network)
+    }
+
+    fn waypoint(&self) -> WaypointOptions {
+        let bias = match self.bias_in {
+            BiasName::Apart => BiasIn::Apart,
+            BiasName::Mlp => BiasIn::Mlp,
+        };
+        WaypointOptions { bias, mouse_scale: self.mouse_scale }
+    }
+
+    fn wan(&self, checkpoint: Checkpoint, path: &Path) -> Result<Import, Error> {
         let options = ImportOptions { key: self.key.clone(), heads: self.heads.map(usize::from) };
         let mut import = Import::of(checkpoint, &options).map_err(Error::import(path))?;
         for LoraFile { path, strength } in &self.lora {
@@ -206,13 +250,6 @@ impl SourceArgs {
             let merged = import.add_lora(path, &lora).map_err(Error::import(path))?;
             eprintln!("{}: {merged}", path.display());
         }
-        import.notes().iter().for_each(|note| eprintln!("{}: {note}", path.display()));
-        let unknown = import.unknown();
-        if !unknown.is_empty() {
-            let shown = unknown[..unknown.len().min(12)].join(", ");
-            let more = if unknown.len() > 12 { " and more" } else { "" };
-            eprintln!("{}: {} tensors are not part of the network: {shown}{more}", path.display(), unknown.len());
-        }
         Ok(import)
     }
 }
@@ -220,9 +257,9 @@ impl SourceArgs {
 /// Writes an import to a file, which appears complete or not at all.
 ///
 /// # Errors
-/// What [`Import::write`] finds, and Ctrl-C.
+/// What [`Network::write`] finds, and Ctrl-C.
 pub fn write(
-    import: &Import,
+    import: &Network,
     config: &ModelConfig,
     (input, output): (&Path, &Path),
     stop: &Stop,
@@ -233,7 +270,7 @@ pub fn write(
 }
 
 /// Bytes of all tensors of a file.
-fn total(config: &impl Network, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
+fn total(config: &impl causeway_runtime::model::Network, choose: impl Fn(&str, &[usize]) -> DType) -> usize {
     config.tensors().iter().map(|(name, shape)| stored(choose(name, shape), shape.iter().product())).sum()
 }
 
@@ -279,6 +316,7 @@ impl ConvertArgs {
                 None => Vec::new(),
             },
             steps: if steps.is_empty() { usual.steps } else { steps },
+            sampler: usual.sampler,
             shift: self.shift.unwrap_or(usual.shift),
             context_noise: self.context_noise.unwrap_or(usual.context_noise),
             window: self.window.unwrap_or(usual.window),
@@ -312,12 +350,23 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
         Ok(import) => return text_encoder(args, ends, &import, (matrices, plain), stop),
         Err(checkpoint) => checkpoint,
     };
+    let heads = args.source.heads.map(usize::from);
+    let checkpoint = match ClipImport::of(checkpoint, key, heads).map_err(Error::import(input))? {
+        Ok(import) => {
+            return not_of_encoder(args).and_then(|()| image_encoder(args, ends, &import, (matrices, plain), stop));
+        }
+        Err(checkpoint) => checkpoint,
+    };
     let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {
         Ok(import) => return not_of_encoder(args).and_then(|()| decoder(args, ends, &import, plain, stop)),
         Err(checkpoint) => checkpoint,
     };
     not_of_encoder(args)?;
     let import = args.source.import(checkpoint, input)?;
+    if matches!(import, Network::Waypoint(_)) && args.size.is_some() {
+        let what = "--size: a Waypoint network makes pictures of one size, which its config.yaml says";
+        return Err(Error::Usage(what.to_owned()));
+    }
     let config =
         import.config(&args.settings(ends.0, import.usual())).map_err(|error| Error::Usage(error.to_string()))?;
     write(&import, &config, ends, stop, |name, shape| args.dtype(name, shape, matrices, plain))?;
@@ -360,6 +409,36 @@ fn text_encoder(
     let (size, left) = (bytes(file.file_bytes()), unknown.len());
     let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     print(&format!("{output}\ntext encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
+}
+
+/// Writes an image encoder.
+fn image_encoder(
+    args: &ConvertArgs,
+    ends: (&Path, &Path),
+    import: &ClipImport,
+    (matrices, plain): (DType, DType),
+    stop: &Stop,
+) -> Result<(), Error> {
+    if !args.source.lora.is_empty() {
+        return Err(Error::Usage("--lora does not belong to an image encoder".to_owned()));
+    }
+    let settings = args.settings(ends.0, Settings::default());
+    let config = import.config(&settings.name, &args.license, &args.credits, &settings.command);
+    let choose = |name: &str, shape: &[usize]| args.dtype(name, shape, matrices, plain);
+    named(ends, total(&config, choose), stop, |sink| import.write(sink, &config, choose))?;
+    let peak = allocation::peak_bytes();
+    let file = ClipFile::open(ends.1).map_err(Error::file(ends.1))?;
+    let values: usize = file.tensors().map(|(_, view)| view.len()).sum();
+    let (c, unknown) = (&config.encoder, import.unknown());
+    if args.json {
+        return print_json(&json!({
+            "encoder": c, "parameters": values, "file_bytes": file.file_bytes(), "unknown": unknown, "peak_bytes": peak,
+        }));
+    }
+    let (output, rows, size, left) = (ends.1.display(), c.rows(), bytes(file.file_bytes()), unknown.len());
+    let sizes = format!("dim {}, heads {}, layers {}, ffn {}, {rows} rows", c.dim, c.heads, c.layers, c.ffn_dim);
+    let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    print(&format!("{output}\nimage encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
 }
 
 /// Refuses what only a text encoder has.
@@ -412,7 +491,7 @@ fn decoder(
 fn report(
     args: &ConvertArgs,
     output: &Path,
-    import: &Import,
+    import: &Network,
     model: &Model<'_>,
     peak: Option<usize>,
 ) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use causeway_ops::{
 use serde_json::{Value, json};
 
 use crate::{
-    command::selftest::{Outputs, Verdicts, compare, outputs},
+    command::selftest::{Arithmetic, Outputs, Verdicts, compare, outputs},
     error::Error,
     tools::{
         output::{print, print_json},
@@ -57,10 +57,22 @@ impl Candidate {
         }
     }
 
+    fn arithmetic(&self) -> Arithmetic {
+        match self {
+            Candidate::Cpu(_) => Arithmetic::Exact,
+            #[cfg(feature = "gpu")]
+            Candidate::Gpu(_, gpu) => {
+                use causeway_ops::gpu::Tier;
+                let half = matches!(gpu.tier(), Tier::Half | Tier::Cooperative);
+                if half { Arithmetic::Half } else { Arithmetic::Gpu }
+            }
+        }
+    }
+
     /// Runs every case and compares with the plain scalar kernels.
     fn test(&self, cases: &Cases, reference: &Outputs, stop: &Stop) -> Result<Verdicts, Error> {
         let found = outputs(cases, self.backend(cases)?.as_mut(), stop)?;
-        Ok(compare(cases, reference, &found, !matches!(self, Candidate::Cpu(_))))
+        Ok(compare(cases, reference, &found, self.arithmetic()))
     }
 }
 
@@ -121,6 +133,8 @@ struct Adapter {
     report: causeway_ops::gpu::AdapterReport,
     /// What sessions get.
     tier: Option<causeway_ops::gpu::Tier>,
+    /// What of it which operator takes.
+    taken: Vec<(&'static str, causeway_ops::gpu::Tier)>,
     /// Tiers that sessions do not get, and why.
     dropped: Vec<causeway_ops::gpu::Dropped>,
     /// Open, with every tier that passes its test.
@@ -131,7 +145,7 @@ struct Adapter {
 impl Adapter {
     fn look(report: causeway_ops::gpu::AdapterReport) -> Self {
         use causeway_ops::gpu::{AdapterChoice, Dropped, Gpu, GpuOptions, Tier};
-        let mut this = Self { tier: None, dropped: Vec::new(), open: Vec::new(), report };
+        let mut this = Self { tier: None, taken: Vec::new(), dropped: Vec::new(), open: Vec::new(), report };
         if this.report.unfit.is_some() {
             return this;
         }
@@ -139,6 +153,7 @@ impl Adapter {
         let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
         if let Ok(gpu) = Gpu::open(&options) {
             this.tier = Some(gpu.tier());
+            this.taken = shapes().into_iter().map(|(what, shape)| (what, gpu.tier_of(shape))).collect();
             this.dropped.extend_from_slice(gpu.dropped());
         }
         for tier in Tier::ALL {
@@ -153,6 +168,20 @@ impl Adapter {
         }
         this
     }
+}
+
+/// Shapes that tell what sessions get: of a world of 1.3 billion weights, of a small one.
+#[cfg(feature = "gpu")]
+fn shapes() -> Vec<(&'static str, causeway_ops::gpu::Shape)> {
+    use causeway_ops::{Kv, gpu::Shape, quant::DType};
+    let linear = |rows, inputs, outputs, dtype| Shape::Linear { rows, inputs, outputs, dtype };
+    vec![
+        ("large q8 linear layers", linear(4680, 1536, 1536, DType::Q8)),
+        ("large f16 linear layers", linear(4680, 1536, 1536, DType::F16)),
+        ("small q8 linear layers", linear(64, 224, 224, DType::Q8)),
+        ("attention", Shape::Attention { rows: 4680, keys: 18720, heads: 12, head_dim: 128, kv: Kv::F16 }),
+        ("convolutions", Shape::Conv { rows: 1 << 16, outputs: 64 }),
+    ]
 }
 
 impl Machine {
@@ -202,14 +231,15 @@ impl Machine {
 
     #[cfg(feature = "gpu")]
     fn gpus_json(&self) -> Value {
-        let list = self.adapters.iter().map(|Adapter { report: a, tier, dropped, .. }| {
+        let list = self.adapters.iter().map(|Adapter { report: a, tier, taken, dropped, .. }| {
+            let taken = taken.iter().map(|(what, tier)| json!({"what": what, "tier": tier.name()})).collect::<Vec<_>>();
             let dropped = dropped.iter().map(|d| json!({"tier": d.tier.name(), "why": d.why})).collect::<Vec<_>>();
             json!({
-                "tier": tier.map(|tier| tier.name()), "dropped": dropped,
+                "tier": tier.map(|tier| tier.name()), "taken": taken, "dropped": dropped,
                 "index": a.index, "name": a.name, "kind": a.kind, "api": a.backend, "driver": a.driver,
                 "max_buffer_bytes": a.max_buffer_bytes, "max_binding_bytes": a.max_binding_bytes,
                 "workgroup_bytes": a.workgroup_bytes, "workgroup_invocations": a.workgroup_invocations,
-                "storage_buffers": a.storage_buffers, "f16": a.f16, "timestamps": a.timestamps, "unfit": a.unfit,
+                "storage_buffers": a.storage_buffers, "f16": a.f16, "subgroups": a.subgroups, "matrices": a.matrices, "timestamps": a.timestamps, "unfit": a.unfit,
             })
         });
         list.collect()
@@ -233,21 +263,26 @@ impl std::fmt::Display for Machine {
             Isa::best()
         )?;
         #[cfg(feature = "gpu")]
-        for Adapter { report: adapter, tier, dropped, .. } in &self.adapters {
+        for Adapter { report: adapter, tier, taken, dropped, .. } in &self.adapters {
             writeln!(f, "GPU   {adapter}")?;
             writeln!(
                 f,
-                "      buffers to {}, bindings to {}, workgroups of {} with {} bytes, {} storage buffers, f16 {}, timestamps {}",
+                "      buffers to {}, bindings to {}, workgroups of {} with {} bytes, {} storage buffers, f16 {}, subgroups of {} to {}, \
+                 matrices {}, timestamps {}",
                 crate::tools::table::bytes(adapter.max_buffer_bytes as usize),
                 crate::tools::table::bytes(adapter.max_binding_bytes as usize),
                 adapter.workgroup_invocations,
                 adapter.workgroup_bytes,
                 adapter.storage_buffers,
                 if adapter.f16 { "yes" } else { "no" },
+                adapter.subgroups[0],
+                adapter.subgroups[1],
+                adapter.matrices.map_or("none".to_owned(), |edge| format!("of {edge}x{edge}")),
                 if adapter.timestamps { "yes" } else { "no" },
             )?;
-            if let Some(tier) = tier {
-                writeln!(f, "      sessions get {tier} kernels: {}", tier.what())?;
+            if tier.is_some() {
+                let taken: Vec<String> = taken.iter().map(|(what, tier)| format!("{what}: {tier}")).collect();
+                writeln!(f, "      sessions get {}", taken.join(", "))?;
             }
             for dropped in dropped {
                 writeln!(f, "      not {}: {}", dropped.tier, dropped.why)?;

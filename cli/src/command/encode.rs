@@ -34,6 +34,10 @@ pub struct EncodeArgs {
     /// Size that pictures are cut and scaled to, multiples of 16
     #[arg(long, default_value = "832x480", value_name = "WxH", value_parser = latent_size)]
     size: (usize, usize),
+    /// Make the picture condition of a game of one picture: a tensor `condition` [N,mask and C,H,W], whose first row stands for the picture and the
+    /// others for grey ones behind it. Of the last row, which goes on for ever, the picture must be out of sight: 30 are enough for Wan's VAE
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "30", value_parser = clap::value_parser!(u16).range(1..=256))]
+    condition: Option<u16>,
     #[command(flatten)]
     compute: ComputeArgs,
 }
@@ -52,7 +56,10 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     if !height.is_multiple_of(side) || !width.is_multiple_of(side) {
         return Err(Error::Usage(format!("frames of {width} x {height}: sides must be multiples of {side}")));
     }
-    let count = source.count();
+    if args.condition.is_some() && source.count() != 1 {
+        return Err(Error::Usage(format!("{} frames; a game's condition is of one picture", source.count())));
+    }
+    let count = args.condition.map_or(source.count(), |rows| 1 + group * (usize::from(rows) - 1));
     if count % group != 1 % group {
         return Err(Error::Usage(format!("{count} frames; expected 1, or 1 and a multiple of {group} more")));
     }
@@ -79,7 +86,10 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
         let last = next + encoder.frames();
         let mut frames = Vec::new();
         for index in next..last {
-            frames.extend(source.frame(index, (width, height), &mut say)?);
+            match args.condition.is_some() && index > 0 {
+                true => frames.extend(std::iter::repeat_n(0.5, 3 * width * height)),
+                false => frames.extend(source.frame(index, (width, height), &mut say)?),
+            }
         }
         latents.extend(encoder.encode(&frames)?);
         bar.inc((last - next) as u64);
@@ -88,8 +98,19 @@ pub fn run(args: &EncodeArgs, stop: &Stop) -> Result<(), Error> {
     bar.finish_and_clear();
     let shape = vec![latents.len() / (channels * size.0 * size.1), channels, size.0, size.1];
     let made = shape[0];
+    if args.condition.is_some() {
+        let (condition, masks) = (masked(&latents, latents.len() / made, group * size.0 * size.1), group + channels);
+        tensors::write(&output, &[("condition", vec![made, masks, size.0, size.1], &condition)])?;
+        return print(&format!("{}: a condition of {made} latent frames\n", output.display()));
+    }
     tensors::write(&output, &[("latents", shape, &latents)])?;
     print(&format!("{}: {made} latents of {count} frames\n", output.display()))
+}
+
+/// Latents of so many values a frame, each behind its mask: ones for the first frame, which is given, and zeros for the others (spec 2.13).
+fn masked(latents: &[f32], frame: usize, mask: usize) -> Vec<f32> {
+    let one = |(n, latents): (usize, &[f32])| [&vec![if n == 0 { 1.0 } else { 0.0 }; mask], latents].concat();
+    latents.chunks_exact(frame).enumerate().flat_map(one).collect()
 }
 
 /// Where frames come from.

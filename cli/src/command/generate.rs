@@ -83,14 +83,14 @@ pub fn run(args: &GenerateArgs, stop: &Stop) -> Result<(), Error> {
     let chunks = args.stream.chunks(config.dit.chunk, given, needed);
     args.stream.check_switches(&chunks)?;
     let scale = codec.space_factor();
+    let device = args.compute.stopped(args.stream.strict, stop)?;
     let options = SessionOptions {
         seed: args.seed,
         size: Some((width * scale, height * scale)),
         start: clean.map_or(Start::Empty, Start::Latents),
         memory_cap: args.compute.memory_cap,
-        ..args.stream.options(config, &prompts, latents)?
+        ..args.stream.options(config, &device, &prompts, latents)?
     };
-    let device = args.compute.stopped(args.stream.strict, stop)?;
     let mut session = Session::with_codec(&model, &file, &device, options)?;
     let mut switches = args.stream.begin(&mut session, &prompts, chunks)?;
     let (width, height) = session.picture();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    file::{AnyFile, Bundle, FileError, Fingerprint, Info, ModelFile, PartKind},
+    file::{AnyFile, Bundle, ClipFile, FileError, Fingerprint, Info, ModelFile, PartKind},
     import::{Answer, Checkpoint, ImportError},
     model::Network,
 };
@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::{
     error::Error,
-    options::session::FileArgs,
+    files::image,
+    options::session::{DEMO, FileArgs},
     tools::output::{print, print_json},
 };
 
@@ -33,13 +34,23 @@ pub struct InfoArgs {
 /// # Errors
 /// The file cannot be opened.
 pub fn run(args: &InfoArgs) -> Result<(), Error> {
-    let path = args.model.path()?;
-    if let Some(checkpoint) = checkpoint(&path)? {
-        return describe(&checkpoint, &path, args.json);
+    let path = args.model.path();
+    if let Some(path) = path
+        && let Some(checkpoint) = checkpoint(path)?
+    {
+        return describe(&checkpoint, path, args.json);
     }
-    let file = AnyFile::open(&path).map_err(Error::file(&path))?;
+    let opened = path.map_or_else(|| AnyFile::from_bytes(causeway_demo::keep()), AnyFile::open);
+    let path = path.unwrap_or(Path::new(DEMO));
+    let file = match opened {
+        Err(error) if image::is_encoder(&error) => {
+            let file = ClipFile::open(path).map_err(Error::file(path))?;
+            return if args.verify { compare(alone(&file), path) } else { show(&Info::of(&file), args.json) };
+        }
+        opened => opened.map_err(Error::file(path))?,
+    };
     if args.verify {
-        return verify(&file, &path);
+        return verify(&file, path);
     }
     match file {
         AnyFile::Denoiser(file) => show(&Info::of(&file), args.json),
@@ -51,7 +62,6 @@ pub fn run(args: &InfoArgs) -> Result<(), Error> {
 
 /// Compares what a file holds with what its header says of it, of a bundle all parts that say something.
 fn verify(file: &AnyFile<'_>, path: &Path) -> Result<(), Error> {
-    let failed = |error: FileError| Error::file(path)(error);
     let pairs = match file {
         AnyFile::Denoiser(file) => vec![alone(file)],
         AnyFile::Codec(file) => vec![alone(file)],
@@ -65,22 +75,27 @@ fn verify(file: &AnyFile<'_>, path: &Path) -> Result<(), Error> {
             bundle.parts().iter().map(|part| (part.title(), told(part.kind), bundle.verify(part))).collect()
         }
     };
-    for (name, told, found) in pairs {
-        let found = found.map_err(failed)?;
-        match told {
-            Some(told) if told == found => print(&format!("{name}: {told}, as its header says\n"))?,
-            Some(told) => {
-                let what = format!("{name} is damaged, or was changed: its header says {told}, its bytes are {found}");
-                return Err(Error::Failed(what));
-            }
-            None => print(&format!("{name}: its header does not say what it holds; older files do not\n"))?,
-        }
-    }
-    Ok(())
+    pairs.into_iter().try_for_each(|pair| compare(pair, path))
 }
 
-/// Name of a file that is no bundle, what its header says it holds, and what it holds.
-fn alone<C: Network>(file: &ModelFile<'_, C>) -> (String, Option<Fingerprint>, Result<Fingerprint, FileError>) {
+/// The name of a part, what its header says it holds, and what it holds.
+type Pair = (String, Option<Fingerprint>, Result<Fingerprint, FileError>);
+
+/// Says whether a part holds what its header says.
+fn compare((name, told, found): Pair, path: &Path) -> Result<(), Error> {
+    let found = found.map_err(Error::file(path))?;
+    match told {
+        Some(told) if told == found => print(&format!("{name}: {told}, as its header says\n")),
+        Some(told) => {
+            let what = format!("{name} is damaged, or was changed: its header says {told}, its bytes are {found}");
+            Err(Error::Failed(what))
+        }
+        None => print(&format!("{name}: its header does not say what it holds; older files do not\n")),
+    }
+}
+
+/// A file that is no bundle.
+fn alone<C: Network>(file: &ModelFile<'_, C>) -> Pair {
     ("the file".to_owned(), file.fingerprint(), file.verify().map_err(FileError::from))
 }
 

@@ -7,6 +7,7 @@ pub mod decode;
 pub mod doctor;
 #[cfg(feature = "text")]
 pub mod embed;
+pub mod embed_image;
 pub mod encode;
 pub mod generate;
 pub mod info;

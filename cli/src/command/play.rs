@@ -51,7 +51,7 @@ pub struct PlayArgs {
     /// Frames of a recording [default: 160]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     frames: Option<u64>,
-    /// Hold this action vector through the recording instead of the tour, such as 1,0,0,0,0
+    /// Hold this action vector through the recording instead of the tour, such as 1,0,0,0,0, or actions by name
     #[arg(long, value_name = "A,B,..", allow_hyphen_values = true)]
     action: Option<String>,
     /// Whole factor by which recorded pictures are enlarged [default: about 256 pixels high]
@@ -75,7 +75,7 @@ pub fn run(args: &PlayArgs, stop: &Stop) -> Result<(), Error> {
     let mut typed = world.typed()?;
     let rows = typed.as_ref().map(Typed::rows);
     let mut session = SessionArgs { typed: rows, ..args.session.clone() }.play(&model, stop)?;
-    typed.as_mut().map_or(Ok(()), |typed| typed.start(&mut session, scenes.slots()))?;
+    typed.as_mut().map_or(Ok(()), |typed| typed.start(&mut session, scenes.slots))?;
     let frames = args.frames.unwrap_or(FRAMES);
     let tour = match &args.action {
         Some(text) => Tour::holding(parse_action(text, session.actions())?),

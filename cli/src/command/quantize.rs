@@ -8,7 +8,7 @@ use std::{
 
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    file::{AnyFile, FileError, ModelFile, PartialFile, Sink, quantize_to},
+    file::{AnyFile, ClipFile, FileError, ModelFile, PartialFile, Sink, quantize_to},
     model::Network,
 };
 
@@ -16,6 +16,7 @@ use indicatif::ProgressBar;
 
 use crate::{
     error::Error,
+    files::image,
     options::session::EndArgs,
     tools::{
         output::print,
@@ -130,7 +131,14 @@ pub fn stored(dtype: DType, count: usize) -> usize {
 pub fn run(args: &QuantizeArgs, stop: &Stop) -> Result<(), Error> {
     let to = DType::from(args.to);
     let [input, output] = &args.ends.both(args.input.as_ref(), args.output.as_ref())?;
-    match AnyFile::open(input).map_err(Error::file(input))? {
+    let file = match AnyFile::open(input) {
+        Err(error) if image::is_encoder(&error) => {
+            let file = ClipFile::open(input).map_err(Error::file(input))?;
+            return rewrite((input, output), &file, to, stop);
+        }
+        file => file.map_err(Error::file(input))?,
+    };
+    match file {
         AnyFile::Codec(_) if to.is_quantised() => {
             let (input, to) = (input.display(), to.name());
             Err(Error::Usage(format!(

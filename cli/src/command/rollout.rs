@@ -8,7 +8,7 @@ use std::{
 use crate::options::inputs::Inputs;
 use causeway_ops::quant::DType;
 use causeway_runtime::{
-    Device, Exact, Model, SessionError, SessionOptions, Start,
+    Device, Exact, Model, SessionOptions, Start,
     file::{quantize, regular},
     session::Moment,
 };
@@ -23,6 +23,7 @@ use crate::{
     options::{
         session::{Backend, EndArgs, choice, threads},
         stream::StreamArgs,
+        tier::KernelArgs,
     },
     tools::{output::print, stop::Stop, table::parse_bytes},
 };
@@ -34,7 +35,8 @@ pub struct RolloutArgs {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Inputs: noise [F,C,H,W], renoise [steps-1,F,C,H,W], context [n,text_dim]; perhaps initial [n,C,H,W], negative, context2 and so on.
-    /// Of a game: image_context [n,features], condition [n,channels,H,W], keyboard [1+4(F-1),keys], mouse [1+4(F-1),n]
+    /// Of a game: image_context [n,features], condition [n,channels,H,W], keyboard [1+4(F-1),keys], mouse [1+4(F-1),n].
+    /// Of Waypoint: noise, controls [F,2+buttons+1]; perhaps initial, which is committed under no controls
     #[arg(long = "in", value_name = "FILE.safetensors", required_unless_present = "first")]
     input: Option<PathBuf>,
     /// Outputs: latents [F,C,H,W], first_flow [first chunk,C,H,W]
@@ -49,12 +51,14 @@ pub struct RolloutArgs {
     /// Type of the weights [default: the model file's; f32 for a checkpoint]
     #[arg(long, value_enum)]
     weights: Option<Weights>,
-    /// Where to compute [default: cpu, or gpu with --adapter]
+    /// Where to compute [default: cpu, or gpu with --adapter, --tier or --tuned]
     #[arg(long, value_enum)]
     backend: Option<Backend>,
     /// GPU whose name contains this text
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
+    #[command(flatten)]
+    kernels: KernelArgs,
     /// Most memory to hold, such as 2GB
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     memory_cap: Option<usize>,
@@ -74,11 +78,10 @@ struct Opened {
 /// # Errors
 /// Inputs, model or options that do not fit each other, a backend that fails, Ctrl-C.
 pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
-    let usual = if args.adapter.is_some() { Backend::Gpu } else { Backend::Cpu };
+    let usual = if args.adapter.is_some() || args.kernels.name_a_gpu() { Backend::Gpu } else { Backend::Cpu };
     let choice = choice(args.backend.unwrap_or(usual), args.adapter.as_deref())?;
     let cpu = Device::cpu(args.threads);
-    let device =
-        Device::open(&choice, if args.stream.strict { cpu.strict() } else { cpu }).map_err(SessionError::from)?;
+    let device = args.kernels.open(&choice, if args.stream.strict { cpu.strict() } else { cpu })?;
     let [input, output] = args.ends.both(args.input.as_ref(), args.output.as_ref())?;
     let inputs = Inputs::read(&input)?;
     let opened = open(args, &output, stop)?;
@@ -99,11 +102,11 @@ pub fn run(args: &RolloutArgs, stop: &Stop) -> Result<(), Error> {
         size: Some((width * scale, height * scale)),
         start: if given > 0 { Start::Latents(inputs.initial) } else { Start::Empty },
         condition: inputs.condition,
-        ..args.stream.options(config, prompts, frames)?
+        ..args.stream.options(config, &device, prompts, frames)?
     };
     let chunks = args.stream.chunks(config.dit.chunk, given, frames);
     args.stream.check_switches(&chunks)?;
-    let rows = inputs.rows.check(config, frames)?;
+    let rows = inputs.rows.check(config, given, frames - given)?;
     let mut exact = Exact::new(model, &device, options)?;
     let mut switches = args.stream.begin(exact.session(), prompts, chunks)?;
     let mut first_flow = Vec::new();

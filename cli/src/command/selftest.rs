@@ -60,11 +60,25 @@ pub fn outputs(table: &Table, backend: &mut dyn Backend, stop: &Stop) -> Result<
 const ROUTES: f64 = 0.02;
 /// Of numbers on a GPU, whose division, roots and exponentials are its own.
 const GPU: f64 = 1e-3;
+/// Of products in half precision.
+const GPU_HALF: f64 = 2e-2;
 /// Of products with 8- and 4-bit weights on a GPU: the CPU computes them with 8-bit activations, the GPU does not.
 const GPU_QUANTISED: f64 = 3e-2;
 
-/// Compares what a candidate, a GPU or not, left behind with the reference's.
-pub fn compare(table: &Table, reference: &Outputs, candidate: &Outputs, gpu: bool) -> Verdicts {
+/// What a candidate computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// As the CPU.
+    Exact,
+    /// As a GPU, whose divisions and exponentials are its own.
+    Gpu,
+    /// The same, and products in half precision.
+    Half,
+}
+
+/// Compares what a candidate left behind with the reference's.
+pub fn compare(table: &Table, reference: &Outputs, candidate: &Outputs, arithmetic: Arithmetic) -> Verdicts {
+    let gpu = arithmetic != Arithmetic::Exact;
     let mut verdicts = Verdicts::new();
     for ((case, right), found) in table.cases.iter().zip(reference).zip(candidate) {
         let verdict: &mut Verdict = verdicts.entry(kernel(table, case)).or_default();
@@ -96,6 +110,7 @@ pub fn compare(table: &Table, reference: &Outputs, candidate: &Outputs, gpu: boo
                     let allowed = match case.tolerance {
                         0.0 => 0.0,
                         _ if gpu && quantised(table, op) => GPU_QUANTISED,
+                        _ if arithmetic == Arithmetic::Half && multiplies(op) => GPU_HALF,
                         _ if gpu => GPU,
                         // Both may be off by as much.
                         tolerance => 2.0 * tolerance,
@@ -130,6 +145,11 @@ fn quantised(table: &Table, op: &Op) -> bool {
     matches!(op, Op::Linear(op) if dtype(table, op.weight).is_quantised())
 }
 
+/// Whether its work is products, which kernels may compute in half precision.
+fn multiplies(op: &Op) -> bool {
+    matches!(op, Op::Linear(_) | Op::Conv2d(_) | Op::Attention(_) | Op::CrossAttention(_))
+}
+
 /// The operator of a case, and the form of it that has code of its own.
 fn kernel(table: &Table, case: &Case) -> String {
     let op = table.op(case);
@@ -154,11 +174,15 @@ mod tests {
         let zeros = |case: &Case| vec![0; table.written(case).iter().map(|id| table.plan.buffer(*id).len).sum()];
         let right: Outputs = table.cases.iter().map(zeros).collect();
         let mut found = right.clone();
-        assert!(compare(&table, &right, &found, true).values().all(|verdict| verdict.passed && verdict.error == 0.0));
+        assert!(
+            compare(&table, &right, &found, Arithmetic::Half)
+                .values()
+                .all(|verdict| verdict.passed && verdict.error == 0.0)
+        );
         for words in &mut found {
             words.fill(f32::NAN.to_bits());
         }
-        for (kernel, verdict) in compare(&table, &right, &found, true) {
+        for (kernel, verdict) in compare(&table, &right, &found, Arithmetic::Half) {
             assert!(!verdict.passed, "{kernel}: {verdict:?}");
         }
     }

@@ -10,10 +10,10 @@ use softbuffer::{Context, Surface};
 use winit::{
     application::ApplicationHandler,
     dpi::LogicalSize,
-    event::{ElementState, WindowEvent},
+    event::{DeviceEvent, DeviceId, ElementState, MouseButton, WindowEvent},
     event_loop::{ActiveEventLoop, ControlFlow, EventLoop, OwnedDisplayHandle},
     keyboard::{self, NamedKey},
-    window::{Window, WindowId},
+    window::{CursorGrabMode, Window, WindowId},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
         typed::TypedArgs,
     },
     stage::{
-        keys::Key,
+        keys::{BUTTONS, Key},
         live::{Live, Next, World},
     },
     tools::stop::Stop,
@@ -59,7 +59,16 @@ pub fn run(args: &WindowArgs, stop: &Stop) -> Result<(), Error> {
     let live = Live::new(world, world.typed()?, true)?;
     let events = EventLoop::new().map_err(no_window)?;
     let context = Context::new(events.owned_display_handle()).map_err(no_window)?;
-    let mut app = App { live, context, view: None, stop: stop.clone(), shown: 0, help: Instant::now(), result: Ok(()) };
+    let mut app = App {
+        live,
+        context,
+        view: None,
+        stop: stop.clone(),
+        shown: 0,
+        held: false,
+        help: Instant::now(),
+        result: Ok(()),
+    };
     events.run_app(&mut app).map_err(no_window)?;
     app.result
 }
@@ -82,6 +91,8 @@ struct App<'a> {
     view: Option<View>,
     stop: Stop,
     shown: u64,
+    /// Whether the mouse is kept in the window.
+    held: bool,
     /// When the keys were last asked for.
     help: Instant,
     result: Result<(), Error>,
@@ -123,6 +134,17 @@ impl App<'_> {
                 if self.help.elapsed() < HELP && !self.live.typing() { self.live.help() } else { self.live.status() };
             view.window.set_title(&format!("Causeway: {text}"));
         }
+    }
+
+    /// Keeps the mouse in the window, where its way is an action: from a click on until another window has the keyboard.
+    fn hold(&mut self, held: bool) {
+        self.held = held && self.live.looks();
+        let Some(View { window, .. }) = &self.view else { return };
+        let grabs =
+            if self.held { &[CursorGrabMode::Locked, CursorGrabMode::Confined][..] } else { &[CursorGrabMode::None] };
+        // A system that keeps it free still tells its way.
+        _ = grabs.iter().find(|&&grab| window.set_cursor_grab(grab).is_ok());
+        window.set_cursor_visible(!self.held);
     }
 
     /// Ends the loop on an error, which `run` then returns.
@@ -181,7 +203,21 @@ impl ApplicationHandler for App<'_> {
     fn window_event(&mut self, events: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         match event {
             WindowEvent::CloseRequested => events.exit(),
-            WindowEvent::Focused(false) => self.live.release_all(),
+            WindowEvent::Focused(false) => {
+                self.hold(false);
+                self.live.release_all();
+            }
+            WindowEvent::MouseInput { state, button, .. } => {
+                let Some(key) = mouse(button) else { return };
+                match state {
+                    ElementState::Pressed => {
+                        self.hold(true);
+                        let pressed = self.live.press(key).map(|_| ());
+                        self.check(events, pressed);
+                    }
+                    ElementState::Released => self.live.release(key),
+                }
+            }
             WindowEvent::KeyboardInput { event, is_synthetic: false, .. } => {
                 let Some(key) = key(&event.logical_key, self.live.typing()) else { return };
                 match event.state {
@@ -200,6 +236,12 @@ impl ApplicationHandler for App<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn device_event(&mut self, _: &ActiveEventLoop, _: DeviceId, event: DeviceEvent) {
+        if let (DeviceEvent::MouseMotion { delta: (right, down) }, true) = (event, self.held) {
+            self.live.look([right as f32, down as f32]);
         }
     }
 
@@ -225,11 +267,25 @@ fn key(key: &keyboard::Key, typed: bool) -> Option<Key> {
         keyboard::Key::Named(NamedKey::Escape) => Key::Escape,
         keyboard::Key::Named(NamedKey::Space) => Key::Char(' '),
         keyboard::Key::Named(NamedKey::Enter) => Key::Enter,
+        keyboard::Key::Named(NamedKey::Shift) => Key::Shift,
+        keyboard::Key::Named(NamedKey::Control) => Key::Control,
+        keyboard::Key::Named(NamedKey::Tab) => Key::Tab,
         keyboard::Key::Named(NamedKey::Backspace) => Key::Erase,
         keyboard::Key::Character(text) if typed => Key::Char(text.chars().next()?),
         keyboard::Key::Character(text) => Key::Char(text.chars().next()?.to_ascii_lowercase()),
         _ => return None,
     })
+}
+
+/// A button of the mouse that worlds are played with.
+fn mouse(button: MouseButton) -> Option<Key> {
+    let index = match button {
+        MouseButton::Left => 0,
+        MouseButton::Middle => 1,
+        MouseButton::Right => 2,
+        _ => return None,
+    };
+    Some(Key::Mouse(BUTTONS[index]))
 }
 
 #[cfg(test)]

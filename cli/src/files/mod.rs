@@ -3,6 +3,8 @@
 pub mod frames;
 #[cfg(test)]
 pub mod fuzz;
+pub mod image;
+pub mod network;
 pub mod picture;
 pub mod record;
 pub mod temporary;

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     options::{
         session::{Backend, choice, threads},
-        tier::{self, Tier},
+        tier::KernelArgs,
     },
     tools::{stop::Stop, table::parse_bytes},
 };
@@ -20,9 +20,8 @@ pub struct ComputeArgs {
     /// GPU whose name contains this text
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
-    /// Kernels of the GPU [default: the best that are known to be faster on it and pass their test]
-    #[arg(long, value_enum, value_name = "TIER")]
-    tier: Option<Tier>,
+    #[command(flatten)]
+    kernels: KernelArgs,
     /// Most memory to hold, beside the frames themselves, such as 2GB
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub memory_cap: Option<usize>,
@@ -50,6 +49,6 @@ impl ComputeArgs {
 
     fn on(&self, cpu: Device, strict: bool) -> Result<Device, Error> {
         let cpu = if strict { cpu.strict() } else { cpu };
-        tier::open(&choice(self.backend, self.adapter.as_deref())?, self.tier, cpu)
+        self.kernels.open(&choice(self.backend, self.adapter.as_deref())?, cpu)
     }
 }

@@ -26,16 +26,31 @@ pub struct Inputs {
 pub struct Rows {
     /// `keyboard` and `mouse`, each [rows, entries], and their entries.
     parts: [(Vec<f32>, usize); 2],
+    /// `controls` [frames, entries], and their entries: of each latent frame that is made, in place of all other.
+    controls: (Vec<f32>, usize),
+    /// Latent frames that are given before these.
+    given: u64,
     /// Picture frames of a latent frame; 0 of a model that takes no rows.
     pictures: usize,
 }
 
 impl Rows {
-    /// The rows for `frames` latent frames of a model of this configuration.
+    /// The rows for `frames` latent frames, behind `given` others, of a model of this configuration.
     ///
     /// # Errors
     /// They are not as many as it takes, or it takes none.
-    pub fn check(mut self, config: &ModelConfig, frames: usize) -> Result<Self, Error> {
+    pub fn check(mut self, config: &ModelConfig, given: usize, frames: usize) -> Result<Self, Error> {
+        let wanted = config.dit.waypoint().map_or(0, |_| config.dit.actions.len());
+        let (controls, entries) = (self.controls.0.len(), self.controls.1);
+        if (controls, entries) != (wanted * frames, wanted) {
+            return Err(Error::Usage(format!(
+                "`controls` has {} rows of {entries}, the model takes {} rows of {wanted}",
+                controls.checked_div(entries).unwrap_or(0),
+                if wanted > 0 { frames } else { 0 },
+            )));
+        }
+        self.given = given as u64;
+        let frames = given + frames;
         let game = config.dit.game();
         let keys = game.map_or(0, |game| game.keys);
         self.pictures = game.map_or(0, |game| game.pictures);
@@ -58,6 +73,11 @@ impl Rows {
     /// # Errors
     /// Rows that the session refuses.
     pub fn press(&self, session: &mut Session) -> Result<(), SessionError> {
+        let (controls, entries) = &self.controls;
+        if *entries > 0 {
+            let frame = session.position().saturating_sub(self.given) as usize;
+            return session.set_action(&controls[frame * entries..][..*entries]).map(drop);
+        }
         if self.pictures == 0 {
             return Ok(());
         }
@@ -88,7 +108,6 @@ impl Inputs {
         if noise.is_empty() {
             return Err(wrong("noise must not be empty", &shape));
         }
-        let prompts = Prompts::of(&file, path)?;
         let initial = match tensor("initial")? {
             Some((shape, values)) if shape.len() == 4 && shape[1..] == [c, h, w] => values,
             Some((shape, _)) => return Err(wrong("initial must be [n, C, H, W]", &shape)),
@@ -109,7 +128,10 @@ impl Inputs {
             Some((shape, _)) => Err(wrong("rows of actions must be [rows, entries]", &shape)),
             None => Ok((Vec::new(), 0)),
         };
-        let rows = Rows { parts: [part("keyboard")?, part("mouse")?], pictures: 0 };
+        let controls = part("controls")?;
+        // A model that is told controls reads no prompts.
+        let prompts = if controls.1 > 0 { Prompts::default() } else { Prompts::of(&file, path)? };
+        let rows = Rows { parts: [part("keyboard")?, part("mouse")?], controls, ..Rows::default() };
         Ok(Self { shape: [f, c, h, w], noise, renoise, initial, prompts, condition, rows })
     }
 }

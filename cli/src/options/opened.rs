@@ -53,14 +53,17 @@ impl Opened {
         }
     }
 
-    /// What the keys 1 to 9 switch between: the prompts of a bundle, else the events.
+    /// What the keys 1 to 9 switch between: the prompts of a bundle, else the events. The prompt of a game is the picture that it begins from,
+    /// which is not switched.
     pub fn scenes(&self) -> Scenes {
+        let dit = &self.model().config().dit;
         match self {
             Self::Bundle(bundle) if bundle.prompts().len() > 0 => {
-                let names = bundle.prompts().map(|(name, _)| name.to_owned()).collect();
-                Scenes { names, prompts: true }
+                let names = bundle.prompts().map(|(name, _)| name.to_owned());
+                let names = if dit.game().is_some() { Vec::new() } else { names.collect() };
+                Scenes { names, slots: bundle.prompts().len() }
             }
-            _ => Scenes { names: self.model().config().dit.events.clone(), prompts: false },
+            _ => Scenes { names: dit.events.clone(), slots: 0 },
         }
     }
 }
@@ -70,22 +73,17 @@ impl Opened {
 pub struct Scenes {
     /// Their names, in the order of the keys.
     pub names: Vec<String>,
-    /// Whether they are prompts, each in the slot of its number, and not events.
-    pub prompts: bool,
+    /// Slots that stored prompts take, each that of its number; 0 where scenes are events.
+    pub slots: usize,
 }
 
 impl Scenes {
-    /// Slots that stored prompts take.
-    pub fn slots(&self) -> usize {
-        if self.prompts { self.names.len() } else { 0 }
-    }
-
     /// Queues scene `index`: an event, or a prompt under which the window is computed anew.
     ///
     /// # Errors
     /// There is no such scene, or too many changes wait.
     pub fn queue(&self, session: &mut Session, index: usize, time: EventTime) -> Result<u64, SessionError> {
-        if !self.prompts {
+        if self.slots == 0 {
             return session.queue_event(index, time);
         }
         session.queue(Change { way: Way::Recache, time, ..Change::to(Condition::Prompt(index)) })
@@ -93,7 +91,7 @@ impl Scenes {
 
     /// Name of the scene in force, of which the newest change is `queued`.
     pub fn name<'a>(&'a self, session: &Session, queued: Option<usize>) -> &'a str {
-        let index = if self.prompts { queued.unwrap_or(0) } else { session.event() };
+        let index = if self.slots > 0 { queued.unwrap_or(0) } else { session.event() };
         self.names.get(index).map_or("", String::as_str)
     }
 }

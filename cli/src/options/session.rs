@@ -10,16 +10,12 @@ use causeway_runtime::{
 use crate::{
     error::Error,
     files::picture,
-    options::{
-        kv::Kv,
-        opened::Opened,
-        tier::{self, Tier},
-    },
+    options::{kv::Kv, opened::Opened, tier::KernelArgs},
     tools::{stop::Stop, table::parse_bytes},
 };
 
-/// The model that comes with the program.
-const SHIPPED: &str = "models/keep.safetensors";
+/// What the demo world is called in messages.
+pub const DEMO: &str = "the demo world";
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -35,7 +31,7 @@ pub enum Backend {
 /// Which model file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ModelArgs {
-    /// Model file [default: the shipped models/keep.safetensors]
+    /// Model file [default: the demo world, which is in the program]
     #[arg(long, value_name = "FILE", env = "CAUSEWAY_MODEL")]
     pub model: Option<PathBuf>,
 }
@@ -51,12 +47,9 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    /// As [`ModelArgs::path`].
-    ///
-    /// # Errors
-    /// As [`ModelArgs::path`].
-    pub fn path(&self) -> Result<PathBuf, Error> {
-        self.file.clone().map_or_else(|| self.model.path(), Ok)
+    /// The file; None is the demo world.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.model.model.as_deref())
     }
 
     /// As [`ModelArgs::open`].
@@ -64,7 +57,7 @@ impl FileArgs {
     /// # Errors
     /// As [`ModelArgs::open`].
     pub fn open(&self) -> Result<Model<'static>, Error> {
-        ModelArgs { model: Some(self.path()?) }.open()
+        ModelArgs { model: self.path().map(Path::to_owned) }.open()
     }
 }
 
@@ -104,9 +97,8 @@ pub struct SessionArgs {
     /// GPU whose name contains this text
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
-    /// Kernels of the GPU [default: the best that are known to be faster on it and pass their test]
-    #[arg(long, value_enum, value_name = "TIER")]
-    pub tier: Option<Tier>,
+    #[command(flatten)]
+    pub kernels: KernelArgs,
     /// Denoise steps a chunk [default: the model's]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
@@ -159,48 +151,35 @@ pub fn threads(text: &str) -> Result<usize, String> {
 }
 
 impl ModelArgs {
-    /// The file to open: what was asked for, or the shipped model beside the working directory, beside the program (or a few
-    /// folders above it, as in a build tree), or in the source tree under `cargo run`.
-    ///
-    /// # Errors
-    /// No model was named and the shipped one is nowhere.
-    pub fn path(&self) -> Result<PathBuf, Error> {
-        if let Some(path) = &self.model {
-            return Ok(path.clone());
-        }
-        let program = std::env::current_exe().unwrap_or_default();
-        let above = program.ancestors().skip(1).take(4).map(|folder| folder.join(SHIPPED));
-        let source = std::env::var_os("CARGO_MANIFEST_DIR").map(|folder| Path::new(&folder).join("..").join(SHIPPED));
-        let mut places = std::iter::once(PathBuf::from(SHIPPED)).chain(above).chain(source);
-        places.find(|path| path.is_file()).ok_or_else(|| {
-            Error::Usage(format!("{SHIPPED} was not found; name a model file with --model or in $CAUSEWAY_MODEL"))
-        })
-    }
-
     /// Opens the model, or the bundle that has one.
     ///
     /// # Errors
-    /// As [`Self::path`], and everything that can be wrong with the file.
+    /// Everything that can be wrong with the file.
     pub fn opened(&self) -> Result<Opened, Error> {
-        Opened::open(&self.path()?)
+        match &self.model {
+            Some(path) => Opened::open(path),
+            None => self.open().map(|model| Opened::Alone(Box::new(model))),
+        }
     }
 
     /// Opens the model.
     ///
     /// # Errors
-    /// As [`Self::path`], and everything that can be wrong with the file.
+    /// Everything that can be wrong with the file.
     pub fn open(&self) -> Result<Model<'static>, Error> {
-        let path = self.path()?;
-        Model::open(&path).map_err(Error::file(&path))
+        match &self.model {
+            Some(path) => Model::open(path).map_err(Error::file(path)),
+            None => Model::from_bytes(causeway_demo::keep()).map_err(Error::file(Path::new(DEMO))),
+        }
     }
 }
 
 impl SessionArgs {
-    /// Options for a session of a model with this configuration.
+    /// Options for a session of a model with this configuration, on a device.
     ///
     /// # Errors
     /// An event that the model lacks, a picture that cannot be read, options that exclude each other.
-    pub fn options(&self, config: &ModelConfig) -> Result<SessionOptions, Error> {
+    pub fn options(&self, config: &ModelConfig, device: &Device) -> Result<SessionOptions, Error> {
         let start = match &self.start_image {
             Some(path) => {
                 let say = &mut |note| eprintln!("{}: {note}", path.display());
@@ -214,7 +193,7 @@ impl SessionArgs {
             sink: self.sink,
             route: self.route,
             most_route: self.most_route(config),
-            kv: self.kv.into(),
+            kv: self.kv.on(device),
             steps: self.steps,
             memory_cap: self.memory_cap,
             start,
@@ -237,8 +216,8 @@ impl SessionArgs {
     /// # Errors
     /// As [`Self::options`] and [`Session::new`].
     pub fn session(&self, model: &Model<'_>, stop: &Stop) -> Result<Session, Error> {
-        let options = self.options(model.config())?;
         let device = self.device(stop)?;
+        let options = self.options(model.config(), &device)?;
         let event = options.event;
         let mut session = Session::new(model, &device, options)?;
         // Stored first frames bring their own event; what was asked for follows them.
@@ -269,7 +248,7 @@ impl SessionArgs {
     /// It cannot be had.
     pub fn device(&self, stop: &Stop) -> Result<Device, Error> {
         let choice = choice(self.backend, self.adapter.as_deref())?;
-        tier::open(&choice, self.tier, Device::on_cpu(stop.parallel(self.threads)))
+        self.kernels.open(&choice, Device::on_cpu(stop.parallel(self.threads)))
     }
 
     /// As [`Self::session`], of what was opened: with the codec of a bundle, its prompts in slots of their numbers, and one of them in force.
@@ -284,25 +263,24 @@ impl SessionArgs {
         };
         let failed = |error| Error::Failed(format!("the bundle's prompts: {error}"));
         // Prompts are named as events are.
-        let asked = self.event.as_deref().filter(|_| scenes.prompts);
+        let asked = self.event.as_deref().filter(|_| scenes.slots > 0);
         let first = asked.map_or(Ok(0), |name| find_event(name, &scenes.names))?;
-        let args = SessionArgs { event: self.event.clone().filter(|_| !scenes.prompts), ..self.clone() };
-        let mut options = args.options(model.config())?;
-        if scenes.prompts || self.typed.is_some() {
-            options.prompt_slots = Some(scenes.slots() + usize::from(self.typed.is_some()));
-            options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).chain(self.typed).max();
-            options.recache = true;
-        }
-        if let (Start::Stored, Some(latents)) = (&options.start, bundle.start(0).map_err(failed)?) {
-            options.start = Start::Latents(latents);
-        }
+        let args = SessionArgs { event: self.event.clone().filter(|_| scenes.slots == 0), ..self.clone() };
         let device = self.device(stop)?;
+        let mut options = args.options(model.config(), &device)?;
+        if scenes.slots > 0 || self.typed.is_some() {
+            options.prompt_slots = Some(scenes.slots + usize::from(self.typed.is_some()));
+            options.prompt_rows = bundle.prompts().map(|(_, [rows, _])| rows).chain(self.typed).max();
+            // A game's one prompt is never changed.
+            options.recache = model.config().dit.game().is_none();
+        }
+        options.begin_from(bundle).map_err(failed)?;
         let mut session = match opened.codec() {
             Some(codec) => Session::with_codec(model, codec, &device, options)?,
             None => Session::new(model, &device, options)?,
         };
-        if scenes.prompts {
-            for slot in 0..scenes.names.len() {
+        if scenes.slots > 0 {
+            for slot in 0..scenes.slots {
                 session.set_prompt(slot, &bundle.prompt(slot).map_err(failed)?.unwrap_or_default())?;
             }
             session.queue(Change::to(Condition::Prompt(first)))?;
@@ -337,15 +315,22 @@ fn find_event(text: &str, names: &[String]) -> Result<usize, Error> {
     })
 }
 
-/// An action vector such as `1,0,0,0.5`.
+/// An action vector such as `1,0,0,0.5`, or the names of actions that are on, such as `W,SPACE`.
 ///
 /// # Errors
-/// Not numbers, or not as many as the model has actions.
+/// Neither, or not as many as the model has actions.
 pub fn parse_action(text: &str, actions: &[String]) -> Result<Vec<f32>, Error> {
+    let on: Option<Vec<usize>> =
+        text.split(',').map(|part| actions.iter().position(|action| action == part.trim())).collect();
+    if let Some(on) = on {
+        let mut values = vec![0.0; actions.len()];
+        on.into_iter().for_each(|at| values[at] = 1.0);
+        return Ok(values);
+    }
     let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse::<f32>()).collect();
     let values = values.map_err(|_| {
         Error::Usage(format!(
-            "--action is `{text}`; expected numbers with commas between them, for: {}",
+            "--action is `{text}`; expected numbers, or names, with commas between them, for: {}",
             actions.join(", ")
         ))
     })?;

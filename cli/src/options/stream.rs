@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_runtime::{
-    EventTime, Session, SessionError, SessionOptions,
+    Device, EventTime, Session, SessionError, SessionOptions,
     config::{ModelConfig, Positions, ScheduleConfig},
     import::Checkpoint,
     sampler::{Sampler, Sampling, Schedule},
@@ -25,9 +25,9 @@ pub struct StreamArgs {
     /// Own unwarped timesteps of the first chunk
     #[arg(long, value_name = "T,T,...", value_parser = convert::steps)]
     first_steps: Option<Steps>,
-    /// How latents are stepped; `few` is a distilled student's
-    #[arg(long, value_enum, default_value_t)]
-    sampler: SamplerName,
+    /// How latents are stepped; `few` is a distilled student's [default: the model's, through its list of steps]
+    #[arg(long, value_enum)]
+    sampler: Option<SamplerName>,
     /// Steps of Euler and UniPC
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     steps_count: u16,
@@ -78,7 +78,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "N")]
     text_len: Option<usize>,
     /// Type of the ring of keys and values
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t = Kv::F32)]
     kv: Kv,
     /// Plain scalar arithmetic on the CPU: the same bits on every one, slowly
     #[arg(long)]
@@ -86,10 +86,9 @@ pub struct StreamArgs {
 }
 
 /// A sampler by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum SamplerName {
     /// Guess the clean latents, add fresh noise of the next level.
-    #[default]
     Few,
     /// Straight along the flow.
     Euler,
@@ -118,6 +117,7 @@ fn switch(text: &str) -> Result<At, String> {
 }
 
 /// Text embeddings of a stream.
+#[derive(Default)]
 pub struct Prompts {
     /// `context`, then `context2` and so on, each [n, dim].
     pub texts: Vec<Vec<f32>>,
@@ -227,11 +227,20 @@ impl Switches<'_> {
 }
 
 impl StreamArgs {
-    /// Options of a stream of `frames` latent frames of a model of this configuration.
+    /// Options of a stream of `frames` latent frames of a model of this configuration, on a device.
     ///
     /// # Errors
     /// As many prompts as changes and one more are expected; prompts that the model does not read; settings out of range.
-    pub fn options(&self, config: &ModelConfig, prompts: &Prompts, frames: usize) -> Result<SessionOptions, Error> {
+    pub fn options(
+        &self,
+        config: &ModelConfig,
+        device: &Device,
+        prompts: &Prompts,
+        frames: usize,
+    ) -> Result<SessionOptions, Error> {
+        if config.dit.text.is_none() {
+            return self.unprompted(config, device, prompts, frames);
+        }
         let count = prompts.texts.len();
         if self.switch.len() + 1 != count {
             return Err(Error::Usage(format!(
@@ -246,6 +255,33 @@ impl StreamArgs {
         }
         let rows = prompts.texts.iter().chain(&prompts.negative).map(|text| text.len() / dim.max(1));
         Ok(SessionOptions {
+            recache: self.switch.iter().any(|at| at.how == Way::Recache),
+            // A picture's features are not padded.
+            prompt_length: if config.dit.game().is_some() { rows.clone().max() } else { self.text_len },
+            prompt_rows: rows.max(),
+            prompt_slots: Some(SLOTS),
+            ..self.plain(config, device, frames)?
+        })
+    }
+
+    /// The same of a model that reads no prompts.
+    fn unprompted(
+        &self,
+        config: &ModelConfig,
+        device: &Device,
+        prompts: &Prompts,
+        frames: usize,
+    ) -> Result<SessionOptions, Error> {
+        if !self.switch.is_empty() || self.guided() || !prompts.texts.is_empty() || self.text_len.is_some() {
+            let what = "this model reads no prompts: `context`, --switch, --guidance and --text-len must be left out";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        self.plain(config, device, frames)
+    }
+
+    /// What does not depend on prompts.
+    fn plain(&self, config: &ModelConfig, device: &Device, frames: usize) -> Result<SessionOptions, Error> {
+        Ok(SessionOptions {
             window: match self.window {
                 Some(-1) => Some(frames),
                 Some(window) => Some(window as usize),
@@ -257,15 +293,10 @@ impl StreamArgs {
             route: self.route,
             route_sink: self.route_sink,
             route_recent: self.route_recent,
-            kv: self.kv.into(),
+            kv: self.kv.on(device),
             sampling: Some(self.sampling(&config.schedule)?),
-            recache: self.switch.iter().any(|at| at.how == Way::Recache),
             positions: self.compact.then_some(Positions::Compact),
             context_noise: self.context_noise,
-            // A picture's features are not padded.
-            prompt_length: if config.dit.game().is_some() { rows.clone().max() } else { self.text_len },
-            prompt_rows: rows.max(),
-            prompt_slots: Some(SLOTS),
             ..SessionOptions::default()
         })
     }
@@ -330,15 +361,17 @@ impl StreamArgs {
         prompts: &'a Prompts,
         chunks: Chunks,
     ) -> Result<Switches<'a>, Error> {
-        session.set_prompt(0, &prompts.texts[0])?;
-        session.queue(Change::to(Condition::Prompt(0)))?;
+        if let Some(first) = prompts.texts.first() {
+            session.set_prompt(0, first)?;
+            session.queue(Change::to(Condition::Prompt(0)))?;
+        }
         if self.guided() {
             let negative = prompts.negative.as_deref().ok_or_else(|| Error::Usage(NO_NEGATIVE.to_owned()))?;
             session.set_prompt(NEGATIVE, negative)?;
             session.queue(Change::to(Condition::Negative(NEGATIVE)))?;
         }
         let sink = if self.refresh_sink { Sink::Refreshed } else { Sink::Kept };
-        let rest = self.switch.iter().zip(&prompts.texts[1..]).peekable();
+        let rest = self.switch.iter().zip(prompts.texts.get(1..).unwrap_or_default()).peekable();
         Ok(Switches { rest, chunks, blend: self.blend, sink, slot: 1 })
     }
 
@@ -357,7 +390,7 @@ impl StreamArgs {
         let sampling = |sampler, schedule| Sampling { sampler, schedule, first: None, guidance: self.guidance };
         let count = usize::from(self.steps_count);
         Ok(match self.sampler {
-            SamplerName::Few => {
+            None | Some(SamplerName::Few) => {
                 // The file's own first list belongs to the file's steps.
                 let file = self.steps.is_none().then(|| schedule.first_sigmas()).flatten();
                 let own = match &self.first_steps {
@@ -365,10 +398,11 @@ impl StreamArgs {
                     None => file.map(|sigmas| Schedule::of(&sigmas)),
                 };
                 let steps = warped(self.steps.as_ref(), shift, schedule)?;
-                Sampling { first: own, ..sampling(Sampler::Few, steps) }
+                let sampler = if self.sampler.is_some() { Sampler::Few } else { schedule.sampler };
+                Sampling { first: own, ..sampling(sampler, steps) }
             }
-            SamplerName::Euler => sampling(Sampler::Euler, Schedule::euler(count, shift)),
-            SamplerName::Unipc => sampling(Sampler::UniPc, Schedule::unipc(count, shift)),
+            Some(SamplerName::Euler) => sampling(Sampler::Euler, Schedule::euler(count, shift)),
+            Some(SamplerName::Unipc) => sampling(Sampler::UniPc, Schedule::unipc(count, shift)),
         })
     }
 }

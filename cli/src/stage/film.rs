@@ -47,7 +47,7 @@ const IDLE: Duration = Duration::from_micros(500);
 /// # Errors
 /// The session fails; [`Error::Interrupted`].
 pub fn step(session: &mut Session, tour: &Tour, budget: Budget, stop: &Stop) -> Result<(), Error> {
-    let events = Scenes { names: Vec::new(), prompts: false };
+    let events = Scenes { names: Vec::new(), slots: 0 };
     next(session, &events, tour, budget, stop)
 }
 
@@ -57,7 +57,7 @@ fn next(session: &mut Session, scenes: &Scenes, tour: &Tour, budget: Budget, sto
     // the chunk that begins after it is set, an event with the chunk that holds its frame.
     let next = session.stats().frames;
     session.set_action(tour.action(next))?;
-    if let Some(scene) = tour.event(next).filter(|_| !scenes.prompts || next > 0) {
+    if let Some(scene) = tour.event(next).filter(|_| scenes.slots == 0 || next > 0) {
         scenes.queue(session, scene, EventTime::Frame(next))?;
     }
     loop {

@@ -2,9 +2,15 @@
 //!
 //! A key that was pressed stays down at least until a frame shows it, so that a tap between two chunks is never lost.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
-use causeway_runtime::config::printable;
+use causeway_runtime::{
+    ModelConfig,
+    config::{ControlConfig, printable},
+};
 
 /// A key that matters to a world. Letters are lower-case, but where a prompt is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +31,18 @@ pub enum Key {
     Erase,
     /// A letter, a digit or the space.
     Char(char),
+    /// Shift, where a window tells.
+    Shift,
+    /// Control, where a window tells.
+    Control,
+    /// The tabulator.
+    Tab,
+    /// A button of the mouse, where there is one.
+    Mouse(&'static str),
 }
+
+/// The buttons of a mouse that worlds are played with, as files call them.
+pub const BUTTONS: [&str; 3] = ["mouse-left", "mouse-middle", "mouse-right"];
 
 impl Key {
     /// As it is called in one line of help.
@@ -40,7 +57,30 @@ impl Key {
             Key::Erase => "backspace".to_owned(),
             Key::Char(' ') => "space".to_owned(),
             Key::Char(letter) => letter.to_string(),
+            Key::Shift => "shift".to_owned(),
+            Key::Control => "ctrl".to_owned(),
+            Key::Tab => "tab".to_owned(),
+            Key::Mouse(button) => button.to_owned(),
         }
+    }
+
+    /// The key that files call `name`; none for one that only others have.
+    fn named(name: &str) -> Option<Self> {
+        let mut letters = name.chars();
+        Some(match name {
+            "up" => Key::Up,
+            "down" => Key::Down,
+            "left" => Key::Left,
+            "right" => Key::Right,
+            "space" => Key::Char(' '),
+            "shift" => Key::Shift,
+            "ctrl" => Key::Control,
+            "tab" => Key::Tab,
+            _ => match (letters.next(), letters.next()) {
+                (Some(letter), None) => Key::Char(letter.to_ascii_lowercase()),
+                _ => Key::Mouse(BUTTONS.into_iter().find(|button| *button == name)?),
+            },
+        })
     }
 }
 
@@ -79,6 +119,7 @@ Keys, by the names of the model's actions:
   attack, use                 space
   others                      E F C V X Z T G B Y H N U J I K O L P, in the model's order
   its events                  1 to 9
+  a file may name other keys, and what the mouse does in a window
   R starts anew; M changes what it sees of its past: routed, all of the window, its newest frames (from the first
   frame on, where the model was not trained with routes); - and + change the denoise steps
   / takes a prompt in words, with --text-encoder: Enter sends it, Esc leaves the line
@@ -97,11 +138,20 @@ const USUAL: [(&str, &[Key]); 6] = [
 /// Keys for other actions, in the order of the model file.
 const SPARE: &str = "efcvxztgbyhnujikolp";
 
+/// What a key does: its action becomes `value`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Binding {
+    key: Key,
+    action: usize,
+    value: f32,
+}
+
 /// A key that is down, or was when the last action was sent.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     key: Key,
     action: usize,
+    value: f32,
     /// When it counts as released; None until a release is reported.
     until: Option<Instant>,
     /// Ticket of the first action sent with it.
@@ -113,7 +163,10 @@ struct Held {
 /// The keyboard of one world.
 #[derive(Debug)]
 pub struct Keys {
-    bindings: Vec<(Key, usize)>,
+    bindings: Vec<Binding>,
+    /// What holds while nothing is pressed: actions and their values.
+    rest: Vec<(usize, f32)>,
+    mouse: Mouse,
     /// The action that ends when this one begins, by its number.
     opposite: Vec<Option<usize>>,
     /// Whether releases are reported.
@@ -123,14 +176,38 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Keys for a model with these actions; `releases` tells whether [`Self::release`] will be called.
-    pub fn new(actions: &[String], releases: bool) -> Self {
+    /// Keys for a model: those that its file names, or the usual ones of its actions. `releases` tells whether [`Self::release`] will be called.
+    pub fn of(config: &ModelConfig, releases: bool) -> Self {
+        let actions = &config.dit.actions;
+        if config.controls.is_empty() {
+            return Self::new(actions, releases);
+        }
+        let mut keys = Self { bindings: Vec::new(), ..Self::new(actions, releases) };
+        // A chunk is told what the mouse did while the one before it lasted.
+        let frames = (config.dit.chunk * config.codec.time_factor()) as f32;
+        keys.mouse.lasts = Duration::from_secs_f32(frames / config.fps);
+        keys.mouse.frames = frames;
+        for ControlConfig { key, action, value } in &config.controls {
+            let (Some(index), value) = (actions.iter().position(|name| name == action), *value) else { continue };
+            match key.as_str() {
+                "rest" => keys.rest.push((index, value)),
+                "mouse-x" => keys.mouse.ways.push((0, index, value)),
+                "mouse-y" => keys.mouse.ways.push((1, index, value)),
+                name => keys.bindings.extend(Key::named(name).map(|key| Binding { key, action: index, value })),
+            }
+        }
+        keys
+    }
+
+    /// The usual keys of these actions.
+    fn new(actions: &[String], releases: bool) -> Self {
         let mut spare = SPARE.chars();
         let mut bindings = Vec::new();
-        for (index, action) in actions.iter().enumerate() {
-            match USUAL.iter().find(|(name, _)| name == action) {
-                Some((_, keys)) => bindings.extend(keys.iter().map(|&key| (key, index))),
-                None => bindings.extend(spare.next().map(|letter| (Key::Char(letter), index))),
+        for (action, name) in actions.iter().enumerate() {
+            let bound = |key| Binding { key, action, value: 1.0 };
+            match USUAL.iter().find(|(usual, _)| usual == name) {
+                Some((_, keys)) => bindings.extend(keys.iter().map(|&key| bound(key))),
+                None => bindings.extend(spare.next().map(|letter| bound(Key::Char(letter)))),
             }
         }
         let opposite = |name: &String| {
@@ -139,15 +216,17 @@ impl Keys {
             actions.iter().position(|action| action == other)
         };
         let opposite = actions.iter().map(opposite).collect();
-        Self { bindings, opposite, releases, held: Vec::new(), vector: vec![0.0; actions.len()] }
+        let (rest, mouse, held, vector) = (Vec::new(), Mouse::default(), Vec::new(), vec![0.0; actions.len()]);
+        Self { bindings, rest, mouse, opposite, releases, held, vector }
     }
 
     /// One line: what the keys do in a world of these actions and events.
     pub fn help(&self, actions: &[String], events: &[String]) -> String {
         let mut parts = Vec::new();
         for (index, action) in actions.iter().enumerate() {
-            let keys: Vec<_> =
-                self.bindings.iter().filter(|(_, bound)| *bound == index).map(|(key, _)| key.label()).collect();
+            let bound = self.bindings.iter().filter(|bound| bound.action == index).map(|bound| bound.key.label());
+            let moved = self.releases && self.mouse.ways.iter().any(|way| way.1 == index);
+            let keys: Vec<_> = bound.chain(moved.then(|| "mouse".to_owned())).collect();
             // More actions than letters: those are for programs.
             if !keys.is_empty() {
                 parts.push(format!("{} {}", keys.join("/"), printable(action)));
@@ -169,7 +248,7 @@ impl Keys {
             Key::Char(digit @ '1'..='9') => return Some(Command::Event(digit as usize - '1' as usize)),
             _ => {}
         }
-        let action = self.bindings.iter().find(|(bound, _)| *bound == key)?.1;
+        let &Binding { action, value, .. } = self.bindings.iter().find(|bound| bound.key == key)?;
         let until = |hold| (!self.releases).then(|| now + hold);
         match self.held.iter_mut().find(|held| held.key == key) {
             Some(held) => held.until = until(HOLD),
@@ -177,7 +256,7 @@ impl Keys {
                 if let (Some(other), false) = (self.opposite[action], self.releases) {
                     self.held.iter_mut().filter(|held| held.action == other).for_each(|held| held.until = Some(now));
                 }
-                self.held.push(Held { key, action, until: until(FIRST), ticket: None, shown: false });
+                self.held.push(Held { key, action, value, until: until(FIRST), ticket: None, shown: false });
             }
         }
         None
@@ -188,9 +267,24 @@ impl Keys {
         self.held.iter_mut().filter(|held| held.key == key).for_each(|held| held.until = Some(now));
     }
 
+    /// The mouse went so many pixels to the right and down.
+    #[cfg(any(feature = "window", test))]
+    pub fn look(&mut self, way: [f32; 2], now: Instant) {
+        if !self.mouse.ways.is_empty() {
+            self.mouse.moves.push_back((now, way));
+        }
+    }
+
+    /// Whether the mouse's way is an action.
+    #[cfg(feature = "window")]
+    pub fn looks(&self) -> bool {
+        !self.mouse.ways.is_empty()
+    }
+
     /// All keys went up (the window lost the keyboard, the world was reset).
     pub fn clear(&mut self) {
         self.held.clear();
+        self.mouse.moves.clear();
     }
 
     /// The action vector now, one entry an action.
@@ -198,8 +292,12 @@ impl Keys {
         self.held.retain(|held| !held.shown || held.until.is_none_or(|until| now < until));
         self.vector.fill(0.0);
         for held in &self.held {
-            self.vector[held.action] = 1.0;
+            self.vector[held.action] = held.value;
         }
+        if self.held.is_empty() {
+            self.rest.iter().for_each(|&(action, value)| self.vector[action] = value);
+        }
+        self.mouse.tell(now, &mut self.vector);
         &self.vector
     }
 
@@ -220,9 +318,62 @@ impl Keys {
     }
 }
 
+/// The way of the mouse over the last frames that a chunk makes.
+#[derive(Debug, Default)]
+struct Mouse {
+    /// What it does: right or down, of which action, for each pixel in a frame.
+    ways: Vec<(usize, usize, f32)>,
+    /// Pixels to the right and down, the newest last.
+    moves: VecDeque<(Instant, [f32; 2])>,
+    /// How long they count, and over how many frames.
+    lasts: Duration,
+    frames: f32,
+}
+
+impl Mouse {
+    /// Adds its mean way in a frame to what keys say.
+    fn tell(&mut self, now: Instant, vector: &mut [f32]) {
+        while self.moves.pop_front_if(|(then, _)| now.duration_since(*then) > self.lasts).is_some() {}
+        for &(axis, action, value) in &self.ways {
+            let way: f32 = self.moves.iter().map(|(_, way)| way[axis]).sum();
+            vector[action] += value * way / self.frames;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use causeway_tests::tiny::tiny_config;
+
+    /// As a file says: a key with another value than 1, what holds at rest, and the mouse's way, spread over the frames that it lasts.
+    #[test]
+    fn a_file_names_its_keys() {
+        let mut config = tiny_config();
+        config.dit.actions = names(&["nomove", "jump", "yaw", "pitch"]);
+        config.controls = [
+            ("rest", "nomove", 1.0),
+            ("up", "jump", 1.0),
+            ("right", "yaw", 0.1),
+            ("mouse-x", "yaw", 0.5),
+            ("mouse-left", "pitch", 2.0),
+            ("a key of another program", "pitch", 2.0),
+        ]
+        .map(|(key, action, value)| ControlConfig::new(key, action, value))
+        .to_vec();
+        let now = Instant::now();
+        let mut keys = Keys::of(&config, true);
+        let frames = (config.dit.chunk * config.codec.time_factor()) as f32;
+        assert_eq!(keys.vector(now), [1.0, 0.0, 0.0, 0.0]);
+        keys.look([4.0, 7.0], now);
+        assert_eq!(keys.vector(now), [1.0, 0.0, 2.0 / frames, 0.0]);
+        let later = now + Duration::from_secs(10);
+        keys.press(Key::Right, later);
+        keys.press(Key::Mouse("mouse-left"), later);
+        assert_eq!(keys.vector(later), [0.0, 0.0, 0.1, 2.0]);
+        let help = keys.help(&config.dit.actions, &[]);
+        assert!(help.starts_with("up jump, right/mouse yaw, mouse-left pitch, r anew"), "{help}");
+    }
 
     fn names(list: &[&str]) -> Vec<String> {
         list.iter().map(|&name| name.to_owned()).collect()

@@ -69,13 +69,15 @@ impl World<'_> {
     /// # Errors
     /// Encoder and tokenizer that cannot be used; a model that takes no prompts.
     pub fn typed(&self) -> Result<Option<Typed>, Error> {
-        let text = self.model.model().config().dit.text.map_or([0, 0], |text| [text.length, text.dim]);
+        let dit = &self.model.model().config().dit;
+        // What a game takes as its prompt are features of a picture.
+        let text = dit.text.filter(|_| dit.game().is_none()).map_or([0, 0], |text| [text.length, text.dim]);
         if self.typed.text_encoder.is_some() && text[0] == 0 {
             return Err(Error::Usage(
                 "--text-encoder is for models that take prompts, which this one does not".to_owned(),
             ));
         }
-        Typed::open(self.typed, (self.model.scenes().prompts, text), &self.args.device(self.stop)?, self.stop)
+        Typed::open(self.typed, (self.model.scenes().slots > 0, text), &self.args.device(self.stop)?, self.stop)
     }
 
     /// A session with this memory.
@@ -87,7 +89,7 @@ impl World<'_> {
         let config = self.model.model().config();
         let args = SessionArgs { changes: true, typed: rows, ..memory.applied(self.args, config) };
         let mut session = args.play(self.model, self.stop)?;
-        typed.map_or(Ok(()), |typed| typed.start(&mut session, self.model.scenes().slots()))?;
+        typed.map_or(Ok(()), |typed| typed.start(&mut session, self.model.scenes().slots))?;
         Ok(session)
     }
 }
@@ -127,7 +129,7 @@ impl<'a> Live<'a> {
     pub fn new(world: World<'a>, mut typed: Option<Typed>, releases: bool) -> Result<Self, Error> {
         let mut session = world.open(world.memory(), typed.as_mut())?;
         let beginning = session.snapshot()?;
-        let keys = Keys::new(session.actions(), releases);
+        let keys = Keys::of(world.model.model().config(), releases);
         Ok(Self {
             action: vec![0.0; session.actions().len()],
             beginning,
@@ -151,7 +153,7 @@ impl<'a> Live<'a> {
 
     /// Whether key releases will be reported.
     pub fn set_releases(&mut self, releases: bool) {
-        self.keys = Keys::new(self.session.actions(), releases);
+        self.keys = Keys::of(self.world.model.model().config(), releases);
     }
 
     /// A key went down or repeats. True if the player wants to leave.
@@ -231,6 +233,18 @@ impl<'a> Live<'a> {
         self.keys.release(key, Instant::now());
     }
 
+    /// The mouse went so many pixels to the right and down.
+    #[cfg(feature = "window")]
+    pub fn look(&mut self, way: [f32; 2]) {
+        self.keys.look(way, Instant::now());
+    }
+
+    /// Whether the mouse's way is an action.
+    #[cfg(feature = "window")]
+    pub fn looks(&self) -> bool {
+        self.keys.looks()
+    }
+
     /// All keys went up.
     pub fn release_all(&mut self) {
         self.keys.clear();
@@ -260,7 +274,7 @@ impl<'a> Live<'a> {
         }
         self.act(now)?;
         if let Some(typed) = &mut self.typed {
-            typed.advance(&mut self.session, self.scenes.slots())?;
+            typed.advance(&mut self.session, self.scenes.slots)?;
         }
         let pump = self.session.pump(SLICE)?;
         Ok(match pump {

@@ -140,6 +140,7 @@ fn input(event: event::KeyEvent, typed: bool) -> Option<Input> {
         KeyCode::Right => Key::Right,
         KeyCode::Esc => Key::Escape,
         KeyCode::Enter => Key::Enter,
+        KeyCode::Tab => Key::Tab,
         KeyCode::Backspace => Key::Erase,
         KeyCode::Char(letter) if typed => Key::Char(letter),
         KeyCode::Char(letter) => Key::Char(letter.to_ascii_lowercase()),

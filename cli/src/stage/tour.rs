@@ -35,6 +35,10 @@ const MOVEMENTS: [(&[&str], u64); 16] = [
     (&[], 2),
 ];
 
+/// What a walk's actions are called where they are buttons.
+const BUTTONS: [(&str, &str); 6] =
+    [("forward", "W"), ("back", "S"), ("left", "A"), ("right", "D"), ("attack", "MOUSE1"), ("use", "E")];
+
 /// What happens at every frame of a walk.
 #[derive(Clone, Debug)]
 pub struct Tour {
@@ -54,7 +58,10 @@ impl Tour {
         let mut length = 0;
         let (steps, unit) = if latch > 1 { (&MOVEMENTS[..], latch as u64) } else { (&STEPS[..], 1) };
         let vector = |held: &[&str]| {
-            let down = |name: &String| if held.contains(&name.as_str()) { 1.0 } else { 0.0 };
+            let button =
+                |name: &str| BUTTONS.iter().find(|(_, button)| *button == name).map_or("", |(action, _)| action);
+            let down =
+                |name: &String| f32::from(u8::from(held.contains(&name.as_str()) || held.contains(&button(name))));
             actions.iter().map(down).collect()
         };
         let steps = steps.iter().map(|&(held, count)| {

@@ -6,7 +6,8 @@ use causeway_ops::quant::DType;
 use causeway_runtime::{
     Model,
     config::ModelConfig,
-    file::{FileError, PartialFile, TensorSpec, Writer, expected_tensors, may_quantise, write_model_to},
+    file::{FileError, PartialFile, TensorSpec, Writer, may_quantise, write_model_to},
+    model::Network,
 };
 
 use crate::{error::Error, tools::stop::Stop};
@@ -27,11 +28,11 @@ pub fn model(config: &ModelConfig, dtype: DType) -> Result<Model<'static>, Error
 ///
 /// # Errors
 /// The configuration is not valid, the file cannot be written, or Ctrl-C.
-pub fn write(path: &Path, config: &ModelConfig, matrices: DType, stop: &Stop) -> Result<(), Error> {
+pub fn write(path: &Path, config: &impl Network, matrices: DType, stop: &Stop) -> Result<(), Error> {
     let failed = |error: FileError| Error::file(path)(error);
     let plain = if matrices == DType::F32 { DType::F32 } else { DType::F16 };
     let dtype = |name: &str, shape: &[usize]| if may_quantise(name, shape) { matrices } else { plain };
-    let specs = expected_tensors(config).into_iter();
+    let specs = config.tensors().into_iter();
     let specs = specs.map(|(name, shape)| TensorSpec { dtype: dtype(&name, &shape), name, shape }).collect::<Vec<_>>();
     let file = PartialFile::create(path).map_err(failed)?;
     let mut writer = Writer::new(file, config, specs.clone()).map_err(failed)?;
@@ -101,7 +102,8 @@ impl Random {
         let fan_in = shape[1..].iter().product::<usize>().max(1) as f32;
         let (mean, spread) = match name {
             _ if name.ends_with(".bias") => (0.0, 0.05),
-            _ if name.ends_with("modulation") => (0.0, 0.3),
+            _ if name.ends_with("modulation") || name.ends_with(".conditions") => (0.0, 0.3),
+            _ if name.ends_with(".value_residual") => (0.0, 0.3),
             _ if name.ends_with("event_embedding") => (0.0, 1.0),
             _ if shape.len() == 1 => (1.0, 0.1),
             // Convolutions are followed by ReLU, which halves the variance.

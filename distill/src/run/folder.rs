@@ -96,6 +96,9 @@ impl Folder {
                 return Err(content(recipe.out.join("config.json"), "another model; train this one in another folder"));
             }
         }
+        // What it went on from holds the codec and more that the folder lacks: without it another codec would be fitted under trained weights.
+        let began = Self::recipe(&recipe.out).ok().and_then(|before| before.from);
+        let recipe = &Recipe { from: recipe.from.clone().or(began), ..recipe.clone() };
         let path = recipe.out.join("recipe.toml");
         let text = recipe.write().map_err(|reason| content(path.clone(), &reason))?;
         write_whole(&path, text.as_bytes())?;

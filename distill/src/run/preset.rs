@@ -4,6 +4,7 @@ use causeway_runtime::config::{
     CodecConfig, CodecKind, ConfigError, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig,
     Positions, Prediction, Provenance, ScheduleConfig, StartConfig,
 };
+use causeway_runtime::sampler::Sampler;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +149,7 @@ impl Preset {
             event_tokens: 4,
             text: None,
             game: None,
+            waypoint: None,
             latent_mean: vec![0.0; channels],
             latent_std: vec![1.0; channels],
         };
@@ -166,6 +168,7 @@ impl Preset {
             }),
             fps: info.fps,
             latch: info.latch,
+            controls: Vec::new(),
             limits: Default::default(),
             health: Default::default(),
             license: info.license.clone(),
@@ -183,11 +186,22 @@ fn even(counts: &[usize]) -> ScheduleConfig {
         shift: 3.0,
         steps: counts.iter().map(list).collect(),
         first: Vec::new(),
+        sampler: Sampler::Few,
         default_steps,
         context_noise: 0.0,
     }
 }
 
 fn codec(channels: usize, patch: usize, widths: [usize; 4], space_up: [bool; 3]) -> CodecConfig {
-    CodecConfig { kind: CodecKind::Taehv, channels, patch, widths, blocks: 1, space_up, time_up: [1, 1, 1] }
+    CodecConfig {
+        kind: CodecKind::Taehv,
+        channels,
+        patch,
+        widths,
+        blocks: 1,
+        space_up,
+        time_up: [1, 1, 1],
+        encoder: 0,
+        warmup: 0,
+    }
 }

@@ -581,6 +581,10 @@ namespace Causeway
         internal const uint CW_TIER_PORTABLE = 1;
         /// <summary>`CwDeviceOptions.tier`: linear layers with 8- and 4-bit weights by products of four bytes; inputs are rounded as on the CPU.</summary>
         internal const uint CW_TIER_DOT4 = 2;
+        /// <summary>`CwDeviceOptions.tier`: linear layers, convolutions and attention in half precision.</summary>
+        internal const uint CW_TIER_HALF = 3;
+        /// <summary>`CwDeviceOptions.tier`: linear layers and attention by cooperative matrices of half precision, with sums in 32 bits.</summary>
+        internal const uint CW_TIER_COOPERATIVE = 4;
         /// <summary>`CwAdapterInfo.kind`.</summary>
         internal const uint CW_ADAPTER_OTHER = 0;
         /// <summary>`CwAdapterInfo.kind`.</summary>

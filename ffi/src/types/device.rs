@@ -15,6 +15,10 @@ pub const CW_TIER_AUTO: u32 = 0;
 pub const CW_TIER_PORTABLE: u32 = 1;
 /// `CwDeviceOptions.tier`: linear layers with 8- and 4-bit weights by products of four bytes; inputs are rounded as on the CPU.
 pub const CW_TIER_DOT4: u32 = 2;
+/// `CwDeviceOptions.tier`: linear layers, convolutions and attention in half precision.
+pub const CW_TIER_HALF: u32 = 3;
+/// `CwDeviceOptions.tier`: linear layers and attention by cooperative matrices of half precision, with sums in 32 bits.
+pub const CW_TIER_COOPERATIVE: u32 = 4;
 
 /// `CwAdapterInfo.kind`.
 pub const CW_ADAPTER_OTHER: u32 = 0;

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use super::model::CwModel;
 
-/// `CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.
+/// `CwSessionOptions.start`: what the model file stores (a bundle: its first start), or nothing if it stores nothing.
 pub const CW_START_STORED: u32 = 0;
 /// `CwSessionOptions.start`: nothing; the first frames are dreamt from noise.
 pub const CW_START_EMPTY: u32 = 1;

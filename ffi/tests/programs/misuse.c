@@ -133,7 +133,10 @@ static void structs(void) {
     EXPECT(cw_session_create(device, model, &options, &none), CW_ERROR_ARGUMENT);
     options.kv = CW_KV_F32;
     EXPECT(cw_session_query(device, model, &options, &what), CW_OK);
-    options.kv = CW_KV_Q8, whole = what.state_bytes;
+    options.kv = CW_KV_AUTO, whole = what.state_bytes;
+    EXPECT(cw_session_query(device, model, &options, &what), CW_OK);
+    EXPECT(what.state_bytes == whole, 1);
+    options.kv = CW_KV_Q8;
     EXPECT(cw_session_query(device, model, &options, &what), CW_OK);
     EXPECT(what.state_bytes < whole, 1);
     options.kv = CW_KV_F32, options.start = 99;

@@ -16,16 +16,16 @@ use crate::{kv::Kv, op::Attention};
 
 /// Scratch of a tile, its routes as one mask of queries for each history frame, and unpacked keys and values.
 pub(super) fn need(op: &Attention, level: Level) -> Need {
-    let tile = tile_words(op.tokens, op.head_dim, level);
-    let kept = if parts(op, level).steps() > 1 { BAND * kept_words(op.tokens, op.head_dim, level) } else { 0 };
+    let tile = tile_words(op.queries(), op.head_dim, level);
+    let kept = if parts(op, level).steps() > 1 { BAND * kept_words(op.queries(), op.head_dim, level) } else { 0 };
     Need { piece: op.max_history + unpacked_words(op.kv, op.head_dim) + tile, kept, ..Need::default() }
 }
 
 pub(super) fn parts(op: &Attention, level: Level) -> Parts {
-    let width = tile_width(op.tokens, level);
+    let width = tile_width(op.queries(), level);
     let visible = op.routes.map_or(op.max_history, |(_, k)| op.max_history.min(k)) + op.chunk;
     let flops = tile_flops(width, visible * op.tokens, op.head_dim);
-    Parts::stepped(op.chunk * op.tokens.div_ceil(width) * op.heads, flops)
+    Parts::stepped(op.chunk * op.queries().div_ceil(width) * op.heads, flops)
 }
 
 pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
@@ -39,19 +39,19 @@ pub(super) fn run<'a>(op: &Attention, cx: &Context<'a>) {
     let history = (cx.params.history[op.group] as usize).min(op.max_history);
     let (dim, level, scratch) = (op.dim(), cx.level, cx.scratch);
     let y = Split::new(&mut y[..op.rows() * dim]);
-    let width = tile_width(op.tokens, level);
-    let tiles = op.tokens.div_ceil(width);
+    let (per_frame, width) = (op.queries(), tile_width(op.queries(), level));
+    let tiles = per_frame.div_ceil(width);
     let visible = routes.map_or(history, |(_, k)| history.min(k)) + op.chunk;
     let work = 2 * op.rows() * visible * op.tokens * dim;
     let parts = parts(op, level);
     // SAFETY: this node's only view.
     let kept = Split::new(unsafe { cx.kept() });
-    let words = kept_words(op.tokens, op.head_dim, level);
+    let words = kept_words(per_frame, op.head_dim, level);
     cx.for_parts(&parts, work, |piece, steps, slot| {
         // A head's tiles follow each other, for they read the same keys and values.
         let (head, f, tile) = (piece / tiles / op.chunk, piece / tiles % op.chunk, piece % tiles);
-        let row = f * op.tokens + tile * width;
-        let queries = width.min(op.tokens - tile * width);
+        let row = f * per_frame + tile * width;
+        let queries = width.min(per_frame - tile * width);
         let mut loan = scratch.lend();
         let (masks, scratch) = loan.as_mut_slice::<u32>().split_at_mut(op.max_history);
         let masks = &mut masks[..history];

@@ -4,10 +4,14 @@
 /// computes the same bits on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isa {
-    /// Plain Rust with eight lanes and no fused multiply-add.
+    /// Eight lanes and no fused multiply-add: plain Rust, on WebAssembly with SIMD the same by its vectors.
     Portable,
     /// 64-bit Arm.
     Neon,
+    /// The same with the signed byte dot products of `dotprod`.
+    NeonDot,
+    /// The same with the mixed ones of `i8mm`.
+    NeonI8mm,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,
     /// The same with AVX-VNNI's byte dot products.
@@ -19,11 +23,11 @@ pub enum Isa {
 }
 
 /// Whether features are there: at run time where feature `std` can ask the CPU, else what the compiler was told to assume.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! has {
-    ($($feature:tt),+) => {{
+    ($detected:ident, $($feature:tt),+) => {{
         #[cfg(feature = "std")]
-        let has = $(std::arch::is_x86_feature_detected!($feature))&&+;
+        let has = $(std::arch::$detected!($feature))&&+;
         #[cfg(not(feature = "std"))]
         let has = $(cfg!(target_feature = $feature))&&+;
         has
@@ -32,22 +36,26 @@ macro_rules! has {
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Isa; 6] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx2Vnni, Isa::Avx512, Isa::Avx512Vnni];
+    pub const ALL: [Isa; 8] =
+        [Isa::Portable, Isa::Neon, Isa::NeonDot, Isa::NeonI8mm, Isa::Avx2, Isa::Avx2Vnni, Isa::Avx512, Isa::Avx512Vnni];
 
     /// Whether this machine can run it. Without feature `std` only what the build's target guarantees counts.
     pub fn available(self) -> bool {
         match self {
             Isa::Portable => true,
             Isa::Neon => cfg!(target_arch = "aarch64"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => has!(is_aarch64_feature_detected, "dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => has!(is_aarch64_feature_detected, "i8mm"),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => has!("avx2", "fma", "f16c"),
+            Isa::Avx2 => has!(is_x86_feature_detected, "avx2", "fma", "f16c"),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2Vnni => Isa::Avx2.available() && has!("avxvnni"),
+            Isa::Avx2Vnni => Isa::Avx2.available() && has!(is_x86_feature_detected, "avxvnni"),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => has!("avx512f", "avx512bw", "avx512dq", "avx512vl"),
+            Isa::Avx512 => has!(is_x86_feature_detected, "avx512f", "avx512bw", "avx512dq", "avx512vl"),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => Isa::Avx512.available() && has!("avx512vnni"),
-            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512Vnni => Isa::Avx512.available() && has!(is_x86_feature_detected, "avx512vnni"),
             _ => false,
         }
     }
@@ -62,6 +70,8 @@ impl Isa {
         match self {
             Isa::Portable => "portable",
             Isa::Neon => "neon",
+            Isa::NeonDot => "neon-dotprod",
+            Isa::NeonI8mm => "neon-i8mm",
             Isa::Avx2 => "avx2",
             Isa::Avx2Vnni => "avx2-vnni",
             Isa::Avx512 => "avx512",

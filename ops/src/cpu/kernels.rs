@@ -5,6 +5,8 @@ use super::{
     gather, layer_norm, linear, lookup, modulation, noise, parts::Parts, patchify, prefer, remember, rms_norm_rope,
     route, scatter, scratch::Need, simd::Level, solve, to_pixels, unpatchify,
 };
+#[cfg(feature = "waypoint")]
+use super::{add, lerp, rms_norm};
 #[cfg(feature = "matrix-game")]
 use super::{join, temporal_attention};
 use crate::op::Op;
@@ -13,6 +15,8 @@ use crate::op::Op;
 pub(super) fn run(op: &Op, cx: &Context<'_>) {
     match op {
         Op::Activate(op) => activate::run(op, cx),
+        #[cfg(feature = "waypoint")]
+        Op::Add(op) => add::run(op, cx),
         Op::Attention(op) => attention::run(op, cx),
         Op::ChannelNorm(op) => channel_norm::run(op, cx),
         Op::Commit(op) => commit::run(op, cx),
@@ -25,6 +29,8 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
         #[cfg(feature = "matrix-game")]
         Op::Join(op) => join::run(op, cx),
         Op::LayerNorm(op) => layer_norm::run(op, cx),
+        #[cfg(feature = "waypoint")]
+        Op::Lerp(op) => lerp::run(op, cx),
         Op::Linear(op) => linear::run(op, cx),
         Op::Lookup(op) => lookup::run(op, cx),
         Op::Modulation(op) => modulation::run(op, cx),
@@ -32,6 +38,8 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
         Op::Patchify(op) => patchify::run(op, cx),
         Op::Prefer(op) => prefer::run(op, cx),
         Op::Remember(op) => remember::run(op, cx),
+        #[cfg(feature = "waypoint")]
+        Op::RmsNorm(op) => rms_norm::run(op, cx),
         Op::RmsNormRope(op) => rms_norm_rope::run(op, cx),
         Op::Route(op) => route::run(op, cx),
         Op::Scatter(op) => scatter::run(op, cx),
@@ -47,6 +55,8 @@ pub(super) fn run(op: &Op, cx: &Context<'_>) {
 pub(super) fn parts(op: &Op, level: Level) -> Option<Parts> {
     match op {
         Op::Activate(op) => Some(activate::parts(op)),
+        #[cfg(feature = "waypoint")]
+        Op::Add(op) => Some(add::parts(op)),
         Op::Attention(op) => Some(attention::parts(op, level)),
         Op::ChannelNorm(op) => Some(channel_norm::parts(op)),
         Op::Commit(op) => Some(commit::parts(op)),
@@ -57,6 +67,8 @@ pub(super) fn parts(op: &Op, level: Level) -> Option<Parts> {
         Op::LayerNorm(op) => Some(layer_norm::parts(op)),
         Op::Linear(op) => Some(linear::parts(op, level)),
         Op::Noise(op) => Some(noise::parts(op)),
+        #[cfg(feature = "waypoint")]
+        Op::RmsNorm(op) => Some(rms_norm::parts(op)),
         Op::RmsNormRope(op) => Some(rms_norm_rope::parts(op)),
         Op::Solve(op) => Some(solve::parts(op)),
         #[cfg(feature = "matrix-game")]

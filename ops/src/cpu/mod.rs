@@ -3,6 +3,8 @@
 //! Results do not depend on the number of threads: work is split over outputs, never over a sum.
 
 mod activate;
+#[cfg(feature = "waypoint")]
+mod add;
 mod attention;
 mod block;
 mod channel_norm;
@@ -19,6 +21,8 @@ mod isa;
 mod join;
 mod kernels;
 mod layer_norm;
+#[cfg(feature = "waypoint")]
+mod lerp;
 mod linear;
 mod load;
 mod lookup;
@@ -28,6 +32,8 @@ mod parts;
 mod patchify;
 mod prefer;
 mod remember;
+#[cfg(feature = "waypoint")]
+mod rms_norm;
 mod rms_norm_rope;
 mod route;
 mod scatter;
@@ -166,6 +172,20 @@ fn staging_words(plan: &Plan) -> usize {
     plan.buffers.iter().filter(|b| b.kind == BufferKind::Output).map(|b| b.len).max().unwrap_or(0)
 }
 
+/// Says once that the kernels are not optimised.
+#[cfg(unoptimised)]
+fn slow() {
+    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.load(Relaxed) {
+        SAID.store(true, Relaxed);
+        log::warn!(
+            "this build's kernels are not optimised and some 30 times slower: put `[profile.dev.package.causeway-ops]` and \
+             `opt-level = 3` into the Cargo.toml of your workspace"
+        );
+    }
+}
+
 impl CpuBackend {
     /// A backend with the weights of another one, if its plan named the same ones and computes with the same instruction set. They are
     /// not counted against the memory cap, as they take nothing more.
@@ -195,6 +215,8 @@ impl CpuBackend {
         need: Need,
         memory: Memory,
     ) -> Result<Self, BackendError> {
+        #[cfg(unoptimised)]
+        slow();
         let level = choose(&options)?;
         let layout = Layout::new(&plan, ALIGN);
         let arena = Block::zeroed(layout.total + need.kept)?;

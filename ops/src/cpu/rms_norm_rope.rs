@@ -20,7 +20,7 @@ pub(super) fn run(op: &RmsNormRope, cx: &Context<'_>) {
     let x = unsafe { cx.write::<f32>(op.x) };
     // SAFETY: declared access.
     let grid = op.grid.map(|grid| (grid, unsafe { cx.read::<f32>(grid.table) }));
-    let (level, weight) = (cx.level, cx.vector(op.weight));
+    let (level, weight) = (cx.level, op.weight.map(|weight| cx.vector(weight)));
     cx.for_rows_of(&parts(op), &mut x[..op.rows * op.dim], (op.dim, WORK * op.dim), |first, x| {
         level.run(Rms { op, x, first, weight, grid });
     });
@@ -30,7 +30,7 @@ struct Rms<'a> {
     op: &'a RmsNormRope,
     x: &'a mut [f32],
     first: usize,
-    weight: &'a [f32],
+    weight: Option<&'a [f32]>,
     grid: Option<(Grid, &'a [f32])>,
 }
 
@@ -58,13 +58,17 @@ impl Kernel for Rms<'_> {
                 #[inline(always)]
                 |at, n| {
                     let x = &mut x[at..at + n];
-                    s.store(x, s.mul(s.mul(s.load(x), inverse), s.load(&self.weight[at..at + n])));
+                    let mut value = s.mul(s.load(x), inverse);
+                    if let Some(weight) = self.weight {
+                        value = s.mul(value, s.load(&weight[at..at + n]));
+                    }
+                    s.store(x, value);
                 },
             );
             if let Some((grid, table)) = &self.grid {
                 let head_dim = dim / grid.heads;
                 let numbers = head_dim - 2 * grid.temporal_pairs;
-                let turns = &table[(self.first + row) % grid.tokens * numbers..][..numbers];
+                let turns = &table[(self.first + row) / grid.rows % grid.tokens * numbers..][..numbers];
                 for head in x.chunks_exact_mut(head_dim) {
                     let spatial = &mut head[2 * grid.temporal_pairs..];
                     vectors(

@@ -10,10 +10,12 @@ use std::{
 };
 
 use super::{
+    choice::Choice,
     pipelines::Pipelines,
-    tier::{Chosen, Tier},
+    tier::{Facts, STORAGE_BUFFERS, Tier, WORKGROUP_BYTES},
 };
 use crate::backend::BackendError;
+use causeway_shaders::Target;
 
 /// Which adapter to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,11 @@ pub struct GpuOptions {
     pub tier: Option<Tier>,
     /// Keeps the driver's and wgpu's bounds checks in kernels: slower, for tests and bug reports.
     pub checked: bool,
+    /// Lanes of a subgroup that cooperative kernels are made for, instead of asking the device: a wrong number must fail their test.
+    #[doc(hidden)]
+    pub lanes: Option<u32>,
+    /// What [`Gpu::write_tuned`] wrote, to be used if it is of this device.
+    pub tuned: Option<std::path::PathBuf>,
 }
 
 /// An adapter of this machine, for `causeway doctor`.
@@ -57,6 +64,8 @@ pub struct AdapterReport {
     pub name: String,
     /// Vulkan, Metal, Dx12 or Gl.
     pub backend: String,
+    /// PCI number of the vendor.
+    pub vendor: u32,
     /// DiscreteGpu, IntegratedGpu, VirtualGpu, Cpu or Other.
     pub kind: String,
     /// Driver and its version.
@@ -71,8 +80,12 @@ pub struct AdapterReport {
     pub workgroup_invocations: u32,
     /// Storage buffers a kernel.
     pub storage_buffers: u32,
-    /// 16-bit arithmetic; no kernel needs it.
+    /// 16-bit arithmetic.
     pub f16: bool,
+    /// Least and most lanes of a subgroup.
+    pub subgroups: [u32; 2],
+    /// Rows and columns of cooperative matrices of 16-bit numbers with 32-bit sums, if it has any that kernels are made for.
+    pub matrices: Option<u32>,
     /// Timestamps, which make slices of work follow measured times instead of estimates.
     pub timestamps: bool,
     /// Why it cannot run plans; None if it can.
@@ -104,9 +117,12 @@ fn enumerate() -> Vec<wgpu::Adapter> {
 }
 
 fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
-    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let Facts { info, limits, features, edge, .. } = Facts::new(adapter);
     AdapterReport {
         index,
+        vendor: info.vendor,
+        subgroups: [info.subgroup_min_size, info.subgroup_max_size],
+        matrices: edge,
         name: info.name,
         backend: format!("{:?}", info.backend),
         kind: format!("{:?}", info.device_type),
@@ -137,9 +153,30 @@ pub(super) fn needed(adapter: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
-/// What is asked of an adapter that has `features`. Passes are timed where that is possible (timing.rs); everything else works without.
-pub(super) fn features(features: wgpu::Features) -> wgpu::Features {
-    features & wgpu::Features::TIMESTAMP_QUERY
+/// Features and limits that are asked of an adapter for these tiers, whether they be experimental. Passes are timed where that is possible
+/// (timing.rs).
+pub(super) fn descriptor(facts: &Facts, tiers: &[Tier]) -> wgpu::DeviceDescriptor<'static> {
+    let timed = facts.features & wgpu::Features::TIMESTAMP_QUERY;
+    let required_features = tiers.iter().fold(timed, |all, &tier| all | Facts::features_of(tier));
+    let mut required_limits = needed(&facts.limits);
+    if required_features != timed {
+        required_limits.max_compute_workgroup_storage_size = WORKGROUP_BYTES;
+    }
+    let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+    if tiers.contains(&Tier::Cooperative) {
+        required_limits.max_storage_buffers_per_shader_stage = STORAGE_BUFFERS;
+        // SAFETY: what may be undefined is what a driver makes of these kernels, which are valid SPIR-V and index within bounds by
+        // construction. A driver that is wrong with them fails the self-test.
+        experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+    }
+    wgpu::DeviceDescriptor {
+        label: Some("causeway"),
+        required_features,
+        required_limits,
+        experimental_features,
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    }
 }
 
 /// Why an adapter cannot run plans, if it cannot.
@@ -208,6 +245,9 @@ pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError
     }
 }
 
+/// Bytes of the alarm: the least of a binding.
+pub(super) const ALARM_BYTES: u64 = 16;
+
 /// What went wrong on a device outside any call that could have returned it.
 #[derive(Default)]
 pub(super) struct Faults {
@@ -239,13 +279,25 @@ pub struct Gpu {
     pub(super) faults: Arc<Faults>,
     pub(super) pipelines: Arc<Pipelines>,
     pub(super) timestamps: bool,
-    pub(super) chosen: Chosen,
+    pub(super) choice: Choice,
+    /// Where kernels say that a subgroup has another size than they were made for, on a device that may have such kernels.
+    pub(super) alarm: Option<wgpu::Buffer>,
     name: String,
+    /// Adapter, interface, driver and version, for what is kept of it.
+    pub(super) driver: String,
 }
 
 impl Gpu {
     /// An open device and its queue.
-    pub(super) fn wrap(device: wgpu::Device, queue: wgpu::Queue, name: &str, checked: bool, unpack: bool) -> Self {
+    pub(super) fn wrap(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        info: &wgpu::AdapterInfo,
+        checked: bool,
+        target: Target,
+    ) -> Self {
+        let name = &info.name;
+        let driver = format!("{name}, {:?}, {} {}", info.backend, info.driver, info.driver_info).replace('\n', " ");
         log::info!("GPU: {name}");
         let faults = Arc::new(Faults::default());
         let lost = faults.clone();
@@ -257,9 +309,25 @@ impl Gpu {
             log::error!("GPU: {error}");
             failed.raise(BackendError::Unsupported(error.to_string()));
         }));
-        let pipelines = Arc::new(Pipelines::new(&device, checked, unpack));
+        let pipelines = Arc::new(Pipelines::new(&device, checked, target));
+        let matrices = device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        let alarm = matrices.then(|| {
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+            let (label, size) = (Some("alarm"), ALARM_BYTES);
+            device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false })
+        });
         let timestamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
-        Self { device, queue, faults, pipelines, timestamps, chosen: Chosen::default(), name: name.into() }
+        Self {
+            device,
+            queue,
+            faults,
+            pipelines,
+            timestamps,
+            choice: Choice::default(),
+            alarm,
+            name: name.into(),
+            driver,
+        }
     }
 
     /// The adapter's name.

@@ -10,10 +10,10 @@ use crate::{
     op::{Access, CrossAttention, LayerNorm, Linear, Op, Operator, RmsNormRope},
     plan::Plan,
     planner::Life,
-    quant::BLOCK,
+    quant::{BLOCK, DType},
 };
 
-use super::tiles;
+use super::{choice::Shape, tiles};
 
 /// What is done at a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,17 @@ impl Step<'_> {
         };
         let wide = tiles::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
         wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
+    }
+
+    /// Shapes that its layers may be lowered as, if their weights are of this type: all together, or each by itself.
+    pub fn shapes(&self, dtype: DType) -> impl Iterator<Item = Shape> + use<> {
+        let alone = if let Step::Plain(Op::Linear(layer)) = self { Some(layer) } else { None };
+        let first = self.layers().first().copied().or(alone).map(|layer| (layer.rows, layer.inputs, layer.outputs));
+        let counts = [1, self.layers().len().max(1)];
+        counts.into_iter().filter_map(move |count| {
+            let (rows, inputs, outputs) = first?;
+            Some(Shape::Linear { rows, inputs, outputs: count * outputs, dtype })
+        })
     }
 
     /// The matrices that it reads.
@@ -163,7 +174,7 @@ impl<'a> Fusion<'a> {
             }
             [Op::RmsNormRope(norm), Op::CrossAttention(op), ..]
                 // A layer writes them, the norm changes them, attention reads them.
-                if norm.x == op.q && norm.grid.is_none() && passed_on(op.q, 3) && op.head_dim <= 128 =>
+                if norm.x == op.q && norm.grid.is_none() && norm.weight.is_some() && passed_on(op.q, 3) && op.head_dim <= 128 =>
             {
                 return (Step::CrossAttention { norm, op }, 2);
             }
@@ -229,5 +240,6 @@ fn norms_on_the_way(norm: &LayerNorm, layer: &Linear, layers: usize) -> bool {
 }
 
 fn alike(a: &RmsNormRope, b: &RmsNormRope) -> bool {
-    (a.rows, a.dim, a.eps, &a.grid) == (b.rows, b.dim, b.eps, &b.grid) && a.dim.is_multiple_of(2)
+    let shape = |norm: &RmsNormRope| (norm.rows, norm.dim, norm.eps, norm.grid, norm.weight.is_some());
+    shape(a) == shape(b) && a.dim.is_multiple_of(2)
 }

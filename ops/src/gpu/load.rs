@@ -51,7 +51,7 @@ impl GpuLoad {
             *compiled += 1;
         } else if kernels.is_empty() && gpu.scoped(|| weights.step(&gpu.device, &gpu.queue, source))? {
             for step in Fusion::new(plan).passes.iter().flatten() {
-                for Job { kernel, .. } in lower::lower(step, weights.list(), gpu.tier())? {
+                for Job { kernel, .. } in lower::lower(step, weights.list(), gpu)? {
                     if !kernels.iter().any(|known| known.name == kernel.name) {
                         kernels.push(kernel);
                     }

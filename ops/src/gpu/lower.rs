@@ -4,13 +4,17 @@ use causeway_shaders::{self as shaders, Kernel};
 
 #[cfg(feature = "matrix-game")]
 use crate::op::TemporalAttention;
+#[cfg(feature = "waypoint")]
+use crate::op::{Modulated, RmsNorm};
 
 use super::{
     arena::{self, MOST_FRAMES},
+    choice::Shape,
+    device::Gpu,
     fusion::Step,
     job::{Job, Source, rows, unsupported},
     tier::Tier,
-    tiles::{skinny_tiles, tiles},
+    tiles::{is_broad, skinny_tiles, square_tiles, tiles},
     weights::GpuWeight,
 };
 use crate::{
@@ -25,18 +29,18 @@ use crate::{
 };
 
 /// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised.
-pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], tier: Tier) -> Result<Vec<Job>, BackendError> {
+pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Vec<Job>, BackendError> {
     let mut jobs = match step {
         Step::Later => Vec::new(),
-        Step::Plain(Op::Linear(layer)) => vec![linear(&[layer], None, weights, tier)?],
-        Step::Plain(op) => vec![plain(op)?],
-        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights, tier)?],
+        Step::Plain(Op::Linear(layer)) => vec![linear(&[layer], None, weights, gpu)?],
+        Step::Plain(op) => vec![plain(op, gpu)?],
+        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights, gpu)?],
         // Weights of different types.
         Step::Linears { norm, layers } => {
-            layers.iter().map(|layer| linear(&[layer], *norm, weights, tier)).collect::<Result<_, _>>()?
+            layers.iter().map(|layer| linear(&[layer], *norm, weights, gpu)).collect::<Result<_, _>>()?
         }
         Step::Norms(norms) => vec![norms_of_two(norms)],
-        Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm))?],
+        Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm), gpu)?],
     };
     // All layers of a step read the same rows.
     if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes)))
@@ -56,10 +60,19 @@ pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], tier: Tier) -> Resul
 }
 
 /// Lowers an operator that is no linear layer by itself.
-fn plain(op: &Op) -> Result<Job, BackendError> {
+fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
     Ok(match op {
         Op::Activate(op) => activate(op),
-        Op::Attention(op) => attention(op)?,
+        #[cfg(feature = "waypoint")]
+        Op::Add(op) => Job::items(&shaders::ADD, op.rows * op.dim)
+            .buffer("x", op.x)
+            .buffer("z", op.z)
+            .buffer("y", op.y)
+            .set("rows", op.rows)
+            .set("dim", op.dim)
+            .set("every", op.every)
+            .set("activation", op.activation),
+        Op::Attention(op) => attention(op, gpu)?,
         Op::ChannelNorm(op) => Job::new(&shaders::CHANNEL_NORM, rows(op.rows))
             .buffer("x", op.x)
             .weight("weight", op.weight)
@@ -68,14 +81,14 @@ fn plain(op: &Op) -> Result<Job, BackendError> {
             .set("dim", op.dim)
             .set("activation", op.activation),
         Op::Commit(op) => commit(op)?,
-        Op::Conv2d(op) => conv2d(op),
+        Op::Conv2d(op) => conv2d(op, gpu),
         Op::Copy(op) => Job::items(&shaders::COPY, op.len)
             .buffer("x", op.x)
             .buffer("y", op.y)
             .set("len", op.len)
             .set("x_offset", op.x_offset)
             .set("y_offset", op.y_offset),
-        Op::CrossAttention(op) => cross_attention(op, None)?,
+        Op::CrossAttention(op) => cross_attention(op, None, gpu)?,
         Op::Embed(op) => Job::items(&shaders::EMBED, op.len)
             .buffer("mix", op.mix)
             .weight("weight", op.weight)
@@ -107,6 +120,12 @@ fn plain(op: &Op) -> Result<Job, BackendError> {
             .set("second", op.widths[1])
             .set("every", op.every),
         Op::LayerNorm(op) => layer_norm(op),
+        #[cfg(feature = "waypoint")]
+        Op::Lerp(op) => Job::items(&shaders::LERP, op.len)
+            .buffer("x", op.x)
+            .weight("weight", op.weight)
+            .buffer("y", op.y)
+            .set("len", op.len),
         Op::Linear(_) => return Err(unsupported("linear", "it is lowered with its weights")),
         Op::Lookup(op) => Job::items(&shaders::LOOKUP, op.frames * op.len)
             .buffer("table", op.table)
@@ -147,6 +166,8 @@ fn plain(op: &Op) -> Result<Job, BackendError> {
             .set("len", op.rows * op.channels)
             .set("channels", op.channels)
             .set("depth", op.depth),
+        #[cfg(feature = "waypoint")]
+        Op::RmsNorm(op) => bare_norm(op),
         Op::RmsNormRope(op) => rms_norm_rope(op),
         Op::Route(op) => route(op)?,
         Op::Scatter(op) => Job::items(&shaders::SCATTER, op.rows * op.len)
@@ -210,20 +231,28 @@ fn adjacent(layers: &[&Linear], weights: &[GpuWeight]) -> bool {
 }
 
 /// Layers of one input, whose weights are adjacent and whose outputs are parts of a joint, perhaps of its norm.
-fn linear(
-    layers: &[&Linear],
-    norm: Option<&LayerNorm>,
-    weights: &[GpuWeight],
-    tier: Tier,
-) -> Result<Job, BackendError> {
+fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Job, BackendError> {
     let op = layers[0];
     let weight = &weights[op.weight.0 as usize];
     if weight.role != WeightRole::Matrix {
         return Err(unsupported("linear", "its weight is not declared as a matrix"));
     }
     let (rows, columns) = (op.rows, layers.len() * op.outputs);
+    let shape = Shape::Linear { rows, inputs: op.inputs, outputs: columns, dtype: weight.dtype };
+    let tier = match gpu.choice.of(shape) {
+        // Norms are done on the way by layers that are small.
+        Tier::Half | Tier::Cooperative if norm.is_some() && gpu.choice.has(Tier::Dot4) => Tier::Dot4,
+        tier => tier,
+    };
     let job = match (weight.dtype, norm) {
         (DType::Q8 | DType::Q4, _) if tier == Tier::Dot4 => dot4(weight.dtype, norm.is_some(), rows, columns),
+        (dtype, None) if tier == Tier::Half => square_tiles(
+            by_dtype(dtype, [&shaders::LINEAR_HALF_F16, &shaders::LINEAR_HALF_Q8, &shaders::LINEAR_HALF_Q4]),
+            64,
+            rows,
+            columns,
+        ),
+        (dtype, None) if tier == Tier::Cooperative => matrices(dtype, gpu, rows, columns),
         (DType::F32, Some(_)) => skinny_tiles(&shaders::LINEAR_F32_NORM, rows, columns),
         (DType::F16, Some(_)) => skinny_tiles(&shaders::LINEAR_F16_NORM, rows, columns),
         (DType::Q8, Some(_)) => skinny_tiles(&shaders::LINEAR_Q8_NORM, rows, columns),
@@ -262,6 +291,33 @@ fn linear(
         .set("residual", op.residual))
 }
 
+/// The one of kernels for f16, q8 and q4.
+fn by_dtype(dtype: DType, [f16, q8, q4]: [&'static Kernel; 3]) -> &'static Kernel {
+    match dtype {
+        DType::Q8 => q8,
+        DType::Q4 => q4,
+        _ => f16,
+    }
+}
+
+/// The kernel that multiplies matrices of a few rows and columns at once.
+fn matrices(dtype: DType, gpu: &Gpu, rows: usize, columns: usize) -> Job {
+    let (small, broad) = (
+        [&shaders::LINEAR_MATRICES_F16, &shaders::LINEAR_MATRICES_Q8, &shaders::LINEAR_MATRICES_Q4],
+        [&shaders::LINEAR_MATRICES_F16_BROAD, &shaders::LINEAR_MATRICES_Q8_BROAD, &shaders::LINEAR_MATRICES_Q4_BROAD],
+    );
+    if is_broad(edge(gpu), rows, columns) {
+        square_tiles(by_dtype(dtype, broad), 128, rows, columns)
+    } else {
+        square_tiles(by_dtype(dtype, small), 64, rows, columns)
+    }
+}
+
+/// Rows of the device's cooperative matrices.
+fn edge(gpu: &Gpu) -> usize {
+    gpu.pipelines.target().0.edge as usize
+}
+
 /// The kernel that multiplies bytes.
 fn dot4(dtype: DType, normed: bool, rows: usize, columns: usize) -> Job {
     let [wide, skinny, norm] = if dtype == DType::Q8 {
@@ -280,11 +336,15 @@ fn input(job: Job, x: BufferId) -> Job {
     job.buffer("x", x)
 }
 
-fn conv2d(op: &Conv2d) -> Job {
+fn conv2d(op: &Conv2d, gpu: &Gpu) -> Job {
     let [height, width] = op.out_size();
     let channels2 = op.x2.map_or(0, |(_, channels)| channels);
+    let (rows, outputs) = (height * width, op.outputs);
     let job = if op.channels.is_multiple_of(4) && channels2.is_multiple_of(4) {
-        tiles(&shaders::CONV2D_WIDE, &shaders::CONV2D_SKINNY, height * width, op.outputs)
+        match gpu.choice.of(Shape::Conv { rows, outputs }) {
+            Tier::Half => square_tiles(&shaders::CONV2D_HALF, 64, rows, outputs),
+            _ => tiles(&shaders::CONV2D_WIDE, &shaders::CONV2D_SKINNY, rows, outputs),
+        }
     } else {
         skinny_tiles(&shaders::CONV2D_SCALAR, height * width, op.outputs)
     };
@@ -333,18 +393,63 @@ fn inverse_root(head_dim: usize) -> f32 {
     1.0 / (head_dim as f32).sqrt()
 }
 
-/// Queries of a tile in flash.wgsl.
-const QUERIES: usize = 16;
+/// Queries that a workgroup of flash.wgsl takes, or of its form for a tier.
+fn queries(tier: Tier, gpu: &Gpu) -> usize {
+    match tier {
+        Tier::Half => 64,
+        Tier::Cooperative => 4 * edge(gpu),
+        _ => 16,
+    }
+}
 
-fn attention(op: &Attention) -> Result<Job, BackendError> {
-    let kernels = match op.kv {
-        Kv::F32 => [&shaders::ATTENTION_32, &shaders::ATTENTION_64, &shaders::ATTENTION_128],
-        Kv::F16 => [&shaders::ATTENTION_32_F16, &shaders::ATTENTION_64_F16, &shaders::ATTENTION_128_F16],
-        Kv::Q8 => [&shaders::ATTENTION_32_Q8, &shaders::ATTENTION_64_Q8, &shaders::ATTENTION_128_Q8],
+/// Names of a kernel's permutations for heads of 32, 64 and 128.
+macro_rules! heads {
+    ($a:ident, $b:ident, $c:ident) => {
+        [&shaders::$a, &shaders::$b, &shaders::$c]
+    };
+}
+
+fn attention_shape(op: &Attention) -> Shape {
+    let keys = (op.max_history + op.chunk) * op.tokens;
+    Shape::Attention { rows: op.rows(), keys, heads: op.heads, head_dim: op.head_dim, kv: op.kv }
+}
+
+fn cross_attention_shape(op: &CrossAttention) -> Shape {
+    Shape::CrossAttention { rows: op.rows, keys: op.context, heads: op.heads, head_dim: op.head_dim }
+}
+
+/// What a step computes of which a choice of tiers is to be made, if its weights have the types that `dtype` tells.
+pub(super) fn shapes(step: &Step<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Vec<Shape> {
+    match step {
+        Step::Plain(Op::Attention(op)) => vec![attention_shape(op)],
+        Step::Plain(Op::CrossAttention(op)) => vec![cross_attention_shape(op)],
+        Step::CrossAttention { op, .. } => vec![cross_attention_shape(op)],
+        // Norms on the way leave no choice.
+        Step::Linears { norm: Some(_), .. } => Vec::new(),
+        step => step.matrices().flat_map(|id| step.shapes(dtype(id))).collect(),
+    }
+}
+
+fn attention(op: &Attention, gpu: &Gpu) -> Result<Job, BackendError> {
+    let tier = gpu.choice.of(attention_shape(op));
+    let kernels = match (tier, op.kv) {
+        (Tier::Half, Kv::F32) => heads!(ATTENTION_HALF_32, ATTENTION_HALF_64, ATTENTION_HALF_128),
+        (Tier::Half, Kv::F16) => heads!(ATTENTION_HALF_32_F16, ATTENTION_HALF_64_F16, ATTENTION_HALF_128_F16),
+        (Tier::Half, Kv::Q8) => heads!(ATTENTION_HALF_32_Q8, ATTENTION_HALF_64_Q8, ATTENTION_HALF_128_Q8),
+        (Tier::Cooperative, Kv::F32) => heads!(ATTENTION_MATRICES_32, ATTENTION_MATRICES_64, ATTENTION_MATRICES_128),
+        (Tier::Cooperative, Kv::F16) => {
+            heads!(ATTENTION_MATRICES_32_F16, ATTENTION_MATRICES_64_F16, ATTENTION_MATRICES_128_F16)
+        }
+        (Tier::Cooperative, Kv::Q8) => {
+            heads!(ATTENTION_MATRICES_32_Q8, ATTENTION_MATRICES_64_Q8, ATTENTION_MATRICES_128_Q8)
+        }
+        (_, Kv::F32) => heads!(ATTENTION_32, ATTENTION_64, ATTENTION_128),
+        (_, Kv::F16) => heads!(ATTENTION_32_F16, ATTENTION_64_F16, ATTENTION_128_F16),
+        (_, Kv::Q8) => heads!(ATTENTION_32_Q8, ATTENTION_64_Q8, ATTENTION_128_Q8),
     };
     let kernel = fit_head("attention", kernels, op.head_dim)?;
     fit_frames("attention", op.max_history + op.chunk)?;
-    let job = Job::new(kernel, [op.rows().div_ceil(QUERIES), op.heads, 1])
+    let job = Job::new(kernel, [op.rows().div_ceil(queries(tier, gpu)), op.heads, 1])
         .buffer("q", op.q)
         .buffer("k", op.k)
         .buffer("v", op.v)
@@ -356,6 +461,7 @@ fn attention(op: &Attention) -> Result<Job, BackendError> {
         .set("rows", op.rows())
         .set("chunk", op.chunk)
         .set("tokens", op.tokens)
+        .set("queries_per_frame", op.queries())
         .set("heads", op.heads)
         .set("head_dim", op.head_dim)
         .set("temporal_pairs", op.temporal_pairs)
@@ -406,22 +512,33 @@ fn temporal_attention(op: &TemporalAttention) -> Result<Job, BackendError> {
         .set("scale", inverse_root(op.head_dim)))
 }
 
-fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>) -> Result<Job, BackendError> {
-    let kernels = match norm {
-        None => [&shaders::CROSS_ATTENTION_32, &shaders::CROSS_ATTENTION_64, &shaders::CROSS_ATTENTION_128],
-        Some(_) => {
-            [&shaders::CROSS_ATTENTION_32_NORM, &shaders::CROSS_ATTENTION_64_NORM, &shaders::CROSS_ATTENTION_128_NORM]
+fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>, gpu: &Gpu) -> Result<Job, BackendError> {
+    let tier = gpu.choice.of(cross_attention_shape(op));
+    let kernels = match (tier, norm) {
+        (Tier::Half, None) => heads!(CROSS_ATTENTION_HALF_32, CROSS_ATTENTION_HALF_64, CROSS_ATTENTION_HALF_128),
+        (Tier::Half, Some(_)) => {
+            heads!(CROSS_ATTENTION_HALF_32_NORM, CROSS_ATTENTION_HALF_64_NORM, CROSS_ATTENTION_HALF_128_NORM)
         }
+        (Tier::Cooperative, None) => {
+            heads!(CROSS_ATTENTION_MATRICES_32, CROSS_ATTENTION_MATRICES_64, CROSS_ATTENTION_MATRICES_128)
+        }
+        (Tier::Cooperative, Some(_)) => heads!(
+            CROSS_ATTENTION_MATRICES_32_NORM,
+            CROSS_ATTENTION_MATRICES_64_NORM,
+            CROSS_ATTENTION_MATRICES_128_NORM
+        ),
+        (_, None) => heads!(CROSS_ATTENTION_32, CROSS_ATTENTION_64, CROSS_ATTENTION_128),
+        (_, Some(_)) => heads!(CROSS_ATTENTION_32_NORM, CROSS_ATTENTION_64_NORM, CROSS_ATTENTION_128_NORM),
     };
     // Larger heads have a kernel of their own, with tiles of 4 queries.
     let (kernel, queries) = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
         (&shaders::CROSS_ATTENTION_BROAD, 4)
     } else {
-        (fit_head("cross_attention", kernels, op.head_dim)?, QUERIES)
+        (fit_head("cross_attention", kernels, op.head_dim)?, queries(tier, gpu))
     };
     let job = Job::new(kernel, [op.rows.div_ceil(queries), op.heads, 1]);
-    let job = match norm {
-        Some(norm) => job.weight("weight", norm.weight).set("eps", norm.eps),
+    let job = match norm.and_then(|norm| Some((norm.weight?, norm.eps))) {
+        Some((weight, eps)) => job.weight("weight", weight).set("eps", eps),
         None => job,
     };
     let job = match op.offsets {
@@ -560,6 +677,22 @@ fn scaled(job: Job, op: &LayerNorm) -> Job {
     }
 }
 
+#[cfg(feature = "waypoint")]
+fn bare_norm(op: &RmsNorm) -> Job {
+    let job = Job::new(&shaders::RMS_NORM, rows(op.rows))
+        .buffer("x", op.x)
+        .buffer("y", op.y)
+        .set("rows", op.rows)
+        .set("dim", op.dim)
+        .set("eps", op.eps);
+    let Some(Modulated { modulation, vectors, scale, shift, rows_per_frame }) = op.modulated else { return job };
+    job.buffer("modulation", modulation)
+        .set("rows_per_frame", rows_per_frame)
+        .set("stride", vectors * op.dim)
+        .set("scale_offset", scale * op.dim)
+        .set("shift_offset", shift * op.dim)
+}
+
 fn rms_norm_rope(op: &RmsNormRope) -> Job {
     let kernel = if op.dim.is_multiple_of(2) { &shaders::RMS_NORM_ROPE } else { &shaders::RMS_NORM_ROPE_SCALAR };
     rms_norm(Job::new(kernel, rows(op.rows)).buffer("x", op.x), op)
@@ -569,19 +702,23 @@ fn norms_of_two([a, b]: &[&RmsNormRope; 2]) -> Job {
     let [x, y, _] = rows(a.rows);
     let job = Job::new(&shaders::RMS_NORM_ROPE_TWO, [x, y, 2])
         .bind("x", Source::Joint(a.x, 2))
-        .weight("second", b.weight)
+        .maybe("second", "weighted", b.weight.map(Source::Weight))
         .set("part_step", arena::step(a.rows * a.dim) / 2);
     rms_norm(job, a)
 }
 
 fn rms_norm(job: Job, op: &RmsNormRope) -> Job {
-    let job = job.weight("weight", op.weight).set("rows", op.rows).set("dim", op.dim).set("eps", op.eps);
+    let job = job.maybe("weight", "weighted", op.weight.map(Source::Weight));
+    let job = job.set("rows", op.rows).set("dim", op.dim).set("eps", op.eps);
     match &op.grid {
         Some(grid) => job
             .buffer("rotations", grid.table)
             .set("tokens", grid.tokens)
+            .set("rows_per_token", grid.rows)
             .set("pairs", op.dim / grid.heads / 2)
             .set("temporal_pairs", grid.temporal_pairs),
-        None => job.set("tokens", 1usize).set("pairs", 1usize).set("temporal_pairs", 1usize),
+        None => {
+            job.set("tokens", 1usize).set("rows_per_token", 1usize).set("pairs", 1usize).set("temporal_pairs", 1usize)
+        }
     }
 }

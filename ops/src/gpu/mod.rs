@@ -5,6 +5,7 @@
 //! GPU but [`Backend::read`] and [`Backend::save`].
 
 mod arena;
+mod choice;
 mod device;
 mod frames;
 mod fusion;
@@ -14,11 +15,13 @@ mod lower;
 mod opening;
 mod peaks;
 mod pipelines;
+mod probe;
 mod readback;
 mod selftest;
 mod tier;
 mod tiles;
 mod timing;
+mod tune;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod vulkan;
 mod weights;
@@ -40,17 +43,19 @@ use crate::{
     buffer::{BufferId, BufferKind, WeightId},
     params::Params,
     plan::{PassId, Plan},
-    quant::{self, WeightSource},
+    quant::{self, DType, WeightSource},
 };
 
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 pub use self::vulkan::{GetInstanceProcAddr, QueueLock, VulkanDevice, VulkanHost, VulkanImage};
 pub use self::{
+    choice::Shape,
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
     load::GpuLoad,
     peaks::{Peaks, peaks},
     tier::{Dropped, Tier},
+    tune::{Tuned, shapes},
     weights::GpuWeights,
 };
 
@@ -107,14 +112,18 @@ const PIECE_BYTES: usize = 1 << 20;
 /// A weight is missing or has another shape.
 pub fn memory(gpu: &Gpu, plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
     let weights = weights::bytes(plan, source)?;
-    let quantised = |id| find_weight(plan.weight(id), source).is_ok_and(|view| view.dtype.is_quantised());
-    Ok(Memory { weights, ..beside(gpu, plan, &quantised) })
+    let dtype = |id| find_weight(plan.weight(id), source).map_or(DType::F32, |view| view.dtype);
+    Ok(Memory { weights, ..beside(gpu, plan, &dtype) })
 }
 
-/// Codes and their scales that wait for the second dispatch of a node, in blocks of them, and how many nodes have such.
-fn blocks(gpu: &Gpu, fusion: &Fusion<'_>, quantised: &dyn Fn(WeightId) -> bool) -> (usize, usize) {
-    let tier = gpu.tier() == Tier::Dot4;
-    let steps = fusion.passes.iter().flatten().filter(|step| tier && step.matrices().any(quantised));
+/// Codes and their scales that wait for the second dispatch of a node, in blocks of them, and how many nodes have such. `dtype` is that of a
+/// weight.
+fn blocks(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> (usize, usize) {
+    let quantised = |step: &&Step<'_>| {
+        let mut shapes = step.matrices().flat_map(|id| step.shapes(dtype(id)));
+        shapes.any(|shape| gpu.choice.of(shape) == Tier::Dot4)
+    };
+    let steps = fusion.passes.iter().flatten().filter(quantised);
     steps.filter_map(Step::rows_in_blocks).fold((0, 0), |(most, count), (_, blocks)| (most.max(blocks), count + 1))
 }
 
@@ -123,11 +132,11 @@ fn block_bytes(blocks: usize) -> [usize; 2] {
     [blocks * quant::BLOCK, blocks * size_of::<f32>()]
 }
 
-/// The same without the weights, of which these are quantised.
-fn beside(gpu: &Gpu, plan: &Plan, quantised: &dyn Fn(WeightId) -> bool) -> Memory {
+/// The same without the weights, of which `dtype` tells the types.
+fn beside(gpu: &Gpu, plan: &Plan, dtype: &dyn Fn(WeightId) -> DType) -> Memory {
     let fusion = Fusion::new(plan);
     let places = Places::new(plan, &fusion);
-    let (blocks, more) = blocks(gpu, &fusion, quantised);
+    let (blocks, more) = blocks(gpu, &fusion, dtype);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
     Memory {
@@ -138,6 +147,7 @@ fn beside(gpu: &Gpu, plan: &Plan, quantised: &dyn Fn(WeightId) -> bool) -> Memor
             + block_bytes(blocks).iter().sum::<usize>()
             + reading
             + waiting
+            + 2 * readback::HEAD
             + timing::BYTES,
     }
 }
@@ -178,7 +188,7 @@ impl GpuBackend {
         memory_cap: Option<usize>,
     ) -> Option<Result<Self, BackendError>> {
         weights.fit(plan).then(|| {
-            let memory = beside(gpu, plan, &|id| weights.list[id.0 as usize].dtype.is_quantised());
+            let memory = beside(gpu, plan, &|id| weights.list[id.0 as usize].dtype);
             check(gpu, plan, memory, memory_cap)?;
             gpu.scoped(|| Self::create(gpu.clone(), plan.clone(), weights.clone(), memory))
         })
@@ -206,7 +216,7 @@ impl GpuBackend {
         drop(fusion);
         gpu.queue.submit([]);
         Ok(Self {
-            tier: format!("{}, {}", gpu.name(), gpu.tier()),
+            tier: format!("{}, {}", gpu.name(), gpu.choice.identity()),
             gpu,
             plan,
             memory,
@@ -295,7 +305,7 @@ struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &Fusion<'_>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
-        let (blocks, more) = blocks(gpu, fusion, &|id| weights[id.0 as usize].dtype.is_quantised());
+        let (blocks, more) = blocks(gpu, fusion, &|id| weights[id.0 as usize].dtype);
         let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + more;
         let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
@@ -312,8 +322,7 @@ impl<'a> Lowering<'a> {
             let mut recorded = Recorded { dispatches: Vec::new(), nodes: vec![0] };
             for step in steps {
                 // A step has no more dispatches than `new` counted, so that blocks do not run out.
-                for (job, (index, block)) in lower::lower(step, self.weights, self.gpu.tier())?.iter().zip(&mut blocks)
-                {
+                for (job, (index, block)) in lower::lower(step, self.weights, self.gpu)?.iter().zip(&mut blocks) {
                     block[..job.node.len()].copy_from_slice(&job.node);
                     recorded.dispatches.push(self.dispatch(job, index)?);
                 }
@@ -343,6 +352,7 @@ impl<'a> Lowering<'a> {
                 Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
                 Some(Source::Codes) => self.codes.as_ref().map(|codes| Slice::whole(&codes[0])),
                 Some(Source::CodeScales) => self.codes.as_ref().map(|codes| Slice::whole(&codes[1])),
+                None if binding.name == "alarm" => self.gpu.alarm.as_ref().and_then(whole),
                 None if binding.access == Access::Read => whole(&self.nothing),
                 None => None,
             };

@@ -1,11 +1,49 @@
-//! Opening a device: an adapter is chosen, and then the best tier of kernels that it computes rightly with.
+//! Opening a device: an adapter is chosen, and then the tiers of kernels that it computes rightly with.
+
+use std::sync::Arc;
+
+use causeway_shaders::Target;
 
 use super::{
-    device::{Gpu, GpuOptions, choose, features, needed, unpacks},
-    selftest,
-    tier::{Chosen, Dropped, Tier, accelerated, refused},
+    choice::Choice,
+    device::{Gpu, GpuOptions, choose, descriptor, unpacks},
+    pipelines::Pipelines,
+    probe, selftest,
+    tier::{Dropped, Facts, Tier},
 };
 use crate::backend::BackendError;
+
+/// Tiers to try on an adapter, and those that need not be tried.
+#[derive(Default)]
+pub(super) struct Candidates {
+    pub tiers: Vec<Tier>,
+    dropped: Vec<Dropped>,
+}
+
+impl Candidates {
+    /// What the adapter has and the table knows, or what was asked for.
+    pub fn new(facts: &Facts, asked: Option<Tier>) -> Self {
+        let mut this = Self::default();
+        for tier in Tier::ALL.into_iter().filter(|&tier| asked.is_none_or(|asked| asked == tier)) {
+            let refused = || if asked.is_none() { facts.refused(tier) } else { None };
+            match facts.lacks(tier).or_else(refused) {
+                None => this.tiers.push(tier),
+                Some(why) => this.dropped.push(Dropped { tier, why }),
+            }
+        }
+        this
+    }
+}
+
+/// What kernels' texts are made for, before the size of subgroups is known.
+pub(super) fn target(adapter: &wgpu::Adapter, facts: &Facts) -> Target {
+    Target {
+        unpack: unpacks(adapter),
+        scalars: facts.info.backend == wgpu::Backend::Metal,
+        edge: facts.edge.unwrap_or(Target::PORTABLE.edge),
+        lanes: facts.info.subgroup_max_size.clamp(8, 64),
+    }
+}
 
 impl Gpu {
     /// Opens the adapter that `options` choose.
@@ -14,61 +52,109 @@ impl Gpu {
     /// [`BackendError::NoAdapter`] says what was asked for and what there is; [`BackendError::Unsupported`] why the tier asked for cannot be had.
     pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
         let adapter = choose(options)?;
-        let name = adapter.get_info().name;
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("causeway"),
-            required_features: features(adapter.features()),
-            required_limits: needed(&adapter.limits()),
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let facts = Facts::new(&adapter);
+        let name = &facts.info.name;
+        let candidates = Candidates::new(&facts, options.tier);
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor(&facts, &candidates.tiers)))
             .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
-        let unpack = unpacks(&adapter);
-        Self::wrap(device, queue, &name, options.checked, unpack).with_tier(&adapter, options.tier)
+        let target = target(&adapter, &facts);
+        let gpu = Self::wrap(device, queue, &facts.info, options.checked, target);
+        let gpu = gpu.with_tiers(candidates, options.tier, options.lanes)?;
+        let Some(path) = &options.tuned else { return Ok(gpu) };
+        match gpu.read_tuned(path) {
+            Ok(tuned) => Ok(gpu.with(&tuned)),
+            Err(why) => {
+                log::warn!("GPU: {} is not used: {why}", path.display());
+                Ok(gpu)
+            }
+        }
     }
 
-    /// With the tier asked for, or the best that the table knows and the device passes the test of.
-    pub(super) fn with_tier(mut self, adapter: &wgpu::Adapter, asked: Option<Tier>) -> Result<Self, BackendError> {
-        let (info, accelerated) = (adapter.get_info(), accelerated(adapter));
-        let mut dropped = Vec::new();
-        for tier in Tier::ALL.into_iter().rev().filter(|&tier| asked.is_none_or(|asked| asked == tier)) {
-            let why = match asked {
-                None => refused(tier, &info, accelerated),
-                Some(_) => None,
-            };
-            let why = match why {
-                None => self.try_tier(tier).err(),
-                why => why,
-            };
-            let Some(why) = why else {
-                log::info!("GPU: {} kernels", tier.name());
-                self.chosen.dropped = dropped;
-                return Ok(self);
-            };
-            if asked.is_some() {
-                return Err(BackendError::Unsupported(format!("{}: no {tier} kernels: {why}", self.name())));
+    /// With the tier asked for, or with all of the candidates whose test the device passes.
+    pub(super) fn with_tiers(
+        mut self,
+        candidates: Candidates,
+        asked: Option<Tier>,
+        lanes: Option<u32>,
+    ) -> Result<Self, BackendError> {
+        let mut choice = asked.map_or_else(Choice::default, Choice::only);
+        choice.dropped = candidates.dropped;
+        for tier in candidates.tiers {
+            match self.try_tier(tier, lanes) {
+                Ok(()) => choice.add(tier),
+                Err(why) => {
+                    // What rang in the test would ring in every copy.
+                    if tier == Tier::Cooperative {
+                        self.alarm = None;
+                    }
+                    choice.dropped.push(Dropped { tier, why });
+                }
             }
-            log::info!("GPU: no {tier} kernels: {why}");
-            dropped.push(Dropped { tier, why });
         }
-        self.chosen = Chosen { tier: Tier::Portable, dropped };
+        if let (Some(tier), Some(Dropped { why, .. })) = (asked, choice.dropped.first()) {
+            return Err(BackendError::Unsupported(format!("{}: no {tier} kernels: {why}", self.name())));
+        }
+        for Dropped { tier, why } in &choice.dropped {
+            log::info!("GPU: no {tier} kernels: {why}");
+        }
+        let names: Vec<&str> = choice.tiers().iter().map(|tier| tier.name()).collect();
+        log::info!("GPU: {} kernels", names.join(", "));
+        self.choice = choice;
         Ok(self)
     }
 
-    /// Takes a tier if the device computes rightly with it.
-    fn try_tier(&mut self, tier: Tier) -> Result<(), String> {
-        self.chosen.tier = tier;
-        if tier == Tier::Portable { Ok(()) } else { selftest::run(self) }
+    /// Whether the device computes rightly with a tier.
+    fn try_tier(&mut self, tier: Tier, lanes: Option<u32>) -> Result<(), String> {
+        if tier == Tier::Portable {
+            return Ok(());
+        }
+        if tier == Tier::Cooperative {
+            let lanes = match lanes {
+                Some(lanes) => lanes,
+                None => probe::lanes(self).map_err(|error| error.to_string())?,
+            };
+            self.for_subgroups_of(lanes);
+        }
+        let mut gpu = self.clone();
+        gpu.choice = Choice::only(tier);
+        selftest::run(&gpu, tier)
     }
 
-    /// The kernels that plans run with.
+    /// Makes texts of kernels for this size of subgroups.
+    pub(super) fn for_subgroups_of(&mut self, lanes: u32) {
+        let (target, checked) = self.pipelines.target();
+        if target.lanes != lanes {
+            self.pipelines = Arc::new(Pipelines::new(&self.device, checked, Target { lanes, ..target }));
+        }
+    }
+
+    /// This device with the kernels of another tier too, if they pass their test. Each operator takes the best for its shape.
+    ///
+    /// # Errors
+    /// [`BackendError::Unsupported`] says why not.
+    pub fn and(mut self, tier: Tier) -> Result<Self, BackendError> {
+        let enabled = self.device.features().contains(Facts::features_of(tier));
+        let tried = if enabled { self.try_tier(tier, None) } else { Err("it was not enabled with the device".into()) };
+        tried.map_err(|why| BackendError::Unsupported(format!("{}: no {tier} kernels: {why}", self.name())))?;
+        let mut choice = Choice::default();
+        self.choice.tiers().iter().for_each(|&tier| choice.add(tier));
+        choice.add(tier);
+        self.choice = choice;
+        Ok(self)
+    }
+
+    /// The kernels that plans run with: the best of [`Self::tiers`].
     pub fn tier(&self) -> Tier {
-        self.chosen.tier
+        self.tiers().last().copied().unwrap_or_default()
     }
 
-    /// Tiers that it could have had instead, and why it has not.
+    /// The tiers that there are kernels of, the portable one first. Each operator takes the best that has one for its shape.
+    pub fn tiers(&self) -> &[Tier] {
+        self.choice.tiers()
+    }
+
+    /// Tiers that it could have had besides, and why it has not.
     pub fn dropped(&self) -> &[Dropped] {
-        &self.chosen.dropped
+        &self.choice.dropped
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use causeway_shaders::{self as shaders, Kernel};
 
-use super::device::Gpu;
+use super::{device::Gpu, tier::Tier};
 use crate::{backend::BackendError, params::Params};
 
 /// Measured rates, a second.
@@ -12,6 +12,10 @@ use crate::{backend::BackendError, params::Params};
 pub struct Peaks {
     /// f32 operations, a multiply-add counts two; of registers alone.
     pub f32: f64,
+    /// Operations in half precision, a multiply-add counts two; of registers alone. None where the device has none, or no tier that uses them.
+    pub half: Option<f64>,
+    /// Operations of cooperative matrices of half precision with sums in f32; of registers alone. None as above.
+    pub matrices: Option<f64>,
     /// Operations on bytes by products of four, a multiply-add counts two; of registers alone.
     pub dot4: f64,
     /// Bytes read from workgroup memory.
@@ -49,7 +53,16 @@ pub fn peaks(gpu: &Gpu) -> Result<Peaks, BackendError> {
     .map(|(kernel, work)| rate(gpu, kernel, small, [GROUPS, 1, 1], work));
     let copy =
         rate(gpu, &shaders::PEAK_COPY, COPIED, [groups.min(65_535), groups.div_ceil(65_535), 1], 2.0 * COPIED as f64);
-    Ok(Peaks { f32: f32?, dot4: dot4?, workgroup: workgroup?, copy: copy? })
+    let half = gpu.device.features().contains(wgpu::Features::SHADER_F16);
+    let half = half.then(|| rate(gpu, &shaders::PEAK_HALF, small, [GROUPS, 1, 1], 8.0 * lanes)).transpose()?;
+    let matrices = gpu.choice.has(Tier::Cooperative).then(|| {
+        // Four subgroups of a workgroup have four chains each; at most 256 lanes.
+        let (target, _) = gpu.pipelines.target();
+        let work = f64::from(GROUPS * 4 * 4) * 2.0 * f64::from(target.edge).powi(3);
+        rate(gpu, &shaders::PEAK_MATRICES, u64::from(16 * GROUPS * 256), [GROUPS, 1, 1], work)
+    });
+    let matrices = matrices.transpose()?;
+    Ok(Peaks { f32: f32?, half, matrices, dot4: dot4?, workgroup: workgroup?, copy: copy? })
 }
 
 /// Work a second of a kernel that does `work` a round of its loop, on buffers of so many bytes.
@@ -93,10 +106,12 @@ impl Loop {
         let params = buffer(size_of::<Params>() as u64, wgpu::BufferUsages::UNIFORM);
         let buffers = [(); 2].map(|()| buffer(bytes, wgpu::BufferUsages::STORAGE));
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: node.as_entire_binding() }];
-        entries.extend(kernel.bindings.iter().zip(&buffers).map(|(binding, buffer)| wgpu::BindGroupEntry {
-            binding: binding.slot,
-            resource: buffer.as_entire_binding(),
-        }));
+        let mut rest = buffers.iter();
+        for binding in kernel.bindings {
+            let source = if binding.name == "alarm" { gpu.alarm.as_ref() } else { rest.next() };
+            let source = source.ok_or_else(|| BackendError::Unsupported(format!("{}: no buffer", kernel.name)))?;
+            entries.push(wgpu::BindGroupEntry { binding: binding.slot, resource: source.as_entire_binding() });
+        }
         let bind = |layout, entries: &[wgpu::BindGroupEntry<'_>]| {
             gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(kernel.name), layout, entries })
         };

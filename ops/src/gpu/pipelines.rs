@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use causeway_shaders::{Access, Kernel};
+use causeway_shaders::{Access, Kernel, Target};
 
 use crate::{backend::BackendError, params::Params};
 
@@ -22,17 +22,21 @@ pub(super) struct Pipelines {
     /// Layout of bind group 0: the run's parameters.
     pub params: wgpu::BindGroupLayout,
     checked: bool,
-    /// The device has the builtin `unpack2x16float`.
-    unpack: bool,
+    target: Target,
     made: Mutex<HashMap<&'static str, Pipeline>>,
 }
 
 impl Pipelines {
-    pub fn new(device: &wgpu::Device, checked: bool, unpack: bool) -> Self {
+    /// For which device the kernels' texts are.
+    pub fn target(&self) -> (Target, bool) {
+        (self.target, self.checked)
+    }
+
+    pub fn new(device: &wgpu::Device, checked: bool, target: Target) -> Self {
         let entries = [entry(0, uniform(size_of::<Params>()))];
         let params = device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("params"), entries: &entries });
-        Self { params, checked, unpack, made: Mutex::default() }
+        Self { params, checked, target, made: Mutex::default() }
     }
 
     /// The pipeline of `kernel`. Shader compilers are large and not ours: one that panics becomes an error here instead of
@@ -67,7 +71,7 @@ impl Pipelines {
         });
         let checks =
             if self.checked { wgpu::ShaderRuntimeChecks::checked() } else { wgpu::ShaderRuntimeChecks::unchecked() };
-        let source = wgpu::ShaderSource::Wgsl(kernel.text(self.unpack));
+        let source = wgpu::ShaderSource::Wgsl(kernel.text(&self.target).into());
         let descriptor = wgpu::ShaderModuleDescriptor { label, source };
         // SAFETY: kernels are this workspace's own, and index within bounds by construction. Positions follow from node
         // constants, for which PlanBuilder::build checked that the buffers are large enough; the numbers that kernels take from

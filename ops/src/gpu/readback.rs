@@ -6,15 +6,19 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-use super::device::Gpu;
+use super::device::{ALARM_BYTES, Gpu};
 use crate::backend::BackendError;
 
 /// How long the news of a finished copy may take.
 const NEWS: Duration = Duration::from_secs(10);
 
+/// Bytes that a staging holds beside its capacity: the device's alarm comes with every copy.
+pub(super) const HEAD: usize = ALARM_BYTES as usize;
+
 /// A host-visible buffer that takes one copy at a time.
 pub(super) struct Staging {
     buffer: wgpu::Buffer,
+    alarm: Option<wgpu::Buffer>,
     /// Bytes of the copy under way.
     len: Option<usize>,
     /// Number of the copy under way, and of the last one that can be read. A callback of a cancelled copy may come late; it
@@ -26,7 +30,7 @@ pub(super) struct Staging {
 fn create(gpu: &Gpu, bytes: usize) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("staging"),
-        size: bytes as u64,
+        size: (HEAD + bytes) as u64,
         usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
         mapped_at_creation: false,
     })
@@ -35,12 +39,12 @@ fn create(gpu: &Gpu, bytes: usize) -> wgpu::Buffer {
 impl Staging {
     /// Room for `bytes`, a multiple of 4.
     pub fn new(gpu: &Gpu, bytes: usize) -> Self {
-        Self { buffer: create(gpu, bytes), len: None, generation: 0, arrived: Arc::default() }
+        Self { buffer: create(gpu, bytes), alarm: gpu.alarm.clone(), len: None, generation: 0, arrived: Arc::default() }
     }
 
-    /// Bytes held.
+    /// Most bytes of a copy.
     pub fn capacity(&self) -> usize {
-        self.buffer.size() as usize
+        self.buffer.size() as usize - HEAD
     }
 
     /// Makes room for at least `bytes`.
@@ -62,7 +66,10 @@ impl Staging {
     /// forgotten. [`map`](Self::map) follows when the encoder has been submitted.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, source: &wgpu::Buffer, offset: usize, len: usize) {
         self.cancel();
-        encoder.copy_buffer_to_buffer(source, offset as u64, &self.buffer, 0, len as u64);
+        if let Some(alarm) = &self.alarm {
+            encoder.copy_buffer_to_buffer(alarm, 0, &self.buffer, 0, ALARM_BYTES);
+        }
+        encoder.copy_buffer_to_buffer(source, offset as u64, &self.buffer, HEAD as u64, len as u64);
         self.len = Some(len);
     }
 
@@ -70,7 +77,7 @@ impl Staging {
     pub fn map(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         let (generation, arrived) = (self.generation, self.arrived.clone());
-        self.buffer.map_async(wgpu::MapMode::Read, ..self.len.unwrap_or(0) as u64, move |result| {
+        self.buffer.map_async(wgpu::MapMode::Read, ..(HEAD + self.len.unwrap_or(0)) as u64, move |result| {
             // A failure comes with a lost device or a cancelled copy; both are known elsewhere.
             if result.is_ok() {
                 arrived.store(generation, Ordering::Release);
@@ -92,14 +99,23 @@ impl Staging {
         self.len
     }
 
-    /// Takes the copy if it has arrived; `bytes` has its length. The device must have been polled.
+    /// Takes the copy if it has arrived; `bytes` has its length. The device must have been polled. What kernels computed that were not
+    /// made for the size of their subgroups is nothing to go on with.
     pub fn take(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
         if self.len.is_none() || self.arrived.load(Ordering::Acquire) != self.generation {
             return Ok(false);
         }
-        let view = self.buffer.get_mapped_range(..bytes.len() as u64);
-        bytes.copy_from_slice(&view.map_err(|error| BackendError::DeviceLost(error.to_string()))?);
+        let view = self.buffer.get_mapped_range(..(HEAD + bytes.len()) as u64);
+        let view = view.map_err(|error| BackendError::DeviceLost(error.to_string()))?;
+        let (head, copy) = view.split_at(HEAD);
+        bytes.copy_from_slice(copy);
+        let alarm = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+        drop(view);
         self.cancel();
+        if self.alarm.is_some() && alarm != 0 {
+            let what = "a subgroup of this device had {} lanes in a kernel that was made for another number";
+            return Err(BackendError::Unsupported(what.replace("{}", &alarm.to_string())));
+        }
         Ok(true)
     }
 

@@ -11,29 +11,35 @@ pub enum Tier {
     /// f32 arithmetic and nothing that WebGPU does not guarantee.
     #[default]
     Portable,
+    /// Linear layers, convolutions and attention in half precision: sums of eight products in it, longer ones in f32.
+    Half,
     /// Linear layers with 8- and 4-bit weights by products of four bytes: inputs are quantised as the CPU does.
     Dot4,
+    /// Linear layers and attention by cooperative matrices of half precision, with sums in f32.
+    Cooperative,
 }
 
 impl Tier {
     /// All of them, the preferred ones last.
-    pub const ALL: [Tier; 2] = [Tier::Portable, Tier::Dot4];
+    pub const ALL: [Tier; 4] = [Tier::Portable, Tier::Half, Tier::Dot4, Tier::Cooperative];
 
     /// Its name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Tier::Portable => "portable",
+            Tier::Half => "half",
             Tier::Dot4 => "dot4",
+            Tier::Cooperative => "cooperative",
         }
     }
 
     /// What is computed how, for people.
     pub fn what(self) -> &'static str {
         match self {
-            Tier::Portable => "f32 arithmetic everywhere",
-            Tier::Dot4 => {
-                "products of bytes in linear layers of q8 and q4 weights of every shape, f32 arithmetic elsewhere"
-            }
+            Tier::Portable => "f32 arithmetic",
+            Tier::Half => "half precision in linear layers, convolutions and attention of many rows",
+            Tier::Dot4 => "products of bytes in linear layers of q8 and q4 weights",
+            Tier::Cooperative => "cooperative matrices of half precision in linear layers and attention of many rows",
         }
     }
 }
@@ -64,54 +70,135 @@ pub struct Dropped {
     pub why: String,
 }
 
-/// The tier of a device, and those dropped before it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Chosen {
-    pub tier: Tier,
-    pub dropped: Vec<Dropped>,
-}
-
-/// Drivers that are known to compute a tier wrongly, whatever a test finds.
-const DENIED: [(Tier, Driver, &str); 1] = [(
-    Tier::Dot4,
-    Driver { vendor: AMD, name: "AMD proprietary driver" },
-    "products of bytes are wrong in this driver on cards before RDNA 3, which cannot be told apart",
-)];
-
-struct Driver {
-    vendor: u32,
-    /// Part of its name.
-    name: &'static str,
-}
-
 /// PCI numbers of vendors.
 const AMD: u32 = 0x1002;
 const NVIDIA: u32 = 0x10de;
 const INTEL: u32 = 0x8086;
+const ARM: u32 = 0x13b5;
+const QUALCOMM: u32 = 0x5143;
 
-/// Why the table has no `tier` for an adapter, if it has none. `accelerated` is what the driver says of products of bytes.
-pub(super) fn refused(tier: Tier, info: &wgpu::AdapterInfo, accelerated: Option<bool>) -> Option<String> {
-    let denied =
-        |(_, driver, _): &&(Tier, Driver, &str)| driver.vendor == info.vendor && info.driver.contains(driver.name);
-    if let Some((_, _, why)) = DENIED.iter().filter(|entry| entry.0 == tier).find(denied) {
-        return Some((*why).into());
+/// Drivers that are known to compute a tier wrongly, whatever a test finds: vendor, part of the driver's name.
+const DENIED: [(Tier, u32, &str, &str); 3] = [
+    (
+        Tier::Dot4,
+        AMD,
+        "AMD proprietary driver",
+        "products of bytes are wrong in this driver on cards before RDNA 3, which cannot be told apart",
+    ),
+    (Tier::Cooperative, AMD, "AMD proprietary driver", "this driver ends the program when it is asked about matrices"),
+    (Tier::Cooperative, INTEL, "", "its drivers have loaded wrong parts of matrices, and its matrices are not square"),
+];
+
+/// What is known of an adapter before it is opened.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub info: wgpu::AdapterInfo,
+    pub features: wgpu::Features,
+    pub limits: wgpu::Limits,
+    /// What the driver says of products of bytes.
+    pub accelerated: Option<bool>,
+    /// Rows and columns of cooperative matrices of half precision with sums in f32.
+    pub edge: Option<u32>,
+}
+
+/// Workgroup memory and storage buffers of kernels that need more than the portable ones.
+pub(super) const WORKGROUP_BYTES: u32 = 32 * 1024;
+pub(super) const STORAGE_BUFFERS: u32 = 10;
+
+impl Facts {
+    pub fn new(adapter: &wgpu::Adapter) -> Self {
+        Self {
+            info: adapter.get_info(),
+            features: adapter.features(),
+            limits: adapter.limits(),
+            accelerated: accelerated(adapter),
+            edge: edge(&adapter.cooperative_matrix_properties()),
+        }
     }
-    if tier == Tier::Portable {
-        return None;
+
+    /// What must be enabled for a tier.
+    pub fn features_of(tier: Tier) -> wgpu::Features {
+        let half = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        match tier {
+            Tier::Portable | Tier::Dot4 => wgpu::Features::empty(),
+            Tier::Half => half,
+            Tier::Cooperative => half | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
+        }
     }
-    let why = match (info.backend, accelerated) {
-        _ if info.device_type == wgpu::DeviceType::Cpu => "it is a CPU, which gains nothing",
-        (wgpu::Backend::Vulkan, Some(true)) => return None,
-        (wgpu::Backend::Vulkan, _) => "the driver has no instruction for products of bytes",
-        (wgpu::Backend::Dx12, _) if [NVIDIA, INTEL].contains(&info.vendor) => return None,
-        (backend, _) => return Some(format!("it is not known to be faster on such a GPU through {backend:?}")),
+
+    /// Why the adapter cannot have a tier, if it cannot.
+    pub fn lacks(&self, tier: Tier) -> Option<String> {
+        if Self::features_of(tier).is_empty() {
+            return None;
+        }
+        let (limits, most) = (&self.limits, self.info.subgroup_max_size);
+        let lacking = Self::features_of(tier) - self.features;
+        if !lacking.is_empty() {
+            let names: Vec<String> = lacking.iter_names().map(|(name, _)| name.to_lowercase()).collect();
+            return Some(format!("the adapter has no {}", names.join(", ")));
+        }
+        if limits.max_compute_workgroup_storage_size < WORKGROUP_BYTES {
+            let there = limits.max_compute_workgroup_storage_size;
+            return Some(format!("the adapter has {there} bytes of workgroup memory, {WORKGROUP_BYTES} are needed"));
+        }
+        match tier {
+            Tier::Cooperative if self.edge.is_none() => Some(
+                "the adapter has no matrices of 16 or 8 rows and columns in half precision with sums in f32".into(),
+            ),
+            Tier::Cooperative if limits.max_storage_buffers_per_shader_stage < STORAGE_BUFFERS => {
+                Some(format!("the adapter has fewer than {STORAGE_BUFFERS} storage buffers a kernel"))
+            }
+            Tier::Cooperative if !(8..=64).contains(&most) => Some(format!("its subgroups may have {most} lanes")),
+            Tier::Half if self.info.subgroup_min_size < 8 => {
+                Some(format!("its subgroups may have {} lanes, 8 are needed", self.info.subgroup_min_size))
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the table has no `tier` for the adapter, if it has none.
+    pub fn refused(&self, tier: Tier) -> Option<String> {
+        use wgpu::Backend::{Dx12, Metal, Vulkan};
+        let info = &self.info;
+        let denied = DENIED
+            .iter()
+            .find(|(which, vendor, name, _)| (*which, *vendor) == (tier, info.vendor) && info.driver.contains(name));
+        if let Some((.., why)) = denied {
+            return Some((*why).into());
+        }
+        let slow =
+            |backend: wgpu::Backend| Some(format!("it is not known to be faster on such a GPU through {backend:?}"));
+        let why = match (tier, info.backend) {
+            (Tier::Portable, _) => return None,
+            _ if info.device_type == wgpu::DeviceType::Cpu => "it is a CPU, which gains nothing",
+            (Tier::Dot4, Vulkan) if self.accelerated == Some(true) => return None,
+            (Tier::Dot4, Vulkan) => "the driver has no instruction for products of bytes",
+            (Tier::Dot4, Dx12) if [NVIDIA, INTEL].contains(&info.vendor) => return None,
+            (Tier::Half, Vulkan) if [AMD, INTEL, ARM, QUALCOMM].contains(&info.vendor) => return None,
+            (Tier::Cooperative, Vulkan) if [AMD, NVIDIA].contains(&info.vendor) => return None,
+            (Tier::Cooperative, Metal) => "what is translated for Metal has been compiled by nobody yet",
+            (_, backend) => return slow(backend),
+        };
+        Some(why.into())
+    }
+}
+
+/// The largest square matrices of half precision with sums in f32 that kernels are made for.
+fn edge(all: &[wgpu::CooperativeMatrixProperties]) -> Option<u32> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let has = |edge: u32| {
+        all.iter().any(|one| {
+            [one.m_size, one.n_size, one.k_size] == [edge; 3]
+                && (one.ab_type, one.cr_type) == (F16, F32)
+                && !one.saturating_accumulation
+        })
     };
-    Some(why.into())
+    [16, 8].into_iter().find(|&edge| has(edge))
 }
 
 /// What a Vulkan driver says of products of bytes.
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-pub(super) fn accelerated(adapter: &wgpu::Adapter) -> Option<bool> {
+fn accelerated(adapter: &wgpu::Adapter) -> Option<bool> {
     use ash::vk;
     // SAFETY: nothing of the adapter is destroyed.
     let adapter = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
@@ -130,7 +217,7 @@ pub(super) fn accelerated(adapter: &wgpu::Adapter) -> Option<bool> {
 }
 
 #[cfg(any(target_vendor = "apple", target_family = "wasm"))]
-pub(super) fn accelerated(_adapter: &wgpu::Adapter) -> Option<bool> {
+fn accelerated(_adapter: &wgpu::Adapter) -> Option<bool> {
     None
 }
 
@@ -138,30 +225,78 @@ pub(super) fn accelerated(_adapter: &wgpu::Adapter) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn info(vendor: u32, backend: wgpu::Backend, driver: &str) -> wgpu::AdapterInfo {
+    fn facts(vendor: u32, backend: wgpu::Backend, driver: &str, accelerated: Option<bool>) -> Facts {
         let mut info = wgpu::AdapterInfo::new(wgpu::DeviceType::DiscreteGpu, backend);
         (info.vendor, info.driver) = (vendor, driver.into());
-        info
+        (info.subgroup_min_size, info.subgroup_max_size) = (32, 64);
+        let limits = wgpu::Limits {
+            max_compute_workgroup_storage_size: 48 << 10,
+            max_storage_buffers_per_shader_stage: 64,
+            ..wgpu::Limits::default()
+        };
+        Facts { info, features: wgpu::Features::all(), limits, accelerated, edge: Some(16) }
     }
 
     #[test]
     fn the_table_asks_the_driver_and_denies_those_that_lie() {
         use wgpu::Backend::{Dx12, Gl, Metal, Vulkan};
         for (vendor, backend, driver, accelerated, taken) in [
-            (NVIDIA, Vulkan, "NVIDIA", Some(true), true),
-            (NVIDIA, Vulkan, "NVIDIA", Some(false), false),
-            (NVIDIA, Vulkan, "NVIDIA", None, false),
-            (AMD, Vulkan, "radv", Some(true), true),
-            (AMD, Vulkan, "AMD proprietary driver", Some(true), false),
-            (AMD, Dx12, "", None, false),
-            (INTEL, Dx12, "", None, true),
-            (NVIDIA, Gl, "", None, false),
-            (0x106b, Metal, "", None, false),
+            (NVIDIA, Vulkan, "NVIDIA", Some(true), [false, true, true]),
+            (NVIDIA, Vulkan, "NVIDIA", Some(false), [false, false, true]),
+            (NVIDIA, Vulkan, "NVIDIA", None, [false, false, true]),
+            (AMD, Vulkan, "radv", Some(true), [true, true, true]),
+            (AMD, Vulkan, "AMD proprietary driver", Some(true), [true, false, false]),
+            (AMD, Dx12, "", None, [false; 3]),
+            (INTEL, Vulkan, "Intel open-source Mesa driver", Some(true), [true, true, false]),
+            (INTEL, Dx12, "", None, [false, true, false]),
+            (QUALCOMM, Vulkan, "", Some(false), [true, false, false]),
+            (NVIDIA, Gl, "", None, [false; 3]),
+            (0x106b, Metal, "", None, [false; 3]),
         ] {
-            let why = refused(Tier::Dot4, &info(vendor, backend, driver), accelerated);
-            assert_eq!(why.is_none(), taken, "{vendor:#x} {backend:?} {driver}: {why:?}");
-            assert_eq!(refused(Tier::Portable, &info(vendor, backend, driver), accelerated), None);
+            let facts = facts(vendor, backend, driver, accelerated);
+            for (tier, taken) in [Tier::Half, Tier::Dot4, Tier::Cooperative].into_iter().zip(taken) {
+                let why = facts.refused(tier);
+                assert_eq!(why.is_none(), taken, "{vendor:#x} {backend:?} {driver} {tier}: {why:?}");
+            }
+            assert_eq!(facts.refused(Tier::Portable), None);
         }
+        let software =
+            wgpu::AdapterInfo { device_type: wgpu::DeviceType::Cpu, ..facts(AMD, Vulkan, "radv", Some(true)).info };
+        let software = Facts { info: software, ..facts(AMD, Vulkan, "radv", Some(true)) };
+        assert!(Tier::ALL[1..].iter().all(|&tier| software.refused(tier).is_some()));
+    }
+
+    #[test]
+    fn what_an_adapter_lacks_is_named() {
+        let whole = facts(AMD, wgpu::Backend::Vulkan, "radv", None);
+        assert!(Tier::ALL.iter().all(|&tier| whole.lacks(tier).is_none()));
+        let lacks = |facts: Facts| [Tier::Half, Tier::Cooperative].map(|tier| facts.lacks(tier).unwrap_or_default());
+        let less = Facts { features: wgpu::Features::SUBGROUP, ..whole.clone() };
+        assert_eq!(lacks(less)[0], "the adapter has no shader_f16");
+        let mut small = whole.clone();
+        small.limits.max_compute_workgroup_storage_size = 16 << 10;
+        assert!(lacks(small).iter().all(|why| why.contains("16384 bytes of workgroup memory")));
+        assert!(lacks(Facts { edge: None, ..whole.clone() })[1].contains("no matrices"));
+        let mut narrow = whole.clone();
+        narrow.info.subgroup_min_size = 4;
+        assert!(lacks(narrow)[0].contains("4 lanes"));
+    }
+
+    #[test]
+    fn the_largest_square_matrices_are_taken() {
+        use wgpu::CooperativeScalarType::{F16, F32};
+        let of = |m, k, ab_type, cr_type| wgpu::CooperativeMatrixProperties {
+            m_size: m,
+            n_size: m,
+            k_size: k,
+            ab_type,
+            cr_type,
+            saturating_accumulation: false,
+        };
+        assert_eq!(edge(&[of(8, 8, F16, F32), of(16, 16, F16, F32)]), Some(16));
+        assert_eq!(edge(&[of(8, 8, F16, F32), of(16, 16, F16, F16), of(16, 8, F16, F32)]), Some(8));
+        assert_eq!(edge(&[of(8, 8, F32, F32)]), None);
+        assert_eq!(edge(&[]), None);
     }
 
     #[test]
@@ -169,6 +304,9 @@ mod tests {
         for tier in Tier::ALL {
             assert_eq!(tier.name().parse(), Ok(tier));
         }
-        assert_eq!("fast".parse::<Tier>(), Err("`fast` is no tier of kernels; there are portable, dot4".into()));
+        assert_eq!(
+            "fast".parse::<Tier>(),
+            Err("`fast` is no tier of kernels; there are portable, half, dot4, cooperative".into())
+        );
     }
 }

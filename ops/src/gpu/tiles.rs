@@ -21,6 +21,16 @@ pub(super) fn tiles(wide: &'static Kernel, skinny: &'static Kernel, rows: usize,
     }
 }
 
+/// Workgroups of a kernel that makes square tiles of C [rows, columns].
+pub(super) fn square_tiles(kernel: &'static Kernel, side: usize, rows: usize, columns: usize) -> Job {
+    Job::new(kernel, [columns.div_ceil(side), rows.div_ceil(side), 1])
+}
+
+/// Sides of tiles of cooperative matrices: 128 where they are 16 on a side, and the tiles keep a GPU busy; else 64.
+pub(super) fn is_broad(edge: usize, rows: usize, columns: usize) -> bool {
+    edge == 16 && columns.div_ceil(128) * rows.div_ceil(128) >= ENOUGH_WIDE_TILES
+}
+
 /// Workgroups of a skinny kernel for C [rows, columns].
 pub(super) fn skinny_tiles(kernel: &'static Kernel, rows: usize, columns: usize) -> Job {
     Job::new(kernel, [columns.div_ceil(32), rows.div_ceil(16), 1])

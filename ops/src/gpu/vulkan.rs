@@ -10,8 +10,10 @@ use ash::vk::{self, Handle as _};
 use wgpu::hal::{api::Vulkan as Api, vulkan as hal};
 
 use super::{
-    device::{Gpu, features, needed, unfit, unpacks},
+    device::{Gpu, descriptor, unfit},
     frames::Frames,
+    opening::{Candidates, target},
+    tier::Facts,
 };
 use crate::backend::BackendError;
 
@@ -149,14 +151,16 @@ impl VulkanHost {
         let physical = vk::PhysicalDevice::from_raw(physical);
         let exposed = instance.expose_adapter(physical);
         let exposed = exposed.ok_or_else(|| refused("the host's GPU has no use for wgpu".into()))?;
-        let needs = Needs::new(&exposed.adapter, features(exposed.features));
         // SAFETY: comes from this backend.
         let instance = unsafe { wgpu::Instance::from_hal::<Api>(instance) };
-        let this = Self { instance, physical, needs };
-        match unfit(&this.adapter()?.0) {
-            Some(why) => Err(refused(why)),
-            None => Ok(this),
+        let (adapter, _) = Self::adapter(&instance, physical)?;
+        if let Some(why) = unfit(&adapter) {
+            return Err(refused(why));
         }
+        let facts = Facts::new(&adapter);
+        let tiers = Candidates::new(&facts, None).tiers;
+        let needs = Needs::new(&exposed.adapter, descriptor(&facts, &tiers).required_features);
+        Ok(Self { instance, physical, needs })
     }
 
     /// Names of the extensions (ended by NUL) that the device must be made with, and its features: a `VkPhysicalDeviceFeatures2` with
@@ -166,13 +170,16 @@ impl VulkanHost {
     }
 
     /// The adapter, for wgpu and for wgpu-hal.
-    fn adapter(&self) -> Result<(wgpu::Adapter, wgpu::hal::ExposedAdapter<Api>), BackendError> {
+    fn adapter(
+        instance: &wgpu::Instance,
+        physical: vk::PhysicalDevice,
+    ) -> Result<(wgpu::Adapter, wgpu::hal::ExposedAdapter<Api>), BackendError> {
         let gone = || BackendError::NoAdapter("the host's GPU is gone".into());
         // SAFETY: nothing of it is destroyed.
-        let instance = unsafe { self.instance.as_hal::<Api>() }.ok_or_else(gone)?;
-        let expose = || instance.expose_adapter(self.physical).ok_or_else(gone);
+        let raw = unsafe { instance.as_hal::<Api>() }.ok_or_else(gone)?;
+        let expose = || raw.expose_adapter(physical).ok_or_else(gone);
         // SAFETY: made from this instance.
-        Ok((unsafe { self.instance.create_adapter_from_hal(expose()?) }, expose()?))
+        Ok((unsafe { instance.create_adapter_from_hal(expose()?) }, expose()?))
     }
 
     /// Computes on the host's device.
@@ -184,11 +191,14 @@ impl VulkanHost {
     /// The device is valid, was made from this GPU with everything that [`needs`](Self::needs) names, has that queue, and outlives the
     /// [`Gpu`], its clones and all backends on them.
     pub unsafe fn open(&self, host: &VulkanDevice) -> Result<Gpu, BackendError> {
-        let (adapter, exposed) = self.adapter()?;
-        let name = adapter.get_info().name;
+        let (adapter, exposed) = Self::adapter(&self.instance, self.physical)?;
+        let facts = Facts::new(&adapter);
+        let candidates = Candidates::new(&facts, None);
+        let descriptor = descriptor(&facts, &candidates.tiers);
+        let name = facts.info.name.clone();
         let refused = |error: String| BackendError::NoAdapter(format!("{name}: {error}"));
-        let (wanted, limits) = (features(exposed.features), needed(&adapter.limits()));
-        let hints = wgpu::MemoryHints::MemoryUsage;
+        let (wanted, limits, hints) =
+            (descriptor.required_features, &descriptor.required_limits, &descriptor.memory_hints);
         let handle = vk::Device::from_raw(host.device);
         let raw = exposed.adapter.shared_instance().raw_instance();
         // SAFETY: a valid device of this instance by the contract.
@@ -198,20 +208,14 @@ impl VulkanHost {
         let (family, index) = (host.queue_family, host.queue_index);
         // SAFETY: the contract.
         let opened = unsafe {
-            exposed.adapter.device_from_raw(device, Some(done), &extensions, wanted, &limits, &hints, family, index)
+            exposed.adapter.device_from_raw(device, Some(done), &extensions, wanted, limits, hints, family, index)
         };
         let opened = opened.map_err(|error| refused(error.to_string()))?;
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("causeway"),
-            required_features: wanted,
-            required_limits: limits,
-            memory_hints: hints,
-            ..Default::default()
-        };
         // SAFETY: made from this adapter with these features.
         let made = unsafe { adapter.create_device_from_hal(opened, &descriptor) };
         let (device, queue) = made.map_err(|error| refused(error.to_string()))?;
-        Gpu::wrap(device, queue, &name, false, unpacks(&adapter)).with_tier(&adapter, None)
+        let target = target(&adapter, &facts);
+        Gpu::wrap(device, queue, &facts.info, false, target).with_tiers(candidates, None, None)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 /// row j after being turned by conj(rotations[j]) * rotations[max_history + f] on its leading pairs. Scores are q.k / sqrt(d).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
-    /// Queries [chunk * tokens, dim].
+    /// Queries [chunk * tokens, shared, dim].
     pub q: BufferId,
     /// The chunk's own keys [chunk * tokens, dim].
     pub k: BufferId,
@@ -31,16 +31,19 @@ pub struct Attention {
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, temporal_pairs, 2].
     pub rotations: BufferId,
-    /// Routes u32 [chunk * tokens, heads, k] of history rows, ascending, `u32::MAX` where fewer than k; None is dense.
+    /// Routes u32 [chunk * tokens, shared, heads, k] of history rows, ascending, `u32::MAX` where fewer than k; None is dense.
     pub routes: Option<(BufferId, usize)>,
-    /// Output [chunk * tokens, dim].
+    /// Output [chunk * tokens, shared, dim].
     pub y: BufferId,
     /// Frames of the chunk.
     pub chunk: usize,
     /// Tokens a frame.
     pub tokens: usize,
-    /// Heads.
+    /// Heads of keys and values.
     pub heads: usize,
+    /// Heads of queries that share one of them (grouped-query attention, arXiv 2305.13245): 1 for each its own. Query head j of those that
+    /// share head h is number `j * heads + h`.
+    pub shared: usize,
     /// Features a head.
     pub head_dim: usize,
     /// Leading pairs of a head with temporal rotation.
@@ -59,9 +62,14 @@ impl Attention {
         self.heads * self.head_dim
     }
 
+    /// Query rows of a frame, each of `heads` heads.
+    pub fn queries(&self) -> usize {
+        self.tokens * self.shared
+    }
+
     /// Query rows.
     pub fn rows(&self) -> usize {
-        self.chunk * self.tokens
+        self.chunk * self.queries()
     }
 }
 
@@ -82,15 +90,18 @@ impl Operator for Attention {
 
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
         let (rows, dim) = (self.rows(), self.dim());
-        check.rule(rows * dim > 0, "chunk, tokens, heads and head_dim must be positive")?;
+        check.rule(rows * dim > 0, "chunk, tokens, heads, shared and head_dim must be positive")?;
         check.rule(
             self.head_dim.is_multiple_of(2) && 2 * self.temporal_pairs <= self.head_dim,
             "more temporal pairs than pairs",
         )?;
         check.rule(self.max_history <= self.slots, "more visible history than ring slots")?;
         check.rule(self.group < GROUPS, "no such group of layers")?;
-        for id in [self.q, self.k, self.v, self.y] {
+        for id in [self.q, self.y] {
             check.buffer(id, rows * dim)?;
+        }
+        for id in [self.k, self.v] {
+            check.buffer(id, self.chunk * self.tokens * dim)?;
         }
         for id in [self.ring_k, self.ring_v] {
             check.buffer(id, self.slots * self.tokens * self.heads * self.kv.row_words(self.head_dim))?;
@@ -106,10 +117,12 @@ impl Operator for Attention {
 
     fn cost(&self) -> Cost {
         let past = self.routes.map_or(self.max_history, |(_, k)| k) * self.tokens;
-        let keys = past + self.rows();
+        let keys = past + self.chunk * self.tokens;
         Cost {
             flops: 4 * (self.rows() * keys * self.dim()) as u64,
-            bytes: 8 * (2 * self.rows() * self.dim() + past * self.heads * self.kv.row_words(self.head_dim)) as u64,
+            bytes: 8
+                * ((self.rows() + self.chunk * self.tokens) * self.dim()
+                    + past * self.heads * self.kv.row_words(self.head_dim)) as u64,
             weights: 0,
         }
     }

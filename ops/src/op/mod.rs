@@ -7,6 +7,8 @@
 //! [frames, height, width, channels]. Everything is `f32` unless an operator says otherwise.
 
 mod activate;
+#[cfg(feature = "waypoint")]
+mod add;
 mod attention;
 mod channel_norm;
 mod commit;
@@ -19,6 +21,8 @@ mod gather;
 #[cfg(feature = "matrix-game")]
 mod join;
 mod layer_norm;
+#[cfg(feature = "waypoint")]
+mod lerp;
 mod linear;
 mod lookup;
 mod modulation;
@@ -27,6 +31,8 @@ mod operator;
 mod patchify;
 mod prefer;
 mod remember;
+#[cfg(feature = "waypoint")]
+mod rms_norm;
 mod rms_norm_rope;
 mod route;
 mod scatter;
@@ -64,6 +70,12 @@ pub use self::{
     unpatchify::Unpatchify,
 };
 
+#[cfg(feature = "waypoint")]
+pub use self::{
+    add::Add,
+    lerp::Lerp,
+    rms_norm::{Modulated, RmsNorm},
+};
 #[cfg(feature = "matrix-game")]
 pub use self::{join::Join, temporal_attention::TemporalAttention};
 
@@ -100,6 +112,8 @@ macro_rules! operators {
 
 operators!(
     Activate,
+    #[cfg(feature = "waypoint")]
+    Add,
     Attention,
     ChannelNorm,
     Commit,
@@ -112,6 +126,8 @@ operators!(
     #[cfg(feature = "matrix-game")]
     Join,
     LayerNorm,
+    #[cfg(feature = "waypoint")]
+    Lerp,
     Linear,
     Lookup,
     Modulation,
@@ -119,6 +135,8 @@ operators!(
     Patchify,
     Prefer,
     Remember,
+    #[cfg(feature = "waypoint")]
+    RmsNorm,
     RmsNormRope,
     Route,
     Scatter,

@@ -11,20 +11,22 @@ pub struct Grid {
     pub table: BufferId,
     /// Tokens a frame.
     pub tokens: usize,
-    /// Attention heads.
+    /// Rows that are of one token: 1, or its heads where each is a row.
+    pub rows: usize,
+    /// Heads of a row.
     pub heads: usize,
     /// Leading pairs of each head that stay unrotated here: the temporal ones, which attention applies (docs/design.md, idea 4).
     pub temporal_pairs: usize,
 }
 
-/// `y = rope(x / rms(x) * weight)`, in place; the norm spans all heads (spec 1.4), the rotation is per head on interleaved
-/// pairs.
+/// `y = rope(x / rms(x) * weight)`, in place; the norm spans a row, of all heads (spec 1.4) or of one, the rotation is per head on
+/// interleaved pairs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RmsNormRope {
     /// Rows [rows, dim], rewritten in place.
     pub x: BufferId,
-    /// Norm weight [dim].
-    pub weight: WeightId,
+    /// Norm weight [dim]; None for ones.
+    pub weight: Option<WeightId>,
     /// Rows.
     pub rows: usize,
     /// Features.
@@ -50,12 +52,13 @@ impl Operator for RmsNormRope {
     fn shape(&self, check: &Check<'_>) -> Result<(), PlanError> {
         check.rule(self.rows * self.dim > 0, "rows and dim must be positive")?;
         check.buffer(self.x, self.rows * self.dim)?;
-        check.weight(self.weight, self.dim)?;
+        self.weight.map_or(Ok(()), |weight| check.weight(weight, self.dim))?;
         if let Some(grid) = &self.grid {
             check
                 .rule(grid.heads > 0 && self.dim.is_multiple_of(2 * grid.heads), "heads must divide dim into pairs")?;
             let pairs = self.dim / grid.heads / 2;
-            check.rule(grid.temporal_pairs <= pairs && grid.tokens > 0, "more temporal pairs than pairs")?;
+            check
+                .rule(grid.temporal_pairs <= pairs && grid.tokens * grid.rows > 0, "more temporal pairs than pairs")?;
             check.buffer(grid.table, grid.tokens * (pairs - grid.temporal_pairs) * 2)?;
         }
         Ok(())

@@ -34,6 +34,8 @@ pub(super) fn all(m: &mut Maker) {
     by_size(m);
     #[cfg(feature = "matrix-game")]
     super::temporal::all(m);
+    #[cfg(feature = "waypoint")]
+    super::shared::all(m);
 }
 
 fn linear_case(
@@ -237,6 +239,7 @@ fn attention_case(m: &mut Maker, w: Window) {
         chunk,
         tokens,
         heads,
+        shared: 1,
         head_dim,
         temporal_pairs: pairs,
         slots,
@@ -480,14 +483,20 @@ fn norms(m: &mut Maker) {
         [[1, 1, 2, 0, 1], [16, 6, 32, 6, 16], [10, 3, 10, 2, 5], [48, 2, 24, 4, 16], [7, 2, 6, 3, 7]]
     {
         let dim = heads * head_dim;
-        rms_norm(m, rows, dim, None);
+        rms_norm(m, [rows, dim], true, None);
         let pairs = head_dim / 2 - temporal_pairs;
         let angles = m.uniforms(tokens * pairs, 3.0);
         let table: Vec<f32> = angles.iter().flat_map(|angle| [angle.cos(), angle.sin()]).collect();
+        let numbers = table.iter().map(|x| x.to_bits()).collect();
         let table = m.numbers("table", &table);
-        rms_norm(m, rows, dim, Some(Grid { table, tokens, heads, temporal_pairs }));
+        rms_norm(m, [rows, dim], true, Some(Grid { table, tokens, rows: 1, heads, temporal_pairs }));
+        // Each head by itself, and without a weight.
+        let grid = Some(Grid { table, tokens, rows: heads, heads: 1, temporal_pairs });
+        m.fill.push((table, numbers));
+        rms_norm(m, [rows * heads, head_dim], false, grid);
     }
-    rms_norm(m, 3, 7, None);
+    rms_norm(m, [3, 7], true, None);
+    rms_norm(m, [3, 7], false, None);
     for ([rows, dim], activation) in [[1, 1], [3, 7], [16, 96], [5, 130], [700, 64]].into_iter().zip(ACTIVATIONS) {
         let (x, weight, y) = (m.random("x", rows * dim, 2.0), m.vector(&[dim]), m.random("y", rows * dim, 1.0));
         m.case(ChannelNorm { x, weight, y, rows, dim, activation }, Params::default(), 2e-6);
@@ -499,8 +508,8 @@ fn layer_norm(m: &mut Maker, rows: usize, dim: usize, rows_per_frame: usize, sca
     m.case(LayerNorm { x, y, rows, dim, rows_per_frame, eps: EPS, scale }, Params::default(), 1e-5);
 }
 
-fn rms_norm(m: &mut Maker, rows: usize, dim: usize, grid: Option<Grid>) {
-    let (x, weight) = (m.random("x", rows * dim, 2.0), m.vector(&[dim]));
+fn rms_norm(m: &mut Maker, [rows, dim]: [usize; 2], weighted: bool, grid: Option<Grid>) {
+    let (x, weight) = (m.random("x", rows * dim, 2.0), weighted.then(|| m.vector(&[dim])));
     m.case(RmsNormRope { x, weight, rows, dim, eps: EPS, grid }, Params::default(), 2e-6);
 }
 

@@ -7,6 +7,8 @@ mod cases;
 mod history;
 mod maker;
 mod sampling;
+#[cfg(feature = "waypoint")]
+mod shared;
 #[cfg(feature = "matrix-game")]
 mod temporal;
 

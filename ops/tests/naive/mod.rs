@@ -58,6 +58,8 @@ impl<'a> Machine<'a> {
     pub fn run(&mut self, op: &Op, params: &Params) {
         match op {
             Op::Activate(op) => self.activate(op),
+            #[cfg(feature = "waypoint")]
+            Op::Add(op) => self.add(op),
             Op::Attention(op) => self.attention(op, params),
             Op::ChannelNorm(op) => self.channel_norm(op),
             Op::Commit(op) => self.commit(op),
@@ -70,6 +72,8 @@ impl<'a> Machine<'a> {
             #[cfg(feature = "matrix-game")]
             Op::Join(op) => self.join(op),
             Op::LayerNorm(op) => self.layer_norm(op),
+            #[cfg(feature = "waypoint")]
+            Op::Lerp(op) => self.lerp(op),
             Op::Linear(op) => self.linear(op),
             Op::Lookup(op) => self.lookup(op, params),
             Op::Modulation(op) => self.modulation(op),
@@ -77,6 +81,8 @@ impl<'a> Machine<'a> {
             Op::Patchify(op) => self.patchify(op),
             Op::Prefer(op) => self.prefer(op, params),
             Op::Remember(op) => self.remember(op),
+            #[cfg(feature = "waypoint")]
+            Op::RmsNorm(op) => self.rms_norm(op),
             Op::RmsNormRope(op) => self.rms_norm_rope(op),
             Op::Route(op) => self.route(op, params),
             Op::Scatter(op) => self.scatter(op),
@@ -143,7 +149,7 @@ impl<'a> Machine<'a> {
                             continue;
                         }
                     }
-                    let own = op.max_history + row / op.tokens;
+                    let own = op.max_history + row / (op.tokens * op.shared);
                     let q = turn(q, self.f(op.rotations), op.temporal_pairs, own, j);
                     for token in 0..op.tokens {
                         let (k, v) = if j < op.max_history {
@@ -450,8 +456,41 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[cfg(feature = "waypoint")]
+    fn rms_norm(&mut self, op: &RmsNorm) {
+        for row in 0..op.rows {
+            let x = self.f(op.x)[row * op.dim..][..op.dim].to_vec();
+            let square = x.iter().map(|x| x * x).sum::<f64>() / op.dim as f64;
+            for (i, x) in x.iter().enumerate() {
+                let mut y = x / (square + f64::from(op.eps)).sqrt();
+                if let Some(m) = op.modulated {
+                    let vectors = &self.f(m.modulation)[row / m.rows_per_frame * m.vectors * op.dim..];
+                    y = y * (1.0 + vectors[m.scale * op.dim + i]) + vectors[m.shift * op.dim + i];
+                }
+                self.f_mut(op.y)[row * op.dim + i] = y;
+            }
+        }
+    }
+
+    #[cfg(feature = "waypoint")]
+    fn add(&mut self, op: &Add) {
+        for at in 0..op.rows * op.dim {
+            let z = self.f(op.z)[at / op.dim / op.every * op.dim + at % op.dim];
+            self.f_mut(op.y)[at] = apply(op.activation, self.f(op.x)[at] + z);
+        }
+    }
+
+    #[cfg(feature = "waypoint")]
+    fn lerp(&mut self, op: &Lerp) {
+        let share = self.weight(op.weight)[0];
+        for at in 0..op.len {
+            let (x, y) = (self.f(op.x)[at], self.f(op.y)[at]);
+            self.f_mut(op.y)[at] = y + share * (x - y);
+        }
+    }
+
     fn rms_norm_rope(&mut self, op: &RmsNormRope) {
-        let weight = self.weight(op.weight);
+        let weight = op.weight.map_or(vec![1.0; op.dim], |weight| self.weight(weight));
         for row in 0..op.rows {
             let x = self.f(op.x)[row * op.dim..][..op.dim].to_vec();
             let square = x.iter().map(|x| x * x).sum::<f64>() / op.dim as f64;
@@ -461,7 +500,7 @@ impl<'a> Machine<'a> {
                 let pairs = op.dim / grid.heads / 2;
                 let spatial = pairs - grid.temporal_pairs;
                 for pair in (0..op.dim / 2).filter(|pair| pair % pairs >= grid.temporal_pairs) {
-                    let at = (row % grid.tokens * spatial + pair % pairs - grid.temporal_pairs) * 2;
+                    let at = (row / grid.rows % grid.tokens * spatial + pair % pairs - grid.temporal_pairs) * 2;
                     let (cos, sin) = (self.f(grid.table)[at], self.f(grid.table)[at + 1]);
                     let (a, b) = (y[2 * pair], y[2 * pair + 1]);
                     y[2 * pair] = a * cos - b * sin;

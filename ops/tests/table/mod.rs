@@ -35,7 +35,7 @@ pub fn outputs(table: &Table, backend: &mut dyn Backend) -> Vec<Vec<u32>> {
 }
 
 /// Compares a backend's outputs with what is expected, tolerances times `slack`; panics with every failing row.
-pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expected, slack: f64) {
+pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expected, slack: &dyn Fn(&Case) -> f64) {
     let mut failures = Vec::new();
     for ((case, output), expected) in table.cases.iter().zip(outputs).zip(expected) {
         let mut output = output.as_slice();
@@ -44,7 +44,7 @@ pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expect
             let (found, rest) = output.split_at(buffer.len);
             output = rest;
             let failure = match (expected, table.op(case)) {
-                (Data::F(expected), _) => differ(found, expected, case.tolerance * slack),
+                (Data::F(expected), _) => differ(found, expected, case.tolerance * slack(case)),
                 (Data::U(expected), Op::Route(op)) => routes_differ(table, case, op, found, expected),
                 (Data::U(expected), Op::Commit(op)) => rows_differ(op, found, expected),
                 (Data::U(expected), _) => integers_differ(found, expected),

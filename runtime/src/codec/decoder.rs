@@ -72,9 +72,10 @@ impl Decoder {
         Ok(Self { backend, plan, latent_len: channels * size.0 * size.1, channels, begun: false })
     }
 
-    /// Decodes the next latent [C, H, W] (normalised, as the denoiser makes it) to RGB frames in 0..=1, [n, 3, height, width]: one frame
-    /// for the first latent of a stream, [`DecoderNetwork::time_factor`] for each that follows.
+    /// Decodes the next latent [C, H, W] (normalised, as the denoiser makes it) to RGB frames in 0..=1, [n, 3, height, width]:
+    /// [`DecoderNetwork::first_pictures`] for the first latent of a stream, [`DecoderNetwork::time_factor`] for each that follows.
     ///
+    /// [`DecoderNetwork::first_pictures`]: crate::config::DecoderNetwork::first_pictures
     /// [`DecoderNetwork::time_factor`]: crate::config::DecoderNetwork::time_factor
     ///
     /// # Errors
@@ -93,8 +94,9 @@ impl Decoder {
         let mut interleaved = vec![0.0; latent.len()];
         interleave(latent, self.channels, &mut interleaved);
         self.backend.write(self.plan.latent, bytemuck::cast_slice(&interleaved))?;
-        let DecoderPass { id, frames, skipped } = if self.begun { self.plan.next } else { self.plan.first };
-        for pass in self.plan.features.iter().chain(self.plan.cuts.get(tile)).chain([&id]) {
+        let DecoderPass { id, frames, skipped, repeats } = if self.begun { self.plan.next } else { self.plan.first };
+        let runs = core::iter::repeat_n(&id, 1 + repeats);
+        for pass in self.plan.features.iter().chain(self.plan.cuts.get(tile)).chain(runs) {
             run_pass(self.backend.as_mut(), *pass)?;
         }
         let mut raw = vec![0.0f32; self.backend.plan().buffer(self.plan.frames).len];

@@ -63,9 +63,14 @@ pub(super) fn text(field: &str, value: &str) -> Result<(), ConfigError> {
     })
 }
 
+/// Most names of a list: each must differ from all before it.
+pub(super) const MOST_NAMES: usize = 512;
+
 pub(super) fn names(field: &str, list: &[String]) -> Result<(), ConfigError> {
     let count = list.len();
-    check(field, format!("a list of {count}"), (1..=256).contains(&count), || "1 to 256 names".to_owned())?;
+    check(field, format!("a list of {count}"), (1..=MOST_NAMES).contains(&count), || {
+        format!("1 to {MOST_NAMES} names")
+    })?;
     for (i, name) in list.iter().enumerate() {
         let field = format!("{field}[{i}]");
         text(&field, name)?;

@@ -42,6 +42,13 @@ pub struct CodecConfig {
     /// Frames that a stage makes of one.
     #[serde(default = "one_each")]
     pub time_up: [usize; 3],
+    /// Of a file of its own: channels of all stages of its encoder, 0 where it has none. A world's encoder has the widths of its decoder.
+    #[serde(default, skip_serializing_if = "none")]
+    pub encoder: usize,
+    /// How often a stream's first latent frame is decoded, and nothing shown, before all of its pictures are: MemBlocks then remember a frame like
+    /// it. With 0 only its last picture is shown, which is what there is without such a beginning.
+    #[serde(default, skip_serializing_if = "none")]
+    pub warmup: usize,
 }
 
 fn one_each() -> [usize; 3] {
@@ -53,15 +60,15 @@ fn stageless(widths: &[usize; 4]) -> bool {
     *widths == [0; 4]
 }
 
-fn none(blocks: &usize) -> bool {
-    *blocks == 0
+fn none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl CodecConfig {
     /// A [`CodecKind::Linear`] codec of squares of `patch` pixels.
     pub fn linear(channels: usize, patch: usize) -> Self {
         let (widths, blocks, space_up, time_up) = ([0; 4], 0, [false; 3], [1; 3]);
-        Self { kind: CodecKind::Linear, channels, patch, widths, blocks, space_up, time_up }
+        Self { kind: CodecKind::Linear, channels, patch, widths, blocks, space_up, time_up, encoder: 0, warmup: 0 }
     }
 
     /// Pixels along one side for each latent.
@@ -72,6 +79,11 @@ impl CodecConfig {
     /// Pixel frames for each latent frame.
     pub fn time_factor(&self) -> usize {
         self.time_up.iter().product()
+    }
+
+    /// Pictures of a stream's first latent frame.
+    pub fn first_pictures(&self) -> usize {
+        if self.warmup > 0 { self.time_factor() } else { 1 }
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
@@ -87,6 +99,8 @@ impl CodecConfig {
             within(&format!("codec.widths[{i}]"), width, 1, 2048)?;
         }
         within("codec.blocks", self.blocks, 1, 16)?;
+        within("codec.encoder", self.encoder, 0, 2048)?;
+        within("codec.warmup", self.warmup, 0, 16)?;
         for (i, &frames) in self.time_up.iter().enumerate() {
             within(&format!("codec.time_up[{i}]"), frames, 1, 4)?;
         }

@@ -67,7 +67,15 @@ impl DecoderNetwork {
         }
     }
 
-    /// Pixel frames for each latent frame but the first, which makes one.
+    /// Pixel frames for a stream's first latent frame.
+    pub fn first_pictures(&self) -> usize {
+        match self {
+            Self::Taehv(codec) => codec.first_pictures(),
+            Self::Vae(_) => 1,
+        }
+    }
+
+    /// Pixel frames for each latent frame but the first.
     pub fn time_factor(&self) -> usize {
         match self {
             Self::Taehv(codec) => codec.time_factor(),
@@ -91,6 +99,9 @@ impl FileConfig for DecoderConfig {
         let codec = &self.codec;
         let (side, frames) = (codec.space_factor(), codec.time_factor());
         let (network, widths, blocks) = match codec {
+            DecoderNetwork::Taehv(taehv) if taehv.encoder > 0 => {
+                ("TAEHV, both ways", taehv.widths.as_slice(), taehv.blocks)
+            }
             DecoderNetwork::Taehv(taehv) => ("TAEHV, latents to pictures", taehv.widths.as_slice(), taehv.blocks),
             DecoderNetwork::Vae(vae) if vae.decode_only => {
                 ("Wan 2.1 VAE, latents to pictures", vae.widths.as_slice(), vae.blocks)
@@ -101,7 +112,11 @@ impl FileConfig for DecoderConfig {
             ("network", network.to_owned()),
             (
                 "latent",
-                format!("{} channels to {side} x {side} pixels and {frames} frames, the first to 1", codec.channels()),
+                format!(
+                    "{} channels to {side} x {side} pixels and {frames} frames, the first to {}",
+                    codec.channels(),
+                    codec.first_pictures()
+                ),
             ),
             ("levels", format!("widths {widths:?}, {blocks} blocks each")),
         ]

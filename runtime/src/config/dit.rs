@@ -5,8 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigError, GameConfig,
-    check::{check, latents, names, number, positive, within},
+    ConfigError, GameConfig, WaypointConfig,
+    check::{MOST_NAMES, check, latents, names, number, positive, within},
 };
 
 /// Sizes of the denoiser (spec 1.1) and the names of its conditions.
@@ -51,6 +51,10 @@ pub struct DitConfig {
     #[cfg_attr(feature = "matrix-game", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(not(feature = "matrix-game"), serde(skip))]
     pub game: Option<GameConfig>,
+    /// The other block; see [`DitConfig::waypoint`].
+    #[cfg_attr(feature = "waypoint", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(not(feature = "waypoint"), serde(skip))]
+    pub waypoint: Option<WaypointConfig>,
     /// Per-channel mean of the codec's latents.
     pub latent_mean: Vec<f32>,
     /// Per-channel standard deviation of the codec's latents.
@@ -129,6 +133,11 @@ impl DitConfig {
         self.game.as_ref().filter(|_| cfg!(feature = "matrix-game"))
     }
 
+    /// What Waypoint's block has in place of parts of Wan's; nothing in a build without feature `waypoint`.
+    pub fn waypoint(&self) -> Option<&WaypointConfig> {
+        self.waypoint.as_ref().filter(|_| cfg!(feature = "waypoint"))
+    }
+
     /// Numbers that a latent frame is told of actions.
     pub fn told(&self) -> usize {
         self.actions.len() * self.game().map_or(1, |game| game.rows)
@@ -171,6 +180,18 @@ impl DitConfig {
         self.validate_latents()?;
         within("dit.chunk", self.chunk, 1, 64)?;
         number("dit.rope_theta", self.rope_theta, self.rope_theta >= 1.0 && self.rope_theta <= 1e9, "from 1 to 1e9")?;
+        if let Some(waypoint) = self.waypoint() {
+            waypoint.validate(self.heads, head, self.layers)?;
+            names("dit.actions", &self.actions)?;
+            within("the number of dit.actions", self.actions.len(), WaypointConfig::MOUSE, MOST_NAMES)?;
+            within("dit.chunk", self.chunk, 1, 1)?;
+            let plain = !self.prev_frame && self.text.is_none() && self.game().is_none() && self.prediction.is_flow();
+            check("dit.prev_frame, text, game, prediction", "given", plain, || {
+                "none beside `dit.waypoint`".to_owned()
+            })?;
+            within("the number of dit.events", self.events.len(), 0, 0)?;
+            return within("dit.event_tokens", self.event_tokens, 0, 0);
+        }
         if let Some(text) = &self.text {
             within("dit.text.dim", text.dim, 1, 65_536)?;
             within("dit.text.length", text.length, 1, 4096)?;

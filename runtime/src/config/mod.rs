@@ -5,7 +5,9 @@
 //! it holds and what was expected.
 
 mod check;
+mod clip;
 mod codec;
+mod control;
 mod decoder;
 mod dit;
 mod error;
@@ -19,11 +21,14 @@ mod objects;
 mod schedule;
 mod umt5;
 mod vae;
+mod waypoint;
 
 pub(crate) use check::misleading;
 pub use check::printable;
+pub use clip::{ClipConfig, ClipFamily, ClipSizes};
 pub(crate) use codec::grown;
 pub use codec::{CodecConfig, CodecKind};
+pub use control::ControlConfig;
 pub use decoder::{DecoderConfig, DecoderFamily, DecoderNetwork};
 pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
 pub use error::{ConfigError, FORMAT, MAX_JSON};
@@ -38,3 +43,4 @@ pub(crate) use objects::from_str;
 pub use schedule::ScheduleConfig;
 pub use umt5::{MOST_TOKENIZER, Umt5Config, Umt5Family, Umt5Sizes};
 pub use vae::VaeConfig;
+pub use waypoint::WaypointConfig;

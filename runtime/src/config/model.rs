@@ -5,8 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, DitConfig, FileConfig, HealthConfig, HistoryConfig, LimitsConfig, Prediction,
-    Provenance, ScheduleConfig, StartConfig,
+    About, CodecConfig, ConfigError, ControlConfig, DitConfig, FileConfig, HealthConfig, HistoryConfig, LimitsConfig,
+    Prediction, Provenance, ScheduleConfig, StartConfig,
     check::{check, positive, text, within},
     from_json,
     kind::check_version,
@@ -25,11 +25,18 @@ pub enum Family {
     #[cfg(feature = "matrix-game")]
     #[serde(rename = "matrix-game")]
     MatrixGame,
+    /// Waypoint 1.5: a causal DiT of another block, told keys, mouse buttons and the mouse's way. `codec` is as of `Wan`.
+    #[cfg(feature = "waypoint")]
+    Waypoint,
 }
 
 impl Family {
     /// The family of a denoiser, by what it is told.
     pub(crate) fn of(dit: &DitConfig) -> Self {
+        #[cfg(feature = "waypoint")]
+        if dit.waypoint().is_some() {
+            return Self::Waypoint;
+        }
         match (&dit.text, dit.game()) {
             #[cfg(feature = "matrix-game")]
             (Some(_), Some(_)) => Self::MatrixGame,
@@ -66,6 +73,9 @@ pub struct ModelConfig {
     /// each of them is told the movement under way. With 1 every chunk is told what is pressed.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub latch: usize,
+    /// What its actions are played with by programs that know nothing else of it; the usual keys of their names if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<ControlConfig>,
     /// How large the numbers that it is told may be.
     #[serde(default, skip_serializing_if = "LimitsConfig::are_default")]
     pub limits: LimitsConfig,
@@ -83,6 +93,13 @@ pub struct ModelConfig {
     pub provenance: Provenance,
 }
 
+/// Names, of which there may be hundreds.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8;
+    let shown = names[..names.len().min(MOST)].join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
 fn once() -> usize {
     1
 }
@@ -97,6 +114,8 @@ impl FileConfig for ModelConfig {
         "wan",
         #[cfg(feature = "matrix-game")]
         "matrix-game",
+        #[cfg(feature = "waypoint")]
+        "waypoint",
     ];
 
     fn name(&self) -> &str {
@@ -110,6 +129,8 @@ impl FileConfig for ModelConfig {
                 Family::Wan => "wan",
                 #[cfg(feature = "matrix-game")]
                 Family::MatrixGame => "matrix-game",
+                #[cfg(feature = "waypoint")]
+                Family::Waypoint => "waypoint",
             },
             license: &self.license,
             credits: &self.credits,
@@ -150,6 +171,7 @@ impl FileConfig for ModelConfig {
                 ("actions", dit.actions.join(", ")),
             ]),
             Some(text) => lines.push(("text", format!("at most {} rows of {}", text.length, text.dim))),
+            None if dit.waypoint().is_some() => lines.push(("actions", listed(&dit.actions))),
             None => lines.extend([("actions", dit.actions.join(", ")), ("events", dit.events.join(", "))]),
         }
         lines
@@ -187,7 +209,7 @@ impl ModelConfig {
         self.dit.validate()?;
         let family = self.family;
         check("family", format!("{family:?}"), family == Family::of(&self.dit), || {
-            "Wan with `dit.text`, World without".to_owned()
+            "Wan with `dit.text`, Waypoint with `dit.waypoint`, World without both".to_owned()
         })?;
         self.codec.validate()?;
         let channels = self.dit.latent.channels;
@@ -197,6 +219,7 @@ impl ModelConfig {
         let clean = self.dit.prediction == Prediction::Clean;
         check("dit.prediction", "clean", !clean || family == Family::World, || "flow in this family".to_owned())?;
         self.schedule.validate()?;
+        ControlConfig::validate(&self.controls, &self.dit.actions)?;
         self.limits.validate()?;
         self.health.validate()?;
         self.history.validate(self.dit.chunk, self.dit.layers)?;

@@ -12,6 +12,7 @@ use super::{
     ConfigError,
     check::{check, number, positive, within},
 };
+use crate::sampler::Sampler;
 
 /// Noise levels of a denoising run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,10 +27,19 @@ pub struct ScheduleConfig {
     #[cfg_attr(feature = "matrix-game", serde(default, skip_serializing_if = "Vec::is_empty"))]
     #[cfg_attr(not(feature = "matrix-game"), serde(skip))]
     pub first: Vec<f32>,
+    /// How latents go from step to step.
+    #[cfg_attr(feature = "waypoint", serde(default, skip_serializing_if = "is_few"))]
+    #[cfg_attr(not(feature = "waypoint"), serde(skip))]
+    pub sampler: Sampler,
     /// The entry of `steps` to use unless the host asks for another.
     pub default_steps: usize,
     /// Timestep in [0, 1000) at which the commit pass sees the clean frame.
     pub context_noise: f32,
+}
+
+#[cfg(feature = "waypoint")]
+fn is_few(sampler: &Sampler) -> bool {
+    *sampler == Sampler::Few
 }
 
 impl ScheduleConfig {

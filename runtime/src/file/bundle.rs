@@ -38,7 +38,8 @@ pub enum PartKind {
     Codec,
     /// A safetensors file with a tensor `context` [rows, width], as `causeway embed` makes them.
     Prompt,
-    /// A safetensors file with a tensor `latents` [n, C, H, W], as `causeway encode` makes them.
+    /// A safetensors file with a tensor `latents` [n, C, H, W], as `causeway encode` makes them; of a game with its picture condition, `condition`
+    /// [n, channels, H, W].
     Start,
 }
 
@@ -87,15 +88,16 @@ impl Part {
         }
     }
 
-    /// The tensor that a prompt or a start has.
-    fn tensor(kind: PartKind) -> (&'static str, usize) {
-        if kind == PartKind::Prompt { ("context", 2) } else { ("latents", 4) }
+    /// The tensors of which a prompt or a start has one, and their dimensions.
+    fn tensors(kind: PartKind) -> (&'static [&'static str], usize) {
+        if kind == PartKind::Prompt { (&["context"], 2) } else { (&["latents", "condition"], 4) }
     }
 }
 
 /// Values of a prompt or a start, which lie in the file until they are wanted.
 pub(super) struct Extra {
     name: String,
+    tensor: &'static str,
     shape: Vec<usize>,
     dtype: DType,
     bytes: Range<usize>,
@@ -284,6 +286,11 @@ pub(super) fn fit(
     if let Some(Extra { name, shape, .. }) = prompts.iter().find(|prompt| prompt.shape[1] != width) {
         return Err(format!("prompt {name} has rows of {}, the denoiser takes {width}", shape[1]));
     }
+    // A game begins from a picture that it is told with every frame, others from frames.
+    let (tensor, channels) = model.dit.game().map_or(("latents", channels), |game| ("condition", game.condition));
+    if let Some(Extra { name, tensor: found, .. }) = starts.iter().find(|start| start.tensor != tensor) {
+        return Err(format!("start {name} has a tensor `{found}`, the denoiser begins from `{tensor}`"));
+    }
     if let Some(Extra { name, shape, .. }) = starts.iter().find(|start| start.shape[1] != channels) {
         return Err(format!("start {name} has {} channels, the denoiser {channels}", shape[1]));
     }
@@ -292,13 +299,18 @@ pub(super) fn fit(
 
 /// The tensor of a prompt or a start whose data begin at byte `begin` of the bundle.
 pub(super) fn extra(part: &Part, (begin, data): (usize, usize)) -> Result<Extra, FileError> {
-    let (name, rank) = Part::tensor(part.kind);
+    let (names, rank) = Part::tensors(part.kind);
     let found = container::parse(part.header.as_bytes(), data as u64, |_, _, _| Ok(()))?;
-    let wrong =
-        || FileError::Header(format!("{} has no tensor `{name}` of {rank} dimensions in F32 or F16", part.title()));
-    let tensor = found.tensors.into_iter().find(|tensor| tensor.name == name).ok_or_else(wrong)?;
-    let RawTensor { dtype, shape, bytes, .. } = tensor;
-    let dtype = match dtype {
+    let wrong = || {
+        FileError::Header(format!(
+            "{} has no tensor `{}` of {rank} dimensions in F32 or F16",
+            part.title(),
+            names.join("` or `")
+        ))
+    };
+    let named = |name: &&'static str| Some((*name, found.tensors.iter().find(|tensor| tensor.name == *name)?));
+    let (name, RawTensor { dtype, shape, bytes, .. }) = names.iter().find_map(named).ok_or_else(wrong)?;
+    let dtype = match *dtype {
         RawType::F32 => DType::F32,
         RawType::F16 => DType::F16,
         _ => return Err(wrong()),
@@ -307,5 +319,5 @@ pub(super) fn extra(part: &Part, (begin, data): (usize, usize)) -> Result<Extra,
         return Err(wrong());
     }
     let bytes = begin + bytes.start as usize..begin + bytes.end as usize;
-    Ok(Extra { name: part.name.clone(), shape, dtype, bytes })
+    Ok(Extra { name: part.name.clone(), tensor: name, shape: shape.clone(), dtype, bytes })
 }

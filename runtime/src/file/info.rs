@@ -45,7 +45,7 @@ pub struct Info<C = ModelConfig> {
 }
 
 /// Parts of the network by name prefix; the first that fits counts.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 14] = [
     "dit.blocks",
     "dit",
     "taehv.decoder",
@@ -57,6 +57,8 @@ const GROUPS: [&str; 12] = [
     "vae",
     "umt5.blocks",
     "umt5",
+    "clip.blocks",
+    "clip",
     "start",
 ];
 

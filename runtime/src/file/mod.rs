@@ -53,7 +53,7 @@ pub use limits::ALIGN;
 pub use partial::{Partial, PartialFile, abandon, write_whole};
 #[cfg(feature = "std")]
 pub use quantize::{quantize, quantize_to};
-pub use reader::{Model, ModelFile, Umt5File};
+pub use reader::{ClipFile, Model, ModelFile, Umt5File};
 #[cfg(feature = "std")]
 pub use restate::restate;
 #[cfg(feature = "std")]

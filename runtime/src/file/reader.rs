@@ -6,7 +6,7 @@ use super::header::{self, Entry};
 use super::limits::TOKENIZER;
 use super::tensors::may_quantise;
 use super::{FileError, TensorMismatch};
-use crate::config::{ModelConfig, Umt5Config, from_json};
+use crate::config::{ClipConfig, ModelConfig, Umt5Config, from_json};
 use crate::model::Network;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -47,6 +47,9 @@ pub type Model<'a> = ModelFile<'a, ModelConfig>;
 
 /// A file that holds a text encoder: family `umt5`.
 pub type Umt5File<'a> = ModelFile<'a, Umt5Config>;
+
+/// A file that holds an image encoder: family `clip`.
+pub type ClipFile<'a> = ModelFile<'a, ClipConfig>;
 
 /// One tensor; ranges are bytes of the file.
 struct Tensor {

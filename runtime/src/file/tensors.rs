@@ -17,6 +17,7 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
 /// They are nearly all of a model's bytes, in a text encoder together with its token embedding. The layers around them (embeddings, modulation, head) are small, and shape
 /// every token of every step.
 pub fn may_quantise(name: &str, shape: &[usize]) -> bool {
-    let matrix = name.starts_with("dit.blocks.") || (name.starts_with("umt5.") && !name.contains(".pos_embedding."));
+    let block = ["dit.blocks.", "clip.blocks."].iter().any(|blocks| name.starts_with(blocks));
+    let matrix = block || (name.starts_with("umt5.") && !name.contains(".pos_embedding."));
     matrix && name.ends_with(".weight") && shape.len() == 2 && shape[1].is_multiple_of(BLOCK)
 }

@@ -61,12 +61,18 @@ pub enum ImportError {
     /// The tensors do not make up a network that can be run.
     #[error("not a Wan 2.1 text-to-video network that can be run: {0}")]
     Network(String),
+    /// The tensors, or the file beside them, do not make up a Waypoint network that can be run.
+    #[error("not a Waypoint 1.5 network that can be run: {0}")]
+    Waypoint(String),
     /// The tensors do not make up a decoder that can be run.
     #[error("not a decoder that can be run: {0}")]
     Decoder(String),
     /// The tensors do not make up a text encoder that can be run.
     #[error("not a text encoder that can be run: {0}")]
     Encoder(String),
+    /// The tensors do not make up an image encoder that can be run.
+    #[error("not an image encoder that can be run: {0}")]
+    Image(String),
     /// The LoRA does not fit.
     #[error("the LoRA does not fit: {0}")]
     Lora(String),

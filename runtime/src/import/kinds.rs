@@ -118,9 +118,16 @@ static TENSORS: &[Row] = &[
         n.names(&["lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", ".diff_b", ".diff_m"])
             && n.shape("patch_embedding.weight").is_none()
     }),
-    network("CLIP", Refused("only image-to-video networks use it; prompts go through umT5"), |n| {
-        n.names(&["visual.transformer.", "vision_model.encoder.", "text_model.encoder.", "visual.cls_embedding"])
-    }),
+    network(
+        "CLIP, as Wan and Matrix-Game publish it",
+        Read("an image encoder for games; its text tower is left out"),
+        |n| n.names(&["visual.cls_embedding"]) && n.names(&["visual.transformer."]),
+    ),
+    network(
+        "another CLIP",
+        Refused("games take models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth; prompts go through umT5"),
+        |n| n.names(&["visual.transformer.", "vision_model.encoder.", "text_model.encoder.", "visual.cls_embedding"]),
+    ),
     network("Wan VACE", Refused(TEXT_TO_VIDEO), |n| n.names(&["vace_blocks.", "vace_patch_embedding."])),
     network("Wan Animate", Refused(TEXT_TO_VIDEO), |n| n.names(&["face_adapter.", "motion_encoder."])),
     network("Wan with sound (S2V, MultiTalk, InfiniteTalk)", Refused(TEXT_TO_VIDEO), |n| {
@@ -178,10 +185,13 @@ static TENSORS: &[Row] = &[
     network("the TAEHV of Wan 2.2 (taew2_2)", Warned("for the latents of TI2V-5B alone; others are Wan 2.1's"), |n| {
         n.taehv() == Some(48)
     }),
+    network("the TAEHV of Waypoint 1.5 (taehv1_5)", Read("decodes and encodes; of HunyuanVideo 1.5 too"), |n| {
+        n.taehv() == Some(32)
+    }),
     network(
         "the TAEHV of HunyuanVideo",
         Warned("Wan's latents are others, and come out wrong; for them take taew2_1"),
-        |n| n.taehv().is_some_and(|channels| channels == 32 || n.file().starts_with("taehv")),
+        |n| n.taehv().is_some() && n.file().starts_with("taehv"),
     ),
     network(
         "the TAEHV of CogVideoX, Open-Sora, Mochi or LTX",
@@ -208,6 +218,9 @@ static TENSORS: &[Row] = &[
         Refused("only networks of Wan 2.1's architecture are run"),
         |n| n.names(&["double_blocks.", "transformer_blocks.", "input_blocks.", "joint_blocks."]),
     ),
+    network("Waypoint 1.5", Read("a world with keys and mouse; `config.yaml` beside it is read too"), |n| {
+        n.names(&["ctrl_emb.mlp.fc1.weight"]) && n.names(&["attn_cond_head.", "cond_head.", "v_lamb"])
+    }),
     network("a language model", Refused("prompts go through umT5: models_t5_umt5-xxl-enc-bf16.pth or its GGUF"), |n| {
         n.names(&["layers.0.self_attn.q_proj.", "blk.0.attn_q.", "h.0.attn.c_attn."])
     }),

@@ -35,7 +35,24 @@ impl CodecSource<'_> {
         }
     }
 
-    /// Pictures of each latent frame but the stream's first, which makes one.
+    /// Pictures of the stream's first latent frame.
+    pub fn first_pictures(&self) -> usize {
+        match self {
+            Self::World(config) => config.codec.first_pictures(),
+            Self::File(network) => network.first_pictures(),
+        }
+    }
+
+    /// How often the first is decoded before it is shown.
+    pub fn warmup(&self) -> usize {
+        match self {
+            Self::World(config) => config.codec.warmup,
+            Self::File(DecoderNetwork::Taehv(codec)) => codec.warmup,
+            Self::File(DecoderNetwork::Vae(_)) => 0,
+        }
+    }
+
+    /// Pictures of each latent frame but the stream's first.
     pub fn time_factor(&self) -> usize {
         match self {
             Self::World(config) => config.codec.time_factor(),
@@ -47,7 +64,7 @@ impl CodecSource<'_> {
     pub fn encodes(&self) -> bool {
         match self {
             Self::World(_) => true,
-            Self::File(DecoderNetwork::Taehv(_)) => false,
+            Self::File(DecoderNetwork::Taehv(codec)) => codec.encoder > 0,
             Self::File(DecoderNetwork::Vae(vae)) => !vae.decode_only,
         }
     }
@@ -81,7 +98,7 @@ impl<'a> Codec<'a> {
             CodecSource::World(config) => {
                 let codec = &config.codec;
                 let network = match codec.kind {
-                    CodecKind::Taehv => Network::Taehv(Taehv::new(b, codec, latent)),
+                    CodecKind::Taehv => Network::Taehv(Taehv::of_world(b, codec, latent)),
                     CodecKind::Linear => Network::Linear(codec),
                 };
                 let scale = Some((config.dit.latent_mean.as_slice(), config.dit.latent_std.as_slice()));
@@ -145,7 +162,10 @@ impl<'a> Codec<'a> {
         let LatentConfig { height, width, channels } = self.latent;
         let len = height * width * channels;
         let raw = match &mut self.network {
-            Network::Taehv(taehv) => taehv.encode(b, image),
+            Network::Taehv(taehv) => match taehv.encode(b, image) {
+                Some(raw) => raw,
+                None => return Err(ModelError::Unsupported("its codec has no encoder".into())),
+            },
             Network::Linear(CodecConfig { patch, .. }) => {
                 let pixels = 3 * patch * patch;
                 let x = b.scratch("unshuffled", height * width * pixels);
@@ -175,7 +195,9 @@ impl<'a> Codec<'a> {
             }
         };
         let Some((mean, std)) = self.scale else {
-            return Err(ModelError::Unsupported("its codec has no encoder".into()));
+            // A file's latents are as its network makes them.
+            b.push(Copy { x: raw, x_offset: 0, y, y_offset: 0, len });
+            return Ok(());
         };
         // (z - mean) / std as z * scale + shift.
         let (scale, shift) = (std.iter().map(|std| 1.0 / std), mean.iter().zip(std).map(|(mean, std)| -mean / std));

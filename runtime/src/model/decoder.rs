@@ -20,6 +20,8 @@ pub struct DecoderPass {
     pub frames: usize,
     /// How many of them, from the first on, are not shown.
     pub skipped: usize,
+    /// Runs before the one that counts.
+    pub repeats: usize,
 }
 
 /// A decoder's plan and the buffers a host touches.
@@ -108,10 +110,11 @@ impl DecoderPlan {
             DecoderNetwork::Taehv(codec) => {
                 let network = Taehv::new(&mut b, codec, LatentConfig { channels, height, width });
                 let pass = b.pass("decode");
-                let (mut frames, skipped) = (Frames::new(codec.time_factor()), codec.time_factor() - 1);
+                let (mut frames, skipped) =
+                    (Frames::new(codec.time_factor()), codec.time_factor() - codec.first_pictures());
                 network.decode(&mut b, input, &mut |b, frame| frames.take(b, frame));
-                let pass = DecoderPass { id: pass, frames: frames.taken, skipped };
-                let next = DecoderPass { skipped: 0, ..pass };
+                let pass = DecoderPass { id: pass, frames: frames.taken, skipped, repeats: codec.warmup };
+                let next = DecoderPass { skipped: 0, repeats: 0, ..pass };
                 frames.finish(b, [pass, next], input, codec.patch, 0.0)
             }
             DecoderNetwork::Vae(vae) => {
@@ -129,7 +132,7 @@ impl DecoderPlan {
                     frames.taken = 0;
                     let x = shared.as_ref().map_or_else(|| network.features(&mut b, latent), |(_, (_, tile))| *tile);
                     network.decode(&mut b, x, first, &mut |b, frame| frames.take(b, frame));
-                    DecoderPass { id, frames: frames.taken, skipped: 0 }
+                    DecoderPass { id, frames: frames.taken, skipped: 0, repeats: 0 }
                 };
                 let passes = [pass("decode.first", true), pass("decode", false)];
                 let plan = frames.finish(b, passes, input, 1, -1.0)?;

@@ -16,6 +16,7 @@ use super::{
     game::Game,
     inputs::GameInputs,
     ring::{Group, Groups, Ring, Rows},
+    rope::Rope,
 };
 use crate::config::DitConfig;
 
@@ -117,6 +118,7 @@ fn layers(
     let rows = Rows {
         tokens: config.tokens_per_frame(),
         heads: config.heads,
+        shared: 1,
         head_dim: config.head_dim(),
         temporal_pairs: config.rope_dims()[0] / 2,
     };
@@ -149,9 +151,10 @@ impl<'a> Dit<'a> {
         most: usize,
         levels: &Levels,
     ) -> Self {
-        let own = (config.rope_dims()[0], config.rope_theta);
+        let own = Rope::new(config.rope_dims()[0], config.rope_theta);
         let rope = |index| {
-            config.game().filter(|_| groups.actions == Some(index)).map_or(own, |game| (game.rotated, game.theta))
+            let game = config.game().filter(|_| groups.actions == Some(index));
+            game.map_or(own, |game| Rope::new(game.rotated, game.theta))
         };
         let group = |(index, &past)| Group::new(b, past, index, config.chunk, rope(index));
         let tables: Vec<Group> = groups.pasts.iter().enumerate().map(group).collect();
@@ -291,7 +294,7 @@ impl<'a> Dit<'a> {
             // In the commit pass, which pictures do not wait for.
             let ages = self.preferences.filter(|_| purpose == Purpose::Commit && n + 1 < self.config.layers);
             let ages = ages.map(|ages| (ages, 2 * n * self.config.heads));
-            self.self_attention(b, n, hidden, [q, k, v], m, frames, ages);
+            self.self_attention(b, n, [hidden, m], [q, k, v], frames, ages);
             if purpose == Purpose::Commit {
                 self.layers[n].ring.commit(b, &self.groups, k, v, frames);
             }
@@ -380,9 +383,8 @@ impl<'a> Dit<'a> {
         &self,
         b: &mut PlanBuilder,
         n: usize,
-        hidden: BufferId,
+        [hidden, m]: [BufferId; 2],
         qkv: [BufferId; 3],
-        m: BufferId,
         frames: usize,
         ages: Option<(BufferId, usize)>,
     ) {
@@ -491,10 +493,11 @@ impl<'a> Dit<'a> {
         let grid = table.map(|table| Grid {
             table,
             tokens: c.tokens_per_frame(),
+            rows: 1,
             heads: c.heads,
             temporal_pairs: c.rope_dims()[0] / 2,
         });
-        b.push(RmsNormRope { x, weight, rows, dim: c.dim, eps: c.eps, grid });
+        b.push(RmsNormRope { x, weight: Some(weight), rows, dim: c.dim, eps: c.eps, grid });
     }
 }
 
@@ -509,17 +512,9 @@ fn spatial_rotations(config: &DitConfig) -> Vec<f32> {
     let mut table = Vec::with_capacity(rows * columns * (height + width));
     for row in 0..rows {
         for column in 0..columns {
-            rotations(&mut table, row as f64, height, config.rope_theta);
-            rotations(&mut table, column as f64, width, config.rope_theta);
+            Rope::new(height, config.rope_theta).rotate(&mut table, row as f64);
+            Rope::new(width, config.rope_theta).rotate(&mut table, column as f64);
         }
     }
     table
-}
-
-/// Appends (cos, sin) of p * theta^(-2j/dims) for the dims/2 pairs of one axis.
-pub(crate) fn rotations(table: &mut Vec<f32>, position: f64, dims: usize, theta: f32) {
-    for pair in 0..dims / 2 {
-        let angle = position * libm::pow(f64::from(theta), -2.0 * pair as f64 / dims as f64);
-        table.extend([libm::cos(angle) as f32, libm::sin(angle) as f32]);
-    }
 }

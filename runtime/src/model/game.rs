@@ -53,7 +53,8 @@ impl<'a> Game<'a> {
             mouse: (mouse > 0).then(|| input("mouse", game.rows * mouse)),
             condition: input("condition", dit.latent.height * dit.latent.width * game.condition),
         };
-        let rows = Rows { tokens: 1, heads: game.heads, head_dim: game.head_dim, temporal_pairs: game.rotated / 2 };
+        let rows =
+            Rows { tokens: 1, heads: game.heads, shared: 1, head_dim: game.head_dim, temporal_pairs: game.rotated / 2 };
         let module = |n| {
             game.layers.contains(&n).then(|| Module {
                 keys: Ring::new(b, group, rows, &format!(".keys.{n}")),
@@ -182,7 +183,14 @@ impl<'a> Game<'a> {
     fn norm_heads(&self, b: &mut PlanBuilder, name: &str, x: BufferId, rows: usize) {
         let dim = self.game.head_dim;
         let weight = b.weight(format!("{name}.weight"), &[dim], WeightRole::Vector);
-        b.push(RmsNormRope { x, weight, rows: rows * self.game.heads, dim, eps: self.dit.eps, grid: None });
+        b.push(RmsNormRope {
+            x,
+            weight: Some(weight),
+            rows: rows * self.game.heads,
+            dim,
+            eps: self.dit.eps,
+            grid: None,
+        });
     }
 }
 

@@ -1,7 +1,9 @@
 //! Model families: code that knows a network's shape and emits a [`causeway_ops::Plan`] for it. It knows no backend.
 
+mod clip;
 mod codec;
 mod decoder;
+mod denoiser;
 mod dit;
 mod encoder;
 #[cfg(feature = "matrix-game")]
@@ -12,19 +14,22 @@ mod layers;
 mod no_game;
 mod program;
 mod ring;
+mod rope;
 mod stream;
 mod taehv;
 mod tensors;
 mod umt5;
 mod vae;
+#[cfg(feature = "waypoint")]
+mod waypoint;
 
 #[cfg(not(feature = "matrix-game"))]
 use no_game as game;
 
+pub use clip::ClipPlan;
 pub use codec::CodecSource;
 pub(crate) use decoder::Tiles;
 pub use decoder::{DecoderPass, DecoderPlan};
-pub(crate) use dit::rotations;
 pub(crate) use dit::sinusoid;
 pub use dit::{Conditions, Dit, Levels, Text};
 pub use encoder::EncoderPlan;
@@ -32,6 +37,7 @@ pub use inputs::GameInputs;
 pub use layers::Map;
 pub use program::{Level, Program, ProgramId, Programs, Recaching, Side, Step, Then};
 pub use ring::{Group, Groups, Past};
+pub use rope::Rope;
 pub use stream::{Exact, Recache, Recent, StreamPlan, StreamShape};
 pub use taehv::Taehv;
 pub use tensors::Network;

@@ -91,7 +91,7 @@ pub struct Programs {
     pub given: [Program; 2],
     /// A picture, committed as the first of those given.
     pub picture: Option<Program>,
-    /// A picture, committed as the newest frame, where a latent frame is one picture.
+    /// A picture, committed as the newest frame, where all latent frames are as many pictures.
     pub placed: Option<Program>,
     /// What can be computed anew.
     pub recache: Vec<Recaching>,

@@ -10,6 +10,8 @@ use causeway_ops::{
     plan::{BufferKind, Element},
 };
 
+use super::rope::Rope;
+
 /// What a group of layers keeps of its past, and what of it a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Past {
@@ -82,8 +84,8 @@ pub struct Group {
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, pairs, 2].
     pub rotations: BufferId,
-    /// Rotated dimensions of a head, and the base of their frequencies.
-    pub rope: (usize, f32),
+    /// How leading pairs of a head turn with time.
+    pub rope: Rope,
     /// Rows before the chunk's own ones.
     max_history: usize,
     slots: usize,
@@ -92,14 +94,14 @@ pub struct Group {
 
 impl Group {
     /// Declares the tables of group `index`, for chunks of `chunk` frames and such temporal rotations.
-    pub(super) fn new(b: &mut PlanBuilder, past: Past, index: usize, chunk: usize, rope: (usize, f32)) -> Self {
+    pub(super) fn new(b: &mut PlanBuilder, past: Past, index: usize, chunk: usize, rope: Rope) -> Self {
         let (max_history, slots) = (past.max_history(chunk), past.slots(chunk));
         let name = |what: &str| if index == 0 { what.into() } else { format!("{what}.{index}") };
         let mut input = |what: &str, element, len| b.buffer(name(what), element, len, BufferKind::Input);
         Self {
             past,
             frames: input("frames", Element::U32, slots),
-            rotations: input("rotations", Element::F32, slots * rope.0),
+            rotations: input("rotations", Element::F32, slots * rope.dims),
             rope,
             max_history,
             slots,
@@ -130,6 +132,8 @@ pub(super) struct Rows {
     pub tokens: usize,
     /// Heads of a row.
     pub heads: usize,
+    /// Heads of queries that share one of them.
+    pub shared: usize,
     /// Values of a head.
     pub head_dim: usize,
     /// Leading pairs of these with temporal rotation.
@@ -187,7 +191,7 @@ impl Ring {
         [q, k, v]: [BufferId; 3],
         (chunk, tokens): (usize, usize),
     ) -> BufferId {
-        let (group, Rows { tokens: keys, heads, head_dim, temporal_pairs }) = (&groups[self.group], self.rows);
+        let (group, Rows { tokens: keys, heads, head_dim, temporal_pairs, .. }) = (&groups[self.group], self.rows);
         let &Group { past, frames, rotations, max_history, slots, index, .. } = group;
         let y = b.scratch("attended", chunk * tokens * heads * head_dim);
         b.push(TemporalAttention {
@@ -222,9 +226,9 @@ impl Ring {
         chunk: usize,
         ages: Option<(BufferId, usize)>,
     ) -> BufferId {
-        let (group, Rows { tokens, heads, head_dim, temporal_pairs }) = (&groups[self.group], self.rows);
+        let (group, Rows { tokens, heads, shared, head_dim, temporal_pairs }) = (&groups[self.group], self.rows);
         let &Group { past, frames, rotations, max_history, slots, index, .. } = group;
-        let rows = chunk * tokens;
+        let rows = chunk * tokens * shared;
         let kept = group.route();
         let routes = (kept > 0).then(|| {
             let routes = b.buffer("routes", Element::U32, rows * heads * kept, BufferKind::Scratch);
@@ -238,7 +242,8 @@ impl Ring {
                 force_sink: past.route_sink,
                 force_recent: past.route_recent,
                 chunk,
-                tokens,
+                // Of the queries: keys are means of frames.
+                tokens: tokens * shared,
                 heads,
                 head_dim,
                 temporal_pairs,
@@ -283,6 +288,7 @@ impl Ring {
             chunk,
             tokens,
             heads,
+            shared,
             head_dim,
             temporal_pairs,
             slots,

@@ -12,9 +12,10 @@ use causeway_ops::{
 };
 
 use super::{
-    Conditions, Dit, Group, Groups, Levels, ModelError, Past,
+    Conditions, Group, Groups, Levels, ModelError, Past,
     codec::{Codec, CodecSource, Frames},
     decoder::check_size,
+    denoiser::Denoiser,
     program::{Level, Program, Programs, Recaching, Side, Step, Then},
 };
 use crate::{
@@ -120,8 +121,8 @@ pub struct Exact {
     pub fresh: BufferId,
     /// The flow under the prompt [chunk, height, width, channels].
     pub flow: BufferId,
-    /// Timestep sinusoids [most frames of a pass, freq_dim].
-    pub sinusoids: BufferId,
+    /// Timestep sinusoids [most frames of a pass, freq_dim], of a network that is not told levels by a table.
+    pub sinusoids: Option<BufferId>,
 }
 
 /// The passes over so many frames.
@@ -143,8 +144,9 @@ struct Shown {
     decode: Vec<PassId>,
     /// Each picture to the output.
     show: Vec<PassId>,
-    /// Which of them is the stream's first: the last one that its first latent frame makes.
-    first: usize,
+    /// How often the stream's first latent frame is decoded before that, and how many pictures that makes.
+    warmup: usize,
+    made: usize,
     pictures: [usize; 2],
 }
 
@@ -156,7 +158,7 @@ impl StreamPlan {
     pub fn new(shape: &StreamShape<'_>) -> Result<Self, ModelError> {
         let mut maker = Maker::new(shape)?;
         let mut programs = Programs::default();
-        for (side, dit) in maker.sides.iter().enumerate() {
+        for (side, dit) in maker.sides.iter().enumerate().filter(|(_, dit)| dit.conditioned()) {
             let pass = maker.b.pass(format!("condition{}", maker.names[side]));
             dit.condition(&mut maker.b)?;
             programs.condition.push(Program { frames: 0, steps: [Step::plain(pass)].into(), droppable: 1 });
@@ -172,8 +174,9 @@ impl StreamPlan {
         programs.given = [given(of(shape.given[0])?, &shown, true), given(of(shape.given[1])?, &shown, false)];
         if let Some(steps) = maker.picture(shape.given[0])? {
             let rest = given(of(shape.given[0])?, &shown, true);
-            // Of one frame: what makes the first of them.
-            if let (Some(one), [1, 1], 1) = (steps.get(..2), shown.pictures, shape.given[1]) {
+            // Of one frame: what makes the first of them. A codec whose first frame is another's is no encoder of a still one.
+            let alike = shown.pictures[0] == shown.pictures[1];
+            if let (Some(one), true, 1) = (steps.get(..2), alike, shape.given[1]) {
                 let rest = given(of(1)?, &shown, false);
                 programs.placed = Some(Program { steps: [one, &rest.steps].concat(), ..rest });
             }
@@ -244,11 +247,13 @@ fn given(passes: &Passes, shown: &Shown, first: bool) -> Program {
         steps.push(Step::plain(shown.pick[frame]));
         let first = first && frame == 0;
         let decode = if first { shown.decode.first() } else { shown.decode.last() };
-        steps.extend(decode.map(|&pass| Step::plain(pass)));
-        let (skip, count) = if first { (shown.first, 1) } else { (0, shown.show.len()) };
-        steps.extend(
-            shown.show.iter().skip(skip).take(count).map(|&pass| Step { then: Then::Give, ..Step::plain(pass) }),
-        );
+        let runs = if first { 1 + shown.warmup } else { 1 };
+        steps.extend(decode.into_iter().flat_map(|&pass| core::iter::repeat_n(Step::plain(pass), runs)));
+        // Of a stream's first latent frame the last of its pictures, unless all are.
+        let skip = if first { shown.made - shown.pictures[0] } else { 0 };
+        let made = if first { shown.made } else { shown.show.len() };
+        let given = shown.show.iter().take(made).skip(skip);
+        steps.extend(given.map(|&pass| Step { then: Then::Give, ..Step::plain(pass) }));
         if shown.decode.is_empty() {
             steps.last_mut().into_iter().for_each(|step| step.then = Then::Give);
         }
@@ -262,7 +267,7 @@ struct Maker<'a> {
     shape: &'a StreamShape<'a>,
     b: PlanBuilder,
     /// The denoiser under the prompt, and under the negative one.
-    sides: Vec<Dit<'a>>,
+    sides: Vec<Denoiser<'a>>,
     names: [&'static str; 2],
     len: usize,
     latents: BufferId,
@@ -306,10 +311,10 @@ impl<'a> Maker<'a> {
         let most = chunk.max(recached.unwrap_or(0));
         let mut b = PlanBuilder::new();
         let latents = b.state("latents", most * len);
-        let dit = Dit::new(&mut b, config, &shape.groups, shape.text_rows, most, &shape.levels);
+        let dit = Denoiser::new(&mut b, config, &shape.groups, shape.text_rows, most, &shape.levels)?;
         let names = ["", ".negative"];
         let negative = shape.guided.then(|| dit.beside(&mut b, names[1]));
-        let sides: Vec<Dit<'_>> = [Some(dit), negative].into_iter().flatten().collect();
+        let sides: Vec<Denoiser<'_>> = [Some(dit), negative].into_iter().flatten().collect();
         let answer = |b: &mut PlanBuilder, name| {
             b.buffer(format!("flow_out{name}"), Element::F32, chunk * len, BufferKind::Output)
         };
@@ -320,8 +325,9 @@ impl<'a> Maker<'a> {
             .then(|| ["from", "newer", "older"].map(|name| b.state(name, chunk * len)));
         let memories = recached.map(|_| {
             let table = b.buffer("recent_rows", Element::U32, window, BufferKind::Input);
-            let actions = sides[0].conditions.actions.map(|_| b.state("recent_actions", window * config.actions.len()));
-            let previous = sides[0].previous.map(|_| b.state("recent_previous", window * len));
+            let actions =
+                sides[0].conditions().actions.map(|_| b.state("recent_actions", window * config.actions.len()));
+            let previous = sides[0].previous().map(|_| b.state("recent_previous", window * len));
             Memories {
                 recent: Recent { table, rows: window },
                 latents: b.state("recent", window * len),
@@ -338,7 +344,7 @@ impl<'a> Maker<'a> {
                 (latent, latent)
             }
         };
-        let preferences = sides[0].preferences.map_or(0, |_| config.preferences());
+        let preferences = sides[0].preferences().map_or(0, |_| config.preferences());
         let finished = b.buffer("finished", Element::F32, chunk * len + preferences, BufferKind::Output);
         let image =
             (shape.picture && codec.is_some()).then(|| b.buffer("image", Element::U32, pixels, BufferKind::Input));
@@ -389,7 +395,7 @@ impl<'a> Maker<'a> {
         }
         let judge = self.b.pass(format!("judge{which}"));
         self.b.push(Copy { x: latents, x_offset: 0, y: self.finished, y_offset: 0, len: frames * len });
-        if let Some(x) = self.sides[0].preferences {
+        if let Some(x) = self.sides[0].preferences() {
             let (y_offset, len) = (self.shape.dit.chunk * len, self.shape.dit.preferences());
             self.b.push(Copy { x, x_offset: 0, y: self.finished, y_offset, len });
         }
@@ -416,14 +422,14 @@ impl<'a> Maker<'a> {
         if let Some(Memories { recent: Recent { table, rows }, latents: y, actions, previous }) = self.memories {
             let put = Scatter { x, x_offset: 0, table, offset: 0, y, rows: frames, slots: rows, len };
             self.b.push(put.clone());
-            if let (Some(x), Some(y)) = (self.sides[0].conditions.actions, actions) {
+            if let (Some(x), Some(y)) = (self.sides[0].conditions().actions, actions) {
                 self.b.push(Scatter { x, y, len: self.shape.dit.actions.len(), ..put.clone() });
             }
-            if let (Some(x), Some(y)) = (self.sides[0].previous, previous) {
+            if let (Some(x), Some(y)) = (self.sides[0].previous(), previous) {
                 (0..frames).for_each(|offset| self.b.push(Scatter { x, y, offset, rows: 1, ..put.clone() }));
             }
         }
-        if let Some(previous) = self.sides[0].previous {
+        if let Some(previous) = self.sides[0].previous() {
             self.b.push(Copy { x, x_offset: (frames - 1) * len, y: previous, y_offset: 0, len });
         }
     }
@@ -439,7 +445,8 @@ impl<'a> Maker<'a> {
         });
         let pick = pick.collect();
         let (Some(codec), Some(source)) = (&mut self.codec, self.shape.codec) else {
-            return Ok(Shown { pick, decode: Vec::new(), show: Vec::new(), first: 0, pictures: [1, 1] });
+            let (decode, show, pictures) = (Vec::new(), Vec::new(), [1, 1]);
+            return Ok(Shown { pick, decode, show, warmup: 0, made: 1, pictures });
         };
         let mut frames = Frames::new(source.time_factor());
         let (mut decode, mut made) = (Vec::new(), None);
@@ -461,8 +468,9 @@ impl<'a> Maker<'a> {
             show.push(b.pass(format!("show.{picture}")));
             b.push(ToPixels { x, x_offset: picture * values, y: output, height, width, patch, black });
         }
-        let first = made.map_or(0, |made| made.saturating_sub(1));
-        Ok(Shown { pick, decode, show, first, pictures: [1, source.time_factor()] })
+        let pictures = [source.first_pictures(), source.time_factor()];
+        let made = made.unwrap_or(1).max(pictures[0]);
+        Ok(Shown { pick, decode, show, warmup: source.warmup(), made, pictures })
     }
 
     /// Emits the passes of a picture that stands still for `frames` latent frames; their steps.
@@ -520,21 +528,21 @@ impl<'a> Maker<'a> {
 
     fn finish(self, programs: Programs, pictures: [usize; 2]) -> Result<StreamPlan, ModelError> {
         let dit = &self.sides[0];
-        let negative = self.sides.get(Side::Negative as usize).and_then(|dit| dit.conditions.text);
-        let given = self.fresh.zip(self.answers.first().copied()).zip(dit.sinusoids());
-        let exact = given.map(|((fresh, flow), sinusoids)| Exact { fresh, flow, sinusoids });
+        let negative = self.sides.get(Side::Negative as usize).and_then(|dit| dit.conditions().text);
+        let given = self.fresh.zip(self.answers.first().copied());
+        let exact = given.map(|(fresh, flow)| Exact { fresh, flow, sinusoids: dit.sinusoids() });
         Ok(StreamPlan {
             programs,
             latents: self.latents,
-            groups: dit.groups.clone(),
-            previous: dit.previous,
-            conditions: dit.conditions,
+            groups: dit.groups().to_vec(),
+            previous: dit.previous(),
+            conditions: dit.conditions(),
             negative_offsets: negative.map(|text| text.offsets),
             recent: self.memories.map(|memories| memories.recent),
             output: self.output,
             picked: self.picked,
             finished: self.finished,
-            preferences: dit.preferences.map_or(0, |_| self.shape.dit.preferences()),
+            preferences: dit.preferences().map_or(0, |_| self.shape.dit.preferences()),
             image: self.image,
             exact,
             pictures,

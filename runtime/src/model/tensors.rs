@@ -8,10 +8,11 @@ use causeway_ops::{
 };
 
 use super::{
-    Dit, Levels, ModelError, Past, Umt5Plan,
+    ClipPlan, Levels, ModelError, Past, Umt5Plan,
     codec::{Codec, CodecSource},
+    denoiser::Denoiser,
 };
-use crate::config::{DecoderConfig, DitConfig, FileConfig, LatentConfig, ModelConfig, Umt5Config};
+use crate::config::{ClipConfig, DecoderConfig, DitConfig, FileConfig, LatentConfig, ModelConfig, Umt5Config};
 
 /// A configuration whose networks this build knows.
 pub trait Network: FileConfig {
@@ -76,6 +77,25 @@ impl Network for Umt5Config {
     }
 }
 
+impl Network for ClipConfig {
+    /// The first row and the positions are added on the host and are in no plan.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let sizes = &self.encoder;
+        let mut list = vec![
+            ("clip.cls_embedding".into(), vec![sizes.dim]),
+            ("clip.pos_embedding".into(), vec![sizes.rows(), sizes.dim]),
+        ];
+        let weights = ClipPlan::new(sizes).map_or_else(|_| Vec::new(), |plan| plan.plan.weights);
+        let (layer, others): (Vec<_>, Vec<_>) =
+            listed(weights).into_iter().partition(|(name, _)| name.starts_with(ClipPlan::LAYER));
+        list.extend(others);
+        for n in 0..sizes.layers {
+            list.extend(layer.iter().map(|(name, shape)| (ClipPlan::in_file(name, n), shape.clone())));
+        }
+        list
+    }
+}
+
 fn listed(weights: Vec<Weight>) -> Vec<(String, Vec<usize>)> {
     weights.into_iter().map(|weight| (weight.name, weight.shape)).collect()
 }
@@ -85,7 +105,9 @@ fn denoiser(b: &mut PlanBuilder, config: &DitConfig) {
     let [_, height, width] = config.patch;
     let config = DitConfig { latent: LatentConfig { height, width, ..config.latent }, chunk: 1, ..config.clone() };
     let x = b.buffer("latents", Element::F32, config.latent_len(), BufferKind::Input);
-    let dit = Dit::new(b, &config, &Past::new(1, 0).into(), 1, 1, &Levels::Table(vec![0.0]));
+    // A level that it knows, where it knows some only.
+    let level = config.waypoint().and_then(|waypoint| waypoint.levels.first().copied()).unwrap_or(0.0);
+    let Ok(dit) = Denoiser::new(b, &config, &Past::new(1, 0).into(), 1, 1, &Levels::Table(vec![level])) else { return };
     b.pass("forward");
     // A model that is told nothing has no tensors for it.
     let _: Result<(), ModelError> = dit.condition(b);

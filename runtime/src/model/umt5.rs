@@ -151,6 +151,6 @@ impl Layer<'_> {
     fn norm_in_place(&mut self, x: BufferId, weight: &str) {
         let (rows, dim, eps) = (self.rows, self.sizes.dim, self.sizes.eps);
         let weight = self.b.weight(weight, &[dim], WeightRole::Vector);
-        self.b.push(RmsNormRope { x, weight, rows, dim, eps, grid: None });
+        self.b.push(RmsNormRope { x, weight: Some(weight), rows, dim, eps, grid: None });
     }
 }

@@ -10,8 +10,11 @@ pub use step::Step;
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 /// How latents are stepped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sampler {
     /// A distilled student's: guess the clean latents, add fresh noise of the next level (spec 2.2).
     #[default]

@@ -21,7 +21,12 @@ pub(super) fn begin(s: &mut Session) -> Result<Option<Pump>, SessionError> {
     }
     let opens = s.opens();
     let places = opens.is_none() && s.state.placed.left > 0;
-    let id = if places { ProgramId::Placed } else { s.content(opens.is_some()) };
+    let id = match places {
+        // What a stream begins with is decoded as its first frame.
+        true if s.state.position == 0 => ProgramId::Picture,
+        true => ProgramId::Placed,
+        false => s.content(opens.is_some()),
+    };
     let frames = s.stream.programs.get(id).map_or(0, |program| program.frames);
     if let Some(wait) = s.pacer.early(s.clock.micros()) {
         return Ok(Some(Pump::Early(wait)));

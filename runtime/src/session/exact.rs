@@ -54,7 +54,10 @@ impl Session {
     /// Writes the timesteps that the pass about to begin is told, where there is no table of them.
     pub(super) fn time(&mut self) -> Result<(), SessionError> {
         let cursor = self.state.cursor;
-        let Some(exact) = self.stream.exact.filter(|_| (cursor.node, cursor.part) == (0, 0)) else { return Ok(()) };
+        let begins = (cursor.node, cursor.part) == (0, 0);
+        let Some(sinusoids) = self.stream.exact.filter(|_| begins).and_then(|exact| exact.sinusoids) else {
+            return Ok(());
+        };
         let Some((program, step)) = at(self, &cursor) else { return Ok(()) };
         let (width, frames) = (self.settled.dit.freq_dim, program.frames);
         let levels = self.settled.schedule(self.state.position == 0, self.state.quality.steps);
@@ -63,9 +66,9 @@ impl Session {
             (Level::Step, Some(own)) => own.clone(),
             (Level::Step, None) => vec![levels.timesteps[self.state.cursor.level]; frames],
         };
-        let mut rows = vec![0.0; self.backend.plan().buffer(exact.sinusoids).len];
+        let mut rows = vec![0.0; self.backend.plan().buffer(sinusoids).len];
         rows.chunks_exact_mut(width).zip(timesteps).for_each(|(row, timestep)| sinusoid(timestep, row));
-        Ok(self.backend.write(exact.sinusoids, bytemuck::cast_slice(&rows))?)
+        Ok(self.backend.write(sinusoids, bytemuck::cast_slice(&rows))?)
     }
 }
 
@@ -150,7 +153,8 @@ impl Exact {
     /// The network's flow for the next chunk's latents [frames, C, H, W], one timestep per frame. Nothing is committed, and nothing is left of it.
     ///
     /// # Errors
-    /// [`SessionError::Size`], [`SessionError::NotFinite`], a backend that fails.
+    /// [`SessionError::Size`], [`SessionError::NotFinite`], a backend that fails; [`SessionError::Option`] of a model that knows only the noise
+    /// levels of its file.
     pub fn flow(&mut self, latents: &[f32], timesteps: &[f32]) -> Result<Vec<f32>, SessionError> {
         let (frames, len) = (self.frames(), self.0.settled.dit.latent_len());
         let wrong = |what, found, expected| Err(SessionError::Size { what, found, expected });
@@ -159,6 +163,9 @@ impl Exact {
         }
         if timesteps.len() != frames {
             return wrong("timesteps", timesteps.len(), format!("one for each of {frames} frames"));
+        }
+        if self.0.stream.exact.is_some_and(|exact| exact.sinusoids.is_none()) {
+            return Err(SessionError::Option("this model is told the noise levels of its file only".into()));
         }
         finite("a chunk", latents)?;
         finite("timesteps", timesteps)?;

@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use causeway_ops::{Backend, BackendError};
 
 use super::ring::{Ring, Visible};
-use crate::model::{self, Group};
+use crate::model::Group;
 
 pub(crate) struct FrameTable {
     ring: Ring,
@@ -78,7 +78,7 @@ impl FrameTable {
     fn write(
         &mut self,
         backend: &mut dyn Backend,
-        &Group { frames, rotations, rope: (temporal, theta), .. }: &Group,
+        &Group { frames, rotations, rope, .. }: &Group,
         count: usize,
         own: usize,
     ) -> Result<u32, BackendError> {
@@ -88,8 +88,8 @@ impl FrameTable {
             let row = if index < history { index } else { own + index - history };
             self.frames[row] = visible.slot;
             self.angles.clear();
-            model::rotations(&mut self.angles, visible.position as f64 - base as f64, temporal, theta);
-            self.rotations[row * temporal..][..temporal].copy_from_slice(&self.angles);
+            rope.rotate(&mut self.angles, visible.position as f64 - base as f64);
+            self.rotations[row * rope.dims..][..rope.dims].copy_from_slice(&self.angles);
         }
         backend.write(frames, bytemuck::cast_slice(&self.frames))?;
         backend.write(rotations, bytemuck::cast_slice(&self.rotations))?;

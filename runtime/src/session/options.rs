@@ -8,8 +8,9 @@ use super::{error::SessionError, gate::Gate, pace::Pace, ring::Ring, settled::Se
 use crate::{
     clock::Clock,
     config::{DitConfig, GroupConfig, HistoryConfig, LatentConfig, ModelConfig, Positions},
+    file::{Bundle, FileError},
     model::{CodecSource, Groups, Past},
-    sampler::{Sampler, Sampling, Schedule},
+    sampler::{Sampling, Schedule},
 };
 
 /// What the first frames of a stream are.
@@ -150,6 +151,21 @@ const MOST_QUEUED: usize = 4096;
 const MOST_SLOTS: usize = 1024;
 
 impl SessionOptions {
+    /// Begins from what `bundle` stores first, where these options name nothing to begin from: frames, or a game's picture.
+    ///
+    /// # Errors
+    /// [`FileError::Read`].
+    pub fn begin_from(&mut self, bundle: &Bundle<'_>) -> Result<(), FileError> {
+        let game = bundle.denoiser().config().dit.game().is_some();
+        let named = !matches!(self.start, Start::Stored) || !self.condition.is_empty();
+        match bundle.start(0)? {
+            Some(condition) if game && !named => self.condition = condition,
+            Some(latents) if !named => self.start = Start::Latents(latents),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Fills in defaults and checks the options against the model; `codec` is what will make pictures.
     pub(super) fn settle(
         &self,
@@ -336,7 +352,7 @@ impl SessionOptions {
         match config.schedule.sigmas(steps) {
             Some(sigmas) => {
                 let first = config.schedule.first_sigmas().map(|sigmas| Schedule::of(&sigmas));
-                Ok(Sampling { first, ..Sampling::few(&sigmas) })
+                Ok(Sampling { sampler: config.schedule.sampler, first, ..Sampling::few(&sigmas) })
             }
             None => {
                 let known: Vec<_> = config.schedule.steps.keys().map(|n| format!("{n}")).collect();
@@ -350,7 +366,7 @@ impl SessionOptions {
 fn lists(config: &ModelConfig, sampling: &Sampling) -> Vec<Schedule> {
     let steps = config.schedule.steps.keys().rev();
     let all: Vec<_> = steps.filter_map(|&steps| Some(Schedule::of(&config.schedule.sigmas(steps)?))).collect();
-    let plain = sampling.sampler == Sampler::Few && sampling.first.is_none();
+    let plain = sampling.sampler == config.schedule.sampler && sampling.first.is_none();
     if plain && all.contains(&sampling.schedule) { all } else { vec![sampling.schedule.clone()] }
 }
 

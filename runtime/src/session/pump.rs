@@ -227,8 +227,8 @@ fn next(s: &mut Session) -> Result<(), SessionError> {
             committed(s, frames);
             s.state.cut = false;
         }
-        ProgramId::Given(_) | ProgramId::Picture => committed(s, frames),
-        ProgramId::Placed => {
+        ProgramId::Given(_) => committed(s, frames),
+        ProgramId::Picture | ProgramId::Placed => {
             committed(s, frames);
             let state = &mut s.state;
             // Nothing moved.

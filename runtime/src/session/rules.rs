@@ -72,7 +72,7 @@ impl Rules {
     pub fn picture(&self, pixels: &[u8], frames: usize) -> Result<u32, SessionError> {
         let (expected, found) = (self.placed, pixels.len());
         if expected == 0 {
-            let what = "this stream takes no pictures on its way: its codec must encode, and make one picture of a latent frame";
+            let what = "this stream takes no pictures on its way: its codec must encode, and make as many of its first latent frame as of others";
             return Err(SessionError::Option(what.into()));
         }
         if found != expected {

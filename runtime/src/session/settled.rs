@@ -82,7 +82,7 @@ impl Settled {
             text_rows: if self.dit.text.is_some() { self.text_rows() } else { 0 },
             guided: self.sampling.guided(),
             recache: if self.recache { self.recaches() } else { Vec::new() },
-            levels: if self.exact { Levels::Given } else { self.levels() },
+            levels: if self.exact && self.dit.waypoint().is_none() { Levels::Given } else { self.levels() },
             sampler: self.sampling.sampler,
             exact: self.exact,
             codec,

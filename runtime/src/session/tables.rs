@@ -40,7 +40,7 @@ impl Tables {
             frames: rings
                 .iter()
                 .zip(&stream.groups)
-                .map(|(&ring, group)| FrameTable::new(ring, group.rope.0))
+                .map(|(&ring, group)| FrameTable::new(ring, group.rope.dims))
                 .collect(),
             actions: vec![0.0; words(Some(stream.latents)) / frame.max(1) * told],
             told,

@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(counts.after(1, Pressed::Unknown, false), Counts::default());
         let mut watch = Watch::new(4);
         watch.disturb();
-        for n in 1..20 {
+        for n in 1..20u32 {
             watch.counts = watch.counts.after(1, Pressed::Nothing, true);
             assert_eq!(watch.counts.resting, n.saturating_sub(SETTLED - 1).min(n), "{n}");
         }

@@ -13,15 +13,7 @@
 // that 16 KiB suffice for heads of 128. Rows in workgroup memory are one longer than needed: lanes that read a column of
 // different rows then meet different banks.
 
-//!if HEAD32
-const COLUMNS = 8u;
-//!end
-//!if HEAD64
-const COLUMNS = 16u;
-//!end
-//!if HEAD128
-const COLUMNS = 32u;
-//!end
+const COLUMNS = {HEAD/4}u;
 const LANES = 64u;
 const QUERIES = 16u;
 const KEYS = 16u;
@@ -44,7 +36,7 @@ var<private> mass: f32;
 /// Weighted values of the lane's queries, [slice, share].
 var<private> output: array<vec4<f32>, SLICES * SHARE>;
 
-fn start_flash() {
+fn start_flash(lane: u32) {
     peak = HIDDEN;
     mass = 0.0;
     for (var i = 0u; i < SLICES * SHARE; i++) {

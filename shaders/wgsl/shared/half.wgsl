@@ -1,19 +1,21 @@
 // Half precision as bits, without asking the device for it.
 
-/// Two f16 numbers from a word. A device that has `unpack2x16float` gets that instead (Kernel::text).
+//!if UNPACK
+/// Two f16 numbers from a word.
 fn halves_of(word: u32) -> vec2<f32> {
-    return emulated_halves(word);
+    return unpack2x16float(word);
 }
-
-/// Finite ones without the builtin, which Vulkan drivers without f16 arithmetic may lack. Moving the bits up leaves an exponent that is
-/// 112 too small; subnormal numbers go by their integer value, because GPUs may flush the f32 they would pass through.
-fn emulated_halves(word: u32) -> vec2<f32> {
+//!else
+/// Two finite f16 numbers from a word without the builtin, which Vulkan drivers without f16 arithmetic may lack. Moving the bits up leaves an
+/// exponent that is 112 too small; subnormal numbers go by their integer value, because GPUs may flush the f32 they would pass through.
+fn halves_of(word: u32) -> vec2<f32> {
     let bits = vec2<u32>(word, word >> 16u);
     let normal = bitcast<vec2<f32>>((bits & vec2<u32>(0x7fffu)) << vec2<u32>(13u)) * 5.192296858534828e33;
     let subnormal = vec2<f32>(bits & vec2<u32>(0x3ffu)) * 5.960464477539063e-8;
     let size = select(normal, subnormal, (bits & vec2<u32>(0x7c00u)) == vec2<u32>());
     return select(size, -size, (bits & vec2<u32>(0x8000u)) != vec2<u32>());
 }
+//!end
 
 /// The nearest f16 numbers, ties to even; magnitudes beyond them become the largest.
 fn floats_to_halves(x: vec2<f32>) -> vec2<u32> {

@@ -33,7 +33,7 @@ pub fn csharp(source: &Path) -> String {
 }
 
 /// Items of all files of a folder, by name.
-fn parse(folder: &Path) -> Vec<Item> {
+pub fn parse(folder: &Path) -> Vec<Item> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     // The same functions, for builds without text encoders.
     files.retain(|file| !file.ends_with("no_text.rs"));
@@ -152,7 +152,7 @@ fn handle(ty: &Type) -> Option<(usize, String)> {
 }
 
 /// Value of an integer literal, with its sign.
-fn integer(expression: &Expr) -> String {
+pub fn integer(expression: &Expr) -> String {
     match expression {
         Expr::Lit(literal) => match &literal.lit {
             Lit::Int(value) => value.base10_digits().to_owned(),

@@ -2,10 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use causeway_tests::tour::Tour;
+use causeway_tests::{machine, tour::Tour};
 
 use crate::{
-    bindings,
+    bindings, ctypes,
     program::{below, library, run, scratch},
     prompts::{self, student},
     walk::{assert_same, model, repository, script},
@@ -55,21 +55,26 @@ fn play_prompts(name: &str, host: impl Fn() -> Command) {
 
 #[test]
 fn bindings_are_up_to_date() {
-    let path = repository("examples/csharp/Causeway/Native.cs");
-    let text = bindings::csharp(&repository("ffi/src"));
-    if std::env::var_os("CAUSEWAY_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+    let source = repository("ffi/src");
+    for (path, text) in [
+        ("examples/csharp/Causeway/Native.cs", bindings::csharp(&source)),
+        ("python/causeway/_native.py", ctypes::python(&source)),
+    ] {
+        let path = repository(path);
+        if std::env::var_os("CAUSEWAY_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        let path = path.display();
+        assert!(committed == text, "{path} is not what the interface's source gives; CAUSEWAY_BLESS=1 writes it");
     }
-    let committed = std::fs::read_to_string(&path).unwrap();
-    assert!(
-        committed == text,
-        "{} is not what the interface's source gives; CAUSEWAY_BLESS=1 writes it",
-        path.display()
-    );
 }
 
 #[test]
 fn mono_plays_the_walk_prompts_and_a_saved_game() {
+    if !machine::has(&[&machine::MONO]) {
+        return;
+    }
     let folder = scratch("mono");
     build(&folder, &[]);
     let mono = |program: &str| {
@@ -85,6 +90,9 @@ fn mono_plays_the_walk_prompts_and_a_saved_game() {
 /// Structs are copied across the border as they are, so C# must lay them out as C does.
 #[test]
 fn structs_lie_in_csharp_as_in_c() {
+    if !machine::has(&[&machine::MONO]) {
+        return;
+    }
     let folder = scratch("layouts");
     build(&folder, &[]);
     let mut mono = Command::new("mono");
@@ -114,8 +122,11 @@ fn snake(name: &str) -> String {
 /// CoreCLR comes with the Python package `dotnetcore2`, unpacked by .ci/run.
 #[test]
 fn coreclr_plays_the_walk_prompts_and_a_saved_game() {
-    let folder = scratch("coreclr");
     let dotnet = repository("target/hosts/dotnet/dotnetcore2/bin");
+    if !machine::has(&[&machine::MONO]) || !machine::coreclr(&dotnet.join("dotnet")) {
+        return;
+    }
+    let folder = scratch("coreclr");
     let versions = dotnet.join("shared/Microsoft.NETCore.App");
     let mut versions = std::fs::read_dir(&versions).unwrap_or_else(|_| panic!("no CoreCLR in {}", versions.display()));
     let runtime = versions.next().unwrap().unwrap().path();

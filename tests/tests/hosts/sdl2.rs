@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use causeway_tests::tour::Tour;
+use causeway_tests::{machine, tour::Tour};
 
 use crate::{
     program::{library, run, scratch},
@@ -37,6 +37,9 @@ fn build(folder: &Path) -> PathBuf {
 /// Keys and typed words, a saved game, an end by force, and on from the file.
 #[test]
 fn sdl2_plays_prompts_is_killed_and_goes_on() {
+    if !machine::has(&[&machine::SDL]) {
+        return;
+    }
     let folder = scratch("sdl2-tour");
     let program = build(&folder);
     for tour in Tour::all(&folder) {
@@ -50,6 +53,9 @@ fn sdl2_plays_prompts_is_killed_and_goes_on() {
 
 #[test]
 fn sdl2_plays_the_walk_and_its_window_shows_the_last_frame() {
+    if !machine::has(&[&machine::SDL]) {
+        return;
+    }
     let folder = scratch("sdl2");
     let (program, picture) = (build(&folder), folder.join("window.bmp"));
     let mut play = Command::new(program);

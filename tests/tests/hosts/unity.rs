@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use causeway_tests::tour::Tour;
+use causeway_tests::{machine, tour::Tour};
 
 use crate::{
     program::{below, has_extension, json, library, run, scratch},
@@ -79,6 +79,9 @@ fn compile(package: &Path, folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn unity_component_plays_the_walk_both_ways_of_uploading_and_prompts_through_a_saved_game() {
+    if !machine::has(&[&machine::MONO, &machine::PYTHON]) {
+        return;
+    }
     let folder = scratch("unity");
     let package = assemble(&folder);
     let assemblies = compile(&package, &folder);
@@ -103,6 +106,9 @@ fn unity_component_plays_the_walk_both_ways_of_uploading_and_prompts_through_a_s
 /// Unity ignores what has no .meta file in a package, and mixes up what has the identifier of another.
 #[test]
 fn unity_package_is_complete() {
+    if !machine::has(&[&machine::PYTHON]) {
+        return;
+    }
     let folder = scratch("unity-files");
     let package = assemble(&folder);
     let manifest = json(&package.join("package.json"));

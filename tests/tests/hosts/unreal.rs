@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use causeway_tests::tour::Tour;
+use causeway_tests::{machine, tour::Tour};
 
 use crate::{
     program::{below, has_extension, json, library, run, scratch},
@@ -58,6 +58,9 @@ fn compile(plugin: &Path, folder: &Path, driver: &str) -> PathBuf {
 
 #[test]
 fn unreal_component_plays_the_walk_through_a_saved_game() {
+    if !machine::has(&[&machine::CPP, &machine::PYTHON]) {
+        return;
+    }
     let folder = scratch("unreal");
     let plugin = assemble(&folder);
     let mut play = Command::new(compile(&plugin, &folder, "play"));
@@ -67,6 +70,9 @@ fn unreal_component_plays_the_walk_through_a_saved_game() {
 
 #[test]
 fn unreal_component_plays_prompts_is_killed_and_goes_on() {
+    if !machine::has(&[&machine::CPP, &machine::PYTHON]) {
+        return;
+    }
     let folder = scratch("unreal-tour");
     let plugin = assemble(&folder);
     let program = compile(&plugin, &folder, "tour");
@@ -81,6 +87,9 @@ fn unreal_component_plays_prompts_is_killed_and_goes_on() {
 
 #[test]
 fn unreal_build_rules_name_files_that_are_there() {
+    if !machine::has(&[&machine::MONO, &machine::PYTHON]) {
+        return;
+    }
     let folder = scratch("unreal-rules");
     let plugin = assemble(&folder);
     let module = json(&plugin.join("Causeway.uplugin"))["Modules"][0]["Name"].as_str().unwrap().to_owned();

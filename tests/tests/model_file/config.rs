@@ -81,7 +81,7 @@ fn every_wrong_field_is_named() {
         ("/dit/actions", json!([]), "dit.actions"),
         ("/dit/actions", json!(["a", "b", "a"]), "dit.actions[2]"),
         ("/dit/actions", json!(["a", ""]), "dit.actions[1]"),
-        ("/dit/actions", many(257), "dit.actions"),
+        ("/dit/actions", many(513), "dit.actions"),
         ("/dit/events", json!([]), "dit.events"),
         ("/dit/events", json!(["x", "x"]), "dit.events[1]"),
         ("/dit/event_tokens", json!(0), "dit.event_tokens"),

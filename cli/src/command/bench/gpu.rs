@@ -10,11 +10,12 @@ use causeway_ops::{
     plan::{BufferKind, Element, PassId, WeightRole},
     quant::{DType, TensorView, WeightSource},
 };
+use causeway_runtime::{Budget, Device, Pump, Session, SessionOptions, model::StreamPlan};
 use serde_json::{Value, json};
 
 use crate::{
     error::Error,
-    options::tier::Tier,
+    options::{session::ModelArgs, tier::Tier},
     tools::{
         output::{print, print_json},
         stop::Stop,
@@ -176,6 +177,7 @@ impl Item {
                     chunk: size.chunk,
                     tokens: size.tokens,
                     heads: size.heads,
+                    shared: 1,
                     head_dim: size.head_dim,
                     temporal_pairs,
                     slots,
@@ -234,6 +236,54 @@ struct Measured {
     /// Least seconds that the device's peaks allow, and which of them that is.
     least: f64,
     limit: &'static str,
+    /// Share of that limit which a card must reach for its tier to count as proven.
+    gate: Option<f64>,
+}
+
+/// Vendors that gates differ by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    Nvidia,
+    Amd,
+    Apple,
+    Other,
+}
+
+impl Maker {
+    /// By PCI number; None of a device that computes on the CPU, for which there are no gates.
+    fn of(adapter: Option<&AdapterReport>) -> Option<Self> {
+        let adapter = adapter.filter(|adapter| adapter.kind != "Cpu")?;
+        Some(match adapter.vendor {
+            0x10de => Maker::Nvidia,
+            0x1002 => Maker::Amd,
+            0x106b => Maker::Apple,
+            _ => Maker::Other,
+        })
+    }
+
+    /// The share of its limit that an item must reach (docs/gpu.md); `kernels` are what it ran.
+    fn gate(self, item: Item, size: Size, kernels: &str) -> Option<f64> {
+        let by = |nvidia, amd, apple, other| match self {
+            Maker::Nvidia => nvidia,
+            Maker::Amd => amd,
+            Maker::Apple => apple,
+            Maker::Other => other,
+        };
+        let (rows, keys) = (size.rows(), size.rows() + size.history * size.tokens);
+        let (matrices, half, dot4) = (kernels.contains("matrices"), kernels.contains("half"), kernels.contains("dot4"));
+        match item {
+            Item::Linear { .. } if matrices && rows >= 1170 => by(Some(0.45), Some(0.35), Some(0.6), None),
+            Item::Linear { .. } if matrices && rows >= 128 => Some(0.5),
+            Item::Linear { .. } if dot4 && rows >= 1170 => by(Some(0.4), Some(0.4), None, Some(0.3)),
+            Item::Linear { .. } if !(matrices || half || dot4) && rows >= 1170 => {
+                by(Some(0.5), Some(0.35), Some(0.4), Some(0.2))
+            }
+            Item::Attention if matrices && keys >= 4000 => by(Some(0.3), Some(0.22), Some(0.4), None),
+            Item::Attention if half => by(Some(0.3), Some(0.25), Some(0.35), Some(0.15)),
+            Item::Norm if rows >= 1170 => by(Some(0.7), Some(0.7), Some(0.7), Some(0.6)),
+            _ => None,
+        }
+    }
 }
 
 /// A measurement takes at least so long, and the best of so many counts.
@@ -241,7 +291,13 @@ const SECONDS: f64 = 0.02;
 const ROUNDS: usize = 3;
 
 impl Measured {
-    fn new(gpu: &Gpu, peaks: &Peaks, model: Shapes, size: Size, item: Item) -> Result<Self, Error> {
+    fn new(
+        gpu: &Gpu,
+        (peaks, maker): (&Peaks, Option<Maker>),
+        model: Shapes,
+        size: Size,
+        item: Item,
+    ) -> Result<Self, Error> {
         let mut b = PlanBuilder::new();
         let last = b.buffer("last", Element::F32, 1, BufferKind::Output);
         let pass = b.pass("item");
@@ -267,7 +323,13 @@ impl Measured {
         for _ in 0..ROUNDS {
             best = best.min(run(times)?);
         }
-        let peak = if kernels.iter().any(|kernel| kernel.contains("dot4")) { peaks.dot4 } else { peaks.f32 };
+        let kernels = kernels.join(", ");
+        let peak = match &kernels {
+            kernels if kernels.contains("dot4") => peaks.dot4,
+            kernels if kernels.contains("matrices") => peaks.matrices.unwrap_or(peaks.f32),
+            kernels if kernels.contains("half") => peaks.half.unwrap_or(peaks.f32),
+            _ => peaks.f32,
+        };
         // Weights are codes, and a scale for 32 of them.
         let bytes = cost.bytes as f64 + cost.weights as f64 * (1.0 + 2.0 / 32.0);
         let (compute, memory) = (cost.flops as f64 / peak, bytes / peaks.copy);
@@ -275,7 +337,8 @@ impl Measured {
             model,
             what: item.name(),
             shape: item.shape(size),
-            kernels: kernels.join(", "),
+            gate: maker.and_then(|maker| maker.gate(item, size, &kernels)),
+            kernels,
             seconds: best,
             flops: cost.flops as f64,
             least: compute.max(memory),
@@ -286,7 +349,74 @@ impl Measured {
     fn share(&self) -> f64 {
         self.least / self.seconds
     }
+
+    /// Whether it reaches its gate, if it has one.
+    fn met(&self) -> Option<bool> {
+        self.gate.map(|gate| self.share() >= gate)
+    }
 }
+
+/// How the demo world streams.
+struct Streamed {
+    /// Frames a second, with denoise steps, commit and decoder.
+    frames: f64,
+    /// Seconds of a denoise pass, and of its nodes one by one.
+    pass: f64,
+    nodes: f64,
+}
+
+/// Frames that warm a stream up, and that count.
+const STREAM: [usize; 2] = [3, 24];
+
+impl Streamed {
+    fn new(gpu: &Gpu, stop: &Stop) -> Result<Self, Error> {
+        let model = ModelArgs::default().open()?;
+        let options = SessionOptions { kv: Kv::F16, ..SessionOptions::default() };
+        let mut session = Session::new(&model, &Device::on_gpu(gpu.clone()), options)?;
+        let mut seconds = 0.0;
+        for count in STREAM {
+            let start = Instant::now();
+            for _ in 0..count {
+                stop.check()?;
+                while session.pump(Budget::Frame)? != Pump::Frame {}
+                session.release();
+            }
+            seconds = start.elapsed().as_secs_f64() / count as f64;
+        }
+        let plan = session.plan().clone();
+        drop(session);
+        let failed = || Error::Failed("the plan has no denoise pass or no output".to_owned());
+        let pass = StreamPlan::pass(&plan, "denoise").ok_or_else(failed)?;
+        let nodes = plan.pass(pass).nodes.len();
+        let output = plan.buffers.iter().position(|buffer| buffer.kind == BufferKind::Output).ok_or_else(failed)?;
+        let output = BufferId(output as u32);
+        let mut bytes = vec![0; 4 * plan.buffer(output).len];
+        let mut backend = GpuBackend::on(gpu, plan, &model, None)?;
+        let mut time = |ranges: &mut dyn Iterator<Item = std::ops::Range<usize>>| -> Result<f64, Error> {
+            let mut sum = 0.0;
+            for range in ranges {
+                stop.check()?;
+                let mut best = f64::INFINITY;
+                for _ in 0..=ROUNDS {
+                    let start = Instant::now();
+                    for _ in 0..PASSES {
+                        backend.run(pass, range.clone(), &Params::default())?;
+                    }
+                    backend.read(output, &mut bytes)?;
+                    best = best.min(start.elapsed().as_secs_f64() / f64::from(PASSES));
+                }
+                sum += best;
+            }
+            Ok(sum)
+        };
+        let whole = time(&mut std::iter::once(0..nodes))?;
+        let each = time(&mut (0..nodes).map(|node| node..node + 1))?;
+        Ok(Self { frames: 1.0 / seconds, pass: whole, nodes: each })
+    }
+}
+
+/// Passes that are timed together.
+const PASSES: u32 = 8;
 
 /// Seconds of one of so many runs of an item's node, at the end of which its output can be read.
 fn timed(backend: &mut GpuBackend, pass: PassId, last: BufferId, params: &Params, times: usize) -> Result<f64, Error> {
@@ -315,38 +445,49 @@ pub fn run(args: &GpuArgs, stop: &Stop) -> Result<(), Error> {
     };
     let adapter = gpu::adapters().into_iter().find(|adapter| adapter.name == gpu.name());
     let software = adapter.as_ref().is_none_or(|adapter| adapter.kind == "Cpu");
-    let peaks = gpu::peaks(&gpu)?;
+    let (peaks, maker) = (gpu::peaks(&gpu)?, Maker::of(adapter.as_ref()));
     let mut all = Vec::new();
     let usual: &[Shapes] = if software { &[Shapes::Demo] } else { &Shapes::ALL };
     for &model in if args.shapes.is_empty() { usual } else { &args.shapes } {
         for size in model.sizes() {
             for item in size.items() {
                 stop.check()?;
-                all.push(Measured::new(&gpu, &peaks, model, size, item)?);
+                all.push(Measured::new(&gpu, (&peaks, maker), model, size, item)?);
             }
         }
     }
+    let streamed = Streamed::new(&gpu, stop)?;
     if args.json {
-        return print_json(&to_json(&gpu, adapter.as_ref(), &peaks, &all));
+        return print_json(&to_json(&gpu, adapter.as_ref(), &peaks, &all, &streamed));
     }
-    print(&markdown(&gpu, adapter.as_ref(), software, &peaks, &all))
+    print(&markdown(&gpu, adapter.as_ref(), &peaks, &all, &streamed))
 }
 
-fn markdown(gpu: &Gpu, adapter: Option<&AdapterReport>, software: bool, peaks: &Peaks, all: &[Measured]) -> String {
+fn markdown(
+    gpu: &Gpu,
+    adapter: Option<&AdapterReport>,
+    peaks: &Peaks,
+    all: &[Measured],
+    streamed: &Streamed,
+) -> String {
+    let software = Maker::of(adapter).is_none();
     let driver = adapter.map_or(String::new(), |adapter| format!(", {}, {}", adapter.backend, adapter.driver));
-    let mut text = format!("{}{driver}; {} kernels\n", gpu.name(), gpu.tier());
+    let tiers: Vec<&str> = gpu.tiers().iter().map(|tier| tier.name()).collect();
+    let mut text = format!("{}{driver}; {} kernels\n", gpu.name(), tiers.join(", "));
     if software {
         text += "\nThis device computes on the CPU: its figures say nothing of a GPU.\n";
     }
+    let more = |what, peak: Option<f64>| peak.map_or(String::new(), |peak| format!(", {what} {:.3}", peak / 1e12));
+    let more = more("half", peaks.half) + &more("matrices", peaks.matrices);
     let _ = write!(
         text,
-        "\nPeaks: f32 {:.3} TFLOP/s, products of bytes {:.3} TOP/s, workgroup memory {:.1} GB/s, copy {:.1} GB/s\n\n",
+        "\nPeaks: f32 {:.3}{more} TFLOP/s, products of bytes {:.3} TOP/s, workgroup memory {:.1} GB/s, copy {:.1} GB/s\n\n",
         peaks.f32 / 1e12,
         peaks.dot4 / 1e12,
         peaks.workgroup / 1e9,
         peaks.copy / 1e9,
     );
-    let mut table = Table::new(&["model", "what", "shape", "kernels", "ms", "TFLOP/s", "limit", "share of it"]);
+    let mut table = Table::new(&["model", "what", "shape", "kernels", "ms", "TFLOP/s", "limit", "share of it", "gate"]);
     for item in all {
         table.row([
             item.model.name().to_owned(),
@@ -357,16 +498,28 @@ fn markdown(gpu: &Gpu, adapter: Option<&AdapterReport>, software: bool, peaks: &
             format!("{:.3}", item.flops / item.seconds / 1e12),
             item.limit.to_owned(),
             format!("{:.0} %", 100.0 * item.share()),
+            item.gate.zip(item.met()).map_or(String::new(), |(gate, met)| {
+                format!("{:.0} %, {}", 100.0 * gate, if met { "met" } else { "missed" })
+            }),
         ]);
     }
-    text + &table.markdown()
+    text += &table.markdown();
+    let _ = write!(
+        text,
+        "\nThe demo world streams {:.2} frames a second, with commit and decoder. Its denoise pass takes {:.3} ms, its nodes one by one {:.3} ms: {:.0} %.\n",
+        streamed.frames,
+        streamed.pass * 1e3,
+        streamed.nodes * 1e3,
+        100.0 * streamed.nodes / streamed.pass,
+    );
+    text
 }
 
-fn to_json(gpu: &Gpu, adapter: Option<&AdapterReport>, peaks: &Peaks, all: &[Measured]) -> Value {
+fn to_json(gpu: &Gpu, adapter: Option<&AdapterReport>, peaks: &Peaks, all: &[Measured], streamed: &Streamed) -> Value {
     let item = |item: &Measured| {
         json!({
             "model": item.model.name(), "what": item.what, "shape": item.shape, "kernels": item.kernels,
-            "seconds": item.seconds, "flops": item.flops, "limit": item.limit, "share": item.share(),
+            "seconds": item.seconds, "flops": item.flops, "limit": item.limit, "share": item.share(), "gate": item.gate, "met": item.met(),
         })
     };
     json!({
@@ -374,11 +527,39 @@ fn to_json(gpu: &Gpu, adapter: Option<&AdapterReport>, peaks: &Peaks, all: &[Mea
         "kind": adapter.map(|adapter| adapter.kind.as_str()),
         "api": adapter.map(|adapter| adapter.backend.as_str()),
         "driver": adapter.map(|adapter| adapter.driver.as_str()),
-        "tier": gpu.tier().name(),
+        "tiers": gpu.tiers().iter().map(|tier| tier.name()).collect::<Vec<_>>(),
         "dropped": gpu.dropped().iter().map(|d| json!({"tier": d.tier.name(), "why": d.why})).collect::<Vec<_>>(),
         "peaks": {
-            "f32": peaks.f32, "dot4": peaks.dot4, "workgroup_bytes": peaks.workgroup, "copy_bytes": peaks.copy,
+            "f32": peaks.f32, "half": peaks.half, "matrices": peaks.matrices, "dot4": peaks.dot4, "workgroup_bytes": peaks.workgroup, "copy_bytes": peaks.copy,
         },
         "kernels": all.iter().map(item).collect::<Vec<_>>(),
+        "demo": {
+            "frames_per_second": streamed.frames, "pass_seconds": streamed.pass, "nodes_seconds": streamed.nodes,
+        },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gates_are_those_of_the_page() {
+        let linear = Item::Linear { what: "", inputs: 1536, outputs: 1536 };
+        let sizes = |model: Shapes| model.sizes()[0];
+        let (wan, waypoint) = (sizes(Shapes::Wan), sizes(Shapes::Waypoint));
+        for (maker, item, size, kernels, gate) in [
+            (Maker::Nvidia, linear, wan, "linear_matrices_q8_broad", Some(0.45)),
+            (Maker::Amd, linear, wan, "linear_matrices_q8_broad", Some(0.35)),
+            (Maker::Amd, linear, waypoint, "linear_matrices_q8", Some(0.5)),
+            (Maker::Other, linear, wan, "quantise, linear_dot4_q8_wide", Some(0.3)),
+            (Maker::Apple, linear, wan, "linear_q8_wide", Some(0.4)),
+            (Maker::Nvidia, Item::Attention, wan, "attention_matrices_128_f16", Some(0.3)),
+            (Maker::Nvidia, Item::Attention, wan, "attention_128_f16", None),
+            (Maker::Other, Item::Attention, waypoint, "attention_half_64_f16", Some(0.15)),
+            (Maker::Other, Item::Norm, wan, "layer_norm", Some(0.6)),
+        ] {
+            assert_eq!(maker.gate(item, size, kernels), gate, "{maker:?} {kernels}");
+        }
+    }
 }

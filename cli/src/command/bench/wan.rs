@@ -77,11 +77,11 @@ pub struct WanArgs {
 
 /// Work of one kind in a chunk.
 #[derive(Clone, Copy, Debug, Default)]
-struct Share {
+pub(super) struct Share {
     nodes: usize,
     cost: Cost,
     /// Seconds at the measured rates.
-    floor: f64,
+    pub(super) floor: f64,
 }
 
 /// Runs the benchmark.
@@ -114,16 +114,17 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     eprintln!("writing random weights to {}", path.display());
     synthetic::write(path, &config, dtype, stop)?;
     let model = Model::open(path).map_err(Error::file(path))?;
+    let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
+    let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
+    let kv = args.kv.on(&device);
     let options = SessionOptions {
         window: Some(args.window),
         sink: Some(args.sink),
         route: Some(args.route),
-        kv: args.kv.into(),
+        kv,
         prompt_rows: Some(usize::from(args.text)),
         ..SessionOptions::default()
     };
-    let choice = if gpu { DeviceChoice::Gpu(String::new()) } else { DeviceChoice::Cpu };
-    let device = Device::open(&choice, Device::cpu(threads)).map_err(SessionError::from)?;
     let mut exact = Exact::new(&model, &device, options)?;
     // A page that was never written takes no memory yet; the stream will write all of them.
     exact.session().backend().clear()?;
@@ -144,7 +145,7 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
         config.dit.latent.width,
         config.dit.latent.height,
         config.dit.tokens_per_frame(),
-        causeway_runtime::Kv::from(args.kv)
+        kv
     );
     if !args.json {
         print(&(heading + &memory_table(memory) + "\n" + &share_table(&shares, rates)))?;
@@ -173,23 +174,26 @@ pub fn run(args: &WanArgs, stop: &Stop) -> Result<(), Error> {
     }
     let resident = allocation::resident_bytes();
     finish(args.json, memory, resident, || {
-        let operators = shares.iter().map(|(name, share)| {
-            (
-                (*name).to_owned(),
-                json!({"nodes": share.nodes, "flops": share.cost.flops, "activation_bytes": share.cost.bytes,
-                    "weights": share.cost.weights, "floor_seconds": share.floor}),
-            )
-        });
         json!({
             "machine": machine, "steps": steps, "memory": memory_json(memory), "file_bytes": model.file_bytes(),
-            "resident_bytes": resident, "operators": operators.collect::<serde_json::Map<_, _>>(),
+            "resident_bytes": resident, "operators": operators_json(&shares),
             "gemm_flops_per_second": rates.gemm, "copy_bytes_per_second": rates.copy, "chunk_seconds": seconds,
         })
     })
 }
 
+/// A chunk's work by operator, as JSON.
+pub(super) fn operators_json(shares: &BTreeMap<&'static str, Share>) -> serde_json::Map<String, serde_json::Value> {
+    let operator = |(name, share): (&&str, &Share)| {
+        let work = json!({"nodes": share.nodes, "flops": share.cost.flops, "activation_bytes": share.cost.bytes,
+            "weights": share.cost.weights, "floor_seconds": share.floor});
+        ((*name).to_owned(), work)
+    };
+    shares.iter().map(operator).collect()
+}
+
 /// Prints how resident memory compares with the plan, or everything as JSON.
-fn finish(
+pub(super) fn finish(
     as_json: bool,
     memory: Memory,
     resident: Option<usize>,
@@ -204,7 +208,7 @@ fn finish(
     print(&format!("resident memory {}; plan {}; ratio {ratio:.4}\n", bytes(resident), bytes(planned)))
 }
 
-fn machine(gpu: bool, threads: usize) -> String {
+pub(super) fn machine(gpu: bool, threads: usize) -> String {
     if gpu {
         return "GPU".to_owned();
     }
@@ -212,18 +216,29 @@ fn machine(gpu: bool, threads: usize) -> String {
 }
 
 /// A chunk's work by operator: `steps` denoise passes and a commit pass, with a full window.
-fn shares(
+pub(super) fn shares(
     plan: &Plan,
     [denoise, commit]: [Option<PassId>; 2],
     steps: usize,
     dtype: DType,
     rates: Rates,
 ) -> BTreeMap<&'static str, Share> {
+    let runs = [(denoise, steps), (commit, 1)].into_iter().filter_map(|(pass, runs)| Some((pass?, runs)));
+    shares_of(plan, runs, dtype, rates)
+}
+
+/// Work by operator of passes that are run so many times each, with a full window; weights are taken to be all of this type.
+pub(super) fn shares_of(
+    plan: &Plan,
+    passes: impl IntoIterator<Item = (PassId, usize)>,
+    dtype: DType,
+    rates: Rates,
+) -> BTreeMap<&'static str, Share> {
     const MANY: usize = 1 << 20;
     let weight_bytes = (dtype.data_bytes(MANY).unwrap_or(0) + dtype.scale_bytes(MANY)) as f64 / MANY as f64;
     let mut shares: BTreeMap<&'static str, Share> = BTreeMap::new();
-    for (pass, runs) in [(denoise, steps), (commit, 1)] {
-        for op in pass.iter().flat_map(|&pass| &plan.pass(pass).nodes) {
+    for (pass, runs) in passes {
+        for op in &plan.pass(pass).nodes {
             let cost = op.cost();
             let moved = cost.bytes as f64 + weight_bytes * cost.weights as f64;
             let floor = (cost.flops as f64 / rates.gemm).max(moved / rates.copy);
@@ -236,7 +251,8 @@ fn shares(
     shares
 }
 
-fn share_table(shares: &BTreeMap<&'static str, Share>, rates: Rates) -> String {
+/// The same as a table.
+pub(super) fn share_table(shares: &BTreeMap<&'static str, Share>, rates: Rates) -> String {
     let mut sorted: Vec<_> = shares.iter().map(|(name, share)| (*name, *share)).collect();
     sorted.sort_by_key(|(_, share)| core::cmp::Reverse(share.cost.flops));
     let mut sum = Share::default();

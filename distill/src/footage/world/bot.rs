@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use super::fact::Fact;
 use super::map::Map;
-use super::player::{Action, Body, FRAMES, Key};
+use super::player::{Action, Body, Key};
 use super::rng::Rng;
 
 #[derive(Clone, Copy, Debug)]
 enum Order {
-    /// Nothing for so many frames.
+    /// Nothing for so many fifths of a movement, which are frames at the keep's usual rate.
     Wait(usize),
     /// One movement.
     Move(Key),
@@ -30,7 +30,7 @@ pub struct Bot {
     wait: usize,
 }
 
-/// Frames of the longest way of an errand there and back: a window of 64 frames still reaches what was seen before it.
+/// Fifths of a movement of the longest way of an errand there and back: at five frames a movement a window of 64 frames still reaches what was seen before it.
 const ERRAND: usize = 60;
 
 impl Bot {
@@ -54,7 +54,7 @@ impl Bot {
         match self.orders.pop_front()? {
             Order::Move(key) => Some(key),
             Order::Wait(n) => {
-                self.wait = n - 1;
+                self.wait = (n * usize::from(map.frames) / 5).max(1) - 1;
                 None
             }
         }
@@ -140,11 +140,11 @@ impl Bot {
             for _ in 0..rng.range(0, 4) {
                 let key = [Forward, Forward, Forward, Back, turn][rng.range(0, 4)];
                 if there.walks(map, key) || key == turn {
-                    (0..FRAMES).for_each(|_| there = there.after(map, Some(key)));
+                    (0..map.frames).for_each(|_| there = there.after(map, Some(key)));
                     keys.push(key);
                 }
             }
-            let rest = ERRAND - 2 * keys.len() * usize::from(FRAMES);
+            let rest = ERRAND - 2 * 5 * keys.len();
             self.order(keys.iter().copied());
             if rest > 0 && rng.chance(0.7) {
                 self.orders.push_back(Order::Wait(rng.range(1, rest)));

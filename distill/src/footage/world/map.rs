@@ -138,7 +138,7 @@ static ROOMS: [(u8, Room); 6] = [
 type Wall = ((i32, i32), usize);
 
 /// One place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Map {
     /// What recordings call it.
     pub name: &'static str,
@@ -148,6 +148,8 @@ pub struct Map {
     pub banners: usize,
     /// Torches, doors and levers.
     pub switches: usize,
+    /// Frames of a movement, of which four are a second: the frame rate is this times [`super::PACE`].
+    pub frames: u8,
     rows: Vec<&'static [u8]>,
     decor: Vec<[Option<Decor>; 4]>,
 }
@@ -159,7 +161,7 @@ impl Map {
         let rows: Vec<&[u8]> = plan.iter().map(|row| row.as_bytes()).collect();
         let decor = vec![[None; 4]; rows.len() * rows[0].len()];
         let banners = facts.iter().filter(|(_, d)| matches!(d, Decor::Banner(_))).count();
-        let mut map = Self { name, lights, banners, switches: facts.len() - banners, rows, decor };
+        let mut map = Self { name, lights, banners, switches: facts.len() - banners, frames: 5, rows, decor };
         let mut n = 0;
         for cell in map.cells() {
             for (side, (dx, dy)) in SIDES.into_iter().enumerate() {
@@ -269,9 +271,15 @@ pub static KEEP: LazyLock<Map> = LazyLock::new(|| {
     )
 });
 
+/// The same at 12 frames per second, a movement in three of them.
+pub static KEEP_12: LazyLock<Map> = LazyLock::new(|| Map { name: "keep-12", frames: 3, ..KEEP.clone() });
+
+/// The same at 40 frames per second, a movement in ten of them.
+pub static KEEP_40: LazyLock<Map> = LazyLock::new(|| Map { name: "keep-40", frames: 10, ..KEEP.clone() });
+
 /// All places.
-pub fn all() -> [&'static Map; 1] {
-    [&KEEP]
+pub fn all() -> [&'static Map; 3] {
+    [&KEEP, &KEEP_12, &KEEP_40]
 }
 
 /// The place called `name`.

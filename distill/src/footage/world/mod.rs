@@ -33,8 +33,8 @@ use crate::footage::recording::{Recording, RecordingError, RecordingInfo, Shard}
 use crate::judge::sheet::Sheet;
 use crate::train::state::StateError;
 
-/// Frames a second that the speeds of the body are made for.
-pub const FPS: f32 = 20.0;
+/// Movements a second.
+pub const PACE: f32 = 4.0;
 /// Frames a change of light takes.
 pub const FADE: usize = 3;
 /// Columns of the recording's `poses`: x and y in cells, heading in tenths of a degree clockwise from east, the event number of
@@ -122,8 +122,8 @@ impl Scene {
         RecordingInfo {
             width: self.size.width,
             height: self.size.height,
-            fps: FPS,
-            latch: usize::from(player::FRAMES),
+            fps: f32::from(self.map.frames) * PACE,
+            latch: usize::from(self.map.frames),
             actions: ACTIONS.map(String::from).to_vec(),
             events: Light::ALL[..self.map.lights].iter().map(|l| l.name().to_string()).collect(),
             license: "MIT OR Apache-2.0".into(),
@@ -279,7 +279,7 @@ impl World {
             if was.moving.is_none() {
                 view.on ^= 1 << n;
             }
-            view.change = self.body.moving.map_or(0.0, |(_, done)| f32::from(done) / f32::from(player::FRAMES));
+            view.change = self.body.moving.map_or(0.0, |(_, done)| f32::from(done) / f32::from(self.map.frames));
         }
         if let Some(light) = light.filter(|&light| light != view.light) {
             (view.from, view.light) = (view.light, light);

@@ -50,10 +50,15 @@ pub fn row(action: Action) -> [f32; 5] {
 
 /// Tenths of a degree in a full turn.
 pub const FULL_TURN: u16 = 3600;
-/// Frames of a movement.
-pub const FRAMES: u8 = 5;
-/// How far a wall lets a step come, after each frame, in cells: no two frames look alike, so that each tells what comes next.
-const NUDGE: [f32; FRAMES as usize] = [0.06, 0.14, 0.10, 0.03, 0.0];
+/// How far a wall lets a step come, in cells, at each fifth of its time: no two frames look alike, so that each tells what comes next.
+const NUDGE: [f32; 6] = [0.0, 0.06, 0.14, 0.10, 0.03, 0.0];
+
+/// How far a wall has let a step come after `done` of its `frames`: between the values of [`NUDGE`] on a straight line.
+fn nudge(done: u8, frames: u8) -> f32 {
+    let (fifths, frames) = (5 * usize::from(done), usize::from(frames));
+    let (at, rest) = (fifths / frames, fifths % frames);
+    NUDGE[at] + (NUDGE[(at + 1).min(5)] - NUDGE[at]) * rest as f32 / frames as f32
+}
 
 /// Where the camera stands and looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,7 +104,7 @@ pub struct Body {
     pub cell: (i32, i32),
     /// The heading it has, or leaves: quarter turns clockwise from east.
     pub side: usize,
-    /// The movement under way and its frames so far, 1 to 4; `None` at rest.
+    /// The movement under way and its frames so far, less than the map's `frames`; `None` at rest.
     pub moving: Option<(Key, u8)>,
 }
 
@@ -134,7 +139,7 @@ impl Body {
     pub fn after(self, map: &Map, key: Action) -> Self {
         let Some(key) = self.latched(key) else { return self };
         let frames = self.moving.map_or(0, |(_, frames)| frames) + 1;
-        if frames < FRAMES {
+        if frames < map.frames {
             return Self { moving: Some((key, frames)), ..self };
         }
         let cell = if self.walks(map, key) { self.next(key) } else { self.cell };
@@ -155,10 +160,9 @@ impl Body {
     pub fn pose(self, map: &Map) -> Pose {
         let (x, y) = (self.cell.0 as f32 + 0.5, self.cell.1 as f32 + 0.5);
         let heading = |turned: i32| (self.side as i32 * 900 + turned).rem_euclid(i32::from(FULL_TURN)) as u16;
-        let Some((key, frames)) = self.moving else { return Pose { x, y, heading: heading(0) } };
-        let part =
-            if self.walks(map, key) { f32::from(frames) / f32::from(FRAMES) } else { NUDGE[usize::from(frames) - 1] };
-        let (to, step) = (self.next(key), i32::from(frames) * 900 / i32::from(FRAMES));
+        let Some((key, done)) = self.moving else { return Pose { x, y, heading: heading(0) } };
+        let part = if self.walks(map, key) { f32::from(done) / f32::from(map.frames) } else { nudge(done, map.frames) };
+        let (to, step) = (self.next(key), i32::from(done) * 900 / i32::from(map.frames));
         let turned = match key {
             Key::Left => -step,
             Key::Right => step,

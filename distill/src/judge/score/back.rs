@@ -7,7 +7,6 @@ use super::report::Row;
 use super::target::Target;
 use super::trial::{Start, Trial};
 use super::truth::there_and_back;
-use crate::footage::world::player;
 
 /// Frames of the way there.
 pub const AWAY: [usize; 3] = [5, 15, 30];
@@ -25,7 +24,7 @@ impl Back {
     pub fn all(trial: &Trial<'_>, start: &Start, number: usize, through: bool) -> Vec<Self> {
         let (Ok(truth), Some(world)) = (&trial.truth, &start.world) else { return Vec::new() };
         let one = |away: usize| {
-            let movements = away / usize::from(player::FRAMES);
+            let movements = (away / usize::from(truth.scene.map.frames)).max(1);
             let keys = there_and_back(truth.scene.map, world.body(), number, movements);
             let to = light::other(truth.scene.map, world.view().light, number).filter(|_| through);
             let switch: Vec<_> = to.map(|to| (keys.len() / 2, to)).into_iter().collect();

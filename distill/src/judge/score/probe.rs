@@ -28,7 +28,7 @@ impl Probe {
             let keys = Key::ALL.into_iter().filter(|&key| key != Key::Use);
             for key in keys.filter(|&key| body.walks(map, key) || body.next(key) == body.cell) {
                 let mut moving = body;
-                for _ in 0..player::FRAMES {
+                for _ in 0..map.frames {
                     moving = moving.after(map, Some(key));
                     let pose = moving.pose(map);
                     if !poses.contains(&pose) {

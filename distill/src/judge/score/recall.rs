@@ -2,7 +2,7 @@
 
 use crate::footage::world::fact::Fact;
 use crate::footage::world::map::Decor;
-use crate::footage::world::{Action, Body, Key, Light, Rng, World, player};
+use crate::footage::world::{Action, Body, Key, Light, Rng, World};
 
 use super::bootstrap::{Estimate, mean, over};
 use super::dreamer::{LEAD, Memory, Picture, Play, Real, SHOWN};
@@ -61,7 +61,7 @@ impl Question {
         let view = wall.fact.with(*begun.view(), value);
         let begun = World::new(map, body, view.light, view.phase, [view.banners, view.on]);
         let mut keys = vec![None; LEAD + SHOWN / 4];
-        keys.extend(held_down(&[Key::Left]));
+        keys.extend(held_down(map, &[Key::Left]));
         let (real, world) = truth.shown(&begun, LEAD, &keys);
         let plays = asked.iter().map(|&frames| away(truth, &world, wall.fact, frames, &mut rng)).collect();
         Some(Self { real, plays, fact: wall.fact })
@@ -70,23 +70,23 @@ impl Question {
 
 /// `frames` frames, away from `fact` and back before it, and for how many running it is out of sight: the longest way of many.
 fn away(truth: &Truth, world: &World, fact: Fact, frames: usize, rng: &mut Rng) -> (Play, usize) {
-    let (map, half) = (truth.scene.map, frames / 2 / usize::from(player::FRAMES));
+    let (map, half) = (truth.scene.map, frames / 2 / usize::from(truth.scene.map.frames));
     // To turn one's back to it and wait hides it, wherever that is.
-    let turn = held_down(&[Key::Left; 2]);
+    let turn = held_down(map, &[Key::Left; 2]);
     let rest = vec![None; frames.saturating_sub(2 * turn.len())];
-    let mut ways = vec![[turn, rest, held_down(&[Key::Right; 2])].concat()];
+    let mut ways = vec![[turn, rest, held_down(map, &[Key::Right; 2])].concat()];
     for _ in 0..32 {
         let (mut body, mut there) = (world.body(), Vec::new());
         while there.len() < half {
             let any = [Key::Left, Key::Right, Key::Forward, Key::Back];
             let key = any[rng.range(0, if there.is_empty() { 1 } else { 3 })];
             if body.walks(map, key) || body.next(key) == body.cell {
-                (0..player::FRAMES).for_each(|_| body = body.after(map, Some(key)));
+                (0..map.frames).for_each(|_| body = body.after(map, Some(key)));
                 there.push(key);
             }
         }
         let back: Vec<Key> = there.iter().rev().map(|key| key.undo()).collect();
-        ways.push(held_down(&[there, back].concat()));
+        ways.push(held_down(map, &[there, back].concat()));
     }
     let hidden = |keys: &Vec<Action>| {
         let (mut body, mut run, mut longest) = (world.body(), 0, 0);

@@ -73,9 +73,9 @@ impl Truth {
     }
 }
 
-/// Keys for so many movements, each pressed as long as it lasts.
-pub fn held_down(keys: &[Key]) -> Vec<Action> {
-    keys.iter().flat_map(|&key| [Some(key); player::FRAMES as usize]).collect()
+/// Keys for so many movements in `map`, each pressed as long as it lasts.
+pub fn held_down(map: &Map, keys: &[Key]) -> Vec<Action> {
+    keys.iter().flat_map(|&key| std::iter::repeat_n(Some(key), usize::from(map.frames))).collect()
 }
 
 /// The fixed walk number `n` from where `body` stands, of `frames` frames: to one place after another, with steps back and short
@@ -124,7 +124,7 @@ fn wander(map: &Map, mut body: Body, rng: &mut Rng, frames: usize) -> Vec<Action
             }
             let behind = movements.is_empty() && want != body.side;
             movements.push(if behind { Key::Back } else { Key::Forward });
-            out.extend(held_down(&movements));
+            out.extend(held_down(map, &movements));
             body = Body::new(to, if behind { body.side } else { want });
         }
         out.extend(vec![None; rng.range(0, 10)]);
@@ -143,9 +143,9 @@ pub fn there_and_back(map: &Map, body: Body, n: usize, movements: usize) -> Vec<
         let key =
             [KEYS[pick], KEYS[(pick + 1) % 4]].into_iter().find(|&key| at.walks(map, key) || at.next(key) == at.cell);
         let Some(key) = key else { break };
-        (0..player::FRAMES).for_each(|_| at = at.after(map, Some(key)));
+        (0..map.frames).for_each(|_| at = at.after(map, Some(key)));
         there.push(key);
     }
     let back: Vec<Key> = there.iter().rev().map(|key| key.undo()).collect();
-    held_down(&[there, back].concat())
+    held_down(map, &[there, back].concat())
 }

@@ -2,8 +2,11 @@
 
 #[cfg(target_arch = "aarch64")]
 use super::neon;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 use super::portable;
 use super::vector::{Kernel, Simd};
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use super::wasm;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 use crate::cpu::isa::Isa;
@@ -54,7 +57,16 @@ impl Level {
             // SAFETY: as above.
             Isa::Avx512 | Isa::Avx512Vnni => unsafe { x86::run_avx512(kernel) },
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => neon::run(kernel),
+            // SAFETY: as above.
+            Isa::NeonI8mm if K::BYTES => unsafe { neon::run_i8mm(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Isa::NeonDot if K::BYTES => unsafe { neon::run_dot(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => neon::run(kernel),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            _ => kernel.run(wasm::Wasm),
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             _ => kernel.run(portable::Portable),
         }
     }

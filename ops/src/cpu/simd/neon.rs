@@ -1,15 +1,64 @@
-//! Arm NEON, which every 64-bit Arm has: pairs of registers, so that a vector has eight lanes.
+//! Arm NEON, which every 64-bit Arm has: pairs of registers, so that a vector has eight lanes. What newer ones multiply bytes with, and conversions of
+//! half precision, have no intrinsics in Rust yet that need no nightly compiler, so they are written in assembly.
 
-use core::arch::aarch64::*;
+use core::arch::{aarch64::*, asm};
 
 use super::vector::{Kernel, MAX_LANES, Simd};
 
+/// With byte dot products of this kind.
 #[derive(Clone, Copy)]
-pub(crate) struct Neon;
+pub(crate) struct Neon<const DOT: u8>;
+
+/// None but what the baseline can.
+const PLAIN: u8 = 0;
+/// SDOT: signed bytes times signed ones.
+const SDOT: u8 = 1;
+/// USDOT: unsigned bytes times signed ones.
+const USDOT: u8 = 2;
 
 /// Runs a kernel; the target's baseline needs no switch.
 pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Neon)
+    kernel.run(Neon::<PLAIN>)
+}
+
+/// Runs a kernel on a machine that has `dotprod`.
+#[target_feature(enable = "dotprod")]
+pub(super) fn run_dot<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<SDOT>)
+}
+
+/// Runs a kernel on a machine that has `i8mm`.
+#[target_feature(enable = "i8mm")]
+pub(super) fn run_i8mm<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<USDOT>)
+}
+
+/// sum + w . a in each lane, signed bytes.
+///
+/// # Safety
+/// The machine has `dotprod`.
+#[inline(always)]
+unsafe fn sdot(mut sum: int32x4_t, w: int32x4_t, a: int32x4_t) -> int32x4_t {
+    // SAFETY: the caller's promise; it computes of registers alone.
+    unsafe {
+        asm!(".arch_extension dotprod", "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sum, in(vreg) w, in(vreg) a,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sum
+}
+
+/// sum + w . a in each lane, unsigned bytes times signed ones.
+///
+/// # Safety
+/// The machine has `i8mm`.
+#[inline(always)]
+unsafe fn usdot(mut sum: int32x4_t, w: int32x4_t, a: int32x4_t) -> int32x4_t {
+    // SAFETY: the caller's promise; it computes of registers alone.
+    unsafe {
+        asm!(".arch_extension i8mm", "usdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sum, in(vreg) w, in(vreg) a,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sum
 }
 
 macro_rules! both {
@@ -19,7 +68,7 @@ macro_rules! both {
     };
 }
 
-impl Simd for Neon {
+impl<const DOT: u8> Simd for Neon<DOT> {
     type F = (float32x4_t, float32x4_t);
     type I = (int32x4_t, int32x4_t);
     const LANES: usize = 8;
@@ -101,23 +150,17 @@ impl Simd for Neon {
         unsafe { (vld1q_f32(x), vld1q_f32(x.add(4))) }
     }
 
-    /// The exponent's bias differs by 112, which a product mends for subnormals too.
     #[inline(always)]
     unsafe fn halves_at(self, x: *const u16) -> Self::F {
-        let four = |half: uint16x4_t| {
-            // SAFETY: NEON is part of the target's baseline.
-            unsafe {
-                let wide = vmovl_u16(half);
-                let sign = vshlq_n_u32::<16>(vandq_u32(wide, vdupq_n_u32(0x8000)));
-                let rest = vshlq_n_u32::<13>(vandq_u32(wide, vdupq_n_u32(0x7fff)));
-                let size = vmulq_n_f32(vreinterpretq_f32_u32(rest), f32::from_bits((127 + 112) << 23));
-                vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(size), sign))
-            }
-        };
         // SAFETY: the caller's promise.
         let halves = unsafe { vld1q_u16(x) };
-        // SAFETY: NEON is part of the target's baseline.
-        unsafe { (four(vget_low_u16(halves)), four(vget_high_u16(halves))) }
+        let (low, high): (float32x4_t, float32x4_t);
+        // SAFETY: part of the target's baseline; it computes of registers alone.
+        unsafe {
+            asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) low, in(vreg) halves, options(pure, nomem, nostack, preserves_flags));
+            asm!("fcvtl2 {0:v}.4s, {1:v}.8h", out(vreg) high, in(vreg) halves, options(pure, nomem, nostack, preserves_flags));
+        }
+        (low, high)
     }
 
     #[inline(always)]
@@ -157,6 +200,18 @@ impl Simd for Neon {
     #[inline(always)]
     fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I {
         let half = |sum: int32x4_t, w: int32x4_t, a: int32x4_t| {
+            if DOT == USDOT {
+                // SAFETY: the token exists only where there is `i8mm`.
+                return unsafe { usdot(sum, w, a) };
+            }
+            if DOT == SDOT {
+                // SAFETY: the token exists only where there is `dotprod`.
+                unsafe {
+                    let signed = veorq_s32(w, vreinterpretq_s32_s8(vdupq_n_s8(-128)));
+                    let ones = vreinterpretq_s32_s8(vdupq_n_s8(1));
+                    return vaddq_s32(sdot(sum, signed, a), vshlq_n_s32::<7>(sdot(vdupq_n_s32(0), ones, a)));
+                }
+            }
             // SAFETY: NEON is part of the target's baseline.
             unsafe {
                 let (w, a) = (vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a));

@@ -146,7 +146,10 @@ pub(crate) trait Kernel {
     /// What it returns.
     type Output;
     /// Whether it uses [`Simd::dot4`]. Others need no copy of their own for instruction sets that differ in nothing else.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86-64 has such instruction sets"))]
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        allow(dead_code, reason = "others have no such instruction sets")
+    )]
     const BYTES: bool = false;
 
     /// Does the work. Implementations are `#[inline(always)]`.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::found::Source;
 use super::settings::Settings;
-use crate::config::GameConfig;
+use crate::config::{ControlConfig, GameConfig};
 use crate::import::{Entry, ImportError};
 
 /// Features of a head of the action modules in every published network.
@@ -237,16 +237,72 @@ impl Found {
     pub fn actions(&self) -> Vec<String> {
         const RUN: [&str; 7] = ["nomove", "jump", "slide", "turnleft", "turnright", "leftside", "rightside"];
         const WALK: [&str; 4] = ["forward", "back", "left", "right"];
-        let key = |n: usize| match self.game.keys {
-            7 => RUN[n].to_owned(),
+        // ForgeWM's CrossFPS: the buttons and the two sticks of a gamepad.
+        const SHOOT: [&str; 6] = ["fire", "aim", "jump", "melee", "reload", "weapon"];
+        const STICKS: [&str; 4] = ["move_x", "move_y", "look_x", "look_y"];
+        let key = |n: usize| match (self.game.keys, self.mouse) {
+            (7, _) => RUN[n].to_owned(),
+            (6, 4) => SHOOT[n].to_owned(),
             _ => WALK.get(n).map_or_else(|| format!("key{}", n + 1), |&name| name.to_owned()),
         };
         let moved = |n: usize| match self.mouse {
             2 => ["pitch", "yaw"][n].to_owned(),
+            4 => STICKS[n].to_owned(),
             _ => format!("mouse{}", n + 1),
         };
         (0..self.game.keys).map(key).chain((0..self.mouse).map(moved)).collect()
     }
+
+    /// What they are played with. Of the mouse a tenth is what the networks saw in a picture frame in which it moved, of a stick 0.8; a stick's y
+    /// goes down.
+    pub fn controls(&self) -> Vec<ControlConfig> {
+        const KEYS: [(&str, &str, f32); 4] =
+            [("w", "forward", 1.0), ("s", "back", 1.0), ("a", "left", 1.0), ("d", "right", 1.0)];
+        const MOUSE: [(&str, &str, f32); 6] = [
+            ("up", "pitch", 0.1),
+            ("down", "pitch", -0.1),
+            ("right", "yaw", 0.1),
+            ("left", "yaw", -0.1),
+            ("mouse-x", "yaw", 0.01),
+            ("mouse-y", "pitch", -0.01),
+        ];
+        const RUN: [(&str, &str, f32); 7] = [
+            ("rest", "nomove", 1.0),
+            ("up", "jump", 1.0),
+            ("down", "slide", 1.0),
+            ("left", "turnleft", 1.0),
+            ("right", "turnright", 1.0),
+            ("a", "leftside", 1.0),
+            ("d", "rightside", 1.0),
+        ];
+        const PAD: [(&str, &str, f32); 14] = [
+            ("w", "move_y", -0.8),
+            ("s", "move_y", 0.8),
+            ("a", "move_x", -0.8),
+            ("d", "move_x", 0.8),
+            ("up", "look_y", -0.8),
+            ("down", "look_y", 0.8),
+            ("left", "look_x", -0.8),
+            ("right", "look_x", 0.8),
+            ("mouse-left", "fire", 1.0),
+            ("mouse-right", "aim", 1.0),
+            ("space", "jump", 1.0),
+            ("f", "melee", 1.0),
+            ("e", "reload", 1.0),
+            ("c", "weapon", 1.0),
+        ];
+        let actions = self.actions();
+        let mut all = [&KEYS[..], &MOUSE, &RUN, if self.mouse == 4 { &PAD } else { &[] }].concat();
+        all.retain(|(_, action, _)| actions.iter().any(|name| name == action));
+        ControlConfig::list(&all)
+    }
+}
+
+/// The part of a game's checkpoint that is taken if nobody says which: ForgeWM's own program prefers `generator` to its moving average, where
+/// others' files are meant for the average.
+pub(super) fn key(names: &[&str]) -> Option<String> {
+    let acts = names.iter().any(|name| name.contains(".action_model."));
+    (acts && names.iter().any(|name| name.starts_with("generator."))).then(|| "generator".to_owned())
 }
 
 /// The parts that we make of one published tensor, which are its rows: queries, keys, values.
@@ -316,6 +372,24 @@ mod tests {
             let error = Outside::of(text).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn a_gamepad_plays_by_names() {
+        let game = crate::import::matrix_game(6, 4);
+        assert_eq!(game.dit.actions.join(" "), "fire aim jump melee reload weapon move_x move_y look_x look_y");
+        assert_eq!(game.controls.len(), 14);
+        game.validate().unwrap();
+        let forge = crate::import::matrix_game(6, 2);
+        assert_eq!(forge.dit.actions.join(" "), "forward back left right key5 key6 pitch yaw");
+    }
+
+    #[test]
+    fn of_a_training_run_the_generator_is_taken() {
+        let names = ["critic.model.head.head.bias", "generator.model.blocks.0.action_model.proj_mouse.weight"];
+        assert_eq!(key(&names).as_deref(), Some("generator"));
+        assert_eq!(key(&["generator.blocks.0.ffn.0.bias"]), None);
+        assert_eq!(key(&["model.blocks.0.action_model.proj_mouse.weight"]), None);
     }
 
     #[test]

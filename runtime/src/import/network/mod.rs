@@ -1,6 +1,7 @@
 //! What the tensors of a checkpoint mean: which network they make up, under whose names, and what a LoRA adds to them.
 
 mod alpha;
+mod clip;
 mod codec;
 mod found;
 mod game;
@@ -15,7 +16,10 @@ mod taehv;
 mod umt5;
 mod vae;
 mod wan;
+#[cfg(feature = "waypoint")]
+mod waypoint;
 
+pub use clip::ClipImport;
 pub use codec::DecoderImport;
 pub(super) use names::keys;
 pub(super) use outline::Outline;
@@ -23,3 +27,5 @@ pub use settings::Settings;
 pub use strength::{LoraOptions, Merged, Scale};
 pub use umt5::Umt5Import;
 pub use wan::{Import, ImportOptions, matrix_game, wan_1_3b};
+#[cfg(feature = "waypoint")]
+pub use waypoint::{BiasIn, WaypointImport, WaypointOptions, waypoint};

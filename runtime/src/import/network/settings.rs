@@ -1,6 +1,7 @@
 //! What checkpoints do not say about their models, and what published ones use.
 
 use crate::config::Positions;
+use crate::sampler::Sampler;
 
 /// What a checkpoint does not say about its model.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Settings {
     pub steps: Vec<Vec<f32>>,
     /// The stream's first chunk's own list; none if empty.
     pub first_steps: Vec<f32>,
+    /// How latents are stepped.
+    pub sampler: Sampler,
     /// Timestep shift.
     pub shift: f32,
     /// Timestep of the commit pass.
@@ -45,6 +48,7 @@ impl Default for Settings {
             chunk: 3,
             steps: vec![vec![1000.0, 750.0, 500.0, 250.0], vec![1000.0, 500.0], vec![1000.0]],
             first_steps: Vec::new(),
+            sampler: Sampler::Few,
             shift: 5.0,
             context_noise: 0.0,
             window: 21,

@@ -21,6 +21,8 @@ pub(super) fn infer(found: &Found<'_>) -> Result<Option<DecoderNetwork>, ImportE
     let Some(patch) = (1..=16).find(|patch| 3 * patch * patch == colours) else {
         return Err(ImportError::Decoder(format!("misshapen: {last} has {colours} rows, no pixels of 3 colours")));
     };
+    // That of pictures alone, and of other latents than Wan's, is read both ways: worlds start from pictures.
+    let encoder = found.shape("encoder.0.weight").filter(|_| patch == 2).and_then(|shape| shape.first().copied());
     Ok(Some(DecoderNetwork::Taehv(CodecConfig {
         kind: CodecKind::Taehv,
         channels,
@@ -29,6 +31,9 @@ pub(super) fn infer(found: &Found<'_>) -> Result<Option<DecoderNetwork>, ImportE
         blocks,
         space_up: [true; 3],
         time_up: [1, 2, 2],
+        encoder: encoder.unwrap_or(0),
+        // What its players do with it (spec 3.2).
+        warmup: if patch == 2 { 3 } else { 0 },
     })))
 }
 

@@ -75,7 +75,8 @@ impl Import {
     /// As [`Self::open`].
     pub fn of(mut checkpoint: Checkpoint, options: &ImportOptions) -> Result<Self, ImportError> {
         let all: Vec<&str> = checkpoint.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let found = names::original(&all, options.key.as_deref(), &names::ANCHORS)?;
+        let key = options.key.clone().or_else(|| game::key(&all));
+        let found = names::original(&all, key.as_deref(), &names::ANCHORS)?;
         let acts = found.keys().any(|name| name.contains(".action_model."));
         let outside = if acts { Outside::beside(checkpoint.path())? } else { Outside::default() };
         let sizes = Sizes::infer(&found, checkpoint.entries(), options.heads, acts.then_some(&outside))?;
@@ -314,6 +315,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         event_tokens: 0,
         text: Some(TextConfig { dim: text_dim, length: s.text_length }),
         game: game.as_ref().map(|found| found.game.clone()),
+        waypoint: None,
         latent_mean: mean,
         latent_std: std,
     };
@@ -331,11 +333,14 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
             blocks: 3,
             space_up: [true, true, true],
             time_up: [1, 2, 2],
+            encoder: 0,
+            warmup: 0,
         },
         schedule: ScheduleConfig {
             shift: s.shift,
             steps: s.steps.iter().map(|list| (list.len(), list.clone())).collect(),
             first: s.first_steps.clone(),
+            sampler: s.sampler,
             default_steps: s.steps.first().map_or(0, Vec::len),
             context_noise: s.context_noise,
         },
@@ -343,6 +348,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         start: None,
         fps: s.fps,
         latch: 1,
+        controls: game.as_ref().map_or_else(Vec::new, game::Found::controls),
         limits: LimitsConfig::default(),
         health: HealthConfig::default(),
         license: s.license.clone(),

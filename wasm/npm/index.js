@@ -1,0 +1,2 @@
+export { CausewayError, Engine, World, best } from "./engine.js";
+export { Stream } from "./stream.js";
