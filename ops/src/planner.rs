@@ -3,8 +3,8 @@
 //! State, inputs and outputs have places of their own. Scratch buffers live within a pass, from the first node that touches them
 //! to the last, and share memory with every scratch buffer whose life never overlaps theirs in any pass.
 
-use alloc::{vec, vec::Vec};
-use core::cmp::Ordering;
+use alloc::{collections::BinaryHeap, vec, vec::Vec};
+use core::cmp::{Ordering, Reverse};
 
 use crate::{
     buffer::{BufferId, BufferKind},
@@ -57,16 +57,13 @@ impl Layout {
 /// already placed whose life overlaps. Returns the end of the scratch area.
 fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offsets: &mut [Option<usize>]) -> usize {
     let lives = lives(plan);
-    let mut left: Vec<usize> = (0..plan.buffers.len())
-        .filter(|&at| plan.buffers[at].kind == BufferKind::Scratch && !lives[at].is_empty())
-        .collect();
+    let scratch = |&at: &usize| plan.buffers[at].kind == BufferKind::Scratch && !lives[at].is_empty();
+    // A heap, since a sort of the library's would be ten thousand bytes of code.
+    let mut left: BinaryHeap<(usize, Reverse<usize>)> =
+        (0..plan.buffers.len()).filter(scratch).map(|at| (plan.buffers[at].len, Reverse(at))).collect();
     let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // (offset, end, buffer), sorted by offset
     let mut top = base;
-    // Looked for, since placing looks at all others in any case; a sort of the library's would be ten thousand bytes of code.
-    while let Some(largest) =
-        (0..left.len()).min_by_key(|&index| (core::cmp::Reverse(plan.buffers[left[index]].len), left[index]))
-    {
-        let at = left.swap_remove(largest);
+    while let Some((_, Reverse(at))) = left.pop() {
         let len = round(plan.buffers[at].len);
         let mut offset = base;
         for &(from, to, other) in &placed {
