@@ -28,7 +28,10 @@ fn committed_recipes_are_read_and_come_back_from_the_run_folder() {
         names.extend(path.file_name().and_then(|n| n.to_str()).map(String::from));
     }
     names.sort();
-    assert_eq!(names, ["causal.toml", "delta.toml", "demo.toml", "gpu.toml", "rate.toml", "switches.toml", "tiny.toml"]);
+    assert_eq!(
+        names,
+        ["causal.toml", "delta.toml", "demo.toml", "gpu.toml", "rate.toml", "switches.toml", "tiny.toml"]
+    );
     for (name, text) in BUILT_IN {
         Recipe::parse(text, Path::new(name)).expect("a built-in recipe");
     }

@@ -24,6 +24,7 @@ pub struct Layout {
 }
 
 /// First and last node of a buffer's life in one pass.
+#[cfg(feature = "gpu")]
 pub(crate) type Life = Option<(usize, usize)>;
 
 impl Layout {
@@ -79,6 +80,7 @@ fn place_scratch(plan: &Plan, base: usize, round: &dyn Fn(usize) -> usize, offse
     top
 }
 
+#[cfg(feature = "gpu")]
 pub(crate) fn overlap(a: &[Life], b: &[Life]) -> bool {
     a.iter().zip(b).any(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.0 <= b.1 && b.0 <= a.1))
 }

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-static float prompt[1 << 16], values[1 << 16];
+static float values[1 << 16];
 
 /* The next latent frame, which a worker makes, or pumps do. */
 static CwStatus next(CwSession *session, int pump, CwReceipt *receipt) {

@@ -64,7 +64,6 @@ impl Word for Activation {
             Activation::Silu => 2,
             Activation::Gelu => 3,
             Activation::SoftClamp => 4,
-            #[cfg(feature = "matrix-game")]
             Activation::GeluErf => 5,
         })
     }

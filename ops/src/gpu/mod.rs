@@ -55,7 +55,7 @@ pub use self::{
     load::GpuLoad,
     peaks::{Peaks, peaks},
     tier::{Dropped, Tier},
-    tune::{Tuned, shapes},
+    tune::{Tuned, shapes_of},
     weights::GpuWeights,
 };
 

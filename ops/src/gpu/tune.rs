@@ -40,7 +40,7 @@ const FORMAT: &str = "causeway tiers 1";
 
 /// The shapes of a plan of which a choice is to be made, on any device.
 #[must_use]
-pub fn shapes(plan: &Plan, source: &dyn WeightSource) -> Vec<Shape> {
+pub fn shapes_of(plan: &Plan, source: &dyn WeightSource) -> Vec<Shape> {
     let dtype = |id| find_weight(plan.weight(id), source).map_or(DType::F32, |view| view.dtype);
     let fusion = Fusion::new(plan);
     let mut all: Vec<Shape> = fusion.passes.iter().flatten().flat_map(|step| lower::shapes(step, &dtype)).collect();

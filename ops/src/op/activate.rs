@@ -18,7 +18,6 @@ pub enum Activation {
     /// tanh(x/3)*3, TAEHV's soft clamp of latents.
     SoftClamp,
     /// x/2 * (1 + erf(x / sqrt(2))): GELU as it was first defined.
-    #[cfg(feature = "matrix-game")]
     GeluErf,
 }
 

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use causeway_ops::{BackendError, memory::Refused};
 
-use super::health::Alarms;
+use super::alarms::Alarms;
 use crate::model::ModelError;
 
 /// Why a session was refused, or what went wrong in one.

@@ -199,7 +199,7 @@ mod tests {
             assert!(kept.put(number, &frame.0, &frame.1));
         }
         assert!(kept.fits(7, None) && kept.fits(7, Some(0)));
-        assert!(!kept.fits(6, None) && !kept.fits(7, Some(5)));
+        assert!(!kept.fits(6, None) && !kept.fits(7, Some(1)));
         assert!(kept.put(5, &frame.0, &frame.1));
         assert!(!kept.fits(7, None));
     }

@@ -5,6 +5,7 @@
 //! the budget allows and never waits for a GPU. Nothing that happens before the commit pass is visible to later chunks.
 
 mod acts;
+mod alarms;
 mod arena;
 mod begin;
 mod budget;
@@ -26,6 +27,7 @@ mod inbox;
 #[cfg(feature = "std")]
 mod inside;
 mod kept;
+mod look;
 mod movement;
 #[cfg(not(feature = "matrix-game"))]
 mod no_rows;
@@ -60,6 +62,7 @@ mod worker;
 #[cfg(not(feature = "matrix-game"))]
 use no_rows as rows;
 
+pub use alarms::Alarms;
 pub use budget::{Budget, Progress, Pump, Pumped, Stats};
 pub use changes::{Change, Condition, EventTime, Sink, Way};
 pub use creation::{Creation, Files};
@@ -67,7 +70,7 @@ pub(crate) use error::finite;
 pub use error::{SessionError, SharedError};
 pub use exact::{Exact, Moment};
 pub use gate::Gate;
-pub use health::{Alarms, Health};
+pub use health::Health;
 pub use inbox::Inbox;
 #[cfg(feature = "std")]
 pub use inside::this_thread;

@@ -38,7 +38,7 @@ pub fn run(args: &TuneArgs, stop: &Stop) -> Result<(), Error> {
     let options = args.session.options(model.config(), &Device::on_gpu(gpu.clone()))?;
     // The plan is the same on any device.
     let session = Session::new(&model, &Device::cpu(1), options)?;
-    let shapes = gpu::shapes(session.plan(), &model);
+    let shapes = gpu::shapes_of(session.plan(), &model);
     let tuned = gpu.tune(&shapes, &mut || stop.check())?;
     gpu.write_tuned(&tuned, &args.out).map_err(Error::io("write", &args.out))?;
     let mut table = Table::new(&["shape", "kernels", "ms", "taken"]);

@@ -45,7 +45,6 @@ pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::F) -> S::F {
             let cubic = s.fma(s.mul(x, x), s.splat(0.044_715 * TWICE), s.splat(TWICE));
             s.mul(x, sigmoid(s, s.mul(x, cubic)))
         }
-        #[cfg(feature = "matrix-game")]
         Activation::GeluErf => {
             // max(x, 0) - |x|/2 erfc(|x| / sqrt(2)), erfc by a polynomial in t (Abramowitz and Stegun 7.1.26).
             const POLYNOMIAL: [f32; 4] = [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];

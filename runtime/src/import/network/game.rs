@@ -292,7 +292,7 @@ impl Found {
             ("c", "weapon", 1.0),
         ];
         let actions = self.actions();
-        let mut all = [&KEYS[..], &MOUSE, &RUN, if self.mouse == 4 { &PAD } else { &[] }].concat();
+        let mut all = if self.mouse == 4 { PAD.to_vec() } else { [&KEYS[..], &MOUSE, &RUN].concat() };
         all.retain(|(_, action, _)| actions.iter().any(|name| name == action));
         ControlConfig::list(&all)
     }
