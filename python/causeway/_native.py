@@ -85,6 +85,12 @@ class CwReceipt(Structure):
         ("latent_mean", c_float),
         ("latent_spread", c_float),
         ("reserved", c_uint32),
+        ("alarms", c_uint32),
+        ("latent_detail", c_float),
+        ("latent_change", c_float),
+        ("latent_drift", c_float),
+        ("far_share", c_float),
+        ("route_age", c_float),
     ]
 
 
@@ -186,7 +192,7 @@ class CwSessionOptions(Structure):
         ("pace", c_uint32),
         ("most_route", c_uint32),
         ("governor", c_uint32),
-        ("reserved3", c_uint32),
+        ("gate", c_uint32),
     ]
 
 
@@ -322,6 +328,8 @@ CW_DEVICE_GPU = 2
 CW_TIER_AUTO = 0
 CW_TIER_PORTABLE = 1
 CW_TIER_DOT4 = 2
+CW_TIER_HALF = 3
+CW_TIER_COOPERATIVE = 4
 CW_ADAPTER_OTHER = 0
 CW_ADAPTER_INTEGRATED = 1
 CW_ADAPTER_DISCRETE = 2
@@ -332,6 +340,12 @@ CW_FORMAT_BGRA8 = 1
 CW_FORMAT_RGB8 = 2
 CW_IMAGE_FLIP_Y = 1
 CW_IMAGE_LINEAR = 2
+CW_ALARM_MEAN = 1
+CW_ALARM_SPREAD = 2
+CW_ALARM_DETAIL = 4
+CW_ALARM_FROZEN = 8
+CW_ALARM_DRIFT = 16
+CW_ALARM_FAR = 32
 CW_LOG_ERROR = 1
 CW_LOG_WARNING = 2
 CW_LOG_INFO = 3
@@ -370,6 +384,9 @@ CW_OUTPUT_LATENTS = 2
 CW_PACE_OFF = 0
 CW_PACE_WORLD = 1
 CW_PACE_HELD = 2
+CW_GATE_REPORT = 0
+CW_GATE_HOLD = 1
+CW_GATE_NEAR = 2
 CW_STAGE_WEIGHTS = 0
 CW_STAGE_PIPELINES = 1
 CW_STAGE_READY = 3
@@ -400,6 +417,7 @@ CW_ERROR_HOST = -19
 CW_ERROR_PANIC = -20
 CW_ERROR_CONDITION = -21
 CW_ERROR_NOT_FINITE = -22
+CW_ERROR_UNHEALTHY = -23
 
 # What a function gives, and what it takes.
 FUNCTIONS = {
@@ -423,6 +441,7 @@ FUNCTIONS = {
     "cw_model_info": (c_int32, [c_void_p, c_void_p]),
     "cw_model_action_name": (c_int32, [c_void_p, c_uint32, c_void_p, c_size_t, c_void_p]),
     "cw_model_prompt_name": (c_int32, [c_void_p, c_uint32, c_void_p, c_size_t, c_void_p]),
+    "cw_model_prompt_rows": (c_int32, [c_void_p, c_uint32, c_void_p, c_void_p]),
     "cw_model_event_name": (c_int32, [c_void_p, c_uint32, c_void_p, c_size_t, c_void_p]),
     "cw_model_destroy": (c_int32, [c_void_p]),
     "cw_session_options_init": (c_int32, [c_void_p]),

@@ -153,6 +153,18 @@ namespace Causeway
         public float latentSpread;
         /// <summary>0.</summary>
         public uint reserved;
+        /// <summary>`CW_ALARM_...`, or-ed: figures of the chunk that are none that the model's footage has. 0 while all is well.</summary>
+        public uint alarms;
+        /// <summary>Flatness over the channels of the latents, from 0 to 1: it falls where what is fine is lost, and rises where there is only noise.</summary>
+        public float latentDetail;
+        /// <summary>Root mean square of the change of latents from frame to frame, in standard deviations; 0 of a first frame.</summary>
+        public float latentChange;
+        /// <summary>The same since the world was left alone, from what the first frames of that showed; 0 while it is not.</summary>
+        public float latentDrift;
+        /// <summary>Share of heads that prefer a far frame of the past, one older than the newest half of the window, as of the chunk before.</summary>
+        public float farShare;
+        /// <summary>Mean age of the frames that its queries were routed to, in latent frames; 0 without a route.</summary>
+        public float routeAge;
     }
 
     /// <summary>The host's memory. See `cw_set_allocator`.</summary>
@@ -235,7 +247,8 @@ namespace Causeway
         public uint promptWidth;
         /// <summary>Most rows of a prompt.</summary>
         public uint promptRows;
-        /// <summary>Prompts that the file stores; `cw_model_prompt_name` names them, `cw_session_load_prompt` takes them.</summary>
+        /// <summary>Prompts that the file stores; `cw_model_prompt_name` names them, `cw_model_prompt_rows` tells their rows, `cw_session_load_prompt` takes
+        /// them.</summary>
         public uint prompts;
     }
 
@@ -336,8 +349,8 @@ namespace Causeway
         /// <summary>1: while chunks take longer than they last, they are made in fewer steps, then with a smaller route (with `most_route`); what was
         /// taken is given back once there is time again. Receipts name both.</summary>
         public uint governor;
-        /// <summary>0.</summary>
-        public uint reserved3;
+        /// <summary>`CW_GATE_...`: what becomes of a chunk whose health alarms (`CwReceipt.alarms`).</summary>
+        public uint gate;
     }
 
     /// <summary>What a session holds and makes.</summary>
@@ -605,6 +618,18 @@ namespace Causeway
         internal const uint CW_IMAGE_FLIP_Y = 1;
         /// <summary>`CwImage.flags`: linear light in 8 bits instead of sRGB, for targets that do not convert.</summary>
         internal const uint CW_IMAGE_LINEAR = 2;
+        /// <summary>`CwReceipt.alarms`: the mean of the latents.</summary>
+        internal const uint CW_ALARM_MEAN = 1;
+        /// <summary>`CwReceipt.alarms`: their spread.</summary>
+        internal const uint CW_ALARM_SPREAD = 2;
+        /// <summary>`CwReceipt.alarms`: their detail: pictures melt, or are noise.</summary>
+        internal const uint CW_ALARM_DETAIL = 4;
+        /// <summary>`CwReceipt.alarms`: nothing moves, whatever is pressed.</summary>
+        internal const uint CW_ALARM_FROZEN = 8;
+        /// <summary>`CwReceipt.alarms`: the world drifts, though nothing is pressed.</summary>
+        internal const uint CW_ALARM_DRIFT = 16;
+        /// <summary>`CwReceipt.alarms`: attention looks for far frames.</summary>
+        internal const uint CW_ALARM_FAR = 32;
         /// <summary>Levels of log messages; a sink gets those up to its level.</summary>
         internal const uint CW_LOG_ERROR = 1;
         /// <summary>See `CW_LOG_ERROR`.</summary>
@@ -650,7 +675,7 @@ namespace Causeway
         /// <summary>`CwPicture.when`: the newest frame, before the next chunk. It is encoded, shown and committed as a chunk is, with no action, and cannot be
         /// dropped once begun; the history stays. For models of which a latent frame is one picture.</summary>
         internal const uint CW_PICTURE_NOW = 1;
-        /// <summary>`CwSessionOptions.start`: what the model file stores, or nothing if it stores nothing.</summary>
+        /// <summary>`CwSessionOptions.start`: what the model file stores (a bundle: its first start), or nothing if it stores nothing.</summary>
         internal const uint CW_START_STORED = 0;
         /// <summary>`CwSessionOptions.start`: nothing; the first frames are dreamt from noise.</summary>
         internal const uint CW_START_EMPTY = 1;
@@ -683,6 +708,13 @@ namespace Causeway
         internal const uint CW_PACE_WORLD = 1;
         /// <summary>`CwSessionOptions.pace`: the same, and polling gives each picture no sooner than it should be shown: for hosts that show what they poll.</summary>
         internal const uint CW_PACE_HELD = 2;
+        /// <summary>`CwSessionOptions.gate`: it is given, and its receipts name the alarms.</summary>
+        internal const uint CW_GATE_REPORT = 0;
+        /// <summary>`CwSessionOptions.gate`: it is dropped and `CW_ERROR_UNHEALTHY` returned, so that the host can rewind, cut or set a picture. Pumped on, the stream
+        /// makes it again and gives it.</summary>
+        internal const uint CW_GATE_HOLD = 1;
+        /// <summary>`CwSessionOptions.gate`: it is dropped and made again with the smallest window there can be, without what is far; that one is given.</summary>
+        internal const uint CW_GATE_NEAR = 2;
         /// <summary>`CwProgress.stage`: weights are brought into the device's layout, in bytes of that.</summary>
         internal const uint CW_STAGE_WEIGHTS = 0;
         /// <summary>`CwProgress.stage`: kernels are compiled for a GPU.</summary>
@@ -743,6 +775,8 @@ namespace Causeway
         internal const int CW_ERROR_CONDITION = -21;
         /// <summary>A chunk came out NaN or infinite and was dropped; the stream stands before it, and makes it again of what it is told then.</summary>
         internal const int CW_ERROR_NOT_FINITE = -22;
+        /// <summary>The health of a chunk alarms, and with `CW_GATE_HOLD` it was dropped; the error text has what alarms. Pumped on, it is made again and given.</summary>
+        internal const int CW_ERROR_UNHEALTHY = -23;
 
         /// <summary>The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -838,6 +872,11 @@ namespace Causeway
         /// <summary>Copies the name of prompt `index` that the file stores, as `cw_last_error` copies texts. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_model_prompt_name(ModelHandle model, uint index, byte* text, UIntPtr capacity, UIntPtr* length);
+
+        /// <summary>Tells how many rows prompt `index` that the file stores has, and how many numbers a row: what `CwSessionOptions.prompt_rows` must allow. Any
+        /// thread; never blocks.</summary>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int cw_model_prompt_rows(ModelHandle model, uint index, uint* rows, uint* width);
 
         /// <summary>Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -1028,7 +1067,8 @@ namespace Causeway
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_text_create(DeviceHandle device, ModelHandle model, CwTextOptions* options, out IntPtr text);
 
-        /// <summary>Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. One under way is given up, unless this fails. Any thread; takes
+        /// <summary>Begins with a prompt: `length` bytes of UTF-8, at most 65536, copied. What exceeds the most rows is cut off, and what lies beyond 16 bytes for
+        /// each of these (and 1024 bytes) is not even looked at. One under way is given up, unless this fails. Any thread; takes
         /// milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.</summary>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int cw_text_begin(TextHandle encoder, byte* text, UIntPtr length);
