@@ -244,7 +244,7 @@ fn what_cannot_be_loaded_changes_nothing() {
     for (saved, part) in [
         (other, "belongs to other weights"),
         (with(0, b'X'), "mark of a saved game"),
-        (with(6, 2), "newer version"),
+        (with(6, 3), "newer version"),
         (with(300, 255), "damaged"),
         (cut, "damaged"),
         (long, "damaged"),
@@ -296,14 +296,19 @@ fn games_of_the_first_version_are_read() {
     let mut session = create(&model, &one(), Kv::F32);
     play(&mut session, 9);
     let saved = session.save().unwrap().as_bytes().to_vec();
-    let expected = (session.tickets(), play(&mut session, 1));
+    play(&mut session, 1);
+    let tickets = session.tickets();
     // The first version says nothing of how prompts are stored: behind weights, six dimensions and one ring of four sizes.
     let at = SUMMED + 16 + 8 * (6 + 1 + 4);
     let mut first = saved.clone();
     first.drain(at..at + 8);
     first[6..8].copy_from_slice(&1u16.to_le_bytes());
-    for game in [Saved::from_bytes(saved), resealed_game(first)] {
+    // They hold the same, so the same follows.
+    let [second, first] = [Saved::from_bytes(saved), resealed_game(first)].map(|game| {
         session.load(&game).unwrap();
-        assert!(psnr(&play(&mut session, 1), &expected.1) > 40.0 && session.tickets() == expected.0);
-    }
+        let picture = play(&mut session, 1);
+        assert_eq!(session.tickets(), tickets);
+        picture
+    });
+    assert!(first == second);
 }
