@@ -1,13 +1,15 @@
-//! Matrix-Game 2.0 through the C interface: what a bundle begins from, actions by name and a row for each picture, equal to the Rust interface.
+//! Worlds of keys and mouse through the C interface, from bundles, equal to the Rust interface: Matrix-Game 2.0 with a row for each picture, and
+//! Waypoint from a picture, with another one on the way.
 
 mod common;
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use causeway_runtime::{Budget, Device};
+use causeway_runtime::{Budget, Device, SessionOptions, Start};
 use causeway_tests::{
     game::Game,
-    stream::{hash, next_frame},
+    stream::{hash, next_frame, seeded},
+    waypoint::World,
 };
 
 #[test]
@@ -31,4 +33,34 @@ fn a_game_is_played_from_its_bundle() {
     });
     let names = "forward back left right pitch yaw".to_owned();
     assert_eq!(printed.lines().collect::<Vec<_>>(), std::iter::once(names).chain(pictures).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_world_of_buttons_is_played_from_a_picture() {
+    const PICTURES: usize = 40;
+    let world = World::open();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("waypoint");
+    let bundle = world.bundle(&folder);
+    let picture = folder.join("picture.rgba");
+    fs::write(&picture, World::picture()).unwrap();
+    let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/waypoint.c", "waypoint-program");
+    let printed = common::run(Command::new(program).args([&bundle, &picture]).arg(PICTURES.to_string()));
+
+    let named = |name: &str| world.model.config().dit.actions.iter().position(|action| action == name).unwrap();
+    let (button, look) = (named("MOUSE1"), named("mouse_x"));
+    let mut session = world.session(&Device::cpu(0), SessionOptions { start: Start::Empty, ..seeded(7) });
+    session.place(&World::picture(), 1).unwrap();
+    let mut actions = vec![0.0; world.model.config().dit.actions.len()];
+    let pictures = (0..PICTURES).map(|n| {
+        if n == 12 {
+            session.place(&World::picture(), 1).unwrap();
+        }
+        if n % 4 == 0 {
+            actions[button] = (n / 4 % 2) as f32;
+            actions[look] = 0.25 * ((n / 4 % 3) as f32 - 1.0);
+            session.set_action(&actions).unwrap();
+        }
+        format!("{n} {:016x}", hash(&next_frame(&mut session, Budget::Frame)))
+    });
+    assert_eq!(printed.lines().collect::<Vec<_>>(), pictures.collect::<Vec<_>>());
 }

@@ -1,8 +1,14 @@
 //! A tiny Waypoint world: one of the networks of `tests/parity`, imported as `causeway convert` imports it, with the codec beside it.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     DecoderFile, Device, Model, Session, SessionOptions,
+    file::{Bundler, PartKind},
     import::{Checkpoint, DecoderImport, WaypointImport, WaypointOptions},
 };
 
@@ -14,6 +20,8 @@ pub struct World {
     pub model: Model<'static>,
     /// The codec.
     pub codec: DecoderFile<'static>,
+    /// Model and codec as files have them.
+    files: [Vec<u8>; 2],
 }
 
 impl World {
@@ -26,10 +34,31 @@ impl World {
         let import = WaypointImport::of(checkpoint, WaypointOptions::default()).unwrap().unwrap();
         let config = import.config(&import.usual()).unwrap();
         let bytes = import.write(Vec::new(), &config, |_, _| DType::F32).unwrap();
-        let model = Model::from_shared(bytes.into()).unwrap();
+        let model = Model::from_shared(bytes.clone().into()).unwrap();
+        let mut files = [bytes, Vec::new()];
         let import = DecoderImport::find(golden("waypoint/codec/taehv1_5.safetensors"), None).unwrap().unwrap();
         let bytes = import.write(Vec::new(), &import.config("taehv1_5", "", "", ""), DType::F32).unwrap();
-        Self { model, codec: DecoderFile::from_shared(bytes.into()).unwrap() }
+        let codec = DecoderFile::from_shared(bytes.clone().into()).unwrap();
+        files[1] = bytes;
+        Self { model, codec, files }
+    }
+
+    /// Writes both into one file of the folder `folder`, as a game ships it.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn bundle(&self, folder: &Path) -> PathBuf {
+        fs::create_dir_all(folder).unwrap();
+        let path = |name: &str| folder.join(format!("{name}.safetensors"));
+        let mut bundler = Bundler::default();
+        for ((kind, name), bytes) in
+            [(PartKind::Denoiser, "world"), (PartKind::Codec, "codec")].into_iter().zip(&self.files)
+        {
+            fs::write(path(name), bytes).unwrap();
+            bundler.add(kind, "", &path(name)).unwrap();
+        }
+        bundler.write(&path("bundle"), |_| Ok(())).unwrap();
+        path("bundle")
     }
 
     /// A session on `device`.
