@@ -355,7 +355,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             if let Some(path) = sheet {
                 scene.contact_sheet(&path)?;
             }
-            Ok(out.map_or(Ok(()), |out| scene.record(&out, world::Habits { away }, seed, frames, shard))?)
+            Ok(out.map_or(Ok(()), |out| scene.record(&out, world::Habits { away }, seed, frames, shard, &STOP))?)
         }
         Command::Train(args) => {
             catch_signals()?;

@@ -125,7 +125,7 @@ impl<'a> Pipeline<'a> {
     /// [`PipelineError`].
     pub fn open(recipe: &Recipe, device: &'a Device, cpu: bool, stop: &'a AtomicBool) -> Result<Self, PipelineError> {
         // The run folder is made by what is first written into it: a run that cannot begin leaves none.
-        record(recipe)?;
+        record(recipe, stop)?;
         let (train, held) =
             (Recording::open(&recipe.data().join("train"))?, Recording::open(&recipe.data().join("held"))?);
         train.info.fits(&held.info, &recipe.data())?;
@@ -448,7 +448,7 @@ fn latents_path(dir: &Path, name: &str) -> PathBuf {
 }
 
 /// Records the built-in world where the recipe asks for it, unless that is done.
-fn record(recipe: &Recipe) -> Result<(), PipelineError> {
+fn record(recipe: &Recipe, stop: &AtomicBool) -> Result<(), PipelineError> {
     let Data::World(data) = &recipe.data else { return Ok(()) };
     let scene = data.scene()?;
     // Held-out frames are the usual bot's, so that looks at them compare.
@@ -459,7 +459,7 @@ fn record(recipe: &Recipe) -> Result<(), PipelineError> {
         let shards = frames.div_ceil(shard);
         // Each shard is written at once or not at all.
         if (0..shards).any(|index| !path.join(format!("{index:05}.safetensors")).exists()) {
-            scene.record(&path, habits, seed, frames, shard)?;
+            scene.record(&path, habits, seed, frames, shard, stop)?;
         }
         let found = Recording::open(&path)?;
         if found.info != scene.info(seed, habits) || found.len() != shards * shard {

@@ -18,7 +18,7 @@ mod view;
 mod wall;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -67,6 +67,9 @@ pub enum RecordError {
     /// A shard could not be written.
     #[error(transparent)]
     Write(#[from] RecordingError),
+    /// A stop was asked for.
+    #[error("recording was stopped; the same command records all of it")]
+    Stopped,
 }
 
 /// A place, and how large its pictures are: what a frame's pose row must be joined with to render it.
@@ -187,9 +190,10 @@ impl Scene {
     }
 
     /// Records at least `frames` frames by a bot of such `habits`, in whole shards of `shard` frames, into the folder `out` (made if missing), on all cores.
+    /// Once `stop` is set no further shard is begun.
     ///
     /// # Errors
-    /// [`RecordError`] if there is nothing to record or a file cannot be written.
+    /// [`RecordError`] if there is nothing to record, a file cannot be written or a stop was asked for.
     pub fn record(
         &self,
         out: &Path,
@@ -197,6 +201,7 @@ impl Scene {
         seed: u64,
         frames: usize,
         shard: usize,
+        stop: &AtomicBool,
     ) -> Result<(), RecordError> {
         if frames == 0 || shard == 0 {
             return Err(RecordError::Empty { frames, shard });
@@ -213,6 +218,9 @@ impl Scene {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 if index >= shards {
                     return Ok(());
+                }
+                if stop.load(Ordering::Relaxed) {
+                    return Err(RecordError::Stopped);
                 }
                 self.play_by(habits, seed, index, shard, || bar.inc(1)).write(out, index, &self.info(seed, habits))?;
             }

@@ -194,8 +194,13 @@ fn shards_are_whole_and_start_episodes() {
 }
 
 #[test]
-fn recording_nothing_or_nowhere_is_an_error() {
-    assert!(matches!(keep().record(Path::new("nowhere"), Habits::default(), 1, 0, 10), Err(RecordError::Empty { .. })));
+fn recording_nothing_or_nowhere_or_under_a_stop_is_an_error() {
+    let record = |frames, stop: bool| {
+        keep().record(Path::new("nowhere"), Habits::default(), 1, frames, 10, &AtomicBool::new(stop))
+    };
+    assert!(matches!(record(0, false), Err(RecordError::Empty { .. })));
+    assert!(matches!(record(10, true), Err(RecordError::Stopped)));
+    assert!(!Path::new("nowhere").exists());
     assert!(matches!(Scene::named("attic", SIZE), Err(RecordError::Place { .. })));
     assert_eq!(SIDES.map(|(x, y)| x.abs() + y.abs()), [1; 4]);
 }
