@@ -9,6 +9,8 @@ mod choice;
 mod device;
 mod frames;
 mod fusion;
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+mod hidden;
 mod job;
 mod load;
 mod lower;
