@@ -125,5 +125,5 @@ fn finish(row: u32, column: u32, value: f32) {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    multiply(group.xy, lane, depth());
+    multiply(group.xy, lane, 0u, depth());
 }

@@ -19,6 +19,8 @@ pub(super) enum Source {
     /// Rows as bytes on their way from one dispatch of a node to the next, and their scales.
     Codes,
     CodeScales,
+    /// Sums over parts of the depth, on their way from one dispatch of a node to the next.
+    Sums,
 }
 
 /// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.
@@ -86,6 +88,12 @@ impl Job {
     /// One invocation an item, as grid.wgsl counts them.
     pub fn items(kernel: &'static Kernel, items: usize) -> Self {
         Self::new(kernel, rows(items.div_ceil(kernel.workgroup_size[0] as usize)))
+    }
+
+    /// As many layers of workgroups.
+    pub fn deep(mut self, count: usize) -> Self {
+        self.groups[2] = count as u32;
+        self
     }
 
     pub fn set(mut self, name: &str, value: impl Word) -> Self {

@@ -14,7 +14,7 @@ use super::{
     fusion::Step,
     job::{Job, Source, rows, unsupported},
     tier::Tier,
-    tiles::{is_broad, skinny_tiles, square_tiles, tiles},
+    tiles::{is_broad, is_wide, skinny_tiles, spans, square_tiles, tiles},
     weights::GpuWeight,
 };
 use crate::{
@@ -28,16 +28,18 @@ use crate::{
     quant::DType,
 };
 
-/// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised.
+/// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised, and for each of its
+/// layers whose depth is shared.
 pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Vec<Job>, BackendError> {
     let mut jobs = match step {
         Step::Later => Vec::new(),
-        Step::Plain(Op::Linear(layer)) => vec![linear(&[layer], None, weights, gpu)?],
+        Step::Plain(Op::Linear(layer)) => linear(&[layer], None, weights, gpu)?,
         Step::Plain(op) => vec![plain(op, gpu)?],
-        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights, gpu)?],
+        Step::Linears { norm, layers } if adjacent(layers, weights) => linear(layers, *norm, weights, gpu)?,
         // Weights of different types.
         Step::Linears { norm, layers } => {
-            layers.iter().map(|layer| linear(&[layer], *norm, weights, gpu)).collect::<Result<_, _>>()?
+            let each = layers.iter().map(|layer| linear(&[layer], *norm, weights, gpu));
+            each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
         }
         Step::Norms(norms) => vec![norms_of_two(norms)],
         Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm), gpu)?],
@@ -230,8 +232,25 @@ fn adjacent(layers: &[&Linear], weights: &[GpuWeight]) -> bool {
     })
 }
 
+/// In how many parts workgroups take the depth of a linear layer without a norm, and how long these are.
+pub(super) fn spans_of(shape: Shape, gpu: &Gpu) -> (usize, usize) {
+    let Shape::Linear { rows, inputs, outputs, .. } = shape else { return (1, 0) };
+    let side = match gpu.choice.of(shape) {
+        Tier::Cooperative if is_broad(edge(gpu), rows, outputs) => 128,
+        Tier::Half | Tier::Cooperative => 64,
+        Tier::Portable | Tier::Dot4 if is_wide(rows, outputs) && inputs.is_multiple_of(4) => 64,
+        Tier::Portable | Tier::Dot4 => return (1, inputs),
+    };
+    spans(rows.div_ceil(side) * outputs.div_ceil(side), inputs)
+}
+
 /// Layers of one input, whose weights are adjacent and whose outputs are parts of a joint, perhaps of its norm.
-fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Job, BackendError> {
+fn linear(
+    layers: &[&Linear],
+    norm: Option<&LayerNorm>,
+    weights: &[GpuWeight],
+    gpu: &Gpu,
+) -> Result<Vec<Job>, BackendError> {
     let op = layers[0];
     let weight = &weights[op.weight.0 as usize];
     if weight.role != WeightRole::Matrix {
@@ -265,30 +284,55 @@ fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight], g
         (DType::Q4, None) => tiles(&shaders::LINEAR_Q4_WIDE, &shaders::LINEAR_Q4_SKINNY, rows, columns),
     };
     let job = if weight.scales.is_some() { job.bind("scales", Source::Scales(op.weight)) } else { job };
-    let gate = op.gate;
-    let job = match norm {
-        // A layer with a norm has no gate, whose place in the kernel the shift takes.
-        Some(norm) => scaled(job, norm).buffer("x", norm.x).set("eps", norm.eps),
-        None => input(job, op.x)
-            .maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
-            .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
-            .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
-            .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs)),
-    };
-    Ok(job
+    let job = job
         .weight("weight", op.weight)
         .set("first", weight.first)
-        .maybe("bias", "has_bias", op.bias.map(Source::Weight))
-        .set("first_bias", op.bias.map_or(0, |bias| weights[bias.0 as usize].first))
-        .bind("y", Source::Joint(op.y, layers.len()))
         .set("rows", op.rows)
         .set("inputs", op.inputs)
         .set("outputs", columns)
+        .set("stride", op.inputs.next_multiple_of(4));
+    let first_bias = op.bias.map_or(0, |bias| weights[bias.0 as usize].first);
+    let Some(norm) = norm else {
+        let job = input(job, op.x);
+        let (count, span) = spans_of(shape, gpu);
+        if count > 1 {
+            // Sums of all parts, as they are; then all that a layer does with a sum.
+            let part = job.deep(count).set("span", span).set("span_step", rows * columns);
+            let part = part.bind("y", Source::Sums).set("part", columns).set("rows_per_frame", 1usize);
+            let sum = Job::items(&shaders::LINEAR_SUM, rows * columns)
+                .bind("sums", Source::Sums)
+                .set("spans", count)
+                .set("rows", rows)
+                .set("outputs", columns);
+            return Ok(vec![part, gated(finished(sum, op, layers.len(), first_bias), op)]);
+        }
+        let whole = job.kernel.constants.iter().any(|constant| constant.name == "span");
+        let job = if whole { job.set("span", op.inputs.next_multiple_of(64)) } else { job };
+        return Ok(vec![gated(finished(job, op, layers.len(), first_bias), op)]);
+    };
+    // A layer with a norm has no gate, whose place in the kernel the shift takes.
+    let job = scaled(job, norm).buffer("x", norm.x).set("eps", norm.eps);
+    Ok(vec![finished(job, op, layers.len(), first_bias)])
+}
+
+/// What becomes of the sums of `count` layers like this one, but for a gate.
+fn finished(job: Job, op: &Linear, count: usize, first_bias: usize) -> Job {
+    job.maybe("bias", "has_bias", op.bias.map(Source::Weight))
+        .set("first_bias", first_bias)
+        .bind("y", Source::Joint(op.y, count))
         .set("part", op.outputs)
-        .set("part_step", if layers.len() > 1 { arena::step(op.rows * op.outputs) } else { 0 })
-        .set("stride", op.inputs.next_multiple_of(4))
+        .set("part_step", if count > 1 { arena::step(op.rows * op.outputs) } else { 0 })
         .set("activation", op.activation)
-        .set("residual", op.residual))
+        .set("residual", op.residual)
+}
+
+/// The gate of a layer, if it has one.
+fn gated(job: Job, op: &Linear) -> Job {
+    let gate = op.gate;
+    job.maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
+        .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
+        .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
+        .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs))
 }
 
 /// The one of kernels for f16, q8 and q4.

@@ -118,35 +118,58 @@ pub fn memory(gpu: &Gpu, plan: &Plan, source: &dyn WeightSource) -> Result<Memor
     Ok(Memory { weights, ..beside(gpu, plan, &dtype) })
 }
 
-/// Codes and their scales that wait for the second dispatch of a node, in blocks of them, and how many nodes have such. `dtype` is that of a
-/// weight.
-fn blocks(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> (usize, usize) {
-    let quantised = |step: &&Step<'_>| {
-        let mut shapes = step.matrices().flat_map(|id| step.shapes(dtype(id)));
-        shapes.any(|shape| gpu.choice.of(shape) == Tier::Dot4)
-    };
-    let steps = fusion.passes.iter().flatten().filter(quantised);
-    steps.filter_map(Step::rows_in_blocks).fold((0, 0), |(most, count), (_, blocks)| (most.max(blocks), count + 1))
+/// What waits for the next dispatch of a node, at most, and how many dispatches there may be for that.
+#[derive(Clone, Copy, Default)]
+struct Between {
+    /// Blocks of codes, with a scale each.
+    blocks: usize,
+    /// Sums over parts of a depth.
+    sums: usize,
+    dispatches: usize,
 }
 
-/// Bytes of the codes, and of the scales, of so many blocks.
-fn block_bytes(blocks: usize) -> [usize; 2] {
-    [blocks * quant::BLOCK, blocks * size_of::<f32>()]
+impl Between {
+    /// `dtype` is that of a weight.
+    fn new(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Self {
+        let mut all = Self::default();
+        for step in fusion.passes.iter().flatten() {
+            let shapes: Vec<Shape> = step.matrices().flat_map(|id| step.shapes(dtype(id))).collect();
+            let quantised = shapes.iter().any(|&shape| gpu.choice.of(shape) == Tier::Dot4);
+            if let Some((_, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
+                all.blocks = all.blocks.max(blocks);
+                all.dispatches += 1;
+            }
+            let normed = matches!(step, Step::Linears { norm: Some(_), .. });
+            let sums = |shape: &Shape| match (lower::spans_of(*shape, gpu), shape) {
+                ((count @ 2.., _), Shape::Linear { rows, outputs, .. }) if !normed => count * rows * outputs,
+                _ => 0,
+            };
+            let sums = shapes.iter().map(sums).max().unwrap_or(0);
+            all.sums = all.sums.max(sums);
+            all.dispatches += if sums > 0 { step.matrices().count() } else { 0 };
+        }
+        all
+    }
+
+    /// Bytes of codes, of their scales, of sums.
+    fn bytes(self) -> [usize; 3] {
+        [self.blocks * quant::BLOCK, self.blocks * size_of::<f32>(), self.sums * size_of::<f32>()]
+    }
 }
 
 /// The same without the weights, of which `dtype` tells the types.
 fn beside(gpu: &Gpu, plan: &Plan, dtype: &dyn Fn(WeightId) -> DType) -> Memory {
     let fusion = Fusion::new(plan);
     let places = Places::new(plan, &fusion);
-    let (blocks, more) = blocks(gpu, &fusion, dtype);
+    let between = Between::new(gpu, &fusion, dtype);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
     Memory {
         weights: 0,
         state: places.bytes(Content::State) as usize,
         activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
-        overhead: ((nodes + more).max(1) + 2) * UNIFORM_ALIGN
-            + block_bytes(blocks).iter().sum::<usize>()
+        overhead: ((nodes + between.dispatches).max(1) + 2) * UNIFORM_ALIGN
+            + between.bytes().iter().sum::<usize>()
             + reading
             + waiting
             + 2 * readback::HEAD
@@ -301,19 +324,18 @@ struct Lowering<'a> {
     nodes: wgpu::Buffer,
     /// Bound where an operator lacks an optional buffer.
     nothing: wgpu::Buffer,
-    /// Codes on their way, and their scales.
-    codes: Option<[wgpu::Buffer; 2]>,
+    /// What is on its way from one dispatch of a node to the next: codes, their scales, sums.
+    between: [Option<wgpu::Buffer>; 3],
 }
 
 impl<'a> Lowering<'a> {
     fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &Fusion<'_>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
-        let (blocks, more) = blocks(gpu, fusion, &|id| weights[id.0 as usize].dtype);
-        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + more;
+        let between = Between::new(gpu, fusion, &|id| weights[id.0 as usize].dtype);
+        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + between.dispatches;
         let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
-        let codes = |bytes| small_buffer(gpu, "codes", bytes, wgpu::BufferUsages::STORAGE);
-        let codes = (blocks > 0).then(|| block_bytes(blocks).map(codes));
-        Self { gpu, plan, arena, weights, nodes, nothing, codes }
+        let buffer = |bytes| (bytes > 0).then(|| small_buffer(gpu, "between", bytes, wgpu::BufferUsages::STORAGE));
+        Self { gpu, plan, arena, weights, nodes, nothing, between: between.bytes().map(buffer) }
     }
 
     fn passes(&self, fusion: &Fusion<'_>) -> Result<Vec<Recorded>, BackendError> {
@@ -352,8 +374,9 @@ impl<'a> Lowering<'a> {
                 Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
                 Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
                 Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
-                Some(Source::Codes) => self.codes.as_ref().map(|codes| Slice::whole(&codes[0])),
-                Some(Source::CodeScales) => self.codes.as_ref().map(|codes| Slice::whole(&codes[1])),
+                Some(Source::Codes) => self.between[0].as_ref().and_then(whole),
+                Some(Source::CodeScales) => self.between[1].as_ref().and_then(whole),
+                Some(Source::Sums) => self.between[2].as_ref().and_then(whole),
                 None if binding.name == "alarm" => self.gpu.alarm.as_ref().and_then(whole),
                 None if binding.access == Access::Read => whole(&self.nothing),
                 None => None,
