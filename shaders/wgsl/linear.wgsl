@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //!end
 //!if DEEP
     let depth = own_depth(group.z, node.stride);
-    multiply(group.xy, lane, depth.x, depth.y);
+    multiply(vec2<u32>(group.x, node.first_tile + group.y), lane, depth.x, depth.y);
 //!else
     multiply(group.xy, lane, 0u, node.stride);
 //!end

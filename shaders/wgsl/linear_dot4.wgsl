@@ -31,7 +31,7 @@ var<workgroup> right_scales: array<f32, COLUMNS>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group.y * ROWS;
+    let row = (node.first_tile + group.y) * ROWS;
     let column = group.x * COLUMNS;
     let r = lane / 8u;
     let c = lane % 8u;

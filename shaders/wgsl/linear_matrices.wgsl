@@ -56,7 +56,7 @@ fn main(
     @builtin(subgroup_size) size: u32,
 ) {
     check_subgroup(size);
-    let row = group.y * SIDE;
+    let row = (node.first_tile + group.y) * SIDE;
     let column = group.x * SIDE;
     let subgroup = lane / SUBGROUP;
     let r = subgroup / 2u * (SIDE / 2u);

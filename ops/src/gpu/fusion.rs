@@ -39,15 +39,15 @@ impl Step<'_> {
         }
     }
 
-    /// The rows that wide layers read in whole blocks, and how many blocks these are: what may have to be quantised first.
-    pub fn rows_in_blocks(&self) -> Option<(BufferId, usize)> {
+    /// The rows that wide layers read in whole blocks, their number, and that of a row's blocks: what may have to be quantised first.
+    pub fn rows_in_blocks(&self) -> Option<(BufferId, usize, usize)> {
         let (layer, count) = match self {
             Step::Plain(Op::Linear(layer)) => (layer, 1),
             Step::Linears { norm: None, layers } => (*layers.first()?, layers.len()),
             _ => return None,
         };
         let wide = tiles::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
-        wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
+        wide.then_some((layer.x, layer.rows, layer.inputs / BLOCK))
     }
 
     /// Shapes that its layers may be lowered as, if their weights are of this type: all together, or each by itself.

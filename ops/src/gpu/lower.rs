@@ -1,5 +1,7 @@
 //! From a step to dispatches: kernel, buffers, constants, workgroups.
 
+use std::ops::Range;
+
 use causeway_shaders::{self as shaders, Kernel};
 
 #[cfg(feature = "matrix-game")]
@@ -14,7 +16,7 @@ use super::{
     fusion::Step,
     job::{Job, Source, rows, unsupported},
     tier::Tier,
-    tiles::{is_broad, is_wide, skinny_tiles, spans, square_tiles, tiles},
+    tiles::{WIDE_ROWS, is_broad, is_wide, skinny_tiles, spans, square_tiles, tiles},
     weights::GpuWeight,
 };
 use crate::{
@@ -22,8 +24,8 @@ use crate::{
     buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
-        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, Prefer, RmsNormRope,
-        Route, Scale, Solve,
+        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, Operator, Prefer,
+        RmsNormRope, Route, Scale, Solve,
     },
     quant::DType,
 };
@@ -46,19 +48,53 @@ pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result
     };
     // All layers of a step read the same rows.
     if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes)))
-        && let Some((x, blocks)) = step.rows_in_blocks()
+        && let Some((x, rows, blocks)) = step.rows_in_blocks()
     {
-        let quantise = Job::items(&shaders::QUANTISE, blocks);
-        jobs.insert(
-            0,
-            quantise
-                .buffer("x", x)
-                .bind("codes", Source::Codes)
-                .bind("code_scales", Source::CodeScales)
-                .set("blocks", blocks),
-        );
+        jobs.insert(0, quantise(x, 0..rows * blocks));
     }
     jobs.into_iter().map(Job::finish).collect()
+}
+
+/// Work of a part of a node that is long, and most parts of one.
+const PART_FLOPS: u64 = 1_000_000_000;
+const MOST_PARTS: usize = 64;
+
+/// In how many parts a step is done at most: one has the work of some microseconds to some hundred, by the GPU.
+pub(super) fn most_parts(step: &Step<'_>) -> usize {
+    let flops = match step {
+        Step::Plain(op) => op.cost().flops,
+        Step::CrossAttention { op, .. } => op.cost().flops,
+        Step::Linears { layers, .. } => layers.iter().map(|layer| layer.cost().flops).sum(),
+        Step::Later | Step::Norms(_) => 0,
+    };
+    usize::try_from(flops / PART_FLOPS).map_or(MOST_PARTS, |count| count.min(MOST_PARTS))
+}
+
+/// What [`lower`] gave for a step, in parts, if the step is long enough and its rows can be made apart. A part quantises its own rows: a
+/// snapshot between two parts does not hold what others left behind.
+pub(super) fn parts(step: &Step<'_>, jobs: &[Job]) -> Result<Vec<Vec<Job>>, BackendError> {
+    let most = most_parts(step);
+    match (jobs, step.rows_in_blocks()) {
+        ([job], _) => job.parts(most).into_iter().map(|(_, job)| Ok(vec![job.finish()?])).collect(),
+        ([first, job], Some((x, rows, blocks))) if first.kernel.name == shaders::QUANTISE.name => {
+            let with_rows = |(tiles, job): (Range<usize>, Job)| {
+                let rows = tiles.start * WIDE_ROWS..rows.min(tiles.end * WIDE_ROWS);
+                Ok(vec![quantise(x, rows.start * blocks..rows.end * blocks).finish()?, job.finish()?])
+            };
+            job.parts(most).into_iter().map(with_rows).collect()
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Makes codes of some blocks.
+fn quantise(x: BufferId, blocks: Range<usize>) -> Job {
+    Job::items(&shaders::QUANTISE, blocks.len())
+        .buffer("x", x)
+        .bind("codes", Source::Codes)
+        .bind("code_scales", Source::CodeScales)
+        .set("first", blocks.start)
+        .set("end", blocks.end)
 }
 
 /// Lowers an operator that is no linear layer by itself.
@@ -306,8 +342,8 @@ fn linear(
                 .set("outputs", columns);
             return Ok(vec![part, gated(finished(sum, op, layers.len(), first_bias), op)]);
         }
-        let whole = job.kernel.constants.iter().any(|constant| constant.name == "span");
-        let job = if whole { job.set("span", op.inputs.next_multiple_of(64)) } else { job };
+        let in_tiles = job.kernel.constants.iter().any(|constant| constant.name == "span");
+        let job = if in_tiles { job.set("span", op.inputs.next_multiple_of(64)).rows_along(1) } else { job };
         return Ok(vec![gated(finished(job, op, layers.len(), first_bias), op)]);
     };
     // A layer with a norm has no gate, whose place in the kernel the shift takes.
@@ -396,7 +432,8 @@ fn conv2d(op: &Conv2d, gpu: &Gpu) -> Job {
         Some((x2, _)) => job.buffer("x2", x2),
         None => job,
     };
-    job.buffer("x", op.x)
+    job.rows_along(1)
+        .buffer("x", op.x)
         .weight("weight", op.weight)
         .maybe("bias", "has_bias", op.bias.map(Source::Weight))
         .maybe("residual", "has_residual", op.residual.map(Source::Buffer))
@@ -494,6 +531,7 @@ fn attention(op: &Attention, gpu: &Gpu) -> Result<Job, BackendError> {
     let kernel = fit_head("attention", kernels, op.head_dim)?;
     fit_frames("attention", op.max_history + op.chunk)?;
     let job = Job::new(kernel, [op.rows().div_ceil(queries(tier, gpu)), op.heads, 1])
+        .rows_along(0)
         .buffer("q", op.q)
         .buffer("k", op.k)
         .buffer("v", op.v)
@@ -575,12 +613,12 @@ fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>, gpu: &Gpu) -
         (_, Some(_)) => heads!(CROSS_ATTENTION_32_NORM, CROSS_ATTENTION_64_NORM, CROSS_ATTENTION_128_NORM),
     };
     // Larger heads have a kernel of their own, with tiles of 4 queries.
-    let (kernel, queries) = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
-        (&shaders::CROSS_ATTENTION_BROAD, 4)
+    let job = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
+        Job::new(&shaders::CROSS_ATTENTION_BROAD, [op.rows.div_ceil(4), op.heads, 1])
     } else {
-        (fit_head("cross_attention", kernels, op.head_dim)?, queries(tier, gpu))
+        let kernel = fit_head("cross_attention", kernels, op.head_dim)?;
+        Job::new(kernel, [op.rows.div_ceil(queries(tier, gpu)), op.heads, 1]).rows_along(0)
     };
-    let job = Job::new(kernel, [op.rows.div_ceil(queries), op.heads, 1]);
     let job = match norm.and_then(|norm| Some((norm.weight?, norm.eps))) {
         Some((weight, eps)) => job.weight("weight", weight).set("eps", eps),
         None => job,

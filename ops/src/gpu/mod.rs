@@ -28,7 +28,11 @@ mod tune;
 mod vulkan;
 mod weights;
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use causeway_shaders::Access;
 
@@ -62,10 +66,13 @@ pub use self::{
 };
 
 /// What a pass records.
+#[derive(Default)]
 struct Recorded {
     dispatches: Vec<Dispatch>,
     /// The first dispatch of every node; at the end how many there are.
     nodes: Vec<usize>,
+    /// Of nodes that are long: the dispatches of each part.
+    parts: BTreeMap<usize, Vec<Vec<Dispatch>>>,
 }
 
 /// Ready to be recorded.
@@ -135,8 +142,8 @@ impl Between {
         for step in fusion.passes.iter().flatten() {
             let shapes: Vec<Shape> = step.matrices().flat_map(|id| step.shapes(dtype(id))).collect();
             let quantised = shapes.iter().any(|&shape| gpu.choice.of(shape) == Tier::Dot4);
-            if let Some((_, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
-                all.blocks = all.blocks.max(blocks);
+            if let Some((_, rows, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
+                all.blocks = all.blocks.max(rows * blocks);
                 all.dispatches += 1;
             }
             let normed = matches!(step, Step::Linears { norm: Some(_), .. });
@@ -147,6 +154,9 @@ impl Between {
             let sums = shapes.iter().map(sums).max().unwrap_or(0);
             all.sums = all.sums.max(sums);
             all.dispatches += if sums > 0 { step.matrices().count() } else { 0 };
+            let parts = lower::most_parts(step);
+            // Each of which may have rows to quantise.
+            all.dispatches += if parts > 1 { 2 * parts } else { 0 };
         }
         all
     }
@@ -290,6 +300,55 @@ impl GpuBackend {
         Ok(())
     }
 
+    /// Submits some nodes, or some parts of one that has parts.
+    fn submit(
+        &mut self,
+        pass: PassId,
+        nodes: Range<usize>,
+        parts: Option<Range<usize>>,
+        params: &Params,
+    ) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        let Some(recorded) = self.passes.get(pass.0 as usize) else { return Ok(()) };
+        let (dispatches, share): (Vec<&Dispatch>, f32) = match parts {
+            None => (recorded.range(nodes.clone()).iter().collect(), 1.0),
+            Some(parts) => {
+                let all = recorded.parts.get(&nodes.start).map_or(&[][..], Vec::as_slice);
+                let some = &all[parts.start.min(all.len())..parts.end.min(all.len())];
+                (some.iter().flatten().collect(), some.len() as f32 / all.len().max(1) as f32)
+            }
+        };
+        if dispatches.is_empty() {
+            return Ok(());
+        }
+        if self.current.as_ref() != Some(params) {
+            // Takes effect between the submissions before and after it.
+            self.gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
+            self.current = Some(*params);
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let timestamp_writes = self.timing.begin(pass, nodes, share);
+        let timed = timestamp_writes.is_some();
+        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        recording.set_bind_group(0, &self.params_group, &[]);
+        for dispatch in dispatches {
+            recording.set_pipeline(&dispatch.pipeline);
+            recording.set_bind_group(1, &dispatch.group, &[]);
+            let [x, y, z] = dispatch.groups;
+            recording.dispatch_workgroups(x, y, z);
+        }
+        drop(recording);
+        if timed {
+            self.timing.resolve(&mut encoder);
+        }
+        let index = self.gpu.queue.submit([encoder.finish()]);
+        if timed {
+            self.timing.submitted();
+        }
+        self.recent = [self.recent[1].take(), Some(index)];
+        self.gpu.faults.check()
+    }
+
     fn arena_size(&self, found: usize) -> Result<(), BackendError> {
         let expected = self.arena_bytes();
         if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
@@ -343,14 +402,24 @@ impl<'a> Lowering<'a> {
         let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
         let mut passes = Vec::new();
         for steps in &fusion.passes {
-            let mut recorded = Recorded { dispatches: Vec::new(), nodes: vec![0] };
-            for step in steps {
-                // A step has no more dispatches than `new` counted, so that blocks do not run out.
-                for (job, (index, block)) in lower::lower(step, self.weights, self.gpu)?.iter().zip(&mut blocks) {
-                    block[..job.node.len()].copy_from_slice(&job.node);
-                    recorded.dispatches.push(self.dispatch(job, index)?);
-                }
+            let mut recorded = Recorded { nodes: vec![0], ..Recorded::default() };
+            for (node, step) in steps.iter().enumerate() {
+                let jobs = lower::lower(step, self.weights, self.gpu)?;
+                // A step has no more dispatches than `Between` counted, so that blocks do not run out.
+                let mut dispatch = |jobs: &[Job]| -> Result<Vec<Dispatch>, BackendError> {
+                    let each = jobs.iter().zip(&mut blocks).map(|(job, (index, block))| {
+                        block[..job.node.len()].copy_from_slice(&job.node);
+                        self.dispatch(job, index)
+                    });
+                    each.collect()
+                };
+                recorded.dispatches.extend(dispatch(&jobs)?);
                 recorded.nodes.push(recorded.dispatches.len());
+                let parts =
+                    lower::parts(step, &jobs)?.iter().map(|jobs| dispatch(jobs)).collect::<Result<Vec<_>, _>>()?;
+                if !parts.is_empty() {
+                    recorded.parts.insert(node, parts);
+                }
             }
             passes.push(recorded);
         }
@@ -404,38 +473,25 @@ impl Backend for GpuBackend {
     }
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
-        self.gpu.faults.check()?;
-        let Some(recorded) = self.passes.get(pass.0 as usize) else { return Ok(()) };
-        let dispatches = recorded.range(nodes.clone());
-        if dispatches.is_empty() {
-            return Ok(());
+        self.submit(pass, nodes, None, params)
+    }
+
+    fn parts(&self, pass: PassId, node: usize) -> usize {
+        self.passes.get(pass.0 as usize).and_then(|pass| pass.parts.get(&node)).map_or(1, Vec::len)
+    }
+
+    fn run_parts(
+        &mut self,
+        pass: PassId,
+        node: usize,
+        parts: Range<usize>,
+        params: &Params,
+    ) -> Result<(), BackendError> {
+        match self.parts(pass, node) {
+            1 if parts.contains(&0) => self.run(pass, node..node + 1, params),
+            1 => Ok(()),
+            _ => self.submit(pass, node..node + 1, Some(parts), params),
         }
-        if self.current.as_ref() != Some(params) {
-            // Takes effect between the submissions before and after it.
-            self.gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
-            self.current = Some(*params);
-        }
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let timestamp_writes = self.timing.begin(pass, nodes.clone());
-        let timed = timestamp_writes.is_some();
-        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-        recording.set_bind_group(0, &self.params_group, &[]);
-        for dispatch in dispatches {
-            recording.set_pipeline(&dispatch.pipeline);
-            recording.set_bind_group(1, &dispatch.group, &[]);
-            let [x, y, z] = dispatch.groups;
-            recording.dispatch_workgroups(x, y, z);
-        }
-        drop(recording);
-        if timed {
-            self.timing.resolve(&mut encoder);
-        }
-        let index = self.gpu.queue.submit([encoder.finish()]);
-        if timed {
-            self.timing.submitted();
-        }
-        self.recent = [self.recent[1].take(), Some(index)];
-        self.gpu.faults.check()
     }
 
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError> {

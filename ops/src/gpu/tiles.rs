@@ -7,6 +7,9 @@ use super::job::Job;
 /// Tiles of gemm.wgsl that keep a GPU busy: with fewer wide ones the skinny ones, eight times as many, are faster.
 const ENOUGH_WIDE_TILES: usize = 32;
 
+/// Rows, and columns, of a wide tile.
+pub(super) const WIDE_ROWS: usize = 64;
+
 /// Whether C [rows, columns] is made by wide tiles.
 pub(super) fn is_wide(rows: usize, columns: usize) -> bool {
     columns.div_ceil(64) * rows.div_ceil(64) >= ENOUGH_WIDE_TILES

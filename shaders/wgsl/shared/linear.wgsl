@@ -27,6 +27,8 @@ struct Node {
     /// Depth that a workgroup takes, a multiple of 64; elements of y from one part's sums to the next one's.
     span: u32,
     span_step: u32,
+    /// First row of tiles: a dispatch may make some rows only.
+    first_tile: u32,
 //!end
 //!if SUM
     /// Parts of the depth.
