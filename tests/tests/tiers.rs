@@ -134,6 +134,8 @@ fn sessions_at_real_size_stay_below_their_bounds() {
     for (latent, kv, recache, most) in [
         ((60, 104), Kv::F16, false, 6.0),
         ((60, 104), Kv::Q8, false, 4.3),
+        ((60, 104), Kv::F16, true, 6.3),
+        ((60, 104), Kv::Q8, true, 4.6),
         ((30, 52), Kv::F16, false, 2.9),
         ((30, 52), Kv::Q8, false, 2.5),
     ] {

@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Source {
     Buffer(BufferId),
+    /// A buffer from an element on.
+    From(BufferId, usize),
     /// So many buffers that lie together, of which this is the first.
     Joint(BufferId, usize),
     Weight(WeightId),
@@ -93,6 +95,16 @@ impl Job {
     /// One invocation an item, as grid.wgsl counts them.
     pub fn items(kernel: &'static Kernel, items: usize) -> Self {
         Self::new(kernel, rows(items.div_ceil(kernel.workgroup_size[0] as usize)))
+    }
+
+    /// With what is bound of a buffer bound from an element on instead.
+    pub fn starting(mut self, id: BufferId, element: usize) -> Self {
+        for source in self.sources.iter_mut().flatten() {
+            if [Source::Buffer(id), Source::Joint(id, 1)].contains(source) {
+                *source = Source::From(id, element);
+            }
+        }
+        self
     }
 
     /// Rows can be made apart, in tiles along this dimension.

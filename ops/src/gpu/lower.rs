@@ -24,10 +24,10 @@ use crate::{
     buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
-        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, Operator, Prefer,
+        Activate, Attention, Commit, Conv2d, CrossAttention, Gate, LayerNorm, Linear, Offsets, Op, Operator, Prefer,
         RmsNormRope, Route, Scale, Solve,
     },
-    quant::DType,
+    quant::{BLOCK, DType},
 };
 
 /// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised, and for each of its
@@ -45,6 +45,9 @@ pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result
         }
         Step::Norms(norms) => vec![norms_of_two(norms)],
         Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm), gpu)?],
+        Step::FeedForward { up, down, rows } => {
+            return Ok(feed_forward(up, down, *rows, weights, gpu)?.into_iter().flatten().collect());
+        }
     };
     // All layers of a step read the same rows.
     if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes)))
@@ -65,14 +68,22 @@ pub(super) fn most_parts(step: &Step<'_>) -> usize {
         Step::Plain(op) => op.cost().flops,
         Step::CrossAttention { op, .. } => op.cost().flops,
         Step::Linears { layers, .. } => layers.iter().map(|layer| layer.cost().flops).sum(),
-        Step::Later | Step::Norms(_) => 0,
+        Step::Later | Step::Norms(_) | Step::FeedForward { .. } => 0,
     };
     usize::try_from(flops / PART_FLOPS).map_or(MOST_PARTS, |count| count.min(MOST_PARTS))
 }
 
 /// What [`lower`] gave for a step, in parts, if the step is long enough and its rows can be made apart. A part quantises its own rows: a
 /// snapshot between two parts does not hold what others left behind.
-pub(super) fn parts(step: &Step<'_>, jobs: &[Job]) -> Result<Vec<Vec<Job>>, BackendError> {
+pub(super) fn parts(
+    step: &Step<'_>,
+    jobs: &[Job],
+    weights: &[GpuWeight],
+    gpu: &Gpu,
+) -> Result<Vec<Vec<Job>>, BackendError> {
+    if let Step::FeedForward { up, down, rows } = step {
+        return feed_forward(up, down, *rows, weights, gpu);
+    }
     let most = most_parts(step);
     match (jobs, step.rows_in_blocks()) {
         ([job], _) => job.parts(most).into_iter().map(|(_, job)| Ok(vec![job.finish()?])).collect(),
@@ -85,6 +96,33 @@ pub(super) fn parts(step: &Step<'_>, jobs: &[Job]) -> Result<Vec<Vec<Job>>, Back
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// A layer and the one that reads its output, so many rows at a time: the jobs of each range. What is between them is in no other's.
+fn feed_forward(
+    up: &Linear,
+    down: &Linear,
+    rows: usize,
+    weights: &[GpuWeight],
+    gpu: &Gpu,
+) -> Result<Vec<Vec<Job>>, BackendError> {
+    let range = |first: usize| {
+        let rows = rows.min(up.rows - first);
+        // Ranges begin with a frame.
+        let gate =
+            down.gate.map(|gate| Gate { index: gate.index + first / gate.rows_per_frame * gate.vectors, ..gate });
+        let (up, down) = (Linear { rows, ..up.clone() }, Linear { rows, gate, ..down.clone() });
+        let mut all = Vec::new();
+        for (layer, id, columns) in [(&up, up.x, up.inputs), (&down, down.y, down.outputs)] {
+            let mut jobs = linear(&[layer], None, weights, gpu)?;
+            if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes))) {
+                jobs.insert(0, quantise(layer.x, 0..rows * layer.inputs / BLOCK));
+            }
+            all.extend(jobs.into_iter().map(|job| job.starting(id, first * columns)));
+        }
+        all.into_iter().map(Job::finish).collect()
+    };
+    (0..up.rows).step_by(rows).map(range).collect()
 }
 
 /// Makes codes of some blocks.
@@ -505,6 +543,13 @@ pub(super) fn shapes(step: &Step<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Vec<
         Step::Plain(Op::Attention(op)) => vec![attention_shape(op)],
         Step::Plain(Op::CrossAttention(op)) => vec![cross_attention_shape(op)],
         Step::CrossAttention { op, .. } => vec![cross_attention_shape(op)],
+        Step::FeedForward { up, down, rows } => {
+            let shape = |layer: &Linear| {
+                let (inputs, outputs, dtype) = (layer.inputs, layer.outputs, dtype(layer.weight));
+                Shape::Linear { rows: *rows, inputs, outputs, dtype }
+            };
+            vec![shape(up), shape(down)]
+        }
         // Norms on the way leave no choice.
         Step::Linears { norm: Some(_), .. } => Vec::new(),
         step => step.matrices().flat_map(|id| step.shapes(dtype(id))).collect(),

@@ -140,6 +140,22 @@ impl Between {
     fn new(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Self {
         let mut all = Self::default();
         for step in fusion.passes.iter().flatten() {
+            if let Step::FeedForward { up, down, rows } = step {
+                // The last range may be shorter.
+                let lengths = [*rows, (up.rows - 1) % rows + 1];
+                for (layer, rows) in [up, down].into_iter().flat_map(|layer| lengths.map(|rows| (layer, rows))) {
+                    let (inputs, outputs, dtype) = (layer.inputs, layer.outputs, dtype(layer.weight));
+                    let shape = Shape::Linear { rows, inputs, outputs, dtype };
+                    if gpu.choice.of(shape) == Tier::Dot4 {
+                        all.blocks = all.blocks.max(rows * inputs / quant::BLOCK);
+                    }
+                    let (count, _) = lower::spans_of(shape, gpu);
+                    all.sums = all.sums.max(if count > 1 { count * rows * outputs } else { 0 });
+                }
+                // Quantised, multiplied and added up twice; all of it once more in parts.
+                all.dispatches += 12 * up.rows.div_ceil(*rows);
+                continue;
+            }
             let shapes: Vec<Shape> = step.matrices().flat_map(|id| step.shapes(dtype(id))).collect();
             let quantised = shapes.iter().any(|&shape| gpu.choice.of(shape) == Tier::Dot4);
             if let Some((_, rows, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
@@ -415,8 +431,10 @@ impl<'a> Lowering<'a> {
                 };
                 recorded.dispatches.extend(dispatch(&jobs)?);
                 recorded.nodes.push(recorded.dispatches.len());
-                let parts =
-                    lower::parts(step, &jobs)?.iter().map(|jobs| dispatch(jobs)).collect::<Result<Vec<_>, _>>()?;
+                let parts = lower::parts(step, &jobs, self.weights, self.gpu)?
+                    .iter()
+                    .map(|jobs| dispatch(jobs))
+                    .collect::<Result<Vec<_>, _>>()?;
                 if !parts.is_empty() {
                     recorded.parts.insert(node, parts);
                 }
@@ -440,6 +458,7 @@ impl<'a> Lowering<'a> {
             let whole = |buffer| Some(Slice::whole(buffer));
             let slice = match source {
                 Some(Source::Buffer(id)) => self.arena.get(self.plan, *id, 1),
+                Some(Source::From(id, element)) => self.arena.from(*id, *element),
                 Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
                 Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
                 Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
