@@ -21,7 +21,7 @@ use causeway_ops::{
     table::Case,
 };
 use causeway_shaders::Needs;
-use causeway_tests::machine;
+use causeway_tests::{machine, stream::hash};
 use table::{Bound, Rounded, check, expected, outputs, table};
 
 /// GPU tolerances are those of the CPU table times this. Division, square root and exp may err by several units in the last
@@ -63,7 +63,8 @@ fn bound(tier: Tier, op: &Op) -> Bound {
         (Tier::Half, Op::Linear(_) | Op::Conv2d(_) | Op::Attention(_) | Op::CrossAttention(_)) => {
             Bound::Deviations(1e-2)
         }
-        (Tier::Cooperative, Op::Linear(_) | Op::Attention(_) | Op::CrossAttention(_)) => Bound::Deviations(2e-3),
+        (Tier::Cooperative, Op::Linear(_)) => Bound::Deviations(2e-3),
+        (Tier::Cooperative, Op::Attention(_) | Op::CrossAttention(_)) => Bound::Deviations(3e-3),
         _ => Bound::Tolerances(SLACK),
     }
 }
@@ -456,9 +457,19 @@ fn what_was_measured_is_read_back_on_its_device_alone() {
         assert_eq!(both.read_tuned(&folder.join("torn")), Err("it is torn".into()));
     }
     assert!(both.read_tuned(&folder.join("nowhere")).is_err());
+    // Whole files of another format, driver, set of tiers, version of the kernels.
+    for changed in 0..4 {
+        let line = |(n, line): (usize, &str)| if n == changed { "another\n".into() } else { format!("{line}\n") };
+        let body: String = text.lines().filter(|line| !line.starts_with("end ")).enumerate().map(line).collect();
+        std::fs::write(folder.join("foreign"), format!("{body}end {:016x}\n", hash(body.as_bytes()))).unwrap();
+        let error = both.read_tuned(&folder.join("foreign"));
+        assert_eq!(error, Err("it is of another device, driver or version".into()), "line {changed}");
+    }
     // Opening goes on with the table's choice.
-    let other = Gpu::open(&GpuOptions { tuned: Some(folder.join("torn")), ..options() }).unwrap();
-    assert!(other.measured().is_empty());
+    for name in ["torn", "foreign", "nowhere"] {
+        let other = Gpu::open(&GpuOptions { tuned: Some(folder.join(name)), ..options() }).unwrap();
+        assert!(other.measured().is_empty(), "{name}");
+    }
     // Results are of the kernels that made them.
     let table = table();
     let identity = |gpu: &Gpu| GpuBackend::on(gpu, table.plan.clone(), &table.weights, None).unwrap().tier().to_owned();
