@@ -2,16 +2,22 @@
 
 mod common;
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use causeway_ops::gpu::{Gpu, GpuOptions, Tier};
 use causeway_runtime::{Budget, Device, Kv, Model, Pump, Session, SessionOptions};
 use causeway_tests::{machine, stream::hash};
 
-const FRAMES: usize = 2;
+/// Four that the world starts from, and two that it makes.
+const FRAMES: usize = 6;
+
+/// A world with weights of bytes.
+fn world() -> PathBuf {
+    common::root().join("models/keep.safetensors")
+}
 
 fn expected(gpu: Gpu) -> Vec<String> {
-    let model = Model::open(common::model()).unwrap();
+    let model = Model::open(world()).unwrap();
     let options = SessionOptions { seed: 7, kv: Kv::F16, ..SessionOptions::default() };
     let mut session = Session::new(&model, &Device::on_gpu(gpu), options).unwrap();
     let frame = |_| {
@@ -32,7 +38,7 @@ fn a_program_gets_the_tier_it_asks_for_and_a_ring_in_half_precision() {
     let program = common::compile("gcc", "-std=c99", "ffi/tests/programs/tiers.c", "tiers");
     let command = |tier: usize| {
         let mut command = Command::new(&program);
-        command.arg(common::model()).arg(tier.to_string()).arg(FRAMES.to_string());
+        command.arg(world()).arg(tier.to_string()).arg(FRAMES.to_string());
         command
     };
     let mut seen = Vec::new();
