@@ -302,3 +302,65 @@ fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
         assert!(missing.is_empty(), "{missing:?} did not run");
     }
 }
+
+/// What a layer makes for the next one is more than a GPU should hold: both are done some rows at a time, whole frames of the gate. In memory
+/// there is one range, and the ranges are the node's parts.
+#[test]
+fn wide_layers_are_done_some_rows_at_a_time() {
+    let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
+    let (frames, tokens, wide) = (9, 128, 65_536);
+    let rows = frames * tokens;
+    for (tier, dtype, dim) in [(Tier::Portable, DType::F32, 4), (Tier::Dot4, DType::Q8, 32)] {
+        let Some(gpu) = machine::gpu(open(tier)) else { return };
+        let mut b = PlanBuilder::new();
+        let [start, m] =
+            [rows * dim, frames * 3 * dim].map(|len| b.buffer("input", Element::F32, len, BufferKind::Input));
+        let y = b.buffer("y", Element::F32, rows * dim, BufferKind::Output);
+        let (x, between) = (b.scratch("x", rows * dim), b.scratch("between", rows * wide));
+        let linear = |b: &mut PlanBuilder,
+                      name: &str,
+                      [x, y]: [BufferId; 2],
+                      [inputs, outputs]: [usize; 2],
+                      gate: Option<Gate>| {
+            let weight = b.weight(format!("{name}.weight"), &[outputs, inputs], WeightRole::Matrix);
+            let bias = Some(b.weight(format!("{name}.bias"), &[outputs], WeightRole::Vector));
+            let activation = if gate.is_none() { Activation::Relu } else { Activation::None };
+            b.push(Linear { x, weight, bias, y, rows, inputs, outputs, activation, residual: gate.is_some(), gate });
+        };
+        let pass = b.pass("pass");
+        b.push(Copy { x: start, x_offset: 0, y: x, y_offset: 0, len: rows * dim });
+        linear(&mut b, "up", [x, between], [dim, wide], None);
+        let gate = Gate { modulation: m, vectors: 3, index: 1, rows_per_frame: tokens };
+        linear(&mut b, "down", [between, y], [wide, dim], Some(gate));
+        let plan = b.build().unwrap();
+        let weights = Weights::new(&plan, &|_| dtype);
+        let mut cpu = CpuBackend::new(plan.clone(), &weights, CpuOptions::default()).unwrap();
+        let mut whole = GpuBackend::on(&gpu, plan.clone(), &weights, None).unwrap();
+        let mut parts = GpuBackend::on(&gpu, plan.clone(), &weights, None).unwrap();
+        assert!(whole.memory().activations < 4 * rows * wide, "{:?}", whole.memory());
+        assert_eq!([1, 2].map(|node| parts.parts(pass, node)), [1, 3]);
+        let fill = |backend: &mut dyn Backend| {
+            for (seed, id) in (1..).zip([start, m, y]) {
+                backend.write(id, bytemuck::cast_slice(&random(seed, plan.buffer(id).len))).unwrap();
+            }
+        };
+        let read = |backend: &mut dyn Backend| {
+            let mut values = vec![0.0f32; rows * dim];
+            backend.read(y, bytemuck::cast_slice_mut(&mut values)).unwrap();
+            values
+        };
+        for backend in [&mut cpu as &mut dyn Backend, &mut whole, &mut parts] {
+            fill(backend);
+        }
+        cpu.run(pass, 0..3, &Params::default()).unwrap();
+        whole.run(pass, 0..3, &Params::default()).unwrap();
+        parts.run(pass, 0..2, &Params::default()).unwrap();
+        parts.run_parts(pass, 2, 0..1, &Params::default()).unwrap();
+        parts.run_parts(pass, 2, 1..3, &Params::default()).unwrap();
+        let found = read(&mut whole);
+        assert!(read(&mut parts) == found, "{tier}");
+        let error = deviation(&found, &read(&mut cpu));
+        println!("{tier}: {error:.1e} from the CPU");
+        assert!(error < 1e-4, "{tier}: off by {error}");
+    }
+}

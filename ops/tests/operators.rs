@@ -12,7 +12,7 @@ use causeway_ops::{
     philox,
     table::Table,
 };
-use table::{check, expected, outputs, table};
+use table::{Bound, Rounded, check, expected, outputs, table};
 
 fn backend(table: &Table, isa: Isa, threads: usize) -> CpuBackend {
     let options = CpuOptions { isa: Some(isa), parallel: Arc::new(ThreadPool::new(threads)), ..CpuOptions::default() };
@@ -41,10 +41,10 @@ fn twins_carry_one_name() {
 #[test]
 fn kernels_match_their_definitions() {
     let table = table();
-    let expected = expected(&table, true);
+    let expected = expected(&table, Rounded::Rows);
     for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
         let one = outputs(&table, &mut backend(&table, isa, 1));
-        check(&table, isa.name(), &one, &expected, &|_| 1.0);
+        check(&table, isa.name(), &one, &expected, &|_| Bound::Tolerances(1.0));
         for threads in 2..=3 {
             let others = outputs(&table, &mut backend(&table, isa, threads));
             for ((case, one), many) in table.cases.iter().zip(&one).zip(&others) {

@@ -1,10 +1,13 @@
 //! Every kernel permutation must reach every backend's language.
 
+use std::{fs, path::Path, process::Command};
+
 use causeway_shaders::{ALL, Kernel, Needs, Target};
+use causeway_tests::machine;
 use naga::{
     Module, ShaderStage,
     back::{glsl, hlsl, msl, spv},
-    proc::BoundsCheckPolicies,
+    proc::{BoundsCheckPolicies, BoundsCheckPolicy},
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 
@@ -50,6 +53,54 @@ fn to_spirv() {
             if words.first() == Some(&0x0723_0203) { Ok(()) } else { Err("no SPIR-V magic".into()) }
         });
     }
+}
+
+/// What Khronos's validator says of every kernel, as a device with and without the compiler's own checks gets it.
+#[test]
+fn spirv_is_valid() {
+    if !machine::has(&[&machine::SPIRV]) {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let other_matrices = Target { edge: 8, lanes: 8, ..WITH_MATRICES };
+    let unchecked = spv::Options {
+        bounds_check_policies: BoundsCheckPolicies {
+            index: BoundsCheckPolicy::Unchecked,
+            buffer: BoundsCheckPolicy::Unchecked,
+            ..Default::default()
+        },
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+        force_loop_bounding: false,
+        ..Default::default()
+    };
+    let program = std::env::var("CAUSEWAY_SPIRV_VAL").unwrap_or_else(|_| "spirv-val".to_owned());
+    let mut count = 0;
+    for (version, environment, most, target) in [
+        ((1, 3), "vulkan1.1", Needs::Half, Target::PORTABLE),
+        ((1, 6), "vulkan1.3", Needs::Matrices, WITH_MATRICES),
+        ((1, 6), "vulkan1.3", Needs::Matrices, other_matrices),
+    ] {
+        for (options, what) in [(spv::Options::default(), "checked"), (unchecked.clone(), "unchecked")] {
+            let options = spv::Options { lang_version: version, ..options };
+            // One call takes one module.
+            every(most, target, |kernel, module, info| {
+                let code = spv::write_vec(module, info, &options, None).map_err(|e| e.to_string())?;
+                let file = folder.join(format!("{}-{environment}-{}-{what}.spv", kernel.name, target.edge));
+                let bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+                fs::write(&file, bytes).map_err(|e| e.to_string())?;
+                let mut words = program.split(' ');
+                let mut validator = Command::new(words.next().unwrap_or_default());
+                let output = validator.args(words).args(["--target-env", environment]).arg(&file).output();
+                let output = output.map_err(|e| e.to_string())?;
+                if !output.status.success() {
+                    return Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr).trim()));
+                }
+                fs::remove_file(&file).map_err(|e| e.to_string())
+            });
+            count += ALL.iter().filter(|kernel| kernel.needs <= most).count();
+        }
+    }
+    assert!(count > 5 * ALL.len() / 2, "{count} modules");
 }
 
 #[test]

@@ -67,6 +67,8 @@ struct Node {
     k: u32,
     /// 1 / sqrt(head_dim).
     scale: f32,
+    /// First tile of queries: a dispatch may make some rows only.
+    first_tile: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -167,7 +169,7 @@ fn main(
 //!if MATRICES
     check_subgroup(size);
 //!end
-    first_row = group.x * QUERIES;
+    first_row = (node.first_tile + group.x) * QUERIES;
     head = group.y;
     choose(lane);
     start_flash(lane);

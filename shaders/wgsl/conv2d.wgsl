@@ -33,6 +33,8 @@ struct Node {
     activation: u32,
     has_bias: u32,
     has_residual: u32,
+    /// First row of tiles: a dispatch may make some rows only.
+    first_tile: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -125,5 +127,5 @@ fn finish(row: u32, column: u32, value: f32) {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    multiply(group.xy, lane, depth());
+    multiply(vec2<u32>(group.x, node.first_tile + group.y), lane, 0u, depth());
 }

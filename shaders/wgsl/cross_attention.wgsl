@@ -46,6 +46,8 @@ struct Node {
     row_offsets: u32,
     /// 1: one for each head and distance [heads, rows + context - 1].
     distance_offsets: u32,
+    /// First tile of queries: a dispatch may make some rows only.
+    first_tile: u32,
 //!if NORM
     eps: f32,
 //!end
@@ -132,7 +134,7 @@ fn main(
 //!if MATRICES
     check_subgroup(size);
 //!end
-    first_row = group.x * QUERIES;
+    first_row = (node.first_tile + group.x) * QUERIES;
     head = group.y;
     start_flash(lane);
 //!if NORM

@@ -4,10 +4,10 @@
 // WIDE: 64 x 64 a workgroup, 4 rows x 8 columns a lane, of rows that quantise.wgsl made. Otherwise 16 x 32 a workgroup, which quantises its
 // rows on the way (with NORM, normed rows); its lanes also split the depth in four and add up at the end.
 
-//!kernel linear_dot4_q8_wide SCALES Q8 WIDE CODES
+//!kernel linear_dot4_q8_wide SCALES Q8 WIDE CODES DEEP
 //!kernel linear_dot4_q8_skinny SCALES Q8
 //!kernel linear_dot4_q8_norm SCALES Q8 NORM
-//!kernel linear_dot4_q4_wide SCALES Q4 WIDE CODES
+//!kernel linear_dot4_q4_wide SCALES Q4 WIDE CODES DEEP
 //!kernel linear_dot4_q4_skinny SCALES Q4
 //!kernel linear_dot4_q4_norm SCALES Q4 NORM
 
@@ -31,7 +31,7 @@ var<workgroup> right_scales: array<f32, COLUMNS>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group.y * ROWS;
+    let row = (node.first_tile + group.y) * ROWS;
     let column = group.x * COLUMNS;
     let r = lane / 8u;
     let c = lane % 8u;
@@ -43,7 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //!repeat j 0 8
     var sum{j} = vec4<f32>();
 //!end
-    for (var block = 0u; block < blocks; block++) {
+    let depth = own_depth(group.z, node.inputs) / 32u;
+    for (var block = depth.x; block < depth.y; block++) {
         left[lane] = codes[(stage_left + block) * 2u + stage_half];
         right[lane] = weight_codes((stage_right + block) * 2u + stage_half);
         if stage_half == 0u {

@@ -3,12 +3,12 @@
 // Four subgroups, 2 x 2, make a tile of SIDE x SIDE, each a quarter of it. Sums leave through a matrix of workgroup memory a subgroup, to
 // be finished as all linear layers are.
 
-//!kernel linear_matrices_f16 F16 SIDE=64
-//!kernel linear_matrices_q8 Q8 SCALES SIDE=64
-//!kernel linear_matrices_q4 Q4 SCALES SIDE=64
-//!kernel linear_matrices_f16_broad F16 SIDE=128
-//!kernel linear_matrices_q8_broad Q8 SCALES SIDE=128
-//!kernel linear_matrices_q4_broad Q4 SCALES SIDE=128
+//!kernel linear_matrices_f16 F16 SIDE=64 DEEP
+//!kernel linear_matrices_q8 Q8 SCALES SIDE=64 DEEP
+//!kernel linear_matrices_q4 Q4 SCALES SIDE=64 DEEP
+//!kernel linear_matrices_f16_broad F16 SIDE=128 DEEP
+//!kernel linear_matrices_q8_broad Q8 SCALES SIDE=128 DEEP
+//!kernel linear_matrices_q4_broad Q4 SCALES SIDE=128 DEEP
 
 enable f16;
 enable wgpu_cooperative_matrix;
@@ -56,7 +56,7 @@ fn main(
     @builtin(subgroup_size) size: u32,
 ) {
     check_subgroup(size);
-    let row = group.y * SIDE;
+    let row = (node.first_tile + group.y) * SIDE;
     let column = group.x * SIDE;
     let subgroup = lane / SUBGROUP;
     let r = subgroup / 2u * (SIDE / 2u);
@@ -67,7 +67,8 @@ fn main(
     var sum_{i}_{j} = coop_mat{EDGE}x{EDGE}<f32, C>();
 //!end
 //!end
-    for (var k = 0u; k < node.stride; k += DEPTH) {
+    let range = own_depth(group.z, node.stride);
+    for (var k = range.x; k < range.y; k += DEPTH) {
         stage(lane, row, column, k);
         workgroupBarrier();
         for (var depth = 0u; depth < DEPTH; depth += EDGE) {

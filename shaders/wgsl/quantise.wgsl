@@ -6,7 +6,9 @@
 //!import shared/grid
 
 struct Node {
-    blocks: u32,
+    /// From one block to another.
+    first: u32,
+    end: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -16,8 +18,8 @@ struct Node {
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let block = item(id, groups);
-    if block >= node.blocks {
+    let block = node.first + item(id, groups);
+    if block >= node.end {
         return;
     }
     var top = vec4<f32>();

@@ -40,6 +40,12 @@ pub const MONO: Part = Part::new(
 pub const PYTHON: Part = Part::new("Python", "apt-get install python3", "python3 --version");
 /// SDL 2 with its headers.
 pub const SDL: Part = Part::new("SDL 2", "apt-get install libsdl2-dev", "sdl2-config --version");
+/// The validator of SPIR-V.
+pub const SPIRV: Part = Part::new(
+    "SPIR-V validator that knows cooperative matrices",
+    "export CAUSEWAY_SPIRV_VAL=\"$PWD/tools/on-driver spirv spirv-val\"",
+    "${CAUSEWAY_SPIRV_VAL:-spirv-val} --version | grep -qE 'v(2023[.][3-9]|202[4-9]|20[3-9])'",
+);
 /// Valgrind.
 pub const VALGRIND: Part = Part::new("Valgrind", "apt-get install valgrind", "valgrind --version");
 /// Vulkan's headers and loader, for C programs.

@@ -3,10 +3,18 @@
 
 use std::path::Path;
 
-use causeway_ops::gpu::{Gpu, GpuBackend, GpuOptions, Tier};
-use causeway_runtime::{Budget, Device, Kv, Model, Session, SessionOptions, model::StreamPlan};
+use causeway_ops::{
+    gpu::{Gpu, GpuBackend, GpuOptions, Tier},
+    quant::DType,
+};
+use causeway_runtime::{
+    Budget, Device, Kv, Model, Session, SessionOptions,
+    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, Provenance},
+    import::{Settings, wan_1_3b},
+    model::StreamPlan,
+};
 use causeway_tests::{
-    machine,
+    hollow, machine,
     stream::{next_frame, one, script, seeded},
 };
 
@@ -113,4 +121,47 @@ fn a_snapshot_is_not_restored_on_another_tier() {
     let snapshot = first.snapshot().unwrap();
     assert!(first.restore(&snapshot).is_ok());
     assert!(second.restore(&snapshot).is_err());
+}
+
+/// Bytes that a session of the 1.3B takes on a GPU, with bytes for weights, a window of 12 latent frames and the small decoder in its plan.
+/// Nothing of it is allocated.
+#[test]
+fn sessions_at_real_size_stay_below_their_bounds() {
+    let Some(gpu) = open(Tier::Portable) else { return };
+    let folder = std::env::temp_dir().join(format!("causeway-tiers-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut above = Vec::new();
+    for (latent, kv, recache, most) in [
+        ((60, 104), Kv::F16, false, 6.0),
+        ((60, 104), Kv::Q8, false, 4.3),
+        ((60, 104), Kv::F16, true, 6.3),
+        ((60, 104), Kv::Q8, true, 4.6),
+        ((30, 52), Kv::F16, false, 2.9),
+        ((30, 52), Kv::Q8, false, 2.5),
+    ] {
+        let config = wan_1_3b(&Settings { window: 12, latent, ..Settings::default() });
+        let codec = DecoderConfig {
+            format: FORMAT,
+            family: DecoderFamily::Decoder,
+            name: "taew2_1".into(),
+            codec: DecoderNetwork::Taehv(config.codec.clone()),
+            license: String::new(),
+            credits: String::new(),
+            provenance: Provenance::default(),
+        };
+        let model = hollow::open(&folder.join("wan.safetensors"), &config, DType::Q8);
+        let codec = hollow::open(&folder.join("codec.safetensors"), &codec, DType::Q8);
+        let options = SessionOptions { kv, recache, ..SessionOptions::default() };
+        let need = Session::need(&model, Some(&codec), &Device::on_gpu(gpu.clone()), options).unwrap();
+        let (width, height) = need.picture;
+        assert_eq!((width, height), (8 * latent.1, 8 * latent.0));
+        assert!(need.memory.weights > 1_400_000_000, "{:?}", need.memory);
+        let total = need.memory.total() as f64 / 1e9;
+        println!("{width}x{height}, {kv:?} ring, recache {recache}: {total:.2} GB, at most {most}: {:?}", need.memory);
+        if total > most {
+            above.push(format!("{width}x{height}, {kv:?} ring, recache {recache}: {total:.2} GB, at most {most}"));
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(above.is_empty(), "{above:?}");
 }

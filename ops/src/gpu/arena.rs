@@ -63,7 +63,7 @@ impl Places {
             let mut offset = 0;
             for &at in &tenant.buffers {
                 self.of[at] = Some((place, offset));
-                offset += bytes(plan.buffers[at].len);
+                offset += bytes(fusion.len(plan, at));
             }
             match free {
                 Some((_, others)) => others.push(tenant),
@@ -106,7 +106,7 @@ fn tenants(plan: &Plan, fusion: &Fusion<'_>) -> Vec<Tenant> {
     };
     let mut tenants: Vec<Tenant> =
         alone.chain(joints).map(tenant).filter(|tenant| tenant.lives.iter().any(Option::is_some)).collect();
-    let len = |tenant: &Tenant| tenant.buffers.iter().map(|&at| bytes(plan.buffers[at].len)).sum::<u64>();
+    let len = |tenant: &Tenant| tenant.buffers.iter().map(|&at| bytes(fusion.len(plan, at))).sum::<u64>();
     tenants.sort_by_key(|tenant| (std::cmp::Reverse(len(tenant)), tenant.buffers[0]));
     tenants
 }
@@ -179,6 +179,13 @@ impl Arena {
         let joint = offset > 0 || count > 1;
         let size = if joint { count as u64 * bytes(plan.buffer(id).len) } else { buffer.size() };
         Some(Slice { buffer, offset, size })
+    }
+
+    /// Where a plan's buffer lies from an element on, alone in its place.
+    pub fn from(&self, id: BufferId, element: usize) -> Option<Slice<'_>> {
+        let buffer = &self.buffers[self.place(id)?];
+        let offset = 4 * element as u64;
+        Some(Slice { buffer, offset, size: buffer.size().checked_sub(offset)? })
     }
 
     /// The place of a buffer that begins it.

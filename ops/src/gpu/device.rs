@@ -111,9 +111,25 @@ fn enumerate() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     // Validation layers are a developer's tool and print on a host's console.
     descriptor.flags = wgpu::InstanceFlags::empty();
-    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
+    let (mut all, mut backends) = (Vec::new(), wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL);
+    match hidden_from_wgpu() {
+        Some(found) => all = found,
+        None => backends |= wgpu::Backends::VULKAN,
+    }
     descriptor.backends = backends;
-    pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends))
+    all.extend(pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends)));
+    all
+}
+
+/// Vulkan's adapters, if wgpu must not look for them by itself.
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+fn hidden_from_wgpu() -> Option<Vec<wgpu::Adapter>> {
+    super::hidden::adapters(super::tier::ends_programs)
+}
+
+#[cfg(any(target_vendor = "apple", target_family = "wasm"))]
+fn hidden_from_wgpu() -> Option<Vec<wgpu::Adapter>> {
+    None
 }
 
 fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {

@@ -28,6 +28,8 @@ pub(super) enum Step<'a> {
     Norms([&'a RmsNormRope; 2]),
     /// Cross-attention whose queries are normed.
     CrossAttention { norm: &'a RmsNormRope, op: &'a CrossAttention },
+    /// A layer and the one that reads its output, so many rows at a time: the whole output would take much memory.
+    FeedForward { up: &'a Linear, down: &'a Linear, rows: usize },
 }
 
 impl Step<'_> {
@@ -39,15 +41,15 @@ impl Step<'_> {
         }
     }
 
-    /// The rows that wide layers read in whole blocks, and how many blocks these are: what may have to be quantised first.
-    pub fn rows_in_blocks(&self) -> Option<(BufferId, usize)> {
+    /// The rows that wide layers read in whole blocks, their number, and that of a row's blocks: what may have to be quantised first.
+    pub fn rows_in_blocks(&self) -> Option<(BufferId, usize, usize)> {
         let (layer, count) = match self {
             Step::Plain(Op::Linear(layer)) => (layer, 1),
             Step::Linears { norm: None, layers } => (*layers.first()?, layers.len()),
             _ => return None,
         };
         let wide = tiles::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
-        wide.then_some((layer.x, layer.rows * layer.inputs / BLOCK))
+        wide.then_some((layer.x, layer.rows, layer.inputs / BLOCK))
     }
 
     /// Shapes that its layers may be lowered as, if their weights are of this type: all together, or each by itself.
@@ -84,6 +86,10 @@ impl Step<'_> {
             }
             Step::Norms(norms) => norms.iter().for_each(|norm| norm.buffers(visit)),
             Step::CrossAttention { op, .. } => op.buffers(visit),
+            Step::FeedForward { up, down, .. } => {
+                up.buffers(visit);
+                down.buffers(visit);
+            }
         }
     }
 }
@@ -95,6 +101,8 @@ pub(super) struct Fusion<'a> {
     pub passes: Vec<Vec<Step<'a>>>,
     /// Buffers of one length that lie one after the other in a place.
     pub joints: Vec<Vec<BufferId>>,
+    /// Buffers that hold some of their rows at a time, and elements of these.
+    short: Vec<(BufferId, usize)>,
 }
 
 impl<'a> Fusion<'a> {
@@ -102,7 +110,7 @@ impl<'a> Fusion<'a> {
         let touches = touches(plan);
         let passed_on =
             |id: BufferId, times: usize| plan.buffer(id).kind == BufferKind::Scratch && touches[id.0 as usize] == times;
-        let mut this = Self { passes: Vec::new(), joints: Vec::new() };
+        let mut this = Self { passes: Vec::new(), joints: Vec::new(), short: Vec::new() };
         for pass in &plan.passes {
             let mut steps = Vec::new();
             while let Some(rest) = pass.nodes.get(steps.len()..).filter(|rest| !rest.is_empty()) {
@@ -113,6 +121,12 @@ impl<'a> Fusion<'a> {
             this.passes.push(steps);
         }
         this
+    }
+
+    /// Elements of a buffer that have a place in memory at a time.
+    pub fn len(&self, plan: &Plan, at: usize) -> usize {
+        let short = self.short.iter().find(|(id, _)| id.0 as usize == at);
+        short.map_or(plan.buffers[at].len, |(_, len)| *len)
     }
 
     /// Life of every buffer in every pass, by what is touched when.
@@ -167,6 +181,13 @@ impl<'a> Fusion<'a> {
                     let count = layers.len();
                     self.join(&layers);
                     return (Step::Linears { norm: None, layers }, count);
+                }
+                if let [Op::Linear(up), Op::Linear(down), ..] = nodes
+                    && passed_on(up.y, 2)
+                    && let Some(rows) = rows_at_a_time(up, down).filter(|_| plan.buffer(up.y).len == up.rows * up.outputs)
+                {
+                    self.short.push((up.y, rows * up.outputs));
+                    return (Step::FeedForward { up, down, rows }, 2);
                 }
             }
             [Op::RmsNormRope(a), Op::RmsNormRope(b), ..] if self.starts(a.x, b.x) && alike(a, b) => {
@@ -237,6 +258,21 @@ fn norms_on_the_way(norm: &LayerNorm, layer: &Linear, layers: usize) -> bool {
         && layer.gate.is_none()
         && norm.dim.is_multiple_of(4)
         && !tiles::is_wide(layer.rows, layers * layer.outputs)
+}
+
+/// Most bytes between two layers; with more, these are done some rows at a time. It is what WebGPU lets every kernel see of a buffer.
+const MOST_BETWEEN: usize = 128 << 20;
+/// Ranges of rows begin where WebGPU lets bindings begin.
+const BEGIN: usize = 256;
+
+/// How many rows of a layer and of the one that reads its output are done at a time, whole frames of their gate, if not all are.
+fn rows_at_a_time(up: &Linear, down: &Linear) -> Option<usize> {
+    let pair = down.x == up.y && down.y != up.x && (down.rows, down.inputs) == (up.rows, up.outputs);
+    let frame = down.gate.map_or(64, |gate| gate.rows_per_frame);
+    let begins = |columns: usize| (4 * frame * columns).is_multiple_of(BEGIN);
+    let fits = pair && !up.residual && up.gate.is_none() && begins(up.inputs) && begins(down.outputs);
+    let rows = (MOST_BETWEEN / (4 * up.outputs * frame).max(1)).max(1) * frame;
+    (fits && rows < up.rows).then_some(rows)
 }
 
 fn alike(a: &RmsNormRope, b: &RmsNormRope) -> bool {

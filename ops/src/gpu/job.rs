@@ -1,5 +1,7 @@
 //! A dispatch in the making: a kernel, and what goes by which of its names.
 
+use std::ops::Range;
+
 use causeway_shaders::Kernel;
 
 use crate::{
@@ -12,6 +14,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Source {
     Buffer(BufferId),
+    /// A buffer from an element on.
+    From(BufferId, usize),
     /// So many buffers that lie together, of which this is the first.
     Joint(BufferId, usize),
     Weight(WeightId),
@@ -19,9 +23,12 @@ pub(super) enum Source {
     /// Rows as bytes on their way from one dispatch of a node to the next, and their scales.
     Codes,
     CodeScales,
+    /// Sums over parts of the depth, on their way from one dispatch of a node to the next.
+    Sums,
 }
 
 /// A dispatch, before GPU objects exist. Buffers and constants go by the names they have in the kernel.
+#[derive(Clone)]
 pub(super) struct Job {
     pub kernel: &'static Kernel,
     pub groups: [u32; 3],
@@ -29,6 +36,8 @@ pub(super) struct Job {
     pub node: Vec<u8>,
     /// By position in `kernel.bindings`; None binds nothing of interest.
     pub sources: Vec<Option<Source>>,
+    /// Dimension of `groups` along which there are tiles of rows, if these can be made apart: by the constant `first_tile`.
+    rows_along: Option<usize>,
     error: Option<String>,
 }
 
@@ -80,12 +89,49 @@ impl Job {
             }
         });
         let node = vec![0; kernel.node_bytes.next_multiple_of(16) as usize];
-        Self { kernel, groups, node, sources: vec![None; kernel.bindings.len()], error }
+        Self { kernel, groups, node, sources: vec![None; kernel.bindings.len()], rows_along: None, error }
     }
 
     /// One invocation an item, as grid.wgsl counts them.
     pub fn items(kernel: &'static Kernel, items: usize) -> Self {
         Self::new(kernel, rows(items.div_ceil(kernel.workgroup_size[0] as usize)))
+    }
+
+    /// With what is bound of a buffer bound from an element on instead.
+    pub fn starting(mut self, id: BufferId, element: usize) -> Self {
+        for source in self.sources.iter_mut().flatten() {
+            if [Source::Buffer(id), Source::Joint(id, 1)].contains(source) {
+                *source = Source::From(id, element);
+            }
+        }
+        self
+    }
+
+    /// Rows can be made apart, in tiles along this dimension.
+    pub fn rows_along(mut self, dimension: usize) -> Self {
+        self.rows_along = Some(dimension);
+        self
+    }
+
+    /// The same in at most so many parts, each with its range of tiles and enough workgroups for a GPU; none if it would be one.
+    pub fn parts(&self, most: usize) -> Vec<(Range<usize>, Self)> {
+        let Some(along) = self.rows_along else { return Vec::new() };
+        let tiles = self.groups[along] as usize;
+        let others: usize = (0..3).filter(|&at| at != along).map(|at| self.groups[at] as usize).product();
+        let count = most.min(tiles * others / LEAST_GROUPS).min(tiles);
+        let part = |part: usize| {
+            let (from, to) = (tiles * part / count, tiles * (part + 1) / count);
+            let mut job = self.clone().set("first_tile", from);
+            job.groups[along] = (to - from) as u32;
+            (from..to, job)
+        };
+        if count > 1 { (0..count).map(part).collect() } else { Vec::new() }
+    }
+
+    /// As many layers of workgroups.
+    pub fn deep(mut self, count: usize) -> Self {
+        self.groups[2] = count as u32;
+        self
     }
 
     pub fn set(mut self, name: &str, value: impl Word) -> Self {
@@ -137,10 +183,45 @@ pub(super) fn unsupported(name: &str, what: &str) -> BackendError {
     BackendError::Unsupported(format!("{name}: {what}"))
 }
 
+/// Workgroups of a part of a dispatch, at least.
+const LEAST_GROUPS: usize = 64;
 /// WebGPU's limit for each dimension of a dispatch.
 const MOST_GROUPS: usize = 65_535;
 
 /// A row of workgroups, or several where one is too short.
 pub(super) fn rows(count: usize) -> [usize; 3] {
     [count.min(MOST_GROUPS), count.div_ceil(MOST_GROUPS), 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_rows_once_and_keep_a_gpu_busy() {
+        let job = |groups| Job::new(&causeway_shaders::LINEAR_Q8_WIDE, groups).rows_along(1);
+        for (groups, most, expected) in [
+            ([24, 74, 1], 1000, 27),
+            ([24, 74, 1], 5, 5),
+            ([140, 74, 1], 1000, 74),
+            ([24, 5, 1], 1000, 0),
+            ([24, 74, 1], 1, 0),
+            ([1, 1, 1], 9, 0),
+        ] {
+            let parts = job(groups).parts(most);
+            assert_eq!(parts.len(), expected, "{groups:?}, at most {most}");
+            let constant = |job: &Job| job.kernel.constants.iter().find(|one| one.name == "first_tile").unwrap().offset;
+            let mut next = 0;
+            for (tiles, part) in &parts {
+                let at = constant(part) as usize;
+                assert_eq!(u32::from_ne_bytes(part.node[at..at + 4].try_into().unwrap()), next);
+                assert_eq!(tiles.start, next as usize);
+                assert!(part.groups[1] > 0 && part.groups[0] == groups[0] as u32);
+                next += part.groups[1];
+            }
+            assert!(parts.is_empty() || next == groups[1] as u32);
+        }
+        // Another kernel has no such constant, and is never cut.
+        assert!(Job::new(&causeway_shaders::COPY, [1000, 1, 1]).parts(10).is_empty());
+    }
 }

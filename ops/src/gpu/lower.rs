@@ -1,5 +1,7 @@
 //! From a step to dispatches: kernel, buffers, constants, workgroups.
 
+use std::ops::Range;
+
 use causeway_shaders::{self as shaders, Kernel};
 
 #[cfg(feature = "matrix-game")]
@@ -14,7 +16,7 @@ use super::{
     fusion::Step,
     job::{Job, Source, rows, unsupported},
     tier::Tier,
-    tiles::{is_broad, skinny_tiles, square_tiles, tiles},
+    tiles::{WIDE_ROWS, is_broad, is_wide, skinny_tiles, spans, square_tiles, tiles},
     weights::GpuWeight,
 };
 use crate::{
@@ -22,41 +24,115 @@ use crate::{
     buffer::{BufferId, WeightId, WeightRole},
     kv::Kv,
     op::{
-        Activate, Attention, Commit, Conv2d, CrossAttention, LayerNorm, Linear, Offsets, Op, Prefer, RmsNormRope,
-        Route, Scale, Solve,
+        Activate, Attention, Commit, Conv2d, CrossAttention, Gate, LayerNorm, Linear, Offsets, Op, Operator, Prefer,
+        RmsNormRope, Route, Scale, Solve,
     },
-    quant::DType,
+    quant::{BLOCK, DType},
 };
 
-/// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised.
+/// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised, and for each of its
+/// layers whose depth is shared.
 pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Vec<Job>, BackendError> {
     let mut jobs = match step {
         Step::Later => Vec::new(),
-        Step::Plain(Op::Linear(layer)) => vec![linear(&[layer], None, weights, gpu)?],
+        Step::Plain(Op::Linear(layer)) => linear(&[layer], None, weights, gpu)?,
         Step::Plain(op) => vec![plain(op, gpu)?],
-        Step::Linears { norm, layers } if adjacent(layers, weights) => vec![linear(layers, *norm, weights, gpu)?],
+        Step::Linears { norm, layers } if adjacent(layers, weights) => linear(layers, *norm, weights, gpu)?,
         // Weights of different types.
         Step::Linears { norm, layers } => {
-            layers.iter().map(|layer| linear(&[layer], *norm, weights, gpu)).collect::<Result<_, _>>()?
+            let each = layers.iter().map(|layer| linear(&[layer], *norm, weights, gpu));
+            each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
         }
         Step::Norms(norms) => vec![norms_of_two(norms)],
         Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm), gpu)?],
+        Step::FeedForward { up, down, rows } => {
+            return Ok(feed_forward(up, down, *rows, weights, gpu)?.into_iter().flatten().collect());
+        }
     };
     // All layers of a step read the same rows.
     if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes)))
-        && let Some((x, blocks)) = step.rows_in_blocks()
+        && let Some((x, rows, blocks)) = step.rows_in_blocks()
     {
-        let quantise = Job::items(&shaders::QUANTISE, blocks);
-        jobs.insert(
-            0,
-            quantise
-                .buffer("x", x)
-                .bind("codes", Source::Codes)
-                .bind("code_scales", Source::CodeScales)
-                .set("blocks", blocks),
-        );
+        jobs.insert(0, quantise(x, 0..rows * blocks));
     }
     jobs.into_iter().map(Job::finish).collect()
+}
+
+/// Work of a part of a node that is long, and most parts of one.
+const PART_FLOPS: u64 = 1_000_000_000;
+const MOST_PARTS: usize = 64;
+
+/// In how many parts a step is done at most: one has the work of some microseconds to some hundred, by the GPU.
+pub(super) fn most_parts(step: &Step<'_>) -> usize {
+    let flops = match step {
+        Step::Plain(op) => op.cost().flops,
+        Step::CrossAttention { op, .. } => op.cost().flops,
+        Step::Linears { layers, .. } => layers.iter().map(|layer| layer.cost().flops).sum(),
+        Step::Later | Step::Norms(_) | Step::FeedForward { .. } => 0,
+    };
+    usize::try_from(flops / PART_FLOPS).map_or(MOST_PARTS, |count| count.min(MOST_PARTS))
+}
+
+/// What [`lower`] gave for a step, in parts, if the step is long enough and its rows can be made apart. A part quantises its own rows: a
+/// snapshot between two parts does not hold what others left behind.
+pub(super) fn parts(
+    step: &Step<'_>,
+    jobs: &[Job],
+    weights: &[GpuWeight],
+    gpu: &Gpu,
+) -> Result<Vec<Vec<Job>>, BackendError> {
+    if let Step::FeedForward { up, down, rows } = step {
+        return feed_forward(up, down, *rows, weights, gpu);
+    }
+    let most = most_parts(step);
+    match (jobs, step.rows_in_blocks()) {
+        ([job], _) => job.parts(most).into_iter().map(|(_, job)| Ok(vec![job.finish()?])).collect(),
+        ([first, job], Some((x, rows, blocks))) if first.kernel.name == shaders::QUANTISE.name => {
+            let with_rows = |(tiles, job): (Range<usize>, Job)| {
+                let rows = tiles.start * WIDE_ROWS..rows.min(tiles.end * WIDE_ROWS);
+                Ok(vec![quantise(x, rows.start * blocks..rows.end * blocks).finish()?, job.finish()?])
+            };
+            job.parts(most).into_iter().map(with_rows).collect()
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A layer and the one that reads its output, so many rows at a time: the jobs of each range. What is between them is in no other's.
+fn feed_forward(
+    up: &Linear,
+    down: &Linear,
+    rows: usize,
+    weights: &[GpuWeight],
+    gpu: &Gpu,
+) -> Result<Vec<Vec<Job>>, BackendError> {
+    let range = |first: usize| {
+        let rows = rows.min(up.rows - first);
+        // Ranges begin with a frame.
+        let gate =
+            down.gate.map(|gate| Gate { index: gate.index + first / gate.rows_per_frame * gate.vectors, ..gate });
+        let (up, down) = (Linear { rows, ..up.clone() }, Linear { rows, gate, ..down.clone() });
+        let mut all = Vec::new();
+        for (layer, id, columns) in [(&up, up.x, up.inputs), (&down, down.y, down.outputs)] {
+            let mut jobs = linear(&[layer], None, weights, gpu)?;
+            if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes))) {
+                jobs.insert(0, quantise(layer.x, 0..rows * layer.inputs / BLOCK));
+            }
+            all.extend(jobs.into_iter().map(|job| job.starting(id, first * columns)));
+        }
+        all.into_iter().map(Job::finish).collect()
+    };
+    (0..up.rows).step_by(rows).map(range).collect()
+}
+
+/// Makes codes of some blocks.
+fn quantise(x: BufferId, blocks: Range<usize>) -> Job {
+    Job::items(&shaders::QUANTISE, blocks.len())
+        .buffer("x", x)
+        .bind("codes", Source::Codes)
+        .bind("code_scales", Source::CodeScales)
+        .set("first", blocks.start)
+        .set("end", blocks.end)
 }
 
 /// Lowers an operator that is no linear layer by itself.
@@ -230,8 +306,25 @@ fn adjacent(layers: &[&Linear], weights: &[GpuWeight]) -> bool {
     })
 }
 
+/// In how many parts workgroups take the depth of a linear layer without a norm, and how long these are.
+pub(super) fn spans_of(shape: Shape, gpu: &Gpu) -> (usize, usize) {
+    let Shape::Linear { rows, inputs, outputs, .. } = shape else { return (1, 0) };
+    let side = match gpu.choice.of(shape) {
+        Tier::Cooperative if is_broad(edge(gpu), rows, outputs) => 128,
+        Tier::Half | Tier::Cooperative => 64,
+        Tier::Portable | Tier::Dot4 if is_wide(rows, outputs) && inputs.is_multiple_of(4) => 64,
+        Tier::Portable | Tier::Dot4 => return (1, inputs),
+    };
+    spans(rows.div_ceil(side) * outputs.div_ceil(side), inputs)
+}
+
 /// Layers of one input, whose weights are adjacent and whose outputs are parts of a joint, perhaps of its norm.
-fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Job, BackendError> {
+fn linear(
+    layers: &[&Linear],
+    norm: Option<&LayerNorm>,
+    weights: &[GpuWeight],
+    gpu: &Gpu,
+) -> Result<Vec<Job>, BackendError> {
     let op = layers[0];
     let weight = &weights[op.weight.0 as usize];
     if weight.role != WeightRole::Matrix {
@@ -265,30 +358,55 @@ fn linear(layers: &[&Linear], norm: Option<&LayerNorm>, weights: &[GpuWeight], g
         (DType::Q4, None) => tiles(&shaders::LINEAR_Q4_WIDE, &shaders::LINEAR_Q4_SKINNY, rows, columns),
     };
     let job = if weight.scales.is_some() { job.bind("scales", Source::Scales(op.weight)) } else { job };
-    let gate = op.gate;
-    let job = match norm {
-        // A layer with a norm has no gate, whose place in the kernel the shift takes.
-        Some(norm) => scaled(job, norm).buffer("x", norm.x).set("eps", norm.eps),
-        None => input(job, op.x)
-            .maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
-            .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
-            .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
-            .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs)),
-    };
-    Ok(job
+    let job = job
         .weight("weight", op.weight)
         .set("first", weight.first)
-        .maybe("bias", "has_bias", op.bias.map(Source::Weight))
-        .set("first_bias", op.bias.map_or(0, |bias| weights[bias.0 as usize].first))
-        .bind("y", Source::Joint(op.y, layers.len()))
         .set("rows", op.rows)
         .set("inputs", op.inputs)
         .set("outputs", columns)
+        .set("stride", op.inputs.next_multiple_of(4));
+    let first_bias = op.bias.map_or(0, |bias| weights[bias.0 as usize].first);
+    let Some(norm) = norm else {
+        let job = input(job, op.x);
+        let (count, span) = spans_of(shape, gpu);
+        if count > 1 {
+            // Sums of all parts, as they are; then all that a layer does with a sum.
+            let part = job.deep(count).set("span", span).set("span_step", rows * columns);
+            let part = part.bind("y", Source::Sums).set("part", columns).set("rows_per_frame", 1usize);
+            let sum = Job::items(&shaders::LINEAR_SUM, rows * columns)
+                .bind("sums", Source::Sums)
+                .set("spans", count)
+                .set("rows", rows)
+                .set("outputs", columns);
+            return Ok(vec![part, gated(finished(sum, op, layers.len(), first_bias), op)]);
+        }
+        let in_tiles = job.kernel.constants.iter().any(|constant| constant.name == "span");
+        let job = if in_tiles { job.set("span", op.inputs.next_multiple_of(64)).rows_along(1) } else { job };
+        return Ok(vec![gated(finished(job, op, layers.len(), first_bias), op)]);
+    };
+    // A layer with a norm has no gate, whose place in the kernel the shift takes.
+    let job = scaled(job, norm).buffer("x", norm.x).set("eps", norm.eps);
+    Ok(vec![finished(job, op, layers.len(), first_bias)])
+}
+
+/// What becomes of the sums of `count` layers like this one, but for a gate.
+fn finished(job: Job, op: &Linear, count: usize, first_bias: usize) -> Job {
+    job.maybe("bias", "has_bias", op.bias.map(Source::Weight))
+        .set("first_bias", first_bias)
+        .bind("y", Source::Joint(op.y, count))
         .set("part", op.outputs)
-        .set("part_step", if layers.len() > 1 { arena::step(op.rows * op.outputs) } else { 0 })
-        .set("stride", op.inputs.next_multiple_of(4))
+        .set("part_step", if count > 1 { arena::step(op.rows * op.outputs) } else { 0 })
         .set("activation", op.activation)
-        .set("residual", op.residual))
+        .set("residual", op.residual)
+}
+
+/// The gate of a layer, if it has one.
+fn gated(job: Job, op: &Linear) -> Job {
+    let gate = op.gate;
+    job.maybe("modulation", "has_gate", gate.map(|gate| Source::Buffer(gate.modulation)))
+        .set("rows_per_frame", gate.map_or(1, |gate| gate.rows_per_frame))
+        .set("gate_stride", gate.map_or(0, |gate| gate.vectors * op.outputs))
+        .set("gate_offset", gate.map_or(0, |gate| gate.index * op.outputs))
 }
 
 /// The one of kernels for f16, q8 and q4.
@@ -352,7 +470,8 @@ fn conv2d(op: &Conv2d, gpu: &Gpu) -> Job {
         Some((x2, _)) => job.buffer("x2", x2),
         None => job,
     };
-    job.buffer("x", op.x)
+    job.rows_along(1)
+        .buffer("x", op.x)
         .weight("weight", op.weight)
         .maybe("bias", "has_bias", op.bias.map(Source::Weight))
         .maybe("residual", "has_residual", op.residual.map(Source::Buffer))
@@ -424,6 +543,13 @@ pub(super) fn shapes(step: &Step<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Vec<
         Step::Plain(Op::Attention(op)) => vec![attention_shape(op)],
         Step::Plain(Op::CrossAttention(op)) => vec![cross_attention_shape(op)],
         Step::CrossAttention { op, .. } => vec![cross_attention_shape(op)],
+        Step::FeedForward { up, down, rows } => {
+            let shape = |layer: &Linear| {
+                let (inputs, outputs, dtype) = (layer.inputs, layer.outputs, dtype(layer.weight));
+                Shape::Linear { rows: *rows, inputs, outputs, dtype }
+            };
+            vec![shape(up), shape(down)]
+        }
         // Norms on the way leave no choice.
         Step::Linears { norm: Some(_), .. } => Vec::new(),
         step => step.matrices().flat_map(|id| step.shapes(dtype(id))).collect(),
@@ -450,6 +576,7 @@ fn attention(op: &Attention, gpu: &Gpu) -> Result<Job, BackendError> {
     let kernel = fit_head("attention", kernels, op.head_dim)?;
     fit_frames("attention", op.max_history + op.chunk)?;
     let job = Job::new(kernel, [op.rows().div_ceil(queries(tier, gpu)), op.heads, 1])
+        .rows_along(0)
         .buffer("q", op.q)
         .buffer("k", op.k)
         .buffer("v", op.v)
@@ -531,12 +658,12 @@ fn cross_attention(op: &CrossAttention, norm: Option<&RmsNormRope>, gpu: &Gpu) -
         (_, Some(_)) => heads!(CROSS_ATTENTION_32_NORM, CROSS_ATTENTION_64_NORM, CROSS_ATTENTION_128_NORM),
     };
     // Larger heads have a kernel of their own, with tiles of 4 queries.
-    let (kernel, queries) = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
-        (&shaders::CROSS_ATTENTION_BROAD, 4)
+    let job = if (129..=512).contains(&op.head_dim) && op.head_dim.is_multiple_of(4) {
+        Job::new(&shaders::CROSS_ATTENTION_BROAD, [op.rows.div_ceil(4), op.heads, 1])
     } else {
-        (fit_head("cross_attention", kernels, op.head_dim)?, queries(tier, gpu))
+        let kernel = fit_head("cross_attention", kernels, op.head_dim)?;
+        Job::new(kernel, [op.rows.div_ceil(queries(tier, gpu)), op.heads, 1]).rows_along(0)
     };
-    let job = Job::new(kernel, [op.rows.div_ceil(queries), op.heads, 1]);
     let job = match norm.and_then(|norm| Some((norm.weight?, norm.eps))) {
         Some((weight, eps)) => job.weight("weight", weight).set("eps", eps),
         None => job,

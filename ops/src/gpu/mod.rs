@@ -9,6 +9,8 @@ mod choice;
 mod device;
 mod frames;
 mod fusion;
+#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
+mod hidden;
 mod job;
 mod load;
 mod lower;
@@ -26,7 +28,11 @@ mod tune;
 mod vulkan;
 mod weights;
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use causeway_shaders::Access;
 
@@ -60,10 +66,13 @@ pub use self::{
 };
 
 /// What a pass records.
+#[derive(Default)]
 struct Recorded {
     dispatches: Vec<Dispatch>,
     /// The first dispatch of every node; at the end how many there are.
     nodes: Vec<usize>,
+    /// Of nodes that are long: the dispatches of each part.
+    parts: BTreeMap<usize, Vec<Vec<Dispatch>>>,
 }
 
 /// Ready to be recorded.
@@ -116,35 +125,77 @@ pub fn memory(gpu: &Gpu, plan: &Plan, source: &dyn WeightSource) -> Result<Memor
     Ok(Memory { weights, ..beside(gpu, plan, &dtype) })
 }
 
-/// Codes and their scales that wait for the second dispatch of a node, in blocks of them, and how many nodes have such. `dtype` is that of a
-/// weight.
-fn blocks(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> (usize, usize) {
-    let quantised = |step: &&Step<'_>| {
-        let mut shapes = step.matrices().flat_map(|id| step.shapes(dtype(id)));
-        shapes.any(|shape| gpu.choice.of(shape) == Tier::Dot4)
-    };
-    let steps = fusion.passes.iter().flatten().filter(quantised);
-    steps.filter_map(Step::rows_in_blocks).fold((0, 0), |(most, count), (_, blocks)| (most.max(blocks), count + 1))
+/// What waits for the next dispatch of a node, at most, and how many dispatches there may be for that.
+#[derive(Clone, Copy, Default)]
+struct Between {
+    /// Blocks of codes, with a scale each.
+    blocks: usize,
+    /// Sums over parts of a depth.
+    sums: usize,
+    dispatches: usize,
 }
 
-/// Bytes of the codes, and of the scales, of so many blocks.
-fn block_bytes(blocks: usize) -> [usize; 2] {
-    [blocks * quant::BLOCK, blocks * size_of::<f32>()]
+impl Between {
+    /// `dtype` is that of a weight.
+    fn new(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Self {
+        let mut all = Self::default();
+        for step in fusion.passes.iter().flatten() {
+            if let Step::FeedForward { up, down, rows } = step {
+                // The last range may be shorter.
+                let lengths = [*rows, (up.rows - 1) % rows + 1];
+                for (layer, rows) in [up, down].into_iter().flat_map(|layer| lengths.map(|rows| (layer, rows))) {
+                    let (inputs, outputs, dtype) = (layer.inputs, layer.outputs, dtype(layer.weight));
+                    let shape = Shape::Linear { rows, inputs, outputs, dtype };
+                    if gpu.choice.of(shape) == Tier::Dot4 {
+                        all.blocks = all.blocks.max(rows * inputs / quant::BLOCK);
+                    }
+                    let (count, _) = lower::spans_of(shape, gpu);
+                    all.sums = all.sums.max(if count > 1 { count * rows * outputs } else { 0 });
+                }
+                // Quantised, multiplied and added up twice; all of it once more in parts.
+                all.dispatches += 12 * up.rows.div_ceil(*rows);
+                continue;
+            }
+            let shapes: Vec<Shape> = step.matrices().flat_map(|id| step.shapes(dtype(id))).collect();
+            let quantised = shapes.iter().any(|&shape| gpu.choice.of(shape) == Tier::Dot4);
+            if let Some((_, rows, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
+                all.blocks = all.blocks.max(rows * blocks);
+                all.dispatches += 1;
+            }
+            let normed = matches!(step, Step::Linears { norm: Some(_), .. });
+            let sums = |shape: &Shape| match (lower::spans_of(*shape, gpu), shape) {
+                ((count @ 2.., _), Shape::Linear { rows, outputs, .. }) if !normed => count * rows * outputs,
+                _ => 0,
+            };
+            let sums = shapes.iter().map(sums).max().unwrap_or(0);
+            all.sums = all.sums.max(sums);
+            all.dispatches += if sums > 0 { step.matrices().count() } else { 0 };
+            let parts = lower::most_parts(step);
+            // Each of which may have rows to quantise.
+            all.dispatches += if parts > 1 { 2 * parts } else { 0 };
+        }
+        all
+    }
+
+    /// Bytes of codes, of their scales, of sums.
+    fn bytes(self) -> [usize; 3] {
+        [self.blocks * quant::BLOCK, self.blocks * size_of::<f32>(), self.sums * size_of::<f32>()]
+    }
 }
 
 /// The same without the weights, of which `dtype` tells the types.
 fn beside(gpu: &Gpu, plan: &Plan, dtype: &dyn Fn(WeightId) -> DType) -> Memory {
     let fusion = Fusion::new(plan);
     let places = Places::new(plan, &fusion);
-    let (blocks, more) = blocks(gpu, &fusion, dtype);
+    let between = Between::new(gpu, &fusion, dtype);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
     let [reading, waiting] = staging_bytes(plan, &places);
     Memory {
         weights: 0,
         state: places.bytes(Content::State) as usize,
         activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
-        overhead: ((nodes + more).max(1) + 2) * UNIFORM_ALIGN
-            + block_bytes(blocks).iter().sum::<usize>()
+        overhead: ((nodes + between.dispatches).max(1) + 2) * UNIFORM_ALIGN
+            + between.bytes().iter().sum::<usize>()
             + reading
             + waiting
             + 2 * readback::HEAD
@@ -265,6 +316,55 @@ impl GpuBackend {
         Ok(())
     }
 
+    /// Submits some nodes, or some parts of one that has parts.
+    fn submit(
+        &mut self,
+        pass: PassId,
+        nodes: Range<usize>,
+        parts: Option<Range<usize>>,
+        params: &Params,
+    ) -> Result<(), BackendError> {
+        self.gpu.faults.check()?;
+        let Some(recorded) = self.passes.get(pass.0 as usize) else { return Ok(()) };
+        let (dispatches, share): (Vec<&Dispatch>, f32) = match parts {
+            None => (recorded.range(nodes.clone()).iter().collect(), 1.0),
+            Some(parts) => {
+                let all = recorded.parts.get(&nodes.start).map_or(&[][..], Vec::as_slice);
+                let some = &all[parts.start.min(all.len())..parts.end.min(all.len())];
+                (some.iter().flatten().collect(), some.len() as f32 / all.len().max(1) as f32)
+            }
+        };
+        if dispatches.is_empty() {
+            return Ok(());
+        }
+        if self.current.as_ref() != Some(params) {
+            // Takes effect between the submissions before and after it.
+            self.gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
+            self.current = Some(*params);
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let timestamp_writes = self.timing.begin(pass, nodes, share);
+        let timed = timestamp_writes.is_some();
+        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        recording.set_bind_group(0, &self.params_group, &[]);
+        for dispatch in dispatches {
+            recording.set_pipeline(&dispatch.pipeline);
+            recording.set_bind_group(1, &dispatch.group, &[]);
+            let [x, y, z] = dispatch.groups;
+            recording.dispatch_workgroups(x, y, z);
+        }
+        drop(recording);
+        if timed {
+            self.timing.resolve(&mut encoder);
+        }
+        let index = self.gpu.queue.submit([encoder.finish()]);
+        if timed {
+            self.timing.submitted();
+        }
+        self.recent = [self.recent[1].take(), Some(index)];
+        self.gpu.faults.check()
+    }
+
     fn arena_size(&self, found: usize) -> Result<(), BackendError> {
         let expected = self.arena_bytes();
         if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
@@ -299,19 +399,18 @@ struct Lowering<'a> {
     nodes: wgpu::Buffer,
     /// Bound where an operator lacks an optional buffer.
     nothing: wgpu::Buffer,
-    /// Codes on their way, and their scales.
-    codes: Option<[wgpu::Buffer; 2]>,
+    /// What is on its way from one dispatch of a node to the next: codes, their scales, sums.
+    between: [Option<wgpu::Buffer>; 3],
 }
 
 impl<'a> Lowering<'a> {
     fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &Fusion<'_>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
-        let (blocks, more) = blocks(gpu, fusion, &|id| weights[id.0 as usize].dtype);
-        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + more;
+        let between = Between::new(gpu, fusion, &|id| weights[id.0 as usize].dtype);
+        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + between.dispatches;
         let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
-        let codes = |bytes| small_buffer(gpu, "codes", bytes, wgpu::BufferUsages::STORAGE);
-        let codes = (blocks > 0).then(|| block_bytes(blocks).map(codes));
-        Self { gpu, plan, arena, weights, nodes, nothing, codes }
+        let buffer = |bytes| (bytes > 0).then(|| small_buffer(gpu, "between", bytes, wgpu::BufferUsages::STORAGE));
+        Self { gpu, plan, arena, weights, nodes, nothing, between: between.bytes().map(buffer) }
     }
 
     fn passes(&self, fusion: &Fusion<'_>) -> Result<Vec<Recorded>, BackendError> {
@@ -319,14 +418,26 @@ impl<'a> Lowering<'a> {
         let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
         let mut passes = Vec::new();
         for steps in &fusion.passes {
-            let mut recorded = Recorded { dispatches: Vec::new(), nodes: vec![0] };
-            for step in steps {
-                // A step has no more dispatches than `new` counted, so that blocks do not run out.
-                for (job, (index, block)) in lower::lower(step, self.weights, self.gpu)?.iter().zip(&mut blocks) {
-                    block[..job.node.len()].copy_from_slice(&job.node);
-                    recorded.dispatches.push(self.dispatch(job, index)?);
-                }
+            let mut recorded = Recorded { nodes: vec![0], ..Recorded::default() };
+            for (node, step) in steps.iter().enumerate() {
+                let jobs = lower::lower(step, self.weights, self.gpu)?;
+                // A step has no more dispatches than `Between` counted, so that blocks do not run out.
+                let mut dispatch = |jobs: &[Job]| -> Result<Vec<Dispatch>, BackendError> {
+                    let each = jobs.iter().zip(&mut blocks).map(|(job, (index, block))| {
+                        block[..job.node.len()].copy_from_slice(&job.node);
+                        self.dispatch(job, index)
+                    });
+                    each.collect()
+                };
+                recorded.dispatches.extend(dispatch(&jobs)?);
                 recorded.nodes.push(recorded.dispatches.len());
+                let parts = lower::parts(step, &jobs, self.weights, self.gpu)?
+                    .iter()
+                    .map(|jobs| dispatch(jobs))
+                    .collect::<Result<Vec<_>, _>>()?;
+                if !parts.is_empty() {
+                    recorded.parts.insert(node, parts);
+                }
             }
             passes.push(recorded);
         }
@@ -347,11 +458,13 @@ impl<'a> Lowering<'a> {
             let whole = |buffer| Some(Slice::whole(buffer));
             let slice = match source {
                 Some(Source::Buffer(id)) => self.arena.get(self.plan, *id, 1),
+                Some(Source::From(id, element)) => self.arena.from(*id, *element),
                 Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
                 Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
                 Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
-                Some(Source::Codes) => self.codes.as_ref().map(|codes| Slice::whole(&codes[0])),
-                Some(Source::CodeScales) => self.codes.as_ref().map(|codes| Slice::whole(&codes[1])),
+                Some(Source::Codes) => self.between[0].as_ref().and_then(whole),
+                Some(Source::CodeScales) => self.between[1].as_ref().and_then(whole),
+                Some(Source::Sums) => self.between[2].as_ref().and_then(whole),
                 None if binding.name == "alarm" => self.gpu.alarm.as_ref().and_then(whole),
                 None if binding.access == Access::Read => whole(&self.nothing),
                 None => None,
@@ -379,38 +492,25 @@ impl Backend for GpuBackend {
     }
 
     fn run(&mut self, pass: PassId, nodes: Range<usize>, params: &Params) -> Result<(), BackendError> {
-        self.gpu.faults.check()?;
-        let Some(recorded) = self.passes.get(pass.0 as usize) else { return Ok(()) };
-        let dispatches = recorded.range(nodes.clone());
-        if dispatches.is_empty() {
-            return Ok(());
+        self.submit(pass, nodes, None, params)
+    }
+
+    fn parts(&self, pass: PassId, node: usize) -> usize {
+        self.passes.get(pass.0 as usize).and_then(|pass| pass.parts.get(&node)).map_or(1, Vec::len)
+    }
+
+    fn run_parts(
+        &mut self,
+        pass: PassId,
+        node: usize,
+        parts: Range<usize>,
+        params: &Params,
+    ) -> Result<(), BackendError> {
+        match self.parts(pass, node) {
+            1 if parts.contains(&0) => self.run(pass, node..node + 1, params),
+            1 => Ok(()),
+            _ => self.submit(pass, node..node + 1, Some(parts), params),
         }
-        if self.current.as_ref() != Some(params) {
-            // Takes effect between the submissions before and after it.
-            self.gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
-            self.current = Some(*params);
-        }
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let timestamp_writes = self.timing.begin(pass, nodes.clone());
-        let timed = timestamp_writes.is_some();
-        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-        recording.set_bind_group(0, &self.params_group, &[]);
-        for dispatch in dispatches {
-            recording.set_pipeline(&dispatch.pipeline);
-            recording.set_bind_group(1, &dispatch.group, &[]);
-            let [x, y, z] = dispatch.groups;
-            recording.dispatch_workgroups(x, y, z);
-        }
-        drop(recording);
-        if timed {
-            self.timing.resolve(&mut encoder);
-        }
-        let index = self.gpu.queue.submit([encoder.finish()]);
-        if timed {
-            self.timing.submitted();
-        }
-        self.recent = [self.recent[1].take(), Some(index)];
-        self.gpu.faults.check()
     }
 
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), BackendError> {

@@ -78,16 +78,20 @@ const ARM: u32 = 0x13b5;
 const QUALCOMM: u32 = 0x5143;
 
 /// Drivers that are known to compute a tier wrongly, whatever a test finds: vendor, part of the driver's name.
-const DENIED: [(Tier, u32, &str, &str); 3] = [
+const DENIED: [(Tier, u32, &str, &str); 2] = [
     (
         Tier::Dot4,
         AMD,
         "AMD proprietary driver",
         "products of bytes are wrong in this driver on cards before RDNA 3, which cannot be told apart",
     ),
-    (Tier::Cooperative, AMD, "AMD proprietary driver", "this driver ends the program when it is asked about matrices"),
     (Tier::Cooperative, INTEL, "", "its drivers have loaded wrong parts of matrices, and its matrices are not square"),
 ];
+
+/// Whether a Vulkan driver ends the program when it is asked about matrices: AMD's own ones have, RADV has not.
+pub(super) fn ends_programs(vendor: u32, driver: &str) -> bool {
+    vendor == AMD && !driver.contains("radv")
+}
 
 /// What is known of an adapter before it is opened.
 #[derive(Clone, Debug)]
@@ -126,12 +130,20 @@ impl Facts {
         }
     }
 
+    /// Whether the adapter's matrices are hidden (hidden.rs).
+    fn is_not_asked(&self) -> bool {
+        self.info.backend == wgpu::Backend::Vulkan && ends_programs(self.info.vendor, &self.info.driver)
+    }
+
     /// Why the adapter cannot have a tier, if it cannot.
     pub fn lacks(&self, tier: Tier) -> Option<String> {
         if Self::features_of(tier).is_empty() {
             return None;
         }
         let (limits, most) = (&self.limits, self.info.subgroup_max_size);
+        if tier == Tier::Cooperative && self.is_not_asked() {
+            return Some("its driver ends programs that ask it about matrices".into());
+        }
         let lacking = Self::features_of(tier) - self.features;
         if !lacking.is_empty() {
             let names: Vec<String> = lacking.iter_names().map(|(name, _)| name.to_lowercase()).collect();
@@ -246,6 +258,7 @@ mod tests {
             (NVIDIA, Vulkan, "NVIDIA", None, [false, false, true]),
             (AMD, Vulkan, "radv", Some(true), [true, true, true]),
             (AMD, Vulkan, "AMD proprietary driver", Some(true), [true, false, false]),
+            (AMD, Vulkan, "AMD open-source driver", Some(true), [true, true, false]),
             (AMD, Dx12, "", None, [false; 3]),
             (INTEL, Vulkan, "Intel open-source Mesa driver", Some(true), [true, true, false]),
             (INTEL, Dx12, "", None, [false, true, false]),
@@ -255,7 +268,7 @@ mod tests {
         ] {
             let facts = facts(vendor, backend, driver, accelerated);
             for (tier, taken) in [Tier::Half, Tier::Dot4, Tier::Cooperative].into_iter().zip(taken) {
-                let why = facts.refused(tier);
+                let why = facts.lacks(tier).or_else(|| facts.refused(tier));
                 assert_eq!(why.is_none(), taken, "{vendor:#x} {backend:?} {driver} {tier}: {why:?}");
             }
             assert_eq!(facts.refused(Tier::Portable), None);

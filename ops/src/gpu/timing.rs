@@ -40,8 +40,8 @@ struct Queries {
     staging: Staging,
     /// Nanoseconds a tick.
     period: f32,
-    /// What is being timed.
-    timed: Option<(PassId, Range<usize>)>,
+    /// What is being timed, and the share of it that is run.
+    timed: Option<(PassId, Range<usize>, f32)>,
 }
 
 impl Timing {
@@ -71,9 +71,14 @@ impl Timing {
     }
 
     /// Timestamps for the compute pass of a run about to be recorded, unless an earlier run is still being timed.
-    pub fn begin(&mut self, pass: PassId, nodes: Range<usize>) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+    pub fn begin(
+        &mut self,
+        pass: PassId,
+        nodes: Range<usize>,
+        share: f32,
+    ) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
         let queries = self.queries.as_mut().filter(|queries| queries.timed.is_none())?;
-        queries.timed = Some((pass, nodes));
+        queries.timed = Some((pass, nodes, share));
         Some(wgpu::ComputePassTimestampWrites {
             query_set: &queries.set,
             beginning_of_pass_write_index: Some(0),
@@ -103,11 +108,11 @@ impl Timing {
         if !matches!(queries.staging.take(bytemuck::bytes_of_mut(&mut ticks)), Ok(true)) {
             return;
         }
-        let Some((pass, nodes)) = queries.timed.take() else { return };
+        let Some((pass, nodes, share)) = queries.timed.take() else { return };
         let elapsed =
             Duration::from_nanos((ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(queries.period)) as u64);
         if let Some(micros) = self.micros.get_mut(pass.0 as usize).and_then(|pass| pass.get_mut(nodes)) {
-            correct(micros, elapsed.as_secs_f32() * 1e6);
+            correct(micros, elapsed.as_secs_f32() * 1e6 / share);
         }
     }
 }

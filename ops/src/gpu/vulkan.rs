@@ -12,8 +12,9 @@ use wgpu::hal::{api::Vulkan as Api, vulkan as hal};
 use super::{
     device::{Gpu, descriptor, unfit},
     frames::Frames,
+    hidden::Hiding,
     opening::{Candidates, target},
-    tier::Facts,
+    tier::{Facts, ends_programs},
 };
 use crate::backend::BackendError;
 
@@ -141,8 +142,11 @@ impl VulkanHost {
         let raw = unsafe { ash::Instance::load(entry.static_fn(), handle) };
         let extensions = vec![ash::khr::get_physical_device_properties2::NAME];
         let (flags, budget) = (wgpu::InstanceFlags::empty(), wgpu::MemoryBudgetThresholds::default());
+        // SAFETY: a valid instance by the contract.
+        let hidden = unsafe { Hiding::new(&raw, api_version, ends_programs) };
+        let (raw, hiding) = hidden.map_or((raw, None), |(hooked, hiding)| (hooked, Some(hiding)));
         // wgpu owns what it has no callback for.
-        let theirs: Option<wgpu::hal::DropCallback> = Some(Box::new(|| ()));
+        let theirs: Option<wgpu::hal::DropCallback> = Some(Box::new(move || drop(hiding)));
         // SAFETY: the contract. Surfaces, which the other extensions are for, are never made.
         let instance = unsafe {
             hal::Instance::from_raw(entry, raw, api_version, 0, None, extensions, flags, budget, false, theirs)

@@ -118,6 +118,8 @@ fn quantised(m: &mut Maker) {
             linear_case(m, dtype, shape, ACTIVATIONS[i % 4], i as u32 % 4);
         }
     }
+    // A depth that GPUs share.
+    linear_case(m, DType::Q8, [66, 2080, 1030], Activation::Gelu, 3);
 }
 
 const ACTIVATIONS: [Activation; 5] =

@@ -31,6 +31,13 @@ pub struct Machine<'a> {
     pub buffers: Vec<Data>,
     /// Quantise activations where the CPU does: in blocks of 32, for q8 and q4 matrices.
     pub quantise_activations: bool,
+    /// Round to half precision what attention in it does before it multiplies: queries that are turned and scaled, keys and values.
+    pub halve_attention: bool,
+}
+
+/// The nearest number in half precision.
+fn halved(x: f64) -> f64 {
+    f16::from_f64(x).to_f64()
 }
 
 impl<'a> Machine<'a> {
@@ -41,7 +48,8 @@ impl<'a> Machine<'a> {
             (_, Element::F32) => Data::F(vec![0.0; buffer.len]),
             (_, Element::U32) => Data::U(vec![0; buffer.len]),
         };
-        Self { plan, weights, buffers: plan.buffers.iter().map(fresh).collect(), quantise_activations: false }
+        let buffers = plan.buffers.iter().map(fresh).collect();
+        Self { plan, weights, buffers, quantise_activations: false, halve_attention: false }
     }
 
     /// Gives buffers contents, 32-bit words.
@@ -160,14 +168,24 @@ impl<'a> Machine<'a> {
                             let at = ((j - op.max_history) * op.tokens + token) * dim + head * op.head_dim;
                             [op.k, op.v].map(|id| self.f(id)[at..at + op.head_dim].to_vec()).into()
                         };
-                        scores.push(dot(&q, &k) / (op.head_dim as f64).sqrt());
-                        values.push(v);
+                        scores.push(self.score(&q, &k, (op.head_dim as f64).sqrt()));
+                        values.push(self.rounded(&v, 1.0));
                     }
                 }
                 mix(&scores, &values, &mut y[at..at + op.head_dim]);
             }
         }
         self.f_mut(op.y)[..y.len()].copy_from_slice(&y);
+    }
+
+    /// The product of a query and a key, in units of `scale`.
+    fn score(&self, q: &[f64], k: &[f64], scale: f64) -> f64 {
+        dot(&self.rounded(q, scale), &self.rounded(k, 1.0))
+    }
+
+    /// Numbers in units of `scale`, as attention multiplies them.
+    fn rounded(&self, x: &[f64], scale: f64) -> Vec<f64> {
+        x.iter().map(|x| if self.halve_attention { halved(x / scale) } else { x / scale }).collect()
     }
 
     /// Row `row` (a head of a token) of a ring.
@@ -276,9 +294,9 @@ impl<'a> Machine<'a> {
                 None => 0.0,
             };
             let scale = if op.scaled { (op.head_dim as f64).sqrt() } else { 1.0 };
-            let score = |j| dot(q, &self.f(op.k)[span(j)]) / scale + offset(j);
+            let score = |j| self.score(q, &self.f(op.k)[span(j)], scale) + offset(j);
             let scores: Vec<f64> = (0..op.context).map(score).collect();
-            let values: Vec<&[f64]> = (0..op.context).map(|j| &self.f(op.v)[span(j)]).collect();
+            let values: Vec<Vec<f64>> = (0..op.context).map(|j| self.rounded(&self.f(op.v)[span(j)], 1.0)).collect();
             mix(&scores, &values, &mut y[at..at + op.head_dim]);
         }
         self.f_mut(op.y)[..y.len()].copy_from_slice(&y);

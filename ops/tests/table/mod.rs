@@ -1,5 +1,7 @@
 //! What the table of operators must give, by the naive interpreter, and how far a backend may be from it.
 
+use std::collections::BTreeMap;
+
 use causeway_ops::{
     Backend, Kv, Op,
     op::{Commit, Route},
@@ -17,10 +19,33 @@ pub fn table() -> Table {
     Table::new().expect("the table is a valid plan")
 }
 
+/// What is rounded before it is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test file uses some of it")]
+pub enum Rounded {
+    /// Nothing.
+    Nothing,
+    /// Rows of linear layers, to bytes.
+    Rows,
+    /// Queries, keys and values, to half precision.
+    Attention,
+}
+
+/// How far from what is expected a number may be.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "each test file uses some of it")]
+pub enum Bound {
+    /// So many times the case's tolerance, which is relative to numbers above 1.
+    Tolerances(f64),
+    /// So many root mean squares of what is expected.
+    Deviations(f64),
+}
+
 /// Runs the naive interpreter over all cases.
-pub fn expected(table: &Table, quantise_activations: bool) -> Expected {
+pub fn expected(table: &Table, rounded: Rounded) -> Expected {
     let mut machine = Machine::new(&table.plan, &table.weights);
-    machine.quantise_activations = quantise_activations;
+    machine.quantise_activations = rounded == Rounded::Rows;
+    machine.halve_attention = rounded == Rounded::Attention;
     let mut run = |case: &Case| {
         machine.fill(&case.fill);
         machine.run(table.op(case), &case.params);
@@ -34,9 +59,11 @@ pub fn outputs(table: &Table, backend: &mut dyn Backend) -> Vec<Vec<u32>> {
     table.cases.iter().map(|case| table.run(case, backend).expect("a run")).collect()
 }
 
-/// Compares a backend's outputs with what is expected, tolerances times `slack`; panics with every failing row.
-pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expected, slack: &dyn Fn(&Case) -> f64) {
+/// Compares a backend's outputs with what is expected; panics with every failing row.
+pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expected, bound: &dyn Fn(&Case) -> Bound) {
     let mut failures = Vec::new();
+    // Of each operator that is measured by deviations.
+    let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
     for ((case, output), expected) in table.cases.iter().zip(outputs).zip(expected) {
         let mut output = output.as_slice();
         for (id, expected) in expected {
@@ -44,7 +71,15 @@ pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expect
             let (found, rest) = output.split_at(buffer.len);
             output = rest;
             let failure = match (expected, table.op(case)) {
-                (Data::F(expected), _) => differ(found, expected, case.tolerance * slack(case)),
+                (Data::F(expected), op) => match bound(case) {
+                    Bound::Tolerances(times) => differ(found, expected, case.tolerance * times),
+                    Bound::Deviations(most) => {
+                        let off = deviation(found, expected);
+                        let before = worst.entry(op.name()).or_default();
+                        *before = before.max(off);
+                        (off > most).then(|| format!("off by {off:.1e} root mean squares, at most {most:.0e}"))
+                    }
+                },
                 (Data::U(expected), Op::Route(op)) => routes_differ(table, case, op, found, expected),
                 (Data::U(expected), Op::Commit(op)) => rows_differ(op, found, expected),
                 (Data::U(expected), _) => integers_differ(found, expected),
@@ -53,6 +88,9 @@ pub fn check(table: &Table, label: &str, outputs: &[Vec<u32>], expected: &Expect
                 failures.push(format!("{label}: {}: {}: {failure}", case.name, buffer.name));
             }
         }
+    }
+    for (op, worst) in worst {
+        println!("{label}: {op}: {worst:.1e} root mean squares off at most");
     }
     assert!(failures.is_empty(), "{} rows fail:\n{}", failures.len(), failures.join("\n"));
 }
@@ -95,6 +133,14 @@ fn routes_differ(table: &Table, case: &Case, op: &Route, found: &[u32], expected
         }
     }
     None
+}
+
+/// The largest difference in root mean squares of what is expected; not-a-number is the worst of all.
+fn deviation(found: &[u32], expected: &[f64]) -> f64 {
+    let square: f64 = expected.iter().map(|x| x * x).sum();
+    let root = (square / expected.len().max(1) as f64).sqrt();
+    let off = |(found, expected): (&u32, &f64)| (f64::from(f32::from_bits(*found)) - expected).abs() / root;
+    found.iter().zip(expected).map(off).fold(0.0, |worst, off| if off <= worst { worst } else { off })
 }
 
 fn differ(found: &[u32], expected: &[f64], tolerance: f64) -> Option<String> {

@@ -1,4 +1,4 @@
-// C = A B^T by tiles in workgroup memory, f32 accumulation.
+// C = A B^T by tiles in workgroup memory, f32 accumulation, over a range of the depth that begins at a multiple of 64.
 //
 // An importing kernel defines
 //   fetch_a(row, k), fetch_b(column, k): four consecutive k of a row of A or B, of rows outside any numbers, beyond the depth zero in one
@@ -122,7 +122,7 @@ fn finish_rows(lane: u32, row: u32, column: u32, count: u32) {
 }
 
 //!if WIDE
-fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
+fn multiply(group: vec2<u32>, lane: u32, from_k: u32, to_k: u32) {
     let row = group.y * ROWS;
     let column = group.x * COLUMNS;
     // A lane holds four blocks, half a tile apart: neighbouring lanes then read neighbouring words.
@@ -132,7 +132,7 @@ fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
     var c01 = mat4x4<f32>();
     var c10 = mat4x4<f32>();
     var c11 = mat4x4<f32>();
-    for (var k = 0u; k < depth; k += DEPTH) {
+    for (var k = from_k; k < to_k; k += DEPTH) {
         stage(lane, row, column, k);
         workgroupBarrier();
 //!if HALF
@@ -182,7 +182,7 @@ fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
     finish_rows(lane, row + ROWS / 2u, column, ROWS / 2u);
 }
 //!else
-fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
+fn multiply(group: vec2<u32>, lane: u32, from_k: u32, to_k: u32) {
     let row = group.y * ROWS;
     let column = group.x * COLUMNS;
     // Four slices of 32 lanes; a slice takes a quarter of each tile's depth, its lanes a block of 4 x 4 each.
@@ -190,7 +190,7 @@ fn multiply(group: vec2<u32>, lane: u32, depth: u32) {
     let r = lane % 32u / 8u;
     let c = lane % 8u;
     var block = mat4x4<f32>();
-    for (var k = 0u; k < depth; k += DEPTH) {
+    for (var k = from_k; k < to_k; k += DEPTH) {
         stage(lane, row, column, k);
         workgroupBarrier();
         for (var i = slice * 16u; i < slice * 16u + 16u; i++) {

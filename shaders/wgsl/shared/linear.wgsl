@@ -1,7 +1,8 @@
 // What all kernels of linear layers share: their node, the input and its norm, the epilogue.
 //
 // An importing kernel defines LANES and ROWS, the rows of a workgroup's tile. NORM: x is LayerNorm's input, and normed where it is fetched as
-// layer_norm.wgsl does. SCALAR: a row's length is no multiple of 4. CODES: the input is read elsewhere.
+// layer_norm.wgsl does. SCALAR: a row's length is no multiple of 4. CODES: the input is read elsewhere. DEEP: workgroups may take a part of
+// the depth each, whose sums linear_sum.wgsl adds up.
 
 //!import shared/activation
 
@@ -22,6 +23,17 @@ struct Node {
     has_bias: u32,
     residual: u32,
     rows_per_frame: u32,
+//!if DEEP
+    /// Depth that a workgroup takes, a multiple of 64; elements of y from one part's sums to the next one's.
+    span: u32,
+    span_step: u32,
+    /// First row of tiles: a dispatch may make some rows only.
+    first_tile: u32,
+//!end
+//!if SUM
+    /// Parts of the depth.
+    spans: u32,
+//!end
 //!if NORM
     eps: f32,
     /// Affine: 0. Modulation elements a frame otherwise, and the first of the scale and of the shift vector.
@@ -46,6 +58,17 @@ struct Node {
 @group(1) @binding(7) var<storage, read> shift: array<vec4<f32>>;
 //!else
 @group(1) @binding(4) var<storage, read> modulation: array<f32>;
+//!end
+
+//!if DEEP
+/// Which part of the depth is this workgroup's.
+var<private> own_span: u32;
+
+/// That part of a depth, from and to.
+fn own_depth(which: u32, depth: u32) -> vec2<u32> {
+    own_span = which;
+    return vec2<u32>(which * node.span, min((which + 1u) * node.span, depth));
+}
 //!end
 
 //!if CODES
@@ -137,7 +160,10 @@ fn finish(row: u32, column: u32, value: f32) {
         result *= modulation[row / node.rows_per_frame * node.gate_stride + node.gate_offset + column];
     }
 //!end
-    let at = column / node.part * node.part_step + row * node.part + column % node.part;
+    var at = column / node.part * node.part_step + row * node.part + column % node.part;
+//!if DEEP
+    at += own_span * node.span_step;
+//!end
     if node.residual != 0u {
         result += y[at];
     }
