@@ -21,6 +21,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Before every function. Empty, for linkers find them by their names; `__declspec(dllimport)` saves a jump on Windows. */
+#ifndef CW_API
+#define CW_API
+#endif
+
 /*
  Version of this interface. It grows by one when something is added; nothing is ever removed or changed.
  */
@@ -1618,22 +1623,23 @@ extern "C" {
 /*
  The newest `CW_ABI_VERSION` that this library implements. Any thread; never blocks.
  */
-uint32_t cw_abi_version(void);
+CW_API uint32_t cw_abi_version(void);
 
 /*
  Version of the library: `"0.1.0"`, say. Static. Any thread; never blocks.
  */
-const char *cw_version(void);
+CW_API const char *cw_version(void);
 
 /*
  Name of a status: `"CW_ERROR_BUSY"`, say; `"CW_UNKNOWN"` for a number that is none. Static. Any thread; never blocks.
  */
-const char *cw_status_name(CwStatus status);
+CW_API const char *cw_status_name(CwStatus status);
 
 /*
  Copies the calling thread's last error text (UTF-8) to `text`, as much as fits in `capacity` bytes with a NUL at its end, and its
  whole length to `length`. Either may be NULL. The caller owns both. Any thread; never blocks.
  */
+CW_API
 CwStatus cw_last_error(char *text,
                        size_t capacity,
                        size_t *length);
@@ -1641,6 +1647,7 @@ CwStatus cw_last_error(char *text,
 /*
  As `cw_last_error`, for the last call that failed on this device, model or session, on whatever thread. Any thread; never blocks.
  */
+CW_API
 CwStatus cw_handle_error(const void *handle,
                          char *text,
                          size_t capacity,
@@ -1652,6 +1659,7 @@ CwStatus cw_handle_error(const void *handle,
  callable for ever, by any thread, and must not call this library. A refused allocation comes back as `CW_ERROR_OUT_OF_MEMORY`; see
  docs/embedding.md for what is served by the system in that case, and for memory that does not come from here. Never blocks.
  */
+CW_API
 CwStatus cw_set_allocator(const CwAllocator *allocator);
 
 /*
@@ -1659,6 +1667,7 @@ CwStatus cw_set_allocator(const CwAllocator *allocator);
  library; `user` is passed on. Once the call returns the old sink is called no more. Any thread but from inside a sink; waits for
  messages that are being delivered.
  */
+CW_API
 CwStatus cw_set_log(CwLogSink sink,
                     void *user,
                     uint32_t level);
@@ -1668,27 +1677,30 @@ CwStatus cw_set_log(CwLogSink sink,
  handles become stale; the library may be used again afterwards. Not while another thread is inside the library, other than
  pumping. Waits for one slice of each session.
  */
+CW_API
 CwStatus cw_shutdown(void);
 
 /*
  How many GPUs this machine has; 0 in a build without a GPU backend. Any thread; asks the drivers, which can take some 100 ms.
  */
+CW_API
 CwStatus cw_adapter_count(uint32_t *count);
 
 /*
  Tells about GPU number `index`. The caller owns `info`. Any thread; asks the drivers, which can take some 100 ms.
  */
-CwStatus cw_adapter_info(uint32_t index, CwAdapterInfo *info);
+CW_API CwStatus cw_adapter_info(uint32_t index, CwAdapterInfo *info);
 
 /*
  Fills `options` with defaults, as far as its `struct_size` (which must be set) reaches. Any thread; never blocks.
  */
-CwStatus cw_device_options_init(CwDeviceOptions *options);
+CW_API CwStatus cw_device_options_init(CwDeviceOptions *options);
 
 /*
  Opens a device: starts threads, or opens a GPU. `options` may be NULL for defaults; it is copied. The caller owns `*device` and ends it
  with `cw_device_destroy`. Any thread; a GPU takes up to a second to open, so do it while loading.
  */
+CW_API
 CwStatus cw_device_create(const CwDeviceOptions *options,
                           CwDevice **device);
 
@@ -1696,6 +1708,7 @@ CwStatus cw_device_create(const CwDeviceOptions *options,
  Gives a device up; sessions keep what they use of it. NULL does nothing. Any thread; waits for threads to end when no session uses
  them.
  */
+CW_API
 CwStatus cw_device_destroy(CwDevice *device);
 
 /*
@@ -1703,6 +1716,7 @@ CwStatus cw_device_destroy(CwDevice *device);
  created: one that was cut short is `CW_ERROR_IO` then; replacing it by renaming is fine. The caller owns `*model` and ends it with
  `cw_model_destroy`; sessions copy what they need. Any thread; reads the file once, so do it while loading.
  */
+CW_API
 CwStatus cw_model_open_path(const char *path,
                             size_t length,
                             CwModel **model);
@@ -1711,6 +1725,7 @@ CwStatus cw_model_open_path(const char *path,
  Opens a model file in memory, which must begin at a multiple of 4 and stay as it is until the model is destroyed; or, with
  `CW_MEMORY_COPY` in `flags`, in a copy of it. Ownership and threads as `cw_model_open_path`.
  */
+CW_API
 CwStatus cw_model_open_memory(const uint8_t *bytes,
                               size_t length,
                               uint32_t flags,
@@ -1720,6 +1735,7 @@ CwStatus cw_model_open_memory(const uint8_t *bytes,
  Maps a model file that lies in an open file from `offset` on, `bytes` long: an uncompressed Android asset, for example. The
  descriptor is duplicated and stays the caller's. Unix systems only. Otherwise as `cw_model_open_path`.
  */
+CW_API
 CwStatus cw_model_open_fd(int32_t fd,
                           uint64_t offset,
                           uint64_t bytes,
@@ -1729,28 +1745,30 @@ CwStatus cw_model_open_fd(int32_t fd,
  Reads a model file through the host's callback into memory. The callback runs on this thread, during this call only, and must not
  call this library. Otherwise as `cw_model_open_path`.
  */
+CW_API
 CwStatus cw_model_open_reader(const CwReader *reader,
                               CwModel **model);
 
 /*
  Tells what a model file holds, whatever it is. The caller owns `info`. Any thread; never blocks.
  */
-CwStatus cw_model_info(const CwModel *model, CwModelInfo *info);
+CW_API CwStatus cw_model_info(const CwModel *model, CwModelInfo *info);
 
 /*
  Copies the name of entry `index` of the action vector, as `cw_last_error` copies texts. Any thread; never blocks.
  */
-CwStatus cw_model_action_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+CW_API CwStatus cw_model_action_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
 
 /*
  Copies the name of prompt `index` that the file stores, as `cw_last_error` copies texts. Any thread; never blocks.
  */
-CwStatus cw_model_prompt_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+CW_API CwStatus cw_model_prompt_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
 
 /*
  Tells how many rows prompt `index` that the file stores has, and how many numbers a row: what `CwSessionOptions.prompt_rows` must allow. Any
  thread; never blocks.
  */
+CW_API
 CwStatus cw_model_prompt_rows(const CwModel *model,
                               uint32_t index,
                               uint32_t *rows,
@@ -1759,22 +1777,23 @@ CwStatus cw_model_prompt_rows(const CwModel *model,
 /*
  Copies the name of event `index`, as `cw_last_error` copies texts. Any thread; never blocks.
  */
-CwStatus cw_model_event_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
+CW_API CwStatus cw_model_event_name(const CwModel *model, uint32_t index, char *text, size_t capacity, size_t *length);
 
 /*
  Closes a model; its sessions go on. NULL does nothing. Any thread; never blocks.
  */
-CwStatus cw_model_destroy(CwModel *model);
+CW_API CwStatus cw_model_destroy(CwModel *model);
 
 /*
  Fills `options` with defaults, as far as its `struct_size` (which must be set) reaches. Any thread; never blocks.
  */
-CwStatus cw_session_options_init(CwSessionOptions *options);
+CW_API CwStatus cw_session_options_init(CwSessionOptions *options);
 
 /*
  Tells the exact bytes that a session of these options will hold, and its frame size, without creating it. `options` may be NULL
  for defaults. The caller owns `info`. Any thread; takes some milliseconds.
  */
+CW_API
 CwStatus cw_session_query(const CwDevice *device,
                           const CwModel *model,
                           const CwSessionOptions *options,
@@ -1785,6 +1804,7 @@ CwStatus cw_session_query(const CwDevice *device,
  and give it a prompt before it is pumped (`cw_session_set_prompt`). `options` may be NULL for defaults; it is copied. The caller owns `*session` and ends it with
  `cw_session_destroy`; model and device may be destroyed before it. Any thread; prepares all weights, so do it while loading.
  */
+CW_API
 CwStatus cw_session_create(const CwDevice *device,
                            const CwModel *model,
                            const CwSessionOptions *options,
@@ -1798,6 +1818,7 @@ CwStatus cw_session_create(const CwDevice *device,
  `cw_session_progress` and all other calls, each time; such a session can only be destroyed. Arguments as of `cw_session_create`; device,
  model and codec may be destroyed meanwhile, but memory that they were opened in without a copy must stay until the session is there. Any thread.
  */
+CW_API
 CwStatus cw_session_create_begin(const CwDevice *device,
                                  const CwModel *model,
                                  const CwSessionOptions *options,
@@ -1807,6 +1828,7 @@ CwStatus cw_session_create_begin(const CwDevice *device,
  Tells how far the creation of a session is; `CW_STAGE_READY` once it is there, or the error that it failed of. The caller owns `progress`. Any thread,
  also while another one pumps; never blocks.
  */
+CW_API
 CwStatus cw_session_progress(const CwSession *session,
                              CwProgress *progress);
 
@@ -1814,17 +1836,19 @@ CwStatus cw_session_progress(const CwSession *session,
  Ends a session, also while another thread pumps it: that call returns `CW_ERROR_DESTROYED` after the slice it is in, and the memory
  goes with it. NULL does nothing. Any thread; waits at most for one slice of the session's own worker thread.
  */
+CW_API
 CwStatus cw_session_destroy(CwSession *session);
 
 /*
  Tells what a session holds and makes. The caller owns `info`. Any thread; never blocks.
  */
-CwStatus cw_session_info(const CwSession *session, CwSessionInfo *info);
+CW_API CwStatus cw_session_info(const CwSession *session, CwSessionInfo *info);
 
 /*
  Sets the action, `count` numbers, that the next chunk will take: the latest wins. Writes the action's ticket, which receipts name, to
  `ticket` unless that is NULL. `action` is copied. Any thread, also while another one pumps; never blocks.
  */
+CW_API
 CwStatus cw_session_set_action(CwSession *session,
                                const float *action,
                                uint32_t count,
@@ -1836,6 +1860,7 @@ CwStatus cw_session_set_action(CwSession *session,
  several frames, as in worlds of movements, one row is all there can be. `actions` is copied. Any thread, also while another one
  pumps; never blocks, never allocates.
  */
+CW_API
 CwStatus cw_session_set_actions(CwSession *session,
                                 const float *actions,
                                 uint32_t rows,
@@ -1847,6 +1872,7 @@ CwStatus cw_session_set_actions(CwSession *session,
  are due the newest wins. Writes the event's ticket, which receipts name, to `ticket` unless that is NULL. Any thread, also while
  another one pumps; never blocks.
  */
+CW_API
 CwStatus cw_session_queue_event(CwSession *session,
                                 uint32_t event,
                                 uint64_t frame,
@@ -1857,6 +1883,7 @@ CwStatus cw_session_queue_event(CwSession *session,
  without padding. `cw_session_queue_condition` puts it in force. `values` is copied. `CW_ERROR_STATE` while a change that waits names the
  slot. Any thread, also while another one pumps; never blocks, never allocates.
  */
+CW_API
 CwStatus cw_session_set_prompt(CwSession *session,
                                uint32_t slot,
                                const float *values,
@@ -1867,6 +1894,7 @@ CwStatus cw_session_set_prompt(CwSession *session,
  The same from prompt `index` that the file of `model`, a bundle, stores. Any thread, also while another one pumps; reads the file, and
  never allocates.
  */
+CW_API
 CwStatus cw_session_load_prompt(CwSession *session,
                                 uint32_t slot,
                                 const CwModel *model,
@@ -1876,6 +1904,7 @@ CwStatus cw_session_load_prompt(CwSession *session,
  Queues a change of what the stream is told, and writes its ticket, which receipts name, to `ticket` unless that is NULL. Of several of one
  kind that are due the newest wins. Any thread, also while another one pumps; never blocks, never allocates.
  */
+CW_API
 CwStatus cw_session_queue_condition(CwSession *session,
                                     const CwCondition *condition,
                                     uint64_t *ticket);
@@ -1886,6 +1915,7 @@ CwStatus cw_session_queue_condition(CwSession *session,
  all three. `CW_ERROR_ARGUMENT`, with what is possible, for others. Any thread, also while another one pumps; never blocks, never
  allocates.
  */
+CW_API
 CwStatus cw_session_set_quality(CwSession *session,
                                 int32_t steps,
                                 int32_t route,
@@ -1895,6 +1925,7 @@ CwStatus cw_session_set_quality(CwSession *session,
  Takes a change back that was queued under `ticket`; `CW_ERROR_STATE` once it is in force. Any thread; `CW_ERROR_BUSY` while another one is
  inside the session and has the change already.
  */
+CW_API
 CwStatus cw_session_withdraw(CwSession *session,
                              uint64_t ticket);
 
@@ -1902,6 +1933,7 @@ CwStatus cw_session_withdraw(CwSession *session,
  Works for about `budget_us` microseconds, at least one operator, on this thread (and the device's), then returns `CW_FRAME`,
  `CW_PENDING`, `CW_FULL` or `CW_PAUSED`. One thread at a time (`CW_ERROR_BUSY`); never waits for a GPU.
  */
+CW_API
 CwStatus cw_session_pump(CwSession *session,
                          uint32_t budget_us);
 
@@ -1910,6 +1942,7 @@ CwStatus cw_session_pump(CwSession *session,
  or `CW_PENDING` when none waits. Either may be NULL (with no image the frame is dropped). The caller owns both. An error of a worker
  thread is returned here, once. Any thread, also while another one pumps; waits for no more than a copy of a frame.
  */
+CW_API
 CwStatus cw_session_poll_frame(CwSession *session,
                                const CwImage *image,
                                CwReceipt *receipt);
@@ -1918,6 +1951,7 @@ CwStatus cw_session_poll_frame(CwSession *session,
  As `cw_session_poll_frame` of a session that gives latents: writes the oldest latent frame, [channels, height, width] of `cw_session_info`,
  to `values`, which has room for `capacity` numbers.
  */
+CW_API
 CwStatus cw_session_poll_latents(CwSession *session,
                                  float *values,
                                  size_t capacity,
@@ -1927,34 +1961,39 @@ CwStatus cw_session_poll_latents(CwSession *session,
  Starts a thread that pumps the session, so that the host only sets actions and polls frames. It rests while all frame buffers are full.
  Any thread; never blocks.
  */
+CW_API
 CwStatus cw_session_start_worker(CwSession *session);
 
 /*
  Ends the worker thread; without one it does nothing. The host may pump again afterwards. Any thread; waits for the slice that the worker
  is in; `CW_ERROR_BUSY` in a hook that the worker calls.
  */
+CW_API
 CwStatus cw_session_stop_worker(CwSession *session);
 
 /*
  Makes pumping do nothing until `cw_session_resume`. A pump that is running returns after its slice. Any thread; never blocks.
  */
+CW_API
 CwStatus cw_session_pause(CwSession *session);
 
 /*
  Ends the pause. Any thread; never blocks.
  */
-CwStatus cw_session_resume(CwSession *session);
+CW_API CwStatus cw_session_resume(CwSession *session);
 
 /*
  Drops the chunk in flight, unless one of its frames is finished, so that the newest action and events come sooner. A pump that is
  running returns after its slice. Nothing of a dropped chunk is left. Any thread; never blocks.
  */
+CW_API
 CwStatus cw_session_cancel(CwSession *session);
 
 /*
  Begins the stream anew with this seed, as a new session would; finished frames and waiting events are dropped, tickets count on. One
  thread at a time (`CW_ERROR_BUSY`); never waits for a GPU, and for a worker thread at most one slice.
  */
+CW_API
 CwStatus cw_session_reset(CwSession *session,
                           uint64_t seed);
 
@@ -1962,6 +2001,7 @@ CwStatus cw_session_reset(CwSession *session,
  Makes the stream start from a picture, RGBA8, sRGB, `bytes` = width * height * 4, rows from the top, from the next `cw_session_reset`
  on. `pixels` is copied. Threads and waiting as `cw_session_reset`.
  */
+CW_API
 CwStatus cw_session_set_start_image(CwSession *session,
                                     const uint8_t *pixels,
                                     size_t bytes);
@@ -1971,6 +2011,7 @@ CwStatus cw_session_set_start_image(CwSession *session,
  name it, with `CW_PICTURE_NOW`, as they do those of changes. The pixels are copied, cut and scaled here. `CW_ERROR_OPTION` where the
  model takes none. With `CW_PICTURE_NOW` any thread, also while another one pumps; else threads and waiting as `cw_session_reset`.
  */
+CW_API
 CwStatus cw_session_set_picture(CwSession *session,
                                 const CwPicture *picture,
                                 uint64_t *ticket);
@@ -1981,6 +2022,7 @@ CwStatus cw_session_set_picture(CwSession *session,
  NULL. `CwSessionInfo.snapshot_bytes` is always enough. The caller owns both. One thread at a time (`CW_ERROR_BUSY`); waits for
  GPU work that was handed out.
  */
+CW_API
 CwStatus cw_session_snapshot(CwSession *session,
                              void *snapshot,
                              size_t capacity,
@@ -1991,6 +2033,7 @@ CwStatus cw_session_snapshot(CwSession *session,
  library: the same future, bit for bit. A damaged one is `CW_ERROR_SNAPSHOT`. For saved games see `cw_session_save`. On an error the session is as it was, except when a GPU fails. Threads as `cw_session_snapshot`; does not
  wait.
  */
+CW_API
 CwStatus cw_session_restore(CwSession *session,
                             const void *snapshot,
                             size_t bytes);
@@ -2002,6 +2045,7 @@ CwStatus cw_session_restore(CwSession *session,
  polled are not in it. Memory as with `cw_session_snapshot`; `CwSessionInfo.save_bytes` is always enough. One thread at a time (`CW_ERROR_BUSY`);
  never waits for a GPU, never allocates.
  */
+CW_API
 CwStatus cw_session_save(CwSession *session,
                          void *saved,
                          size_t capacity,
@@ -2013,6 +2057,7 @@ CwStatus cw_session_save(CwSession *session,
  version, `CW_ERROR_SNAPSHOT_OF_ANOTHER` for one of other weights: the session is as it was then, except when a GPU fails. Threads as
  `cw_session_snapshot`; does not wait.
  */
+CW_API
 CwStatus cw_session_load(CwSession *session,
                          const void *saved,
                          size_t bytes);
@@ -2020,6 +2065,7 @@ CwStatus cw_session_load(CwSession *session,
 /*
  Tells a session's counters. The caller owns `stats`. One thread at a time (`CW_ERROR_BUSY`); waits for a worker thread at most one slice.
  */
+CW_API
 CwStatus cw_session_stats(const CwSession *session,
                           CwStats *stats);
 
@@ -2027,6 +2073,7 @@ CwStatus cw_session_stats(const CwSession *session,
  Tells what a text encoder of these options takes, without creating it. `model` is a file with a text encoder (`CW_HOLDS_TEXT_ENCODER`); `options`
  may be NULL. The caller owns `info`. Any thread; takes some milliseconds, for the trial.
  */
+CW_API
 CwStatus cw_text_query(const CwDevice *device,
                        const CwModel *model,
                        const CwTextOptions *options,
@@ -2036,6 +2083,7 @@ CwStatus cw_text_query(const CwDevice *device,
  Creates a text encoder: reads and checks the tokenizer (about a second for umT5's), and no weights yet. Device and model may be destroyed
  afterwards; memory that a model was opened in without a copy must stay until the text encoder is destroyed, for weights are read from there. The caller owns `*text` and ends it with `cw_text_destroy`. Any thread.
  */
+CW_API
 CwStatus cw_text_create(const CwDevice *device,
                         const CwModel *model,
                         const CwTextOptions *options,
@@ -2046,6 +2094,7 @@ CwStatus cw_text_create(const CwDevice *device,
  each of these (and 1024 bytes) is not even looked at. One under way is given up, unless this fails. Any thread; takes
  milliseconds, for the tokens; `CW_ERROR_BUSY` while another thread pumps.
  */
+CW_API
 CwStatus cw_text_begin(CwText *encoder,
                        const char *text,
                        size_t length);
@@ -2055,6 +2104,7 @@ CwStatus cw_text_begin(CwText *encoder,
  piece of the file or computes a piece of a layer; it waits for the disk where the system has not the bytes in memory. `CW_ERROR_STATE` where
  nothing was begun. Any thread, one at a time: others get `CW_ERROR_BUSY`.
  */
+CW_API
 CwStatus cw_text_pump(CwText *encoder,
                       uint32_t budget_us);
 
@@ -2062,6 +2112,7 @@ CwStatus cw_text_pump(CwText *encoder,
  Tells how far the prompt is: `done` of `total` layers, both 0 before one is begun. The caller owns `progress`, whose `stage` is
  `CW_STAGE_READY` when its rows are there, else `CW_STAGE_WEIGHTS`. Any thread; `CW_ERROR_BUSY` while another one pumps.
  */
+CW_API
 CwStatus cw_text_progress(const CwText *encoder,
                           CwProgress *progress);
 
@@ -2070,6 +2121,7 @@ CwStatus cw_text_progress(const CwText *encoder,
  there; `CW_ERROR_BUFFER_TOO_SMALL` where `capacity` numbers are not enough (0 to ask), `CW_ERROR_STATE` before they are there. Any
  thread; `CW_ERROR_BUSY` while another one pumps.
  */
+CW_API
 CwStatus cw_text_rows(const CwText *encoder,
                       float *values,
                       size_t capacity,
@@ -2079,18 +2131,20 @@ CwStatus cw_text_rows(const CwText *encoder,
 /*
  Ends a text encoder. NULL does nothing. Any thread.
  */
-CwStatus cw_text_destroy(CwText *encoder);
+CW_API CwStatus cw_text_destroy(CwText *encoder);
 
 /*
  Looks at a host's Vulkan instance and GPU, which must outlive everything made from them. `host` is copied. The caller owns `*vulkan`
  and ends it with `cw_vulkan_destroy`. Any thread; takes some milliseconds.
  */
+CW_API
 CwStatus cw_vulkan_create(const CwVulkanHost *host,
                           CwVulkan **vulkan);
 
 /*
  Tells what the host's device must be made with. The caller owns `needs`, the library what it points to. Any thread; never blocks.
  */
+CW_API
 CwStatus cw_vulkan_needs(const CwVulkan *vulkan,
                          CwVulkanNeeds *needs);
 
@@ -2099,6 +2153,7 @@ CwStatus cw_vulkan_needs(const CwVulkan *vulkan,
  session on it. `host` is copied. The caller owns `*device` and ends it with `cw_device_destroy`. Any thread that does not hold the
  queue's lock, as with every call that works on this device; takes some milliseconds.
  */
+CW_API
 CwStatus cw_vulkan_device_create(const CwVulkan *vulkan,
                                  const CwVulkanDevice *host,
                                  CwDevice **device);
@@ -2106,6 +2161,7 @@ CwStatus cw_vulkan_device_create(const CwVulkan *vulkan,
 /*
  Gives a CwVulkan up, and what `cw_vulkan_needs` told; devices made from it stay. NULL does nothing. Any thread; never blocks.
  */
+CW_API
 CwStatus cw_vulkan_destroy(CwVulkan *vulkan);
 
 /*
@@ -2114,6 +2170,7 @@ CwStatus cw_vulkan_destroy(CwVulkan *vulkan);
  on a device of `cw_vulkan_device_create` (`CW_ERROR_UNSUPPORTED`). Any thread that does not hold the queue's lock, also while another one
  pumps; hands one copy to the GPU and does not wait for it.
  */
+CW_API
 CwStatus cw_session_poll_image(CwSession *session,
                                const CwVulkanImage *image,
                                CwReceipt *receipt);

@@ -22,6 +22,8 @@ arm() {
 # Some frames are not worth minutes of optimisation.
 arm test -p causeway-ops --no-default-features --features std --lib --test operators
 # With the features that the tests above asked for, so that nothing is compiled twice.
-arm rustc -p causeway-ffi --no-default-features --features matrix-game --lib --crate-type cdylib
+arm rustc -p causeway-ffi --no-default-features --features matrix-game,waypoint --lib --crate-type cdylib
+# One program that needs nothing but the kernel.
+arm rustc -p causeway-edge --bin edge -- -C target-feature=+crt-static
 # Of the whole workspace, so that what its tests were built with is not built again with fewer features.
 CAUSEWAY_ARM=$target/aarch64-unknown-linux-gnu/debug cargo test --workspace --test arm

@@ -10,7 +10,7 @@ if [ -x target/hosts/godot/run ]; then
 fi
 tools/dist.sh $options
 # What goes to crates.io: all that it would refuse but for the builds, which take long (`cargo publish --workspace --dry-run` does them too).
-cargo package --quiet --workspace --exclude causeway-distill --exclude causeway-tests --no-verify --allow-dirty
+cargo package --quiet --workspace --exclude causeway-distill --exclude causeway-edge --exclude causeway-tests --no-verify --allow-dirty
 # Of the whole workspace, so that what its tests were built with is not built again with fewer features. The first is for the trainer, which reads a recording.
 cargo test --quiet --workspace --test footage --no-run
 CAUSEWAY_DIST=${CARGO_TARGET_DIR:-$PWD/target}/dist cargo test --workspace --test packages

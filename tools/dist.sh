@@ -28,7 +28,7 @@ objcopy --strip-unneeded --add-gnu-debuglink="$root/symbols/libcauseway.so.debug
 cp include/causeway.h include/causeway.hpp "$root/include/"
 cp models/keep.safetensors "$root/models/"
 cp LICENSE-MIT LICENSE-APACHE CHANGELOG.md "$root/"
-tools/notices.py "$root/THIRD-PARTY.md" "$@"
+tools/notices.py "$root/THIRD-PARTY.md" --sbom "$root/sbom.cdx.json" "$@"
 cat >"$root/lib/pkgconfig/causeway.pc" <<END
 prefix=\${pcfiledir}/../..
 Name: causeway

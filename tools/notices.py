@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes the notices of what is inside a build of the library: every crate with its version, licence and the text that must go with it.
 
-    notices.py OUT [--target TARGET] [--package causeway-ffi] [--workspace FOLDER] [CARGO OPTIONS]      e.g. notices.py THIRD-PARTY.md --no-default-features
+    notices.py OUT [--sbom FILE] [--target TARGET] [--package causeway-ffi] [--workspace FOLDER] [CARGO OPTIONS]
+
+e.g. notices.py THIRD-PARTY.md --sbom sbom.cdx.json --no-default-features. The second file has the same crates for machines, as CycloneDX.
 
 Of a crate under several licences one is chosen, in the order of LICENCES. A crate that has none of these, or whose package has no text for it, is
 an error. Crates that run while others are compiled are listed too: their code may be in what they make.
@@ -70,9 +72,20 @@ def crates(package, folder, options):
     return sorted(found)
 
 
+def bill(package, version, rust, listed):
+    """What is inside, by the names that databases of vulnerabilities know it by."""
+    def component(name, version, licence, **more):
+        return {"type": "library", "name": name, "version": version, "licenses": [{"expression": licence}], **more}
+    own = "MIT OR Apache-2.0"
+    crates = [component(*crate, purl=f"pkg:cargo/{crate[0]}@{crate[1]}") for crate in listed]
+    inside = [component("rust-std", rust, own), *crates]
+    return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "metadata": {"component": component(package, version, own)}, "components": inside}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
+    parser.add_argument("--sbom")
     parser.add_argument("--package", default="causeway-ffi")
     parser.add_argument("--target")
     parser.add_argument("--workspace", default=ROOT)
@@ -113,6 +126,9 @@ def main():
     mit = (ROOT / "LICENSE-MIT").read_text()
     out += ["", "## MIT: Rust's standard library", "", "```", re.sub(r"Copyright .*", "Copyright (c) The Rust Project Contributors", mit, count=1).strip(), "```", ""]
     pathlib.Path(arguments.out).write_text("\n".join(out))
+    if arguments.sbom:
+        version = next(package["version"] for (name, _), package in packages.items() if name == arguments.package)
+        pathlib.Path(arguments.sbom).write_text(json.dumps(bill(arguments.package, version, rust, listed), indent=1) + "\n")
     print(f"{arguments.out}: {len(listed)} crates, {len(texts)} texts")
 
 

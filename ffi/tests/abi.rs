@@ -37,7 +37,7 @@ fn parse(text: &str) -> Header {
                 let done = std::mem::take(&mut statement);
                 match &mut fields {
                     Some(fields) => fields.push(done),
-                    None => header.lines.push(done),
+                    None => header.lines.push(done.strip_prefix("CW_API ").unwrap_or(&done).to_owned()),
                 }
             }
         }

@@ -6,9 +6,47 @@ use std::{fs, path::Path, process::Command};
 
 use causeway_runtime::Device;
 
+/// Where `tests/arm.sh` put what it built.
+fn built() -> String {
+    std::env::var("CAUSEWAY_ARM").expect("CAUSEWAY_ARM names the folder of libcauseway.so")
+}
+
+#[test]
+fn a_static_program_on_arm_plays_into_a_screen() {
+    const FRAMES: usize = 4;
+    let edge = Path::new(&built()).join("edge");
+    let told = common::run(Command::new("readelf").arg("-lW").arg(&edge));
+    assert!(!told.contains("INTERP"), "it is not static: {told}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("arm-edge");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("fb"), [7; 64 * 64 * 4]).unwrap();
+    let mut qemu = Command::new("qemu-aarch64-static");
+    qemu.args(["-cpu", "max"]).arg(edge).current_dir(&folder);
+    let printed = common::run(qemu.args([
+        "--strict",
+        "--hashes",
+        "--png",
+        "out",
+        "--screen",
+        "fb,64x64x32",
+        "--frames",
+        &FRAMES.to_string(),
+    ]));
+    let keep = common::root().join("models/keep.safetensors");
+    assert_eq!(printed.lines().collect::<Vec<_>>(), common::frames_on(&keep, &Device::cpu(2).strict(), FRAMES));
+    // Blue, green, red, nothing on the screen are what was hashed as red, green, blue, opaque.
+    let rgba = |[b, g, r, _]: &[u8; 4]| [*r, *g, *b, 255];
+    let screen: Vec<u8> = fs::read(folder.join("fb")).unwrap().as_chunks::<4>().0.iter().flat_map(rgba).collect();
+    assert_eq!(
+        printed.lines().last().unwrap(),
+        format!("{} {:016x}", FRAMES - 1, causeway_tests::stream::hash(&screen))
+    );
+    assert_eq!(fs::read_dir(folder.join("out")).unwrap().count(), FRAMES);
+}
+
 #[test]
 fn a_c_program_on_arm_shows_the_strict_frames_of_this_machine() {
-    let library = std::env::var("CAUSEWAY_ARM").expect("CAUSEWAY_ARM names the folder of libcauseway.so");
+    let library = built();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("arm");
     fs::create_dir_all(&folder).unwrap();
     let program = folder.join("headless");

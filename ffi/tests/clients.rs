@@ -17,6 +17,42 @@ fn a_c99_program_shows_the_frames_of_the_rust_interface() {
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected(20));
 }
 
+/// Milliseconds of processor time that a program and its threads take, from exec to its end.
+#[cfg(target_os = "linux")]
+fn processor_time(command: &mut Command) -> f64 {
+    let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut status = 0;
+    // SAFETY: the child is ours, nobody else waits for it, and both places are written.
+    let used = unsafe {
+        let mut used: libc::rusage = std::mem::zeroed();
+        let pid = libc::pid_t::try_from(child.id()).unwrap();
+        assert_eq!(libc::wait4(pid, &raw mut status, 0, &raw mut used), pid);
+        used
+    };
+    assert_eq!(status, 0, "{command:?}");
+    let milliseconds = |time: libc::timeval| time.tv_sec as f64 * 1e3 + time.tv_usec as f64 * 1e-3;
+    milliseconds(used.ru_utime) + milliseconds(used.ru_stime)
+}
+
+/// From exec to the first picture of the demo world: 60 ms of processor time, and what three frames take in the same run.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_first_frame_comes_soon() {
+    const MORE: u32 = 40;
+    let program = common::compile("gcc", "-std=c99", "examples/c/headless.c", "headless-start");
+    let keep = common::root().join("models/keep.safetensors");
+    let frames = |frames: u32| processor_time(Command::new(&program).arg(&keep).arg(frames.to_string()));
+    // Timed in turns, since other processes come and go.
+    let times: Vec<(f64, f64)> = (0..5)
+        .map(|_| {
+            let first = frames(1);
+            (first, (frames(1 + MORE) - first) / f64::from(MORE))
+        })
+        .collect();
+    println!("milliseconds of processor time to the first frame, and a frame: {times:.1?}");
+    assert!(times.iter().any(|(first, frame)| *first <= 60.0 + 3.0 * frame), "{times:?}");
+}
+
 #[test]
 fn a_cpp17_program_shows_them_too_and_rewinds_without_a_trace() {
     if !machine::has(&[&machine::CPP]) {

@@ -90,14 +90,21 @@ fn the_library_names_itself_exports_the_header_and_needs_no_newer_glibc_than_is_
 
 #[test]
 fn every_crate_in_the_library_has_its_notice() {
-    let notices = read(&unpacked("notices").join("THIRD-PARTY.md"));
+    let root = unpacked("notices");
+    let (notices, bill) = (read(&root.join("THIRD-PARTY.md")), read(&root.join("sbom.cdx.json")));
     let list = notices.lines().take_while(|line| !line.starts_with("## "));
     let listed: Vec<_> = list.filter_map(|line| line.strip_prefix("* ")).collect();
     assert!(listed.len() > 15, "{listed:?}");
+    assert_eq!(bill.matches("\"purl\": \"pkg:cargo/").count(), listed.len(), "{bill}");
     for line in listed {
         let name = line.split(',').next().unwrap();
         let heads = notices.lines().filter(|line| line.starts_with("## "));
         assert!(heads.flat_map(|head| head.split([':', ','])).any(|head| head.trim() == name), "no text for {name}");
+        let (crate_name, version) = name.split_once(' ').unwrap();
+        assert!(
+            bill.contains(&format!("\"pkg:cargo/{crate_name}@{version}\"")),
+            "{name} is not in the bill of materials"
+        );
     }
     assert!(notices.contains("Permission is hereby granted") && notices.contains("The Rust Project Contributors"));
 }
@@ -231,4 +238,11 @@ fn the_plugins_for_unreal_and_godot_hold_libraries_and_notices() {
         assert!(addon.join(path).exists(), "{path}");
     }
     assert!(keys.contains("linux.x86_64 = \"bin/libcauseway_godot.so\""), "{keys}");
+    // Who builds for another system finds its place named.
+    for system in ["linux.arm64", "windows.x86_64", "windows.arm64", "macos", "android.arm64", "android.x86_64"] {
+        let named = |section: &str| {
+            keys.split_once(section).unwrap().1.split("\n\n").next().unwrap().contains(&format!("\n{system} = "))
+        };
+        assert!(named("[libraries]") && named("[dependencies]"), "{system}: {keys}");
+    }
 }

@@ -86,8 +86,8 @@ fn node_and_chromium_play_the_frames_of_strict_sessions_and_in_time() {
         })
         .collect();
     println!("milliseconds of processor time a frame, WebAssembly and one thread of the native kernels: {times:.1?}");
-    // 128-bit vectors against 512-bit ones.
-    assert!(times.iter().any(|(theirs, native)| theirs <= &(6.0 * native)), "{times:?}");
+    // 128-bit vectors against what this machine has, often 512-bit ones.
+    assert!(times.iter().any(|(theirs, native)| theirs <= &(4.0 * native)), "{times:?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! `unsafe` is confined to `cpu` (disjoint views of one arena, SIMD kernels), `parallel` (threads that borrow the caller's work) and `gpu`
 //! (kernels without bounds checks, a host's Vulkan handles); each use states its contract.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 extern crate alloc;
 
 pub mod backend;

@@ -25,6 +25,7 @@
 //! # Safety
 //! Files are checked before they are used, and read, never mapped: one that another program cuts short is an error.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 extern crate alloc;
 
 pub mod clock;

@@ -31,3 +31,17 @@ fn a_session_without_std_makes_the_same_frames() {
     };
     assert_eq!(cargo("run").trim(), format!("{:016x}", std_hash()));
 }
+
+/// Built by `tests/bare_metal.sh`, which asks for this test.
+#[test]
+#[ignore = "tests/bare_metal.sh builds what it runs"]
+fn machines_without_an_operating_system_make_the_same_frames() {
+    let built =
+        std::env::var_os("CAUSEWAY_BARE_METAL").expect("CAUSEWAY_BARE_METAL names the folder that is built into");
+    for (qemu, target) in [("arm", "thumbv7em-none-eabihf"), ("riscv32", "riscv32imac-unknown-none-elf")] {
+        let program = Path::new(&built).join(target).join("release/causeway-no-std");
+        let output = Command::new(format!("qemu-{qemu}-static")).arg(program).output().unwrap();
+        assert!(output.status.success(), "{target}: {:?}", output.status);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), format!("{:016x}", std_hash()), "{target}");
+    }
+}

@@ -3,7 +3,12 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use super::{block::Block, isa::Isa, shared::gemm, simd::Level};
+use super::{
+    block::Block,
+    isa::Isa,
+    shared::gemm,
+    simd::{Level, PAIRED},
+};
 use crate::{
     backend::{BackendError, find_weight},
     buffer::{Weight, WeightRole},
@@ -203,7 +208,7 @@ impl Packing {
                 let block = &mut words[(first * blocks + index * width) * COLUMN_WORDS..][..width * COLUMN_WORDS];
                 for four in 0..quant::BLOCK / 4 {
                     let bytes = core::array::from_fn(|i| byte(index * quant::BLOCK + 4 * four + i));
-                    block[four * width + output - first] = u32::from_le_bytes(bytes);
+                    put(&mut block[four * width..], output - first, u32::from_le_bytes(bytes));
                 }
                 block[quant::BLOCK / 4 * width + output - first] = half::f16::from_le_bytes(*scale).to_f32().to_bits();
             }
@@ -222,6 +227,17 @@ impl Packing {
             _ if as_halves(weight, view) => Prepared::Halves(Panels { block, outputs, terms }),
             _ => Prepared::Panels(Panels { block, outputs, terms }),
         }
+    }
+}
+
+/// Puts the four bytes of a column where kernels look for them.
+fn put(words: &mut [u32], column: usize, bytes: u32) {
+    if PAIRED {
+        let halves = bytemuck::cast_slice_mut::<u32, u16>(words);
+        let at = column / 4 * 8 + column % 4;
+        (halves[at], halves[at + 4]) = (bytes as u16, (bytes >> 16) as u16);
+    } else {
+        words[column] = bytes;
     }
 }
 

@@ -225,6 +225,14 @@ fn rank(info: &wgpu::AdapterInfo) -> (u32, u32) {
     (kind, u32::from(info.backend == wgpu::Backend::Gl))
 }
 
+/// Why the default choice passes an adapter by, if it does.
+fn refused(adapter: &wgpu::Adapter, software: bool) -> Option<String> {
+    if !software && adapter.get_info().device_type == wgpu::DeviceType::Cpu {
+        return Some("it is software, slower than the CPU's own kernels".into());
+    }
+    unfit(adapter)
+}
+
 pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
     let mut all = enumerate();
     let list = |all: &[wgpu::Adapter]| -> String {
@@ -242,8 +250,13 @@ pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError
             all.iter().position(|adapter| adapter.get_info().name.to_lowercase().contains(&part))
         }
         None => (0..all.len())
-            .filter(|&i| options.software || all[i].get_info().device_type != wgpu::DeviceType::Cpu)
-            .filter(|&i| unfit(&all[i]).is_none())
+            .filter(|&i| match refused(&all[i], options.software) {
+                Some(why) => {
+                    log::info!("GPU: {} is not taken: {why}", all[i].get_info().name);
+                    false
+                }
+                None => true,
+            })
             .min_by_key(|&i| rank(&all[i].get_info())),
     };
     let Some(index) = found else {

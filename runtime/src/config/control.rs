@@ -1,6 +1,6 @@
 //! What a model's actions are played with, for programs that know nothing else of it.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,8 @@ impl ControlConfig {
     }
 
     /// What a list of names means: `key action value, ...`.
-    pub(crate) fn list(rows: &[(&str, &str, f32)]) -> Vec<Self> {
+    #[cfg(feature = "std")]
+    pub(crate) fn list(rows: &[(&str, &str, f32)]) -> alloc::vec::Vec<Self> {
         rows.iter().map(|&(key, action, value)| Self::new(key, action, value)).collect()
     }
 }

@@ -173,6 +173,7 @@ impl<'a, C: Network> ModelFile<'a, C> {
         for tensor in &tensors {
             check_finite(tensor, &storage)?;
         }
+        log::info!("opened {}: {} tensors in {bytes} bytes", config.name(), tensors.len());
         Ok(Self { config, tensors, tokenizer, told, data_start, storage, bytes, handle: Arc::default() })
     }
 

@@ -211,6 +211,10 @@ impl Session {
         let Some(program) = self.stream.programs.recaching(history, frames) else {
             return Err(SessionError::NoRecache);
         };
+        log::info!(
+            "{frames} frames of the window are computed anew behind {history}, at frame {}",
+            self.state.position
+        );
         let (end, backend) = (self.recached_end(), self.backend.as_mut());
         let mut seen = [0; GROUPS];
         // A stream of several groups has no such program.

@@ -14,6 +14,7 @@ use super::{
     planned::{Need, Planned},
     receipt::Queue,
     session::Session,
+    slow::Slow,
 };
 use crate::{
     clock::Clock,
@@ -111,7 +112,7 @@ impl Planned {
         if let Some(codec) = codec {
             files.push(codec.contents().map_err(unread)?);
         }
-        Ok(Session {
+        let session = Session {
             weights: files[0],
             identity: identity(&files, &settled, backend.plan(), backend.as_ref()),
             backend,
@@ -134,8 +135,28 @@ impl Planned {
             gate: options.gate,
             interrupt: Arc::default(),
             stats: Stats::default(),
+            slow: Slow::default(),
             given: None,
-        })
+        };
+        session.introduce(&model.config().name);
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// Tells the log what was made.
+    fn introduce(&self, name: &str) {
+        let (memory, (width, height)) = (self.memory(), self.picture);
+        log::info!(
+            "session of {name}: {width}x{height}, {} steps, {} kernels; {} bytes, of which {} are weights, {} state, {} activations, {} beside",
+            self.steps(),
+            self.backend.tier(),
+            memory.total(),
+            memory.weights,
+            memory.state,
+            memory.activations,
+            memory.overhead
+        );
     }
 }
 

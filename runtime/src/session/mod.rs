@@ -51,6 +51,7 @@ mod session;
 mod settled;
 #[cfg(feature = "std")]
 mod shared;
+mod slow;
 mod snapshot;
 mod state;
 mod tables;

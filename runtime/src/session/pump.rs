@@ -62,19 +62,25 @@ fn pump(s: &mut Session, budget: Budget) -> Result<Pump, SessionError> {
         if nodes > 0 && (s.interrupt.load(Ordering::Relaxed) || overruns(s, budget, start)) {
             return Ok(Pump::Pending);
         }
+        let began = if matches!(budget, Budget::Micros(_)) { since(s, start) } else { 0 };
         let slice = match budget {
             Budget::Frame => u64::MAX,
-            Budget::Micros(micros) => SLICE_MICROS.min(micros.saturating_sub(since(s, start))),
+            Budget::Micros(micros) => SLICE_MICROS.min(micros.saturating_sub(began)),
             Budget::Nodes(_) => 0,
         };
-        let before = s.stats.nodes;
+        let (before, cursor) = (s.stats.nodes, s.state.cursor);
         match advance(s, slice, budget == Budget::Frame)? {
             Some(outcome) => return Ok(outcome),
             None => nodes += (s.stats.nodes - before) as usize,
         }
         let spent = match budget {
             Budget::Frame => false,
-            Budget::Micros(micros) => since(s, start) >= micros,
+            Budget::Micros(micros) => {
+                let ended = since(s, start);
+                // A clock that runs backwards says nothing.
+                watch(s, &cursor, slice, if ended == u64::MAX { 0 } else { ended.saturating_sub(began) });
+                ended >= micros
+            }
             Budget::Nodes(limit) => nodes >= limit,
         };
         if spent {
@@ -103,6 +109,14 @@ fn overruns(s: &Session, budget: Budget, start: u64) -> bool {
     };
     let tolerated = if parts > 1 { 0 } else { TOLERANCE_MICROS };
     next > tolerated && since(s, start).saturating_add(next) > micros.saturating_add(tolerated)
+}
+
+/// Tells of a slice that took too long: by the clock or, where it was handed to a GPU, by what its first node took there before.
+fn watch(s: &mut Session, cursor: &Cursor, slice: u64, took: u64) {
+    let Some((_, step)) = at(s, cursor) else { return };
+    let whole = s.backend.parts(step.pass, cursor.node) == 1;
+    let there = s.backend.node_micros(step.pass, cursor.node).filter(|_| whole).map_or(0, |micros| micros as u64);
+    s.slow.note(took.max(there), slice, &s.backend.plan().pass(step.pass).name, cursor.node);
 }
 
 /// Microseconds since `start`. A clock that runs backwards, as a host's may, has spent every budget: a pump that is too short is

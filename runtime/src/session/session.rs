@@ -17,6 +17,7 @@ use super::{
     ring::Ring,
     rules::Rules,
     settled::Settled,
+    slow::Slow,
     state::State,
     tables::Tables,
 };
@@ -61,6 +62,7 @@ pub struct Session {
     pub(super) gate: Gate,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) stats: Stats,
+    pub(super) slow: Slow,
 }
 
 impl Session {

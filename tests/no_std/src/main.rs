@@ -1,57 +1,16 @@
 //! One session without `std`: a static weights blob in, the hash of the fourth frame out. Any dependency that pulls in `std`
-//! fails to link here (E0152).
+//! fails to link here (E0152). Built for this system the C library is the host; for a machine without one (`tests/bare_metal.sh`) there is nothing.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
-use core::{
-    alloc::{GlobalAlloc, Layout},
-    ffi::{c_char, c_int, c_void},
-};
+#[cfg(target_os = "none")]
+mod bare;
+#[cfg(not(target_os = "none"))]
+mod libc;
 
 use causeway_runtime::{Budget, Device, Model, Pump, Session, SessionOptions};
-
-unsafe extern "C" {
-    fn aligned_alloc(align: usize, size: usize) -> *mut c_void;
-    fn free(pointer: *mut c_void);
-    fn abort() -> !;
-    fn printf(format: *const c_char, ...) -> c_int;
-}
-
-struct Host;
-
-// SAFETY: `aligned_alloc` returns memory of the asked size and alignment or null; sizes are rounded up as C11 wants.
-unsafe impl GlobalAlloc for Host {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let align = layout.align().max(16);
-        // SAFETY: the alignment is a power of two and the size a multiple of it.
-        unsafe { aligned_alloc(align, layout.size().next_multiple_of(align)).cast() }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, _layout: Layout) {
-        // SAFETY: the pointer came from `aligned_alloc`.
-        unsafe { free(pointer.cast()) }
-    }
-}
-
-#[global_allocator]
-static HOST: Host = Host;
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: `abort` has no preconditions.
-    unsafe { abort() }
-}
-
-// The prebuilt `alloc` was compiled to unwind and names these two; with `panic = "abort"` nothing calls them.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-#[unsafe(no_mangle)]
-extern "C" fn _Unwind_Resume() -> ! {
-    // SAFETY: `abort` has no preconditions.
-    unsafe { abort() }
-}
 
 #[repr(align(64))]
 struct Aligned<T: ?Sized>(T);
@@ -72,16 +31,4 @@ fn play() -> Option<u64> {
     }
     let pixels = session.frame()?.pixels;
     Some(pixels.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    match play() {
-        Some(hash) => {
-            // SAFETY: the format matches its argument.
-            unsafe { printf(c"%016llx\n".as_ptr(), hash) };
-            0
-        }
-        None => 1,
-    }
 }

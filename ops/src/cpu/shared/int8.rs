@@ -40,39 +40,15 @@ impl Kernel for Quantise<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let blocks = self.out.as_chunks_mut::<BLOCK_WORDS>().0;
         for (out, x) in blocks.iter_mut().zip(self.x.as_chunks::<BLOCK>().0) {
-            *out = quantise(x, self.offset);
+            let (words, top, sum) = s.codes(x);
+            out[..SCALE].copy_from_slice(&words);
+            out[SCALE] = (top / 127.0).to_bits();
+            out[START] = (-self.offset * sum) as u32;
         }
     }
-}
-
-/// Plain loops over fixed arrays: the compiler makes vectors of them.
-#[inline(always)]
-fn quantise(x: &[f32; BLOCK], offset: i32) -> [u32; BLOCK_WORDS] {
-    /// Adding 1.5 * 2^23 leaves no fraction bits, and the whole number in the low byte.
-    const ROUND: f32 = 12_582_912.0;
-    let mut tops = [0.0f32; 16];
-    for half in x.as_chunks::<16>().0 {
-        for (top, x) in tops.iter_mut().zip(half) {
-            *top = if x.abs() > *top { x.abs() } else { *top };
-        }
-    }
-    let top = tops.iter().fold(0.0f32, |top, &x| if x > top { x } else { top });
-    let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
-    let mut codes = [0i32; BLOCK];
-    for (code, x) in codes.iter_mut().zip(x) {
-        *code = (x * inverse + ROUND).to_bits() as i8 as i32;
-    }
-    let mut out = [0; BLOCK_WORDS];
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<4>().0) {
-        let [a, b, c, d] = codes.map(|code| code as u32 & 255);
-        *word = a | b << 8 | c << 16 | d << 24;
-    }
-    out[SCALE] = (top / 127.0).to_bits();
-    out[START] = (-offset * codes.iter().sum::<i32>()) as u32;
-    out
 }
 
 /// Quantised rows.
@@ -142,30 +118,24 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
         unsafe {
             let row = |r: usize| rows.add((r * blocks + block) * BLOCK_WORDS);
             let panel = panel.add(block * COLUMN_WORDS * width);
-            let mut dots = [[s.splat_i(0); V]; R];
-            for (r, dots) in dots.iter_mut().enumerate() {
-                *dots = [s.splat_i(*row(r).add(START) as i32); V];
+            let mut dots = [[s.splat_i(0); R]; V];
+            for r in 0..R {
+                dots.iter_mut().for_each(|dots| dots[r] = s.splat_i(*row(r).add(START) as i32));
             }
             for four in 0..fours {
-                let mut columns = [s.splat_i(0); V];
-                for (v, column) in columns.iter_mut().enumerate() {
+                let words = core::array::from_fn(|r| *row(r).add(four));
+                for (v, dots) in dots.iter_mut().enumerate() {
                     let at = panel.add(four * width + v * S::LANES);
-                    *column = s.words_at(at);
+                    s.dots(dots, at, words);
                     s.prefetch(at.wrapping_add(AHEAD));
-                }
-                for (r, dots) in dots.iter_mut().enumerate() {
-                    let x = s.splat_i(*row(r).add(four) as i32);
-                    for (dot, column) in dots.iter_mut().zip(columns) {
-                        *dot = s.dot4(*dot, column, x);
-                    }
                 }
             }
             let scales = panel.add(BLOCK / 4 * width).cast::<f32>();
-            for (r, (sums, dots)) in sums.iter_mut().zip(dots).enumerate() {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let scale = s.splat(f32::from_bits(*row(r).add(SCALE)));
-                for (v, (sum, dot)) in sums.iter_mut().zip(dots).enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
                     let scale = s.mul(scale, s.load_at(scales.add(v * S::LANES)));
-                    *sum = s.fma(s.to_f(dot), scale, *sum);
+                    *sum = s.fma(s.to_f(dots[v][r]), scale, *sum);
                 }
             }
         }

@@ -17,5 +17,5 @@ mod x86;
 
 pub(crate) use self::{
     level::Level,
-    vector::{Kernel, MAX_LANES, Simd, vectors},
+    vector::{Kernel, MAX_LANES, PAIRED, Simd, vectors},
 };

@@ -68,6 +68,43 @@ macro_rules! both {
     };
 }
 
+impl<const DOT: u8> Neon<DOT> {
+    /// In each lane: sum + the dot product of four unsigned bytes of `w` with four signed bytes of `a`.
+    /// Bytes of `w` minus 128 are signed, and their products with `a` fit 16 bits in pairs; 128 times the sum of `a` makes up.
+    #[inline(always)]
+    fn dot4(
+        self,
+        sum: (int32x4_t, int32x4_t),
+        w: (int32x4_t, int32x4_t),
+        a: (int32x4_t, int32x4_t),
+    ) -> (int32x4_t, int32x4_t) {
+        let half = |sum: int32x4_t, w: int32x4_t, a: int32x4_t| {
+            if DOT == USDOT {
+                // SAFETY: the token exists only where there is `i8mm`.
+                return unsafe { usdot(sum, w, a) };
+            }
+            if DOT == SDOT {
+                // SAFETY: the token exists only where there is `dotprod`.
+                unsafe {
+                    let signed = veorq_s32(w, vreinterpretq_s32_s8(vdupq_n_s8(-128)));
+                    let ones = vreinterpretq_s32_s8(vdupq_n_s8(1));
+                    return vaddq_s32(sdot(sum, signed, a), vshlq_n_s32::<7>(sdot(vdupq_n_s32(0), ones, a)));
+                }
+            }
+            // SAFETY: NEON is part of the target's baseline.
+            unsafe {
+                let (w, a) = (vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a));
+                let w = veorq_s8(w, vdupq_n_s8(-128));
+                let low = vmull_s8(vget_low_s8(w), vget_low_s8(a));
+                let high = vmull_s8(vget_high_s8(w), vget_high_s8(a));
+                let sum = vpadalq_s16(sum, vpaddq_s16(low, high));
+                vaddq_s32(sum, vshlq_n_s32::<7>(vpaddlq_s16(vpaddlq_s8(a))))
+            }
+        };
+        (half(sum.0, w.0, a.0), half(sum.1, w.1, a.1))
+    }
+}
+
 impl<const DOT: u8> Simd for Neon<DOT> {
     type F = (float32x4_t, float32x4_t);
     type I = (int32x4_t, int32x4_t);
@@ -191,38 +228,12 @@ impl<const DOT: u8> Simd for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn words_at(self, x: *const u32) -> Self::I {
+    unsafe fn dots<const R: usize>(self, sums: &mut [Self::I; R], w: *const u32, a: [u32; R]) {
         // SAFETY: the caller's promise.
-        unsafe { (vld1q_s32(x.cast()), vld1q_s32(x.cast::<i32>().add(4))) }
-    }
-
-    /// Bytes of `w` minus 128 are signed, and their products with `a` fit 16 bits in pairs; 128 times the sum of `a` makes up.
-    #[inline(always)]
-    fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I {
-        let half = |sum: int32x4_t, w: int32x4_t, a: int32x4_t| {
-            if DOT == USDOT {
-                // SAFETY: the token exists only where there is `i8mm`.
-                return unsafe { usdot(sum, w, a) };
-            }
-            if DOT == SDOT {
-                // SAFETY: the token exists only where there is `dotprod`.
-                unsafe {
-                    let signed = veorq_s32(w, vreinterpretq_s32_s8(vdupq_n_s8(-128)));
-                    let ones = vreinterpretq_s32_s8(vdupq_n_s8(1));
-                    return vaddq_s32(sdot(sum, signed, a), vshlq_n_s32::<7>(sdot(vdupq_n_s32(0), ones, a)));
-                }
-            }
-            // SAFETY: NEON is part of the target's baseline.
-            unsafe {
-                let (w, a) = (vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a));
-                let w = veorq_s8(w, vdupq_n_s8(-128));
-                let low = vmull_s8(vget_low_s8(w), vget_low_s8(a));
-                let high = vmull_s8(vget_high_s8(w), vget_high_s8(a));
-                let sum = vpadalq_s16(sum, vpaddq_s16(low, high));
-                vaddq_s32(sum, vshlq_n_s32::<7>(vpaddlq_s16(vpaddlq_s8(a))))
-            }
-        };
-        (half(sum.0, w.0, a.0), half(sum.1, w.1, a.1))
+        let w = unsafe { (vld1q_s32(w.cast()), vld1q_s32(w.cast::<i32>().add(4))) };
+        for (sum, a) in sums.iter_mut().zip(a) {
+            *sum = self.dot4(*sum, w, self.splat_i(a as i32));
+        }
     }
 
     #[inline(always)]

@@ -117,18 +117,15 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn words_at(self, x: *const u32) -> Self::I {
+    unsafe fn dots<const R: usize>(self, sums: &mut [Self::I; R], w: *const u32, a: [u32; R]) {
         // SAFETY: the caller's promise.
-        unsafe { x.cast::<Self::I>().read_unaligned() }
-    }
-
-    #[inline(always)]
-    fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I {
-        core::array::from_fn(|i| {
-            let (w, a) = (w[i], a[i]);
-            let product = |shift: u32| ((w >> shift) & 255) * ((a << (24 - shift)) >> 24);
-            sum[i] + product(0) + product(8) + product(16) + product(24)
-        })
+        let w = unsafe { w.cast::<Self::I>().read_unaligned() };
+        for (sums, a) in sums.iter_mut().zip(a) {
+            for (sum, w) in sums.iter_mut().zip(w) {
+                let product = |shift: u32| ((w >> shift) & 255) * (((a as i32) << (24 - shift)) >> 24);
+                *sum += product(0) + product(8) + product(16) + product(24);
+            }
+        }
     }
 
     #[inline(always)]

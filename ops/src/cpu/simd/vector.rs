@@ -1,5 +1,7 @@
 //! Vectors of a fixed number of lanes, and work that is written against them.
 
+use crate::quant::BLOCK;
+
 /// Vectors of `f32` and `i32` of the same number of lanes.
 ///
 /// Implementations are `#[inline(always)]`, and so must be everything on the way from [`Kernel::run`] to them.
@@ -59,13 +61,12 @@ pub(crate) trait Simd: Copy {
     unsafe fn store_first(self, y: *mut f32, n: usize, v: Self::F);
     /// All lanes `x`.
     fn splat_i(self, x: i32) -> Self::I;
-    /// `LANES` words from `x` on.
+    /// Adds to each lane of a sum the dot product of four unsigned bytes, those of the lane from `w` on, with the four signed bytes of the sum's own word of
+    /// `a`, none of them -128. With [`PAIRED`] the bytes of four lanes lie in another order.
     ///
     /// # Safety
-    /// They must be readable.
-    unsafe fn words_at(self, x: *const u32) -> Self::I;
-    /// In each lane: sum + the dot product of four unsigned bytes of `w` with four signed bytes of `a`, none of them -128.
-    fn dot4(self, sum: Self::I, w: Self::I, a: Self::I) -> Self::I;
+    /// `LANES` words must be readable.
+    unsafe fn dots<const R: usize>(self, sums: &mut [Self::I; R], w: *const u32, a: [u32; R]);
     /// Integers below 2^24 in magnitude as numbers.
     fn to_f(self, x: Self::I) -> Self::F;
 
@@ -78,6 +79,30 @@ pub(crate) trait Simd: Copy {
     #[inline(always)]
     fn prefetch<T>(self, x: *const T) {
         let _ = x;
+    }
+
+    /// Numbers as bytes of which the largest magnitude is 127: the bytes, that magnitude, and the sum of the bytes. Plain loops over fixed arrays, of
+    /// which most compilers make vectors.
+    #[inline(always)]
+    fn codes(self, x: &[f32; BLOCK]) -> ([u32; BLOCK / 4], f32, i32) {
+        let mut tops = [0.0f32; 16];
+        for half in x.as_chunks::<16>().0 {
+            for (top, x) in tops.iter_mut().zip(half) {
+                *top = if x.abs() > *top { x.abs() } else { *top };
+            }
+        }
+        let top = tops.iter().fold(0.0f32, |top, &x| if x > top { x } else { top });
+        let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
+        let mut codes = [0i32; BLOCK];
+        for (code, x) in codes.iter_mut().zip(x) {
+            *code = (x * inverse + ROUND).to_bits() as i8 as i32;
+        }
+        let mut words = [0; BLOCK / 4];
+        for (word, codes) in words.iter_mut().zip(codes.as_chunks::<4>().0) {
+            let [a, b, c, d] = codes.map(|code| code as u32 & 255);
+            *word = a | b << 8 | c << 16 | d << 24;
+        }
+        (words, top, codes.iter().sum())
     }
 
     /// The first `LANES` numbers of `x`, or all and then zeros.
@@ -125,6 +150,13 @@ pub(crate) trait Simd: Copy {
     }
 }
 
+/// Adding 1.5 * 2^23 leaves no fraction bits, and the whole number in the low byte.
+pub(crate) const ROUND: f32 = 12_582_912.0;
+
+/// Whether weights' bytes lie in pairs: of four lanes the first two bytes of each, then the last two of each. WebAssembly multiplies pairs of 16-bit numbers,
+/// and widens bytes as it loads them.
+pub(crate) const PAIRED: bool = cfg!(all(target_arch = "wasm32", target_feature = "simd128"));
+
 /// Most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
 
@@ -145,7 +177,7 @@ pub(crate) fn vectors<S: Simd>(_: S, len: usize, mut f: impl FnMut(usize, usize)
 pub(crate) trait Kernel {
     /// What it returns.
     type Output;
-    /// Whether it uses [`Simd::dot4`]. Others need no copy of their own for instruction sets that differ in nothing else.
+    /// Whether it uses [`Simd::dots`]. Others need no copy of their own for instruction sets that differ in nothing else.
     #[cfg_attr(
         not(any(target_arch = "x86_64", target_arch = "aarch64")),
         allow(dead_code, reason = "others have no such instruction sets")

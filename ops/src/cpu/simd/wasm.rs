@@ -5,7 +5,8 @@
 
 use core::arch::wasm32::*;
 
-use super::vector::{MAX_LANES, Simd};
+use super::vector::{MAX_LANES, ROUND, Simd};
+use crate::quant::BLOCK;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Wasm;
@@ -20,15 +21,6 @@ fn sums_of_four([a, b, c, d]: [v128; 4]) -> v128 {
     let first = f32x4_add(i64x2_shuffle::<0, 2>(ab, cd), i64x2_shuffle::<0, 2>(ab2, cd2));
     let second = f32x4_add(i64x2_shuffle::<1, 3>(ab, cd), i64x2_shuffle::<1, 3>(ab2, cd2));
     f32x4_add(first, second)
-}
-
-/// Sum and, in each lane, four unsigned bytes times four signed ones, widened to 16 bits.
-#[inline(always)]
-fn dot4(sum: v128, w: v128, a: v128) -> v128 {
-    let low = i32x4_dot_i16x8(u16x8_extend_low_u8x16(w), i16x8_extend_low_i8x16(a));
-    let high = i32x4_dot_i16x8(u16x8_extend_high_u8x16(w), i16x8_extend_high_i8x16(a));
-    let dot = i32x4_add(i32x4_shuffle::<0, 2, 4, 6>(low, high), i32x4_shuffle::<1, 3, 5, 7>(low, high));
-    i32x4_add(sum, dot)
 }
 
 /// The exponent's bias differs by 112, which a product mends for subnormals too.
@@ -164,15 +156,47 @@ impl Simd for Wasm {
         (i32x4_splat(x), i32x4_splat(x))
     }
 
+    /// Half a vector of weights at a time, widened as it is loaded, and then used for all rows: more would not stay in registers.
     #[inline(always)]
-    unsafe fn words_at(self, x: *const u32) -> Pair {
-        // SAFETY: the caller's promise.
-        unsafe { (v128_load(x.cast()), v128_load(x.add(4).cast())) }
+    unsafe fn dots<const R: usize>(self, sums: &mut [Pair; R], w: *const u32, a: [u32; R]) {
+        let wide = a.map(|a| i16x8_extend_low_i8x16(i32x4_splat(a as i32)));
+        let first = wide.map(|a| i32x4_shuffle::<0, 0, 0, 0>(a, a));
+        let last = wide.map(|a| i32x4_shuffle::<1, 1, 1, 1>(a, a));
+        macro_rules! add {
+            ($half:tt, $a:ident, $word:literal) => {
+                // SAFETY: the caller's promise.
+                let w = unsafe { u16x8_load_extend_u8x8(w.add($word).cast()) };
+                for (sum, a) in sums.iter_mut().zip($a) {
+                    sum.$half = i32x4_add(sum.$half, i32x4_dot_i16x8(w, a));
+                }
+            };
+        }
+        add!(0, first, 0);
+        add!(0, last, 2);
+        add!(1, first, 4);
+        add!(1, last, 6);
     }
 
+    /// Of the plain loops the compiler makes vectors that take four times as long.
     #[inline(always)]
-    fn dot4(self, sum: Pair, w: Pair, a: Pair) -> Pair {
-        both!(dot4, sum, w, a)
+    fn codes(self, x: &[f32; BLOCK]) -> ([u32; BLOCK / 4], f32, i32) {
+        // SAFETY: the vectors lie within the array.
+        let x: [v128; BLOCK / 4] = core::array::from_fn(|at| unsafe { v128_load(x.as_ptr().add(4 * at).cast()) });
+        let tops = x.iter().fold(f32x4_splat(0.0), |top, &x| f32x4_pmax(top, f32x4_abs(x)));
+        let tops = f32x4_pmax(tops, i32x4_shuffle::<2, 3, 0, 1>(tops, tops));
+        let top = f32x4_extract_lane::<0>(f32x4_pmax(tops, i32x4_shuffle::<1, 0, 3, 2>(tops, tops)));
+        let inverse = f32x4_splat(if top > 0.0 { 127.0 / top } else { 0.0 });
+        let code = |x| v128_and(f32x4_add(f32x4_mul(x, inverse), f32x4_splat(ROUND)), i32x4_splat(255));
+        let (mut words, mut sums) = ([0; BLOCK / 4], i32x4_splat(0));
+        for (words, x) in words.as_chunks_mut::<4>().0.iter_mut().zip(x.as_chunks::<4>().0) {
+            let [a, b, c, d] = x.map(code);
+            let codes = u8x16_narrow_i16x8(i16x8_narrow_i32x4(a, b), i16x8_narrow_i32x4(c, d));
+            // SAFETY: four words are as long as a vector.
+            unsafe { v128_store(words.as_mut_ptr().cast(), codes) };
+            sums = i32x4_add(sums, i32x4_extadd_pairwise_i16x8(i16x8_extadd_pairwise_i8x16(codes)));
+        }
+        let sums = i32x4_add(sums, i32x4_shuffle::<2, 3, 0, 1>(sums, sums));
+        (words, top, i32x4_extract_lane::<0>(sums) + i32x4_extract_lane::<1>(sums))
     }
 
     #[inline(always)]

@@ -53,6 +53,23 @@ macro_rules! passed_on {
 /// Masks of the first n of 8 lanes: eight words from 8 - n on.
 static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
+impl<const VNNI: bool> Avx2<VNNI> {
+    /// In each lane: sum + the dot product of four unsigned bytes of `w` with four signed bytes of `a`.
+    /// Even and odd bytes apart, so that products of full-range bytes do not saturate as those of `maddubs` do.
+    #[inline(always)]
+    fn dot4(self, sum: __m256i, w: __m256i, a: __m256i) -> __m256i {
+        if VNNI {
+            return proven!(_mm256_dpbusd_avx_epi32(sum, w, a));
+        }
+        let w_even = proven!(_mm256_and_si256(w, _mm256_set1_epi16(255)));
+        let w_odd = proven!(_mm256_srli_epi16::<8>(w));
+        let a_even = proven!(_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a)));
+        let a_odd = proven!(_mm256_srai_epi16::<8>(a));
+        let sum = proven!(_mm256_add_epi32(sum, _mm256_madd_epi16(w_even, a_even)));
+        proven!(_mm256_add_epi32(sum, _mm256_madd_epi16(w_odd, a_odd)))
+    }
+}
+
 impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type F = __m256;
     type I = __m256i;
@@ -154,22 +171,11 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn words_at(self, x: *const u32) -> __m256i {
-        passed_on!(_mm256_loadu_si256(x.cast()))
-    }
-
-    /// Even and odd bytes apart, so that products of full-range bytes do not saturate as those of `maddubs` do.
-    #[inline(always)]
-    fn dot4(self, sum: __m256i, w: __m256i, a: __m256i) -> __m256i {
-        if VNNI {
-            return proven!(_mm256_dpbusd_avx_epi32(sum, w, a));
+    unsafe fn dots<const R: usize>(self, sums: &mut [__m256i; R], w: *const u32, a: [u32; R]) {
+        let w = passed_on!(_mm256_loadu_si256(w.cast()));
+        for (sum, a) in sums.iter_mut().zip(a) {
+            *sum = self.dot4(*sum, w, self.splat_i(a as i32));
         }
-        let w_even = proven!(_mm256_and_si256(w, _mm256_set1_epi16(255)));
-        let w_odd = proven!(_mm256_srli_epi16::<8>(w));
-        let a_even = proven!(_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a)));
-        let a_odd = proven!(_mm256_srai_epi16::<8>(a));
-        let sum = proven!(_mm256_add_epi32(sum, _mm256_madd_epi16(w_even, a_even)));
-        proven!(_mm256_add_epi32(sum, _mm256_madd_epi16(w_odd, a_odd)))
     }
 
     #[inline(always)]
@@ -198,6 +204,23 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     fn at_least(self, a: __m256, b: __m256) -> u32 {
         proven!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(a, b))) as u32
+    }
+}
+
+impl<const VNNI: bool> Avx512<VNNI> {
+    /// In each lane: sum + the dot product of four unsigned bytes of `w` with four signed bytes of `a`.
+    #[inline(always)]
+    fn dot4(self, sum: __m512i, w: __m512i, a: __m512i) -> __m512i {
+        if VNNI {
+            return proven!(_mm512_dpbusd_epi32(sum, w, a));
+        }
+        // As for AVX2.
+        let w_even = proven!(_mm512_and_si512(w, _mm512_set1_epi16(255)));
+        let w_odd = proven!(_mm512_srli_epi16::<8>(w));
+        let a_even = proven!(_mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(a)));
+        let a_odd = proven!(_mm512_srai_epi16::<8>(a));
+        let sum = proven!(_mm512_add_epi32(sum, _mm512_madd_epi16(w_even, a_even)));
+        proven!(_mm512_add_epi32(sum, _mm512_madd_epi16(w_odd, a_odd)))
     }
 }
 
@@ -300,22 +323,11 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn words_at(self, x: *const u32) -> __m512i {
-        passed_on!(_mm512_loadu_si512(x.cast()))
-    }
-
-    #[inline(always)]
-    fn dot4(self, sum: __m512i, w: __m512i, a: __m512i) -> __m512i {
-        if VNNI {
-            return proven!(_mm512_dpbusd_epi32(sum, w, a));
+    unsafe fn dots<const R: usize>(self, sums: &mut [__m512i; R], w: *const u32, a: [u32; R]) {
+        let w = passed_on!(_mm512_loadu_si512(w.cast()));
+        for (sum, a) in sums.iter_mut().zip(a) {
+            *sum = self.dot4(*sum, w, self.splat_i(a as i32));
         }
-        // As for AVX2.
-        let w_even = proven!(_mm512_and_si512(w, _mm512_set1_epi16(255)));
-        let w_odd = proven!(_mm512_srli_epi16::<8>(w));
-        let a_even = proven!(_mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(a)));
-        let a_odd = proven!(_mm512_srai_epi16::<8>(a));
-        let sum = proven!(_mm512_add_epi32(sum, _mm512_madd_epi16(w_even, a_even)));
-        proven!(_mm512_add_epi32(sum, _mm512_madd_epi16(w_odd, a_odd)))
     }
 
     #[inline(always)]
