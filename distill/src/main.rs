@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use causeway_distill::footage::film;
 use causeway_distill::footage::recording::Recording;
 use causeway_distill::footage::world;
 use causeway_distill::judge::health;
@@ -66,6 +67,18 @@ enum Command {
         /// Frames a shard.
         #[arg(long, default_value_t = 1000)]
         shard: usize,
+    },
+    /// Write a recording as video clips, with captions and a table of actions, for trainers elsewhere.
+    Film {
+        /// The recording: a folder of shards.
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder to write to.
+        #[arg(long)]
+        to: PathBuf,
+        /// Frames of a clip.
+        #[arg(long, default_value_t = 81, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        frames: u32,
     },
     /// Train what a recipe says; Ctrl-C saves and stops, the same command goes on.
     Train(TrainArgs),
@@ -370,6 +383,11 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                 scene.contact_sheet(&path)?;
             }
             Ok(out.map_or(Ok(()), |out| scene.record(&out, world::Habits { away }, seed, frames, shard))?)
+        }
+        Command::Film { data, to, frames } => {
+            let clips = film::write(&Recording::open(&data)?, frames as usize, &to)?;
+            eprintln!("{clips} clips in {}", to.display());
+            Ok(())
         }
         Command::Train(args) => {
             catch_signals()?;
