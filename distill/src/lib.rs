@@ -3,6 +3,7 @@
 //! A map of the crate, in order of dependency:
 //!
 //! * [`rng`]: random numbers, the same everywhere from the same seed.
+//! * [`stats`]: intervals, tests and effect sizes of figures of few seeds or starts.
 //! * [`net`]: the networks. Weights by name; the denoiser, its roll-outs and the codec by the tensor library, and once more by hand for
 //!   the CPU (`net::fast`, `net::tape`).
 //! * [`train`]: the loop that every method shares. Optimizers, checkpoints and landed runs, figures, the loss curve.
@@ -19,6 +20,7 @@ pub mod net;
 pub mod reproduce;
 pub mod rng;
 pub mod run;
+pub mod stats;
 pub mod train;
 
 // Fixtures of `tests/` name the crate as users do.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use causeway_distill::footage::film;
 use causeway_distill::footage::recording::Recording;
 use causeway_distill::footage::world;
 use causeway_distill::judge::health;
@@ -67,6 +68,18 @@ enum Command {
         #[arg(long, default_value_t = 1000)]
         shard: usize,
     },
+    /// Write a recording as video clips, with captions and a table of actions, for trainers elsewhere.
+    Film {
+        /// The recording: a folder of shards.
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder to write to.
+        #[arg(long)]
+        to: PathBuf,
+        /// Frames of a clip.
+        #[arg(long, default_value_t = 81, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        frames: u32,
+    },
     /// Train what a recipe says; Ctrl-C saves and stops, the same command goes on.
     Train(TrainArgs),
     /// Score a finished model file as a world, as the runtime plays it, and print a table.
@@ -106,9 +119,9 @@ enum Command {
         /// Folder for the page and its pictures.
         #[arg(long, default_value = "docs/results")]
         out: PathBuf,
-        /// How often everything is trained anew.
-        #[arg(long, default_value_t = 3)]
-        seeds: u64,
+        /// How often everything is trained anew: 12 times for `resampling`, 8 times for the others, if not said.
+        #[arg(long)]
+        seeds: Option<u64>,
         /// Seeds trained at once.
         #[arg(long, default_value_t = 2)]
         threads: usize,
@@ -148,10 +161,24 @@ enum Command {
 enum Claim {
     /// Causal Forcing: which teacher a causal student wants.
     Causal,
-    /// Resampling Forcing: long roll-outs, and routing.
+    /// Resampling Forcing: long roll-outs.
     Resampling,
+    /// What holds a place: resampling, whole turns, hard blocks.
+    Place,
+    /// Routing: a few frames of a long history.
+    Routing,
     /// Delta Forcing: streams whose event changes.
     Delta,
+}
+
+impl Claim {
+    /// Seeds that the tests of its page were planned for.
+    fn seeds(self) -> u64 {
+        match self {
+            Self::Resampling => 12,
+            _ => 8,
+        }
+    }
 }
 
 /// A run to look at.
@@ -357,6 +384,11 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             }
             Ok(out.map_or(Ok(()), |out| scene.record(&out, world::Habits { away }, seed, frames, shard, &STOP))?)
         }
+        Command::Film { data, to, frames } => {
+            let clips = film::write(&Recording::open(&data)?, frames as usize, &to)?;
+            eprintln!("{clips} clips in {}", to.display());
+            Ok(())
+        }
         Command::Train(args) => {
             catch_signals()?;
             let device = args.device.device();
@@ -384,10 +416,13 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Reproduce { name, runs, out, seeds, threads, effort, device } => {
             catch_signals()?;
             let (device, cpu) = (device.device(), device.is_cpu());
+            let seeds = seeds.unwrap_or(name.seeds());
             let plan = reproduce::Plan { runs: &runs, seeds, threads, effort, stop: &STOP, device, cpu };
             let report = match name {
                 Claim::Causal => reproduce::causal::reproduce(&plan)?,
                 Claim::Resampling => reproduce::resampling::reproduce(&plan)?,
+                Claim::Place => reproduce::place::reproduce(&plan)?,
+                Claim::Routing => reproduce::routing::reproduce(&plan)?,
                 Claim::Delta => reproduce::delta::reproduce(&plan)?,
             };
             report.write(&out)?;

@@ -14,43 +14,53 @@ fn short<T: Send>(
     let runs = std::env::temp_dir().join(format!("causeway-claims-{}-{name}", std::process::id()));
     let (device, stop) = (Device::flex(), AtomicBool::new(false));
     let plan = Plan { runs: &runs, seeds: 1, threads: 1, effort, stop: &stop, device, cpu: true };
-    let found = plan.run(name, experiment).map(|mut found| found.remove(0));
+    let found = plan.run(name, experiment).map(|(mut found, _)| found.remove(0));
     std::fs::remove_dir_all(&runs).ok();
     found
 }
 
 #[test]
 fn a_causal_student_wants_a_causal_teacher() -> Result<(), ReproduceError> {
-    let (teachers, legal) = short("causal", 0.15, |lab| {
+    let (teachers, legal, [ends, answers], trips) = short("causal", 0.15, |lab| {
         let walks = causal::Walks::new(lab);
         let teachers = walks.teachers()?;
-        // From the autoregressive and from the bidirectional teacher, by the same distillation.
-        let students = [walks.start(0, &teachers)?, walks.start(2, &teachers)?];
-        Ok((walks.judge(&teachers), students.map(|net| walks.roll_out(&net, Some(4)).legal)))
+        // Of the autoregressive and of the bidirectional trajectories, each from its teacher's weights.
+        let [causal, full] = [0, 3].map(|i| causal::STARTS[i]);
+        let students = [walks.start(causal.0, causal.1, &teachers)?, walks.start(full.0, full.1, &teachers)?];
+        let (ends, answers) = walks.falsifier(&teachers, students.each_ref());
+        let answers = [[ends[0], ends[1]], [answers[1].mean, answers[1].nearest]];
+        let legal = students.map(|net| walks.roll_out(&net, Some(4)).legal);
+        Ok((walks.judge(&teachers), legal, answers, walks.round_trip(&teachers[0])))
     })?;
-    let [causal, full] = teachers.map(|teacher| teacher.0);
-    assert!(causal < 1e-6 && full > 0.1, "unexplained variance of the ends: {causal}, {full}");
+    let full = teachers[1].0;
+    assert!(full > 0.1 && ends[0] > 0.1, "unexplained variance of the bidirectional teacher's ends: {full}, {ends:?}");
     assert!(legal[0] > legal[1] + 0.05, "legal steps of the students: {legal:?}");
+    assert!(answers[0] < 0.8 * answers[1], "one-step answer to the mean of ends, and to the nearest: {answers:?}");
+    // A frame comes back from the noise that it leads to, also where history is the teacher's own.
+    let [near, far] = [trips[0], trips[trips.len() - 1]];
+    assert!(near.0 == 1 && far.0 == 32 && near.1[1] < 0.2 && far.1[1] < 0.2, "errors of round trips: {trips:?}");
     Ok(())
 }
 
 #[test]
 fn training_on_its_own_history_keeps_a_roll_out_together() -> Result<(), ReproduceError> {
     let ways = [0, 3].map(|way| resampling::WAYS[way]);
-    let found = short("resampling", 0.25, |lab| resampling::drift(lab, &ways))?;
-    // What is not a true picture at all, over the roll-out.
-    let off = |way: usize| found[way].1.iter().map(|error| error.off).sum::<f64>() / found[way].1.len() as f64;
-    assert!(off(0) > off(1) + 0.1, "what is not a picture: {}, {}", off(0), off(1));
+    let found = short("resampling", 0.25, |lab| resampling::drift(lab, &ways))?.drift;
+    // How far frames are from any true picture, in powers of ten, over the roll-out.
+    let off = |way: usize| found[way].1.off.iter().sum::<f64>() / found[way].1.off.len() as f64;
+    assert!(off(0) > off(1) + 0.1, "how far from any true picture: {}, {}", off(0), off(1));
     Ok(())
 }
 
+/// Not what the paper hopes for: the delta tells how much a judge asks for, and not whether it is right.
 #[test]
-fn a_change_of_event_takes_the_teacher_out_of_the_trust_region() -> Result<(), ReproduceError> {
-    let [quiet, change] = short("delta", 0.4, |lab| {
-        let clips = delta::Clips::new(lab);
-        Ok(clips.trust_in_truth(&clips.teacher()?))
+fn the_delta_is_smaller_for_a_biased_judge_than_for_one_that_is_right_to_object() -> Result<(), ReproduceError> {
+    let found = short("delta", 0.4, |lab| {
+        let streams = delta::Streams::new(lab);
+        Ok(streams.proxy(&streams.teacher()?))
     })?;
-    // Of true streams, so that only the change can be why.
-    assert!(1.0 - change > 2.0 * (1.0 - quiet), "mean weight of supervision: {quiet}, {change}");
+    let (level, [agreement, change, still, _]) = found[2];
+    assert!(level == 0.5 && change < 0.3 && still < 0.3, "areas under the curve by level: {found:?}");
+    assert!(agreement > change + 0.2, "areas under the curve by level: {found:?}");
     Ok(())
 }

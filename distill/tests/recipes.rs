@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use causeway_distill::method::delta_forcing::Weighting;
+use causeway_distill::method::delta_forcing::Options;
 use causeway_distill::method::resampling_forcing::{Degrade, Resampling};
 use causeway_distill::method::self_forcing::Objective;
 use causeway_distill::net::mask::Route;
@@ -65,11 +65,11 @@ fn stages_find_what_they_go_on_from() {
     let causal =
         ["codec - -", "teacher - -", "bidirectional teacher -", "ode teacher teacher", "self ode bidirectional"];
     assert_eq!(links(&read("causal.toml"))[..5], causal);
-    let Method::Delta { steps: 4, context: 6, overlap: 6, weighting: Weighting::Trust, continuity: 0.5 } =
-        read("delta.toml").stages[6].method
-    else {
+    let delta = read("delta.toml").stages[6].method;
+    let Method::Delta { steps: 4, context: 6, overlap: 6, changes: 0, .. } = delta else {
         panic!("not the options that were left out");
     };
+    assert_eq!(delta.guard(), Some(Options::default()));
     let text = "out = 'o'\ndata.folder = 'd'\ndefaults = { budget = { steps = 1 } }\nstage = [{ method = 'codec' }, \
         { method = 'bidirectional' }, { method = 'teacher' }, { method = 'ode', history = 'noisy', teacher = 'bidirectional' }, \
         { method = 'consistency', clean = 1, degrade = 'noise' }, { method = 'self', objective = 'identity' }, { method = 'delta', teacher = 'teacher' }]";
@@ -110,6 +110,11 @@ fn what_one_method_is_told_another_is_not() {
         ),
         ("method = 'streaming', overlap = 0", "`overlap`: expected at least 1 and at most `context`, found 0"),
         ("method = 'delta', context = 3, overlap = 4", "`overlap`: expected at least 1 and at most `context`, found 4"),
+        ("method = 'delta', fall = -1", "`fall`: expected a number from 0 up, found -1"),
+        ("method = 'delta', quantile = 1", "`quantile`: expected a share from 0 up and below 1, found 1"),
+        ("method = 'delta', levels = [0.7, 0.3]", "`levels`: expected [low, high] between 0 and 1, found [0.7, 0.3]"),
+        ("method = 'delta', radius = 2", "line 5, column 30"),
+        ("method = 'streaming', approach = true", "stage 4: unknown field `approach`, expected one of `steps`"),
         ("method = 'delta', continuity = -1", "`continuity`: expected a number from 0 up, found -1"),
         ("method = 'resampling', shift = 0", "`shift`: expected a positive number, found 0"),
         ("method = 'consistency', clean = 1.5", "`clean`: expected a share from 0 to 1, found 1.5"),
@@ -164,8 +169,9 @@ fn what_one_method_is_told_another_is_not() {
             "stage 2, `method`: expected a stage that learns a flow before it, found self",
         ),
         (
-            "stage = [{ method = 'codec', budget = { steps = 1 } },\n{ method = 'resampling', budget = { steps = 1 } }]",
-            "stage 2, `method`: expected a causal stage before it, to start from, found resampling",
+            "stage = [{ method = 'codec', budget = { steps = 1 } }, { method = 'bidirectional', budget = { steps = 1 } },\n\
+             { method = 'self', budget = { steps = 1 } }]",
+            "stage 3, `method`: expected a causal stage before it, to start from, found self",
         ),
     ] {
         let found = complaint(&format!("out = 'o'\ndata.folder = 'd'\n{text}"));

@@ -3,8 +3,9 @@
 mod tiny;
 
 use burn::tensor::Device;
-use causeway_distill::method::delta_forcing::{DeltaForcing, Weighting};
+use causeway_distill::method::delta_forcing::{DeltaForcing, Options, Radius};
 use causeway_distill::method::score::{self, Pair, RATIO, Scores};
+use causeway_distill::method::self_rollout::Made;
 use causeway_distill::method::streaming::Streaming;
 use causeway_distill::net::mask::Mask;
 use causeway_distill::net::rollout::{Engine, Rollout};
@@ -36,7 +37,8 @@ fn with_stage(f: impl Fn(Streaming<'_>, [&Weights; 3])) {
     let [teacher, critic] = [0.9, 1.1].map(|f: f32| student.with(student.data.iter().map(|w| f * w).collect()));
     with_world(&config, true, FRAMES, |world| {
         let pair = Pair { teacher: &teacher, mask: Mask::Full };
-        let stage = Streaming { world, pair, steps: 2, context: CONTEXT, overlap: OVERLAP, delta: None };
+        let stage =
+            Streaming { world, pair, steps: 2, context: CONTEXT, overlap: OVERLAP, changes: 0, among: 0, delta: None };
         f(stage, [&student, &teacher, &critic]);
     });
 }
@@ -119,14 +121,22 @@ fn scores_see_the_overlap_and_not_what_only_the_student_remembers() {
 
 #[test]
 fn both_networks_have_the_gradient_of_finite_differences() {
-    for (guarded, mask) in [(false, Mask::Full), (true, Mask::Full), (true, Mask::teacher_forcing(0))] {
+    let follows = Options { radius: Radius::Running, levels: Some([0.3, 0.7]), fall: 4.0, ..Options::default() };
+    let plain = Options::default();
+    for (guarded, mask, changes) in [
+        (None, Mask::Full, 0),
+        (Some(plain), Mask::Full, 0),
+        (Some(plain), Mask::teacher_forcing(0), 0),
+        (Some(follows), Mask::Full, 2),
+    ] {
         with_stage(|mut stage, [student, teacher, critic]| {
             stage.pair.mask = mask;
+            stage.changes = changes;
             let (device, both) = (Device::flex(), student.beside(critic, "critic."));
             let scores = Scores { real: teacher, fake: critic, mask };
-            if guarded {
-                let quiet = stage.judged(&both, &device, false, 4);
-                let mut delta = DeltaForcing::new(Weighting::Trust, 0.5, &quiet);
+            if let Some(options) = guarded {
+                let quiet = stage.judged(&both, &device, false, options.levels, 4);
+                let mut delta = DeltaForcing::new(options, &quiet);
                 // So small that every frame is beyond it.
                 delta.radius.iter_mut().for_each(|radius| *radius *= 0.3);
                 stage.delta = Some(delta);
@@ -136,13 +146,23 @@ fn both_networks_have_the_gradient_of_finite_differences() {
                 // What the stage does, with its roll-out and the scores' verdict taken out of the loss: they are constants.
                 let mut rng = Rng::new(seed);
                 let switch = rng.below(2) == 0;
+                let follow = Pair::student_moves(step) && guarded.is_some_and(|o| o.radius == Radius::Running);
+                let quiet = follow.then(|| stage.stream(Engine::Fast(student), 2, false, &mut rng));
                 let made = stage.stream(Engine::Fast(student), 2, switch, &mut rng);
                 let regression = if Pair::student_moves(step) {
                     let verdict = scores.judge(&stage.world, &device, &made, &mut rng);
                     let mut gradient = verdict.matching(&made);
                     if let Some(delta) = &stage.delta {
                         let plain = gradient.clone();
-                        delta.apply(&made, &verdict, switch.then_some(CONTEXT), &mut gradient, &mut rng);
+                        let mut told = |made: &_| {
+                            let levels = delta.options.levels?;
+                            Some(scores.judge_between(&stage.world, &device, made, levels, &mut rng))
+                        };
+                        let quiet =
+                            quiet.as_ref().and_then(|quiet| told(quiet).map(|told| delta.following(quiet, &told)));
+                        let (delta, probe) = (quiet.as_ref().unwrap_or(delta), told(&made));
+                        let at = switch.then_some(CONTEXT);
+                        delta.apply(&made, probe.as_ref().unwrap_or(&verdict), at, &mut gradient, &mut rng);
                         assert!(plain != gradient, "Delta Forcing changed nothing");
                     }
                     made.regression(&stage.world, &gradient)
@@ -169,4 +189,52 @@ fn both_networks_have_the_gradient_of_finite_differences() {
             }
         });
     }
+}
+
+/// A stream that has gone through changes is the window before it, seen anew under another event, again and again.
+#[test]
+fn a_stream_goes_on_from_where_its_changes_left_it() {
+    with_stage(|mut stage, [student, ..]| {
+        let (engine, world) = (Engine::Fast(student), stage.world);
+        let sigmas = world.config.schedule.sigmas(2).expect("a list of two");
+        stage.changes = 3;
+        let mut counts = [0; 4];
+        for seed in 0..20 {
+            let found = stage.stream(engine, 2, true, &mut Rng::new(seed));
+            let mut rng = Rng::new(seed);
+            let start = world.data.windows(2, FRAMES, &mut rng);
+            let mut stream = Made::roll_out(engine, &world, start, 0, &sigmas, &mut rng).windows;
+            let changes = rng.below(4);
+            counts[changes] += 1;
+            for _ in 0..changes {
+                let (first, last) = (FRAMES - CONTEXT, FRAMES - 1);
+                let events = stream.at(&stream.events, last).iter().map(|&e| 1 - e).collect::<Vec<u8>>();
+                (0..2).for_each(|_| assert_eq!(rng.below(1), 0));
+                let action = stream.at(&stream.actions, last);
+                let mut rollout = Rollout::new(engine, &world.config.dit, FRAMES, stream.at(&stream.real, first - 1));
+                let mut next = stream.clone();
+                for f in 0..FRAMES {
+                    if f < CONTEXT {
+                        let frame = stream.at(&stream.real, first + f);
+                        rollout.commit(&frame, &stream.at(&stream.actions, first + f), &events);
+                        next.put(f, &frame);
+                    } else {
+                        next.put(f, &rollout.generate(&sigmas, &action, &events, &mut rng));
+                    }
+                }
+                next.actions
+                    .chunks_exact_mut(FRAMES * action.len() / 2)
+                    .zip(action.chunks_exact(action.len() / 2))
+                    .for_each(|(row, last)| row.chunks_exact_mut(last.len()).for_each(|to| to.copy_from_slice(last)));
+                next.events.chunks_exact_mut(FRAMES).zip(&events).for_each(|(row, &event)| row.fill(event));
+                stream = next;
+            }
+            let first = FRAMES - CONTEXT;
+            for f in 0..CONTEXT {
+                let expected = stream.at(&stream.real, first + f);
+                assert_eq!(found.windows.at(&found.windows.real, f), expected, "{changes} changes, frame {f}");
+            }
+        }
+        assert!(counts.iter().all(|&n| n > 0), "{counts:?}");
+    });
 }

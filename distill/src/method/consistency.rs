@@ -3,6 +3,9 @@
 //! A frozen teacher takes one step down the flow from a noisy frame; the student must say the same about both ends. Its
 //! own running average is the target. All three see the same history: real, or the teacher's re-synthesis, as a roll-out
 //! would have it.
+//!
+//! A bidirectional teacher steps down whole windows, all frames at one level, of which the student sees the clean past alone: asymmetric
+//! consistency, which the paper finds very blurry (its Fig. 10).
 
 use std::path::Path;
 
@@ -12,6 +15,7 @@ use crate::footage::latents::warp;
 use crate::method::resampling_forcing::Resampling;
 use crate::method::teacher_forcing::{Regression, World};
 use crate::net::dit;
+use crate::net::mask::Mask;
 use crate::net::weights::Weights;
 use crate::train::optim::Rule;
 use crate::train::state::StateError;
@@ -27,6 +31,8 @@ pub struct Consistency<'a> {
     pub world: World<'a>,
     /// The frozen model to distil.
     pub teacher: &'a Weights,
+    /// What the teacher sees: the same as the student, or under [`Mask::Full`] the whole noisy window.
+    pub mask: Mask,
     /// How the history that all three see is degraded; real if `None`, as published.
     pub resampling: Option<Resampling>,
 }
@@ -40,12 +46,18 @@ impl Consistency<'_> {
         let (world, c, rng) = (&self.world, &self.world.config.dit, &mut job.rng);
         let mut windows = world.windows(job.share, rng);
         let history = match &self.resampling {
+            // What re-synthesises is the student where the teacher cannot go frame by frame.
+            Some(how) if self.mask == Mask::Full => {
+                how.history(world, &job.state.averaged(), &job.device, &mut windows, rng)
+            }
             Some(how) => how.history(world, self.teacher, &job.device, &mut windows, rng),
             None => windows.real.clone(),
         };
 
-        // A level for each frame; the last pair of levels ends at the data themselves.
-        let index: Vec<usize> = (0..windows.batch * windows.frames).map(|_| rng.below(LEVELS)).collect();
+        // A level for each frame, or for all that see each other; the last pair of levels ends at the data themselves.
+        let (each, times) = if self.mask == Mask::Full { (1, windows.frames) } else { (windows.frames, 1) };
+        let index = (0..windows.batch * each).map(|_| rng.below(LEVELS)).collect::<Vec<_>>();
+        let index: Vec<usize> = index.into_iter().flat_map(|i| vec![i; times]).collect();
         let high: Vec<f32> = index.iter().map(|&i| self.level(i)).collect();
         let low: Vec<f32> = index.iter().map(|&i| self.level(i + 1)).collect();
         let x = windows.mix(&windows.real, &rng.normals(windows.real.len()), &high);
@@ -54,7 +66,8 @@ impl Consistency<'_> {
         let step = |x: &[f32], v: &[f32], by: &dyn Fn(usize) -> f32| -> Vec<f32> {
             x.iter().zip(v).enumerate().map(|(i, (x, v))| x - by(i / frame) * v).collect()
         };
-        let v = world.velocity(self.teacher, &job.device, world.mask(), &input);
+        let seen = windows.arranged(self.mask, &history, &x, &high);
+        let v = world.velocity(self.teacher, &job.device, self.mask, &seen);
         let lower = step(&x, &v, &|f| high[f] - low[f]);
         let w =
             world.velocity(&job.state.averaged(), &job.device, world.mask(), &windows.doubled(&history, &lower, &low));

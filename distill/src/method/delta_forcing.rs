@@ -6,7 +6,7 @@
 //! takes its place.
 //!
 //! **This is our reading of the paper's abstract and reviews: no equation, weight or threshold of it is published.** Where we chose:
-//! the radius is measured once, on the student's roll-outs without an event, and not followed by a running average; the
+//! the radius is measured on the student's roll-outs without an event, once or anew as the student moves; the
 //! continuity gradient is scaled to the size of the other by the length of a frame.
 
 use serde::{Deserialize, Serialize};
@@ -28,24 +28,66 @@ pub enum Weighting {
     Hard,
     /// The weights of [`Weighting::Trust`], dealt out at random.
     Random,
+    /// The same weights dealt out the wrong way round: most to the frame that was trusted least. A control.
+    Inverted,
+}
+
+/// Whether the radius follows the student.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Radius {
+    /// Measured once, of the student as tuning begins.
+    #[default]
+    Fixed,
+    /// Measured anew at each step that moves the student, on as many streams without an event.
+    Running,
+}
+
+/// What is chosen about trust region and continuity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// How supervision is weighed.
+    pub weighting: Weighting,
+    /// How trust falls beyond the radius: 0 for radius / delta, else exp(-fall (delta / radius - 1)).
+    pub fall: f32,
+    /// Share of deltas without an event that lie within the radius.
+    pub quantile: f32,
+    /// Noise levels between which deltas are measured; `None` for those of supervision, most of which tell little.
+    pub levels: Option<[f32; 2]>,
+    /// Whether the radius follows the student.
+    pub radius: Radius,
+    /// Size of the pull of continuity (lambda); 0 for none.
+    pub continuity: f32,
+    /// Whether continuity also asks that a frame after an event should not move away from where the teacher sees it. That pulls towards
+    /// the teacher just where it is not trusted.
+    pub approach: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            weighting: Weighting::Trust,
+            fall: 0.0,
+            quantile: 0.9,
+            levels: None,
+            radius: Radius::Fixed,
+            continuity: 0.5,
+            approach: false,
+        }
+    }
 }
 
 /// Trust region and continuity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeltaForcing {
-    /// How supervision is weighed.
-    pub weighting: Weighting,
-    /// Size of the pull of continuity (lambda); 0 for none.
-    pub continuity: f32,
+    /// What was chosen.
+    pub options: Options,
     /// Radius for each tenth of the noise levels.
     pub radius: [f32; BUCKETS],
 }
 
 /// Noise levels with a radius of their own.
 pub const BUCKETS: usize = 10;
-
-/// Share of deltas without an event that lie within the radius.
-const INSIDE: f32 = 0.9;
 
 /// How much longer than the mean a step may be (kappa).
 const SLACK: f32 = 0.5;
@@ -91,44 +133,55 @@ impl Frame<'_> {
     }
 }
 
+/// The deltas of generated frames, each with its place among all frames [B, F].
+pub fn deltas(made: &Made, verdict: &Verdict) -> Vec<(usize, f32)> {
+    frames(made, verdict).map(|frame| (frame.row, frame.delta())).collect()
+}
+
 impl DeltaForcing {
     /// Measures the radius on roll-outs without an event and what the scores say of them.
-    pub fn new(weighting: Weighting, continuity: f32, quiet: &[(Made, Verdict)]) -> Self {
-        let mut deltas: [Vec<f32>; BUCKETS] = Default::default();
-        for frame in quiet.iter().flat_map(|(made, verdict)| frames(made, verdict)) {
-            deltas[bucket(frame.level)].push(frame.delta());
-        }
-        let quantile = |mut values: Vec<f32>| {
-            values.sort_by(f32::total_cmp);
-            values.get((values.len() as f32 * INSIDE) as usize).copied()
-        };
-        let found = deltas.map(quantile);
-        // A level that never came up takes the radius of its neighbour below, or above.
-        let mut radius = [f32::INFINITY; BUCKETS];
-        for (i, r) in radius.iter_mut().enumerate() {
-            *r = found[..=i].iter().rev().chain(&found[i..]).flatten().next().copied().unwrap_or(f32::INFINITY);
-        }
-        Self { weighting, continuity, radius }
+    pub fn new(options: Options, quiet: &[(Made, Verdict)]) -> Self {
+        Self { options, radius: radius(options.quantile, quiet.iter().map(|(made, verdict)| (made, verdict))) }
+    }
+
+    /// The same with the radius of other roll-outs.
+    #[must_use]
+    pub fn following(&self, made: &Made, verdict: &Verdict) -> Self {
+        Self { radius: radius(self.options.quantile, std::iter::once((made, verdict))), ..self.clone() }
     }
 
     /// The weight of supervision for each frame [B, F]; 1 for frames that follow nothing.
     pub fn weights(&self, made: &Made, verdict: &Verdict, rng: &mut Rng) -> Vec<f32> {
+        let Options { weighting, fall, .. } = self.options;
         let mut weights = vec![1.0; verdict.level.len()];
         let mut drawn = Vec::new();
         for frame in frames(made, verdict) {
-            let trust = (self.radius[bucket(frame.level)] / frame.delta()).min(1.0);
-            weights[frame.row] = match self.weighting {
+            let (radius, delta) = (self.radius[bucket(frame.level)], frame.delta());
+            let trust = match fall {
+                0.0 => (radius / delta).min(1.0),
+                _ => (-fall * (delta / radius - 1.0).max(0.0)).exp(),
+            };
+            weights[frame.row] = match weighting {
                 Weighting::None => 1.0,
-                Weighting::Trust | Weighting::Random => trust,
-                Weighting::Hard => f32::from(u8::from(trust >= 1.0)),
+                Weighting::Trust | Weighting::Random | Weighting::Inverted => trust,
+                Weighting::Hard => f32::from(u8::from(delta <= radius)),
             };
             drawn.push(frame.row);
         }
-        if self.weighting == Weighting::Random {
+        match weighting {
             // Fisher-Yates over the frames that have a weight.
-            for i in (1..drawn.len()).rev() {
-                weights.swap(drawn[i], drawn[rng.below(i + 1)]);
+            Weighting::Random => {
+                for i in (1..drawn.len()).rev() {
+                    weights.swap(drawn[i], drawn[rng.below(i + 1)]);
+                }
             }
+            Weighting::Inverted => {
+                drawn.sort_by(|&a, &b| weights[a].total_cmp(&weights[b]));
+                for i in 0..drawn.len() / 2 {
+                    weights.swap(drawn[i], drawn[drawn.len() - 1 - i]);
+                }
+            }
+            _ => {}
         }
         weights
     }
@@ -141,15 +194,17 @@ impl DeltaForcing {
         for (row, frame) in gradient.chunks_exact_mut(len).enumerate() {
             frame.iter_mut().for_each(|g| *g *= weights[row]);
         }
-        if self.continuity == 0.0 {
+        let Options { weighting, continuity, approach, .. } = self.options;
+        if continuity == 0.0 {
             return;
         }
+        let at = at.filter(|_| approach);
         for frame in frames(made, verdict) {
-            let lost = if self.weighting == Weighting::None { 1.0 } else { 1.0 - weights[frame.row] };
+            let lost = if weighting == Weighting::None { 1.0 } else { 1.0 - weights[frame.row] };
             if lost > 0.0 {
                 let path = Path::new(made, &frame, at);
                 // In steps of the mean length, and as long as a gradient of distribution matching.
-                let scale = self.continuity * lost * path.mean * (len as f32).sqrt();
+                let scale = continuity * lost * path.mean * (len as f32).sqrt();
                 let slope = path.continuity().1;
                 gradient[frame.row * len..][..len].iter_mut().zip(slope).for_each(|(g, s)| *g += scale * s);
             }
@@ -225,6 +280,22 @@ impl<'a> Path<'a> {
     }
 }
 
+/// The radius of each tenth of the noise levels: the `quantile` of deltas.
+fn radius<'a>(quantile: f32, quiet: impl Iterator<Item = (&'a Made, &'a Verdict)>) -> [f32; BUCKETS] {
+    let mut deltas: [Vec<f32>; BUCKETS] = Default::default();
+    for frame in quiet.flat_map(|(made, verdict)| frames(made, verdict)) {
+        deltas[bucket(frame.level)].push(frame.delta());
+    }
+    let found = deltas.map(|mut values| {
+        values.sort_by(f32::total_cmp);
+        values.get((values.len() as f32 * quantile) as usize).copied()
+    });
+    // A level that never came up takes the radius of its neighbour below, or above.
+    std::array::from_fn(|i| {
+        found[..=i].iter().rev().chain(&found[i..]).flatten().next().copied().unwrap_or(f32::INFINITY)
+    })
+}
+
 fn difference(a: &[f32], b: &[f32]) -> impl Iterator<Item = f32> {
     a.iter().zip(b).map(|(a, b)| a - b)
 }
@@ -283,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_teacher_that_agrees_is_trusted_and_one_that_jumps_is_not() {
-        let delta = DeltaForcing::new(Weighting::Trust, 0.5, &quiet());
+        let delta = DeltaForcing::new(Options::default(), &quiet());
         let made = made(70, 1.0);
         let weight = |off: f32| {
             let weights = delta.weights(&made, &verdict(&made, off, 71), &mut Rng::new(0));
@@ -297,7 +368,7 @@ mod tests {
     #[test]
     fn supervision_moves_less_the_further_it_jumps_beyond_the_radius() {
         // The step a teacher's jump J causes is weight * J: it must grow no more beyond the radius.
-        let delta = DeltaForcing::new(Weighting::Trust, 0.0, &quiet());
+        let delta = DeltaForcing::new(Options { continuity: 0.0, ..Options::default() }, &quiet());
         let made = made(70, 1.0);
         let moved = |off: f32| {
             let verdict = verdict(&made, off, 71);
@@ -315,14 +386,69 @@ mod tests {
     }
 
     #[test]
+    fn trust_falls_as_steeply_as_it_is_told_from_the_quantile_it_is_told() {
+        let (made, quiet) = (made(70, 1.0), quiet());
+        let verdict = verdict(&made, 1.0, 71);
+        let of = |fall: f32, quantile: f32| {
+            let delta = DeltaForcing::new(Options { fall, quantile, ..Options::default() }, &quiet);
+            (delta.weights(&made, &verdict, &mut Rng::new(0)), delta.radius[5])
+        };
+        let (weights, radius) = of(4.0, 0.5);
+        assert!(radius < of(4.0, 0.9).1, "the median is no smaller than the ninth tenth");
+        for (row, delta) in deltas(&made, &verdict) {
+            let expected = (-4.0 * (delta / radius - 1.0).max(0.0)).exp();
+            assert!((weights[row] - expected).abs() < 1e-6, "{row}: {} {expected}", weights[row]);
+        }
+        // The radius of what is measured now takes the place of the old one.
+        let moved = DeltaForcing::new(Options::default(), &quiet).following(&made, &verdict);
+        let mut all: Vec<f32> = deltas(&made, &verdict).into_iter().map(|pair| pair.1).collect();
+        all.sort_by(f32::total_cmp);
+        assert_eq!(moved.radius, [all[(all.len() as f32 * 0.9) as usize]; BUCKETS]);
+    }
+
+    #[test]
+    fn a_pull_towards_the_teacher_is_no_part_of_continuity_unless_asked_for() {
+        // Frames that go straight away from the teacher, evenly: nothing else to complain of.
+        let mut made = made(70, 1.0);
+        let frames = made.windows.frames;
+        for (row, frame) in made.windows.real.chunks_exact_mut(LEN).enumerate() {
+            frame.fill((row % frames) as f32);
+        }
+        let verdict = Verdict { real: vec![-9.0; made.windows.real.len()], ..verdict(&made, 0.0, 71) };
+        let pull = |approach: bool| {
+            let options = Options { weighting: Weighting::None, approach, ..Options::default() };
+            let mut gradient = vec![0.0; made.windows.real.len()];
+            DeltaForcing::new(options, &quiet()).apply(&made, &verdict, Some(2), &mut gradient, &mut Rng::new(0));
+            gradient.iter().map(|g| g.abs()).sum::<f32>()
+        };
+        assert!(pull(false) < 1e-6 && pull(true) > 0.1, "{} {}", pull(false), pull(true));
+    }
+
+    #[test]
     fn weights_dealt_at_random_have_the_same_mean() {
         let (made, quiet) = (made(70, 1.0), quiet());
         let verdict = verdict(&made, 2.0, 71);
-        let weights = |weighting| DeltaForcing::new(weighting, 0.0, &quiet).weights(&made, &verdict, &mut Rng::new(3));
+        let weights = |weighting| {
+            let options = Options { weighting, ..Options::default() };
+            DeltaForcing::new(options, &quiet).weights(&made, &verdict, &mut Rng::new(3))
+        };
         let (trust, random) = (weights(Weighting::Trust), weights(Weighting::Random));
         assert!((trust.iter().sum::<f32>() - random.iter().sum::<f32>()).abs() < 1e-4 && trust != random);
         assert!(weights(Weighting::None).iter().all(|&w| w == 1.0));
         assert!(weights(Weighting::Hard).iter().all(|&w| w == 1.0 || w == 0.0));
+
+        // The wrong way round: the same weights, and more where there was less.
+        let inverted = weights(Weighting::Inverted);
+        let sorted = |mut values: Vec<f32>| {
+            values.sort_by(f32::total_cmp);
+            values
+        };
+        assert_eq!(sorted(inverted.clone()), sorted(trust.clone()));
+        let generated = (0..trust.len()).filter(|i| i % 5 >= 2);
+        let pairs = generated.clone().flat_map(|i| generated.clone().map(move |j| (i, j)));
+        for (i, j) in pairs.filter(|&(i, j)| trust[i] < trust[j]) {
+            assert!(inverted[i] >= inverted[j], "frames {i} and {j}");
+        }
     }
 
     #[test]

@@ -59,11 +59,35 @@ impl Trajectories {
         seed: u64,
     ) -> Self {
         let mut rng = Rng::new(seed);
-        let mut windows = world.data.windows(count, world.frames, &mut rng);
-        let schedule = &world.config.schedule;
+        let windows = world.data.windows(count, world.frames, &mut rng);
+        let noise = rng.normals(windows.real.len());
+        let mut out = Self::along(threads, world, teacher, device, mask, windows, &noise);
+        if mask == Mask::Full {
+            out.windows.real.clone_from(&out.ends);
+        }
+        out
+    }
+
+    /// Those of `teacher` from the same noise over the same windows, with their clean history.
+    #[must_use]
+    pub fn retraced(&self, world: &World<'_>, teacher: &Weights, device: &Device, mask: Mask) -> Self {
+        // The first level is that of pure noise.
+        Self::along(1, world, teacher, device, mask, self.windows.clone(), &self.states[0])
+    }
+
+    /// Those from `noise` over `windows`.
+    fn along(
+        threads: usize,
+        world: &World<'_>,
+        teacher: &Weights,
+        device: &Device,
+        mask: Mask,
+        windows: Windows,
+        noise: &[f32],
+    ) -> Self {
+        let (count, schedule) = (windows.batch, &world.config.schedule);
         let most = schedule.steps.keys().rev().find(|&steps| EULER.is_multiple_of(*steps));
         let levels = most.and_then(|&steps| schedule.sigmas(steps)).unwrap_or_else(|| vec![1.0]);
-        let noise = rng.normals(windows.real.len());
         let mut out = Self { levels, states: Vec::new(), ends: Vec::new(), windows: Windows::default() };
         out.states = vec![Vec::with_capacity(noise.len()); out.levels.len()];
         let path = |first: usize| {
@@ -86,9 +110,6 @@ impl Trajectories {
                     _ => {}
                 }
             }
-        }
-        if mask == Mask::Full {
-            windows.real.clone_from(&out.ends);
         }
         Self { windows, ..out }
     }

@@ -37,6 +37,32 @@ pub enum Degrade {
     Autoregressive,
 }
 
+/// How the level of a re-synthesis is drawn, before its shift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drawn {
+    /// The sigmoid of a normal number, as published: mostly in the middle.
+    #[default]
+    LogitNormal,
+    /// Evenly.
+    Uniform,
+    /// Mostly near to noise: the larger of two even draws.
+    Early,
+    /// Mostly near to the data: the smaller of two even draws.
+    Late,
+}
+
+impl Drawn {
+    fn level(self, rng: &mut Rng) -> f32 {
+        match self {
+            Self::LogitNormal => 1.0 / (1.0 + (-rng.normal()).exp()),
+            Self::Uniform => rng.unit(),
+            Self::Early => rng.unit().max(rng.unit()),
+            Self::Late => rng.unit().min(rng.unit()),
+        }
+    }
+}
+
 /// How a history is degraded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +73,8 @@ pub struct Resampling {
     /// Shift of the distribution of re-synthesis levels. In the paper 0.6 is good, 0.1 lets errors pile up and 3 lets content
     /// drift (spec 5.3).
     pub shift: f32,
+    /// How those levels are drawn before it.
+    pub drawn: Drawn,
     /// Share of windows whose history is an own roll-out; all else is about the other windows.
     pub own: f32,
     /// Euler steps of a frame of such a roll-out: one makes the mean of what may come.
@@ -58,7 +86,7 @@ pub struct Resampling {
 /// A world told its actions drifts less and fades more than a film: history is re-made from further up.
 impl Default for Resampling {
     fn default() -> Self {
-        Self { how: Degrade::Autoregressive, shift: 1.0, own: 0.0, own_steps: 2, clean: 0.1 }
+        Self { how: Degrade::Autoregressive, shift: 1.0, drawn: Drawn::LogitNormal, own: 0.0, own_steps: 2, clean: 0.1 }
     }
 }
 
@@ -106,10 +134,10 @@ impl Resampling {
         windows: &mut Windows,
         rng: &mut Rng,
     ) -> Vec<f32> {
-        // One logit-normal level for each sequence.
+        // One level for each sequence.
         let level = |rng: &mut Rng| {
             let keep = rng.unit() < self.clean;
-            let u = 1.0 / (1.0 + (-rng.normal()).exp());
+            let u = self.drawn.level(rng);
             if keep { 0.0 } else { warp(u, self.shift) }
         };
         let levels: Vec<f32> = (0..windows.batch).map(|_| level(rng)).collect();
@@ -217,5 +245,31 @@ impl Stage for ResamplingForcing<'_> {
 
     fn inspect(&self, net: &Weights, device: &Device, dir: &Path, step: u64) -> Result<Figures, StateError> {
         self.world.roll(net, device, Sampler::Flow(8), &dir.join(format!("resampling-{step}.png")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_drawn_where_they_are_said_to_be() {
+        let mean = |drawn: Drawn| {
+            let mut rng = Rng::new(2);
+            let all: Vec<f32> = (0..20_000).map(|_| drawn.level(&mut rng)).collect();
+            assert!(all.iter().all(|level| (0.0..=1.0).contains(level)));
+            let mean = all.iter().sum::<f32>() / all.len() as f32;
+            (mean, all.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / all.len() as f32)
+        };
+        // Means 1/2, 1/2, 2/3, 1/3; variances of a logit-normal .0433, of an even draw 1/12, of the larger or smaller of two 1/18.
+        for (drawn, expected, variance) in [
+            (Drawn::LogitNormal, 0.5, 0.0433),
+            (Drawn::Uniform, 0.5, 1.0 / 12.0),
+            (Drawn::Early, 2.0 / 3.0, 1.0 / 18.0),
+            (Drawn::Late, 1.0 / 3.0, 1.0 / 18.0),
+        ] {
+            let found = mean(drawn);
+            assert!((found.0 - expected).abs() < 0.01 && (found.1 - variance).abs() < 0.003, "{drawn:?}: {found:?}");
+        }
     }
 }

@@ -41,9 +41,31 @@ impl Scores<'_> {
     /// Adds noise to what was made and asks both.
     pub fn judge(&self, world: &World<'_>, device: &Device, made: &Made, rng: &mut Rng) -> Verdict {
         let (windows, _) = made.seen();
-        let x = &windows.real;
         let level = diffusion_forcing::levels(world, self.mask, windows.batch, windows.frames, rng);
-        let level: Vec<f32> = level.into_iter().map(|t| t.clamp(0.02, 0.98)).collect();
+        self.judge_at(world, device, made, level.into_iter().map(|t| t.clamp(0.02, 0.98)).collect(), rng)
+    }
+
+    /// The same at levels drawn evenly from `low` to `high`.
+    pub fn judge_between(
+        &self,
+        world: &World<'_>,
+        device: &Device,
+        made: &Made,
+        [low, high]: [f32; 2],
+        rng: &mut Rng,
+    ) -> Verdict {
+        let (windows, _) = made.seen();
+        // As in training: one for all frames that see each other, else one for each.
+        let (each, times) = if self.mask == Mask::Full { (1, windows.frames) } else { (windows.frames, 1) };
+        let drawn = (0..windows.batch * each).map(|_| low + (high - low) * rng.unit());
+        let level = drawn.flat_map(|level| vec![level; times]).collect();
+        self.judge_at(world, device, made, level, rng)
+    }
+
+    /// The same at these levels [B, F] of the frames that the scores see.
+    fn judge_at(&self, world: &World<'_>, device: &Device, made: &Made, level: Vec<f32>, rng: &mut Rng) -> Verdict {
+        let (windows, _) = made.seen();
+        let x = &windows.real;
         let noisy = windows.mix(x, &rng.normals(x.len()), &level);
         let input = windows.arranged(self.mask, x, &noisy, &level);
         let [real, fake] = [self.real, self.fake].map(|net| {

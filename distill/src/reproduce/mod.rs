@@ -6,8 +6,10 @@
 pub mod causal;
 pub mod chart;
 pub mod delta;
+pub mod place;
 pub mod report;
 pub mod resampling;
+pub mod routing;
 pub mod table;
 pub mod toy;
 
@@ -50,6 +52,15 @@ pub enum ReproduceError {
     Stopped,
 }
 
+/// What was trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Steps of the optimizer.
+    pub steps: u64,
+    /// Windows they were taken on.
+    pub windows: u64,
+}
+
 /// How to run an experiment.
 pub struct Plan<'a> {
     /// Where networks are kept.
@@ -69,7 +80,7 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// Runs `experiment` for every seed and returns what it found, in order of seeds.
+    /// Runs `experiment` for every seed and returns what it found, in order of seeds, and what was trained for it.
     ///
     /// # Errors
     /// The first error of any seed.
@@ -77,7 +88,7 @@ impl Plan<'_> {
         &self,
         name: &str,
         experiment: impl Fn(&Lab<'_>) -> Result<T, ReproduceError> + Sync,
-    ) -> Result<Vec<T>, ReproduceError> {
+    ) -> Result<(Vec<T>, Cost), ReproduceError> {
         let next = AtomicU64::new(0);
         let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -90,8 +101,9 @@ impl Plan<'_> {
                         }
                         let dir = self.runs.join(name).join(format!("seed-{seed}"));
                         let (device, cpu) = (self.device.clone(), self.cpu);
-                        let lab = Lab { dir, seed, effort: self.effort, stop: self.stop, device, cpu };
-                        let result = experiment(&lab);
+                        let cost = Mutex::default();
+                        let lab = Lab { dir, seed, effort: self.effort, stop: self.stop, device, cpu, cost };
+                        let result = experiment(&lab).map(|found| (found, lab.cost()));
                         found.lock().unwrap_or_else(|e| e.into_inner()).push((seed, result));
                     }
                 });
@@ -99,7 +111,12 @@ impl Plan<'_> {
         });
         let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
         found.sort_by_key(|pair| pair.0);
-        found.into_iter().map(|pair| pair.1).collect()
+        let found = found.into_iter().map(|pair| pair.1).collect::<Result<Vec<(T, Cost)>, _>>()?;
+        let mut all = Cost::default();
+        found
+            .iter()
+            .for_each(|(_, cost)| (all.steps, all.windows) = (all.steps + cost.steps, all.windows + cost.windows));
+        Ok((found.into_iter().map(|pair| pair.0).collect(), all))
     }
 }
 
@@ -113,9 +130,15 @@ pub struct Lab<'a> {
     /// Where to train; roll-outs that are only judged are the CPU's.
     pub device: Device,
     cpu: bool,
+    cost: Mutex<Cost>,
 }
 
 impl Lab<'_> {
+    /// What was trained so far.
+    fn cost(&self) -> Cost {
+        *self.cost.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     /// Settings shared by all toys: one thread, real data, no routing.
     pub fn world<'b>(&self, config: &'b ModelConfig, data: &'b Latents, frames: usize, rate: f32) -> World<'b> {
         let rule = Rule { rate, ema: 0.995, decay: 0.0, ..Rule::default() };
@@ -149,10 +172,11 @@ impl Lab<'_> {
     pub fn train(&self, name: &str, stage: &dyn Stage, start: Weights, steps: u64) -> Result<Weights, ReproduceError> {
         std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io { path: self.dir.clone(), source })?;
         let label = name.replace([',', ':', '=', '.'], "").split_whitespace().collect::<Vec<_>>().join("-");
+        let steps = ((steps as f64 * self.effort) as u64).max(2);
         let run = Run {
             dir: &self.dir,
             name: &label,
-            budget: Span::Steps(((steps as f64 * self.effort) as u64).max(2)),
+            budget: Span::Steps(steps),
             threads: 1,
             accumulate: 1,
             device: &self.device,
@@ -166,6 +190,9 @@ impl Lab<'_> {
         if !run.train(stage, &mut state)? {
             return Err(ReproduceError::Stopped);
         }
+        // Counted from the budget, so that a run that went on costs what one does that was not stopped.
+        let mut cost = self.cost.lock().unwrap_or_else(|e| e.into_inner());
+        (cost.steps, cost.windows) = (cost.steps + steps, cost.windows + steps * stage.batch() as u64);
         Ok(state.averaged())
     }
 }

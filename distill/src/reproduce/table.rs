@@ -1,4 +1,6 @@
-//! Figures of several seeds as a Markdown table of means and standard deviations.
+//! Figures of several seeds as a Markdown table of means with their intervals.
+
+use crate::stats::paired::Mean;
 
 /// Rows of figures, each with a value for every seed.
 #[derive(Clone, Debug, Default)]
@@ -29,18 +31,10 @@ impl Table {
         found.map_or(&[], |(found, column)| &found.1[column])
     }
 
-    /// Its mean and standard deviation; NaN if there is none.
-    pub fn figure(&self, row: &str, column: &str) -> (f64, f64) {
-        moments(self.values(row, column))
+    /// Its mean over seeds; NaN if there is none.
+    pub fn figure(&self, row: &str, column: &str) -> Mean {
+        Mean::new(self.values(row, column))
     }
-}
-
-/// Mean and (unbiased) standard deviation.
-pub fn moments(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
-    (mean, (square / (n - 1.0).max(1.0)).sqrt())
 }
 
 impl std::fmt::Display for Table {
@@ -48,13 +42,7 @@ impl std::fmt::Display for Table {
         writeln!(f, "| | {} |", self.columns.join(" | "))?;
         writeln!(f, "|---|{}", "---|".repeat(self.columns.len()))?;
         for (name, figures) in &self.rows {
-            let cells: Vec<String> = figures
-                .iter()
-                .map(|values| {
-                    let (mean, deviation) = moments(values);
-                    format!("{mean:.3} ± {deviation:.3}")
-                })
-                .collect();
+            let cells: Vec<String> = figures.iter().map(|values| Mean::new(values).to_string()).collect();
             writeln!(f, "| {name} | {} |", cells.join(" | "))?;
         }
         Ok(())

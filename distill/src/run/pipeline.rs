@@ -291,7 +291,7 @@ impl<'a> Pipeline<'a> {
             Method::Resampling(resampling) => run.train(&ResamplingForcing { world, resampling }, &mut state)?,
             Method::Consistency(how) => {
                 let resampling = (how.clean < 1.0 || how.own > 0.0).then_some(how);
-                run.train(&Consistency { world, teacher: &teacher()?, resampling }, &mut state)?
+                run.train(&Consistency { world, teacher: &teacher()?, mask, resampling }, &mut state)?
             }
             Method::Ode { history, trajectories } => {
                 let (trajectories, mask) =
@@ -302,17 +302,17 @@ impl<'a> Pipeline<'a> {
                 let pair = Pair { teacher: &teacher()?, mask };
                 run.train(&SelfForcing { world, pair, objective, steps }, &mut state)?
             }
-            Method::Streaming { steps, context, overlap } => {
+            Method::Streaming { steps, context, overlap, changes }
+            | Method::Delta { steps, context, overlap, changes, .. } => {
                 let pair = Pair { teacher: &teacher()?, mask };
-                run.train(&Streaming { world, pair, steps, context, overlap, delta: None }, &mut state)?
-            }
-            Method::Delta { steps, context, overlap, weighting, continuity } => {
-                let pair = Pair { teacher: &teacher()?, mask };
-                let mut streaming = Streaming { world, pair, steps, context, overlap, delta: None };
-                eprintln!("measuring the trust region");
-                // Of the student as the stage began, also where it goes on.
-                let quiet = streaming.judged(&folder.begin(stage, parent.as_ref())?, self.device, false, stage.seed);
-                streaming.delta = Some(DeltaForcing::new(weighting, continuity, &quiet));
+                let mut streaming = Streaming { world, pair, steps, context, overlap, changes, among: 0, delta: None };
+                if let Some(options) = stage.method.guard() {
+                    eprintln!("measuring the trust region");
+                    // Of the student as the stage began, also where it goes on.
+                    let begun = folder.begin(stage, parent.as_ref())?;
+                    let quiet = streaming.judged(&begun, self.device, false, options.levels, stage.seed);
+                    streaming.delta = Some(DeltaForcing::new(options, &quiet));
+                }
                 run.train(&streaming, &mut state)?
             }
             Method::Dmd {} => run.train(&DistributionMatching { world, teacher: &teacher()? }, &mut state)?,

@@ -1,12 +1,12 @@
 //! Row 5, first half: whether going away and coming back ends where it began.
 
-use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
 use super::light;
 use super::report::Row;
 use super::target::Target;
 use super::trial::{Start, Trial};
 use super::truth::there_and_back;
+use crate::stats::bootstrap::{mean, median, over};
 
 /// Frames of the way there.
 pub const AWAY: [usize; 3] = [5, 15, 30];

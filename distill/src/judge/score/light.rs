@@ -1,12 +1,12 @@
 //! Row 7: how soon a switch of light shows, and whether the place outlives it.
 
-use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
 use super::probe::Gallery;
 use super::report::Row;
 use super::trial::{Start, Trial};
 use crate::footage::sight::mean_colour;
 use crate::footage::world::{Light, Map, Pose};
+use crate::stats::bootstrap::{Estimate, mean, median, over};
 
 /// Frames before the switch and from it on.
 const BEFORE: usize = 4;
@@ -95,7 +95,7 @@ pub fn row(trial: &Trial<'_>, found: &[Vec<Switched>]) -> Row {
 }
 
 /// Frames, whole ones, of which the last stands for all beyond it.
-struct Shown(super::bootstrap::Estimate);
+struct Shown(Estimate);
 
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,7 +4,6 @@
 //! more say so.
 
 mod back;
-pub mod bootstrap;
 pub mod dreamer;
 mod error;
 mod held;
@@ -196,7 +195,7 @@ impl Trial<'_> {
             _ => self.held.follow(start.at, 64.min(self.held.after(start.at))),
         };
         let Some(cost) = self.dreamer.cost(&start.real, &play)? else { return Ok(row.missing("nothing is computed")) };
-        let exact = |value: f64| Some(bootstrap::Estimate { value, low: value, high: value });
+        let exact = |value: f64| Some(crate::stats::bootstrap::Estimate { value, low: value, high: value });
         row.figure("seconds", exact(cost.wall));
         row.figure("processor seconds", cost.processor.and_then(exact));
         row.figure("bytes", exact(cost.bytes as f64));

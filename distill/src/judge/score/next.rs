@@ -1,12 +1,12 @@
 //! Row 2: the next frame after real ones, for each key by itself.
 
-use super::bootstrap::estimate;
 use super::error::ScoreError;
 use super::held::Told;
 use super::report::Row;
 use super::trial::Trial;
 use crate::footage::data::psnr;
 use crate::footage::sight::mse;
+use crate::stats::bootstrap::estimate;
 
 /// Mean squared errors to the true next frame: of the last real frame shown again, of the dream, of the codec's picture of the
 /// truth.

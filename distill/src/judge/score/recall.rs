@@ -4,12 +4,12 @@ use crate::footage::world::fact::Fact;
 use crate::footage::world::map::Decor;
 use crate::footage::world::{Action, Body, Key, Light, Rng, World};
 
-use super::bootstrap::{Estimate, mean, over};
 use super::dreamer::{LEAD, Memory, Picture, Play, Real, SHOWN};
 use super::error::ScoreError;
 use super::report::Row;
 use super::trial::Trial;
 use super::truth::{Truth, held_down};
+use crate::stats::bootstrap::{Estimate, mean, over};
 
 /// Kinds of facts, each asked for by itself.
 const KINDS: [&str; 4] = ["banner", "torch", "door", "lever"];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::bootstrap::Estimate;
+use crate::stats::bootstrap::Estimate;
 
 /// One line of the score.
 #[derive(Clone, Debug, Serialize)]

@@ -1,10 +1,10 @@
 //! Row 4: whether a dream in which no key is pressed stands still.
 
-use super::bootstrap::{mean, median, over};
 use super::dreamer::{Picture, Play};
 use super::report::Row;
 use super::target::Target;
 use super::trial::{Start, Trial};
+use crate::stats::bootstrap::{mean, median, over};
 
 /// Frames without a key.
 pub const STILL: usize = 128;

@@ -1,12 +1,12 @@
 //! Row 10: what is left of the truth after many abrupt switches of light, along a walk, beside the same walk in one light.
 
-use super::bootstrap::{median, over};
 use super::dreamer::{Picture, Play};
 use super::light;
 use super::report::Row;
 use super::target::Target;
 use super::trial::{Start, Trial};
 use super::truth;
+use crate::stats::bootstrap::{median, over};
 
 /// Switches of a walk.
 pub const SWITCHES: usize = 12;

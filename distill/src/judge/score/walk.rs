@@ -3,13 +3,13 @@
 use crate::footage::data::psnr;
 use crate::footage::sight::sharpness;
 
-use super::bootstrap::{lower_quartile, mean, median, over};
 use super::dreamer::{LEAD, Picture, Play, Real};
 use super::probe::{Gallery, near};
 use super::report::Row;
 use super::target::{Like, PERFECT, Target};
 use super::trial::{Start, Trial};
 use super::truth;
+use crate::stats::bootstrap::{self, lower_quartile, mean, median, over};
 
 /// Frames at which likeness is asked for, counted from 1.
 pub const MARKS: [usize; 3] = [16, 64, 256];
@@ -273,7 +273,7 @@ pub fn crispness(trial: &Trial<'_>, found: &[Walks]) -> Row {
         (sums[1] > 0.0).then(|| sums[0] / sums[1])
     };
     let all: Vec<usize> = (0..found.len()).collect();
-    let share = row.figure("sharpness", super::bootstrap::estimate(found.len(), |picked| ratio(picked, None)));
+    let share = row.figure("sharpness", bootstrap::estimate(found.len(), |picked| ratio(picked, None)));
     let each: Vec<f64> = (0..windows).filter_map(|k| ratio(&all, Some(k))).collect();
     let Some(share) = share else { return row.missing("the true frames are flat") };
     let (low, high) = each.iter().fold((f64::MAX, f64::MIN), |(l, h), &x| (l.min(x), h.max(x)));
@@ -285,7 +285,7 @@ pub fn crispness(trial: &Trial<'_>, found: &[Walks]) -> Row {
     };
     let made = row.figure("nearest view, dream", over(&distances(&|w| &w.near), mean));
     let own = row.figure("nearest view, truth", over(&distances(&|w| &w.own), mean));
-    let codec = super::bootstrap::estimate(found.len(), |picked| {
+    let codec = bootstrap::estimate(found.len(), |picked| {
         let all = picked.iter().filter_map(|&i| found[i].first()).map(|walk| walk.own_crisp);
         let sums = all.fold([0.0, 0.0], |sum, [made, real]| [sum[0] + made, sum[1] + real]);
         (sums[1] > 0.0).then(|| sums[0] / sums[1])

@@ -3,6 +3,7 @@
 //! All of them draw on a ring of [`CELLS`] cells. A [`bump`] can stand anywhere on it, so a picture has one true parameter, its
 //! place, and [`Reading`] finds it again: how far a picture is from any true one, and which one it is nearest to.
 
+pub mod panorama;
 pub mod places;
 pub mod switch;
 pub mod tracker;

@@ -1,5 +1,5 @@
 //! Rooms with a picture each, new for every episode, and a player who jumps between them: what a room looks like is known only
-//! from the last time it was seen, which may be long ago.
+//! from the last time it was seen, which may be long ago, or in another light.
 
 use crate::footage::latents::Latents;
 use crate::reproduce::toy::{CELLS, latents};
@@ -11,20 +11,32 @@ pub const ROOMS: usize = 10;
 /// Actions: which room this frame shows.
 pub const ACTIONS: [&str; ROOMS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
-/// `episodes` of `frames` frames; no room is shown twice in a row.
-pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
+/// Events: which light is on. The second dims what is seen and adds a haze.
+pub const LIGHTS: [&str; 2] = ["day", "dusk"];
+
+/// A value as it looks in a light.
+pub fn lit(value: f32, light: u8) -> f32 {
+    if light == 0 { value } else { 0.5 * value + 0.8 }
+}
+
+/// `episodes` of `frames` frames; no room is shown twice in a row. The light changes about every `stretch` frames, never for 0.
+pub fn record(episodes: usize, frames: usize, stretch: usize, seed: u64) -> Latents {
     let mut rng = Rng::new(seed);
-    let (mut data, mut actions) = (Vec::with_capacity(episodes * frames * CELLS), Vec::new());
+    let (mut data, mut actions, mut lights) = (Vec::with_capacity(episodes * frames * CELLS), Vec::new(), Vec::new());
     for _ in 0..episodes {
         let rooms = rng.normals(ROOMS * CELLS);
-        let mut room = rng.below(ROOMS);
+        let (mut room, mut light) = (rng.below(ROOMS), 0);
         for _ in 0..frames {
             room = (room + 1 + rng.below(ROOMS - 1)) % ROOMS;
-            data.extend_from_slice(&rooms[room * CELLS..][..CELLS]);
+            if stretch > 0 && rng.below(stretch) == 0 {
+                light = 1 - light;
+            }
+            data.extend(rooms[room * CELLS..][..CELLS].iter().map(|&value| lit(value, light)));
             actions.extend((0..ROOMS).map(|i| f32::from(u8::from(i == room))));
+            lights.push(light);
         }
     }
-    latents(data, CELLS, actions, vec![0; episodes * frames], frames)
+    latents(data, CELLS, actions, lights, frames)
 }
 
 /// For each frame of an episode, given its actions [F, ROOMS], how many frames ago its room was last seen; `None` if never.

@@ -1,5 +1,5 @@
-//! A bump whose place the action tells (a camera's pose, say) and whose hue, one of a few, nothing tells: it must be handed on from frame
-//! to frame. Nothing is random, so a roll-out of any length has one true answer.
+//! A bump that the action moves by so many cells, and whose hue is one of a few: nothing tells place or hue, both must be handed on from
+//! frame to frame. Nothing is random, so a roll-out of any length has one true answer.
 
 use std::f32::consts::TAU;
 
@@ -10,11 +10,11 @@ use crate::rng::Rng;
 /// Values of a picture: bump times (cos hue, sin hue).
 pub const LEN: usize = 2 * CELLS;
 
-/// Actions: the place of the frame's bump on the ring, as an angle and its double.
-pub const ACTIONS: [&str; 4] = ["cos", "sin", "cos 2", "sin 2"];
+/// The action: how far the bump has moved since the frame before, in the longest steps there are.
+pub const ACTIONS: [&str; 1] = ["by"];
 
 /// Hues there are.
-const HUES: usize = 6;
+pub const HUES: usize = 6;
 
 /// Most cells a frame.
 const STEP: f32 = 1.5;
@@ -38,8 +38,7 @@ pub fn record(episodes: usize, frames: usize, seed: u64) -> Latents {
             }
             place += speed;
             data.extend(draw(place, hue));
-            let angle = TAU * place / CELLS as f32;
-            actions.extend([angle.cos(), angle.sin(), (2.0 * angle).cos(), (2.0 * angle).sin()]);
+            actions.push(speed / STEP);
         }
     }
     latents(data, LEN, actions, vec![0; episodes * frames], frames)
@@ -58,18 +57,35 @@ pub struct Error {
     pub off: f64,
 }
 
-/// Mean errors of each frame of `made` [B, F, LEN] against `truth`.
-pub fn errors(made: &[f32], truth: &Windows) -> Vec<Error> {
-    let mut out = vec![Error::default(); truth.frames];
-    let share = 1.0 / truth.batch as f64;
-    for (i, (made, real)) in made.chunks_exact(LEN).zip(truth.real.chunks_exact(LEN)).enumerate() {
-        let (m, r, error) = (Reading::new(made), Reading::new(real), &mut out[i % truth.frames]);
+/// Errors [B][F] of `made` [B, F, LEN] against `truth`.
+pub fn errors(made: &[f32], truth: &Windows) -> Vec<Vec<Error>> {
+    let one = |(made, real): (&[f32], &[f32])| {
+        let (m, r) = (Reading::new(made), Reading::new(real));
         let square = made.iter().zip(real).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / LEN as f64;
         let hue = (m.hue - r.hue + 0.5 * TAU).rem_euclid(TAU) - 0.5 * TAU;
-        error.square += share * square;
-        error.hue += share * f64::from(hue.abs());
-        error.place += share * f64::from(way(r.place, m.place).abs());
-        error.off += share * f64::from(m.off);
+        Error { square, hue: hue.abs().into(), place: way(r.place, m.place).abs().into(), off: m.off.into() }
+    };
+    let all: Vec<Error> = made.chunks_exact(LEN).zip(truth.real.chunks_exact(LEN)).map(one).collect();
+    all.chunks_exact(truth.frames).map(<[Error]>::to_vec).collect()
+}
+
+/// Frames of a roll-out until `wrong` holds of four in a row, the first of them not counted; all of them if never.
+pub fn survival(errors: &[Error], wrong: impl Fn(&Error) -> bool) -> usize {
+    errors.windows(4).position(|four| four.iter().all(&wrong)).unwrap_or(errors.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_true_roll_out_has_no_error_and_lives_to_its_end() {
+        let truth = record(3, 20, 4).starts(20);
+        let errors = errors(&truth.real, &truth);
+        assert!(errors.iter().flatten().all(|e| e.square == 0.0 && e.place < 0.04 && e.hue < 1e-3 && e.off < 2e-3));
+        assert_eq!(survival(&errors[0], |e| e.hue > 0.5), 20);
+        let lost: Vec<Error> =
+            (0..20).map(|f| Error { hue: f64::from(u8::from(f >= 7 || f == 3)), ..Error::default() }).collect();
+        assert_eq!(survival(&lost, |e| e.hue > 0.5), 7);
     }
-    out
 }

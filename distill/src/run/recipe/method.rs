@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, RecipeError};
-use crate::method::delta_forcing::Weighting;
+use crate::method::delta_forcing::{Options, Radius, Weighting};
 use crate::method::resampling_forcing::Resampling;
 use crate::method::self_forcing::Objective;
 use crate::method::teacher_forcing::World;
@@ -56,6 +56,9 @@ pub enum Method {
         /// The last of them that the scores see too.
         #[serde(default = "context")]
         overlap: usize,
+        /// Most changes that a stream has gone through before.
+        #[serde(default)]
+        changes: usize,
     },
     /// The same with Delta Forcing.
     Delta {
@@ -68,12 +71,30 @@ pub enum Method {
         /// The last of them that the scores see too.
         #[serde(default = "context")]
         overlap: usize,
+        /// Most changes that a stream has gone through before.
+        #[serde(default)]
+        changes: usize,
         /// How supervision is weighed.
         #[serde(default)]
         weighting: Weighting,
+        /// How trust falls beyond the radius.
+        #[serde(default)]
+        fall: f32,
+        /// Share of deltas without an event within the radius.
+        #[serde(default = "quantile")]
+        quantile: f32,
+        /// Noise levels between which deltas are measured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        levels: Option<[f32; 2]>,
+        /// Whether the radius follows the student.
+        #[serde(default)]
+        radius: Radius,
         /// Size of the pull of continuity.
         #[serde(default = "continuity")]
         continuity: f32,
+        /// Whether continuity pulls towards the teacher after an event.
+        #[serde(default)]
+        approach: bool,
     },
     /// Distribution matching with causal scores and a discriminator: what made the demo world.
     Dmd {},
@@ -105,7 +126,11 @@ fn context() -> usize {
 }
 
 fn continuity() -> f32 {
-    0.5
+    Options::default().continuity
+}
+
+fn quantile() -> f32 {
+    Options::default().quantile
 }
 
 /// Which stages may teach, and how a complaint calls them.
@@ -153,14 +178,14 @@ impl Method {
 
     /// Whether the denoiser may start from random weights.
     pub(super) fn begins(self) -> bool {
-        matches!(self, Self::Teacher {} | Self::Diffusion {} | Self::Bidirectional {})
+        self.is_flow() || self.is_bidirectional()
     }
 
     /// What it can be distilled from, if anything.
     pub(super) fn teachers(self) -> Option<Teachers> {
         match self {
-            Self::Consistency(_) | Self::Dmd {} => Some((Self::is_flow, "a stage that learns a causal flow")),
-            _ if self.is_pair() || matches!(self, Self::Ode { .. }) => {
+            Self::Dmd {} => Some((Self::is_flow, "a stage that learns a causal flow")),
+            _ if self.is_pair() || matches!(self, Self::Ode { .. } | Self::Consistency(_)) => {
                 Some((|m| m.is_flow() || m.is_bidirectional(), "a stage that learns a flow"))
             }
             _ => None,
@@ -211,13 +236,30 @@ impl Method {
                 check.that("trajectories", trajectories >= batch, "at least as many as `batch`", trajectories)
             }
             Self::SelfForcing { steps: n, .. } => steps(n),
-            Self::Streaming { steps: n, context, overlap } => steps(n).and(before(context, overlap)),
-            Self::Delta { steps: n, context, overlap, continuity, .. } => {
-                let fits = continuity >= 0.0 && continuity.is_finite();
+            Self::Streaming { steps: n, context, overlap, .. } => steps(n).and(before(context, overlap)),
+            Self::Delta { steps: n, context, overlap, fall, quantile, levels, continuity, .. } => {
                 steps(n).and(before(context, overlap))?;
-                check.that("continuity", fits, "a number from 0 up", continuity)
+                for (field, value) in [("fall", fall), ("continuity", continuity)] {
+                    check.that(field, value >= 0.0 && value.is_finite(), "a number from 0 up", value)?;
+                }
+                check.that("quantile", (0.0..1.0).contains(&quantile), "a share from 0 up and below 1", quantile)?;
+                let [low, high] = levels.unwrap_or([0.5; 2]);
+                let fits = 0.0 < low && low <= high && high < 1.0;
+                check.that("levels", fits, "[low, high] between 0 and 1", format!("[{low}, {high}]"))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Method {
+    /// Trust region and continuity, of a method that has them.
+    pub fn guard(self) -> Option<Options> {
+        match self {
+            Self::Delta { weighting, fall, quantile, levels, radius, continuity, approach, .. } => {
+                Some(Options { weighting, fall, quantile, levels, radius, continuity, approach })
+            }
+            _ => None,
         }
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::footage::world::{RecordError, Scene, Size};
-use crate::method::delta_forcing::Weighting;
-use crate::method::resampling_forcing::Degrade;
+use crate::method::delta_forcing::{Radius, Weighting};
+use crate::method::resampling_forcing::{Degrade, Drawn};
 use crate::method::self_forcing::Objective;
 use crate::net::fast::kernels::Kernels;
 use crate::net::mask::Route;
@@ -208,6 +208,7 @@ struct Settings {
     own: Option<f32>,
     own_steps: Option<usize>,
     shift: Option<f32>,
+    drawn: Option<Drawn>,
     clean: Option<f32>,
     history: Option<History>,
     trajectories: Option<usize>,
@@ -215,8 +216,14 @@ struct Settings {
     steps: Option<usize>,
     context: Option<usize>,
     overlap: Option<usize>,
+    changes: Option<usize>,
     weighting: Option<Weighting>,
+    fall: Option<f32>,
+    quantile: Option<f32>,
+    levels: Option<[f32; 2]>,
+    radius: Option<Radius>,
     continuity: Option<f32>,
+    approach: Option<bool>,
 }
 
 impl Recipe {
@@ -340,6 +347,7 @@ impl Settings {
             own,
             own_steps,
             shift,
+            drawn,
             clean,
             history,
             trajectories,
@@ -347,8 +355,14 @@ impl Settings {
             steps,
             context,
             overlap,
+            changes,
             weighting,
-            continuity
+            fall,
+            quantile,
+            levels,
+            radius,
+            continuity,
+            approach
         )
     }
 
