@@ -15,9 +15,9 @@ arm() {
     # `max` has what the newest Arms have; older instruction sets are tested on it too.
     RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$library CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -cpu max -L /usr/aarch64-linux-gnu" \
-        cargo "$@" -Zbuild-std=std,panic_unwind,test --target aarch64-unknown-linux-gnu \
+        CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu cargo -Zbuild-std=std,panic_unwind,test \
         --config 'profile.dev.package."*".opt-level=1' --config profile.dev.package.causeway-ops.opt-level=1 \
-        --config profile.dev.package.causeway-runtime.opt-level=1
+        --config profile.dev.package.causeway-runtime.opt-level=1 "$@"
 }
 # Some frames are not worth minutes of optimisation.
 arm test -p causeway-ops --no-default-features --features std --lib --test operators

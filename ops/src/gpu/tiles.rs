@@ -46,7 +46,7 @@ const SPAN_STEP: usize = 64;
 pub(super) fn spans(tiles: usize, depth: usize) -> (usize, usize) {
     let wanted = BUSY.div_ceil(tiles.max(1)).min(depth / LEAST_SPAN).clamp(1, MOST_SPANS);
     let span = depth.div_ceil(wanted).next_multiple_of(SPAN_STEP);
-    (depth.div_ceil(span).max(1), span)
+    (depth.div_ceil(span.max(1)).max(1), span)
 }
 
 /// Workgroups of a skinny kernel for C [rows, columns].
