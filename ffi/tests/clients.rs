@@ -19,6 +19,7 @@ fn a_c99_program_shows_the_frames_of_the_rust_interface() {
 
 /// Milliseconds of processor time that a program and its threads take, from exec to its end.
 #[cfg(target_os = "linux")]
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and says what it took")]
 fn processor_time(command: &mut Command) -> f64 {
     let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
     let mut status = 0;
