@@ -1,4 +1,4 @@
-//! Which kernel runs an operator, in what parts, and the scratch memory it needs. The same for GPUs is `gpu/lower.rs`.
+//! Which kernel runs an operator, in what parts, and the scratch memory it needs. The same for GPUs is `gpu/lower/`.
 
 use super::{
     activate, attention, channel_norm, commit, context::Context, conv2d, copy, cross_attention, embed, from_pixels,

@@ -317,6 +317,11 @@ pub struct Gpu {
 }
 
 impl Gpu {
+    /// Rows of its cooperative matrices.
+    pub(super) fn edge(&self) -> usize {
+        self.pipelines.target().0.edge as usize
+    }
+
     /// An open device and its queue.
     pub(super) fn wrap(
         device: wgpu::Device,

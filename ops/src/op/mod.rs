@@ -1,7 +1,7 @@
 //! The operators, one file each: the buffers it touches, its shape rule, its cost. An operator is plain data and knows no backend.
 //!
 //! NAME.rs here has two twins of its name: `cpu/NAME.rs`, the CPU kernel, called by `cpu/kernels.rs`, and
-//! `shaders/wgsl/NAME.wgsl`, the GPU kernel, for which `gpu/lower.rs` makes a dispatch.
+//! `shaders/wgsl/NAME.wgsl`, the GPU kernel, for which `gpu/lower/` makes a dispatch.
 //!
 //! Layouts: tokens are rows [T, dim], frame-major, then row, then column. Pictures and latents are channels-last
 //! [frames, height, width, channels]. Everything is `f32` unless an operator says otherwise.
