@@ -55,9 +55,8 @@ impl Consistency<'_> {
         };
 
         // A level for each frame, or for all that see each other; the last pair of levels ends at the data themselves.
-        let (each, times) = if self.mask == Mask::Full { (1, windows.frames) } else { (windows.frames, 1) };
-        let index = (0..windows.batch * each).map(|_| rng.below(LEVELS)).collect::<Vec<_>>();
-        let index: Vec<usize> = index.into_iter().flat_map(|i| vec![i; times]).collect();
+        let index = |count| (0..count).map(|_| rng.below(LEVELS)).collect();
+        let index = self.mask.drawn(windows.batch, windows.frames, index);
         let high: Vec<f32> = index.iter().map(|&i| self.level(i)).collect();
         let low: Vec<f32> = index.iter().map(|&i| self.level(i + 1)).collect();
         let x = windows.mix(&windows.real, &rng.normals(windows.real.len()), &high);

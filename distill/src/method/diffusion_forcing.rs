@@ -26,10 +26,7 @@ pub struct DiffusionForcing<'a> {
 
 /// Noise levels [B, F] for the frames of `batch` sequences: one for each frame, or under [`Mask::Full`] for each sequence.
 pub fn levels(world: &World<'_>, mask: Mask, batch: usize, frames: usize, rng: &mut Rng) -> Vec<f32> {
-    match mask {
-        Mask::Full => world.levels(rng, batch).into_iter().flat_map(|level| vec![level; frames]).collect(),
-        Mask::Causal(_) | Mask::TeacherForcing { .. } => world.levels(rng, batch * frames),
-    }
+    mask.drawn(batch, frames, |count| world.levels(rng, count))
 }
 
 impl DiffusionForcing<'_> {

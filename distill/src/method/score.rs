@@ -55,10 +55,8 @@ impl Scores<'_> {
         rng: &mut Rng,
     ) -> Verdict {
         let (windows, _) = made.seen();
-        // As in training: one for all frames that see each other, else one for each.
-        let (each, times) = if self.mask == Mask::Full { (1, windows.frames) } else { (windows.frames, 1) };
-        let drawn = (0..windows.batch * each).map(|_| low + (high - low) * rng.unit());
-        let level = drawn.flat_map(|level| vec![level; times]).collect();
+        let level = |count| (0..count).map(|_| low + (high - low) * rng.unit()).collect();
+        let level = self.mask.drawn(windows.batch, windows.frames, level);
         self.judge_at(world, device, made, level, rng)
     }
 

@@ -38,6 +38,14 @@ pub enum Mask {
 }
 
 impl Mask {
+    /// What `draw` gives when asked for so many, for frames [B, F]: one for each frame, or under [`Mask::Full`] for all of a sequence.
+    pub fn drawn<T: Copy>(self, batch: usize, frames: usize, draw: impl FnOnce(usize) -> Vec<T>) -> Vec<T> {
+        match self {
+            Self::Full => draw(batch).into_iter().flat_map(|one| std::iter::repeat_n(one, frames)).collect(),
+            Self::Causal(_) | Self::TeacherForcing { .. } => draw(batch * frames),
+        }
+    }
+
     /// Teacher forcing with one noisy copy, each query of which sees the `route` best of all earlier frames; 0 for all.
     pub const fn teacher_forcing(route: usize) -> Self {
         Self::TeacherForcing { ring: Ring::ENDLESS, route, copies: 1 }
