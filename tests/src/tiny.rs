@@ -3,13 +3,26 @@
 
 use causeway_ops::quant::DType;
 use causeway_runtime::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction,
-    Provenance, ScheduleConfig, StartConfig, TextConfig,
+    CodecConfig, CodecKind, DecoderConfig, DecoderFamily, DecoderNetwork, DitConfig, FORMAT, Family, HistoryConfig,
+    LatentConfig, ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, StartConfig, TextConfig,
 };
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::import::{Settings, wan_1_3b};
 use causeway_runtime::sampler::Sampler;
 use std::collections::BTreeMap;
+
+/// A codec in a file of its own, of which nothing else is said.
+pub fn codec_config(name: &str, codec: DecoderNetwork) -> DecoderConfig {
+    DecoderConfig {
+        format: FORMAT,
+        family: DecoderFamily::Decoder,
+        name: name.to_owned(),
+        codec,
+        license: String::new(),
+        credits: String::new(),
+        provenance: Provenance::default(),
+    }
+}
 
 /// dim 48, 2 heads of 24, 2 layers, latents 4 x 8 x 8 (16 tokens), pictures 64 x 64, window 6 with chunk 1.
 ///

@@ -4,15 +4,14 @@ use std::{fs, sync::LazyLock};
 
 use causeway_ops::{Kv, quant::DType};
 use causeway_runtime::{
-    Budget, Device, Pump, Session, SessionError, SessionOptions,
-    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, Provenance},
-    import::matrix_game,
+    Budget, Device, Pump, Session, SessionError, SessionOptions, config::DecoderNetwork, import::matrix_game,
     session::Start,
 };
 use causeway_tests::{
     game::Game,
     hollow, machine,
     stream::{next_frame, one},
+    tiny::codec_config,
 };
 use proptest::prelude::*;
 
@@ -23,15 +22,7 @@ fn a_session_at_real_size_stays_below_its_bound() {
     fs::create_dir_all(&folder).unwrap();
     for (keys, mouse) in [(4, 2), (7, 0)] {
         let config = matrix_game(keys, mouse);
-        let decoder = DecoderConfig {
-            format: FORMAT,
-            family: DecoderFamily::Decoder,
-            name: "taew2_1".into(),
-            codec: DecoderNetwork::Taehv(config.codec.clone()),
-            license: String::new(),
-            credits: String::new(),
-            provenance: Provenance::default(),
-        };
+        let decoder = codec_config("taew2_1", DecoderNetwork::Taehv(config.codec.clone()));
         let model = hollow::open(&folder.join("game.safetensors"), &config, DType::Q8);
         let codec = hollow::open(&folder.join("codec.safetensors"), &decoder, DType::Q8);
         let condition = vec![0.0; 30 * 20 * 44 * 80];

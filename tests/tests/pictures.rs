@@ -3,13 +3,13 @@
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, Decoder, DecoderFile, EventTime, Pump, Session, SessionOptions, Start,
-    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, ModelConfig, Positions, Provenance},
+    config::{DecoderNetwork, ModelConfig, Positions},
     file::write_model_to,
 };
 use causeway_tests::{
     naive::{Naive, Settings},
     stream::{next_frame, one, open, script, seeded, shown},
-    tiny::{model_bytes, random_weights, tiny_config},
+    tiny::{codec_config, model_bytes, random_weights, tiny_config},
 };
 
 /// A world whose codec makes four pictures of each latent frame but the stream's first, which makes one.
@@ -21,15 +21,7 @@ fn four_each() -> ModelConfig {
 
 /// The codec of a world, in a file of its own: the same weights under the same names.
 fn own_codec(config: &ModelConfig, seed: u64) -> Vec<u8> {
-    let decoder = DecoderConfig {
-        format: FORMAT,
-        family: DecoderFamily::Decoder,
-        name: "tiny".to_owned(),
-        codec: DecoderNetwork::Taehv(config.codec.clone()),
-        license: String::new(),
-        credits: String::new(),
-        provenance: Provenance::default(),
-    };
+    let decoder = codec_config("tiny", DecoderNetwork::Taehv(config.codec.clone()));
     write_model_to(Vec::new(), &decoder, DType::F32, |name, shape| random_weights(name, shape, seed)).unwrap()
 }
 

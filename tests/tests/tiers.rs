@@ -9,13 +9,14 @@ use causeway_ops::{
 };
 use causeway_runtime::{
     Budget, Device, Kv, Model, Session, SessionOptions,
-    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, Provenance},
+    config::DecoderNetwork,
     import::{Settings, wan_1_3b},
     model::StreamPlan,
 };
 use causeway_tests::{
     hollow, machine,
     stream::{next_frame, one, script, seeded},
+    tiny::codec_config,
 };
 
 fn keep() -> Model<'static> {
@@ -140,15 +141,7 @@ fn sessions_at_real_size_stay_below_their_bounds() {
         ((30, 52), Kv::Q8, false, 2.5),
     ] {
         let config = wan_1_3b(&Settings { window: 12, latent, ..Settings::default() });
-        let codec = DecoderConfig {
-            format: FORMAT,
-            family: DecoderFamily::Decoder,
-            name: "taew2_1".into(),
-            codec: DecoderNetwork::Taehv(config.codec.clone()),
-            license: String::new(),
-            credits: String::new(),
-            provenance: Provenance::default(),
-        };
+        let codec = codec_config("taew2_1", DecoderNetwork::Taehv(config.codec.clone()));
         let model = hollow::open(&folder.join("wan.safetensors"), &config, DType::Q8);
         let codec = hollow::open(&folder.join("codec.safetensors"), &codec, DType::Q8);
         let options = SessionOptions { kv, recache, ..SessionOptions::default() };

@@ -19,23 +19,19 @@ static void press(CwSession *session, uint32_t rows, uint64_t *ticket) {
 }
 
 int main(int argc, char **argv) {
-    CwDeviceOptions on = {.struct_size = sizeof on};
     CwSessionOptions options = {.struct_size = sizeof options};
     CwModelInfo info = {.struct_size = sizeof info};
     CwSessionInfo made = {.struct_size = sizeof made};
     CwImage image = {.struct_size = sizeof image, .pixels = pixels, .bytes = sizeof pixels};
     CwReceipt receipt = {.struct_size = sizeof receipt};
     CwCondition picture = {.struct_size = sizeof picture, .kind = CW_CONDITION_PROMPT};
-    CwDevice *device = NULL;
+    CwDevice *device = processor(0);
     CwModel *model = NULL;
     CwSession *session = NULL;
     uint64_t ticket = 0, newest = 0;
     uint32_t n, next = 0, pictures = argc == 3 ? (uint32_t)atoi(argv[2]) : 0;
 
     if (!pictures) return fprintf(stderr, "usage: game BUNDLE PICTURES\n"), 2;
-    EXPECT(cw_device_options_init(&on), CW_OK, "");
-    on.kind = CW_DEVICE_CPU;
-    EXPECT(cw_device_create(&on, &device), CW_OK, "");
     EXPECT(cw_model_open_path(argv[1], strlen(argv[1]), &model), CW_OK, "");
     EXPECT(cw_model_info(model, &info), CW_OK, "");
     if (!(info.holds & CW_HOLDS_STARTS) || !(info.takes & CW_TAKES_ACTIONS) || info.actions != ENTRIES || info.prompts != 1)

@@ -23,13 +23,12 @@ static void wait_for_frame(CwSession *session) {
 }
 
 int main(int argc, char **argv) {
-    CwDeviceOptions on = {.struct_size = sizeof on};
     CwSessionOptions options = {.struct_size = sizeof options};
     CwModelInfo info = {.struct_size = sizeof info};
     CwSessionInfo made = {.struct_size = sizeof made};
     CwImage image = {.struct_size = sizeof image, .pixels = pixels, .bytes = sizeof pixels};
     CwReceipt receipt = {.struct_size = sizeof receipt}, odd = {.struct_size = 2};
-    CwDevice *device = NULL;
+    CwDevice *device = processor(0);
     CwModel *model = NULL, *codec = NULL;
     CwSession *session;
     FILE *file = argc == 5 ? fopen(argv[3], "rb") : NULL;
@@ -39,9 +38,6 @@ int main(int argc, char **argv) {
     if (!file) return fprintf(stderr, "usage: latents MODEL CODEC PROMPT FRAMES\n"), 2;
     count = fread(prompt, sizeof *prompt, sizeof prompt / sizeof *prompt, file);
     fclose(file);
-    EXPECT(cw_device_options_init(&on), CW_OK, "");
-    on.kind = CW_DEVICE_CPU;
-    EXPECT(cw_device_create(&on, &device), CW_OK, "");
     EXPECT(cw_model_open_path(argv[1], strlen(argv[1]), &model), CW_OK, "");
     EXPECT(cw_model_open_path(argv[2], strlen(argv[2]), &codec), CW_OK, "");
     EXPECT(cw_model_info(model, &info), CW_OK, "");

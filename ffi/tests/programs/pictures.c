@@ -17,12 +17,11 @@ static CwReceipt frame(CwSession *session) {
 }
 
 int main(int argc, char **argv) {
-    CwDeviceOptions on = {.struct_size = sizeof on};
     CwSessionOptions options = {.struct_size = sizeof options};
     CwPicture picture = {.struct_size = sizeof picture, .format = CW_FORMAT_RGB8, .flags = CW_IMAGE_FLIP_Y, .fit = CW_FIT_CROP, .when = CW_PICTURE_NOW};
     CwPicture wrong;
     CwReceipt receipt;
-    CwDevice *device = NULL;
+    CwDevice *device = processor(1);
     CwModel *model = NULL;
     CwSession *session = NULL;
     FILE *file = argc == 5 ? fopen(argv[2], "rb") : NULL;
@@ -39,10 +38,6 @@ int main(int argc, char **argv) {
     picture.width = (uint32_t)atoi(argv[3]);
     picture.height = (uint32_t)atoi(argv[4]);
     picture.row_pitch = picture.width * 3 + 7;
-    EXPECT(cw_device_options_init(&on), CW_OK, "");
-    on.kind = CW_DEVICE_CPU;
-    on.threads = 1;
-    EXPECT(cw_device_create(&on, &device), CW_OK, "");
     EXPECT(cw_model_open_path(argv[1], strlen(argv[1]), &model), CW_OK, "");
     EXPECT(cw_session_options_init(&options), CW_OK, "");
     options.seed = 7;

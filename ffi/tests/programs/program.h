@@ -37,6 +37,17 @@ static inline void said(const char *what, CwStatus status) {
     printf("%s: %s: %s\n", what, cw_status_name(status), status < 0 ? text : "");
 }
 
+/* A device on the processor; 0 threads for all. */
+static inline CwDevice *processor(uint32_t threads) {
+    CwDeviceOptions on = {.struct_size = sizeof on};
+    CwDevice *device = NULL;
+    EXPECT(cw_device_options_init(&on), CW_OK, "");
+    on.kind = CW_DEVICE_CPU;
+    on.threads = threads;
+    EXPECT(cw_device_create(&on, &device), CW_OK, "");
+    return device;
+}
+
 static inline uint64_t hash(const void *bytes, size_t count) {
     const uint8_t *at = bytes;
     uint64_t hash = 0xcbf29ce484222325u;

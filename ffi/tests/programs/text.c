@@ -26,7 +26,6 @@ static void encode(CwText *text, const char *words, CwProgress *progress) {
 }
 
 int main(int argc, char **argv) {
-    CwDeviceOptions on = {.struct_size = sizeof on};
     CwSessionOptions options = {.struct_size = sizeof options};
     CwTextOptions how = {.struct_size = sizeof how};
     CwTextInfo info = {.struct_size = sizeof info};
@@ -34,7 +33,7 @@ int main(int argc, char **argv) {
     CwProgress progress = {.struct_size = sizeof progress};
     CwImage image = {.struct_size = sizeof image, .pixels = pixels, .bytes = sizeof pixels};
     CwCondition change = {.struct_size = sizeof change, .kind = CW_CONDITION_PROMPT};
-    CwDevice *device = NULL;
+    CwDevice *device = processor(0);
     CwModel *model = NULL, *codec = NULL, *encoder = NULL, *bare = NULL;
     CwSession *session = NULL;
     CwText *text = NULL;
@@ -47,9 +46,6 @@ int main(int argc, char **argv) {
     if (!read) return fprintf(stderr, "usage: text MODEL CODEC ENCODER BARE TOKENIZER STREAM WORDS\n"), 2;
     length = how.tokenizer_bytes = fread(tokenizer, 1, sizeof tokenizer, read);
     fclose(read);
-    EXPECT(cw_device_options_init(&on), CW_OK, "");
-    on.kind = CW_DEVICE_CPU;
-    EXPECT(cw_device_create(&on, &device), CW_OK, "");
     EXPECT(cw_model_open_path(argv[1], strlen(argv[1]), &model), CW_OK, "");
     EXPECT(cw_model_open_path(argv[2], strlen(argv[2]), &codec), CW_OK, "");
     EXPECT(cw_model_open_path(argv[3], strlen(argv[3]), &encoder), CW_OK, "");

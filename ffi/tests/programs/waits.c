@@ -19,13 +19,12 @@ static CwStatus next(CwSession *session, int pump, CwReceipt *receipt) {
 }
 
 int main(int argc, char **argv) {
-    CwDeviceOptions on = {.struct_size = sizeof on};
     CwSessionOptions options = {.struct_size = sizeof options};
     CwProgress progress = {.struct_size = sizeof progress};
     CwReceipt receipt = {.struct_size = sizeof receipt};
     CwCondition change = {.struct_size = sizeof change, .kind = CW_CONDITION_PROMPT};
     struct timespec rest = {0, 20000000};
-    CwDevice *device = NULL;
+    CwDevice *device = processor(0);
     CwModel *model = NULL;
     CwSession *session = NULL;
     uint32_t rows = 7, width = 7;
@@ -33,8 +32,6 @@ int main(int argc, char **argv) {
     int n;
 
     if (argc != 2) return fprintf(stderr, "usage: waits BUNDLE\n"), 2;
-    on.kind = CW_DEVICE_CPU;
-    EXPECT(cw_device_create(&on, &device), CW_OK, "");
     EXPECT(cw_model_open_path(argv[1], strlen(argv[1]), &model), CW_OK, "");
 
     /* What the file says of its prompts. */

@@ -21,14 +21,13 @@ static uint32_t entry(const CwModel *model, uint32_t actions, const char *wanted
 }
 
 int main(int argc, char **argv) {
-    CwDeviceOptions on = {.struct_size = sizeof on};
     CwSessionOptions options = {.struct_size = sizeof options};
     CwModelInfo info = {.struct_size = sizeof info};
     CwSessionInfo made = {.struct_size = sizeof made};
     CwImage image = {.struct_size = sizeof image, .pixels = pixels, .bytes = sizeof pixels};
     CwReceipt receipt = {.struct_size = sizeof receipt};
     CwPicture picture = {.struct_size = sizeof picture, .pixels = start, .format = CW_FORMAT_RGBA8, .fit = CW_FIT_EXACT, .when = CW_PICTURE_NOW};
-    CwDevice *device = NULL;
+    CwDevice *device = processor(0);
     CwModel *model = NULL;
     CwSession *session = NULL;
     FILE *file = argc == 4 ? fopen(argv[2], "rb") : NULL;
@@ -37,9 +36,6 @@ int main(int argc, char **argv) {
     if (!file || !pictures) return fprintf(stderr, "usage: waypoint BUNDLE PICTURE PICTURES\n"), 2;
     picture.bytes = fread(start, 1, sizeof start, file);
     fclose(file);
-    EXPECT(cw_device_options_init(&on), CW_OK, "");
-    on.kind = CW_DEVICE_CPU;
-    EXPECT(cw_device_create(&on, &device), CW_OK, "");
     EXPECT(cw_model_open_path(argv[1], strlen(argv[1]), &model), CW_OK, "");
     EXPECT(cw_model_info(model, &info), CW_OK, "");
     if (!(info.takes & CW_TAKES_ACTIONS) || !(info.takes & CW_TAKES_PICTURE) || info.actions > MOST)

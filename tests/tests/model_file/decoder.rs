@@ -1,23 +1,16 @@
 //! The file of a VAE holds what its plans read, in the order in which they first do.
 
 use causeway_runtime::{
-    config::{DecoderConfig, DecoderFamily, DecoderNetwork, FORMAT, FileConfig, Provenance, VaeConfig},
+    config::{DecoderConfig, DecoderNetwork, FileConfig, VaeConfig},
     model::{DecoderPlan, EncoderPlan, Network},
 };
+use causeway_tests::tiny::codec_config;
 
 fn vae(widths: &[usize], blocks: usize, time_down: &[bool], decode_only: bool) -> DecoderConfig {
     let (channels, widths, time_down) = (3, widths.to_vec(), time_down.to_vec());
     let (latent_mean, latent_std) = (vec![0.0; channels], vec![1.0; channels]);
     let vae = VaeConfig { channels, widths, blocks, time_down, latent_mean, latent_std, decode_only };
-    DecoderConfig {
-        format: FORMAT,
-        family: DecoderFamily::Decoder,
-        name: "vae".to_owned(),
-        codec: DecoderNetwork::Vae(vae),
-        license: String::new(),
-        credits: String::new(),
-        provenance: Provenance::default(),
-    }
+    codec_config("vae", DecoderNetwork::Vae(vae))
 }
 
 #[test]
