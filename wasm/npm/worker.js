@@ -2,7 +2,7 @@
 import { Engine } from "./engine.js";
 
 const SLICE = 6;
-let engine, world;
+let engine, asked, world;
 // Answers come in the order of questions: one frame is under way at a time.
 let wanted = 0, busy = false;
 
@@ -32,8 +32,10 @@ async function work() {
 
 const answers = {
   async open({ model, options }) {
-    engine ??= await Engine.load(options);
+    if (!engine || (options.module ?? asked) !== asked) engine = await Engine.load(options);
+    asked = options.module ?? asked;
     const next = engine.open(model, options);
+    await next.ready();
     world?.close();
     world = next;
     return { info: world.info, module: engine.module, note: engine.note };

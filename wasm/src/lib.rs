@@ -1,12 +1,14 @@
-//! The runtime without `std` as a WebAssembly module. The functions are for `npm/engine.js`, which wraps them; numbers and addresses are all that
+//! The runtime as a WebAssembly module: without `std` on the CPU or, with feature `gpu`, on the browser's GPU. The functions are for `npm/engine.js`, which wraps them; numbers and addresses are all that
 //! passes. A world is the address that [`cw_open`] gives. What fails says why in [`cw_text`].
 //!
 //! The module is single-threaded: there is one text, and a world is used by one call at a time.
-#![no_std]
+#![cfg_attr(not(feature = "gpu"), no_std)]
 #![cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "a module is all that this is for"))]
 
 extern crate alloc;
 
+#[cfg(feature = "gpu")]
+mod gpu;
 mod world;
 
 use alloc::{
@@ -17,11 +19,11 @@ use core::{cell::UnsafeCell, fmt::Display, slice};
 
 use world::{Options, World};
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
 #[global_allocator]
 static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()

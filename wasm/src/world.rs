@@ -1,4 +1,4 @@
-//! A model with its session, on one thread of the CPU.
+//! A model with its session, on one thread of the CPU or on the GPU.
 
 use alloc::{
     boxed::Box,
@@ -28,11 +28,19 @@ pub struct World {
 /// `performance.now()` of the page.
 struct Page;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
 #[link(wasm_import_module = "causeway")]
 unsafe extern "C" {
     /// Milliseconds.
     fn now() -> f64;
+}
+
+#[cfg(all(target_family = "wasm", feature = "gpu"))]
+#[wasm_bindgen::prelude::wasm_bindgen]
+unsafe extern "C" {
+    /// Milliseconds.
+    #[wasm_bindgen(js_namespace = performance)]
+    unsafe fn now() -> f64;
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -47,12 +55,20 @@ impl Clock for Page {
     }
 }
 
+/// The bits of every other machine: on WebAssembly nothing else is faster.
+#[cfg(not(feature = "gpu"))]
+fn device() -> Result<Device, String> {
+    Ok(Device::cpu(1).strict())
+}
+
+#[cfg(feature = "gpu")]
+use crate::gpu::device;
+
 impl World {
     /// Opens a model file.
     pub fn open(file: &[u8], options: &Options) -> Result<Self, String> {
         let model = Model::from_bytes(file).map_err(|error| error.to_string())?;
-        // The bits of every other machine: on WebAssembly nothing else is faster.
-        let device = Device::cpu(1).strict();
+        let device = device()?;
         let told = SessionOptions {
             seed: options.seed,
             steps: (options.steps > 0).then_some(options.steps),

@@ -7,6 +7,7 @@
 mod arena;
 mod choice;
 mod device;
+mod flight;
 mod frames;
 mod fusion;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -26,6 +27,7 @@ mod timing;
 mod tune;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod vulkan;
+mod waiting;
 mod weights;
 
 use std::{
@@ -38,6 +40,7 @@ use causeway_shaders::Access;
 
 use self::{
     arena::{Arena, Content, Places, Slice},
+    flight::Flight,
     fusion::{Fusion, Step},
     job::{Job, Source},
     readback::Staging,
@@ -104,8 +107,7 @@ pub struct GpuBackend {
     reading: Staging,
     waiting: Staging,
     timing: Timing,
-    /// The last two submissions, older first.
-    recent: [Option<wgpu::SubmissionIndex>; 2],
+    flight: Flight,
     /// Where frames stay for the host.
     frames: Option<Arc<Frames>>,
 }
@@ -280,7 +282,7 @@ impl GpuBackend {
             reading,
             waiting,
             timing,
-            recent: [None, None],
+            flight: Flight::default(),
             frames: None,
         })
     }
@@ -361,7 +363,7 @@ impl GpuBackend {
         if timed {
             self.timing.submitted();
         }
-        self.recent = [self.recent[1].take(), Some(index)];
+        self.flight.submitted(&self.gpu, index);
         self.gpu.faults.check()
     }
 
@@ -605,16 +607,7 @@ impl Backend for GpuBackend {
     /// True with at most one submission in flight, so that the GPU has work while the host records more.
     fn idle(&mut self) -> Result<bool, BackendError> {
         self.poll()?;
-        let Some(index) = self.recent[0].clone() else { return Ok(true) };
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(std::time::Duration::ZERO) };
-        match self.gpu.device.poll(wait) {
-            Ok(_) => {
-                self.recent[0] = None;
-                Ok(true)
-            }
-            Err(wgpu::PollError::Timeout) => Ok(false),
-            Err(error) => Err(BackendError::DeviceLost(error.to_string())),
-        }
+        self.flight.is_short(&self.gpu)
     }
 
     fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {

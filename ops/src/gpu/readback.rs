@@ -6,7 +6,10 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-use super::device::{ALARM_BYTES, Gpu};
+use super::{
+    device::{ALARM_BYTES, Gpu},
+    waiting::may_wait,
+};
 use crate::backend::BackendError;
 
 /// How long the news of a finished copy may take.
@@ -121,6 +124,7 @@ impl Staging {
 
     /// Copies the front of `source` into `bytes`, in pieces of the capacity, waiting for each.
     pub fn fetch(&mut self, gpu: &Gpu, source: &wgpu::Buffer, bytes: &mut [u8]) -> Result<(), BackendError> {
+        may_wait()?;
         let capacity = self.capacity();
         for (index, piece) in bytes.chunks_mut(capacity).enumerate() {
             let submission = self.begin(gpu, source, index * capacity, piece.len());

@@ -1,0 +1,35 @@
+//! The page's GPU, opened once for all worlds of the module.
+
+use std::cell::RefCell;
+
+use causeway_ops::gpu::{Gpu, GpuOptions};
+use causeway_runtime::Device;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+thread_local! {
+    static OPENED: RefCell<Option<Gpu>> = const { RefCell::new(None) };
+}
+
+/// What worlds are opened on.
+pub fn device() -> Result<Device, String> {
+    OPENED.with_borrow(|gpu| match gpu {
+        Some(gpu) => Ok(Device::on_gpu(gpu.clone())),
+        None => Err("the GPU is not open: open_gpu comes first".into()),
+    })
+}
+
+/// Opens the browser's GPU, and says why where it has none. One that is software is slow, and taken: it was asked for.
+#[wasm_bindgen]
+pub async fn open_gpu() -> Result<(), String> {
+    let gpu = Gpu::open_async(&GpuOptions { software: true, ..GpuOptions::default() }).await;
+    let gpu = gpu.map_err(|error| error.to_string())?;
+    OPENED.with_borrow_mut(|opened| *opened = Some(gpu));
+    Ok(())
+}
+
+/// Comes when the GPU has looked at all that it was handed, with what it could not do with that.
+#[wasm_bindgen]
+pub async fn settled() -> Result<(), String> {
+    let gpu = OPENED.with_borrow(Option::clone).ok_or("the GPU is not open: open_gpu comes first")?;
+    gpu.settled().await.map_err(|error| error.to_string())
+}
