@@ -116,7 +116,7 @@ async function play(mine) {
       frames += 1;
       if (now - since > 1000) {
         const rate = (1000 * frames / (now - since)).toFixed(1);
-        $("numbers").textContent = `${rate} frames/s, ${frame.computed.toFixed(0)} ms a frame, input to picture ${latency.toFixed(0)} ms`;
+        $("numbers").textContent = `${rate} frames/s, ${(mine.module === "webgpu" ? frame.milliseconds : frame.computed).toFixed(0)} ms a frame, input to picture ${latency.toFixed(0)} ms`;
         document.body.dataset.frames = Number(document.body.dataset.frames ?? 0) + frames;
         [frames, since] = [0, now];
       }

@@ -25,9 +25,12 @@ async function read(url) {
 
 /** Why no world can be on a GPU here, or nothing. */
 async function lacking() {
-  if (!globalThis.navigator?.gpu) return "this browser has no WebGPU";
-  if (!(await navigator.gpu.requestAdapter())) return "this browser's WebGPU has no GPU";
+  if (!globalThis.navigator?.gpu) return "there is no WebGPU here";
+  if (!(await navigator.gpu.requestAdapter())) return "WebGPU has no GPU here";
 }
+
+/** Time for what is not ours. */
+const turn = () => new Promise((done) => setTimeout(done, 1));
 
 export class Engine {
   #calls;
@@ -80,6 +83,11 @@ export class Engine {
     } catch (text) {
       throw new CausewayError(String(text));
     }
+  }
+
+  /** On a GPU: comes when that is done with all that it has been handed by now. */
+  done() {
+    return this.#gpu?.done();
   }
 
   /** Bytes that the module holds. */
@@ -150,6 +158,11 @@ export class World {
     return this.#engine.check(this.#calls.cw_pump(this.#at, Math.max(1, milliseconds * 1000))) === 1;
   }
 
+  /** On a GPU: comes when that is done with all that it has been handed by now, so that there is room for another pump. */
+  done() {
+    return this.#engine.done();
+  }
+
   /** The frame that is ready, and room for the next one. */
   take() {
     const at = this.#calls.cw_frame(this.#at);
@@ -189,6 +202,20 @@ export class World {
   /** Goes on from a saved game. */
   load(saved) {
     this.#engine.lend(saved, (at, count) => this.#engine.check(this.#calls.cw_load(this.#at, at, count)));
+  }
+
+  /** This very moment, for a world of the same model, options and module: the same future, bit for bit. The world may go on before it is there. */
+  async snapshot() {
+    const check = () => this.#engine.check(this.#calls.cw_poll_snapshot(this.#at));
+    this.#engine.check(this.#calls.cw_begin_snapshot(this.#at));
+    let count;
+    while ((count = check()) === 0) await turn();
+    return new Uint8Array(this.#calls.memory.buffer, this.#calls.cw_snapshot(this.#at), count).slice();
+  }
+
+  /** Returns to a snapshot. */
+  restore(snapshot) {
+    this.#engine.lend(snapshot, (at, count) => this.#engine.check(this.#calls.cw_restore(this.#at, at, count)));
   }
 
   /** Gives its memory back; it must not be used after that. */

@@ -73,6 +73,8 @@ export class Engine {
   open(model: Bytes, options?: OpenOptions): World;
   /** Comes when the device has looked at all that it was handed: a GPU that refuses some of it says so here. */
   settled(): Promise<void>;
+  /** On a GPU: comes when that is done with all that it has been handed by now. */
+  done(): Promise<void> | undefined;
 }
 
 /** A world, in the thread that calls. */
@@ -86,6 +88,8 @@ export class World {
   ready(): Promise<void>;
   /** Computes for about so many milliseconds, or hands so much to a GPU; true when a frame is ready. With a GPU, return to the browser between two calls. */
   pump(milliseconds: number): boolean;
+  /** On a GPU: comes when that is done with all that it has been handed by now, so that there is room for another pump. */
+  done(): Promise<void> | undefined;
   take(): Frame;
   /** The next frame; not on a GPU, which a page cannot wait for. */
   step(action?: ArrayLike<number>, event?: string | number): Frame;
@@ -93,6 +97,9 @@ export class World {
   restart(seed?: number): void;
   save(): Uint8Array;
   load(saved: Bytes): void;
+  /** This very moment, for a world of the same model, options and module: the same future, bit for bit. The world may go on before it is there. */
+  snapshot(): Promise<Uint8Array>;
+  restore(snapshot: Bytes): void;
   close(): void;
 }
 
@@ -109,6 +116,8 @@ export class Stream implements AsyncIterable<StreamFrame> {
   restart(seed?: number): Promise<void>;
   save(): Promise<Uint8Array>;
   load(saved: Bytes): Promise<void>;
+  snapshot(): Promise<Uint8Array>;
+  restore(snapshot: Bytes): Promise<void>;
   place(pixels: Bytes): Promise<void>;
   next(): Promise<StreamFrame>;
   [Symbol.asyncIterator](): AsyncIterator<StreamFrame>;

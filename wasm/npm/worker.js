@@ -15,11 +15,15 @@ async function work() {
   busy = true;
   while (wanted > 0 && world) {
     const began = performance.now();
-    let ready = false, spent = 0;
+    let ready = false, spent = 0, before;
     while (!ready && wanted > 0 && world) {
       const from = performance.now();
       ready = world.pump(SLICE);
       spent += performance.now() - from;
+      // A GPU goes on by itself. It is waited for what it had before the last pump, so that it always has something to do.
+      const handed = ready ? undefined : world.done();
+      await before;
+      before = handed;
       await turn();
     }
     if (!ready || !world) break;
@@ -45,6 +49,8 @@ const answers = {
   restart: ({ seed }) => world.restart(seed),
   save: () => world.save(),
   load: ({ saved }) => world.load(saved),
+  snapshot: () => world.snapshot(),
+  restore: ({ snapshot }) => world.restore(snapshot),
   place: ({ pixels }) => world.place(pixels),
 };
 

@@ -231,6 +231,46 @@ pub unsafe extern "C" fn cw_saved(at: *mut World) -> *const u8 {
     unsafe { world(at) }.saved().as_ptr()
 }
 
+/// Begins a snapshot of this moment, which [`cw_poll_snapshot`] delivers; the world may go on meanwhile.
+///
+/// # Safety
+/// As [`world`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_begin_snapshot(at: *mut World) -> i32 {
+    // SAFETY: the caller's promise.
+    told(unsafe { world(at) }.begin_snapshot())
+}
+
+/// Bytes of the snapshot that was begun, 0 when it is not there yet, or -1; [`cw_snapshot`] has their address until the next call.
+///
+/// # Safety
+/// As [`world`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_poll_snapshot(at: *mut World) -> i32 {
+    // SAFETY: the caller's promise.
+    told(unsafe { world(at) }.poll_snapshot())
+}
+
+/// Address of the snapshot.
+///
+/// # Safety
+/// As [`world`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_snapshot(at: *mut World) -> *const u8 {
+    // SAFETY: the caller's promise.
+    unsafe { world(at) }.snapshot().as_ptr()
+}
+
+/// Returns to a snapshot.
+///
+/// # Safety
+/// As [`world`]; `bytes` bytes from `snapshot` on are readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_restore(at: *mut World, snapshot: *const u8, bytes: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    told(unsafe { world(at).restore(slice::from_raw_parts(snapshot, bytes)) })
+}
+
 /// Goes on from a saved game.
 ///
 /// # Safety

@@ -6,7 +6,9 @@ use alloc::{
 };
 
 use causeway_runtime::{
-    Budget, Device, EventTime, Model, Pump, Session, SessionError, SessionOptions, clock::Clock, session::Saved,
+    Budget, Device, EventTime, Model, Pump, Session, SessionError, SessionOptions,
+    clock::Clock,
+    session::{Saved, Snapshot},
 };
 use serde_json::json;
 
@@ -23,6 +25,7 @@ pub struct World {
     device: Device,
     about: (String, f32),
     saved: Option<Saved>,
+    snapshot: Option<Snapshot>,
 }
 
 /// `performance.now()` of the page.
@@ -81,7 +84,13 @@ impl World {
                 "this model needs a codec that is not in its file; the page plays worlds that have theirs".into()
             );
         }
-        Ok(Self { session, device, about: (model.config().name.clone(), model.config().fps), saved: None })
+        Ok(Self {
+            session,
+            device,
+            about: (model.config().name.clone(), model.config().fps),
+            saved: None,
+            snapshot: None,
+        })
     }
 
     /// What there is to know of it, as JSON.
@@ -157,6 +166,23 @@ impl World {
 
     pub fn saved(&self) -> &[u8] {
         self.saved.as_ref().map_or(&[], Saved::as_bytes)
+    }
+
+    pub fn begin_snapshot(&mut self) -> Result<u32, SessionError> {
+        self.session.begin_snapshot().map(|()| 0)
+    }
+
+    pub fn poll_snapshot(&mut self) -> Result<u32, SessionError> {
+        self.snapshot = self.session.poll_snapshot()?;
+        Ok(self.snapshot().len() as u32)
+    }
+
+    pub fn snapshot(&self) -> &[u8] {
+        self.snapshot.as_ref().map_or(&[], Snapshot::as_bytes)
+    }
+
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<u32, SessionError> {
+        self.session.restore_bytes(snapshot).map(|()| 0)
     }
 
     pub fn load(&mut self, saved: &[u8]) -> Result<u32, SessionError> {

@@ -106,6 +106,8 @@ pub struct GpuBackend {
     /// Copies under way for `begin_read`, and for calls that wait.
     reading: Staging,
     waiting: Staging,
+    /// The arena on its way to the host, for `begin_save`.
+    saving: Option<Staging>,
     timing: Timing,
     flight: Flight,
     /// Where frames stay for the host.
@@ -281,6 +283,7 @@ impl GpuBackend {
             current: None,
             reading,
             waiting,
+            saving: None,
             timing,
             flight: Flight::default(),
             frames: None,
@@ -536,7 +539,7 @@ impl Backend for GpuBackend {
             self.memory.overhead += bytes - self.reading.capacity();
             self.reading.grow(&self.gpu, bytes);
         }
-        self.reading.begin(&self.gpu, place, 0, bytes);
+        self.reading.begin(&self.gpu, [(place, 0, bytes)]);
         self.gpu.faults.check()
     }
 
@@ -580,6 +583,27 @@ impl Backend for GpuBackend {
             rest = others;
         }
         Ok(())
+    }
+
+    /// Takes as many bytes of staging memory until it is delivered.
+    fn begin_save(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        self.gpu.faults.check()?;
+        self.arena_size(bytes.len())?;
+        let mut staging = self.gpu.scoped(|| Ok(Staging::new(&self.gpu, bytes.len())))?;
+        staging.begin(&self.gpu, self.arena.saved().map(|place| (place, 0, place.size() as usize)));
+        self.saving = Some(staging);
+        self.gpu.faults.check()?;
+        Ok(false)
+    }
+
+    fn poll_save(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        self.poll()?;
+        self.arena_size(bytes.len())?;
+        let there = self.saving.as_mut().map_or(Ok(false), |staging| staging.take(bytes))?;
+        if there {
+            self.saving = None;
+        }
+        Ok(there)
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError> {

@@ -1,5 +1,11 @@
 //! Waiting for a GPU. A page must not: what it waits for comes only after it has returned to the browser.
 
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Poll, Waker},
+};
+
 use super::{BackendError, device::Gpu};
 
 /// Refuses to wait where that has no end.
@@ -35,6 +41,25 @@ impl Gpu {
             }
         }
         result
+    }
+
+    /// Comes when the GPU is done with all that it has been handed by now. Somebody must poll the device meanwhile, as a browser does.
+    pub async fn done(&self) {
+        let news = Arc::new(Mutex::new((false, None::<Waker>)));
+        let told = news.clone();
+        self.queue.on_submitted_work_done(move || {
+            let mut news = told.lock().unwrap_or_else(PoisonError::into_inner);
+            news.0 = true;
+            if let Some(waker) = news.1.take() {
+                waker.wake();
+            }
+        });
+        poll_fn(|context| {
+            let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
+            news.1 = Some(context.waker().clone());
+            if news.0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Comes once the device has looked at all that it was handed, and says what it could not do with that.
