@@ -206,10 +206,12 @@ export class World {
 
   /** This very moment, for a world of the same model, options and module: the same future, bit for bit. The world may go on before it is there. */
   async snapshot() {
-    const check = () => this.#engine.check(this.#calls.cw_poll_snapshot(this.#at));
     this.#engine.check(this.#calls.cw_begin_snapshot(this.#at));
     let count;
-    while ((count = check()) === 0) await turn();
+    while ((count = this.#engine.check(this.#calls.cw_poll_snapshot(this.#at))) === 0) {
+      await turn();
+      if (this.#at === 0) throw new CausewayError("the world was closed before its snapshot was there");
+    }
     return new Uint8Array(this.#calls.memory.buffer, this.#calls.cw_snapshot(this.#at), count).slice();
   }
 

@@ -15,6 +15,8 @@ fn main() {
         .input_path(&module)
         .out_name("causeway-webgpu")
         .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .web(true)
         .and_then(|glue| glue.generate(&folder));
     if let Err(error) = made {
