@@ -93,14 +93,19 @@ async function open(bytes, name, { webgpu = stream?.module === "webgpu", from } 
   play(stream);
 }
 
+let moving = false;
+
 /** The same place on the other device. */
 async function move(webgpu) {
-  if (!stream || webgpu === (stream.module === "webgpu")) return;
+  if (!stream || moving || webgpu === (stream.module === "webgpu")) return;
+  moving = true;
   say(webgpu ? "opening the GPU …" : "back to the processor …");
   try {
     await open(model.bytes, model.name, { webgpu, from: await stream.save() });
   } catch (error) {
     say(error.message);
+  } finally {
+    moving = false;
   }
 }
 

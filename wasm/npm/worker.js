@@ -36,7 +36,8 @@ async function work() {
 
 const answers = {
   async open({ model, options }) {
-    if (!engine || (options.module ?? asked) !== asked) engine = await Engine.load(options);
+    // A GPU may have been lost since it was opened.
+    if (!engine || engine.module === "webgpu" || (options.module ?? asked) !== asked) engine = await Engine.load({ ...options, module: options.module ?? asked });
     asked = options.module ?? asked;
     const next = engine.open(model, options);
     await next.ready();
