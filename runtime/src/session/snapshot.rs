@@ -47,6 +47,19 @@ impl Snapshot {
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
+
+    /// Bytes in which everything is but mark and checksum.
+    pub(super) fn sealed(mut bytes: Vec<u8>) -> Self {
+        seal(&mut bytes);
+        Self(bytes)
+    }
+}
+
+fn seal(bytes: &mut [u8]) {
+    let (mark, rest) = bytes.split_at_mut(MAGIC.len());
+    let (sum, rest) = rest.split_at_mut(HASH);
+    mark.copy_from_slice(MAGIC);
+    sum.copy_from_slice(&checksum(rest));
 }
 
 /// Most bytes of a snapshot of a session in such a state, with `queue` frames of `frame` bytes held and an arena of `arena` bytes.
@@ -89,14 +102,17 @@ impl Session {
         if bytes.len() != self.snapshot_bytes() {
             return Err(SessionError::Snapshot("the memory for it has another size"));
         }
-        let (mark, rest) = bytes.split_at_mut(MAGIC.len());
-        let (sum, rest) = rest.split_at_mut(HASH);
-        mark.copy_from_slice(MAGIC);
-        let mut write = Write(rest);
-        self.head(&mut write)?;
-        self.backend.save(write.0)?;
-        sum.copy_from_slice(&checksum(rest));
+        let arena = self.write_head(bytes)?;
+        self.backend.save(arena)?;
+        seal(bytes);
         Ok(())
+    }
+
+    /// Writes what lies before the arena, but for mark and checksum; the rest is the arena's place.
+    pub(super) fn write_head<'b>(&mut self, bytes: &'b mut [u8]) -> Result<&'b mut [u8], SessionError> {
+        let mut write = Write(&mut bytes[MAGIC.len() + HASH..]);
+        self.head(&mut write)?;
+        Ok(write.0)
     }
 
     /// What lies before the arena.
