@@ -382,13 +382,12 @@ impl Gpu {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         let scopes = [OutOfMemory, Validation, Internal].map(|filter| self.device.push_error_scope(filter));
         let result = create();
-        // Scopes close innermost first.
-        for scope in scopes.into_iter().rev() {
-            if let Some(error) = pollster::block_on(scope.pop()) {
-                self.faults.check()?;
-                return Err(BackendError::Unsupported(error.to_string()));
-            }
-        }
-        result
+        // Innermost first, and all of them: wgpu panics over one that closes before another inside it.
+        let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
+        let Some(error) = errors.fold(None, Option::or) else {
+            return result;
+        };
+        self.faults.check()?;
+        Err(BackendError::Unsupported(error.to_string()))
     }
 }
