@@ -33,14 +33,13 @@ impl Gpu {
         }
         let scopes = [OutOfMemory, Validation, Internal].map(|filter| self.device.push_error_scope(filter));
         let result = create();
-        // Scopes close innermost first.
-        for scope in scopes.into_iter().rev() {
-            if let Some(error) = wait(scope.pop())? {
-                self.faults.check()?;
-                return Err(BackendError::Unsupported(error.to_string()));
-            }
-        }
-        result
+        // Innermost first, and all of them: wgpu panics over one that closes before another inside it.
+        let errors = scopes.into_iter().rev().map(|scope| wait(scope.pop())).collect::<Result<Vec<_>, _>>()?;
+        let Some(error) = errors.into_iter().flatten().next() else {
+            return result;
+        };
+        self.faults.check()?;
+        Err(BackendError::Unsupported(error.to_string()))
     }
 
     /// Comes when the GPU is done with all that it has been handed by now. Somebody must poll the device meanwhile, as a browser does.
