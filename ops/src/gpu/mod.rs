@@ -20,6 +20,7 @@ mod peaks;
 mod pipelines;
 mod probe;
 mod readback;
+mod scopes;
 mod selftest;
 mod tier;
 mod tiles;

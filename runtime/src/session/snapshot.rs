@@ -17,6 +17,7 @@ use super::{
     rules::MIX,
     session::Session,
     state::State,
+    taken::Taken,
     told::Told,
 };
 use crate::model::{ProgramId, Then};
@@ -45,12 +46,6 @@ impl Snapshot {
 
     /// Takes stored bytes; they are checked by [`Session::restore`].
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// Bytes in which everything is but mark and checksum.
-    pub(super) fn sealed(mut bytes: Vec<u8>) -> Self {
-        seal(&mut bytes);
         Self(bytes)
     }
 }
@@ -108,8 +103,40 @@ impl Session {
         Ok(())
     }
 
+    /// Begins a [`snapshot`](Self::snapshot) of this moment without waiting for the device: a page, which cannot wait, takes snapshots so.
+    /// [`poll_snapshot`](Self::poll_snapshot) delivers it, and the stream may go on meanwhile. One that was begun before and not delivered is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`].
+    pub fn begin_snapshot(&mut self) -> Result<(), SessionError> {
+        let mut bytes = filled(0, self.snapshot_bytes())?;
+        let arena = self.write_head(&mut bytes)?;
+        let whole = self.backend.begin_save(arena)?;
+        self.taken = Some(Taken { bytes, whole });
+        Ok(())
+    }
+
+    /// The snapshot that was begun, once it is there; none when none was begun.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`], after which there is none.
+    pub fn poll_snapshot(&mut self) -> Result<Option<Snapshot>, SessionError> {
+        let Some(mut taken) = self.taken.take() else { return Ok(None) };
+        if !taken.whole {
+            let head = taken.bytes.len() - self.backend.arena_bytes();
+            taken.whole = self.backend.poll_save(&mut taken.bytes[head..])?;
+        }
+        if !taken.whole {
+            self.taken = Some(taken);
+            return Ok(None);
+        }
+        seal(&mut taken.bytes);
+        Ok(Some(Snapshot(taken.bytes)))
+    }
+
     /// Writes what lies before the arena, but for mark and checksum; the rest is the arena's place.
-    pub(super) fn write_head<'b>(&mut self, bytes: &'b mut [u8]) -> Result<&'b mut [u8], SessionError> {
+    fn write_head<'b>(&mut self, bytes: &'b mut [u8]) -> Result<&'b mut [u8], SessionError> {
         let mut write = Write(&mut bytes[MAGIC.len() + HASH..]);
         self.head(&mut write)?;
         Ok(write.0)
