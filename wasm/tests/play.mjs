@@ -30,7 +30,7 @@ world.step();
 const snapshot = await world.snapshot();
 const next = world.step().pixels;
 world.restore(snapshot);
-if (Buffer.compare(next, world.step().pixels) !== 0) throw new Error("a snapshot has two futures");
+if (hash(next) !== hash(world.step().pixels)) throw new Error("a snapshot has two futures");
 const refused = (wrong, part) => {
   try {
     wrong();
