@@ -6,7 +6,6 @@ mod common;
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, Device, Model, Session, SessionOptions, Start,
-    config::Prediction,
     session::{Change, Condition, Output},
 };
 use causeway_tests::tiny::{model_bytes, tiny_config};
@@ -26,7 +25,6 @@ fn place(name: &str) -> (Place, Tensors) {
     let folder = Place::new(name);
     let mut config = tiny_config();
     config.dit.prev_frame = false;
-    config.dit.prediction = Prediction::Flow;
     (config.dit.latent_mean, config.dit.latent_std) = (vec![0.0; 4], vec![1.0; 4]);
     folder.write("world.safetensors", &model_bytes(&config, DType::F32, 3));
     let theirs = |(name, tensor): (String, Tensor)| {

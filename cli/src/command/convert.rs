@@ -362,20 +362,23 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     let checkpoint = match ClipImport::of(checkpoint, key, heads).map_err(Error::import(input))? {
         Ok(import) => {
             not_of_network(args)?;
-            return not_of_encoder(args).and_then(|()| image_encoder(args, ends, &import, (matrices, plain), stop));
+            not_of_encoder(args)?;
+            return image_encoder(args, ends, &import, (matrices, plain), stop);
         }
         Err(checkpoint) => checkpoint,
     };
     let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(input))? {
         Ok(import) => {
-            return not_of_network(args).and_then(|()| text_encoder(args, ends, &import, (matrices, plain), stop));
+            not_of_network(args)?;
+            return text_encoder(args, ends, &import, (matrices, plain), stop);
         }
         Err(checkpoint) => checkpoint,
     };
     let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {
         Ok(import) => {
             not_of_network(args)?;
-            return not_of_encoder(args).and_then(|()| decoder(args, ends, &import, plain, stop));
+            not_of_encoder(args)?;
+            return decoder(args, ends, &import, plain, stop);
         }
         Err(checkpoint) => checkpoint,
     };
@@ -383,10 +386,10 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     let import = args.source.import(checkpoint, input)?;
     if matches!(import, Network::Waypoint(_)) {
         not_of_network(args)?;
-    }
-    if matches!(import, Network::Waypoint(_)) && args.size.is_some() {
-        let what = "--size: a Waypoint network makes pictures of one size, which its config.yaml says";
-        return Err(Error::Usage(what.to_owned()));
+        if args.size.is_some() {
+            let what = "--size: a Waypoint network makes pictures of one size, which its config.yaml says";
+            return Err(Error::Usage(what.to_owned()));
+        }
     }
     let config =
         import.config(&args.settings(ends.0, import.usual())).map_err(|error| Error::Usage(error.to_string()))?;
