@@ -488,9 +488,17 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         name: "delta",
         title: "Delta Forcing: streams whose event changes",
         verdict,
-        paper: "After an event the teacher's score is aligned with the new condition and ignores where the stream came from (conditional bias); a trust region             by the delta between teacher and student, and monotonic continuity, keep what the event says nothing about. **Our reading of an abstract: no equation             is published** (arXiv 2605.14382).",
-        setting: "A bump moves around a ring and takes on the hue its event asks for. The student is distilled from streams that keep their direction when the event             changes. The judge is bidirectional and learnt from clips of one event, of which 90 % move one way under one event, 90 % the other way under the other.             Tuning carries each stream over up to 6 changes of 8 frames, with recache; the student remembers 5 frames before a change, the judge sees one.             Streams are then played from 5 true frames, with a change every 16 frames, and judged by those 16. The trust region has the median as its radius, is measured             at noise levels .3 to .7 and falls as exp(-4 (d / r - 1)); continuity has no pull towards the teacher.",
-        symbols: "*Kept*: share of steps between frames that go in the direction of the stream's start (1 is all, 0.5 is chance). *Frames to the new hue*: until nine tenths of the             way are done, 17 if never (5 where changes come every 4). *Not a bump*: squared distance from the nearest true picture over that picture's square. *AUC*:             chance that the delta of a frame about which the judge is wrong is larger than that of one about which it is right.",
+        paper: "After an event the teacher's score is aligned with the new condition and ignores where the stream came from (conditional bias); a trust region by the \
+            delta between teacher and student, and monotonic continuity, keep what the event says nothing about. **Our reading of an abstract: no equation is \
+            published** (arXiv 2605.14382).",
+        setting: "A bump moves around a ring and takes on the hue its event asks for. The student is distilled from streams that keep their direction when the event \
+            changes. The judge is bidirectional and learnt from clips of one event, of which 90 % move one way under one event, 90 % the other way under the \
+            other. Tuning carries each stream over up to 6 changes of 8 frames, with recache; the student remembers 5 frames before a change, the judge sees one. \
+            Streams are then played from 5 true frames, with a change every 16 frames, and judged by those 16. The trust region has the median as its radius, is \
+            measured at noise levels .3 to .7 and falls as exp(-4 (d / r - 1)); continuity has no pull towards the teacher.",
+        symbols: "*Kept*: share of steps between frames that go in the direction of the stream's start (1 is all, 0.5 is chance). *Frames to the new hue*: until nine \
+            tenths of the way are done, 17 if never (5 where changes come every 4). *Not a bump*: squared distance from the nearest true picture over that \
+            picture's square. *AUC*: chance that the delta of a frame about which the judge is wrong is larger than that of one about which it is right.",
         effort: (plan.seeds, plan.effort),
         cost,
         tried: "",
