@@ -318,7 +318,8 @@ fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
     for (tier, name) in [(Tier::Half, "_half_"), (Tier::Cooperative, "_matrices_")] {
         let Some(gpu) = machine::tier(open(tier)) else { continue };
         let mut seen = BTreeSet::new();
-        let sizes = [base, Size { heads: 1, head_dim: 64, ..base }, Size { heads: 1, head_dim: 128, tokens: 3, ..base }];
+        let sizes =
+            [base, Size { heads: 1, head_dim: 64, ..base }, Size { heads: 1, head_dim: 128, tokens: 3, ..base }];
         for size in sizes.into_iter().flat_map(|size| [size, Size { halves: true, ..size }]) {
             let block = block(size, &BufferKind::Scratch);
             let weights = Weights::new(&block.plan, &|_| DType::F16);
@@ -342,7 +343,7 @@ fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
 #[test]
 fn norms_make_bytes_for_layers_that_read_bytes() {
     let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
-    let (rows, dim, rows_per_frame) = (200usize, 2048usize, 67usize);
+    let (rows, dim, rows_per_frame) = (640usize, 1024usize, 67usize);
     let sizes = [("q", 2048), ("k", 1024), ("v", 1024)];
     let quantise = "quantise";
     let all_q8 = |_: &str| DType::Q8;
@@ -360,7 +361,8 @@ fn norms_make_bytes_for_layers_that_read_bytes() {
         let build = |between: BufferKind| {
             let mut b = PlanBuilder::new();
             let frames = rows.div_ceil(rows_per_frame);
-            let [x, m] = [rows * dim, frames * 2 * dim].map(|len| b.buffer("input", Element::F32, len, BufferKind::Input));
+            let [x, m] =
+                [rows * dim, frames * 2 * dim].map(|len| b.buffer("input", Element::F32, len, BufferKind::Input));
             let y = b.buffer("normed", Element::F32, rows * dim, between);
             let pass = b.pass("pass");
             if bare {
@@ -374,7 +376,18 @@ fn norms_make_bytes_for_layers_that_read_bytes() {
                 let weight = b.weight(name, &[outputs, dim], WeightRole::Matrix);
                 let out = b.buffer("output", Element::F32, rows * outputs, BufferKind::Output);
                 let (activation, residual) = (Activation::None, false);
-                b.push(Linear { x: y, weight, bias: None, y: out, rows, inputs: dim, outputs, activation, residual, gate: None });
+                b.push(Linear {
+                    x: y,
+                    weight,
+                    bias: None,
+                    y: out,
+                    rows,
+                    inputs: dim,
+                    outputs,
+                    activation,
+                    residual,
+                    gate: None,
+                });
                 out
             });
             (b.build().unwrap(), pass, [x, m], outputs)

@@ -156,8 +156,9 @@ fn kernels_of_every_tier_match_their_definitions_in_halves() {
     }
     // What does several nodes at once is tested in fusion.rs.
     let other = |name: &str| {
-        name.ends_with("_two") || name.ends_with("_broad") || name.ends_with("_norm") && !name.ends_with("s_norm")
-            && name != "layer_norm"
+        name.ends_with("_two")
+            || name.ends_with("_broad")
+            || name.ends_with("_norm") && !name.ends_with("s_norm") && name != "layer_norm"
     };
     let all = causeway_shaders::ALL.iter().filter(|kernel| kernel.needs <= needs && !other(kernel.name));
     let all = all.flat_map(|kernel| kernel.bindings.iter().filter(|one| one.halves).map(|one| (kernel.name, one.name)));

@@ -129,7 +129,8 @@ impl Kernel {
         let more = more.into_iter().filter(|flag| flag.1).map(|flag| flag.0);
         let stored = self.bindings.iter().enumerate().filter(|(at, _)| halves.has(*at));
         let stored: Vec<String> = stored.map(|(_, binding)| format!("HALVES_{}", binding.name)).collect();
-        let flags: Vec<&str> = self.flags.iter().copied().chain(more).chain(stored.iter().map(String::as_str)).collect();
+        let flags: Vec<&str> =
+            self.flags.iter().copied().chain(more).chain(stored.iter().map(String::as_str)).collect();
         let values = [("EDGE", target.edge), ("LANES", target.lanes)];
         let load = |path: &str| FILES.iter().find(|file| file.0 == path).map(|file| file.1);
         // The build has composed it for every kind of target.

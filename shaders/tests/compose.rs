@@ -60,7 +60,8 @@ fn numbers_lie_in_single_or_in_half_precision() {
     let text = "//!numbers 3 update x 2\n";
     assert_eq!(compose(text, &["HALVES_y"], &[]).as_deref(), Ok(f32));
     let halves = compose(text, &["HALVES_x"], &[]).unwrap();
-    for part in ["read_write> x: array<u32>;", "return unpack2x16float(x[at]);", "x[at] = pack2x16float(clamp(value, "] {
+    for part in ["read_write> x: array<u32>;", "return unpack2x16float(x[at]);", "x[at] = pack2x16float(clamp(value, "]
+    {
         assert!(halves.contains(part), "{part} is not in\n{halves}");
     }
     // Single numbers leave by twos.

@@ -13,7 +13,11 @@ use naga::{
 
 /// Runs `translate` on every permutation that needs at most this, for a device, and lists those that fail. Where the device has the builtins for
 /// that, once more with all numbers in half precision that may lie in it. How many texts there were.
-fn every(most: Needs, target: Target, translate: impl Fn(&Kernel, &Module, &ModuleInfo) -> Result<(), String>) -> usize {
+fn every(
+    most: Needs,
+    target: Target,
+    translate: impl Fn(&Kernel, &Module, &ModuleInfo) -> Result<(), String>,
+) -> usize {
     let (mut failures, mut count) = (String::new(), 0);
     for kernel in ALL.iter().filter(|kernel| kernel.needs <= most) {
         let halves = Some(kernel.halves()).filter(|halves| target.unpack && *halves != Halves::default());

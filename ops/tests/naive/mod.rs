@@ -56,7 +56,9 @@ impl<'a> Machine<'a> {
     pub fn fill(&mut self, contents: &[(BufferId, Vec<u32>)]) {
         for (id, words) in contents {
             self.buffers[id.0 as usize] = match self.plan.buffer(*id).element {
-                Element::F32 | Element::F16 => Data::F(words.iter().map(|&bits| f64::from(f32::from_bits(bits))).collect()),
+                Element::F32 | Element::F16 => {
+                    Data::F(words.iter().map(|&bits| f64::from(f32::from_bits(bits))).collect())
+                }
                 Element::U32 => Data::U(words.clone()),
             };
         }

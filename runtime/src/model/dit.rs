@@ -373,7 +373,8 @@ impl<'a> Dit<'a> {
         let (rows, dim) = (self.rows(frames), self.config.dim);
         let at = format!("dit.blocks.{n}.self_attn");
         let y = self.modulated_norm(b, hidden, m, frames, 0);
-        let [q, k, v] = ["q", "k", "v"].map(|name| dense(&format!("{at}.{name}"), rows, dim, dim).activation(b, y, name));
+        let [q, k, v] =
+            ["q", "k", "v"].map(|name| dense(&format!("{at}.{name}"), rows, dim, dim).activation(b, y, name));
         self.norm(b, &format!("{at}.norm_q"), q, rows, Some(self.grid));
         self.norm(b, &format!("{at}.norm_k"), k, rows, Some(self.grid));
         [q, k, v]
