@@ -276,7 +276,9 @@ fn nodes_done_together_do_what_they_do_apart() {
         let bound = match (dot4 && quantised, halved) {
             (true, false) => 1e-3,
             (false, false) => 2e-5,
-            (_, true) => 2e-3,
+            // A number in half precision falls to the other side of a rounding to bytes more often: one in some tens does.
+            (true, true) => 1e-2,
+            (false, true) => 2e-3,
         };
         let measure = if dot4 && quantised || halved { deviation } else { worst };
         let error = measure(&found, &expected);
@@ -290,7 +292,8 @@ fn nodes_done_together_do_what_they_do_apart() {
             let bound = match (quantised, halved) {
                 (true, false) => 1e-3,
                 (false, false) => 2e-4,
-                (_, true) => 2e-3,
+                (true, true) => 1e-2,
+                (false, true) => 2e-3,
             };
             println!("{}, case {case}: {error:.1e} from the CPU", gpu.tier());
             assert!(error < bound, "case {case}: off by {error} from the CPU");
