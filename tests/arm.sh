@@ -19,9 +19,8 @@ arm() {
         --config 'profile.dev.package."*".opt-level=1' --config profile.dev.package.causeway-ops.opt-level=1 \
         --config profile.dev.package.causeway-runtime.opt-level=1 "$@"
 }
-# Some frames are not worth minutes of optimisation.
-arm test -p causeway-ops --no-default-features --features std --lib --test operators
-# With the features that the tests above asked for, so that nothing is compiled twice.
+# With the features of the library and the program below, so that nothing is compiled twice. Some frames are not worth minutes of optimisation.
+arm test -p causeway-ops --no-default-features --features std,matrix-game,waypoint --lib --test operators
 arm rustc -p causeway-ffi --no-default-features --features matrix-game,waypoint --lib --crate-type cdylib
 # One program that needs nothing but the kernel.
 arm rustc -p causeway-edge --bin edge -- -C target-feature=+crt-static

@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--workspace", default=ROOT)
     arguments, options = parser.parse_known_args()
     options += ["--target", arguments.target] if arguments.target else []
-    metadata = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    metadata = ["cargo", "metadata", "--all-features", "--locked", "--format-version", "1"]
     packages = json.loads(subprocess.run(metadata, cwd=arguments.workspace, check=True, capture_output=True, text=True).stdout)["packages"]
     packages = {(package["name"], package["version"]): package for package in packages}
     listed, texts, wrong = [], {}, []

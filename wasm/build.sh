@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Builds the npm package into target/wasm/causeway, and as a tarball beside it: the module twice, because a machine refuses all of a module that uses what it does not know.
+# Builds the npm package into target/wasm/causeway, and as a tarball beside it. The module is there three times: a machine refuses all of a module that uses what it does
+# not know, and who has no GPU need not load what calls one.
 #
-#     causeway-simd.wasm      128-bit SIMD
+#     causeway-simd.wasm      on the processor, with 128-bit SIMD
 #     causeway-plain.wasm     without
+#     causeway-webgpu.wasm    on the GPU, through causeway-webgpu.js, which glue/ writes
 #
 # Needs the source of the standard library (tools/rust-src.sh) where the compiler has no wasm32-unknown-unknown, as Debian's and rustup's have by default.
 set -euo pipefail
@@ -17,16 +19,30 @@ package=$target/causeway
 rm -rf "$package"
 mkdir -p "$package"
 cp npm/* ../LICENSE-MIT ../LICENSE-APACHE "$package/"
+# module TARGET-FEATURES STD [CARGO-OPTIONS]
+module() {
+    RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$library RUSTFLAGS="-C target-feature=$1" \
+        cargo build --quiet --release --locked --target wasm32-unknown-unknown -Zbuild-std="$2,panic_abort" --target-dir "$target" "${@:3}"
+}
+# weigh KIND MOST
+weigh() {
+    local file=$package/causeway-$1.wasm bytes
+    bytes=$(gzip -9 -c "$file" | wc -c)
+    echo "$(basename "$file"): $(stat -c %s "$file") bytes, $bytes gzipped, at most $2"
+    [ "$bytes" -le "$2" ]
+}
+made=$target/wasm32-unknown-unknown/release/causeway_wasm.wasm
 for kind in plain: simd:+simd128; do
-    RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$library RUSTFLAGS="-C target-feature=${kind#*:}" \
-        cargo build --quiet --release --locked --target wasm32-unknown-unknown -Zbuild-std=core,alloc,panic_abort --target-dir "$target"
-    module=$package/causeway-${kind%:*}.wasm
-    cp "$target/wasm32-unknown-unknown/release/causeway_wasm.wasm" "$module"
-    bytes=$(gzip -9 -c "$module" | wc -c)
-    echo "$(basename "$module"): $(stat -c %s "$module") bytes, $bytes gzipped, at most 300000"
-    [ "$bytes" -le 300000 ]
+    module "${kind#*:}" core,alloc
+    cp "$made" "$package/causeway-${kind%:*}.wasm"
+    weigh "${kind%:*}" 300000
 done
-../tools/notices.py "$package/THIRD-PARTY.md" --package causeway-wasm --workspace . --target wasm32-unknown-unknown
+# What is stripped of all would not say which instructions it has, as the glue must know; it strips the rest.
+CARGO_PROFILE_RELEASE_STRIP=debuginfo module +simd128 std --features gpu
+cargo run --quiet --locked --manifest-path glue/Cargo.toml --target-dir "$target/glue" -- "$made" "$package"
+mv "$package/causeway-webgpu_bg.wasm" "$package/causeway-webgpu.wasm"
+weigh webgpu 500000
+../tools/notices.py "$package/THIRD-PARTY.md" --package causeway-wasm --workspace . --target wasm32-unknown-unknown --features gpu
 # As `npm pack` does.
 version=$(sed -n 's/^  "version": "\(.*\)",/\1/p' npm/package.json)
 tar -C "$target" --transform 's,^causeway,package,' -czf "$target/causeway-$version.tgz" causeway

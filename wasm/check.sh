@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 cargo fmt --manifest-path wasm/Cargo.toml --check
+cargo fmt --manifest-path wasm/glue/Cargo.toml --check
 status=0
 wasm/build.sh || status=$?
 # It has said what it left out.

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use causeway_distill::reproduce::routing::{Look, Rooms};
 use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, resampling};
 
 /// What `experiment` finds with one seed and a share `effort` of the steps.
@@ -62,5 +63,18 @@ fn the_delta_is_smaller_for_a_biased_judge_than_for_one_that_is_right_to_object(
     let (level, [agreement, change, still, _]) = found[2];
     assert!(level == 0.5 && change < 0.3 && still < 0.3, "areas under the curve by level: {found:?}");
     assert!(agreement > change + 0.2, "areas under the curve by level: {found:?}");
+    Ok(())
+}
+
+#[test]
+fn a_few_routed_frames_remember_what_a_window_of_their_cost_has_lost() -> Result<(), ReproduceError> {
+    let [dense, routed, window] = short("routing", 0.5, |lab| {
+        let rooms = Rooms::new(lab, 0);
+        let (dense, window) = (rooms.dense()?, rooms.window()?);
+        let looks = [(&dense, Look::DENSE), (&dense, Look::ROUTED), (&window, Look::WINDOW)];
+        Ok(looks.map(|(net, look)| rooms.recall(net, look).kinds[1].told))
+    })?;
+    println!("rooms last seen 6 to 20 frames ago, told: dense {dense}, routed {routed}, window {window}");
+    assert!(dense > 0.5 && routed > window + 0.3 && window < 0.2, "told: {dense}, {routed}, {window}");
     Ok(())
 }

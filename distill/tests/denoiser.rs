@@ -9,7 +9,7 @@ use causeway_distill::net::dit::{self, Frames};
 use causeway_distill::net::fast::attention;
 use causeway_distill::net::fast::kernels::Kernels;
 use causeway_distill::net::fast::network::Network;
-use causeway_distill::net::mask::{Mask, Ring};
+use causeway_distill::net::mask::{Best, Descriptor, Mask, Ring};
 use causeway_distill::net::rollout::{Engine, Rollout};
 use causeway_distill::net::rope;
 use causeway_distill::net::weights::{Weights, floats};
@@ -43,13 +43,20 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 /// Arrangements worth a look: windows that fit the ring and longer ones, a sink, routes, copies.
 fn masks() -> Vec<Mask> {
     let ring = |window: usize, sink: usize| Ring { window, sink };
-    let teacher = |ring: Ring, route: usize, copies: usize| Mask::TeacherForcing { ring, route, copies };
+    let teacher =
+        |ring: Ring, route: usize, copies: usize| Mask::TeacherForcing { ring, route: Best::of(route), copies };
+    let plain = |ring: Ring, frames: usize, copies: usize| {
+        let route = Best { frames, by: Descriptor::Plain };
+        Mask::TeacherForcing { ring, route, copies }
+    };
     let mut masks: Vec<Mask> = [0, 1, 2].map(Mask::teacher_forcing).into();
     masks.extend([
         teacher(Ring::ENDLESS, 0, 3),
         teacher(ring(7, 0), 0, 1),
         teacher(ring(7, 2), 0, 3),
         teacher(ring(7, 2), 3, 2),
+        plain(ring(7, 2), 3, 2),
+        plain(Ring::ENDLESS, 2, 1),
         teacher(ring(7, 6), 0, 1),
         teacher(ring(40, 2), 0, 1),
         teacher(ring(1, 0), 0, 2),
@@ -78,7 +85,11 @@ fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
     let w = windows(&config, 2, frames, &mut rng);
     let sigma: Vec<f32> = (0..2 * frames).map(|_| rng.unit()).collect();
     let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
-    for (window, sink, route) in [(12, 0, 0), (12, 0, 2), (5, 0, 0), (5, 2, 0), (5, 2, 2)] {
+    let plain = Best { frames: 2, by: Descriptor::Plain };
+    let [all, best] = [0, 2].map(Best::of);
+    for (window, sink, route) in
+        [(12, 0, all), (12, 0, best), (5, 0, all), (5, 2, all), (5, 2, best), (12, 0, plain), (5, 2, plain)]
+    {
         let mask = Mask::TeacherForcing { ring: Ring { window, sink }, route, copies: 1 };
         let doubled = floats(judged_velocity(&net, &config, mask, &w.doubled(&w.real, &noisy, &sigma)));
         let doubled = dit::from_tokens(&config.dit, &doubled);
@@ -133,13 +144,18 @@ fn naive(c: &ModelConfig, frames: usize, mask: Mask, q: &[f32], k: &[f32], v: &[
             // The frames' rows are those of the clean copy, but for the own one.
             let mut past: Vec<(usize, usize)> = seen.iter().copied().filter(|v| v.1 != own).collect();
             if let Mask::TeacherForcing { route, .. } = mask
-                && route > 0
-                && route < past.len()
+                && route.leaves_out(past.len())
             {
                 let newest = past.pop();
-                let score = |&(f, p): &(usize, usize)| (f * s..(f + 1) * s).map(|j| dot(j, p)).sum::<f64>();
+                let turned = route.by == Descriptor::Rotated;
+                let mean =
+                    |f: usize, e: usize| (f * s..(f + 1) * s).map(|j| f64::from(k[j * c.dim + h * d + e])).sum::<f64>();
+                let plain = |f: usize| (0..d).map(|e| f64::from(q[i * c.dim + h * d + e]) * mean(f, e)).sum::<f64>();
+                let score = |&(f, p): &(usize, usize)| {
+                    if turned { (f * s..(f + 1) * s).map(|j| dot(j, p)).sum::<f64>() } else { plain(f) }
+                };
                 past.sort_by(|a, b| score(b).total_cmp(&score(a)));
-                past.truncate(route - 1);
+                past.truncate(route.frames - 1);
                 past.extend(newest);
             }
             let keys =
@@ -178,7 +194,7 @@ fn masked_and_routed_attention_match_the_definition() {
         let off = fast(Kernels::F32);
         assert!(off < 1e-4, "{mask:?}: the fast path differs from the definition by {off}");
         // Factors of eight bits change logits of size one by a hundredth or so; which frames are the best may then change, too.
-        if !matches!(mask, Mask::TeacherForcing { route: 1.., .. }) {
+        if !matches!(mask, Mask::TeacherForcing { route: Best { frames: 1.., .. }, .. }) {
             let off = fast(Kernels::fastest());
             assert!(off < 0.03, "{mask:?}: the fastest kernels differ from the definition by {off}");
         }

@@ -11,7 +11,7 @@ use causeway_distill::method::ode_distillation::{OdeDistillation, Trajectories};
 use causeway_distill::method::resampling_forcing::{Resampling, ResamplingForcing};
 use causeway_distill::method::teacher_forcing::{TeacherForcing, World};
 use causeway_distill::net::codec;
-use causeway_distill::net::mask::{Mask, Ring, Route};
+use causeway_distill::net::mask::{Best, Mask, Ring, Route};
 use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
 use causeway_distill::train::slope::slopes;
@@ -101,7 +101,7 @@ fn copies_do_not_see_each_other() {
         let (all, row) = (world.levels(&mut rng, 2 * 3 * 5), 5 * windows.len);
         let noisy = rng.normals(2 * 3 * row);
         let of = |copies: usize, sigma: &[f32], noisy: &[f32]| {
-            let mask = Mask::TeacherForcing { ring: world.ring(), route: 0, copies };
+            let mask = Mask::TeacherForcing { ring: world.ring(), route: Best::of(0), copies };
             world.velocity(&base, &Device::flex(), mask, &windows.doubled(&windows.real, noisy, sigma))
         };
         let together = of(3, &all, &noisy);

@@ -6,7 +6,7 @@ use causeway_distill::footage::recording::RecordingInfo;
 use causeway_distill::method::teacher_forcing::judged_velocity;
 use causeway_distill::net::codec::{self, Past};
 use causeway_distill::net::dit;
-use causeway_distill::net::mask::{self, Mask};
+use causeway_distill::net::mask::{self, Best, Mask};
 use causeway_distill::net::rollout::{Engine, Rollout};
 use causeway_distill::net::weights::{Weights, floats};
 use causeway_distill::rng::Rng;
@@ -263,7 +263,7 @@ fn flow_is_equal(both: &Both) {
     let noisy = windows.mix(&windows.real, &rng.normals(FRAMES * len), &sigma);
     let net = both.denoiser.leaves(&Device::flex());
     let HistoryConfig { window, sink, .. } = both.config.history;
-    let mask = Mask::TeacherForcing { ring: mask::Ring { window, sink }, route: 0, copies: 1 };
+    let mask = Mask::TeacherForcing { ring: mask::Ring { window, sink }, route: Best::of(0), copies: 1 };
     let flow = judged_velocity(&net, &both.config, mask, &windows.doubled(&windows.real, &noisy, &sigma));
     let flow = dit::from_tokens(c, &floats(flow));
 
@@ -320,7 +320,7 @@ fn a_roll_out_is_equal() {
         let mut session = Session::new(&model, &causeway_runtime::Device::cpu(0), options).unwrap();
         let latents = session.stream().latents;
         let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]);
-        rollout = rollout.routed(route).sinking(sink);
+        rollout = rollout.routed(Best::of(route)).sinking(sink);
         for n in 0..REAL + MADE {
             let action = if n < REAL { [0.0, 0.0] } else { [1.0, (n % 2) as f32] };
             let event = u8::from(n >= 6);

@@ -8,7 +8,7 @@ mod tiny;
 use burn::tensor::{DType, Device, DeviceKind};
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::net::codec;
-use causeway_distill::net::mask::{Mask, Ring};
+use causeway_distill::net::mask::{Best, Mask, Ring};
 use causeway_distill::net::precision::Precision;
 use causeway_distill::net::rollout::Rollout;
 use causeway_distill::net::weights::Weights;
@@ -61,7 +61,7 @@ fn a_roll_out_is_the_cpus() {
         with_world(&config, cpu, 4, |world| {
             let (windows, leaves) = (world.data.windows(2, 4, &mut Rng::new(3)), world.leaves(&base, &device()));
             let engine = world.engine(&base, &leaves);
-            let mut rollout = Rollout::new(engine, &config.dit, 3, windows.before.clone()).routed(2);
+            let mut rollout = Rollout::new(engine, &config.dit, 3, windows.before.clone()).routed(Best::of(2));
             let mut rng = Rng::new(4);
             let mut step = |f| {
                 let (actions, events) = (windows.at(&windows.actions, f), windows.at(&windows.events, f));

@@ -1,6 +1,6 @@
 /* Plays a script without a window and prints a hash of every frame: the frames of the Rust interface, exactly (ffi/tests/clients.rs).
  *
- *     headless MODEL [FRAMES] [strict]         strict: the same on every machine, slowly */
+ *     headless MODEL [FRAMES] [strict | gpu [NAME]]         strict: the same on every machine, slowly; gpu: on the best, or one with this in its name */
 #include "causeway.h"
 
 #include <stdio.h>
@@ -34,9 +34,10 @@ int main(int argc, char **argv) {
     float *action;
     unsigned n, frames = argc > 2 ? (unsigned)atoi(argv[2]) : 10;
 
-    if (argc < 2) return fprintf(stderr, "usage: headless MODEL [FRAMES] [strict]\n"), 2;
+    if (argc < 2) return fprintf(stderr, "usage: headless MODEL [FRAMES] [strict | gpu [NAME]]\n"), 2;
     if (cw_device_options_init(&on) < 0) return failed("options");
-    on.kind = CW_DEVICE_CPU;
+    on.kind = argc > 3 && strcmp(argv[3], "gpu") == 0 ? CW_DEVICE_GPU : CW_DEVICE_CPU;
+    if (on.kind == CW_DEVICE_GPU && argc > 4) on.adapter = argv[4], on.adapter_length = strlen(argv[4]);
     on.strict = argc > 3 && strcmp(argv[3], "strict") == 0;
     if (cw_device_create(&on, &device) < 0) return failed("device");
     if (cw_model_open_path(argv[1], strlen(argv[1]), &model) < 0) return failed("model");

@@ -3,7 +3,7 @@
 
     assemble.py OUT [--notices FILE] PLATFORM=LIBRARY...        e.g. assemble.py MyGame/Plugins/Causeway Linux=target/embed/libcauseway.so
 
-Platforms are Unreal's: Win64 (causeway.dll and causeway.dll.lib), Linux, Mac.
+Platforms are Unreal's: Win64 (causeway.dll and causeway.dll.lib), Linux, LinuxArm64, Mac.
 """
 import argparse
 import pathlib
@@ -28,8 +28,8 @@ def main(out, libraries, notices=None):
         shutil.copyfile(notices, out / "THIRD-PARTY.md")
     for library in libraries:
         platform, _, path = library.partition("=")
-        if platform not in ("Win64", "Linux", "Mac"):
-            sys.exit(f"{library}: expected PLATFORM=LIBRARY with a platform of Win64, Linux, Mac")
+        if platform not in ("Win64", "Linux", "LinuxArm64", "Mac"):
+            sys.exit(f"{library}: expected PLATFORM=LIBRARY with a platform of Win64, Linux, LinuxArm64, Mac")
         # One for the linker, and one where the plugin's module looks while the editor runs.
         folders = [module / "lib" / platform] + ([] if path.endswith(".lib") else [out / "Binaries" / platform])
         for folder in folders:

@@ -9,6 +9,7 @@ const KEYS = {
 const SPARE = ["KeyE", "KeyQ", "KeyF", "KeyR", "KeyX", "KeyC"];
 
 let stream, keys = new Map();
+let model;                   // what plays: its bytes and its name
 const held = new Map();      // what holds each action down: keys, fingers, the gamepad
 const pressed = [];          // times of actions that no frame has shown yet, by their tickets
 
@@ -72,18 +73,40 @@ function gamepad() {
   stream.info.actions.forEach((name, index) => { if (name in down) hold(index, "gamepad", down[name]); });
 }
 
-async function open(bytes, name) {
+/** Opens a model on a device, the one that plays unless it is told; `from` is a saved game to go on from. */
+async function open(bytes, name, { webgpu = stream?.module === "webgpu", from } = {}) {
+  let next;
   try {
-    const next = await Stream.open(bytes, { seed: Math.floor(Math.random() * 2 ** 31) });
-    stream?.close();
-    stream = next;
+    next = await Stream.open(bytes, { seed: Math.floor(Math.random() * 2 ** 31), module: webgpu ? "webgpu" : undefined });
+    if (from) await next.load(from);
   } catch (error) {
     // The world that plays goes on.
+    next?.close();
     say(`${name}: ${error.message}`);
     return;
   }
+  stream?.close();
+  stream = next;
+  model = { bytes, name };
+  for (const id of ["cpu", "webgpu"]) $(id).classList.toggle("on", (id === "webgpu") === (stream.module === "webgpu"));
   furnish();
   play(stream);
+}
+
+let moving = false;
+
+/** The same place on the other device. */
+async function move(webgpu) {
+  if (!stream || moving || webgpu === (stream.module === "webgpu")) return;
+  moving = true;
+  say(webgpu ? "opening the GPU …" : "back to the processor …");
+  try {
+    await open(model.bytes, model.name, { webgpu, from: await stream.save() });
+  } catch (error) {
+    say(error.message);
+  } finally {
+    moving = false;
+  }
 }
 
 async function play(mine) {
@@ -98,7 +121,7 @@ async function play(mine) {
       frames += 1;
       if (now - since > 1000) {
         const rate = (1000 * frames / (now - since)).toFixed(1);
-        $("numbers").textContent = `${rate} frames/s, ${frame.computed.toFixed(0)} ms a frame, input to picture ${latency.toFixed(0)} ms`;
+        $("numbers").textContent = `${rate} frames/s, ${(mine.module === "webgpu" ? frame.milliseconds : frame.computed).toFixed(0)} ms a frame, input to picture ${latency.toFixed(0)} ms`;
         document.body.dataset.frames = Number(document.body.dataset.frames ?? 0) + frames;
         [frames, since] = [0, now];
       }
@@ -120,6 +143,8 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("keyup", (event) => { if (keys.has(event.code)) hold(keys.get(event.code), event.code, false); });
 addEventListener("blur", () => { held.clear(); act(); });
+$("cpu").onclick = () => move(false);
+$("webgpu").onclick = () => move(true);
 $("again").onclick = () => stream?.restart(Math.floor(Math.random() * 2 ** 31));
 $("file").onchange = async ({ target }) => { const [file] = target.files; if (file) open(await file.arrayBuffer(), file.name); };
 addEventListener("dragover", (event) => { event.preventDefault(); $("main").classList.add("over"); });

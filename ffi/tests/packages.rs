@@ -48,6 +48,16 @@ fn after<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// The functions of the package's header.
+fn declared(root: &Path) -> Vec<String> {
+    let header = read(&root.join("include/causeway.h"));
+    let calls = |line: &&str| !line.starts_with([' ', '/', '*']) && line.contains('(');
+    let names = header.lines().filter(calls).flat_map(|line| after(line.split('(').next().unwrap(), "cw_").pop());
+    let mut declared: Vec<_> = names.map(|name| format!("cw_{name}")).collect();
+    declared.sort_unstable();
+    declared
+}
+
 #[test]
 fn the_library_names_itself_exports_the_header_and_needs_no_newer_glibc_than_is_told() {
     let root = unpacked("library");
@@ -65,12 +75,7 @@ fn the_library_names_itself_exports_the_header_and_needs_no_newer_glibc_than_is_
     let table = common::run(Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
     let mut exported: Vec<_> = table.lines().filter_map(|line| line.split(' ').nth(2)).collect();
     exported.sort_unstable();
-    let header = read(&root.join("include/causeway.h"));
-    let calls = |line: &&str| !line.starts_with([' ', '/', '*']) && line.contains('(');
-    let names = header.lines().filter(calls).flat_map(|line| after(line.split('(').next().unwrap(), "cw_").pop());
-    let mut declared: Vec<_> = names.map(|name| format!("cw_{name}")).collect();
-    declared.sort_unstable();
-    assert_eq!(exported, declared);
+    assert_eq!(exported, declared(&root));
 
     let versions = common::run(Command::new("objdump").arg("-T").arg(&library));
     let number = |text: &str| text.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>();
@@ -80,6 +85,11 @@ fn the_library_names_itself_exports_the_header_and_needs_no_newer_glibc_than_is_
     assert!(floor <= number(&told), "the library needs glibc {floor:?}, tools/dist.sh says {told}");
     let versioning = read(&common::root().join("docs/versioning.md"));
     assert!(versioning.contains(&format!("glibc {told}")), "docs/versioning.md does not say glibc {told}");
+
+    // As docs/embedding.md promises (ffi/size.sh).
+    let most = if read(&root.join("THIRD-PARTY.md")).contains("* wgpu ") { 9_000_000 } else { 2_000_000 };
+    let bytes = fs::metadata(&library).unwrap().len();
+    assert!(bytes <= most, "{bytes} bytes, at most {most}");
 
     // Stripped, and what was taken off fits.
     let sections = common::run(Command::new("readelf").args(["-SW"]).arg(&library));
@@ -115,51 +125,106 @@ fn plays(program: &Path) {
     assert_eq!(printed.lines().collect::<Vec<_>>(), common::headless_frames(5));
 }
 
-#[test]
-fn cmake_finds_the_library_and_says_when_it_is_not_there() {
-    let root = unpacked("cmake");
-    let folder = scratch("cmake-program");
-    let list = "cmake_minimum_required(VERSION 3.16)\nproject(game C)\nfind_package(causeway 0.1 REQUIRED)\n\
-                add_executable(game headless.c)\ntarget_link_libraries(game PRIVATE causeway::causeway)\n";
+/// Whether a program asks the loader for the shared library.
+fn loads_it(program: &Path) -> bool {
+    common::run(Command::new("readelf").arg("-d").arg(program)).contains("[libcauseway.so]")
+}
+
+/// A CMake project of the C program with this target of the package at `root`, ready to be configured.
+fn project(root: &Path, find: &str, target: &str) -> (PathBuf, Command) {
+    let folder = scratch(&target.replace("::", "-"));
+    let list = format!(
+        "cmake_minimum_required(VERSION 3.16)\nproject(game C)\nfind_package({find})\n\
+         add_executable(game headless.c)\ntarget_link_libraries(game PRIVATE {target})\n"
+    );
     fs::write(folder.join("CMakeLists.txt"), list).unwrap();
     fs::copy(common::root().join("examples/c/headless.c"), folder.join("headless.c")).unwrap();
-    let configure = || {
-        let mut cmake = Command::new("cmake");
-        cmake.arg("-S").arg(&folder).arg("-B").arg(folder.join("build"));
-        cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", root.display()));
-        cmake
-    };
-    common::run(&mut configure());
-    common::run(Command::new("cmake").arg("--build").arg(folder.join("build")));
-    let program = folder.join("build/game");
-    let dynamic = common::run(Command::new("readelf").arg("-d").arg(&program));
-    assert!(dynamic.contains("[libcauseway.so]"), "{dynamic}");
-    plays(&program);
+    let mut cmake = Command::new("cmake");
+    cmake.arg("-S").arg(&folder).arg("-B").arg(folder.join("build"));
+    cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", root.display()));
+    (folder, cmake)
+}
 
-    fs::remove_file(root.join("lib/libcauseway.so")).unwrap();
-    fs::remove_dir_all(folder.join("build")).unwrap();
-    let output = configure().output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).replace("\n", " ");
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        !output.status.success() && said.contains("has no libcauseway.so: this package is of x86-64 Linux"),
-        "{said}"
-    );
+/// The same, built.
+fn built(root: &Path, find: &str, target: &str) -> PathBuf {
+    let (folder, mut cmake) = project(root, find, target);
+    common::run(&mut cmake);
+    common::run(Command::new("cmake").arg("--build").arg(folder.join("build")));
+    folder.join("build/game")
+}
+
+/// What CMake says of a package that will not do.
+fn refusal(root: &Path, find: &str, target: &str) -> String {
+    let output = project(root, find, target).1.output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn pkg_config_finds_the_library() {
-    let root = unpacked("pkg-config");
-    let program = root.join("game");
-    let flags = common::run(
-        Command::new("pkg-config")
-            .args(["--cflags", "--libs", "causeway"])
-            .env("PKG_CONFIG_PATH", root.join("lib/pkgconfig")),
-    );
+fn cmake_finds_the_libraries_and_says_which_is_not_there() {
+    let root = unpacked("cmake");
+    let shared = ("causeway 0.1 REQUIRED", "causeway::causeway");
+    let fixed = ("causeway 0.1 REQUIRED COMPONENTS static", "causeway::causeway_static");
+    let program = built(&root, shared.0, shared.1);
+    assert!(loads_it(&program));
+    plays(&program);
+    let program = built(&root, fixed.0, fixed.1);
+    assert!(!loads_it(&program));
+    plays(&program);
+
+    let said = refusal(&root, "causeway REQUIRED COMPONENTS plugin", shared.1);
+    assert!(said.contains("causeway has no component plugin, only shared and static"), "{said}");
+    // Without the one library the other still does.
+    for (gone, asked, left) in [("libcauseway.so", shared, fixed), ("libcauseway.a", fixed, shared)] {
+        let away = root.join("away");
+        fs::rename(root.join("lib").join(gone), &away).unwrap();
+        let said = refusal(&root, asked.0, asked.1);
+        assert!(said.contains(&format!("has no {gone}: this package is of x86-64 Linux")), "{said}");
+        common::run(&mut project(&root, left.0, left.1).1);
+        fs::rename(away, root.join("lib").join(gone)).unwrap();
+    }
+}
+
+/// The program that is linked with these flags of pkg-config's.
+fn linked(root: &Path, name: &str, flags: &str) -> PathBuf {
+    let program = root.join(name);
     let mut gcc = Command::new("gcc");
     gcc.arg(common::root().join("examples/c/headless.c")).arg("-o").arg(&program).args(flags.split_whitespace());
     common::run(gcc.arg(format!("-Wl,-rpath,{}", root.join("lib").display())));
+    program
+}
+
+#[test]
+fn pkg_config_finds_the_libraries() {
+    let root = unpacked("pkg-config");
+    let flags = |arguments: &[&str]| {
+        let mut tool = Command::new("pkg-config");
+        common::run(tool.args(arguments).arg("causeway").env("PKG_CONFIG_PATH", root.join("lib/pkgconfig")))
+    };
+    let program = linked(&root, "shared", &flags(&["--cflags", "--libs"]));
+    assert!(loads_it(&program));
     plays(&program);
+    // A linker that finds both takes the shared one.
+    let program =
+        linked(&root, "static", &flags(&["--static", "--cflags", "--libs"]).replace("-lcauseway", "-l:libcauseway.a"));
+    assert!(!loads_it(&program));
+    plays(&program);
+}
+
+/// Whoever links it has other libraries too, perhaps others of Rust's.
+#[test]
+fn the_static_library_defines_the_header_and_else_only_helpers_of_compilers() {
+    let root = unpacked("static");
+    let table = common::run(Command::new("nm").args(["-g", "--defined-only"]).arg(root.join("lib/libcauseway.a")));
+    // Lines of three words; nm remarks more on objects with code for LLVM in them.
+    let words = table.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let names = words.filter(|words| words.len() == 3).map(|words| words[2]);
+    // As in libgcc; each is in an object of its own, which is taken where nobody else defines it.
+    let helper = |name: &&str| name.starts_with("__") || *name == "DW.ref.rust_eh_personality";
+    let mut defined: Vec<_> = names.filter(|name| !helper(name)).collect();
+    defined.sort_unstable();
+    assert_eq!(defined, declared(&root));
 }
 
 /// The five lines of python/README.md in a fresh environment, a world that is told as the C program tells it, and a recording that training reads.
@@ -186,6 +251,15 @@ fn the_wheel_installs_and_plays() {
     fs::write(folder.join("recipe.toml"), recipe).unwrap();
     let trainer = common::library_folder().parent().unwrap().join("causeway-distill");
     common::run(Command::new(trainer).args(["train", "recipe.toml"]).current_dir(&folder));
+
+    // A package of another platform has a library that does not load here.
+    let mut place = Command::new(&python);
+    let place = common::run(place.current_dir(&folder).args(["-c", "import causeway; print(causeway.__path__[0])"]));
+    fs::write(Path::new(place.trim()).join("libcauseway.so"), "of another platform").unwrap();
+    let output = Command::new(&python).current_dir(&folder).args(["-c", "import causeway"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let sentence = said.lines().last().unwrap_or_default();
+    assert!(sentence.starts_with("ImportError: this package has no library for Linux x86_64"), "{said}");
 }
 
 /// Unity installs a tarball with one folder `package`; the same files as `hosts/unity.rs` plays.
@@ -208,6 +282,55 @@ fn the_tarball_for_unity_holds_the_package_and_the_notices() {
     ] {
         assert!(list(path).len() > 0, "{path} is empty");
     }
+}
+
+/// As an SDK takes the package: it compiles the sources, allows what the property file allows, and puts the library of this platform beside the program. What
+/// NuGet itself does when it restores is not tried: there is no SDK here.
+#[test]
+fn the_package_for_nuget_compiles_and_plays() {
+    let folder = scratch("nuget");
+    let archive = package(".nupkg");
+    common::run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&archive).arg(&folder));
+    // All parts are told, as the format wants it, and all documents can be read.
+    let names = common::run(Command::new("python3").args(["-m", "zipfile", "-l"]).arg(&archive));
+    let types = read(&folder.join("[Content_Types].xml"));
+    for name in names.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+        let ending = name.rsplit('/').next().unwrap().rsplit_once('.').map(|(_, ending)| ending);
+        let told = match ending {
+            Some(ending) => format!("Extension=\"{ending}\""),
+            None => format!("PartName=\"/{name}\""),
+        };
+        assert!(name == "[Content_Types].xml" || types.contains(&told), "{name} is not in {types}");
+    }
+    let documents = ["[Content_Types].xml", "_rels/.rels", "Causeway.nuspec", "build/netstandard2.1/Causeway.props"];
+    let parse = "import sys, xml.dom.minidom as dom; [dom.parse(name) for name in sys.argv[1:]]";
+    common::run(Command::new("python3").current_dir(&folder).args(["-c", parse]).args(documents));
+    let specification = read(&folder.join("Causeway.nuspec"));
+    assert!(specification.contains("include=\"cs/netstandard2.1/Causeway/*.cs\" buildAction=\"Compile\""));
+    assert!(specification.contains(&format!("<version>{}</version>", env!("CARGO_PKG_VERSION"))));
+    assert!(read(&folder.join(documents[3])).contains("<AllowUnsafeBlocks>true</AllowUnsafeBlocks>"));
+    for path in ["THIRD-PARTY.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        assert!(folder.join(path).exists(), "{path}");
+    }
+
+    let sources = fs::read_dir(folder.join("contentFiles/cs/netstandard2.1/Causeway")).unwrap();
+    let sources: Vec<_> = sources.map(|entry| entry.unwrap().path()).collect();
+    let readme = read(&folder.join("README.md"));
+    let lines = readme.split_once("```csharp\n").unwrap().1.split_once("```").unwrap().0;
+    let example = folder.join("example.cs");
+    fs::write(&example, format!("static class Example {{ static void Main() {{\n{lines}}} }}\n")).unwrap();
+    let compile = |program: &Path, out: &str| {
+        let mut mcs = Command::new("mcs");
+        mcs.args(["-warnaserror", "-langversion:7", "-unsafe"]).arg(format!("-out:{}", folder.join(out).display()));
+        common::run(mcs.arg(program).args(&sources));
+        folder.join(out)
+    };
+    compile(&example, "example.exe");
+    let program = compile(&common::root().join("ffi/tests/programs/nuget.cs"), "game.exe");
+    let mut mono = Command::new("mono");
+    mono.env("LD_LIBRARY_PATH", folder.join("runtimes/linux-x64/native"));
+    let printed = common::run(mono.arg(program).arg(common::model()).arg("5"));
+    assert_eq!(printed.lines().collect::<Vec<_>>(), common::headless_frames(5));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 # it (ffi/tests/sanitizer.rs). A stable compiler has to be told that it may.
 set -eu
 cd "$(dirname "$0")/../.."
-target=${CARGO_TARGET_DIR:-$PWD/target}/sanitized
-RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo rustc --target x86_64-unknown-linux-gnu --target-dir "$target" \
+# A folder of its target's, beside those of the tests, so that what runs while others are compiled is not built again.
+target=${CARGO_TARGET_DIR:-$PWD/target}
+RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo rustc --target x86_64-unknown-linux-gnu \
     -p causeway-ffi --no-default-features --lib --crate-type cdylib \
     --config 'profile.dev.package."*".opt-level=1' --config profile.dev.package.causeway-ops.opt-level=1 \
     --config profile.dev.package.causeway-runtime.opt-level=1

@@ -8,7 +8,8 @@ use std::{
 };
 
 use causeway_runtime::{Budget, Device, EventTime, Model, Session, SessionOptions};
-use causeway_tests::stream::{hash, next_frame};
+use causeway_shaders::{Needs, Target};
+use causeway_tests::stream::{hash, next_frame, psnr};
 
 /// Where `wasm/build.sh` and `examples/web/build.sh` put what they make.
 fn built(what: &str) -> PathBuf {
@@ -94,6 +95,58 @@ fn node_and_chromium_play_the_frames_of_strict_sessions_and_in_time() {
 fn the_page_is_played_by_keys_and_fingers_and_names_what_is_no_model() {
     let mut node = Command::new("node");
     print!("{}", common::run(node.arg(common::root().join("wasm/tests/chromium.mjs")).arg(built("site")).arg("page")));
+}
+
+/// The browser's GPU is one of software here: few frames, which show that they are right and not how fast they come.
+#[test]
+fn webgpu_plays_the_frames_of_the_processor() {
+    const FRAMES: usize = 10;
+    // A frame that is off by one level of 255 everywhere has 48 dB. Activations are rounded to bytes on the CPU and not on the GPU, which shows in
+    // frames at once (tests/tests/tiers.rs: 50 dB a frame), and streams that run freely part a little more with every frame.
+    const LEAST: f64 = 45.0;
+    let raw = Path::new(env!("CARGO_TARGET_TMPDIR")).join("webgpu.raw");
+    let mut node = Command::new("node");
+    node.arg(common::root().join("wasm/tests/chromium.mjs")).arg(built("site"));
+    let said = common::run(node.args(["webgpu", &FRAMES.to_string(), "1"]).arg(&raw));
+    assert_eq!(said.trim(), "webgpu, then simd");
+    let found = std::fs::read(&raw).unwrap();
+    let expected = native(&Device::cpu(2).strict(), FRAMES, 1).0;
+    let found: Vec<&[u8]> = found.chunks(expected[0].len()).collect();
+    assert_eq!(found.len(), FRAMES + 4);
+    let likeness = expected.iter().zip(&found).map(|(expected, found)| psnr(expected, found));
+    // The same saved game, gone on with by WebGPU and by the processor.
+    let resumed = [(FRAMES, FRAMES + 2), (FRAMES + 1, FRAMES + 3)].map(|(here, there)| psnr(found[here], found[there]));
+    let likeness: Vec<f64> = likeness.chain(resumed).collect();
+    println!(
+        "frames by WebGPU against those of the processor, then two each from a saved game, in decibels: {likeness:.1?}"
+    );
+    assert!(likeness.iter().all(|&likeness| likeness >= LEAST), "{likeness:.1?}");
+    assert!(psnr(found[FRAMES], found[0]) < 40.0, "the world stands still");
+}
+
+#[test]
+fn the_page_moves_between_the_processor_and_webgpu() {
+    let mut node = Command::new("node");
+    print!(
+        "{}",
+        common::run(node.arg(common::root().join("wasm/tests/chromium.mjs")).arg(built("site")).arg("switch"))
+    );
+}
+
+/// naga takes more than a browser's compiler does: what asks for nothing must be taken by both.
+#[test]
+fn portable_kernels_are_wgsl_for_browsers() {
+    let target = Target { unpack: true, ..Target::PORTABLE };
+    let portable = causeway_shaders::ALL.iter().filter(|kernel| kernel.needs == Needs::Nothing);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    portable.for_each(|kernel| std::fs::write(folder.join(kernel.name), kernel.text(&target)).unwrap());
+    let mut node = Command::new("node");
+    node.arg(common::root().join("wasm/tests/chromium.mjs")).arg(built("site"));
+    let told = common::run(node.arg("kernels").arg(folder));
+    println!("{told}");
+    assert!(told.ends_with(" kernels, 0 refused\n"), "{told}");
 }
 
 /// The ten lines of the package's page, as they stand.

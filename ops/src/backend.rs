@@ -214,6 +214,18 @@ pub trait Backend: Send {
     /// in a pass it determines the future exactly.
     fn save(&mut self, bytes: &mut [u8]) -> Result<(), BackendError>;
 
+    /// Begins what [`save`](Self::save) does, without waiting: of this moment, whatever is run afterwards. True when `bytes` hold it already, else
+    /// [`poll_save`](Self::poll_save) delivers it.
+    fn begin_save(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        self.save(bytes).map(|()| true)
+    }
+
+    /// Delivers what [`begin_save`](Self::begin_save) began: true when `bytes`, of the same size, were filled.
+    fn poll_save(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        let _ = bytes;
+        Ok(false)
+    }
+
     /// Restores what [`save`](Self::save) wrote.
     fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError>;
 

@@ -130,7 +130,7 @@ fn offset(query: u32, key: u32) -> f32 {
 }
 
 fn visible(query: u32) -> bool {
-    return own || (chosen[query * 8u + frame_row / 32u] >> (frame_row % 32u) & 1u) == 1u;
+    return own || ((chosen[query * 8u + frame_row / 32u] >> (frame_row % 32u)) & 1u) == 1u;
 }
 
 /// Turns the routes into bits. Lane q writes its query's words.
@@ -177,14 +177,16 @@ fn main(
     // The first frame visited stages whole queries, later ones renew the columns that turn.
     var columns = COLUMNS;
     for (var i = 0u; i < history + node.chunk; i++) {
-        own = i >= history;
-        if own {
+        // All lanes agree on it, which a browser's compiler cannot see of a variable of theirs.
+        let chunk = i >= history;
+        own = chunk;
+        if chunk {
             frame_row = node.max_history + i - history;
             frame_token = (i - history) * node.tokens;
         } else {
             frame_row = i;
             frame_token = min(frames[i / 4u][i % 4u], node.slots - 1u) * node.tokens;
-            if (workgroupUniformLoad(&united[i / 32u]) >> (i % 32u) & 1u) == 0u {
+            if ((workgroupUniformLoad(&united[i / 32u]) >> (i % 32u)) & 1u) == 0u {
                 continue;
             }
         }

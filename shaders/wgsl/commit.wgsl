@@ -62,8 +62,8 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
         let key = floats_to_halves(vec2<f32>(number(load_k(at)), select(0.0, number(load_k(next)), whole)));
         let value = floats_to_halves(vec2<f32>(number(load_v(at)), select(0.0, number(load_v(next)), whole)));
         let to = ((slot * node.tokens + token) * node.heads + head) * words + i % words;
-        ring_k[to] = key.x | key.y << 16u;
-        ring_v[to] = value.x | value.y << 16u;
+        ring_k[to] = key.x | (key.y << 16u);
+        ring_v[to] = value.x | (value.y << 16u);
     }
 }
 //!end
@@ -76,7 +76,7 @@ var<workgroup> tops: array<vec2<f32>, LANES>;
 /// The nearest codes of four features.
 fn codes(x: vec4<f32>, inverse: f32) -> u32 {
     let codes = vec4<u32>(vec4<i32>(round(x * inverse))) & vec4<u32>(255u);
-    return codes.x | codes.y << 8u | codes.z << 16u | codes.w << 24u;
+    return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
 }
 
 fn inverse(top: f32) -> f32 {

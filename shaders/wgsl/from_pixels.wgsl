@@ -26,6 +26,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let column = at % (node.width * p);
     let cell = (row / p * node.width + column / p) * 3u * p * p + row % p * p + column % p;
     for (var c = 0u; c < 3u; c++) {
-        y[cell + c * p * p] = f32(x[at] >> (8u * c) & 255u) / 255.0 * (1.0 - node.black) + node.black;
+        y[cell + c * p * p] = f32((x[at] >> (8u * c)) & 255u) / 255.0 * (1.0 - node.black) + node.black;
     }
 }

@@ -80,3 +80,34 @@ fn a_gpu_snapshot_has_the_same_future() {
     session.restore(&snapshot).unwrap();
     assert_eq!(first, future(&mut session));
 }
+
+/// What was begun is of that moment, whatever the stream does until it is delivered.
+#[test]
+fn a_snapshot_that_nobody_waits_for_is_the_same() {
+    let Some(gpu) = &gpu() else { return };
+    let bytes = tiny_model_bytes(1);
+    for device in [gpu, &one()] {
+        let mut session = Session::new(&open(&bytes), device, seeded(3)).unwrap();
+        assert!(session.poll_snapshot().unwrap().is_none(), "none was begun");
+        next_frame(&mut session, Budget::Frame);
+        // Within a frame.
+        for _ in 0..3 {
+            session.pump(Budget::Nodes(5)).unwrap();
+        }
+        let expected = session.snapshot().unwrap();
+        session.begin_snapshot().unwrap();
+        next_frame(&mut session, Budget::Frame);
+        let began = std::time::Instant::now();
+        let found = loop {
+            if let Some(snapshot) = session.poll_snapshot().unwrap() {
+                break snapshot;
+            }
+            assert!(began.elapsed().as_secs() < 60, "it does not come");
+            std::thread::yield_now();
+        };
+        assert!(found == expected, "{device:?}");
+        assert!(session.poll_snapshot().unwrap().is_none(), "it comes once");
+        session.restore(&found).unwrap();
+        assert!(session.snapshot().unwrap() == expected, "{device:?}");
+    }
+}

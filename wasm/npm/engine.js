@@ -8,9 +8,9 @@ export class CausewayError extends Error {
 // A module of one function that makes a vector: a machine that takes it has 128-bit SIMD.
 const SIMD = Uint8Array.from("0061736d010000000105016000017b030201000a080106004100fd0f0b".match(/../g), (byte) => parseInt(byte, 16));
 
-const MODULES = ["simd", "plain"];
+const MODULES = ["simd", "plain", "webgpu"];
 
-/** Which module this machine takes, and what there is to say about that. Both make the same frames. */
+/** Which module the processor takes, and what there is to say about that. Both make the same frames. */
 export function best() {
   if (WebAssembly.validate(SIMD)) return { module: "simd", note: "" };
   return { module: "plain", note: "this machine has no WebAssembly SIMD: frames take several times as long" };
@@ -23,21 +23,50 @@ async function read(url) {
   return answer.arrayBuffer();
 }
 
+/** Why no world can be on a GPU here, or nothing. */
+async function lacking() {
+  if (!globalThis.navigator?.gpu) return "there is no WebGPU here";
+  if (!(await navigator.gpu.requestAdapter())) return "WebGPU has no GPU here";
+}
+
+/** Time for what is not ours. */
+const turn = () => new Promise((done) => setTimeout(done, 1));
+
 export class Engine {
   #calls;
+  #gpu;
 
-  /** Loads the module: the best one, or `options.module` by its name; `options.base` is where the .wasm files are. */
+  /**
+   * Loads the module: the best one of the processor, or `options.module` by its name; `options.base` is where the files are. Where "webgpu" cannot be had, the best one of
+   * the processor takes its place: `module` is the one that is there, `note` says why.
+   */
   static async load({ module, base = import.meta.url } = {}) {
-    const chosen = best();
     if (module !== undefined && !MODULES.includes(module)) throw new CausewayError(`module is ${module}; there are ${MODULES.join(", ")}`);
-    const name = module ?? chosen.module;
-    const code = await read(new URL(`causeway-${name}.wasm`, base));
-    const { instance } = await WebAssembly.instantiate(code, { causeway: { now: () => performance.now() } });
     const engine = new Engine();
+    let why;
+    if (module === "webgpu") {
+      why = (await lacking()) ?? (await engine.#open(base));
+      if (!why) return engine;
+    }
+    const chosen = best();
+    engine.module = why || module === undefined ? chosen.module : module;
+    engine.note = [why && `${why}: frames are made by the processor`, why || module === undefined ? chosen.note : ""].filter(Boolean).join("; ");
+    const code = await read(new URL(`causeway-${engine.module}.wasm`, base));
+    const { instance } = await WebAssembly.instantiate(code, { causeway: { now: () => performance.now() } });
     engine.#calls = instance.exports;
-    engine.module = name;
-    engine.note = module === undefined ? chosen.note : "";
     return engine;
+  }
+
+  /** The module of WebGPU, on the browser's GPU; why that cannot be opened, if it cannot. */
+  async #open(base) {
+    const gpu = await import(new URL("causeway-webgpu.js", base));
+    const calls = await gpu.default({ module_or_path: await read(new URL("causeway-webgpu.wasm", base)) });
+    try {
+      await gpu.open_gpu();
+    } catch (text) {
+      return String(text);
+    }
+    [this.#calls, this.#gpu, this.module, this.note] = [calls, gpu, "webgpu", ""];
   }
 
   /** Opens a model file. */
@@ -45,6 +74,20 @@ export class Engine {
     const at = this.lend(model, (from, count) => this.#calls.cw_open(from, count, seed >>> 0, steps));
     if (at === 0) throw this.#error();
     return new World(this, this.#calls, at);
+  }
+
+  /** Comes when the device has looked at all that it was handed: a GPU that refuses some of it says so here. */
+  async settled() {
+    try {
+      await this.#gpu?.settled();
+    } catch (text) {
+      throw new CausewayError(String(text));
+    }
+  }
+
+  /** On a GPU: comes when that is done with all that it has been handed by now. */
+  done() {
+    return this.#gpu?.done();
   }
 
   /** Bytes that the module holds. */
@@ -105,9 +148,19 @@ export class World {
     this.#engine.check(this.#calls.cw_event(this.#at, index));
   }
 
-  /** Computes for about so many milliseconds; true when a frame is ready. */
+  /** Comes when the device is ready to make frames. A GPU that refuses what the world was made of says so here; a processor is ready at once. */
+  ready() {
+    return this.#engine.settled();
+  }
+
+  /** Computes for about so many milliseconds, or hands so much to a GPU; true when a frame is ready. A GPU goes on while the page does something else: with it, return to the browser between two calls. */
   pump(milliseconds) {
     return this.#engine.check(this.#calls.cw_pump(this.#at, Math.max(1, milliseconds * 1000))) === 1;
+  }
+
+  /** On a GPU: comes when that is done with all that it has been handed by now, so that there is room for another pump. */
+  done() {
+    return this.#engine.done();
   }
 
   /** The frame that is ready, and room for the next one. */
@@ -123,6 +176,7 @@ export class World {
 
   /** The next frame. */
   step(action, event) {
+    if (this.#engine.module === "webgpu") throw new CausewayError("step would wait for the GPU, which a page cannot: take frames from a Stream, or pump from time to time");
     if (action) this.act(action);
     if (event !== undefined) this.event(event);
     while (!this.pump(1000));
@@ -148,6 +202,22 @@ export class World {
   /** Goes on from a saved game. */
   load(saved) {
     this.#engine.lend(saved, (at, count) => this.#engine.check(this.#calls.cw_load(this.#at, at, count)));
+  }
+
+  /** This very moment, for a world of the same model, options and module: the same future, bit for bit. The world may go on before it is there. */
+  async snapshot() {
+    this.#engine.check(this.#calls.cw_begin_snapshot(this.#at));
+    let count;
+    while ((count = this.#engine.check(this.#calls.cw_poll_snapshot(this.#at))) === 0) {
+      await turn();
+      if (this.#at === 0) throw new CausewayError("the world was closed before its snapshot was there");
+    }
+    return new Uint8Array(this.#calls.memory.buffer, this.#calls.cw_snapshot(this.#at), count).slice();
+  }
+
+  /** Returns to a snapshot. */
+  restore(snapshot) {
+    this.#engine.lend(snapshot, (at, count) => this.#engine.check(this.#calls.cw_restore(this.#at, at, count)));
   }
 
   /** Gives its memory back; it must not be used after that. */

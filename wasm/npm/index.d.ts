@@ -1,8 +1,8 @@
-/** With SIMD or without; the frames are the same. */
-export type Module = "simd" | "plain";
+/** On the processor, with SIMD or without: the frames are the same. On the GPU: nearly the same, and a module that needs the JavaScript beside it. */
+export type Module = "simd" | "plain" | "webgpu";
 
 export interface LoadOptions {
-  /** A module by its name, instead of the best one. */
+  /** A module by its name, instead of the processor's best one. Where "webgpu" cannot be had, that one takes its place, and `note` says why. */
   module?: Module;
   /** Address beside which the .wasm files are. */
   base?: string | URL;
@@ -60,7 +60,7 @@ export type Bytes = ArrayBuffer | ArrayBufferView;
 
 export class CausewayError extends Error {}
 
-/** Which module this machine takes, and what there is to say about that: a sentence where it is the slow one. */
+/** Which module the processor takes, and what there is to say about that: a sentence where it is the slow one. */
 export function best(): { module: Module; note: string };
 
 /** The module, in the thread that calls. */
@@ -71,6 +71,10 @@ export class Engine {
   readonly note: string;
   readonly memory: number;
   open(model: Bytes, options?: OpenOptions): World;
+  /** Comes when the device has looked at all that it was handed: a GPU that refuses some of it says so here. */
+  settled(): Promise<void>;
+  /** On a GPU: comes when that is done with all that it has been handed by now. */
+  done(): Promise<void> | undefined;
 }
 
 /** A world, in the thread that calls. */
@@ -80,14 +84,22 @@ export class World {
   /** Gives the action's ticket, which receipts name. */
   act(action: ArrayLike<number>): number;
   event(event: string | number): void;
-  /** Computes for about so many milliseconds; true when a frame is ready. */
+  /** Comes when the device is ready to make frames; a GPU that refuses what the world was made of says so here. */
+  ready(): Promise<void>;
+  /** Computes for about so many milliseconds, or hands so much to a GPU; true when a frame is ready. With a GPU, return to the browser between two calls. */
   pump(milliseconds: number): boolean;
+  /** On a GPU: comes when that is done with all that it has been handed by now, so that there is room for another pump. */
+  done(): Promise<void> | undefined;
   take(): Frame;
+  /** The next frame; not on a GPU, which a page cannot wait for. */
   step(action?: ArrayLike<number>, event?: string | number): Frame;
   place(pixels: Bytes): void;
   restart(seed?: number): void;
   save(): Uint8Array;
   load(saved: Bytes): void;
+  /** This very moment, for a world of the same model, options and module: the same future, bit for bit. The world may go on before it is there. */
+  snapshot(): Promise<Uint8Array>;
+  restore(snapshot: Bytes): void;
   close(): void;
 }
 
@@ -104,6 +116,8 @@ export class Stream implements AsyncIterable<StreamFrame> {
   restart(seed?: number): Promise<void>;
   save(): Promise<Uint8Array>;
   load(saved: Bytes): Promise<void>;
+  snapshot(): Promise<Uint8Array>;
+  restore(snapshot: Bytes): Promise<void>;
   place(pixels: Bytes): Promise<void>;
   next(): Promise<StreamFrame>;
   [Symbol.asyncIterator](): AsyncIterator<StreamFrame>;

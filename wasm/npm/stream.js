@@ -87,6 +87,16 @@ export class Stream {
     return this.#ask("load", { saved });
   }
 
+  /** This very moment, for a stream of the same model, options and module: the same future, bit for bit. */
+  snapshot() {
+    return this.#ask("snapshot");
+  }
+
+  /** Returns to a snapshot. */
+  restore(snapshot) {
+    return this.#ask("restore", { snapshot });
+  }
+
   /** Makes a picture, RGBA8 of the world's size, the newest frame. */
   place(pixels) {
     return this.#ask("place", { pixels });

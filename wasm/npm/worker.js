@@ -2,7 +2,7 @@
 import { Engine } from "./engine.js";
 
 const SLICE = 6;
-let engine, world;
+let engine, asked, world;
 // Answers come in the order of questions: one frame is under way at a time.
 let wanted = 0, busy = false;
 
@@ -15,11 +15,15 @@ async function work() {
   busy = true;
   while (wanted > 0 && world) {
     const began = performance.now();
-    let ready = false, spent = 0;
+    let ready = false, spent = 0, before;
     while (!ready && wanted > 0 && world) {
       const from = performance.now();
       ready = world.pump(SLICE);
       spent += performance.now() - from;
+      // A GPU goes on by itself. It is waited for what it had before the last pump, so that it always has something to do.
+      const handed = ready ? undefined : world.done();
+      await before;
+      before = handed;
       await turn();
     }
     if (!ready || !world) break;
@@ -32,8 +36,11 @@ async function work() {
 
 const answers = {
   async open({ model, options }) {
-    engine ??= await Engine.load(options);
+    // A GPU may have been lost since it was opened.
+    if (!engine || engine.module === "webgpu" || (options.module ?? asked) !== asked) engine = await Engine.load({ ...options, module: options.module ?? asked });
+    asked = options.module ?? asked;
     const next = engine.open(model, options);
+    await next.ready();
     world?.close();
     world = next;
     return { info: world.info, module: engine.module, note: engine.note };
@@ -43,6 +50,8 @@ const answers = {
   restart: ({ seed }) => world.restart(seed),
   save: () => world.save(),
   load: ({ saved }) => world.load(saved),
+  snapshot: () => world.snapshot(),
+  restore: ({ snapshot }) => world.restore(snapshot),
   place: ({ pixels }) => world.place(pixels),
 };
 

@@ -1,12 +1,14 @@
-//! The runtime without `std` as a WebAssembly module. The functions are for `npm/engine.js`, which wraps them; numbers and addresses are all that
+//! The runtime as a WebAssembly module: without `std` on the CPU or, with feature `gpu`, on the browser's GPU. The functions are for `npm/engine.js`, which wraps them; numbers and addresses are all that
 //! passes. A world is the address that [`cw_open`] gives. What fails says why in [`cw_text`].
 //!
 //! The module is single-threaded: there is one text, and a world is used by one call at a time.
-#![no_std]
+#![cfg_attr(not(feature = "gpu"), no_std)]
 #![cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "a module is all that this is for"))]
 
 extern crate alloc;
 
+#[cfg(feature = "gpu")]
+mod gpu;
 mod world;
 
 use alloc::{
@@ -17,11 +19,11 @@ use core::{cell::UnsafeCell, fmt::Display, slice};
 
 use world::{Options, World};
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
 #[global_allocator]
 static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
@@ -227,6 +229,46 @@ pub unsafe extern "C" fn cw_save(at: *mut World) -> i32 {
 pub unsafe extern "C" fn cw_saved(at: *mut World) -> *const u8 {
     // SAFETY: the caller's promise.
     unsafe { world(at) }.saved().as_ptr()
+}
+
+/// Begins a snapshot of this moment, which [`cw_poll_snapshot`] delivers; the world may go on meanwhile.
+///
+/// # Safety
+/// As [`world`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_begin_snapshot(at: *mut World) -> i32 {
+    // SAFETY: the caller's promise.
+    told(unsafe { world(at) }.begin_snapshot())
+}
+
+/// Bytes of the snapshot that was begun, 0 when it is not there yet, or -1; [`cw_snapshot`] has their address until the next call.
+///
+/// # Safety
+/// As [`world`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_poll_snapshot(at: *mut World) -> i32 {
+    // SAFETY: the caller's promise.
+    told(unsafe { world(at) }.poll_snapshot())
+}
+
+/// Address of the snapshot.
+///
+/// # Safety
+/// As [`world`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_snapshot(at: *mut World) -> *const u8 {
+    // SAFETY: the caller's promise.
+    unsafe { world(at) }.snapshot().as_ptr()
+}
+
+/// Returns to a snapshot.
+///
+/// # Safety
+/// As [`world`]; `bytes` bytes from `snapshot` on are readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cw_restore(at: *mut World, snapshot: *const u8, bytes: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    told(unsafe { world(at).restore(slice::from_raw_parts(snapshot, bytes)) })
 }
 
 /// Goes on from a saved game.

@@ -1,4 +1,4 @@
-//! A model with its session, on one thread of the CPU.
+//! A model with its session, on one thread of the CPU or on the GPU.
 
 use alloc::{
     boxed::Box,
@@ -6,7 +6,9 @@ use alloc::{
 };
 
 use causeway_runtime::{
-    Budget, Device, EventTime, Model, Pump, Session, SessionError, SessionOptions, clock::Clock, session::Saved,
+    Budget, Device, EventTime, Model, Pump, Session, SessionError, SessionOptions,
+    clock::Clock,
+    session::{Saved, Snapshot},
 };
 use serde_json::json;
 
@@ -23,16 +25,25 @@ pub struct World {
     device: Device,
     about: (String, f32),
     saved: Option<Saved>,
+    snapshot: Option<Snapshot>,
 }
 
 /// `performance.now()` of the page.
 struct Page;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
 #[link(wasm_import_module = "causeway")]
 unsafe extern "C" {
     /// Milliseconds.
     fn now() -> f64;
+}
+
+#[cfg(all(target_family = "wasm", feature = "gpu"))]
+#[wasm_bindgen::prelude::wasm_bindgen]
+unsafe extern "C" {
+    /// Milliseconds.
+    #[wasm_bindgen(js_namespace = performance)]
+    unsafe fn now() -> f64;
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -47,12 +58,20 @@ impl Clock for Page {
     }
 }
 
+/// The bits of every other machine: on WebAssembly nothing else is faster.
+#[cfg(not(feature = "gpu"))]
+fn device() -> Result<Device, String> {
+    Ok(Device::cpu(1).strict())
+}
+
+#[cfg(feature = "gpu")]
+use crate::gpu::device;
+
 impl World {
     /// Opens a model file.
     pub fn open(file: &[u8], options: &Options) -> Result<Self, String> {
         let model = Model::from_bytes(file).map_err(|error| error.to_string())?;
-        // The bits of every other machine: on WebAssembly nothing else is faster.
-        let device = Device::cpu(1).strict();
+        let device = device()?;
         let told = SessionOptions {
             seed: options.seed,
             steps: (options.steps > 0).then_some(options.steps),
@@ -65,7 +84,13 @@ impl World {
                 "this model needs a codec that is not in its file; the page plays worlds that have theirs".into()
             );
         }
-        Ok(Self { session, device, about: (model.config().name.clone(), model.config().fps), saved: None })
+        Ok(Self {
+            session,
+            device,
+            about: (model.config().name.clone(), model.config().fps),
+            saved: None,
+            snapshot: None,
+        })
     }
 
     /// What there is to know of it, as JSON.
@@ -141,6 +166,23 @@ impl World {
 
     pub fn saved(&self) -> &[u8] {
         self.saved.as_ref().map_or(&[], Saved::as_bytes)
+    }
+
+    pub fn begin_snapshot(&mut self) -> Result<u32, SessionError> {
+        self.session.begin_snapshot().map(|()| 0)
+    }
+
+    pub fn poll_snapshot(&mut self) -> Result<u32, SessionError> {
+        self.snapshot = self.session.poll_snapshot()?;
+        Ok(self.snapshot().len() as u32)
+    }
+
+    pub fn snapshot(&self) -> &[u8] {
+        self.snapshot.as_ref().map_or(&[], Snapshot::as_bytes)
+    }
+
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<u32, SessionError> {
+        self.session.restore_bytes(snapshot).map(|()| 0)
     }
 
     pub fn load(&mut self, saved: &[u8]) -> Result<u32, SessionError> {

@@ -27,6 +27,10 @@ const saved = world.save();
 world.step();
 world.load(saved);
 world.step();
+const snapshot = await world.snapshot();
+const next = world.step().pixels;
+world.restore(snapshot);
+if (hash(next) !== hash(world.step().pixels)) throw new Error("a snapshot has two futures");
 const refused = (wrong, part) => {
   try {
     wrong();
@@ -36,6 +40,9 @@ const refused = (wrong, part) => {
   }
   throw new Error(`nothing was refused where ${part} was expected`);
 };
+// node has no WebGPU: the processor takes its place.
+const instead = await Engine.load({ module: "webgpu" });
+if (instead.module !== best().module || !instead.note.startsWith("there is no WebGPU here")) throw new Error(`${instead.module}: ${instead.note}`);
 refused(() => world.act([1]), "5");
 refused(() => world.event("noon"), "there is no event noon; there are day, dusk, night");
 refused(() => world.load(saved.slice(1)), " ");

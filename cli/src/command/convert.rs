@@ -155,6 +155,12 @@ pub struct ConvertArgs {
     /// Rows that a prompt is padded to, or that a game's picture has [default: 512; of a game 257]
     #[arg(long, value_name = "N")]
     text_len: Option<usize>,
+    /// Names of the actions of a network with an action embedding [default: action1 and so on]
+    #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
+    actions: Vec<String>,
+    /// Names of the events of a network with an event embedding [default: event1 and so on]
+    #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
+    events: Vec<String>,
     /// Of a text encoder: its tokenizer.json or spiece.model, or the folder of one, kept in the file
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -327,6 +333,8 @@ impl ConvertArgs {
             positions: if self.compact { Positions::Compact } else { Positions::Absolute },
             latent: self.size.unwrap_or(usual.latent),
             text_length: self.text_len.unwrap_or(usual.text_length),
+            actions: self.actions.clone(),
+            events: self.events.clone(),
             fps: usual.fps,
             license: self.license.clone(),
             credits: self.credits.clone(),
@@ -353,23 +361,35 @@ pub fn run(args: &ConvertArgs, stop: &Stop) -> Result<(), Error> {
     let heads = args.source.heads.map(usize::from);
     let checkpoint = match ClipImport::of(checkpoint, key, heads).map_err(Error::import(input))? {
         Ok(import) => {
-            return not_of_encoder(args).and_then(|()| image_encoder(args, ends, &import, (matrices, plain), stop));
+            not_of_network(args)?;
+            not_of_encoder(args)?;
+            return image_encoder(args, ends, &import, (matrices, plain), stop);
         }
         Err(checkpoint) => checkpoint,
     };
     let checkpoint = match Umt5Import::of(checkpoint, key).map_err(Error::import(input))? {
-        Ok(import) => return text_encoder(args, ends, &import, (matrices, plain), stop),
+        Ok(import) => {
+            not_of_network(args)?;
+            return text_encoder(args, ends, &import, (matrices, plain), stop);
+        }
         Err(checkpoint) => checkpoint,
     };
     let checkpoint = match DecoderImport::of(checkpoint, key).map_err(Error::import(input))? {
-        Ok(import) => return not_of_encoder(args).and_then(|()| decoder(args, ends, &import, plain, stop)),
+        Ok(import) => {
+            not_of_network(args)?;
+            not_of_encoder(args)?;
+            return decoder(args, ends, &import, plain, stop);
+        }
         Err(checkpoint) => checkpoint,
     };
     not_of_encoder(args)?;
     let import = args.source.import(checkpoint, input)?;
-    if matches!(import, Network::Waypoint(_)) && args.size.is_some() {
-        let what = "--size: a Waypoint network makes pictures of one size, which its config.yaml says";
-        return Err(Error::Usage(what.to_owned()));
+    if matches!(import, Network::Waypoint(_)) {
+        not_of_network(args)?;
+        if args.size.is_some() {
+            let what = "--size: a Waypoint network makes pictures of one size, which its config.yaml says";
+            return Err(Error::Usage(what.to_owned()));
+        }
     }
     let config =
         import.config(&args.settings(ends.0, import.usual())).map_err(|error| Error::Usage(error.to_string()))?;
@@ -443,6 +463,15 @@ fn image_encoder(
     let sizes = format!("dim {}, heads {}, layers {}, ffn {}, {rows} rows", c.dim, c.heads, c.layers, c.ffn_dim);
     let peak = peak.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     print(&format!("{output}\nimage encoder: {sizes}, {values} parameters, {size}; {left} tensors left out\n{peak}"))
+}
+
+/// Refuses what only a network that is told actions and events has.
+fn not_of_network(args: &ConvertArgs) -> Result<(), Error> {
+    if args.actions.is_empty() && args.events.is_empty() {
+        return Ok(());
+    }
+    let what = "--actions and --events belong to a network with embeddings of them, which this is not";
+    Err(Error::Usage(what.to_owned()))
 }
 
 /// Refuses what only a text encoder has.

@@ -11,7 +11,7 @@ use crate::judge::eval::{self, Held, Sampler};
 use crate::net::dit;
 use crate::net::fast::attention;
 use crate::net::fast::network::Network;
-use crate::net::mask::{Mask, Ring, Route};
+use crate::net::mask::{Best, Descriptor, Mask, Ring, Route};
 use crate::net::precision::Precision;
 use crate::net::rollout::{Engine, Rollout};
 use crate::net::weights::{Leaves, Weights, floats};
@@ -35,6 +35,8 @@ pub struct World<'a> {
     pub frames: usize,
     /// History frames a query is routed to; where they are drawn and not asked for by [`Self::drawn`], the most of them.
     pub route: Route,
+    /// What they are found by.
+    pub descriptor: Descriptor,
     /// Noisy copies of a window behind its clean one, in flow matching.
     pub copies: usize,
     /// Share of windows in which the network is not shown the frame before.
@@ -79,7 +81,7 @@ impl World<'_> {
         if self.pure > 0.0 {
             sigma.iter_mut().filter(|_| rng.unit() < self.pure).for_each(|sigma| *sigma = 1.0);
         }
-        let mask = Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: self.copies };
+        let mask = Mask::TeacherForcing { ring: self.ring(), route: self.best(), copies: self.copies };
         let mut regression = self.matching(mask, windows, history, &sigma, rng);
         if let Some((worth, returns)) = self.returns {
             let of = |&first: &usize| returns.gaps(first, windows.frames, self.ring().window);
@@ -108,7 +110,12 @@ impl World<'_> {
 
     /// Teacher forcing with this world's ring and routing, one noisy copy.
     pub fn mask(&self) -> Mask {
-        Mask::TeacherForcing { ring: self.ring(), route: self.route.most(), copies: 1 }
+        Mask::TeacherForcing { ring: self.ring(), route: self.best(), copies: 1 }
+    }
+
+    /// The history frames of the most that a query sees.
+    fn best(&self) -> Best {
+        Best { frames: self.route.most(), by: self.descriptor }
     }
 
     /// What a frame sees of a long window, as when it is played.
@@ -121,7 +128,7 @@ impl World<'_> {
     pub fn rollout<'b>(&'b self, engine: Engine<'b>, before: Vec<f32>) -> Rollout<'b> {
         let Ring { window, sink } = self.ring();
         let window = window.min(self.frames);
-        Rollout::new(engine, &self.config.dit, window, before).routed(self.route.most()).sinking(sink.min(window - 1))
+        Rollout::new(engine, &self.config.dit, window, before).routed(self.best()).sinking(sink.min(window - 1))
     }
 
     /// v for the frames of `input` that have a loss [B, F, C, H, W], without gradient.

@@ -22,12 +22,12 @@ use crate::rng::Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mask {
     /// [clean frames | noisy frames | noisy frames ...]: teacher forcing. Only the noisy copies have a loss. Each query sees its
-    /// own frame and the `route` best clean frames before it; 0 for all.
+    /// own frame and the `route` best clean frames before it.
     TeacherForcing {
         /// Clean frames that can be seen at all.
         ring: Ring,
         /// History frames kept.
-        route: usize,
+        route: Best,
         /// Noisy copies of the window.
         copies: usize,
     },
@@ -48,7 +48,7 @@ impl Mask {
 
     /// Teacher forcing with one noisy copy, each query of which sees the `route` best of all earlier frames; 0 for all.
     pub const fn teacher_forcing(route: usize) -> Self {
-        Self::TeacherForcing { ring: Ring::ENDLESS, route, copies: 1 }
+        Self::TeacherForcing { ring: Ring::ENDLESS, route: Best::of(route), copies: 1 }
     }
 
     /// Frames of a window whose input has `frames`.
@@ -67,7 +67,7 @@ impl Mask {
             Self::TeacherForcing { ring, route, copies } => {
                 Box::new(Causal::new(c, [self.window(frames), copies], ring, route, device))
             }
-            Self::Causal(ring) => Box::new(Causal::new(c, [frames, 0], ring, 0, device)),
+            Self::Causal(ring) => Box::new(Causal::new(c, [frames, 0], ring, Best::of(0), device)),
             Self::Full => Box::new(Sequence::new(c, frames, device)),
         }
     }
@@ -142,6 +142,42 @@ impl Ring {
     }
 }
 
+/// What tells a query which frames of history are worth seeing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Descriptor {
+    /// The mean of a frame's keys as attention reads them, so that age tells along with content: the runtime's.
+    #[default]
+    Rotated,
+    /// The mean of its keys before they are rotated, for queries before they are: content alone. Only to compare with ([`crate::reproduce::routing`]).
+    Plain,
+}
+
+/// The best frames of history that a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Best {
+    /// How many; 0 for all.
+    pub frames: usize,
+    /// By what.
+    pub by: Descriptor,
+}
+
+impl Best {
+    /// The best `frames` by the runtime's descriptors.
+    pub const fn of(frames: usize) -> Self {
+        Self { frames, by: Descriptor::Rotated }
+    }
+
+    /// Whether some of `history` frames are left out.
+    pub const fn leaves_out(self, history: usize) -> bool {
+        self.frames > 0 && self.frames < history
+    }
+
+    /// Whether frames are ranked by something else than what attention computes anyway.
+    pub fn apart(self) -> bool {
+        self.frames > 0 && self.by == Descriptor::Plain
+    }
+}
+
 /// History frames that queries are routed to. As TOML a number, or `[least, most]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number of frames, or [least, most]")]
@@ -188,7 +224,7 @@ pub struct Causal {
     heads: usize,
     frames: usize,
     copies: usize,
-    route: usize,
+    route: Best,
     rope: Rope,
     /// Queries as the sink sees them, where that is another place.
     behind_sink: Option<Rope>,
@@ -205,9 +241,9 @@ struct Table {
 }
 
 impl Causal {
-    /// For windows of `frames` latent frames and noisy `copies` of them, which see what `ring` holds; `route` > 0 keeps that many
-    /// history frames for each query of each head.
-    pub fn new(c: &DitConfig, [frames, copies]: [usize; 2], ring: Ring, route: usize, device: &Device) -> Self {
+    /// For windows of `frames` latent frames and noisy `copies` of them, which see what `ring` holds, of that each query of each
+    /// head its `route` best frames.
+    pub fn new(c: &DitConfig, [frames, copies]: [usize; 2], ring: Ring, route: Best, device: &Device) -> Self {
         let (s, all) = (c.tokens_per_frame(), 1 + copies);
         let rope = |at: &dyn Fn(usize) -> usize| {
             Rope::new(c, &(0..all * frames).map(|f| at(f % frames)).collect::<Vec<_>>(), device)
@@ -236,14 +272,14 @@ impl Causal {
         Self { heads: c.heads, frames, copies, route, rope: rope(&|f| f), behind_sink, tiles }
     }
 
-    /// Zero for keys of the `route` best history frames of each query, [`HIDDEN`] for others. Scores are means of the logits
-    /// `past` over a frame's keys. The newest is always one of them, as in the runtime.
+    /// Zero for keys of the `route` best history frames of each query, [`HIDDEN`] for others. Scores are means of `past`,
+    /// logits or what ranks in place of them, over a frame's keys. The newest is always one of them, as in the runtime.
     fn routed(&self, table: &Table, past: Tensor<4>) -> Tensor<4> {
         let [b, h, n, m] = past.dims();
         let f = table.tile.columns();
         let s = m / f;
         let means = past.detach().reshape([b, h, n, f, s]).mean_dim(4).reshape([b, h, n, f]);
-        let hidden = outside_best(means + table.newest.clone() * 1e4, self.route.min(f));
+        let hidden = outside_best(means + table.newest.clone() * 1e4, self.route.frames.min(f));
         hidden.reshape([b, h, n, f, 1]).expand([b, h, n, f, s]).reshape([b, h, n, m])
     }
 }
@@ -255,6 +291,7 @@ impl Attend for Causal {
         let (s, scale) = (n / (all * self.frames), 1.0 / (d as f32).sqrt());
         let split = |t: Tensor<3>| t.reshape([b, n, h, d]).swap_dims(1, 2);
         let far = self.behind_sink.as_ref().map(|rope| split(rope.apply(q.clone()) * scale));
+        let plain = self.route.apart().then(|| (split(q.clone()), split(k.clone())));
         let (q, k, v) = (split(self.rope.apply(q) * scale), split(self.rope.apply(k)), split(v));
         let of = |t: &Tensor<4>, copy: usize, frames: &Range<usize>| {
             let first = copy * self.frames;
@@ -289,8 +326,9 @@ impl Attend for Causal {
                     past = Tensor::cat(vec![sunk, past.slice([0..b, 0..h, 0..rows, tile.sink * s..m])], 3);
                 }
                 let mut seen = past.clone() + table.past.clone();
-                if self.route > 0 && self.route < tile.columns() {
-                    seen = seen + self.routed(table, past);
+                if self.route.leaves_out(tile.columns()) {
+                    let ranks = plain.as_ref().map(|(q, k)| own(q).matmul(history(k).swap_dims(2, 3)));
+                    seen = seen + self.routed(table, ranks.unwrap_or(past));
                 }
                 let weights = softmax(Tensor::cat(vec![seen, near], 3), 3);
                 let past = weights.clone().slice([0..b, 0..h, 0..rows, 0..m]).matmul(history(&v));

@@ -8,7 +8,7 @@ use crate::net::dit::{self, Attend, Frames};
 use crate::net::fast;
 use crate::net::fast::history::{History, Kv};
 use crate::net::fast::kernels::Kernels;
-use crate::net::mask;
+use crate::net::mask::{self, Best};
 use crate::net::rope::Rope;
 use crate::net::weights::{Leaves, Weights, floats};
 use crate::rng::Rng;
@@ -28,7 +28,7 @@ pub struct Rollout<'a> {
     config: &'a DitConfig,
     batch: usize,
     window: usize,
-    route: usize,
+    route: Best,
     sink: usize,
     history: History,
     previous: Vec<f32>,
@@ -39,12 +39,21 @@ impl<'a> Rollout<'a> {
     /// is the frame before the first (zeros where a stream begins).
     pub fn new(engine: Engine<'a>, config: &'a DitConfig, window: usize, before: Vec<f32>) -> Self {
         let batch = before.len() / config.latent_len();
-        Self { engine, config, batch, window, route: 0, sink: 0, history: History::new(config), previous: before }
+        Self {
+            engine,
+            config,
+            batch,
+            window,
+            route: Best::of(0),
+            sink: 0,
+            history: History::new(config),
+            previous: before,
+        }
     }
 
-    /// The same worlds, every query of which sees only its `route` best frames of the history; 0 for all.
+    /// The same worlds, every query of which sees only its `route` best frames of the history.
     #[must_use]
-    pub fn routed(self, route: usize) -> Self {
+    pub fn routed(self, route: Best) -> Self {
         Self { route, ..self }
     }
 
@@ -142,7 +151,7 @@ struct Cached<'a> {
     history: &'a History,
     net: &'a Leaves,
     heads: usize,
-    route: usize,
+    route: Best,
     all: Rope,
     own: Rope,
     staged: Vec<Kv>,
@@ -173,18 +182,22 @@ impl Attend for Cached<'_> {
             let past = (0..self.history.len()).map(|f| self.net.constant(pick(kv(f)).clone(), [b, s, dim]));
             Tensor::cat(past.chain([own.clone()]).collect(), 1)
         };
-        let keys = self.all.apply(with_past(&k, |kv| &kv.0));
+        let plain_keys = with_past(&k, |kv| &kv.0);
+        let n = plain_keys.dims()[1];
+        let split = |t: Tensor<3>| t.reshape([b, s, h, d]).swap_dims(1, 2);
+        let columns = |t: Tensor<3>| t.reshape([b, n, h, d]).permute([0, 2, 3, 1]);
+        let plain = self.route.apart().then(|| split(q.clone()).matmul(columns(plain_keys.clone())));
+        let keys = self.all.apply(plain_keys);
         let values = with_past(&v, |kv| &kv.1);
-        let n = keys.dims()[1];
-        let q = (self.own.apply(q) * (1.0 / (d as f32).sqrt())).reshape([b, s, h, d]).swap_dims(1, 2);
-        let mut scores = q.matmul(keys.reshape([b, n, h, d]).permute([0, 2, 3, 1]));
-        if self.route > 0 && self.route < self.history.len() {
+        let q = split(self.own.apply(q) * (1.0 / (d as f32).sqrt()));
+        let mut scores = q.matmul(columns(keys));
+        if self.route.leaves_out(self.history.len()) {
             // Means of a frame's logits rank it; the newest frame of the history and the frame itself are always seen.
             let f = self.history.len();
-            let past = scores.clone().slice([0..b, 0..h, 0..s, 0..f * s]);
+            let past = plain.unwrap_or_else(|| scores.clone()).slice([0..b, 0..h, 0..s, 0..f * s]);
             let means = past.reshape([b, h, s, f, s]).mean_dim(4).reshape([b, h, s, f]);
             let newest = self.net.constant((1..=f).map(|n| if n == f { 1e6 } else { 0.0 }).collect(), [1, 1, 1, f]);
-            let hidden = mask::outside_best(means + newest, self.route).reshape([b, h, s, f, 1]);
+            let hidden = mask::outside_best(means + newest, self.route.frames).reshape([b, h, s, f, 1]);
             let hidden = hidden.expand([b, h, s, f, s]).reshape([b, h, s, f * s]);
             scores = scores + Tensor::cat(vec![hidden, Tensor::zeros([b, h, s, s], self.net.device())], 3);
         }

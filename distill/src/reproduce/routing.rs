@@ -1,11 +1,14 @@
 //! Routing (spec 2.10, 5.3): each query keeps a few frames of a long history. What is remembered by it, by all of the history and by a
 //! window of the same cost, in rooms that may be seen again after long ([`places`]); and whether it finds them when the light has changed.
 
+use causeway_runtime::config::ModelConfig;
+
 use crate::footage::latents::{Latents, even_levels};
 use crate::method::teacher_forcing::{TeacherForcing, World};
-use crate::net::mask::Route;
+use crate::net::mask::{Best, Descriptor, Route};
 use crate::net::rollout::{Engine, Rollout};
 use crate::net::weights::Weights;
+use crate::reproduce::chart::{Chart, Line};
 use crate::reproduce::report::{Claim, Family, Finding, Gate, Report};
 use crate::reproduce::table::Table;
 use crate::reproduce::toy::{self, CELLS, places};
@@ -29,14 +32,19 @@ const JUDGED: usize = 64;
 const EULER: usize = 8;
 
 /// What is compared, in order of [`Found`].
-pub const KINDS: [&str; 6] = [
+pub const KINDS: [&str; 8] = [
     "dense, 20 frames",
     "top 5 of 20, tuned with 5 to 20",
     "top 5 of 20, not tuned",
     "last 5 frames",
+    "top 5 of 20 by plain descriptors, tuned with 5 to 20",
+    "top 5 of 20 by plain descriptors, not tuned",
     "two lights: dense, 20 frames",
     "two lights: top 5 of 20, tuned with 5 to 20",
 ];
+
+/// Frames of a bin of ages.
+const BIN: usize = 2;
 
 /// What is remembered of a room: its squared error, and whether it is told from the episode's others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,87 +55,169 @@ pub struct Recall {
     pub told: f64,
 }
 
-/// What one seed found for each of [`KINDS`]: of rooms last seen at most [`KEPT`] frames ago, longer ago, and longer ago in the other light.
-pub type Found = Vec<[Recall; 3]>;
+/// What is remembered by one network and one way to look at history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// Of rooms last seen at most [`KEPT`] frames ago, longer ago, and longer ago in the other light.
+    pub kinds: [Recall; 3],
+    /// [`Recall::told`] by how long ago the room was last seen, in bins of [`BIN`] frames.
+    pub ages: [f64; MEMORY / BIN],
+}
+
+/// What one seed found for each of [`KINDS`].
+pub type Found = Vec<Memory>;
+
+/// How many frames of the history a query sees, found by what.
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// Frames of the history.
+    pub history: usize,
+    /// Those that are seen.
+    pub best: Best,
+}
+
+impl Look {
+    /// At all of the history.
+    pub const DENSE: Self = Self { history: MEMORY, best: Best::of(0) };
+    /// At the best five of it.
+    pub const ROUTED: Self = Self { history: MEMORY, best: Best::of(KEPT) };
+    /// At those by plain descriptors.
+    pub const PLAIN: Self = Self { history: MEMORY, best: Best { frames: KEPT, by: Descriptor::Plain } };
+    /// At the newest five.
+    pub const WINDOW: Self = Self { history: KEPT, best: Best::of(0) };
+}
 
 /// Trains and measures one seed.
 ///
 /// # Errors
 /// [`ReproduceError`].
 pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
-    let config = toy::model(1, &places::ACTIONS, &places::LIGHTS, MEMORY + 1);
-    let record = |stretch: usize, seed: u64| places::record(600, MEMORY + 2, stretch, seed + lab.seed);
-    let (plain, lights) = (record(0, 1), record(STRETCH, 201));
-    let world = |frames: usize, route: Route, data, rate: f32| World {
-        route,
-        batch: 16 * (MEMORY + 1) / frames,
-        ..lab.world(&config, data, frames, rate)
-    };
-    let (all, some) = (Route::Fixed(0), Route::Between(KEPT, MEMORY));
-    let train = |name: &str, world: World<'_>, start: &Weights, steps: u64| {
-        lab.train(name, &TeacherForcing(world), start.clone(), steps)
-    };
-    let fresh = lab.fresh(&config);
-    let dense = train("dense", world(MEMORY + 1, all, &plain, 2e-3), &fresh, 1500)?;
-    // The paper tunes a dense model with routing on. With more frames now and then, those left out of the five have a gradient too.
-    let routed = train("routed", world(MEMORY + 1, some, &plain, 1e-3), &dense, 1500)?;
-    let longer = train("dense-longer", world(MEMORY + 1, all, &plain, 1e-3), &dense, 1500)?;
-    let short = train("window", world(KEPT + 1, all, &plain, 2e-3), &fresh, 2000)?;
-    let lit = train("lit-dense", world(MEMORY + 1, all, &lights, 2e-3), &dense, 1500)?;
-    let lit_routed = train("lit-routed", world(MEMORY + 1, some, &lights, 1e-3), &lit, 1500)?;
-    let lit_longer = train("lit-dense-longer", world(MEMORY + 1, all, &lights, 1e-3), &lit, 1500)?;
-    let held = |stretch: usize| places::record(JUDGED, 3 * MEMORY, stretch, 1_000_001 + lab.seed);
-    let (held, held_lit) = (held(0), held(STRETCH));
-    let judge = |net: &Weights, history: usize, route: usize, held: &Latents| {
-        recall(net, &world(history + 1, Route::Fixed(route), &plain, 0.0), held)
-    };
+    let (one, two) = (Rooms::new(lab, 0), Rooms::new(lab, STRETCH));
+    let (dense, window) = (one.dense()?, one.window()?);
+    let longer = one.tuned("dense-longer", Look::DENSE, &dense)?;
+    let routed = one.tuned("routed", Look::ROUTED, &dense)?;
+    let plain = one.tuned("plain", Look::PLAIN, &dense)?;
+    let lit = two.train("lit-dense", Look::DENSE, 2e-3, &dense, 1500)?;
+    let (lit_longer, lit_routed) =
+        (two.tuned("lit-dense-longer", Look::DENSE, &lit)?, two.tuned("lit-routed", Look::ROUTED, &lit)?);
     Ok(vec![
-        judge(&longer, MEMORY, 0, &held),
-        judge(&routed, MEMORY, KEPT, &held),
-        judge(&longer, MEMORY, KEPT, &held),
-        judge(&short, KEPT, 0, &held),
-        judge(&lit_longer, MEMORY, 0, &held_lit),
-        judge(&lit_routed, MEMORY, KEPT, &held_lit),
+        one.recall(&longer, Look::DENSE),
+        one.recall(&routed, Look::ROUTED),
+        one.recall(&longer, Look::ROUTED),
+        one.recall(&window, Look::WINDOW),
+        one.recall(&plain, Look::PLAIN),
+        one.recall(&longer, Look::PLAIN),
+        two.recall(&lit_longer, Look::DENSE),
+        two.recall(&lit_routed, Look::ROUTED),
     ])
 }
 
-/// What is remembered in the frames of `held` given the real ones before them.
-fn recall(net: &Weights, world: &World<'_>, held: &Latents) -> [Recall; 3] {
-    let truth = held.starts(3 * MEMORY - 1);
-    let of = |b: usize, f: usize| truth.actions[(b * truth.frames + f) * places::ROOMS..][..places::ROOMS].to_vec();
-    let room = |b: usize, f: usize| of(b, f).iter().position(|&x| x == 1.0).unwrap_or(0);
-    let light = |b: usize, f: usize| truth.events[b * truth.frames + f];
-    let real = |b: usize, f: usize| &truth.real[(b * truth.frames + f) * CELLS..][..CELLS];
-    let ages: Vec<_> = truth.actions.chunks_exact(truth.frames * places::ROOMS).map(places::ages).collect();
-    let (sigmas, mut rng) = (even_levels(EULER, world.config.schedule.shift), Rng::new(5));
-    let mut rollout = Rollout::new(Engine::Fast(net), &world.config.dit, world.frames, truth.before.clone())
-        .routed(world.route.most());
-    let (mut found, mut count) = ([Recall::default(); 3], [0usize; 3]);
-    for f in 0..truth.frames {
-        let (actions, events) = (truth.at(&truth.actions, f), truth.at(&truth.events, f));
-        if f >= MEMORY {
-            let made = rollout.sample(&sigmas, &actions, &events, &mut rng);
-            for (b, made) in made.chunks_exact(CELLS).enumerate() {
-                let Some(age) = ages[b].get(f).copied().flatten().filter(|&age| age <= MEMORY) else { continue };
-                let far = |real: &[f32]| made.iter().zip(real).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
-                // Other rooms as they look in this light, each from a frame that shows it.
-                let now = light(b, f);
-                let shown = (0..truth.frames).filter(|&g| room(b, g) != room(b, f) && light(b, g) == now);
-                let other = shown.map(|g| far(real(b, g))).fold(f64::INFINITY, f64::min);
-                let (own, kind) =
-                    (far(real(b, f)), usize::from(age > KEPT) + usize::from(age > KEPT && light(b, f - age) != now));
-                found[kind].square += own / CELLS as f64;
-                found[kind].told += f64::from(u8::from(own < other));
-                count[kind] += 1;
-            }
-        }
-        rollout.commit(&truth.at(&truth.real, f), &actions, &events);
+/// One seed's rooms and what is trained on them.
+pub struct Rooms<'a> {
+    lab: &'a Lab<'a>,
+    config: ModelConfig,
+    data: Latents,
+    held: Latents,
+}
+
+impl<'a> Rooms<'a> {
+    /// Records episodes in whose rooms the light changes every `stretch` frames or so; 0 for one light.
+    pub fn new(lab: &'a Lab<'a>, stretch: usize) -> Self {
+        let config = toy::model(1, &places::ACTIONS, &places::LIGHTS, MEMORY + 1);
+        let seed = if stretch == 0 { 1 } else { 201 };
+        let data = places::record(600, MEMORY + 2, stretch, seed + lab.seed);
+        let held = places::record(JUDGED, 3 * MEMORY, stretch, 1_000_001 + lab.seed);
+        Self { lab, config, data, held }
     }
-    let chance = 1.0 / places::ROOMS as f64;
-    [0, 1, 2].map(|i| {
-        let n = count[i].max(1) as f64;
-        Recall { square: found[i].square / n, told: (found[i].told / n - chance) / (1.0 - chance) }
-    })
+
+    /// The dense network.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn dense(&self) -> Result<Weights, ReproduceError> {
+        self.train("dense", Look::DENSE, 2e-3, &self.lab.fresh(&self.config), 1500)
+    }
+
+    /// The network that never saw more than a window.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn window(&self) -> Result<Weights, ReproduceError> {
+        self.train("window", Look::WINDOW, 2e-3, &self.lab.fresh(&self.config), 2000)
+    }
+
+    /// A dense network after as many steps with its history looked at so.
+    fn tuned(&self, name: &str, look: Look, dense: &Weights) -> Result<Weights, ReproduceError> {
+        self.train(name, look, 1e-3, dense, 1500)
+    }
+
+    /// The paper tunes a dense model with routing on. With more frames now and then, those left out of the five have a gradient too.
+    fn train(&self, name: &str, look: Look, rate: f32, start: &Weights, steps: u64) -> Result<Weights, ReproduceError> {
+        let frames = look.history + 1;
+        let route = match look.best.frames {
+            0 => Route::Fixed(0),
+            most => Route::Between(most, look.history),
+        };
+        let world = self.lab.world(&self.config, &self.data, frames, rate);
+        let world = World { route, descriptor: look.best.by, batch: 16 * (MEMORY + 1) / frames, ..world };
+        self.lab.train(name, &TeacherForcing(world), start.clone(), steps)
+    }
+
+    /// What is remembered in held-out frames given the real ones before them.
+    pub fn recall(&self, net: &Weights, look: Look) -> Memory {
+        let truth = self.held.starts(3 * MEMORY - 1);
+        let of = |b: usize, f: usize| truth.actions[(b * truth.frames + f) * places::ROOMS..][..places::ROOMS].to_vec();
+        let room = |b: usize, f: usize| of(b, f).iter().position(|&x| x == 1.0).unwrap_or(0);
+        let light = |b: usize, f: usize| truth.events[b * truth.frames + f];
+        let real = |b: usize, f: usize| &truth.real[(b * truth.frames + f) * CELLS..][..CELLS];
+        let ages: Vec<_> = truth.actions.chunks_exact(truth.frames * places::ROOMS).map(places::ages).collect();
+        let (sigmas, mut rng) = (even_levels(EULER, self.config.schedule.shift), Rng::new(5));
+        let engine = Engine::Fast(net);
+        let mut rollout =
+            Rollout::new(engine, &self.config.dit, look.history + 1, truth.before.clone()).routed(look.best);
+        let (mut kinds, mut bins) = ([Tally::default(); 3], [Tally::default(); MEMORY / BIN]);
+        for f in 0..truth.frames {
+            let (actions, events) = (truth.at(&truth.actions, f), truth.at(&truth.events, f));
+            if f >= MEMORY {
+                let made = rollout.sample(&sigmas, &actions, &events, &mut rng);
+                for (b, made) in made.chunks_exact(CELLS).enumerate() {
+                    let Some(age) = ages[b].get(f).copied().flatten().filter(|&age| age <= MEMORY) else { continue };
+                    let far = |real: &[f32]| made.iter().zip(real).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+                    // Other rooms as they look in this light, each from a frame that shows it.
+                    let now = light(b, f);
+                    let shown = (0..truth.frames).filter(|&g| room(b, g) != room(b, f) && light(b, g) == now);
+                    let other = shown.map(|g| far(real(b, g))).fold(f64::INFINITY, f64::min);
+                    let own = far(real(b, f));
+                    let kind = usize::from(age > KEPT) + usize::from(age > KEPT && light(b, f - age) != now);
+                    for tally in [&mut kinds[kind], &mut bins[(age - 1) / BIN]] {
+                        tally.add(own / CELLS as f64, own < other);
+                    }
+                }
+            }
+            rollout.commit(&truth.at(&truth.real, f), &actions, &events);
+        }
+        Memory { kinds: kinds.map(Tally::recall), ages: bins.map(|tally| tally.recall().told) }
+    }
+}
+
+/// Frames judged so far.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    square: f64,
+    told: f64,
+    count: f64,
+}
+
+impl Tally {
+    fn add(&mut self, square: f64, told: bool) {
+        (self.square, self.told) = (self.square + square, self.told + f64::from(u8::from(told)));
+        self.count += 1.0;
+    }
+
+    fn recall(self) -> Recall {
+        let (n, chance) = (self.count.max(1.0), 1.0 / places::ROOMS as f64);
+        Recall { square: self.square / n, told: (self.told / n - chance) / (1.0 - chance) }
+    }
 }
 
 /// Runs all seeds.
@@ -139,8 +229,12 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     let columns = ["recent, error", "recent, told", "old, error", OLD];
     let (mut table, mut lights) =
         (Table::new(&columns), Table::new(&["old, same light, error", "told", "old, other light, error", OTHER]));
+    let middles = bins();
+    let mut ages = Table::new(&middles.each_ref().map(|bin| bin.0.as_str()));
     for seed in &found {
-        for (name, [recent, old, other]) in KINDS.iter().zip(seed) {
+        for (name, memory) in KINDS.iter().zip(seed) {
+            let [recent, old, other] = memory.kinds;
+            ages.add(name, &memory.ages);
             match name.strip_prefix("two lights: ") {
                 Some(name) => lights.add(name, &[old.square, old.told, other.square, other.told]),
                 None => table.add(name, &[recent.square, recent.told, old.square, old.told]),
@@ -150,7 +244,7 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     let old = |kind: usize| table.values(KINDS[kind], OLD).to_vec();
     let share = |values: &[f64], factor: f64| values.iter().map(|x| factor * x).collect::<Vec<_>>();
     let other = |name: &str| lights.values(name, OTHER).to_vec();
-    let (dense, routed) = (KINDS[4].trim_start_matches("two lights: "), KINDS[5].trim_start_matches("two lights: "));
+    let (dense, routed) = (KINDS[6].trim_start_matches("two lights: "), KINDS[7].trim_start_matches("two lights: "));
     let main = Family {
         name: "Rooms last seen 6 to 20 frames ago",
         claims: vec![
@@ -164,6 +258,29 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
             ),
         ],
     };
+    let descriptors = Family {
+        name: "Descriptors pooled before keys are rotated (plain), and after it (the runtime's)",
+        claims: vec![
+            Claim::new("tuned, plain ones remember more", &old(4), &old(1)),
+            Claim::new("not tuned, plain ones remember more", &old(5), &old(2)),
+        ],
+    };
+    let line = |kind: usize| Line {
+        name: KINDS[kind].to_owned(),
+        points: middles
+            .iter()
+            .map(|(bin, middle)| {
+                let told = ages.figure(KINDS[kind], bin);
+                (*middle, told.mean, told.half())
+            })
+            .collect(),
+    };
+    let charts = vec![Chart {
+        title: "Rooms told from others, by when they were last seen",
+        axes: ["frames ago", "told, from chance (0) to all (1)"],
+        joined: true,
+        lines: (0..6).map(line).collect(),
+    }];
     let gates = vec![Gate {
         text: "dense attention: old rooms told".into(),
         found: Mean::new(&old(0)),
@@ -188,16 +305,25 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
             (arXiv 2512.15702).",
         setting: "Rooms with a random picture each, ten an episode, visited in random order; the next frame is asked for given 20 real ones before it. A dense network (1500 steps) goes on for \
             1500 steps dense, or routed with 5 to 20 frames, anew for each step; a window of 5 frames is trained by itself. In two lights, which change every 8 frames or so, the \
-            same once more. Descriptors are the means of keys as rotated, as the runtime has them; pooled before rotation they were not tried.",
+            same once more. Descriptors are the means of keys as rotated, as the runtime has them, or *plain*, of keys and for queries that are not. A dense query of this model scores \
+            4 F keys of F history frames, a routed one F descriptors and 20 keys: 80 and 40 products here, 4000 and 1020 for 1000 frames.",
         symbols: "*Error*: mean squared difference, rooms having variance 1. *Told*: share of frames that are nearer to their own room than to any other of the episode in this light, from chance (0) to \
             all (1). *Recent*: last seen 1 to 5 frames ago; *old*: 6 to 20.",
         effort: (plan.seeds, plan.effort),
         cost,
         tried: "",
         gates,
-        families: vec![main],
+        families: vec![main, descriptors],
         tables: vec![("One light", table), ("Two lights", lights)],
-        charts: Vec::new(),
+        charts,
+    })
+}
+
+/// Bins of ages: name and middle.
+fn bins() -> [(String, f64); MEMORY / BIN] {
+    std::array::from_fn(|i| {
+        let (first, last) = (i * BIN + 1, (i + 1) * BIN);
+        (format!("{first} to {last}"), 0.5 * (first + last) as f64)
     })
 }
 

@@ -9,6 +9,7 @@ namespace UnrealBuildTool
         UnrealTargetPlatform(string name) { this.name = name; }
         public static readonly UnrealTargetPlatform Win64 = new UnrealTargetPlatform("Win64");
         public static readonly UnrealTargetPlatform Linux = new UnrealTargetPlatform("Linux");
+        public static readonly UnrealTargetPlatform LinuxArm64 = new UnrealTargetPlatform("LinuxArm64");
         public static readonly UnrealTargetPlatform Mac = new UnrealTargetPlatform("Mac");
         public override string ToString() { return name; }
     }

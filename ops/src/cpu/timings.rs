@@ -32,7 +32,7 @@ impl Timings {
     }
 
     /// Runs `f`, which is `share` of a node's work, and takes note of its time where there is a clock.
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(super) fn time(&mut self, pass: PassId, node: usize, share: f32, f: impl FnOnce()) {
         let start = std::time::Instant::now();
         f();
@@ -41,8 +41,8 @@ impl Timings {
         *mean = if *mean == 0.0 { elapsed } else { *mean + 0.125 * (elapsed - *mean) };
     }
 
-    /// Runs `f`: without feature `std` there is no clock.
-    #[cfg(not(feature = "std"))]
+    /// Runs `f`: without feature `std`, and in a page, there is no clock.
+    #[cfg(not(all(feature = "std", not(target_family = "wasm"))))]
     pub(super) fn time(&mut self, _pass: PassId, _node: usize, _share: f32, f: impl FnOnce()) {
         f();
     }

@@ -13,6 +13,7 @@ use super::{
     choice::Choice,
     pipelines::Pipelines,
     tier::{Facts, STORAGE_BUFFERS, Tier, WORKGROUP_BYTES},
+    waiting::wait,
 };
 use crate::backend::BackendError;
 use causeway_shaders::Target;
@@ -102,22 +103,25 @@ impl fmt::Display for AdapterReport {
     }
 }
 
-/// All adapters of this machine.
+/// All adapters of this machine. A page learns of its one when it opens it.
 pub fn adapters() -> Vec<AdapterReport> {
-    enumerate().iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+    let all = wait(enumerate()).unwrap_or_default();
+    all.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
 }
 
-fn enumerate() -> Vec<wgpu::Adapter> {
+async fn enumerate() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     // Validation layers are a developer's tool and print on a host's console.
     descriptor.flags = wgpu::InstanceFlags::empty();
-    let (mut all, mut backends) = (Vec::new(), wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL);
+    let mut backends =
+        wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL | wgpu::Backends::BROWSER_WEBGPU;
+    let mut all = Vec::new();
     match hidden_from_wgpu() {
         Some(found) => all = found,
         None => backends |= wgpu::Backends::VULKAN,
     }
     descriptor.backends = backends;
-    all.extend(pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends)));
+    all.extend(wgpu::Instance::new(descriptor).enumerate_adapters(backends).await);
     all
 }
 
@@ -233,8 +237,8 @@ fn refused(adapter: &wgpu::Adapter, software: bool) -> Option<String> {
     unfit(adapter)
 }
 
-pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
-    let mut all = enumerate();
+pub(super) async fn choose(options: &GpuOptions) -> Result<wgpu::Adapter, BackendError> {
+    let mut all = enumerate().await;
     let list = |all: &[wgpu::Adapter]| -> String {
         let names: Vec<String> = all.iter().enumerate().map(|(i, a)| report(i, a).to_string()).collect();
         if names.is_empty() {
@@ -375,20 +379,5 @@ impl Gpu {
         self.device.destroy();
         // The callback that raises the fault runs in a poll.
         let _ = self.device.poll(wgpu::PollType::Poll);
-    }
-
-    /// Runs `create` and returns what wgpu reported meanwhile as an error instead of raising a fault.
-    pub(super) fn scoped<T>(&self, create: impl FnOnce() -> Result<T, BackendError>) -> Result<T, BackendError> {
-        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
-        let scopes = [OutOfMemory, Validation, Internal].map(|filter| self.device.push_error_scope(filter));
-        let result = create();
-        // Scopes close innermost first.
-        for scope in scopes.into_iter().rev() {
-            if let Some(error) = pollster::block_on(scope.pop()) {
-                self.faults.check()?;
-                return Err(BackendError::Unsupported(error.to_string()));
-            }
-        }
-        result
     }
 }

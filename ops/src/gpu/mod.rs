@@ -7,6 +7,7 @@
 mod arena;
 mod choice;
 mod device;
+mod flight;
 mod frames;
 mod fusion;
 mod halves;
@@ -20,6 +21,7 @@ mod peaks;
 mod pipelines;
 mod probe;
 mod readback;
+mod scopes;
 mod selftest;
 mod tier;
 mod tiles;
@@ -27,6 +29,7 @@ mod timing;
 mod tune;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod vulkan;
+mod waiting;
 mod weights;
 
 use std::{
@@ -39,6 +42,7 @@ use causeway_shaders::{Access, Halves, Kernel};
 
 use self::{
     arena::{Arena, Content, Places, Slice},
+    flight::Flight,
     fusion::{Fusion, Step},
     job::{Job, Source},
     readback::Staging,
@@ -106,9 +110,10 @@ pub struct GpuBackend {
     /// Copies under way for `begin_read`, and for calls that wait.
     reading: Staging,
     waiting: Staging,
+    /// The arena on its way to the host, for `begin_save`.
+    saving: Option<Staging>,
     timing: Timing,
-    /// The last two submissions, older first.
-    recent: [Option<wgpu::SubmissionIndex>; 2],
+    flight: Flight,
     /// Where frames stay for the host.
     frames: Option<Arc<Frames>>,
     submitted: Submitted,
@@ -296,8 +301,9 @@ impl GpuBackend {
             current: None,
             reading,
             waiting,
+            saving: None,
             timing,
-            recent: [None, None],
+            flight: Flight::default(),
             frames: None,
             submitted: Submitted::default(),
         })
@@ -398,7 +404,7 @@ impl GpuBackend {
         if timed {
             self.timing.submitted();
         }
-        self.recent = [self.recent[1].take(), Some(index)];
+        self.flight.submitted(&self.gpu, index);
         self.gpu.faults.check()
     }
 
@@ -573,7 +579,7 @@ impl Backend for GpuBackend {
             self.memory.overhead += bytes - self.reading.capacity();
             self.reading.grow(&self.gpu, bytes);
         }
-        self.reading.begin(&self.gpu, place, 0, bytes);
+        self.reading.begin(&self.gpu, [(place, 0, bytes)]);
         self.gpu.faults.check()
     }
 
@@ -619,6 +625,27 @@ impl Backend for GpuBackend {
         Ok(())
     }
 
+    /// Takes as many bytes of staging memory until it is delivered.
+    fn begin_save(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        self.gpu.faults.check()?;
+        self.arena_size(bytes.len())?;
+        let mut staging = self.gpu.scoped(|| Ok(Staging::new(&self.gpu, bytes.len())))?;
+        staging.begin(&self.gpu, self.arena.saved().map(|place| (place, 0, place.size() as usize)));
+        self.saving = Some(staging);
+        self.gpu.faults.check()?;
+        Ok(false)
+    }
+
+    fn poll_save(&mut self, bytes: &mut [u8]) -> Result<bool, BackendError> {
+        self.poll()?;
+        self.arena_size(bytes.len())?;
+        let there = self.saving.as_mut().map_or(Ok(false), |staging| staging.take(bytes))?;
+        if there {
+            self.saving = None;
+        }
+        Ok(there)
+    }
+
     fn load(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
         self.gpu.faults.check()?;
         self.arena_size(bytes.len())?;
@@ -644,16 +671,7 @@ impl Backend for GpuBackend {
     /// True with at most one submission in flight, so that the GPU has work while the host records more.
     fn idle(&mut self) -> Result<bool, BackendError> {
         self.poll()?;
-        let Some(index) = self.recent[0].clone() else { return Ok(true) };
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(std::time::Duration::ZERO) };
-        match self.gpu.device.poll(wait) {
-            Ok(_) => {
-                self.recent[0] = None;
-                Ok(true)
-            }
-            Err(wgpu::PollError::Timeout) => Ok(false),
-            Err(error) => Err(BackendError::DeviceLost(error.to_string())),
-        }
+        self.flight.is_short(&self.gpu)
     }
 
     fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {

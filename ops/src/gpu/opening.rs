@@ -10,6 +10,7 @@ use super::{
     pipelines::Pipelines,
     probe, selftest,
     tier::{Dropped, Facts, Tier},
+    waiting::wait,
 };
 use crate::backend::BackendError;
 
@@ -51,11 +52,21 @@ impl Gpu {
     /// # Errors
     /// [`BackendError::NoAdapter`] says what was asked for and what there is; [`BackendError::Unsupported`] why the tier asked for cannot be had.
     pub fn open(options: &GpuOptions) -> Result<Self, BackendError> {
-        let adapter = choose(options)?;
+        wait(Self::open_async(options))?
+    }
+
+    /// The same without waiting, which a page cannot. A tier that must pass a test is waited for all the same; the portable one need not.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_async(options: &GpuOptions) -> Result<Self, BackendError> {
+        let adapter = choose(options).await?;
         let facts = Facts::new(&adapter);
         let name = &facts.info.name;
         let candidates = Candidates::new(&facts, options.tier);
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor(&facts, &candidates.tiers)))
+        let (device, queue) = adapter
+            .request_device(&descriptor(&facts, &candidates.tiers))
+            .await
             .map_err(|error| BackendError::NoAdapter(format!("{name}: {error}")))?;
         let target = target(&adapter, &facts);
         let gpu = Self::wrap(device, queue, &facts.info, options.checked, target);

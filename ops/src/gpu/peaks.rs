@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use causeway_shaders::{self as shaders, Halves, Kernel};
 
-use super::{device::Gpu, tier::Tier};
+use super::{device::Gpu, tier::Tier, waiting::may_wait};
 use crate::{backend::BackendError, params::Params};
 
 /// Measured rates, a second.
@@ -40,6 +40,7 @@ const ROUNDS: usize = 4;
 /// # Errors
 /// The device has no memory, or is lost.
 pub fn peaks(gpu: &Gpu) -> Result<Peaks, BackendError> {
+    may_wait()?;
     gpu.faults.check()?;
     let lanes = f64::from(GROUPS * LANES * CHAINS);
     let small = u64::from(16 * GROUPS * LANES);

@@ -6,7 +6,10 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-use super::device::{ALARM_BYTES, Gpu};
+use super::{
+    device::{ALARM_BYTES, Gpu},
+    waiting::may_wait,
+};
 use crate::backend::BackendError;
 
 /// How long the news of a finished copy may take.
@@ -62,15 +65,23 @@ impl Staging {
         }
     }
 
-    /// Records a copy of `len` bytes, at most the capacity, from `offset` of `source`. An earlier copy that was not taken is
-    /// forgotten. [`map`](Self::map) follows when the encoder has been submitted.
-    pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, source: &wgpu::Buffer, offset: usize, len: usize) {
+    /// Records a copy of pieces, one behind the other, with at most the capacity together: each a buffer, from where on, and how many bytes. An
+    /// earlier copy that was not taken is forgotten. [`map`](Self::map) follows when the encoder has been submitted.
+    pub fn record<'a>(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        pieces: impl IntoIterator<Item = (&'a wgpu::Buffer, usize, usize)>,
+    ) {
         self.cancel();
         if let Some(alarm) = &self.alarm {
             encoder.copy_buffer_to_buffer(alarm, 0, &self.buffer, 0, ALARM_BYTES);
         }
-        encoder.copy_buffer_to_buffer(source, offset as u64, &self.buffer, HEAD as u64, len as u64);
-        self.len = Some(len);
+        let mut end = HEAD;
+        for (source, offset, len) in pieces {
+            encoder.copy_buffer_to_buffer(source, offset as u64, &self.buffer, end as u64, len as u64);
+            end += len;
+        }
+        self.len = Some(end - HEAD);
     }
 
     /// Asks for the recorded copy.
@@ -86,9 +97,13 @@ impl Staging {
     }
 
     /// A submission with nothing but a copy.
-    pub fn begin(&mut self, gpu: &Gpu, source: &wgpu::Buffer, offset: usize, len: usize) -> wgpu::SubmissionIndex {
+    pub fn begin<'a>(
+        &mut self,
+        gpu: &Gpu,
+        pieces: impl IntoIterator<Item = (&'a wgpu::Buffer, usize, usize)>,
+    ) -> wgpu::SubmissionIndex {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.record(&mut encoder, source, offset, len);
+        self.record(&mut encoder, pieces);
         let index = gpu.queue.submit([encoder.finish()]);
         self.map();
         index
@@ -121,9 +136,10 @@ impl Staging {
 
     /// Copies the front of `source` into `bytes`, in pieces of the capacity, waiting for each.
     pub fn fetch(&mut self, gpu: &Gpu, source: &wgpu::Buffer, bytes: &mut [u8]) -> Result<(), BackendError> {
+        may_wait()?;
         let capacity = self.capacity();
         for (index, piece) in bytes.chunks_mut(capacity).enumerate() {
-            let submission = self.begin(gpu, source, index * capacity, piece.len());
+            let submission = self.begin(gpu, [(source, index * capacity, piece.len())]);
             let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
             let polled = gpu.device.poll(wait);
             gpu.faults.check()?;

@@ -111,8 +111,13 @@ pub(super) const STORAGE_BUFFERS: u32 = 10;
 
 impl Facts {
     pub fn new(adapter: &wgpu::Adapter) -> Self {
+        let mut info = adapter.get_info();
+        if info.name.is_empty() {
+            // A browser need not tell.
+            info.name = format!("of no name through {:?}", info.backend);
+        }
         Self {
-            info: adapter.get_info(),
+            info,
             features: adapter.features(),
             limits: adapter.limits(),
             accelerated: accelerated(adapter),

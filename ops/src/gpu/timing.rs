@@ -90,7 +90,7 @@ impl Timing {
     pub fn resolve(&mut self, encoder: &mut wgpu::CommandEncoder) {
         if let Some(queries) = &mut self.queries {
             encoder.resolve_query_set(&queries.set, 0..TIMESTAMPS, &queries.resolved, 0);
-            queries.staging.record(encoder, &queries.resolved, 0, TIMESTAMP_BYTES);
+            queries.staging.record(encoder, [(&queries.resolved, 0, TIMESTAMP_BYTES)]);
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
     fusion::Fusion,
     lower,
     tier::Tier,
+    waiting::may_wait,
 };
 use crate::{
     GROUPS,
@@ -97,6 +98,7 @@ impl Gpu {
 
     /// Seconds of one run of a shape by a tier's kernel.
     fn seconds(&self, shape: Shape, tier: Tier) -> Result<f64, BackendError> {
+        may_wait()?;
         let mut gpu = self.clone();
         gpu.choice = Choice::only(tier);
         let mut b = PlanBuilder::new();

@@ -19,7 +19,7 @@ use super::{
 pub enum Family {
     /// A small causal Wan-type DiT with action and event conditions, and a TAEHV codec.
     World,
-    /// A causal Wan 2.1 text-to-video DiT. `codec` tells the size of its pictures; its weights are not in the file.
+    /// A causal Wan 2.1 DiT, told texts, or like a world actions and events. `codec` tells the size of its pictures; its weights are not in the file.
     Wan,
     /// Matrix-Game 2.0 and its relatives: a causal image-to-video DiT with action modules. `codec` is as of `Wan`.
     #[cfg(feature = "matrix-game")]
@@ -208,8 +208,10 @@ impl ModelConfig {
         text("name", &self.name)?;
         self.dit.validate()?;
         let family = self.family;
-        check("family", format!("{family:?}"), family == Family::of(&self.dit), || {
-            "Wan with `dit.text`, Waypoint with `dit.waypoint`, World without both".to_owned()
+        let told = Family::of(&self.dit);
+        let fits = family == told || (family, told) == (Family::Wan, Family::World);
+        check("family", format!("{family:?}"), fits, || {
+            "Wan with `dit.text`, Waypoint with `dit.waypoint`, World or Wan without both".to_owned()
         })?;
         self.codec.validate()?;
         let channels = self.dit.latent.channels;
@@ -235,7 +237,7 @@ impl ModelConfig {
         positive("fps", self.fps, 1000.0)
     }
 
-    /// Whether the codec's weights are in the file. That of a model that reads prompts has a file of its own.
+    /// Whether the codec's weights are in the file. Those of published networks have files of their own.
     pub fn holds_codec(&self) -> bool {
         self.family == Family::World
     }

@@ -137,6 +137,7 @@ impl Planned {
             stats: Stats::default(),
             slow: Slow::default(),
             given: None,
+            taken: None,
         };
         session.introduce(&model.config().name);
         Ok(session)

@@ -55,6 +55,7 @@ mod slow;
 mod snapshot;
 mod state;
 mod tables;
+mod taken;
 mod told;
 mod watch;
 #[cfg(feature = "std")]

@@ -20,6 +20,7 @@ use super::{
     slow::Slow,
     state::State,
     tables::Tables,
+    taken::Taken,
 };
 use crate::{clock::Clock, file::Fingerprint, layout::planar, model::StreamPlan};
 
@@ -48,6 +49,8 @@ pub struct Session {
     pub(super) reading: bool,
     /// Noise of an exact stream.
     pub(super) given: Option<Given>,
+    /// A snapshot that was begun.
+    pub(super) taken: Option<Taken>,
     pub(super) tables: Tables,
     pub(super) queue: Queue,
     pub(super) clock: Arc<dyn Clock>,

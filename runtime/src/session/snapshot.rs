@@ -17,6 +17,7 @@ use super::{
     rules::MIX,
     session::Session,
     state::State,
+    taken::Taken,
     told::Told,
 };
 use crate::model::{ProgramId, Then};
@@ -47,6 +48,13 @@ impl Snapshot {
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
+}
+
+fn seal(bytes: &mut [u8]) {
+    let (mark, rest) = bytes.split_at_mut(MAGIC.len());
+    let (sum, rest) = rest.split_at_mut(HASH);
+    mark.copy_from_slice(MAGIC);
+    sum.copy_from_slice(&checksum(rest));
 }
 
 /// Most bytes of a snapshot of a session in such a state, with `queue` frames of `frame` bytes held and an arena of `arena` bytes.
@@ -89,14 +97,49 @@ impl Session {
         if bytes.len() != self.snapshot_bytes() {
             return Err(SessionError::Snapshot("the memory for it has another size"));
         }
-        let (mark, rest) = bytes.split_at_mut(MAGIC.len());
-        let (sum, rest) = rest.split_at_mut(HASH);
-        mark.copy_from_slice(MAGIC);
-        let mut write = Write(rest);
-        self.head(&mut write)?;
-        self.backend.save(write.0)?;
-        sum.copy_from_slice(&checksum(rest));
+        let arena = self.write_head(bytes)?;
+        self.backend.save(arena)?;
+        seal(bytes);
         Ok(())
+    }
+
+    /// Begins a [`snapshot`](Self::snapshot) of this moment without waiting for the device: a page, which cannot wait, takes snapshots so.
+    /// [`poll_snapshot`](Self::poll_snapshot) delivers it, and the stream may go on meanwhile. One that was begun before and not delivered is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`].
+    pub fn begin_snapshot(&mut self) -> Result<(), SessionError> {
+        let mut bytes = filled(0, self.snapshot_bytes())?;
+        let arena = self.write_head(&mut bytes)?;
+        let whole = self.backend.begin_save(arena)?;
+        self.taken = Some(Taken { bytes, whole });
+        Ok(())
+    }
+
+    /// The snapshot that was begun, once it is there; none when none was begun.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`], after which there is none.
+    pub fn poll_snapshot(&mut self) -> Result<Option<Snapshot>, SessionError> {
+        let Some(mut taken) = self.taken.take() else { return Ok(None) };
+        if !taken.whole {
+            let head = taken.bytes.len() - self.backend.arena_bytes();
+            taken.whole = self.backend.poll_save(&mut taken.bytes[head..])?;
+        }
+        if !taken.whole {
+            self.taken = Some(taken);
+            return Ok(None);
+        }
+        seal(&mut taken.bytes);
+        Ok(Some(Snapshot(taken.bytes)))
+    }
+
+    /// Writes what lies before the arena, but for mark and checksum; the rest is the arena's place.
+    fn write_head<'b>(&mut self, bytes: &'b mut [u8]) -> Result<&'b mut [u8], SessionError> {
+        let mut write = Write(&mut bytes[MAGIC.len() + HASH..]);
+        self.head(&mut write)?;
+        Ok(write.0)
     }
 
     /// What lies before the arena.

@@ -14,7 +14,7 @@ fn largest(x: vec4<f32>) -> f32 {
 /// The nearest codes of four numbers.
 fn pack(x: vec4<f32>) -> u32 {
     let codes = vec4<u32>(vec4<i32>(round(x))) & vec4<u32>(255u);
-    return codes.x | codes.y << 8u | codes.z << 16u | codes.w << 24u;
+    return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
 }
 
 //!if SCALES
@@ -32,10 +32,10 @@ fn weight_codes(half_block: u32) -> vec4<u32> {
 
 /// Four codes of 4 bits, less 8, as bytes.
 fn widen(codes: u32) -> u32 {
-    let pairs = (codes | codes << 8u) & 0x00ff00ffu;
-    let bytes = (pairs | pairs << 4u) & 0x0f0f0f0fu;
+    let pairs = (codes | (codes << 8u)) & 0x00ff00ffu;
+    let bytes = (pairs | (pairs << 4u)) & 0x0f0f0f0fu;
     // Without its top bit a code is negative: that bit goes, or the upper half is set.
-    return (bytes ^ 0x08080808u) | ((~bytes >> 3u) & 0x01010101u) * 0xf0u;
+    return (bytes ^ 0x08080808u) | (((~bytes >> 3u) & 0x01010101u) * 0xf0u);
 }
 
 fn weight_codes(half_block: u32) -> vec4<u32> {

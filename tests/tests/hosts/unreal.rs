@@ -13,12 +13,12 @@ use crate::{
     walk::{assert_same, model, repository, script},
 };
 
-/// The plugin with the library of this build.
-fn assemble(folder: &Path) -> PathBuf {
+/// The plugin with the library of this build, under these of Unreal's names.
+fn assemble(folder: &Path, platforms: &[&str]) -> PathBuf {
     let plugin = folder.join("Causeway");
     let mut python = Command::new("python3");
     python.arg(repository("examples/unreal/assemble.py")).arg(&plugin);
-    run(python.arg(format!("Linux={}", library().join("libcauseway.so").display())));
+    run(python.args(platforms.iter().map(|platform| format!("{platform}={}/libcauseway.so", library().display()))));
     plugin
 }
 
@@ -62,7 +62,7 @@ fn unreal_component_plays_the_walk_through_a_saved_game() {
         return;
     }
     let folder = scratch("unreal");
-    let plugin = assemble(&folder);
+    let plugin = assemble(&folder, &["Linux"]);
     let mut play = Command::new(compile(&plugin, &folder, "play"));
     play.env("LD_LIBRARY_PATH", plugin.join("Binaries/Linux")).arg(&plugin).arg(model()).arg(script());
     assert_same("Unreal", &run(&mut play), 60);
@@ -74,7 +74,7 @@ fn unreal_component_plays_prompts_is_killed_and_goes_on() {
         return;
     }
     let folder = scratch("unreal-tour");
-    let plugin = assemble(&folder);
+    let plugin = assemble(&folder, &["Linux"]);
     let program = compile(&plugin, &folder, "tour");
     for tour in Tour::all(&folder.join("files")) {
         tour.play("Unreal", || {
@@ -91,7 +91,8 @@ fn unreal_build_rules_name_files_that_are_there() {
         return;
     }
     let folder = scratch("unreal-rules");
-    let plugin = assemble(&folder);
+    let platforms = ["Linux", "LinuxArm64"];
+    let plugin = assemble(&folder, &platforms);
     let module = json(&plugin.join("Causeway.uplugin"))["Modules"][0]["Name"].as_str().unwrap().to_owned();
     assert!(plugin.join(format!("Source/{module}/{module}.Build.cs")).exists(), "no rules for the module {module}");
     let tests = repository("examples/unreal/tests");
@@ -100,6 +101,9 @@ fn unreal_build_rules_name_files_that_are_there() {
     let mut mcs = Command::new("mcs");
     mcs.args(["-warnaserror", "-langversion:7"]).arg(format!("-out:{}", program.display()));
     run(mcs.args(sources.iter().filter(|path| has_extension(path, "cs"))));
-    let mut mono = Command::new("mono");
-    assert_eq!(run(mono.arg(program).arg(plugin.join("Source/ThirdParty/CausewayLibrary"))).trim(), "2");
+    for platform in platforms {
+        let mut mono = Command::new("mono");
+        let files = run(mono.arg(&program).arg(plugin.join("Source/ThirdParty/CausewayLibrary")).arg(platform));
+        assert_eq!(files.trim(), "2");
+    }
 }

@@ -279,10 +279,21 @@ fn each_kind_of_bad_file_gets_its_own_error() {
             "\"cosmos\", expected world or wan",
         ),
         (
-            "a family without its text",
-            f32s().config(|c| c["family"] = json!("wan")),
+            "a family that is told no text",
+            f32s().config(|c| {
+                for (field, value) in [("actions", json!([])), ("events", json!([])), ("event_tokens", json!(0))] {
+                    c["dit"][field] = value;
+                }
+                c["dit"]["text"] = json!({"dim": 8, "length": 4});
+            }),
             |e| matches!(e, FileError::Config(ConfigError::Field { .. })),
             "Wan with `dit.text`",
+        ),
+        (
+            "a family whose worlds are begun by their hosts",
+            f32s().config(|c| c["family"] = json!("wan")),
+            |e| matches!(e, FileError::Config(ConfigError::Field { .. })),
+            "start is given, expected none in this family",
         ),
         ("config not JSON", f32s().header(|h| h["__metadata__"]["causeway"] = json!("{")), json_error, "EOF"),
         (

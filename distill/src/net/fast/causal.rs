@@ -9,8 +9,8 @@ use causeway_runtime::config::DitConfig;
 
 use super::attend::{Attend, Trained, Turns};
 use super::kernels::Kernels;
-use super::linalg::{Router, View, add, softmax_back, wide};
-use crate::net::mask::{Ring, Tile};
+use super::linalg::{Router, View, add, mean_rows, softmax_back, wide};
+use crate::net::mask::{Best, Ring, Tile};
 
 /// Attention over [clean frames | noisy copies], all of the same length, positions 0.. in each.
 pub struct Causal {
@@ -21,7 +21,7 @@ pub struct Causal {
     heads: usize,
     dim: usize,
     ring: Ring,
-    route: usize,
+    route: Best,
     tiles: Vec<Tile>,
     turns: Turns,
     /// Queries as the sink sees them, where that is another place.
@@ -36,6 +36,13 @@ struct Saved {
     far: Option<Vec<f32>>,
     k: Vec<f32>,
     v: Vec<f32>,
+    plain: Option<Plain>,
+}
+
+/// What ranks frames where that is not their logits: queries [B, N, dim] and means of each clean frame's keys [B, F, dim], not rotated.
+struct Plain {
+    q: Vec<f32>,
+    means: Vec<f32>,
 }
 
 /// One head of one window: where it begins, and rows of a tile's frames in all copies one after the other.
@@ -47,8 +54,8 @@ struct Head<'a> {
 
 impl Causal {
     /// For `batch` windows of `frames` frames with noisy `copies`, which see what `ring` holds, of that a query the `route` best
-    /// frames (0 for all); `keep` saves what [`Self::backward`] needs.
-    pub fn new(c: &DitConfig, [batch, frames, copies]: [usize; 3], ring: Ring, route: usize, keep: bool) -> Self {
+    /// frames; `keep` saves what [`Self::backward`] needs.
+    pub fn new(c: &DitConfig, [batch, frames, copies]: [usize; 3], ring: Ring, route: Best, keep: bool) -> Self {
         let (tokens, all) = (c.tokens_per_frame(), 1 + copies);
         let turns =
             |at: &dyn Fn(usize) -> usize| Turns::new(c, &(0..all * frames).map(|f| at(f % frames)).collect::<Vec<_>>());
@@ -67,6 +74,13 @@ impl Causal {
     fn room(&self, f: impl Fn(usize, usize) -> usize) -> Vec<f32> {
         let most = self.tiles.iter().map(|tile| self.sizes(tile)).map(|(rows, width)| f(rows, width)).max();
         vec![0.0; most.unwrap_or_default()]
+    }
+
+    /// Means of the keys `k` of each clean frame, [B, F, dim].
+    fn means(&self, k: &[f32]) -> Vec<f32> {
+        let row = self.tokens * self.dim;
+        let clean = k.chunks_exact((1 + self.copies) * self.frames * row).map(|window| &window[..self.frames * row]);
+        clean.flat_map(|clean| clean.chunks_exact(row).flat_map(|frame| mean_rows(frame, self.dim))).collect()
     }
 
     /// All tiles of all heads of all windows.
@@ -112,9 +126,27 @@ impl Head<'_> {
         runs.into_iter().filter(|run| !run.1.is_empty())
     }
 
+    /// What ranks the tile's history for each of its rows: [rows, frames].
+    fn ranks(&self, kernels: Kernels, plain: &Plain) -> Vec<f32> {
+        let (all, tile) = (self.all, self.tile);
+        let (dim, d, columns) = (all.dim, all.dim / all.heads, tile.columns());
+        let (rows, _) = all.sizes(tile);
+        let window = (1 + all.copies) * all.frames * all.tokens * dim;
+        let (mut q, mut ranks) = (vec![0.0; rows * d], vec![0.0; rows * columns]);
+        self.pack(&plain.q, &mut q);
+        for (to, frames) in [(0, 0..tile.sink), (tile.sink, tile.past.clone())] {
+            if !frames.is_empty() {
+                let at = (self.at / window * all.frames + frames.start) * dim + self.at % window;
+                let (q, means) = (View(&q, d, 1), View(&plain.means[at..], dim, 1).t());
+                kernels.product(false, [rows, d, frames.len()], q, means, &mut ranks[to..], columns);
+            }
+        }
+        ranks
+    }
+
     /// Attention weights of packed queries `q` (`far` as the sink sees them): for each row those of history, then those of its own
     /// frame.
-    fn weights(&self, kernels: Kernels, q: &[f32], far: &[f32], k: &[f32], p: &mut [f32]) {
+    fn weights(&self, kernels: Kernels, [q, far]: [&[f32]; 2], k: &[f32], plain: Option<&Plain>, p: &mut [f32]) {
         let (all, tile) = (self.all, self.tile);
         let (s, dim, d) = (all.tokens, all.dim, all.dim / all.heads);
         let (rows, width) = all.sizes(tile);
@@ -128,7 +160,8 @@ impl Head<'_> {
             let (q, keys) = (View(&q[i * s * d..], d, 1), View(&k[at..], dim, 1).t());
             kernels.product(false, [s, d, s], q, keys, &mut p[i * s * width + past..], width);
         }
-        let mut router = Router::new(all.route);
+        let (mut router, columns) = (Router::new(all.route), tile.columns());
+        let (ranks, mut ranked) = (plain.map_or_else(Vec::new, |plain| self.ranks(kernels, plain)), Vec::new());
         wide(
             #[inline(always)]
             || {
@@ -139,7 +172,16 @@ impl Head<'_> {
                     let known = sink + seen.len();
                     row.copy_within(seen.clone(), sink);
                     row.copy_within(past.., known);
-                    router.softmax(kernels, &mut row[..known + s], s);
+                    let ranked: &[f32] = match ranks.get(i * columns..(i + 1) * columns) {
+                        Some(ranks) => {
+                            ranked.clear();
+                            ranked.extend_from_slice(&ranks[..sink / s]);
+                            ranked.extend_from_slice(&ranks[seen.start / s..seen.end / s]);
+                            &ranked
+                        }
+                        None => &[],
+                    };
+                    router.softmax(kernels, &mut row[..known + s], s, ranked);
                     row.copy_within(known..known + s, past);
                     row.copy_within(sink..known, seen.start);
                     row[sink..seen.start].fill(0.0);
@@ -154,6 +196,7 @@ impl Attend for Causal {
     fn forward(&mut self, kernels: Kernels, _: usize, mut q: Vec<f32>, mut k: Vec<f32>, v: Vec<f32>) -> Vec<f32> {
         let (s, dim, d) = (self.tokens, self.dim, self.dim / self.heads);
         let scale = 1.0 / (d as f32).sqrt();
+        let plain = self.route.apart().then(|| Plain { means: self.means(&k), q: q.clone() });
         let far = self.behind_sink.as_ref().map(|turns| {
             let mut far = q.clone();
             turns.apply(&mut far, dim, scale, false);
@@ -173,7 +216,7 @@ impl Attend for Causal {
             if let Some(far) = &far {
                 head.pack(far, &mut rows_far);
             }
-            head.weights(kernels, &rows_q, &rows_far, &k, &mut p);
+            head.weights(kernels, [&rows_q, &rows_far], &k, plain.as_ref(), &mut p);
             rows_out[..rows * d].fill(0.0);
             for (at, columns, _) in head.history() {
                 let weights = View(&p[columns.start..], width, 1);
@@ -186,7 +229,7 @@ impl Attend for Causal {
             head.unpack(&rows_out, &mut out);
         }
         if self.keep {
-            self.saved.push(Some(Saved { q, far, k, v }));
+            self.saved.push(Some(Saved { q, far, k, v, plain }));
         }
         out
     }
@@ -195,7 +238,7 @@ impl Attend for Causal {
 impl Trained for Causal {
     fn backward(&mut self, kernels: Kernels, layer: usize, d_out: &[f32]) -> [Vec<f32>; 3] {
         let (s, dim, d) = (self.tokens, self.dim, self.dim / self.heads);
-        let Some(Saved { q, far, k, v }) = self.saved[layer].take() else {
+        let Some(Saved { q, far, k, v, plain }) = self.saved[layer].take() else {
             panic!("the pass was run without keeping what its gradient needs");
         };
         let (mut dq, mut dk, mut dv) = (vec![0.0; q.len()], vec![0.0; q.len()], vec![0.0; q.len()]);
@@ -213,7 +256,7 @@ impl Trained for Causal {
             if let Some(far) = &far {
                 head.pack(far, &mut rows_far);
             }
-            head.weights(kernels, &rows_q, &rows_far, &k, &mut p);
+            head.weights(kernels, [&rows_q, &rows_far], &k, plain.as_ref(), &mut p);
             let past = width - s;
             for (at, columns, _) in head.history() {
                 let (first, n) = (columns.start, columns.len());

@@ -6,7 +6,8 @@ use causeway_runtime::config::DitConfig;
 use super::attend::{Attend, Turns};
 use super::bf16::{Panels, Start};
 use super::kernels::Kernels;
-use super::linalg::{Router, View, wide};
+use super::linalg::{Router, View, mean_rows, wide};
+use crate::net::mask::Best;
 
 /// Keys (not rotated) and values [B * S, dim] of one frame in one layer.
 pub type Kv = (Vec<f32>, Vec<f32>);
@@ -101,6 +102,14 @@ impl History {
         }
     }
 
+    /// Means of each frame's keys as they were before they were rotated, [B, frames, dim].
+    fn means(&self, layer: usize) -> Vec<f32> {
+        let row = self.tokens * self.dim;
+        let worlds = self.frames.first().map_or(0, |frame| frame[layer].kv.0.len() / row);
+        let of = |world: usize, frame: &Vec<Seen>| mean_rows(&frame[layer].kv.0[world * row..][..row], self.dim);
+        (0..worlds).flat_map(|world| self.frames.iter().flat_map(move |frame| of(world, frame))).collect()
+    }
+
     /// Where each head of each world begins in rows [B * S, dim].
     fn parts<'a>(&self, x: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let (heads, row, d) = (self.heads, self.tokens * self.dim, self.dim / self.heads);
@@ -111,15 +120,16 @@ impl History {
 /// One frame's tokens over the frames of a history and themselves, compact positions.
 pub struct Cached<'a> {
     history: &'a History,
+    route: Best,
     router: Router,
     /// Keys and values of the frame itself, a pair a layer, for a commit.
     pub staged: Vec<Kv>,
 }
 
 impl<'a> Cached<'a> {
-    /// Over the `route` best frames (0 for all) of `history`.
-    pub fn new(history: &'a History, route: usize) -> Self {
-        Self { history, router: Router::new(route), staged: Vec::new() }
+    /// Over the `route` best frames of `history`.
+    pub fn new(history: &'a History, route: Best) -> Self {
+        Self { history, route, router: Router::new(route), staged: Vec::new() }
     }
 }
 
@@ -128,10 +138,13 @@ impl Attend for Cached<'_> {
         let past = self.history;
         let (s, dim, n) = (past.tokens, past.dim, past.len());
         let (d, width) = (dim / past.heads, (n + 1) * s);
+        // Queries before they are turned and means of keys before they were, if those rank frames.
+        let plain = (self.route.apart() && n > 0).then(|| (q.clone(), past.means(layer)));
         past.turns[n].apply(&mut q, dim, 1.0 / (d as f32).sqrt(), false);
         let mut turned = k.clone();
         past.turns[n].apply(&mut turned, dim, 1.0, false);
         let (mut out, mut p) = (vec![0.0; q.len()], vec![0.0; s * width]);
+        let mut ranks = vec![0.0; if plain.is_some() { s * n } else { 0 }];
         for part in 0..q.len() / (s * dim) * past.heads {
             let at = part / past.heads * s * dim + part % past.heads * d;
             let queries = kernels.left(View(&q[at..], dim, 1), [s, d]);
@@ -147,11 +160,20 @@ impl Attend for Cached<'_> {
             }
             let keys = View(&turned[at..], dim, 1).t();
             kernels.product(false, [s, d, s], View(&q[at..], dim, 1), keys, &mut p[n * s..], width);
+            if let Some((q, means)) = &plain {
+                // A world's means have a row a frame where its frame has one a token.
+                let means = View(&means[part / past.heads * n * dim + part % past.heads * d..], dim, 1).t();
+                kernels.product(false, [s, d, n], View(&q[at..], dim, 1), means, &mut ranks, n);
+            }
             self.router.begin(n);
             let router = &mut self.router;
             wide(
                 #[inline(always)]
-                || p.chunks_exact_mut(width).for_each(|row| router.softmax(kernels, row, s)),
+                || {
+                    for (i, row) in p.chunks_exact_mut(width).enumerate() {
+                        router.softmax(kernels, row, s, ranks.get(i * n..(i + 1) * n).unwrap_or_default());
+                    }
+                },
             );
             for (f, frame) in past.frames.iter().enumerate().filter(|(f, _)| self.router.used(*f)) {
                 let (weights, out) = (View(&p[f * s..], width, 1), &mut out[at..]);

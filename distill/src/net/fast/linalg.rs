@@ -46,6 +46,15 @@ pub fn column_sums(x: &[f32], sum: &mut [f32]) {
     );
 }
 
+/// The mean of all rows of `x`.
+pub fn mean_rows(x: &[f32], dim: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; dim];
+    column_sums(x, &mut mean);
+    let rows = (x.len() / dim) as f32;
+    mean.iter_mut().for_each(|x| *x /= rows);
+    mean
+}
+
 /// a += b.
 pub fn add(a: &mut [f32], b: &[f32]) {
     wide(

@@ -2,10 +2,11 @@
 
 use super::kernels::Kernels;
 use super::lanes::sum;
+use crate::net::mask::Best;
 
 /// Picks each query's best frames (spec 2.10), and remembers which frames any query has picked.
 pub struct Router {
-    route: usize,
+    route: Best,
     scores: Vec<f32>,
     order: Vec<usize>,
     hidden: Vec<bool>,
@@ -13,8 +14,8 @@ pub struct Router {
 }
 
 impl Router {
-    /// For the `route` best frames; 0 for all.
-    pub fn new(route: usize) -> Self {
+    /// For the `route` best frames.
+    pub fn new(route: Best) -> Self {
         Self { route, scores: Vec::new(), order: Vec::new(), hidden: Vec::new(), used: Vec::new() }
     }
 
@@ -29,31 +30,35 @@ impl Router {
         self.used[frame]
     }
 
-    /// Marks all but the best of `row`, logits of history with `s` columns a frame: their mean is q . mean(keys of the frame),
-    /// which ranks frames; ties go to the older one. The newest is always kept, as the runtime does.
+    /// Marks all but the best frames of history. `ranks` are theirs, or nothing where the mean of logits `row` with `s` columns a frame, which
+    /// is q . mean(keys of the frame), ranks them; ties go to the older one. The newest is always kept, as the runtime does.
     #[inline(always)]
-    fn pick(&mut self, row: &[f32], s: usize) {
+    fn pick(&mut self, row: &[f32], s: usize, ranks: &[f32]) {
         let frames = row.len() / s;
         self.hidden.clear();
         self.hidden.resize(frames, false);
-        if self.route > 0 && frames > self.route {
+        if self.route.leaves_out(frames) {
             self.scores.clear();
-            self.scores.extend(row.chunks_exact(s).map(|frame| sum([frame], |[x]| x)));
+            match ranks {
+                [] => self.scores.extend(row.chunks_exact(s).map(|frame| sum([frame], |[x]| x))),
+                ranks => self.scores.extend_from_slice(ranks),
+            }
             self.scores[frames - 1] = f32::INFINITY;
             self.order.clear();
             self.order.extend(0..frames);
             let scores = &self.scores;
             let better = |&f: &usize, &g: &usize| scores[g].total_cmp(&scores[f]).then(f.cmp(&g));
-            let (_, _, rest) = self.order.select_nth_unstable_by(self.route - 1, better);
+            let (_, _, rest) = self.order.select_nth_unstable_by(self.route.frames - 1, better);
             rest.iter().for_each(|&f| self.hidden[f] = true);
         }
     }
 
-    /// Softmax of `row` in place: logits of history, of which a query sees its best frames, and of its own frame.
+    /// Softmax of `row` in place: logits of history, of which a query sees its best frames (by `ranks`, or where there are none by those
+    /// logits), and of its own frame.
     #[inline(always)]
-    pub fn softmax(&mut self, kernels: Kernels, row: &mut [f32], s: usize) {
+    pub fn softmax(&mut self, kernels: Kernels, row: &mut [f32], s: usize, ranks: &[f32]) {
         let past = row.len() - s;
-        self.pick(&row[..past], s);
+        self.pick(&row[..past], s, ranks);
         for (used, hidden) in self.used.iter_mut().zip(&self.hidden) {
             *used |= !hidden;
         }

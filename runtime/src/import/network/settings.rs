@@ -30,6 +30,10 @@ pub struct Settings {
     pub latent: (usize, usize),
     /// Rows a prompt is padded to.
     pub text_length: usize,
+    /// Names of the actions and of the events that a network is told in place of texts; numbered if empty.
+    pub actions: Vec<String>,
+    /// As `actions`.
+    pub events: Vec<String>,
     /// Pixel frames a second.
     pub fps: f32,
     /// Licence of the weights.
@@ -56,6 +60,8 @@ impl Default for Settings {
             positions: Positions::Absolute,
             latent: (60, 104),
             text_length: 512,
+            actions: Vec::new(),
+            events: Vec::new(),
             fps: 16.0,
             license: String::new(),
             credits: String::new(),

@@ -25,6 +25,9 @@ use crate::import::{Checkpoint, Entry, ImportError, write};
 const HEAD_DIM: usize = 128;
 /// The layer that takes patches of latents.
 const PATCHES: &str = names::WAN;
+/// What a network has that is told actions and events, as our own worlds are.
+const ACTIONS: &str = "action_embedding.0.weight";
+const EVENTS: &str = "event_embedding";
 /// What to look for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
@@ -46,6 +49,15 @@ pub struct Import {
     notes: Vec<String>,
 }
 
+/// What the network is told.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// Texts, or a picture's features, of so many numbers a row.
+    Text(usize),
+    /// What our worlds are told: so many actions, events, and rows of context for each of these.
+    World { actions: usize, events: usize, rows: usize },
+}
+
 /// What shapes tell.
 #[derive(Clone, Debug)]
 struct Sizes {
@@ -54,7 +66,7 @@ struct Sizes {
     layers: usize,
     ffn_dim: usize,
     freq_dim: usize,
-    text_dim: usize,
+    told: Told,
     channels: usize,
     patch: [usize; 3],
     game: Option<game::Found>,
@@ -145,9 +157,21 @@ impl Import {
     /// The configuration of the network with these settings.
     ///
     /// # Errors
-    /// `Config` where a size is out of range.
+    /// `Network` where as many actions or events are not named as there are, `Config` where a size is out of range.
     pub fn config(&self, settings: &Settings) -> Result<ModelConfig, ImportError> {
-        let config = configuration(&self.sizes, settings);
+        let mut config = configuration(&self.sizes, settings);
+        let dit = &mut config.dit;
+        for (kind, there, given) in
+            [("actions", &mut dit.actions, &settings.actions), ("events", &mut dit.events, &settings.events)]
+        {
+            if !given.is_empty() && given.len() != there.len() {
+                let what = format!("it is told {} {kind}, and {} are named", there.len(), given.len());
+                return Err(ImportError::Network(what));
+            }
+            if !given.is_empty() {
+                there.clone_from(given);
+            }
+        }
         config.validate()?;
         Ok(config)
     }
@@ -247,11 +271,27 @@ impl Sizes {
                 game::Found::infer(&shape, outside, layers, (inputs, channels))
             })
             .transpose()?;
-        let text_dim = match &game {
-            Some(game) => game.features,
-            None => matrix("text_embedding.0.weight")?[1],
+        let told = match &game {
+            Some(game) => Told::Text(game.features),
+            None if found.contains_key(EVENTS) => {
+                if found.keys().any(|name| name.starts_with("text_embedding.")) {
+                    let what = format!("it has {EVENTS} and text_embedding; a network is told events or texts");
+                    return Err(ImportError::Network(what));
+                }
+                let [_, actions] = matrix(ACTIONS)?;
+                match shape(EVENTS)?.as_slice() {
+                    &[events, rows, _] => Told::World { actions, events, rows },
+                    other => return Err(misshapen(EVENTS, other)),
+                }
+            }
+            None if found.contains_key(ACTIONS) => {
+                let what =
+                    format!("it has {ACTIONS} and no {EVENTS}; a network that is told actions is told events, too");
+                return Err(ImportError::Network(what));
+            }
+            None => Told::Text(matrix("text_embedding.0.weight")?[1]),
         };
-        Ok(Self { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch, game })
+        Ok(Self { dim, heads, layers, ffn_dim, freq_dim, told, channels, patch, game })
     }
 }
 
@@ -267,7 +307,7 @@ const SIZES_1_3B: Sizes = Sizes {
     layers: 30,
     ffn_dim: 8960,
     freq_dim: 256,
-    text_dim: 4096,
+    told: Told::Text(4096),
     channels: 16,
     patch: [1, 2, 2],
     game: None,
@@ -291,12 +331,20 @@ pub fn matrix_game(keys: usize, mouse: usize) -> ModelConfig {
     let found = game::Found::published(game, 1280, mouse);
     let settings = found.settings(None);
     // All else is Wan's.
-    configuration(&Sizes { text_dim: found.features, game: Some(found), ..SIZES_1_3B }, &settings)
+    configuration(&Sizes { told: Told::Text(found.features), game: Some(found), ..SIZES_1_3B }, &settings)
 }
 
 fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
-    let &Sizes { dim, heads, layers, ffn_dim, freq_dim, text_dim, channels, patch, ref game } = sizes;
+    let &Sizes { dim, heads, layers, ffn_dim, freq_dim, told, channels, patch, ref game } = sizes;
     let (mean, std) = latent_statistics(channels);
+    let numbered = |name: &str, count: usize| (1..=count).map(|n| format!("{name}{n}")).collect::<Vec<_>>();
+    let (text, actions, events, event_tokens) = match told {
+        Told::Text(dim) => {
+            let actions = game.as_ref().map_or_else(Vec::new, game::Found::actions);
+            (Some(TextConfig { dim, length: s.text_length }), actions, Vec::new(), 0)
+        }
+        Told::World { actions, events, rows } => (None, numbered("action", actions), numbered("event", events), rows),
+    };
     let dit = DitConfig {
         dim,
         heads,
@@ -310,10 +358,10 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
         prev_frame: false,
         prediction: Prediction::Flow,
         rope_theta: 10_000.0,
-        actions: game.as_ref().map_or_else(Vec::new, game::Found::actions),
-        events: Vec::new(),
-        event_tokens: 0,
-        text: Some(TextConfig { dim: text_dim, length: s.text_length }),
+        actions,
+        events,
+        event_tokens,
+        text,
         game: game.as_ref().map(|found| found.game.clone()),
         waypoint: None,
         latent_mean: mean,
@@ -321,7 +369,7 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
     };
     ModelConfig {
         format: FORMAT,
-        family: Family::of(&dit),
+        family: if text.is_some() { Family::of(&dit) } else { Family::Wan },
         name: s.name.clone(),
         dit,
         // The public small decoder of these latents, taew2_1 (spec 3.2).

@@ -16,6 +16,8 @@ namespace
 		return TEXT("Binaries/Win64/causeway.dll");
 #elif PLATFORM_MAC
 		return TEXT("Binaries/Mac/libcauseway.dylib");
+#elif PLATFORM_CPU_ARM_FAMILY
+		return TEXT("Binaries/LinuxArm64/libcauseway.so");
 #else
 		return TEXT("Binaries/Linux/libcauseway.so");
 #endif

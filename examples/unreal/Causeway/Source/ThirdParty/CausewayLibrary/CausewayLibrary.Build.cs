@@ -16,11 +16,11 @@ public class CausewayLibrary : ModuleRules
 			PublicDelayLoadDLLs.Add("causeway.dll");
 			RuntimeDependencies.Add("$(PluginDir)/Binaries/Win64/causeway.dll", Path.Combine(Folder, "causeway.dll"));
 		}
-		else if (Target.Platform == UnrealTargetPlatform.Linux)
+		else if (Target.Platform == UnrealTargetPlatform.Linux || Target.Platform == UnrealTargetPlatform.LinuxArm64)
 		{
 			PublicAdditionalLibraries.Add(Path.Combine(Folder, "libcauseway.so"));
 			PublicDelayLoadDLLs.Add("libcauseway.so");
-			RuntimeDependencies.Add("$(PluginDir)/Binaries/Linux/libcauseway.so", Path.Combine(Folder, "libcauseway.so"));
+			RuntimeDependencies.Add("$(PluginDir)/Binaries/" + Target.Platform + "/libcauseway.so", Path.Combine(Folder, "libcauseway.so"));
 		}
 		else if (Target.Platform == UnrealTargetPlatform.Mac)
 		{
