@@ -276,8 +276,9 @@ fn nodes_done_together_do_what_they_do_apart() {
         let bound = match (dot4 && quantised, halved) {
             (true, false) => 1e-3,
             (false, false) => 2e-5,
-            // A number in half precision falls to the other side of a rounding to bytes more often: one in some tens does.
-            (true, true) => 1e-2,
+            // Half precision takes one normal number in a hundred to the other side of a rounding to bytes: 1.8e-3 of what a layer answers, in root mean
+            // square. Six such layers in a row make 4.4e-3.
+            (true, true) => 7e-3,
             (false, true) => 2e-3,
         };
         let measure = if dot4 && quantised || halved { deviation } else { worst };
@@ -292,7 +293,7 @@ fn nodes_done_together_do_what_they_do_apart() {
             let bound = match (quantised, halved) {
                 (true, false) => 1e-3,
                 (false, false) => 2e-4,
-                (true, true) => 1e-2,
+                (true, true) => 7e-3,
                 (false, true) => 2e-3,
             };
             println!("{}, case {case}: {error:.1e} from the CPU", gpu.tier());
