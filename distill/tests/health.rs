@@ -109,7 +109,7 @@ fn noise_in_the_ring_alarms_within_8_frames() {
     }
 }
 
-/// A world that hears no key: what becomes of actions is nothing but zeros.
+/// A world that hears no key: whatever is pressed becomes what no key does.
 #[test]
 fn a_frozen_world_alarms_within_8_frames() {
     let model = open("keep.safetensors");
@@ -121,7 +121,7 @@ fn a_frozen_world_alarms_within_8_frames() {
     let specs: Vec<TensorSpec> = model.tensors().map(spec).collect();
     let mut writer = Writer::new(Vec::new(), model.config(), specs).unwrap();
     for (name, view) in model.tensors() {
-        if name.starts_with("dit.action_embedding.2") {
+        if name == "dit.action_embedding.0.weight" {
             writer.put(name, &vec![0.0; view.len()]).unwrap();
         } else {
             writer.put_view(name, &view).unwrap();
