@@ -54,7 +54,7 @@ impl Places {
     fn own(&mut self, plan: &Plan, content: Content, wanted: &dyn Fn(&BufferKind) -> bool) {
         for (at, buffer) in plan.buffers.iter().enumerate().filter(|(_, buffer)| wanted(&buffer.kind)) {
             self.of[at] = Some((self.places.len(), 0));
-            self.places.push((content, self.sizes[at] * step(buffer.len) as u64));
+            self.places.push((content, (4 * buffer.len as u64).next_multiple_of(256).max(LEAST_BYTES)));
         }
     }
 
