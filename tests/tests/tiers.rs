@@ -143,6 +143,12 @@ fn snapshots_between_nodes_hold_activations_in_half_precision() {
         Session::new(&model, &Device::on_gpu(gpu.clone()), options).unwrap()
     };
     let (mut whole, mut saved, mut other) = (session(), session(), session());
+    // Of the frames that the file gives nothing is denoised.
+    let given = model.config().start.as_ref().map_or(0, |start| start.count);
+    for _ in 0..given {
+        next_frame(&mut whole, Budget::Frame);
+        next_frame(&mut saved, Budget::Frame);
+    }
     let expected = next_frame(&mut whole, Budget::Frame);
     let (mut nodes, mut snapshots) = (0, 0);
     while !matches!(saved.pump(Budget::Nodes(1)).unwrap(), Pump::Frame) {
@@ -200,7 +206,8 @@ fn a_pump_submits_its_budget_and_one_range_at_most() {
     loop {
         let (before, range) = (all(&mut session), longest(&mut session));
         let outcome = session.pump(Budget::Micros(2000)).unwrap();
-        let after = all(&mut session);
+        // Estimates follow what was measured, also within a pump.
+        let (after, range) = (all(&mut session), range.max(longest(&mut session)));
         let micros = after.micros - before.micros;
         assert!(micros <= 2000.0 + f64::from(range) + 1.0, "pump {pumps}: {micros} us, a range is {range} us at most");
         (pumps, most) = (pumps + 1, most.max(micros));
