@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use causeway_distill::reproduce::routing::{Look, Rooms};
-use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, resampling};
+use causeway_distill::reproduce::{Lab, Plan, ReproduceError, causal, delta, place, resampling};
 
 /// What `experiment` finds with one seed and a share `effort` of the steps.
 fn short<T: Send>(
@@ -50,6 +50,16 @@ fn training_on_its_own_history_keeps_a_roll_out_together() -> Result<(), Reprodu
     // How far frames are from any true picture, in powers of ten, over the roll-out.
     let off = |way: usize| found[way].1.off.iter().sum::<f64>() / found[way].1.off.len() as f64;
     assert!(off(0) > off(1) + 0.1, "how far from any true picture: {}, {}", off(0), off(1));
+    Ok(())
+}
+
+#[test]
+fn training_on_its_own_history_holds_a_place() -> Result<(), ReproduceError> {
+    // Any turns, smooth pictures: what is hardest.
+    let [forced, resampled] = short("place", 1.0, |lab| place::both(lab, false, false))?;
+    println!("in the right place at frames 1, 16, 64, 256: teacher forcing {forced:?}, resampling {resampled:?}");
+    assert!(forced[0] > 0.95 && resampled[0] > 0.95, "{forced:?}, {resampled:?}");
+    assert!(resampled[2] > forced[2] + 0.2 && resampled[3] > forced[3] + 0.25, "{forced:?}, {resampled:?}");
     Ok(())
 }
 
