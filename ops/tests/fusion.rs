@@ -353,7 +353,8 @@ fn norms_make_bytes_for_layers_that_read_bytes() {
     let all_q8 = |_: &str| DType::Q8;
     let mixed = |name: &str| if name == "v" { DType::F16 } else { DType::Q4 };
     let all_f16 = |_: &str| DType::F16;
-    let cases: [(Tier, bool, &dyn Fn(&str) -> DType, &str, usize); 5] = [
+    type Case<'a> = (Tier, bool, &'a dyn Fn(&str) -> DType, &'a str, usize);
+    let cases: [Case<'_>; 5] = [
         (Tier::Dot4, false, &all_q8, "layer_norm_codes", 0),
         (Tier::Dot4, true, &all_q8, "rms_norm_codes", 0),
         (Tier::Dot4, false, &mixed, "layer_norm", 1),
