@@ -359,8 +359,13 @@ fn bench_pump_counts_every_pump() {
 #[test]
 fn doctor_finds_nothing_wrong() {
     let place = Place::new("doctor");
-    let json = place.json("doctor --json");
+    place.write("torn", b"causeway tiers 1\n");
+    let json = place.json("doctor --json --tuned torn");
     assert_eq!(json["failures"], 0);
+    // A file that no GPU can use is told of with what happens instead; sessions get what they get without it.
+    for gpu in json["gpus"].as_array().unwrap().iter().filter(|gpu| gpu["tier"].is_string()) {
+        assert_eq!(gpu["tuned"], "torn is not used: it is torn; the table of tiers decides instead");
+    }
     let tests = json["tests"].as_array().unwrap();
     assert!(tests.iter().any(|test| test["name"] == "portable"), "{json}");
     for test in tests {

@@ -143,6 +143,15 @@ pub(crate) fn find_weight<'a>(weight: &Weight, source: &'a dyn WeightSource) -> 
     Ok(view)
 }
 
+/// What a backend handed to its device.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Submitted {
+    /// How many times.
+    pub times: u64,
+    /// What all of it was estimated to take, in microseconds.
+    pub micros: f64,
+}
+
 /// Runs a plan. One backend holds one plan's buffers: one stream.
 pub trait Backend: Send {
     /// The plan this backend was created for.
@@ -195,7 +204,7 @@ pub trait Backend: Send {
     /// Which kernels run the plan, and on what: results are the same bits only where this is the same.
     fn tier(&self) -> &str;
 
-    /// Where a buffer lies in what [`save`](Self::save) writes; None of constants and of scratch that no node touches.
+    /// Where a buffer lies in what [`save`](Self::save) writes; None of constants, and of scratch that holds nothing between nodes.
     fn saved(&self, buffer: BufferId) -> Option<Range<usize>>;
 
     /// Bytes of the arena: what [`save`](Self::save) writes and [`load`](Self::load) takes.
@@ -231,6 +240,11 @@ pub trait Backend: Send {
     fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {
         let _ = (pass, node, micros);
         1
+    }
+
+    /// What was handed to a GPU so far; nothing where work is done at once.
+    fn submitted(&self) -> Submitted {
+        Submitted::default()
     }
 
     /// Measured or estimated cost of a whole node in microseconds, for slicing; None before it is known.

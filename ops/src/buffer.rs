@@ -16,6 +16,9 @@ pub struct WeightId(pub u32);
 pub enum Element {
     /// IEEE single precision.
     F32,
+    /// The same, of which half precision is enough: a GPU may keep what lives within a pass so, in half the room. To a host, and on a CPU, it is
+    /// as good as [`Element::F32`].
+    F16,
     /// Unsigned integers (tables, routes, packed pixels).
     U32,
 }

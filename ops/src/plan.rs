@@ -97,6 +97,8 @@ impl Plan {
 #[derive(Default)]
 pub struct PlanBuilder {
     plan: Plan,
+    /// Half precision is enough for activations.
+    halves: bool,
 }
 
 impl PlanBuilder {
@@ -114,6 +116,17 @@ impl PlanBuilder {
     /// Adds a scratch buffer of `len` floats.
     pub fn scratch(&mut self, name: impl Into<String>, len: usize) -> BufferId {
         self.buffer(name, Element::F32, len, BufferKind::Scratch)
+    }
+
+    /// From now on half precision is enough for activations, or not any more.
+    pub fn halves(&mut self, enough: bool) {
+        self.halves = enough;
+    }
+
+    /// Adds a scratch buffer for `len` activations: what one layer makes for the next and no sum goes on in.
+    pub fn activation(&mut self, name: impl Into<String>, len: usize) -> BufferId {
+        let element = if self.halves { Element::F16 } else { Element::F32 };
+        self.buffer(name, element, len, BufferKind::Scratch)
     }
 
     /// Adds a state buffer of `len` floats.

@@ -6,7 +6,7 @@ use causeway_ops::{
     Backend, BufferId, Params, Plan, PlanBuilder,
     cpu::{CpuBackend, CpuOptions},
     gpu::{Gpu, GpuBackend, GpuOptions, Tier},
-    op::{Activation, Copy, CrossAttention, Gate, Grid, LayerNorm, Linear, RmsNormRope, Scale},
+    op::{Activation, Copy, CrossAttention, Gate, Grid, LayerNorm, Linear, Modulated, RmsNorm, RmsNormRope, Scale},
     philox,
     plan::{BufferKind, Element, PassId, WeightRole},
     quant::{DType, TensorView, WeightSource, quantise_q4, quantise_q8},
@@ -14,7 +14,7 @@ use causeway_ops::{
 use causeway_tests::machine;
 
 /// Kernels that no plan of single nodes runs.
-const FUSED: [&str; 16] = [
+const FUSED: [&str; 18] = [
     "cross_attention_128_norm",
     "cross_attention_32_norm",
     "cross_attention_64_norm",
@@ -24,12 +24,14 @@ const FUSED: [&str; 16] = [
     "cross_attention_matrices_128_norm",
     "cross_attention_matrices_32_norm",
     "cross_attention_matrices_64_norm",
+    "layer_norm_codes",
     "linear_dot4_q4_norm",
     "linear_dot4_q8_norm",
     "linear_f16_norm",
     "linear_f32_norm",
     "linear_q4_norm",
     "linear_q8_norm",
+    "rms_norm_codes",
     "rms_norm_rope_two",
 ];
 
@@ -87,6 +89,8 @@ struct Size {
     heads: usize,
     head_dim: usize,
     context: usize,
+    /// Half precision is enough for what is between nodes.
+    halves: bool,
 }
 
 /// A transformer block: self-attention over its own rows, cross-attention, feed-forward.
@@ -100,7 +104,7 @@ struct Block {
 
 /// With `between` [`BufferKind::Scratch`] nodes may be done together; with outputs between them, which the host may read, they may not.
 fn block(size: Size, between: &BufferKind) -> Block {
-    let Size { frames, tokens, heads, head_dim, context } = size;
+    let Size { frames, tokens, heads, head_dim, context, halves } = size;
     let (rows, dim, wide) = (frames * tokens, heads * head_dim, 2 * heads * head_dim);
     let mut b = PlanBuilder::new();
     let mut inputs = Vec::new();
@@ -116,7 +120,11 @@ fn block(size: Size, between: &BufferKind) -> Block {
     let hidden = b.scratch("hidden", rows * dim);
     let pass = b.pass("block");
     b.push(Copy { x: start, x_offset: 0, y: hidden, y_offset: 0, len: rows * dim });
-    let make = |b: &mut PlanBuilder, len: usize| b.buffer("between", Element::F32, len, between.clone());
+    b.halves(halves);
+    let make = |b: &mut PlanBuilder, len: usize| match between {
+        BufferKind::Scratch => b.activation("between", len),
+        other => b.buffer("between", Element::F32, len, other.clone()),
+    };
     let norm = |b: &mut PlanBuilder, first: Option<usize>| {
         let scale = match first {
             Some(first) => Scale::Modulation { modulation: m, vectors: 6, shift: first, scale: first + 1 },
@@ -212,11 +220,11 @@ fn nodes_done_together_do_what_they_do_apart() {
     };
     let gpus = [portable, dot4];
     let mut seen = BTreeSet::new();
-    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7 };
+    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7, halves: false };
     let all = |dtype: DType| move |_: &str| dtype;
     let large = Size { tokens: 265, heads: 4, head_dim: 64, ..base };
     let mixed = |name: &str| if name == "k.weight" { DType::Q8 } else { DType::F16 };
-    let cases: [(Size, Types, usize); 10] = [
+    let cases: [(Size, Types, usize); 15] = [
         (base, Box::new(all(DType::F32)), 11),
         (base, Box::new(all(DType::F16)), 11),
         (base, Box::new(all(DType::Q8)), 11),
@@ -229,6 +237,12 @@ fn nodes_done_together_do_what_they_do_apart() {
         (large, Box::new(all(DType::F32)), 14),
         (large, Box::new(all(DType::Q8)), 14),
         (large, Box::new(all(DType::Q4)), 14),
+        // In half precision what layers pass on.
+        (Size { halves: true, ..base }, Box::new(all(DType::F32)), 11),
+        (Size { halves: true, ..base }, Box::new(all(DType::F16)), 11),
+        (Size { halves: true, ..base }, Box::new(mixed), 13),
+        (Size { halves: true, ..large }, Box::new(all(DType::F16)), 14),
+        (Size { halves: true, ..large }, Box::new(all(DType::Q8)), 14),
     ];
     let all = gpus.iter().flat_map(|gpu| cases.iter().enumerate().map(move |case| (gpu, case)));
     for (gpu, (case, (size, dtype, dispatches))) in all {
@@ -243,14 +257,31 @@ fn nodes_done_together_do_what_they_do_apart() {
             kernels.retain(|&kernel| kernel != "quantise");
             kernels
         };
+        let quantised = together.plan.weights.iter().any(|weight| dtype(&weight.name).is_quantised());
+        if dot4 && quantised && *dispatches == 14 {
+            // One of six is left for each layer that reads no norm.
+            let count = |backend: &GpuBackend, block: &Block| backend.dispatches(block.pass, 0..block.nodes).len();
+            println!("{} dispatches instead of {}", count(&first, &together), count(&second, &apart));
+            assert_eq!(count(&first, &together) - *dispatches, 3, "case {case}");
+            assert_eq!(count(&second, &apart) - apart.nodes, 8, "case {case}");
+        }
         seen.extend(all(&first, &together));
         assert_eq!(all(&second, &apart).len(), apart.nodes);
         assert_eq!(all(&first, &together).len(), *dispatches, "case {case}: {:?}", all(&first, &together));
         let (found, expected) = (run(&together, &mut first, usize::MAX), run(&apart, &mut second, usize::MAX));
-        let quantised = together.plan.weights.iter().any(|weight| dtype(&weight.name).is_quantised());
         // A norm that differs in the last bit may take a number to the other side of a rounding to bytes.
-        let bound = if dot4 && quantised { 1e-3 } else { 2e-5 };
-        let measure = if dot4 && quantised { deviation } else { worst };
+        let halved = size.halves && gpu.keeps_halves();
+        assert_eq!(!first.halves().is_empty(), halved, "case {case}");
+        assert!(!halved || 3 * first.memory().activations < 2 * second.memory().activations, "{:?}", first.memory());
+        let bound = match (dot4 && quantised, halved) {
+            (true, false) => 1e-3,
+            (false, false) => 2e-5,
+            // Half precision takes one normal number in a hundred to the other side of a rounding to bytes: 1.8e-3 of what a layer answers, in root mean
+            // square. Six such layers in a row make 4.4e-3.
+            (true, true) => 7e-3,
+            (false, true) => 2e-3,
+        };
+        let measure = if dot4 && quantised || halved { deviation } else { worst };
         let error = measure(&found, &expected);
         assert!(error < bound, "case {case}: off by {error}");
         // Slices may end in the midst of what is done together.
@@ -259,17 +290,23 @@ fn nodes_done_together_do_what_they_do_apart() {
         if dot4 || !quantised {
             let mut cpu = CpuBackend::new(together.plan.clone(), &weights, CpuOptions::default()).unwrap();
             let error = measure(&found, &run(&together, &mut cpu, usize::MAX));
-            let bound = if quantised { 1e-3 } else { 2e-4 };
+            let bound = match (quantised, halved) {
+                (true, false) => 1e-3,
+                (false, false) => 2e-4,
+                (true, true) => 7e-3,
+                (false, true) => 2e-3,
+            };
             println!("{}, case {case}: {error:.1e} from the CPU", gpu.tier());
             assert!(error < bound, "case {case}: off by {error} from the CPU");
         }
     }
-    let ours = |name: &&&str| !name.contains("_half_") && !name.contains("_matrices_");
+    // What this block does not run has tests of its own below.
+    let ours = |name: &&&str| !["_half_", "_matrices_", "rms_norm_codes"].iter().any(|other| name.contains(other));
     let missing: Vec<_> = FUSED.iter().filter(ours).filter(|name| !seen.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?} did not run");
     let fused = |name: &str| {
         let plain = ["layer_norm", "channel_norm", "rms_norm"].contains(&name);
-        name.ends_with("_norm") && !plain || name.ends_with("_two")
+        name.ends_with("_norm") && !plain || name.ends_with("_two") || name.ends_with("_codes")
     };
     assert!(causeway_shaders::ALL.iter().all(|kernel| fused(kernel.name) == FUSED.contains(&kernel.name)));
 }
@@ -281,12 +318,13 @@ fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
     if machine::gpu(open(Tier::Portable)).is_none() {
         return;
     }
-    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7 };
+    let base = Size { frames: 2, tokens: 10, heads: 2, head_dim: 32, context: 7, halves: false };
     for (tier, name) in [(Tier::Half, "_half_"), (Tier::Cooperative, "_matrices_")] {
         let Some(gpu) = machine::tier(open(tier)) else { continue };
         let mut seen = BTreeSet::new();
-        for size in [base, Size { heads: 1, head_dim: 64, ..base }, Size { heads: 1, head_dim: 128, tokens: 3, ..base }]
-        {
+        let sizes =
+            [base, Size { heads: 1, head_dim: 64, ..base }, Size { heads: 1, head_dim: 128, tokens: 3, ..base }];
+        for size in sizes.into_iter().flat_map(|size| [size, Size { halves: true, ..size }]) {
             let block = block(size, &BufferKind::Scratch);
             let weights = Weights::new(&block.plan, &|_| DType::F16);
             let mut backend = GpuBackend::on(&gpu, block.plan.clone(), &weights, None).unwrap();
@@ -296,10 +334,124 @@ fn queries_are_normed_on_the_way_to_attention_in_every_tier() {
             let mut cpu = CpuBackend::new(block.plan.clone(), &weights, CpuOptions::default()).unwrap();
             let error = deviation(&found, &run(&block, &mut cpu, usize::MAX));
             println!("{tier}, heads of {}: {error:.1e} from the CPU", size.head_dim);
+            let kept = backend.halves().len();
+            assert_eq!(kept > 0, size.halves && gpu.keeps_halves(), "{kept} buffers in half precision");
             assert!(error < 2e-3, "{tier}, heads of {}: off by {error}", size.head_dim);
         }
         let missing: Vec<_> = FUSED.iter().filter(|kernel| kernel.contains(name) && !seen.contains(**kernel)).collect();
         assert!(missing.is_empty(), "{missing:?} did not run");
+    }
+}
+
+/// A norm whose readers all read bytes makes these; with other readers it makes numbers, once, in however many parts the node is run.
+#[test]
+fn norms_make_bytes_for_layers_that_read_bytes() {
+    let open = |tier| Gpu::open(&GpuOptions { software: true, tier: Some(tier), ..GpuOptions::default() });
+    let (rows, dim, rows_per_frame) = (640usize, 1024usize, 67usize);
+    let sizes = [("q", 2048), ("k", 1024), ("v", 1024)];
+    let quantise = "quantise";
+    let all_q8 = |_: &str| DType::Q8;
+    let mixed = |name: &str| if name == "v" { DType::F16 } else { DType::Q4 };
+    let all_f16 = |_: &str| DType::F16;
+    type Case<'a> = (Tier, bool, &'a dyn Fn(&str) -> DType, &'a str, usize);
+    let cases: [Case<'_>; 5] = [
+        (Tier::Dot4, false, &all_q8, "layer_norm_codes", 0),
+        (Tier::Dot4, true, &all_q8, "rms_norm_codes", 0),
+        (Tier::Dot4, false, &mixed, "layer_norm", 1),
+        (Tier::Portable, true, &all_q8, "rms_norm", 0),
+        (Tier::Portable, false, &all_f16, "layer_norm", 0),
+    ];
+    for (tier, bare, dtype, kernel, quantised) in cases {
+        let Some(gpu) = machine::gpu(open(tier)) else { return };
+        let build = |between: BufferKind| {
+            let mut b = PlanBuilder::new();
+            let frames = rows.div_ceil(rows_per_frame);
+            let [x, m] =
+                [rows * dim, frames * 2 * dim].map(|len| b.buffer("input", Element::F32, len, BufferKind::Input));
+            let y = b.buffer("normed", Element::F32, rows * dim, between);
+            let pass = b.pass("pass");
+            if bare {
+                let modulated = Some(Modulated { modulation: m, vectors: 2, scale: 1, shift: 0, rows_per_frame });
+                b.push(RmsNorm { x, y, rows, dim, eps: 1e-5, modulated });
+            } else {
+                let scale = Scale::Modulation { modulation: m, vectors: 2, shift: 0, scale: 1 };
+                b.push(LayerNorm { x, y, rows, dim, rows_per_frame, eps: 1e-5, scale });
+            }
+            let outputs = sizes.map(|(name, outputs)| {
+                let weight = b.weight(name, &[outputs, dim], WeightRole::Matrix);
+                let out = b.buffer("output", Element::F32, rows * outputs, BufferKind::Output);
+                let (activation, residual) = (Activation::None, false);
+                b.push(Linear {
+                    x: y,
+                    weight,
+                    bias: None,
+                    y: out,
+                    rows,
+                    inputs: dim,
+                    outputs,
+                    activation,
+                    residual,
+                    gate: None,
+                });
+                out
+            });
+            (b.build().unwrap(), pass, [x, m], outputs)
+        };
+        let (plan, pass, inputs, outputs) = build(BufferKind::Scratch);
+        let weights = Weights::new(&plan, dtype);
+        let fill = |backend: &mut dyn Backend| {
+            for (seed, id) in (1..).zip(inputs) {
+                backend.write(id, bytemuck::cast_slice(&random(seed, backend.plan().buffer(id).len))).unwrap();
+            }
+        };
+        let read = |backend: &mut dyn Backend| -> Vec<f32> {
+            let values = outputs.map(|id| {
+                let mut values = vec![0.0f32; backend.plan().buffer(id).len];
+                backend.read(id, bytemuck::cast_slice_mut(&mut values)).unwrap();
+                values
+            });
+            values.concat()
+        };
+        let whole = |backend: &mut dyn Backend| {
+            fill(backend);
+            backend.run(pass, 0..4, &Params::default()).unwrap();
+            read(backend)
+        };
+        let mut together = GpuBackend::on(&gpu, plan.clone(), &weights, None).unwrap();
+        let kernels = together.dispatches(pass, 0..4);
+        assert_eq!(kernels[0], kernel, "{kernels:?}");
+        assert_eq!(kernels.iter().filter(|name| **name == quantise).count(), quantised, "{kernels:?}");
+        // A norm alone is done when it is read.
+        assert!(together.dispatches(pass, 0..3).is_empty());
+        let found = whole(&mut together);
+        let mut apart = GpuBackend::on(&gpu, build(BufferKind::Output).0, &weights, None).unwrap();
+        let error = deviation(&found, &whole(&mut apart));
+        assert!(error < 1e-5, "{tier}, {kernel}: off by {error}");
+        if tier == Tier::Dot4 || dtype("q") == DType::F16 {
+            let mut cpu = CpuBackend::new(plan.clone(), &weights, CpuOptions::default()).unwrap();
+            let error = deviation(&found, &whole(&mut cpu));
+            println!("{tier}, {kernel}: {error:.1e} from the CPU");
+            assert!(error < 1e-3, "{tier}, {kernel}: off by {error} from the CPU");
+        }
+        // In parts, each by a backend of its own that goes on from what the one before saved.
+        let parts = together.parts(pass, 3);
+        println!("{tier}, {kernel}: {} dispatches, {parts} parts", kernels.len());
+        assert!(parts > 3 || dtype("v") != dtype("q"), "{parts} parts");
+        if parts == 1 {
+            continue;
+        }
+        let mut saved = vec![0; together.arena_bytes()];
+        let mut before = GpuBackend::on(&gpu, plan.clone(), &weights, None).unwrap();
+        fill(&mut before);
+        before.save(&mut saved).unwrap();
+        for part in 0..parts {
+            let mut next = GpuBackend::on(&gpu, plan.clone(), &weights, None).unwrap();
+            next.load(&saved).unwrap();
+            next.run_parts(pass, 3, part..part + 1, &Params::default()).unwrap();
+            next.save(&mut saved).unwrap();
+            before = next;
+        }
+        assert!(read(&mut before) == found, "{tier}, {kernel}: parts");
     }
 }
 

@@ -18,10 +18,11 @@ use causeway_ops::{
     philox,
     plan::{BufferId, BufferKind, Element, PassId, WeightRole},
     quant::{DType, TensorView, WeightSource, quantise_q8},
-    table::Case,
+    table::{Case, Table},
 };
 use causeway_shaders::Needs;
 use causeway_tests::{machine, stream::hash};
+use naive::Data;
 use table::{Bound, Rounded, check, expected, outputs, table};
 
 /// GPU tolerances are those of the CPU table times this. Division, square root and exp may err by several units in the last
@@ -95,7 +96,9 @@ fn kernels_of_every_tier_match_their_definitions() {
     }
     // What does several nodes at once is tested in fusion.rs, which knows all of these.
     let fused = |name: &str| {
-        name.ends_with("_two") || name.ends_with("_norm") && !["layer_norm", "channel_norm"].contains(&name)
+        name.ends_with("_two")
+            || name.ends_with("_codes")
+            || name.ends_with("_norm") && !["layer_norm", "channel_norm", "rms_norm"].contains(&name)
     };
     // What measures a device computes no operator; tiles that are broad need matrices that no software device has.
     let other =
@@ -103,6 +106,64 @@ fn kernels_of_every_tier_match_their_definitions() {
     let missing = causeway_shaders::ALL.iter().filter(|kernel| kernel.needs <= needs).map(|kernel| kernel.name);
     let missing: Vec<_> = missing.filter(|name| !other(name) && !seen.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?} are not in the table");
+}
+
+/// With its inputs in half precision each operator gives what it should, beyond one step of half precision where it stores so; bounds are those of
+/// the table in single precision.
+#[test]
+fn kernels_of_every_tier_match_their_definitions_in_halves() {
+    let Some(gpu) = shared() else { return };
+    if machine::tier(gpu.keeps_halves().then_some(()).ok_or("the adapter has no builtins for halves")).is_none() {
+        return;
+    }
+    let table = Table::in_halves().unwrap();
+    let (mut seen, mut needs) = (BTreeSet::new(), Needs::Nothing);
+    for (tier, gpu) in tiers(gpu) {
+        let mut backend = GpuBackend::on(&gpu, table.plan.clone(), &table.weights, None).unwrap();
+        seen.extend(backend.bindings_of_halves());
+        let rounded = match tier {
+            Tier::Portable => Rounded::Nothing,
+            Tier::Dot4 => Rounded::Rows,
+            Tier::Half | Tier::Cooperative => Rounded::Attention,
+        };
+        let (mut outputs, expected) = (outputs(&table, &mut backend), expected(&table, rounded));
+        let mut steps = 0;
+        for (output, expected) in outputs.iter_mut().zip(&expected) {
+            let mut rest = output.as_mut_slice();
+            for (id, expected) in expected {
+                let (found, others) = rest.split_at_mut(table.plan.buffer(*id).len);
+                rest = others;
+                let half = table.scratch_of(*id).is_some_and(|scratch| backend.halves().contains(&scratch));
+                let (true, Data::F(expected)) = (half, expected) else { continue };
+                for (found, expected) in found.iter_mut().zip(expected) {
+                    let value = f64::from(f32::from_bits(*found));
+                    assert_eq!(value, half::f16::from_f64(value).to_f64(), "this is no half");
+                    // Whether numbers between two are rounded to the nearest is the driver's.
+                    let step = (expected.abs() / 1024.0).max(1.0 / 1024.0 / 16384.0);
+                    *found = ((value - (value - expected).clamp(-step, step)) as f32).to_bits();
+                    steps += 1;
+                }
+            }
+        }
+        println!("{tier}: {} buffers in half precision, {steps} numbers stored so", backend.halves().len());
+        let bound = |case: &Case| bound(tier, table.op(case));
+        check(&table, backend.tier(), &outputs, &expected, &bound);
+        needs = match tier {
+            Tier::Half => needs.max(Needs::Half),
+            Tier::Cooperative => Needs::Matrices,
+            _ => needs,
+        };
+    }
+    // What does several nodes at once is tested in fusion.rs.
+    let other = |name: &str| {
+        name.ends_with("_two")
+            || name.ends_with("_broad")
+            || name.ends_with("_norm") && !name.ends_with("s_norm") && name != "layer_norm"
+    };
+    let all = causeway_shaders::ALL.iter().filter(|kernel| kernel.needs <= needs && !other(kernel.name));
+    let all = all.flat_map(|kernel| kernel.bindings.iter().filter(|one| one.halves).map(|one| (kernel.name, one.name)));
+    let missing: Vec<_> = all.filter(|binding| !seen.contains(binding)).collect();
+    assert!(missing.is_empty(), "{missing:?} are never in half precision");
 }
 
 /// A wrong guess gives wrong numbers without any error of the driver.

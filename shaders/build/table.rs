@@ -27,21 +27,51 @@ const TARGETS: [(&[&str], u32, u32); 6] = [
 
 /// Validates a permutation and returns its `pub const NAME: Kernel`.
 pub fn row(file: &str, name: &str, flags: &[String], made: Made<'_>) -> Result<String, String> {
-    let mut first = None;
+    let (mut first, mut halves): (Option<Reflected>, Vec<String>) = (None, Vec::new());
     let mut texts = Vec::new();
     for (more, edge, lanes) in TARGETS {
-        let text = made(more, &[("EDGE", edge), ("LANES", lanes)])?;
+        let values = [("EDGE", edge), ("LANES", lanes)];
+        let unpack = more.contains(&"UNPACK");
         // Most texts are the same for most devices.
-        if !texts.contains(&text) {
-            let found = reflect(name, &text, more.contains(&"UNPACK"))?;
-            texts.push(text);
-            first.get_or_insert(found);
+        let mut check = |text: &str| -> Result<Option<Reflected>, String> {
+            if texts.iter().any(|other| other == text) {
+                return Ok(None);
+            }
+            texts.push(text.to_owned());
+            reflect(name, text, unpack).map(Some)
+        };
+        let plain = made(more, &values)?;
+        first = first.or(check(&plain)?);
+        // Bindings of numbers may hold halves: each by itself, then all of them. `//!numbers` gave these such functions.
+        let accessed = |name: &str| ["load", "store"].iter().any(|what| plain.contains(&format!("fn {what}_{name}(")));
+        let names = first.iter().flat_map(|found| &found.bindings).filter(|binding| unpack && accessed(&binding.name));
+        let names: Vec<String> = names.map(|binding| format!("HALVES_{}", binding.name)).collect();
+        let mut all = more.to_vec();
+        for flag in &names {
+            let text = made(&[more, &[flag.as_str()]].concat(), &values)?;
+            if text != plain {
+                check(&text)?;
+                all.push(flag);
+                if !halves.contains(flag) {
+                    halves.push(flag.clone());
+                }
+            }
         }
+        check(&made(&all, &values)?)?;
     }
     let Some(Reflected { needs, entry, workgroup_size, workgroup_bytes, node_bytes, bindings, constants }) = first
     else {
         return Err(format!("{name}: no text"));
     };
+    let bindings: String = bindings
+        .iter()
+        .map(|Binding { name, slot, access, bytes }| {
+            let halves = halves.iter().any(|flag| flag.strip_prefix("HALVES_") == Some(name));
+            format!(
+                "Binding {{ name: {name:?}, slot: {slot}, access: Access::{access}, min_bytes: {bytes}, halves: {halves} }}, "
+            )
+        })
+        .collect();
     Ok(format!(
         "/// `{file}.wgsl` with {}.\npub const {}: Kernel = Kernel {{ name: {name:?}, file: {}_FILE, flags: &{flags:?}, \
          needs: Needs::{needs}, entry: {entry:?}, workgroup_size: {workgroup_size:?}, workgroup_bytes: {workgroup_bytes}, \
@@ -52,13 +82,21 @@ pub fn row(file: &str, name: &str, flags: &[String], made: Made<'_>) -> Result<S
     ))
 }
 
+/// A buffer of group 1, but for `node`.
+struct Binding {
+    name: String,
+    slot: u32,
+    access: &'static str,
+    bytes: u32,
+}
+
 struct Reflected {
     needs: &'static str,
     entry: String,
     workgroup_size: [u32; 3],
     workgroup_bytes: u32,
     node_bytes: u32,
-    bindings: String,
+    bindings: Vec<Binding>,
     constants: String,
 }
 
@@ -100,7 +138,7 @@ fn reflect(name: &str, text: &str, unpack: bool) -> Result<Reflected, String> {
 
 #[derive(Default)]
 struct Bound {
-    bindings: String,
+    bindings: Vec<Binding>,
     constants: String,
     node_bytes: u32,
     storage: usize,
@@ -139,10 +177,7 @@ fn bound(name: &str, module: &Module) -> Result<Bound, String> {
                 }
             }
             (1, _) => {
-                this.bindings += &format!(
-                    "Binding {{ name: {label:?}, slot: {}, access: Access::{access}, min_bytes: {bytes} }}, ",
-                    at.binding
-                );
+                this.bindings.push(Binding { name: label.to_owned(), slot: at.binding, access, bytes });
             }
             _ => return Err(format!("{name}: `{label}` lies in group {}, which means nothing here", at.group)),
         }

@@ -4,7 +4,11 @@
 //! * `//!import PATH` inserts `wgsl/PATH.wgsl`, once;
 //! * `//!if FLAG`, `//!else`, `//!end` keep lines by flag and nest;
 //! * `//!repeat NAME FROM END`, `//!end` write lines once for each number from FROM to END - 1, which stands where they say `{NAME}`. It
-//!   unrolls loops over what must be named variables to be registers.
+//!   unrolls loops over what must be named variables to be registers;
+//! * `//!numbers SLOT ACCESS NAME SIZE` declares a binding of group 1, an array of f32 or of vectors of SIZE of them, and for ACCESS `read`,
+//!   `write` or `update` the functions `load_NAME(at)` and `store_NAME(at, value)`. With the flag `HALVES_NAME` the numbers lie in half
+//!   precision, two in a word, and are f32 to the kernel all the same; single ones (SIZE 1) are then stored two at a time, the first at an even
+//!   place.
 //!
 //! A flag may have a number, `NAME=NUMBER`. `{NAME}` stands for that or for a number of the device that a text is made for, and `{A/B}` for
 //! a quotient of such numbers, which may be bounds of repetitions too.
@@ -100,6 +104,58 @@ impl Composer<'_, '_> {
         out
     }
 
+    /// A binding of numbers with what reads and writes it. What is beyond half precision is stored as the largest that it has.
+    fn numbers<'w>(&self, slot: &str, mut words: impl Iterator<Item = &'w str>) -> Option<String> {
+        let (access, name, size) = (words.next()?, words.next()?, words.next()?);
+        let (space, reads, writes) = match access {
+            "read" => ("read", true, false),
+            "write" => ("read_write", false, true),
+            "update" => ("read_write", true, true),
+            _ => return None,
+        };
+        let vector = match size {
+            "1" => "f32",
+            "2" => "vec2<f32>",
+            "4" => "vec4<f32>",
+            _ => return None,
+        };
+        let halves = self.flags.iter().any(|flag| flag.strip_prefix("HALVES_") == Some(name));
+        let (stored, value, load, store) = match (halves, size) {
+            (false, _) => (vector, vector, format!("return {name}[at];"), format!("{name}[at] = value;")),
+            (true, "4") => (
+                "vec2<u32>",
+                vector,
+                format!("return vec4<f32>(unpack2x16float({name}[at].x), unpack2x16float({name}[at].y));"),
+                format!(
+                    "let some = clamp(value, vec4<f32>(-65504.0), vec4<f32>(65504.0));\n\
+                     {name}[at] = vec2<u32>(pack2x16float(some.xy), pack2x16float(some.zw));"
+                ),
+            ),
+            (true, size) => {
+                let two = |at: &str| {
+                    format!("{name}[{at}] = pack2x16float(clamp(value, vec2<f32>(-65504.0), vec2<f32>(65504.0)));")
+                };
+                let (load, store) = if size == "1" {
+                    let load = format!(
+                        "let two = unpack2x16float({name}[at / 2u]);\nreturn select(two.x, two.y, at % 2u == 1u);"
+                    );
+                    (load, two("at / 2u"))
+                } else {
+                    (format!("return unpack2x16float({name}[at]);"), two("at"))
+                };
+                ("u32", "vec2<f32>", load, store)
+            }
+        };
+        let mut text = format!("@group(1) @binding({slot}) var<storage, {space}> {name}: array<{stored}>;\n");
+        if reads {
+            text += &format!("fn load_{name}(at: u32) -> {vector} {{\n{load}\n}}\n");
+        }
+        if writes {
+            text += &format!("fn store_{name}(at: u32, value: {value}) {{\n{store}\n}}\n");
+        }
+        words.next().is_none().then_some(text)
+    }
+
     fn append(&mut self, text: &str) -> Result<(), String> {
         let lines = text.lines().enumerate().map(|(at, line)| (at + 1, self.fill(line))).collect();
         let mut unrolled = Vec::new();
@@ -124,7 +180,13 @@ impl Composer<'_, '_> {
                     let Some(text) = (self.load)(path) else { return fail(&format!("{path}: not found")) };
                     self.append(text).map_err(|e| format!("{path}: {e}"))?;
                 }
-                ("//!import" | "//!kernel", Some(_)) => {}
+                ("//!numbers", Some(slot)) if kept => {
+                    let Some(text) = self.numbers(slot, words) else {
+                        return fail("//!numbers takes a slot, an access, a name and 1, 2 or 4");
+                    };
+                    self.out.push_str(&text);
+                }
+                ("//!import" | "//!kernel" | "//!numbers", Some(_)) => {}
                 (word, _) if word.starts_with("//!") => return fail("unknown directive"),
                 (word, _) if kept && !word.is_empty() && !word.starts_with("//") => {
                     self.out.push_str(&line);

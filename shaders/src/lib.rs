@@ -9,7 +9,7 @@ extern crate alloc;
 
 mod compose;
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 /// What a kernel asks of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,19 @@ pub struct Binding {
     pub access: Access,
     /// Least size of the bound range in bytes.
     pub min_bytes: u32,
+    /// Its numbers may lie in half precision, where a device has the builtins for that ([`Target::unpack`]).
+    pub halves: bool,
+}
+
+/// Bindings of a kernel whose numbers lie in half precision, a bit for each by its position in [`Kernel::bindings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Halves(pub u32);
+
+impl Halves {
+    /// Whether the binding at this position is one of them.
+    pub fn has(self, at: usize) -> bool {
+        self.0 >> at & 1 == 1
+    }
 }
 
 /// A 32-bit member of the struct `Node`.
@@ -101,9 +114,23 @@ pub struct Kernel {
 impl Kernel {
     /// The WGSL text for a device.
     pub fn text(&self, target: &Target) -> String {
+        self.text_with(target, Halves::default())
+    }
+
+    /// All bindings that may hold numbers in half precision.
+    pub fn halves(&self) -> Halves {
+        let each = self.bindings.iter().enumerate().filter(|(_, binding)| binding.halves);
+        Halves(each.map(|(at, _)| 1 << at).sum())
+    }
+
+    /// The same, with numbers of these bindings in half precision.
+    pub fn text_with(&self, target: &Target, halves: Halves) -> String {
         let more = [("UNPACK", target.unpack), ("LONE", target.scalars)];
         let more = more.into_iter().filter(|flag| flag.1).map(|flag| flag.0);
-        let flags: Vec<&str> = self.flags.iter().copied().chain(more).collect();
+        let stored = self.bindings.iter().enumerate().filter(|(at, _)| halves.has(*at));
+        let stored: Vec<String> = stored.map(|(_, binding)| format!("HALVES_{}", binding.name)).collect();
+        let flags: Vec<&str> =
+            self.flags.iter().copied().chain(more).chain(stored.iter().map(String::as_str)).collect();
         let values = [("EDGE", target.edge), ("LANES", target.lanes)];
         let load = |path: &str| FILES.iter().find(|file| file.0 == path).map(|file| file.1);
         // The build has composed it for every kind of target.

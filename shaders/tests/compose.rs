@@ -53,6 +53,25 @@ fn numbers_of_the_device_are_filled_in() {
 }
 
 #[test]
+fn numbers_lie_in_single_or_in_half_precision() {
+    let f32 = "@group(1) @binding(3) var<storage, read_write> x: array<vec2<f32>>;\n\
+               fn load_x(at: u32) -> vec2<f32> {\nreturn x[at];\n}\n\
+               fn store_x(at: u32, value: vec2<f32>) {\nx[at] = value;\n}\n";
+    let text = "//!numbers 3 update x 2\n";
+    assert_eq!(compose(text, &["HALVES_y"], &[]).as_deref(), Ok(f32));
+    let halves = compose(text, &["HALVES_x"], &[]).unwrap();
+    for part in ["read_write> x: array<u32>;", "return unpack2x16float(x[at]);", "x[at] = pack2x16float(clamp(value, "]
+    {
+        assert!(halves.contains(part), "{part} is not in\n{halves}");
+    }
+    // Single numbers leave by twos.
+    let single = compose("//!numbers 0 write x 1\n", &["HALVES_x"], &[]).unwrap();
+    assert!(single.contains("fn store_x(at: u32, value: vec2<f32>)") && single.contains("x[at / 2u] = "), "{single}");
+    assert!(!single.contains("load_x"), "{single}");
+    assert_eq!(compose("//!if F\n//!numbers 0 write x 1\n//!end\n", &[], &[]).as_deref(), Ok(""));
+}
+
+#[test]
 fn what_no_text_needs_is_left_out_of_files() {
     let text = "// why\n//!kernel a B\n\n//!if B\n    x // kept\n//!end\n";
     assert_eq!(compose::strip(text), "//!if B\nx // kept\n//!end\n");
@@ -69,6 +88,9 @@ fn mistakes_name_their_line() {
         ("//!repeat i 0 2\n//!improt b\n//!end\n", "line 2: unknown directive"),
         ("\n//!improt b\n", "line 2: unknown directive"),
         ("//!import b\n", "line 1: b: not found"),
+        ("//!numbers 1 read x 3\n", "line 1: //!numbers takes a slot, an access, a name and 1, 2 or 4"),
+        ("//!numbers 1 take x 2\n", "line 1: //!numbers takes"),
+        ("//!numbers 1 read x 2 more\n", "line 1: //!numbers takes"),
     ] {
         let error = compose(text, &["F"], &[]).unwrap_err();
         assert!(error.starts_with(expected), "{text:?}: {error}");

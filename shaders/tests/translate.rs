@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use causeway_shaders::{ALL, Kernel, Needs, Target};
+use causeway_shaders::{ALL, Halves, Kernel, Needs, Target};
 use causeway_tests::machine;
 use naga::{
     Module, ShaderStage,
@@ -11,18 +11,28 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 
-/// Runs `translate` on every permutation that needs at most this, for a device, and lists those that fail.
-fn every(most: Needs, target: Target, translate: impl Fn(&Kernel, &Module, &ModuleInfo) -> Result<(), String>) {
-    let mut failures = String::new();
+/// Runs `translate` on every permutation that needs at most this, for a device, and lists those that fail. Where the device has the builtins for
+/// that, once more with all numbers in half precision that may lie in it. How many texts there were.
+fn every(
+    most: Needs,
+    target: Target,
+    translate: impl Fn(&Kernel, &Module, &ModuleInfo) -> Result<(), String>,
+) -> usize {
+    let (mut failures, mut count) = (String::new(), 0);
     for kernel in ALL.iter().filter(|kernel| kernel.needs <= most) {
-        let text = kernel.text(&target);
-        let module = naga::front::wgsl::parse_str(&text).expect("parsed at build time");
-        let info = validator(kernel, &target).validate(&module).expect("validated at build time");
-        if let Err(error) = translate(kernel, &module, &info) {
-            failures += &format!("\n{}: {error}", kernel.name);
+        let halves = Some(kernel.halves()).filter(|halves| target.unpack && *halves != Halves::default());
+        for halves in [Some(Halves::default()), halves].into_iter().flatten() {
+            let text = kernel.text_with(&target, halves);
+            let module = naga::front::wgsl::parse_str(&text).expect("parsed at build time");
+            let info = validator(kernel, &target).validate(&module).expect("validated at build time");
+            count += 1;
+            if let Err(error) = translate(kernel, &module, &info) {
+                failures += &format!("\n{}, {halves:?}: {error}", kernel.name);
+            }
         }
     }
     assert!(failures.is_empty(), "{failures}");
+    count
 }
 
 fn validator(kernel: &Kernel, target: &Target) -> Validator {
@@ -83,7 +93,7 @@ fn spirv_is_valid() {
         for (options, what) in [(spv::Options::default(), "checked"), (unchecked.clone(), "unchecked")] {
             let options = spv::Options { lang_version: version, ..options };
             // One call takes one module.
-            every(most, target, |kernel, module, info| {
+            count += every(most, target, |kernel, module, info| {
                 let code = spv::write_vec(module, info, &options, None).map_err(|e| e.to_string())?;
                 let file = folder.join(format!("{}-{environment}-{}-{what}.spv", kernel.name, target.edge));
                 let bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -97,10 +107,9 @@ fn spirv_is_valid() {
                 }
                 fs::remove_file(&file).map_err(|e| e.to_string())
             });
-            count += ALL.iter().filter(|kernel| kernel.needs <= most).count();
         }
     }
-    assert!(count > 5 * ALL.len() / 2, "{count} modules");
+    assert!(count > 9 * ALL.len() / 2, "{count} modules");
 }
 
 #[test]
@@ -122,9 +131,14 @@ fn to_metal() {
 #[test]
 fn to_hlsl() {
     // naga writes no matrices.
-    for (shader_model, most) in [(hlsl::ShaderModel::V5_1, Needs::Nothing), (hlsl::ShaderModel::V6_2, Needs::Half)] {
+    let unpacks = Target { unpack: true, ..Target::PORTABLE };
+    for (shader_model, most, target) in [
+        (hlsl::ShaderModel::V5_1, Needs::Nothing, Target::PORTABLE),
+        (hlsl::ShaderModel::V5_1, Needs::Nothing, unpacks),
+        (hlsl::ShaderModel::V6_2, Needs::Half, unpacks),
+    ] {
         let options = hlsl::Options { shader_model, fake_missing_bindings: true, ..Default::default() };
-        every(most, Target::PORTABLE, |kernel, module, info| {
+        every(most, target, |kernel, module, info| {
             let pipeline = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, kernel.entry.into())) };
             let mut text = String::new();
             hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).map_err(|e| e.to_string())?;
@@ -136,7 +150,8 @@ fn to_hlsl() {
 #[test]
 fn to_opengl_es() {
     let options = glsl::Options { version: glsl::Version::new_gles(310), ..Default::default() };
-    every(Needs::Nothing, Target::PORTABLE, |kernel, module, info| {
+    let unpacks = Target { unpack: true, ..Target::PORTABLE };
+    let translate = |kernel: &Kernel, module: &Module, info: &ModuleInfo| {
         let pipeline = glsl::PipelineOptions {
             shader_stage: ShaderStage::Compute,
             entry_point: kernel.entry.into(),
@@ -147,7 +162,8 @@ fn to_opengl_es() {
             .and_then(|mut writer| writer.write())
             .map_err(|e| e.to_string())?;
         if text.starts_with("#version 310 es") { Ok(()) } else { Err("another version".into()) }
-    });
+    };
+    assert!(every(Needs::Nothing, Target::PORTABLE, translate) < every(Needs::Nothing, unpacks, translate));
 }
 
 /// What devices get that have the builtin for f16 numbers.

@@ -76,11 +76,11 @@ struct Node {
 @group(1) @binding(1) var<uniform> frames: array<vec4<u32>, 64>;
 @group(1) @binding(2) var<storage, read> rotations: array<vec2<f32>>;
 @group(1) @binding(3) var<storage, read> routes: array<u32>;
-@group(1) @binding(4) var<storage, read> q: array<vec2<f32>>;
-@group(1) @binding(5) var<storage, read> k: array<vec2<f32>>;
-@group(1) @binding(6) var<storage, read> v: array<vec2<f32>>;
+//!numbers 4 read q 2
+//!numbers 5 read k 2
+//!numbers 6 read v 2
 // Bindings 7 and 8 are the ring.
-@group(1) @binding(9) var<storage, read_write> y: array<vec2<f32>>;
+//!numbers 9 write y 2
 
 /// The frame being visited: its row in the tables, whether it is the chunk's, its first token in `k` or in the ring.
 var<private> frame_row: u32;
@@ -94,7 +94,7 @@ var<workgroup> united: array<u32, 8>;
 fn fetch_key(key: u32, column: u32) -> vec4<f32> {
     if own {
         let at = pairs(frame_token + key, column);
-        return trim(column, k[at.x], k[at.y]);
+        return trim(column, load_k(at.x), load_k(at.y));
     }
     return ring_key(frame_token + key, column);
 }
@@ -102,7 +102,7 @@ fn fetch_key(key: u32, column: u32) -> vec4<f32> {
 fn fetch_value(key: u32, column: u32) -> vec4<f32> {
     if own {
         let at = pairs(frame_token + key, column);
-        return trim(column, v[at.x], v[at.y]);
+        return trim(column, load_v(at.x), load_v(at.y));
     }
     return ring_value(frame_token + key, column);
 }

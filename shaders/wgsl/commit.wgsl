@@ -21,8 +21,8 @@ struct Node {
 
 @group(1) @binding(0) var<uniform> node: Node;
 @group(1) @binding(1) var<uniform> frames: array<vec4<u32>, 64>;
-@group(1) @binding(2) var<storage, read> k: array<f32>;
-@group(1) @binding(3) var<storage, read> v: array<f32>;
+//!numbers 2 read k 1
+//!numbers 3 read v 1
 @group(1) @binding(4) var<storage, read_write> ring_k: array<u32>;
 @group(1) @binding(5) var<storage, read_write> ring_v: array<u32>;
 @group(1) @binding(6) var<storage, read_write> means: array<f32>;
@@ -44,8 +44,8 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
     for (var i = first * node.head_dim + lane; i < end * node.head_dim; i += LANES) {
         let at = here(frame, i / node.head_dim, head) + i % node.head_dim;
         let to = here(slot, i / node.head_dim, head) + i % node.head_dim;
-        ring_k[to] = bitcast<u32>(number(k[at]));
-        ring_v[to] = bitcast<u32>(number(v[at]));
+        ring_k[to] = bitcast<u32>(number(load_k(at)));
+        ring_v[to] = bitcast<u32>(number(load_v(at)));
     }
 }
 //!end
@@ -59,8 +59,8 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
         // The last word of an odd row is half empty.
         let whole = column + 1u < node.head_dim;
         let next = select(at, at + 1u, whole);
-        let key = floats_to_halves(vec2<f32>(number(k[at]), select(0.0, number(k[next]), whole)));
-        let value = floats_to_halves(vec2<f32>(number(v[at]), select(0.0, number(v[next]), whole)));
+        let key = floats_to_halves(vec2<f32>(number(load_k(at)), select(0.0, number(load_k(next)), whole)));
+        let value = floats_to_halves(vec2<f32>(number(load_v(at)), select(0.0, number(load_v(next)), whole)));
         let to = ((slot * node.tokens + token) * node.heads + head) * words + i % words;
         ring_k[to] = key.x | (key.y << 16u);
         ring_v[to] = value.x | (value.y << 16u);
@@ -92,7 +92,7 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
         let at = here(frame, token, head);
         var top = vec2<f32>();
         for (var column = share; column < node.head_dim; column += SHARE) {
-            top = max(top, abs(vec2<f32>(number(k[at + column]), number(v[at + column]))));
+            top = max(top, abs(vec2<f32>(number(load_k(at + column)), number(load_v(at + column)))));
         }
         tops[lane] = top;
         workgroupBarrier();
@@ -105,8 +105,8 @@ fn store(lane: u32, frame: u32, slot: u32, head: u32, first: u32, end: u32) {
             var key = vec4<f32>();
             var value = vec4<f32>();
             for (var i = 0u; i < 4u && word * 4u + i < node.head_dim; i++) {
-                key[i] = number(k[at + word * 4u + i]);
-                value[i] = number(v[at + word * 4u + i]);
+                key[i] = number(load_k(at + word * 4u + i));
+                value[i] = number(load_v(at + word * 4u + i));
             }
             ring_k[to + word] = codes(key, inverse(top.x));
             ring_v[to + word] = codes(value, inverse(top.y));
@@ -130,7 +130,7 @@ fn mean(lane: u32, frame: u32, slot: u32, head: u32, first: u32) {
     let feature = min(first + lane % FEATURES, node.head_dim - 1u);
     var sum = 0.0;
     for (var token = lane / FEATURES; token < node.tokens; token += LANES / FEATURES) {
-        sum += number(k[here(frame, token, head) + feature]);
+        sum += number(load_k(here(frame, token, head) + feature));
     }
     sums[lane] = sum;
     workgroupBarrier();

@@ -54,11 +54,11 @@ struct Node {
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
-@group(1) @binding(1) var<storage, read> q: array<vec2<f32>>;
-@group(1) @binding(2) var<storage, read> k: array<vec2<f32>>;
-@group(1) @binding(3) var<storage, read> v: array<vec2<f32>>;
+//!numbers 1 read q 2
+//!numbers 2 read k 2
+//!numbers 3 read v 2
 @group(1) @binding(4) var<storage, read> offsets: array<f32>;
-@group(1) @binding(5) var<storage, read_write> y: array<vec2<f32>>;
+//!numbers 5 write y 2
 
 //!if NORM
 @group(1) @binding(6) var<storage, read> weight: array<vec2<f32>>;
@@ -79,7 +79,8 @@ fn measure_rows(lane: u32) {
     let first = min(first_row + lane / PARTS, node.rows - 1u) * count;
     var squares = vec2<f32>();
     for (var i = lane % PARTS; i < count; i += PARTS) {
-        squares += q[first + i] * q[first + i];
+        let value = load_q(first + i);
+        squares += value * value;
     }
     shares[lane] = squares.x + squares.y;
     workgroupBarrier();
@@ -100,12 +101,12 @@ fn fetch_query(query: u32, column: u32) -> vec4<f32> {
 
 fn fetch_key(key: u32, column: u32) -> vec4<f32> {
     let at = pairs(key, column);
-    return trim(column, k[at.x], k[at.y]);
+    return trim(column, load_k(at.x), load_k(at.y));
 }
 
 fn fetch_value(key: u32, column: u32) -> vec4<f32> {
     let at = pairs(key, column);
-    return trim(column, v[at.x], v[at.y]);
+    return trim(column, load_v(at.x), load_v(at.y));
 }
 
 fn offset(query: u32, key: u32) -> f32 {

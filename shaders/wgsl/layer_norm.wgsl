@@ -1,10 +1,14 @@
 // LayerNorm of every row, then y * (1 + scale) + shift from a frame's modulation, or y * weight + bias. One workgroup a row, read as
-// vec4s, or as scalars where its length is no multiple of 4.
+// vec4s, or as scalars where its length is no multiple of 4. CODES: rows leave as bytes, for linear_dot4.wgsl.
 
 //!kernel layer_norm
 //!kernel layer_norm_scalar SCALAR
+//!kernel layer_norm_codes CODES
 
 //!import shared/reduce
+//!if CODES
+//!import shared/row_codes
+//!end
 
 //!if SCALAR
 alias Value = f32;
@@ -23,7 +27,9 @@ fn total(x: vec4<f32>) -> f32 {
 //!end
 
 struct Node {
-    rows: u32,
+    /// From one row to another.
+    first: u32,
+    end: u32,
     dim: u32,
     eps: f32,
     rows_per_frame: u32,
@@ -41,7 +47,18 @@ struct Node {
 @group(1) @binding(2) var<storage, read> scale: array<Value>;
 /// The modulation of all frames, or the bias.
 @group(1) @binding(3) var<storage, read> shift: array<Value>;
-@group(1) @binding(4) var<storage, read_write> y: array<Value>;
+//!if SCALAR
+@group(1) @binding(4) var<storage, read_write> y: array<f32>;
+
+fn store_y(at: u32, value: f32) {
+    y[at] = value;
+}
+//!else
+//!if CODES
+//!else
+//!numbers 4 write y 4
+//!end
+//!end
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -49,8 +66,8 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= node.rows {
+    let row = node.first + group.y * groups.x + group.x;
+    if row >= node.end {
         return;
     }
     let count = node.dim / SIZE;
@@ -69,7 +86,15 @@ fn main(
     let frame = row / node.rows_per_frame * node.scale_stride;
     let scales = (frame + node.scale_offset) / SIZE;
     let shifts = (frame + node.shift_offset) / SIZE;
-    for (var i = lane; i < count; i += LANES) {
-        y[first + i] = (x[first + i] - mean) * inverse * (node.one + scale[scales + i]) + shift[shifts + i];
+//!if CODES
+    for (var start = 0u; start < count; start += LANES) {
+        let i = min(start + lane, count - 1u);
+        let value = (x[first + i] - mean) * inverse * (node.one + scale[scales + i]) + shift[shifts + i];
+        put_codes(lane, first + start, count - start, value);
     }
+//!else
+    for (var i = lane; i < count; i += LANES) {
+        store_y(first + i, (x[first + i] - mean) * inverse * (node.one + scale[scales + i]) + shift[shifts + i]);
+    }
+//!end
 }

@@ -29,6 +29,15 @@ var<workgroup> right: array<vec4<u32>, 2u * COLUMNS>;
 var<workgroup> left_scales: array<f32, ROWS>;
 var<workgroup> right_scales: array<f32, COLUMNS>;
 
+/// The column of a tile that lies at this place of `right`. Halves leave a lane two at a time: what is eight places apart is neighbours.
+fn column_at(place: u32) -> u32 {
+//!if HALVES_y
+    return place / 16u * 16u + place % 8u * 2u + place / 8u % 2u;
+//!else
+    return place;
+//!end
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = (node.first_tile + group.y) * ROWS;
@@ -39,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // What this lane stages: half a block of a row and of a column, and one of their scales.
     let stage_half = lane / 64u;
     let stage_left = min(row + lane % 64u, node.rows - 1u) * blocks;
-    let stage_right = (node.first + min(column + lane % 64u, node.outputs - 1u)) * blocks;
+    let stage_right = (node.first + min(column + column_at(lane % 64u), node.outputs - 1u)) * blocks;
 //!repeat j 0 8
     var sum{j} = vec4<f32>();
 //!end
@@ -71,9 +80,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //!end
         workgroupBarrier();
     }
+//!if HALVES_y
+//!repeat i 0 4
+    finish_two(row + {i}u * 16u + r, column + c * 2u, vec2<f32>(sum0[{i}u], sum1[{i}u]));
+    finish_two(row + {i}u * 16u + r, column + 16u + c * 2u, vec2<f32>(sum2[{i}u], sum3[{i}u]));
+    finish_two(row + {i}u * 16u + r, column + 32u + c * 2u, vec2<f32>(sum4[{i}u], sum5[{i}u]));
+    finish_two(row + {i}u * 16u + r, column + 48u + c * 2u, vec2<f32>(sum6[{i}u], sum7[{i}u]));
+//!end
+//!else
 //!repeat j 0 8
 //!repeat i 0 4
     finish(row + {i}u * 16u + r, column + {j}u * 8u + c, sum{j}[{i}u]);
+//!end
 //!end
 //!end
 }
@@ -90,6 +108,10 @@ var<workgroup> left_scales: array<f32, BLOCKS * ROWS>;
 var<workgroup> right_scales: array<f32, BLOCKS * COLUMNS>;
 /// The quarters' sums [quarter, row, column].
 var<workgroup> parts: array<f32, BLOCKS * ROWS * COLUMNS>;
+
+fn total(i: u32) -> f32 {
+    return (parts[i] + parts[i + ROWS * COLUMNS]) + (parts[i + 2u * ROWS * COLUMNS] + parts[i + 3u * ROWS * COLUMNS]);
+}
 
 /// Quantises half a block of a row a lane; the scale is the whole block's.
 fn stage_left(lane: u32, row: u32, first: u32) {
@@ -167,9 +189,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //!end
 //!end
     workgroupBarrier();
-    for (var i = lane; i < ROWS * COLUMNS; i += LANES) {
-        let total = (parts[i] + parts[i + ROWS * COLUMNS]) + (parts[i + 2u * ROWS * COLUMNS] + parts[i + 3u * ROWS * COLUMNS]);
-        finish(row + i / COLUMNS, column + i % COLUMNS, total);
+//!if HALVES_y
+    for (var i = 2u * lane; i < ROWS * COLUMNS; i += 2u * LANES) {
+        finish_two(row + i / COLUMNS, column + i % COLUMNS, vec2<f32>(total(i), total(i + 1u)));
     }
+//!else
+    for (var i = lane; i < ROWS * COLUMNS; i += LANES) {
+        finish(row + i / COLUMNS, column + i % COLUMNS, total(i));
+    }
+//!end
 }
 //!end

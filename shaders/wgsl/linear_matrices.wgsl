@@ -90,9 +90,16 @@ fn main(
 //!repeat j 0 {SIDE/2/EDGE}
     coopStoreT(sum_{i}_{j}, &sums[at], edge);
     workgroupBarrier();
+//!if HALVES_y
+    for (var e = lane % SUBGROUP * 2u; e < EDGE * EDGE; e += SUBGROUP * 2u) {
+        let two = vec2<f32>(sums[at + e], sums[at + e + 1u]);
+        finish_two(row + r + {i}u * EDGE + e / EDGE, column + c + {j}u * EDGE + e % EDGE, two);
+    }
+//!else
     for (var e = lane % SUBGROUP; e < EDGE * EDGE; e += SUBGROUP) {
         finish(row + r + {i}u * EDGE + e / EDGE, column + c + {j}u * EDGE + e % EDGE, sums[at + e]);
     }
+//!end
     workgroupBarrier();
 //!end
 //!end

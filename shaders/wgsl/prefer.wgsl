@@ -26,7 +26,7 @@ struct Node {
 @group(1) @binding(0) var<uniform> node: Node;
 @group(1) @binding(1) var<uniform> frames: array<vec4<u32>, 64>;
 @group(1) @binding(2) var<storage, read> rotations: array<vec2<f32>>;
-@group(1) @binding(3) var<storage, read> q: array<vec2<f32>>;
+//!numbers 3 read q 2
 @group(1) @binding(4) var<storage, read> means: array<vec2<f32>>;
 @group(1) @binding(5) var<storage, read> routes: array<u32>;
 @group(1) @binding(6) var<storage, read_write> y: array<f32>;
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum = vec2<f32>();
     if lane < pairs {
         for (var row = 0u; row < node.rows; row += node.stride) {
-            sum += turn(q[(row * node.heads + head) * pairs + lane], node.max_history + row / node.tokens, lane);
+            sum += turn(load_q((row * node.heads + head) * pairs + lane), node.max_history + row / node.tokens, lane);
         }
     }
     queries[lane] = sum;

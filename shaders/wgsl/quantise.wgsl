@@ -12,7 +12,7 @@ struct Node {
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
-@group(1) @binding(1) var<storage, read> x: array<vec4<f32>>;
+//!numbers 1 read x 4
 @group(1) @binding(2) var<storage, read_write> codes: array<u32>;
 @group(1) @binding(3) var<storage, read_write> code_scales: array<f32>;
 
@@ -24,11 +24,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     var top = vec4<f32>();
     for (var i = 0u; i < 8u; i++) {
-        top = max(top, abs(x[block * 8u + i]));
+        top = max(top, abs(load_x(block * 8u + i)));
     }
     let step = steps(largest(top));
     for (var i = 0u; i < 8u; i++) {
-        codes[block * 8u + i] = pack(x[block * 8u + i] * step.x);
+        codes[block * 8u + i] = pack(load_x(block * 8u + i) * step.x);
     }
     code_scales[block] = step.y;
 }

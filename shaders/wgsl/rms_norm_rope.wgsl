@@ -34,7 +34,7 @@ struct Node {
 //!else
 @group(1) @binding(1) var<storage, read> weight: array<vec2<f32>>;
 @group(1) @binding(2) var<storage, read> rotations: array<vec2<f32>>;
-@group(1) @binding(3) var<storage, read_write> x: array<vec2<f32>>;
+//!numbers 3 update x 2
 //!end
 //!if TWO
 @group(1) @binding(4) var<storage, read> second: array<vec2<f32>>;
@@ -72,7 +72,8 @@ fn main(
 //!end
     var squares = vec2<f32>();
     for (var i = lane; i < count; i += LANES) {
-        squares += x[first + i] * x[first + i];
+        let value = load_x(first + i);
+        squares += value * value;
     }
     let inverse = 1.0 / sqrt(sum(lane, squares.x + squares.y) / f32(node.dim) + node.eps);
     for (var i = lane; i < count; i += LANES) {
@@ -83,13 +84,13 @@ fn main(
             gain = select(gain, second[i], group.z == 1u);
 //!end
         }
-        let value = x[first + i] * inverse * gain;
+        let value = load_x(first + i) * inverse * gain;
         let pair = i % node.pairs;
         var turn = vec2<f32>(1.0, 0.0);
         if pair >= node.temporal_pairs {
             turn = rotations[row / node.rows_per_token % node.tokens * (node.pairs - node.temporal_pairs) + pair - node.temporal_pairs];
         }
-        x[first + i] = vec2<f32>(value.x * turn.x - value.y * turn.y, value.x * turn.y + value.y * turn.x);
+        store_x(first + i, vec2<f32>(value.x * turn.x - value.y * turn.y, value.x * turn.y + value.y * turn.x));
     }
 //!end
 }

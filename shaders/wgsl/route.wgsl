@@ -26,7 +26,7 @@ struct Node {
 @group(1) @binding(0) var<uniform> node: Node;
 @group(1) @binding(1) var<uniform> frames: array<vec4<u32>, 64>;
 @group(1) @binding(2) var<storage, read> rotations: array<vec2<f32>>;
-@group(1) @binding(3) var<storage, read> q: array<vec2<f32>>;
+//!numbers 3 read q 2
 @group(1) @binding(4) var<storage, read> means: array<vec2<f32>>;
 @group(1) @binding(5) var<storage, read_write> routes: array<u32>;
 
@@ -62,7 +62,7 @@ fn score(lane: u32, first_row: u32, head: u32, first: u32, end: u32) {
         for (var i = lane; i < QUERIES * PAIRS; i += LANES) {
             let row = min(first_row + i / PAIRS, node.rows - 1u);
             let pair = start + i % PAIRS;
-            let value = q[(row * node.heads + head) * pairs + min(pair, pairs - 1u)];
+            let value = load_q((row * node.heads + head) * pairs + min(pair, pairs - 1u));
             // conj(back) * to on the query is `to` on the query and `back` on the mean.
             queries[i] = select(vec2<f32>(), turn(value, node.max_history + row / node.tokens, pair), pair < pairs);
         }

@@ -1,22 +1,30 @@
 //! What a GPU is asked to do for a frame, and by which kernels.
 #![cfg(feature = "gpu")]
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use causeway_ops::{
     gpu::{Gpu, GpuBackend, GpuOptions, Tier},
+    plan::PassId,
     quant::DType,
 };
 use causeway_runtime::{
-    Budget, Device, Kv, Model, Session, SessionOptions,
+    Budget, Device, Kv, Model, Output, Pump, Session, SessionOptions,
+    clock::Clock,
     config::DecoderNetwork,
     import::{Settings, wan_1_3b},
     model::StreamPlan,
+    sampler::Sampling,
+    session::{Change, Condition},
 };
 use causeway_tests::{
     hollow, machine,
     stream::{next_frame, one, script, seeded},
-    tiny::codec_config,
+    tiny::{codec_config, model_bytes, wan_config},
 };
 
 fn keep() -> Model<'static> {
@@ -109,6 +117,112 @@ fn frames_in_half_precision_are_those_of_portable_kernels() {
         let what = format!("{tier} against portable kernels");
         frames_are_those_of(&twin, &device, &options, bound, &what);
     }
+}
+
+/// What layers pass on lies in half precision where a ring does. The CPU, whose ring does too, keeps it as it is.
+#[test]
+fn frames_with_activations_in_half_precision_are_those_of_the_cpu() {
+    let options = || SessionOptions { kv: Kv::F16, ..seeded(3) };
+    let Some(gpu) = open(Tier::Dot4) else { return };
+    if machine::tier(gpu.keeps_halves().then_some(()).ok_or("the adapter has no builtins for halves")).is_none() {
+        return;
+    }
+    let tier =
+        |options| Session::new(&keep(), &Device::on_gpu(gpu.clone()), options).unwrap().backend().tier().to_owned();
+    assert!(tier(options()).ends_with("f16 activations") && !tier(seeded(3)).contains("f16 activations"));
+    frames_are_those_of(&one(), &Device::on_gpu(gpu.clone()), &options, 50.0, "dot4, f16 activations, against the CPU");
+}
+
+/// A stream may be saved wherever it is, with numbers in half precision on their way.
+#[test]
+fn snapshots_between_nodes_hold_activations_in_half_precision() {
+    let Some(gpu) = open(Tier::Portable) else { return };
+    let model = keep();
+    let session = || {
+        let options = SessionOptions { kv: Kv::F16, ..seeded(3) };
+        Session::new(&model, &Device::on_gpu(gpu.clone()), options).unwrap()
+    };
+    let (mut whole, mut saved, mut other) = (session(), session(), session());
+    // Of the frames that the file gives nothing is denoised.
+    let given = model.config().start.as_ref().map_or(0, |start| start.count);
+    for _ in 0..given {
+        next_frame(&mut whole, Budget::Frame);
+        next_frame(&mut saved, Budget::Frame);
+    }
+    let expected = next_frame(&mut whole, Budget::Frame);
+    let (mut nodes, mut snapshots) = (0, 0);
+    while !matches!(saved.pump(Budget::Nodes(1)).unwrap(), Pump::Frame) {
+        nodes += 1;
+        if nodes % 11 == 5 {
+            let snapshot = saved.snapshot().unwrap();
+            other.restore(&snapshot).unwrap();
+            std::mem::swap(&mut saved, &mut other);
+            snapshots += 1;
+        }
+    }
+    assert!(saved.frame().unwrap().pixels == expected, "after {snapshots} snapshots");
+    assert!(snapshots > 20, "{snapshots} snapshots");
+}
+
+/// Each look at it takes a while, and nothing else does: what a GPU takes is not the host's time.
+struct Looks(AtomicU64);
+
+impl Clock for Looks {
+    fn micros(&self) -> u64 {
+        self.0.fetch_add(700, Ordering::Relaxed)
+    }
+}
+
+/// A pump hands a GPU no more than its budget and one range that is not cut any more, by what these are estimated to take.
+#[test]
+fn a_pump_submits_its_budget_and_one_range_at_most() {
+    let Some(gpu) = open(Tier::Portable) else { return };
+    let config = wan_config(1, 768, (52, 30));
+    let model = Model::from_shared(model_bytes(&config, DType::Q8, 1).into()).unwrap();
+    let options = SessionOptions {
+        output: Output::Latents,
+        prompt_rows: Some(4),
+        queue: config.dit.chunk,
+        sampling: Some(Sampling::few(&[1.0])),
+        clock: Some(Box::new(Looks(AtomicU64::new(0)))),
+        ..SessionOptions::default()
+    };
+    let mut session = Session::new(&model, &Device::on_gpu(gpu), options).unwrap();
+    session.set_prompt(0, &vec![0.5; 4 * session.prompt_width()]).unwrap();
+    session.queue(Change::to(Condition::Prompt(0))).unwrap();
+    let plan = session.plan().clone();
+    let (mut pumps, mut most, mut cut) = (0, 0.0f64, 0);
+    let longest = |session: &mut Session| {
+        let backend = session.backend();
+        let nodes = plan
+            .passes
+            .iter()
+            .enumerate()
+            .flat_map(|(pass, passes)| (0..passes.nodes.len()).map(move |node| (PassId(pass as u32), node)));
+        let range = |(pass, node)| backend.node_micros(pass, node).unwrap() / backend.parts(pass, node) as f32;
+        nodes.map(range).fold(0.0, f32::max)
+    };
+    let all = |session: &mut Session| session.backend().submitted();
+    loop {
+        let (before, range) = (all(&mut session), longest(&mut session));
+        let outcome = session.pump(Budget::Micros(2000)).unwrap();
+        // Estimates follow what was measured, also within a pump.
+        let (after, range) = (all(&mut session), range.max(longest(&mut session)));
+        let micros = after.micros - before.micros;
+        assert!(micros <= 2000.0 + f64::from(range) + 1.0, "pump {pumps}: {micros} us, a range is {range} us at most");
+        (pumps, most) = (pumps + 1, most.max(micros));
+        cut += usize::from(after.times > before.times);
+        match outcome {
+            Pump::Frame => break,
+            // The device is busy.
+            _ if after.times == before.times => std::thread::sleep(Duration::from_millis(1)),
+            _ => {}
+        }
+    }
+    let submitted = all(&mut session);
+    println!("{} submissions in {cut} of {pumps} pumps, {most:.0} us at most in one", submitted.times);
+    // Without parts and slices it would be one for each pass.
+    assert!(cut > 20, "{cut} pumps submitted anything");
 }
 
 /// The future of a stream is the kernels' too.

@@ -26,6 +26,10 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Say whether GPUs use this file of `bench tune`, and why not
+    #[cfg(feature = "gpu")]
+    #[arg(long, value_name = "FILE")]
+    tuned: Option<std::path::PathBuf>,
 }
 
 /// Something that runs plans and is put to the test.
@@ -93,7 +97,7 @@ impl Outcome {
 /// # Errors
 /// A kernel failed, or Ctrl-C.
 pub fn run(args: &DoctorArgs, stop: &Stop) -> Result<(), Error> {
-    let machine = Machine::look();
+    let machine = Machine::look(args);
     let cases = Cases::new().map_err(|error| Error::Failed(error.to_string()))?;
     let plain = CpuOptions { isa: Some(Isa::Portable), ..CpuOptions::default() };
     let reference = outputs(&cases, &mut CpuBackend::new(cases.plan.clone(), &cases.weights, plain)?, stop)?;
@@ -137,21 +141,31 @@ struct Adapter {
     taken: Vec<(&'static str, causeway_ops::gpu::Tier)>,
     /// Tiers that sessions do not get, and why.
     dropped: Vec<causeway_ops::gpu::Dropped>,
+    /// What becomes of a file of measured choices, in words.
+    tuned: Option<String>,
     /// Open, with every tier that passes its test.
     open: Vec<causeway_ops::gpu::Gpu>,
 }
 
 #[cfg(feature = "gpu")]
 impl Adapter {
-    fn look(report: causeway_ops::gpu::AdapterReport) -> Self {
+    fn look(report: causeway_ops::gpu::AdapterReport, tuned: Option<&std::path::Path>) -> Self {
         use causeway_ops::gpu::{AdapterChoice, Dropped, Gpu, GpuOptions, Tier};
-        let mut this = Self { tier: None, taken: Vec::new(), dropped: Vec::new(), open: Vec::new(), report };
+        let (taken, dropped, open) = (Vec::new(), Vec::new(), Vec::new());
+        let mut this = Self { tier: None, taken, dropped, tuned: None, open, report };
         if this.report.unfit.is_some() {
             return this;
         }
         let adapter = Some(AdapterChoice::Index(this.report.index));
         let options = GpuOptions { adapter, software: true, ..GpuOptions::default() };
-        if let Ok(gpu) = Gpu::open(&options) {
+        if let Ok(mut gpu) = Gpu::open(&options) {
+            this.tuned = tuned.map(|file| match gpu.read_tuned(file) {
+                Ok(tuned) => {
+                    gpu = gpu.clone().with(&tuned);
+                    format!("{} is used: {} shapes", file.display(), gpu.measured().len())
+                }
+                Err(why) => format!("{} is not used: {why}; the table of tiers decides instead", file.display()),
+            });
             this.tier = Some(gpu.tier());
             this.taken = shapes().into_iter().map(|(what, shape)| (what, gpu.tier_of(shape))).collect();
             this.dropped.extend_from_slice(gpu.dropped());
@@ -185,13 +199,16 @@ fn shapes() -> Vec<(&'static str, causeway_ops::gpu::Shape)> {
 }
 
 impl Machine {
-    fn look() -> Self {
+    #[cfg_attr(not(feature = "gpu"), expect(unused_variables, reason = "it asks of GPUs"))]
+    fn look(args: &DoctorArgs) -> Self {
+        #[cfg(feature = "gpu")]
+        let adapter = |report| Adapter::look(report, args.tuned.as_deref());
         Self {
             cpu: cpu_name(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             isas: Isa::ALL.into_iter().filter(|isa| isa.available()).collect(),
             #[cfg(feature = "gpu")]
-            adapters: causeway_ops::gpu::adapters().into_iter().map(Adapter::look).collect(),
+            adapters: causeway_ops::gpu::adapters().into_iter().map(adapter).collect(),
         }
     }
 
@@ -231,11 +248,11 @@ impl Machine {
 
     #[cfg(feature = "gpu")]
     fn gpus_json(&self) -> Value {
-        let list = self.adapters.iter().map(|Adapter { report: a, tier, taken, dropped, .. }| {
+        let list = self.adapters.iter().map(|Adapter { report: a, tier, taken, dropped, tuned, .. }| {
             let taken = taken.iter().map(|(what, tier)| json!({"what": what, "tier": tier.name()})).collect::<Vec<_>>();
             let dropped = dropped.iter().map(|d| json!({"tier": d.tier.name(), "why": d.why})).collect::<Vec<_>>();
             json!({
-                "tier": tier.map(|tier| tier.name()), "taken": taken, "dropped": dropped,
+                "tier": tier.map(|tier| tier.name()), "taken": taken, "dropped": dropped, "tuned": tuned,
                 "index": a.index, "name": a.name, "kind": a.kind, "api": a.backend, "driver": a.driver,
                 "max_buffer_bytes": a.max_buffer_bytes, "max_binding_bytes": a.max_binding_bytes,
                 "workgroup_bytes": a.workgroup_bytes, "workgroup_invocations": a.workgroup_invocations,
@@ -263,7 +280,7 @@ impl std::fmt::Display for Machine {
             Isa::best()
         )?;
         #[cfg(feature = "gpu")]
-        for Adapter { report: adapter, tier, taken, dropped, .. } in &self.adapters {
+        for Adapter { report: adapter, tier, taken, dropped, tuned, .. } in &self.adapters {
             writeln!(f, "GPU   {adapter}")?;
             writeln!(
                 f,
@@ -286,6 +303,9 @@ impl std::fmt::Display for Machine {
             }
             for dropped in dropped {
                 writeln!(f, "      not {}: {}", dropped.tier, dropped.why)?;
+            }
+            if let Some(tuned) = tuned {
+                writeln!(f, "      {tuned}")?;
             }
         }
         #[cfg(feature = "gpu")]

@@ -33,11 +33,17 @@ pub(super) struct Places {
     pub of: Vec<Option<(usize, u64)>>,
     /// Content and bytes of every place, state first, constants last.
     pub places: Vec<(Content, u64)>,
+    /// Buffers whose places hold nothing of theirs between nodes.
+    inner: Vec<BufferId>,
+    /// Bytes of an element of every buffer: 2 of numbers in half precision.
+    sizes: Vec<u64>,
 }
 
 impl Places {
     pub fn new(plan: &Plan, fusion: &Fusion<'_>) -> Self {
-        let mut this = Self { of: vec![None; plan.buffers.len()], places: Vec::new() };
+        let inner = fusion.inner().collect();
+        let sizes = fusion.halves().iter().map(|&half| if half { 2 } else { 4 }).collect();
+        let mut this = Self { of: vec![None; plan.buffers.len()], places: Vec::new(), inner, sizes };
         this.own(plan, Content::State, &|kind| *kind == BufferKind::State);
         this.own(plan, Content::Activation, &|kind| matches!(kind, BufferKind::Input | BufferKind::Output));
         this.share(plan, fusion);
@@ -48,7 +54,7 @@ impl Places {
     fn own(&mut self, plan: &Plan, content: Content, wanted: &dyn Fn(&BufferKind) -> bool) {
         for (at, buffer) in plan.buffers.iter().enumerate().filter(|(_, buffer)| wanted(&buffer.kind)) {
             self.of[at] = Some((self.places.len(), 0));
-            self.places.push((content, bytes(buffer.len)));
+            self.places.push((content, (4 * buffer.len as u64).next_multiple_of(256).max(LEAST_BYTES)));
         }
     }
 
@@ -56,14 +62,14 @@ impl Places {
     /// tenant, so later ones always fit.
     fn share(&mut self, plan: &Plan, fusion: &Fusion<'_>) {
         let mut places: Vec<(usize, Vec<Tenant>)> = Vec::new();
-        for tenant in tenants(plan, fusion) {
+        for tenant in tenants(plan, fusion, &self.sizes) {
             let free =
                 places.iter_mut().find(|(_, others)| others.iter().all(|other| !overlap(&tenant.lives, &other.lives)));
             let place = free.as_ref().map_or(self.places.len(), |(place, _)| *place);
             let mut offset = 0;
             for &at in &tenant.buffers {
                 self.of[at] = Some((place, offset));
-                offset += bytes(fusion.len(plan, at));
+                offset += self.sizes[at] * step(fusion.len(plan, at)) as u64;
             }
             match free {
                 Some((_, others)) => others.push(tenant),
@@ -88,7 +94,7 @@ struct Tenant {
 }
 
 /// All scratch that is touched, largest first.
-fn tenants(plan: &Plan, fusion: &Fusion<'_>) -> Vec<Tenant> {
+fn tenants(plan: &Plan, fusion: &Fusion<'_>, sizes: &[u64]) -> Vec<Tenant> {
     let lives = fusion.lives(plan.buffers.len());
     let joint = |at: &usize| fusion.joints.iter().flatten().any(|id| id.0 as usize == *at);
     let alone = (0..plan.buffers.len())
@@ -106,18 +112,15 @@ fn tenants(plan: &Plan, fusion: &Fusion<'_>) -> Vec<Tenant> {
     };
     let mut tenants: Vec<Tenant> =
         alone.chain(joints).map(tenant).filter(|tenant| tenant.lives.iter().any(Option::is_some)).collect();
-    let len = |tenant: &Tenant| tenant.buffers.iter().map(|&at| bytes(fusion.len(plan, at))).sum::<u64>();
-    tenants.sort_by_key(|tenant| (std::cmp::Reverse(len(tenant)), tenant.buffers[0]));
+    let bytes = |at: usize| sizes[at] * step(fusion.len(plan, at)) as u64;
+    let all = |tenant: &Tenant| tenant.buffers.iter().map(|&at| bytes(at)).sum::<u64>();
+    tenants.sort_by_key(|tenant| (std::cmp::Reverse(all(tenant)), tenant.buffers[0]));
     tenants
 }
 
-fn bytes(len: usize) -> u64 {
-    (4 * len as u64).next_multiple_of(256).max(LEAST_BYTES)
-}
-
-/// Elements from one buffer of `len` to the next where several lie together.
+/// Elements from one buffer of `len` to the next where several lie together, also in half precision: bindings begin at multiples of 256 bytes.
 pub(super) fn step(len: usize) -> usize {
-    bytes(len) as usize / 4
+    len.next_multiple_of(128).max(MOST_FRAMES)
 }
 
 /// Part of a GPU buffer.
@@ -177,15 +180,21 @@ impl Arena {
         let (place, offset) = self.places.of[id.0 as usize]?;
         let buffer = &self.buffers[place];
         let joint = offset > 0 || count > 1;
-        let size = if joint { count as u64 * bytes(plan.buffer(id).len) } else { buffer.size() };
+        let bytes = self.size(id) * step(plan.buffer(id).len) as u64;
+        let size = if joint { count as u64 * bytes } else { buffer.size() };
         Some(Slice { buffer, offset, size })
     }
 
     /// Where a plan's buffer lies from an element on, alone in its place.
     pub fn from(&self, id: BufferId, element: usize) -> Option<Slice<'_>> {
         let buffer = &self.buffers[self.place(id)?];
-        let offset = 4 * element as u64;
+        let offset = self.size(id) * element as u64;
         Some(Slice { buffer, offset, size: buffer.size().checked_sub(offset)? })
+    }
+
+    /// Bytes of an element of a buffer.
+    pub fn size(&self, id: BufferId) -> u64 {
+        self.places.sizes[id.0 as usize]
     }
 
     /// The place of a buffer that begins it.
@@ -197,7 +206,7 @@ impl Arena {
     pub fn sized(&self, plan: &Plan, id: BufferId, found: usize) -> Result<&wgpu::Buffer, BackendError> {
         let buffer = plan.buffer(id);
         let constant = matches!(buffer.kind, BufferKind::Constant(_));
-        match self.place(id).map(|place| &self.buffers[place]).filter(|_| !constant) {
+        match self.place(id).map(|place| &self.buffers[place]).filter(|_| !constant && self.size(id) == 4) {
             Some(place) if found == 4 * buffer.len => Ok(place),
             place => {
                 let expected = if place.is_some() { 4 * buffer.len } else { 0 };
@@ -212,8 +221,11 @@ impl Arena {
         live.filter(|((content, _), _)| *content != Content::Constant).map(|(_, buffer)| buffer)
     }
 
-    /// Where a buffer begins in the bytes of all of [`Self::saved`].
+    /// Where a buffer begins in the bytes of all of [`Self::saved`]; None if nothing of it is saved.
     pub fn saved_at(&self, id: BufferId) -> Option<u64> {
+        if self.places.inner.contains(&id) {
+            return None;
+        }
         // Constants come last.
         let (place, offset) = self.places.of[id.0 as usize]?;
         let live = self.places.places[place].0 != Content::Constant;
@@ -248,7 +260,7 @@ mod tests {
             b.push(relu(pair[0], pair[1], len));
         }
         let plan = b.build().unwrap();
-        let places = Places::new(&plan, &Fusion::new(&plan));
+        let places = Places::new(&plan, &Fusion::new(&plan, true));
         let of = |id: BufferId| places.of[id.0 as usize].map(|(place, _)| place);
         assert_eq!(of(unused), None);
         assert_eq!(of(chain[0]), of(chain[2]));
@@ -257,7 +269,7 @@ mod tests {
         assert_eq!(places.places.len(), 6);
         assert_eq!(of(state), Some(0));
         assert_eq!(of(table), Some(5));
-        assert_eq!(places.places[of(chain[2]).unwrap()], (Content::Activation, 1792));
+        assert_eq!(places.places[of(chain[2]).unwrap()], (Content::Activation, 2048));
         assert_eq!(places.bytes(Content::State), LEAST_BYTES);
     }
 
@@ -276,7 +288,7 @@ mod tests {
             }
         }
         let plan = b.build().unwrap();
-        let places = Places::new(&plan, &Fusion::new(&plan));
+        let places = Places::new(&plan, &Fusion::new(&plan, true));
         for op in plan.passes.iter().flat_map(|pass| &pass.nodes) {
             let mut seen = Vec::new();
             op.operator().buffers(&mut |id, _| seen.push(places.of[id.0 as usize].unwrap()));

@@ -5,6 +5,10 @@
 //! reads lives until then, and what only they pass on has no place in memory. All follows from the plan alone: its memory is known
 //! before weights are.
 
+use causeway_shaders::Halves;
+
+#[cfg(feature = "waypoint")]
+use crate::op::RmsNorm;
 use crate::{
     buffer::{BufferId, BufferKind, WeightId},
     op::{Access, CrossAttention, LayerNorm, Linear, Op, Operator, RmsNormRope},
@@ -13,7 +17,12 @@ use crate::{
     quant::{BLOCK, DType},
 };
 
-use super::{choice::Shape, tiles};
+use super::{
+    choice::Shape,
+    halves::halves,
+    job::{Job, Source},
+    tiles,
+};
 
 /// What is done at a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +39,16 @@ pub(super) enum Step<'a> {
     CrossAttention { norm: &'a RmsNormRope, op: &'a CrossAttention },
     /// A layer and the one that reads its output, so many rows at a time: the whole output would take much memory.
     FeedForward { up: &'a Linear, down: &'a Linear, rows: usize },
+    /// A norm and the wide layers that are all that read it, each as it is done by itself. Where they read bytes, the norm makes these.
+    Normed { norm: Norm<'a>, layers: Vec<Step<'a>> },
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// The steps of layers that it is made of: itself, if it is no more than one.
+    pub fn parts(&self) -> &[Step<'a>] {
+        if let Step::Normed { layers, .. } = self { layers } else { std::slice::from_ref(self) }
+    }
+
     /// Its layers.
     fn layers(&self) -> &[&Linear] {
         match self {
@@ -46,6 +62,7 @@ impl Step<'_> {
         let (layer, count) = match self {
             Step::Plain(Op::Linear(layer)) => (layer, 1),
             Step::Linears { norm: None, layers } => (*layers.first()?, layers.len()),
+            Step::Normed { norm, .. } => return Some((norm.y, norm.rows, norm.dim / BLOCK)),
             _ => return None,
         };
         let wide = tiles::is_wide(layer.rows, count * layer.outputs) && layer.inputs.is_multiple_of(BLOCK);
@@ -63,7 +80,7 @@ impl Step<'_> {
         })
     }
 
-    /// The matrices that it reads.
+    /// The matrices that it reads, unless it is made of steps.
     pub fn matrices(&self) -> impl Iterator<Item = WeightId> + '_ {
         let alone = if let Step::Plain(Op::Linear(layer)) = self { Some(layer) } else { None };
         self.layers().iter().copied().chain(alone).map(|layer| layer.weight)
@@ -90,6 +107,40 @@ impl Step<'_> {
                 up.buffers(visit);
                 down.buffers(visit);
             }
+            Step::Normed { norm, layers } => {
+                norm.op.operator().buffers(visit);
+                layers.iter().for_each(|layer| layer.buffers(visit));
+            }
+        }
+    }
+
+    /// The buffer that only it writes and reads: between nodes it holds nothing.
+    fn inner(&self) -> Option<BufferId> {
+        match self {
+            Step::FeedForward { up, .. } => Some(up.y),
+            Step::Normed { norm, .. } => Some(norm.y),
+            _ => None,
+        }
+    }
+}
+
+/// A norm of rows, of one kind or another.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Norm<'a> {
+    pub op: &'a Op,
+    pub x: BufferId,
+    pub y: BufferId,
+    pub rows: usize,
+    pub dim: usize,
+}
+
+impl<'a> Norm<'a> {
+    fn new(op: &'a Op) -> Option<Self> {
+        match *op {
+            Op::LayerNorm(LayerNorm { x, y, rows, dim, .. }) => Some(Self { op, x, y, rows, dim }),
+            #[cfg(feature = "waypoint")]
+            Op::RmsNorm(RmsNorm { x, y, rows, dim, .. }) => Some(Self { op, x, y, rows, dim }),
+            _ => None,
         }
     }
 }
@@ -103,14 +154,17 @@ pub(super) struct Fusion<'a> {
     pub joints: Vec<Vec<BufferId>>,
     /// Buffers that hold some of their rows at a time, and elements of these.
     short: Vec<(BufferId, usize)>,
+    /// Of every buffer, whether its numbers lie in half precision.
+    halves: Vec<bool>,
 }
 
 impl<'a> Fusion<'a> {
-    pub fn new(plan: &'a Plan) -> Self {
+    /// `able`: the device can keep numbers in half precision.
+    pub fn new(plan: &'a Plan, able: bool) -> Self {
         let touches = touches(plan);
         let passed_on =
             |id: BufferId, times: usize| plan.buffer(id).kind == BufferKind::Scratch && touches[id.0 as usize] == times;
-        let mut this = Self { passes: Vec::new(), joints: Vec::new(), short: Vec::new() };
+        let mut this = Self { passes: Vec::new(), joints: Vec::new(), short: Vec::new(), halves: halves(plan, able) };
         for pass in &plan.passes {
             let mut steps = Vec::new();
             while let Some(rest) = pass.nodes.get(steps.len()..).filter(|rest| !rest.is_empty()) {
@@ -120,13 +174,37 @@ impl<'a> Fusion<'a> {
             }
             this.passes.push(steps);
         }
+        for joint in &this.joints {
+            let all = joint.iter().all(|id| this.halves[id.0 as usize]);
+            joint.iter().for_each(|id| this.halves[id.0 as usize] = all);
+        }
         this
+    }
+
+    /// Buffers whose numbers lie in half precision.
+    pub fn halves(&self) -> &[bool] {
+        &self.halves
+    }
+
+    /// Bindings of a dispatch whose numbers do.
+    pub fn halves_of(&self, job: &Job) -> Halves {
+        let half = |source: &Option<Source>| match source {
+            Some(Source::Buffer(id) | Source::From(id, _) | Source::Joint(id, _)) => self.halves[id.0 as usize],
+            _ => false,
+        };
+        let each = job.sources.iter().enumerate().filter(|(_, source)| half(source));
+        Halves(each.map(|(at, _)| 1 << at).sum())
     }
 
     /// Elements of a buffer that have a place in memory at a time.
     pub fn len(&self, plan: &Plan, at: usize) -> usize {
         let short = self.short.iter().find(|(id, _)| id.0 as usize == at);
         short.map_or(plan.buffers[at].len, |(_, len)| *len)
+    }
+
+    /// Buffers that hold nothing between nodes.
+    pub fn inner(&self) -> impl Iterator<Item = BufferId> + '_ {
+        self.passes.iter().flatten().filter_map(Step::inner)
     }
 
     /// Life of every buffer in every pass, by what is touched when.
@@ -146,7 +224,7 @@ impl<'a> Fusion<'a> {
     /// Weights that one dispatch reads, in the order in which it does: each list once, and no weight in two.
     pub fn neighbours(&self) -> Vec<Vec<WeightId>> {
         let mut all: Vec<Vec<WeightId>> = Vec::new();
-        for step in self.passes.iter().flatten() {
+        for step in self.passes.iter().flatten().flat_map(Step::parts) {
             let Step::Linears { layers, .. } = step else { continue };
             let matrices: Vec<WeightId> = layers.iter().map(|layer| layer.weight).collect();
             let biases = layers.iter().filter_map(|layer| layer.bias).collect();
@@ -173,6 +251,15 @@ impl<'a> Fusion<'a> {
                     let count = 1 + layers.len();
                     self.join(&layers);
                     return (Step::Linears { norm: Some(norm), layers }, count);
+                }
+                if let Some(normed) = self.normed(plan, nodes, passed_on) {
+                    return normed;
+                }
+            }
+            #[cfg(feature = "waypoint")]
+            [Op::RmsNorm(_), ..] => {
+                if let Some(normed) = self.normed(plan, nodes, passed_on) {
+                    return normed;
                 }
             }
             [Op::Linear(_), ..] => {
@@ -202,6 +289,40 @@ impl<'a> Fusion<'a> {
             _ => {}
         }
         (Step::Plain(&nodes[0]), 1)
+    }
+
+    /// A norm at the front of `nodes` and the layers behind it, if these are all that read it and are wide, and none of them is done some
+    /// rows at a time.
+    fn normed(
+        &mut self,
+        plan: &Plan,
+        nodes: &'a [Op],
+        passed_on: &dyn Fn(BufferId, usize) -> bool,
+    ) -> Option<(Step<'a>, usize)> {
+        let [op, rest @ ..] = nodes else { return None };
+        let norm = Norm::new(op)?;
+        let reads = |op: &'a Op| match op {
+            Op::Linear(layer) if layer.x == norm.y && layer.y != norm.x => Some(layer),
+            _ => None,
+        };
+        let layers: Vec<&Linear> = rest.iter().map_while(reads).collect();
+        let fits = |layer: &&Linear| (layer.rows, layer.inputs) == (norm.rows, norm.dim);
+        let columns = layers.iter().map(|layer| layer.outputs).sum();
+        let short = match (layers.last(), rest.get(layers.len())) {
+            (Some(up), Some(Op::Linear(down))) => rows_at_a_time(up, down).is_some(),
+            _ => false,
+        };
+        let all = !layers.is_empty() && layers.iter().all(fits) && passed_on(norm.y, 1 + layers.len());
+        if !all || short || !norm.dim.is_multiple_of(BLOCK) || !tiles::is_wide(norm.rows, columns) {
+            return None;
+        }
+        let (mut steps, mut left) = (Vec::new(), &rest[..layers.len()]);
+        while !left.is_empty() {
+            let (step, count) = self.step(plan, left, passed_on);
+            steps.push(step);
+            left = &left[count..];
+        }
+        Some((Step::Normed { norm, layers: steps }, 1 + layers.len()))
     }
 
     /// Layers at the front of `nodes` that differ in their weights and outputs only; none if there are fewer than two.
@@ -269,7 +390,8 @@ const BEGIN: usize = 256;
 fn rows_at_a_time(up: &Linear, down: &Linear) -> Option<usize> {
     let pair = down.x == up.y && down.y != up.x && (down.rows, down.inputs) == (up.rows, up.outputs);
     let frame = down.gate.map_or(64, |gate| gate.rows_per_frame);
-    let begins = |columns: usize| (4 * frame * columns).is_multiple_of(BEGIN);
+    // Of numbers in half precision too.
+    let begins = |columns: usize| (2 * frame * columns).is_multiple_of(BEGIN);
     let fits = pair && !up.residual && up.gate.is_none() && begins(up.inputs) && begins(down.outputs);
     let rows = (MOST_BETWEEN / (4 * up.outputs * frame).max(1)).max(1) * frame;
     (fits && rows < up.rows).then_some(rows)

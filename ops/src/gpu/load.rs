@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use causeway_shaders::Kernel;
+use causeway_shaders::{Halves, Kernel};
 
-use super::{Fusion, Gpu, GpuBackend, GpuOptions, Job, check, lower, memory, weights::Uploading};
+use super::{Fusion, Gpu, GpuBackend, GpuOptions, check, lower, memory, weights::Uploading};
 use crate::{
     backend::{BackendError, LoadProgress, LoadStage, Memory},
     plan::Plan,
@@ -18,7 +18,7 @@ pub struct GpuLoad {
     memory: Memory,
     weights: Uploading,
     /// Kernels that the plan runs, once all weights are there, and how many of them are compiled.
-    kernels: Vec<&'static Kernel>,
+    kernels: Vec<(&'static Kernel, Halves)>,
     compiled: usize,
 }
 
@@ -46,14 +46,16 @@ impl GpuLoad {
     pub fn step(&mut self, source: &dyn WeightSource) -> Result<bool, BackendError> {
         let Self { gpu, plan, weights, kernels, compiled, .. } = self;
         gpu.faults.check()?;
-        if let Some(kernel) = kernels.get(*compiled) {
-            gpu.scoped(|| gpu.pipelines.get(&gpu.device, kernel))?;
+        if let Some((kernel, halves)) = kernels.get(*compiled) {
+            gpu.scoped(|| gpu.pipelines.get(&gpu.device, kernel, *halves))?;
             *compiled += 1;
         } else if kernels.is_empty() && gpu.scoped(|| weights.step(&gpu.device, &gpu.queue, source))? {
-            for step in Fusion::new(plan).passes.iter().flatten() {
-                for Job { kernel, .. } in lower::lower(step, weights.list(), gpu)? {
-                    if !kernels.iter().any(|known| known.name == kernel.name) {
-                        kernels.push(kernel);
+            let fusion = Fusion::new(plan, gpu.keeps_halves());
+            for step in fusion.passes.iter().flatten() {
+                for job in lower::lower(step, weights.list(), gpu)? {
+                    let (name, halves) = (job.kernel.name, fusion.halves_of(&job));
+                    if !kernels.iter().any(|known| (known.0.name, known.1) == (name, halves)) {
+                        kernels.push((job.kernel, halves));
                     }
                 }
             }

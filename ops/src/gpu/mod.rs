@@ -10,6 +10,7 @@ mod device;
 mod flight;
 mod frames;
 mod fusion;
+mod halves;
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
 mod hidden;
 mod job;
@@ -37,7 +38,7 @@ use std::{
     sync::Arc,
 };
 
-use causeway_shaders::Access;
+use causeway_shaders::{Access, Halves, Kernel};
 
 use self::{
     arena::{Arena, Content, Places, Slice},
@@ -49,7 +50,7 @@ use self::{
     weights::GpuWeight,
 };
 use crate::{
-    backend::{Backend, BackendError, Memory, find_weight},
+    backend::{Backend, BackendError, Memory, Submitted, find_weight},
     buffer::{BufferId, BufferKind, WeightId},
     params::Params,
     plan::{PassId, Plan},
@@ -81,7 +82,8 @@ struct Recorded {
 
 /// Ready to be recorded.
 struct Dispatch {
-    kernel: &'static str,
+    kernel: &'static Kernel,
+    halves: Halves,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     groups: [u32; 3],
@@ -98,6 +100,7 @@ pub struct GpuBackend {
     weights: Arc<GpuWeights>,
     /// The device's name and the kernels used.
     tier: String,
+    halves: Vec<BufferId>,
     arena: Arena,
     passes: Vec<Recorded>,
     params: wgpu::Buffer,
@@ -113,6 +116,7 @@ pub struct GpuBackend {
     flight: Flight,
     /// Where frames stay for the host.
     frames: Option<Arc<Frames>>,
+    submitted: Submitted,
 }
 
 /// Uniform ranges begin at multiples of this many bytes.
@@ -161,7 +165,9 @@ impl Between {
                 all.dispatches += 12 * up.rows.div_ceil(*rows);
                 continue;
             }
-            let shapes: Vec<Shape> = step.matrices().flat_map(|id| step.shapes(dtype(id))).collect();
+            let layers = step.parts().iter();
+            let shapes = layers.flat_map(|layer| layer.matrices().flat_map(|id| layer.shapes(dtype(id))));
+            let shapes: Vec<Shape> = shapes.collect();
             let quantised = shapes.iter().any(|&shape| gpu.choice.of(shape) == Tier::Dot4);
             if let Some((_, rows, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
                 all.blocks = all.blocks.max(rows * blocks);
@@ -174,10 +180,13 @@ impl Between {
             };
             let sums = shapes.iter().map(sums).max().unwrap_or(0);
             all.sums = all.sums.max(sums);
-            all.dispatches += if sums > 0 { step.matrices().count() } else { 0 };
-            let parts = lower::most_parts(step);
-            // Each of which may have rows to quantise.
-            all.dispatches += if parts > 1 { 2 * parts } else { 0 };
+            let cut = step.parts().iter().any(|layer| lower::most_parts(layer) > 1);
+            for layer in step.parts() {
+                let count = layer.matrices().count();
+                all.dispatches += if sums > 0 { count } else { 0 };
+                // In parts each layer is once more, and each part may have a norm and rows to quantise.
+                all.dispatches += if cut { 3 * lower::most_parts(layer).max(count) + count } else { 0 };
+            }
         }
         all
     }
@@ -190,7 +199,7 @@ impl Between {
 
 /// The same without the weights, of which `dtype` tells the types.
 fn beside(gpu: &Gpu, plan: &Plan, dtype: &dyn Fn(WeightId) -> DType) -> Memory {
-    let fusion = Fusion::new(plan);
+    let fusion = Fusion::new(plan, gpu.keeps_halves());
     let places = Places::new(plan, &fusion);
     let between = Between::new(gpu, &fusion, dtype);
     let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
@@ -223,7 +232,7 @@ fn check(gpu: &Gpu, plan: &Plan, memory: Memory, memory_cap: Option<usize>) -> R
         return Err(BackendError::MemoryCap { needed: memory.total(), cap });
     }
     let most = gpu.device.limits().max_storage_buffer_binding_size;
-    match Places::new(plan, &Fusion::new(plan)).places.iter().find(|place| place.1 > most) {
+    match Places::new(plan, &Fusion::new(plan, gpu.keeps_halves())).places.iter().find(|place| place.1 > most) {
         Some((_, bytes)) => {
             Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")))
         }
@@ -256,11 +265,13 @@ impl GpuBackend {
     }
 
     fn create(gpu: Gpu, plan: Plan, weights: Arc<GpuWeights>, memory: Memory) -> Result<Self, BackendError> {
-        let fusion = Fusion::new(&plan);
+        let fusion = Fusion::new(&plan, gpu.keeps_halves());
+        let halves: Vec<BufferId> =
+            (0..).map(BufferId).zip(fusion.halves()).filter_map(|(id, half)| half.then_some(id)).collect();
         let places = Places::new(&plan, &fusion);
         let staging = staging_bytes(&plan, &places);
         let arena = Arena::new(&gpu.device, &gpu.queue, &plan, places);
-        let passes = Lowering::new(&gpu, &plan, &fusion, &arena, &weights.list).passes(&fusion)?;
+        let passes = Lowering::new(&gpu, &plan, &fusion, &arena, &weights.list).passes()?;
         let params = small_buffer(&gpu, "params", UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let params_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("params"),
@@ -272,7 +283,13 @@ impl GpuBackend {
         drop(fusion);
         gpu.queue.submit([]);
         Ok(Self {
-            tier: format!("{}, {}", gpu.name(), gpu.choice.identity()),
+            tier: format!(
+                "{}, {}{}",
+                gpu.name(),
+                gpu.choice.identity(),
+                if halves.is_empty() { "" } else { ", f16 activations" }
+            ),
+            halves,
             gpu,
             plan,
             memory,
@@ -288,6 +305,7 @@ impl GpuBackend {
             timing,
             flight: Flight::default(),
             frames: None,
+            submitted: Submitted::default(),
         })
     }
 
@@ -302,15 +320,31 @@ impl GpuBackend {
         &self.gpu
     }
 
+    /// Buffers whose numbers lie in half precision: those of [`Element::F16`](crate::plan::Element::F16) that all of their kernels take so.
+    pub fn halves(&self) -> &[BufferId] {
+        &self.halves
+    }
+
+    /// Bindings of kernels that get numbers in half precision.
+    pub fn bindings_of_halves(&self) -> BTreeSet<(&'static str, &'static str)> {
+        let all = self.passes.iter().flat_map(|pass| &pass.dispatches);
+        let bound = |dispatch: &Dispatch| {
+            let (kernel, halves) = (dispatch.kernel, dispatch.halves);
+            let each = kernel.bindings.iter().enumerate().filter(move |(at, _)| halves.has(*at));
+            each.map(move |(_, binding)| (kernel.name, binding.name))
+        };
+        all.flat_map(bound).collect()
+    }
+
     /// Names of the kernels that the plan runs, one a permutation.
     pub fn kernels(&self) -> BTreeSet<&'static str> {
-        self.passes.iter().flat_map(|pass| &pass.dispatches).map(|dispatch| dispatch.kernel).collect()
+        self.passes.iter().flat_map(|pass| &pass.dispatches).map(|dispatch| dispatch.kernel.name).collect()
     }
 
     /// Dispatches of a range of nodes, by their kernels.
     pub fn dispatches(&self, pass: PassId, nodes: Range<usize>) -> Vec<&'static str> {
         let recorded = self.passes.get(pass.0 as usize).map_or(&[][..], |pass| pass.range(nodes));
-        recorded.iter().map(|dispatch| dispatch.kernel).collect()
+        recorded.iter().map(|dispatch| dispatch.kernel.name).collect()
     }
 
     /// Lets wgpu run callbacks, without waiting, and takes what has arrived.
@@ -348,6 +382,9 @@ impl GpuBackend {
             self.gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
             self.current = Some(*params);
         }
+        self.submitted.times += 1;
+        let micros: f32 = nodes.clone().filter_map(|node| self.timing.micros(pass, node)).sum();
+        self.submitted.micros += f64::from(micros * share);
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let timestamp_writes = self.timing.begin(pass, nodes, share);
         let timed = timestamp_writes.is_some();
@@ -399,6 +436,7 @@ fn small_buffer(gpu: &Gpu, label: &str, bytes: usize, usage: wgpu::BufferUsages)
 struct Lowering<'a> {
     gpu: &'a Gpu,
     plan: &'a Plan,
+    fusion: &'a Fusion<'a>,
     arena: &'a Arena,
     weights: &'a [GpuWeight],
     /// `Node` structs of all nodes, [`UNIFORM_ALIGN`] apart.
@@ -410,20 +448,20 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &Fusion<'_>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
+    fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &'a Fusion<'a>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
         let between = Between::new(gpu, fusion, &|id| weights[id.0 as usize].dtype);
         let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + between.dispatches;
         let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
         let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
         let buffer = |bytes| (bytes > 0).then(|| small_buffer(gpu, "between", bytes, wgpu::BufferUsages::STORAGE));
-        Self { gpu, plan, arena, weights, nodes, nothing, between: between.bytes().map(buffer) }
+        Self { gpu, plan, fusion, arena, weights, nodes, nothing, between: between.bytes().map(buffer) }
     }
 
-    fn passes(&self, fusion: &Fusion<'_>) -> Result<Vec<Recorded>, BackendError> {
+    fn passes(&self) -> Result<Vec<Recorded>, BackendError> {
         let mut constants = vec![0; self.nodes.size() as usize];
         let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
         let mut passes = Vec::new();
-        for steps in &fusion.passes {
+        for steps in &self.fusion.passes {
             let mut recorded = Recorded { nodes: vec![0], ..Recorded::default() };
             for (node, step) in steps.iter().enumerate() {
                 let jobs = lower::lower(step, self.weights, self.gpu)?;
@@ -452,7 +490,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn dispatch(&self, job: &Job, index: usize) -> Result<Dispatch, BackendError> {
-        let pipeline = self.gpu.pipelines.get(&self.gpu.device, job.kernel)?;
+        let halves = self.fusion.halves_of(job);
+        let pipeline = self.gpu.pipelines.get(&self.gpu.device, job.kernel, halves)?;
         let node = wgpu::BufferBinding {
             buffer: &self.nodes,
             offset: (index * UNIFORM_ALIGN) as u64,
@@ -484,7 +523,7 @@ impl<'a> Lowering<'a> {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Ok(Dispatch { kernel: job.kernel.name, pipeline: pipeline.pipeline, group, groups: job.groups })
+        Ok(Dispatch { kernel: job.kernel, halves, pipeline: pipeline.pipeline, group, groups: job.groups })
     }
 }
 
@@ -567,7 +606,7 @@ impl Backend for GpuBackend {
 
     fn saved(&self, buffer: BufferId) -> Option<Range<usize>> {
         let from = self.arena.saved_at(buffer)? as usize;
-        Some(from..from + 4 * self.plan.buffer(buffer).len)
+        Some(from..from + self.arena.size(buffer) as usize * self.plan.buffer(buffer).len)
     }
 
     fn arena_bytes(&self) -> usize {
@@ -637,6 +676,10 @@ impl Backend for GpuBackend {
 
     fn slice(&self, pass: PassId, node: usize, micros: u64) -> usize {
         self.timing.slice(pass, node, micros)
+    }
+
+    fn submitted(&self) -> Submitted {
+        self.submitted
     }
 
     fn node_micros(&self, pass: PassId, node: usize) -> Option<f32> {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use causeway_shaders::{self as shaders, Kernel};
+use causeway_shaders::{self as shaders, Halves, Kernel};
 
 use super::{device::Gpu, tier::Tier, waiting::may_wait};
 use crate::{backend::BackendError, params::Params};
@@ -94,7 +94,7 @@ struct Loop {
 
 impl Loop {
     fn new(gpu: &Gpu, kernel: &'static Kernel, bytes: u64, groups: [u32; 3]) -> Result<Self, BackendError> {
-        let made = gpu.pipelines.get(&gpu.device, kernel)?;
+        let made = gpu.pipelines.get(&gpu.device, kernel, Halves::default())?;
         let buffer = |size, usage| {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(kernel.name),

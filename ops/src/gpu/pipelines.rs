@@ -1,4 +1,4 @@
-//! Pipelines, one a kernel permutation, made on first use and shared by the backends of a device.
+//! Pipelines, one a kernel permutation and what of it is in half precision, made on first use and shared by the backends of a device.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use causeway_shaders::{Access, Kernel, Target};
+use causeway_shaders::{Access, Halves, Kernel, Target};
 
 use crate::{backend::BackendError, params::Params};
 
@@ -23,7 +23,7 @@ pub(super) struct Pipelines {
     pub params: wgpu::BindGroupLayout,
     checked: bool,
     target: Target,
-    made: Mutex<HashMap<&'static str, Pipeline>>,
+    made: Mutex<HashMap<(&'static str, Halves), Pipeline>>,
 }
 
 impl Pipelines {
@@ -39,20 +39,29 @@ impl Pipelines {
         Self { params, checked, target, made: Mutex::default() }
     }
 
-    /// The pipeline of `kernel`. Shader compilers are large and not ours: one that panics becomes an error here instead of
+    /// The pipeline of `kernel`, with these bindings of numbers in half precision. Shader compilers are large and not ours: one that panics becomes an error here instead of
     /// unwinding through a host.
-    pub fn get(&self, device: &wgpu::Device, kernel: &'static Kernel) -> Result<Pipeline, BackendError> {
+    pub fn get(
+        &self,
+        device: &wgpu::Device,
+        kernel: &'static Kernel,
+        halves: Halves,
+    ) -> Result<Pipeline, BackendError> {
+        let unsupported = |what| BackendError::Unsupported(format!("kernel {}: {what}", kernel.name));
+        if halves.0 & !kernel.halves().0 != 0 {
+            return Err(unsupported("it takes no numbers in half precision there"));
+        }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = made.get(kernel.name) {
+        if let Some(pipeline) = made.get(&(kernel.name, halves)) {
             return Ok(pipeline.clone());
         }
-        let pipeline = catch_unwind(AssertUnwindSafe(|| self.make(device, kernel)))
-            .map_err(|_| BackendError::Unsupported(format!("kernel {}: the shader compiler panicked", kernel.name)))?;
-        made.insert(kernel.name, pipeline.clone());
+        let pipeline = catch_unwind(AssertUnwindSafe(|| self.make(device, kernel, halves)))
+            .map_err(|_| unsupported("the shader compiler panicked"))?;
+        made.insert((kernel.name, halves), pipeline.clone());
         Ok(pipeline)
     }
 
-    fn make(&self, device: &wgpu::Device, kernel: &'static Kernel) -> Pipeline {
+    fn make(&self, device: &wgpu::Device, kernel: &'static Kernel, halves: Halves) -> Pipeline {
         let mut entries = vec![entry(0, uniform(kernel.node_bytes.next_multiple_of(16) as usize))];
         entries.extend(kernel.bindings.iter().map(|binding| {
             let ty = match binding.access {
@@ -71,7 +80,7 @@ impl Pipelines {
         });
         let checks =
             if self.checked { wgpu::ShaderRuntimeChecks::checked() } else { wgpu::ShaderRuntimeChecks::unchecked() };
-        let source = wgpu::ShaderSource::Wgsl(kernel.text(&self.target).into());
+        let source = wgpu::ShaderSource::Wgsl(kernel.text_with(&self.target, halves).into());
         let descriptor = wgpu::ShaderModuleDescriptor { label, source };
         // SAFETY: kernels are this workspace's own, and index within bounds by construction. Positions follow from node
         // constants, for which PlanBuilder::build checked that the buffers are large enough; the numbers that kernels take from

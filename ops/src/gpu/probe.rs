@@ -1,7 +1,7 @@
 //! How many lanes a subgroup has in kernels with cooperative matrices. A driver says between which numbers it chooses, and may choose another
 //! one for every kernel.
 
-use causeway_shaders as shaders;
+use causeway_shaders::{self as shaders, Halves};
 
 use super::{device::Gpu, readback::Staging};
 use crate::{backend::BackendError, params::Params};
@@ -29,7 +29,7 @@ pub(super) fn lanes(gpu: &Gpu) -> Result<u32, BackendError> {
 fn ask(gpu: &Gpu) -> Result<[f32; 3], BackendError> {
     let kernel = &shaders::PROBE_MATRICES;
     let result = gpu.scoped(|| {
-        let pipeline = gpu.pipelines.get(&gpu.device, kernel)?;
+        let pipeline = gpu.pipelines.get(&gpu.device, kernel, Halves::default())?;
         let buffer = |size: u64, usage| {
             let usage = usage | wgpu::BufferUsages::COPY_SRC;
             gpu.device.create_buffer(&wgpu::BufferDescriptor {

@@ -43,7 +43,7 @@ const FORMAT: &str = "causeway tiers 1";
 #[must_use]
 pub fn shapes_of(plan: &Plan, source: &dyn WeightSource) -> Vec<Shape> {
     let dtype = |id| find_weight(plan.weight(id), source).map_or(DType::F32, |view| view.dtype);
-    let fusion = Fusion::new(plan);
+    let fusion = Fusion::new(plan, false);
     let mut all: Vec<Shape> = fusion.passes.iter().flatten().flat_map(|step| lower::shapes(step, &dtype)).collect();
     all.sort_unstable();
     all.dedup();

@@ -101,7 +101,7 @@ impl Uploading {
         Self {
             names: plan.weights.clone(),
             list: Vec::with_capacity(plan.weights.len()),
-            neighbours: Fusion::new(plan).neighbours(),
+            neighbours: Fusion::new(plan, false).neighbours(),
             rooms: HashMap::new(),
             done: 0,
             pending: 0,

@@ -85,6 +85,7 @@ fn linear(m: &mut Maker) {
         [64, 64, 32],
         [65, 33, 17],
         [130, 20, 40],
+        [9, 30, 22],
     ];
     for (i, shape) in shapes.into_iter().enumerate() {
         for dtype in [DType::F32, DType::F16] {
@@ -119,6 +120,7 @@ fn quantised(m: &mut Maker) {
         }
     }
     // A depth that GPUs share.
+    linear_case(m, DType::Q8, [66, 2080, 1030], Activation::None, 1);
     linear_case(m, DType::Q8, [66, 2080, 1030], Activation::Gelu, 3);
 }
 
@@ -622,6 +624,10 @@ fn tables(m: &mut Maker) {
 fn by_size(m: &mut Maker) {
     for (i, dtype) in [DType::F32, DType::F16, DType::Q8, DType::Q4].into_iter().enumerate() {
         linear_case(m, dtype, [1030, 64, 140], ACTIVATIONS[i], i as u32);
+    }
+    // Sums that do not go on may be stored otherwise.
+    for dtype in [DType::Q8, DType::Q4] {
+        linear_case(m, dtype, [1030, 64, 140], Activation::None, 1);
     }
     // A depth that is no multiple of theirs.
     for dtype in [DType::F32, DType::F16] {

@@ -7,7 +7,7 @@ use half::f16;
 use crate::{
     buffer::{BufferId, BufferKind, Element, WeightId, WeightRole},
     kv::Kv,
-    op::Op,
+    op::{Access, Copy, Op},
     params::Params,
     plan::{PassId, PlanBuilder},
     quant::{DType, TensorView, WeightSource, quantise_q4, quantise_q8},
@@ -18,8 +18,10 @@ use crate::{
 pub struct Case {
     /// Operator and dimensions, for people.
     pub name: String,
-    /// Its pass, of one node.
+    /// Its pass, of one node, or with copies around it.
     pub pass: PassId,
+    /// The operator's node.
+    pub node: usize,
     /// Parameters of the run.
     pub params: Params,
     /// Contents of the buffers before the run, 32-bit words.
@@ -54,8 +56,12 @@ pub(super) struct Maker {
     pub(super) weights: Weights,
     pub(super) cases: Vec<Case>,
     pub(super) fill: Vec<(BufferId, Vec<u32>)>,
-    random: u64,
-    names: usize,
+    /// Numbers lie in scratch of which half precision is enough: they are copied there, and results back.
+    pub(super) halves: bool,
+    /// Such scratch, and what is copied to it and from it.
+    pub(super) beside: Vec<(BufferId, BufferId)>,
+    pub(super) random: u64,
+    pub(super) names: usize,
 }
 
 impl Maker {
@@ -77,8 +83,22 @@ impl Maker {
     /// A buffer of given numbers.
     pub(super) fn numbers(&mut self, name: &str, data: &[f32]) -> BufferId {
         let id = self.plan.buffer(name, Element::F32, data.len(), BufferKind::Input);
-        self.fill.push((id, data.iter().map(|x| x.to_bits()).collect()));
-        id
+        if !self.halves || data.is_empty() {
+            self.fill.push((id, data.iter().map(|x| x.to_bits()).collect()));
+            return id;
+        }
+        // Numbers that half precision has, so that a copy is exact; what is none has no place in it.
+        let half = |&x: &f32| f16::from_f32(if x.is_finite() { x } else { 0.5 }).to_f32().to_bits();
+        self.fill.push((id, data.iter().map(half).collect()));
+        self.plan.halves(true);
+        let scratch = self.plan.activation(name, data.len());
+        self.beside.push((scratch, id));
+        scratch
+    }
+
+    /// A copy of a whole buffer.
+    fn copy(&mut self, x: BufferId, y: BufferId, len: usize) {
+        self.plan.push(Copy { x, x_offset: 0, y, y_offset: 0, len });
     }
 
     /// A buffer of `len` random numbers within `scale`.
@@ -137,7 +157,23 @@ impl Maker {
         // Ids say nothing to people.
         let name = text.split(", ").filter(|part| !part.contains("Id(")).collect::<Vec<_>>().join(", ");
         let pass = self.plan.pass(op.name());
+        let fill = std::mem::take(&mut self.fill);
+        let mut touched = Vec::new();
+        op.operator().buffers(&mut |id, access| {
+            let beside = self.beside.iter().find(|(scratch, _)| *scratch == id);
+            let len = beside.and_then(|(_, filled)| Some(fill.iter().find(|(id, _)| id == filled)?.1.len()));
+            touched.extend(beside.zip(len).map(|(&(_, filled), len)| (id, filled, len, access)));
+        });
+        // One buffer may be touched as several, and is copied back if one of these writes.
+        touched.sort_by_key(|touch| (touch.0, touch.3 == Access::Read));
+        touched.dedup_by_key(|touch| touch.0);
+        for &(id, filled, len, _) in &touched {
+            self.copy(filled, id, len);
+        }
         self.plan.push(op);
-        self.cases.push(Case { name, pass, params, fill: std::mem::take(&mut self.fill), tolerance });
+        for &(id, filled, len, _) in touched.iter().filter(|touch| touch.3 != Access::Read) {
+            self.copy(id, filled, len);
+        }
+        self.cases.push(Case { name, pass, node: touched.len(), params, fill, tolerance });
     }
 }

@@ -30,6 +30,8 @@ pub struct Table {
     pub weights: Weights,
     /// The rows.
     pub cases: Vec<Case>,
+    /// Scratch that a case's operator works on, and the buffer that is copied to it and from it.
+    beside: Vec<(BufferId, BufferId)>,
 }
 
 impl Table {
@@ -38,25 +40,43 @@ impl Table {
     /// # Errors
     /// A case that breaks its operator's shape rule. None does.
     pub fn new() -> Result<Self, PlanError> {
-        let mut maker = Maker::default();
+        Self::made(Maker::default())
+    }
+
+    /// The same on scratch of [`Element::F16`](crate::plan::Element::F16), with numbers that half precision has: what it holds is copied from
+    /// buffers of [`Element::F32`](crate::plan::Element::F32), and back.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn in_halves() -> Result<Self, PlanError> {
+        Self::made(Maker { halves: true, ..Maker::default() })
+    }
+
+    fn made(mut maker: Maker) -> Result<Self, PlanError> {
         cases::all(&mut maker);
-        Ok(Self { plan: maker.plan.build()?, weights: maker.weights, cases: maker.cases })
+        let Maker { plan, weights, cases, beside, .. } = maker;
+        Ok(Self { plan: plan.build()?, weights, cases, beside })
     }
 
     /// A case's operator.
     pub fn op(&self, case: &Case) -> &Op {
-        &self.plan.pass(case.pass).nodes[0]
+        &self.plan.pass(case.pass).nodes[case.node]
     }
 
-    /// The buffers that a case's operator writes.
+    /// The buffers that a case's operator writes, or that the scratch that it writes is copied to.
     pub fn written(&self, case: &Case) -> Vec<BufferId> {
         let mut ids = Vec::new();
         self.op(case).operator().buffers(&mut |id, access| {
             if access != Access::Read {
-                ids.push(id);
+                ids.push(self.beside.iter().find(|(scratch, _)| *scratch == id).map_or(id, |found| found.1));
             }
         });
         ids
+    }
+
+    /// The scratch that is copied to a buffer.
+    pub fn scratch_of(&self, id: BufferId) -> Option<BufferId> {
+        self.beside.iter().find(|(_, filled)| *filled == id).map(|found| found.0)
     }
 
     /// Runs a case on a backend of [`Self::plan`] and returns the words of [`Self::written`], one buffer after the other.
@@ -67,7 +87,7 @@ impl Table {
         for (id, words) in &case.fill {
             backend.write(*id, bytemuck::cast_slice(words))?;
         }
-        backend.run(case.pass, 0..1, &case.params)?;
+        backend.run(case.pass, 0..self.plan.pass(case.pass).nodes.len(), &case.params)?;
         let mut out = Vec::new();
         for id in self.written(case) {
             let start = out.len();

@@ -45,7 +45,7 @@ impl<'a> Machine<'a> {
     pub fn new(plan: &'a Plan, weights: &'a dyn WeightSource) -> Self {
         let fresh = |buffer: &causeway_ops::plan::Buffer| match (&buffer.kind, buffer.element) {
             (BufferKind::Constant(data), _) => Data::F(data.iter().map(|&x| f64::from(x)).collect()),
-            (_, Element::F32) => Data::F(vec![0.0; buffer.len]),
+            (_, Element::F32 | Element::F16) => Data::F(vec![0.0; buffer.len]),
             (_, Element::U32) => Data::U(vec![0; buffer.len]),
         };
         let buffers = plan.buffers.iter().map(fresh).collect();
@@ -56,7 +56,9 @@ impl<'a> Machine<'a> {
     pub fn fill(&mut self, contents: &[(BufferId, Vec<u32>)]) {
         for (id, words) in contents {
             self.buffers[id.0 as usize] = match self.plan.buffer(*id).element {
-                Element::F32 => Data::F(words.iter().map(|&bits| f64::from(f32::from_bits(bits))).collect()),
+                Element::F32 | Element::F16 => {
+                    Data::F(words.iter().map(|&bits| f64::from(f32::from_bits(bits))).collect())
+                }
                 Element::U32 => Data::U(words.clone()),
             };
         }

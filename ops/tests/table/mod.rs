@@ -48,7 +48,7 @@ pub fn expected(table: &Table, rounded: Rounded) -> Expected {
     machine.halve_attention = rounded == Rounded::Attention;
     let mut run = |case: &Case| {
         machine.fill(&case.fill);
-        machine.run(table.op(case), &case.params);
+        table.plan.pass(case.pass).nodes.iter().for_each(|op| machine.run(op, &case.params));
         table.written(case).into_iter().map(|id| (id, machine.buffers[id.0 as usize].clone())).collect()
     };
     table.cases.iter().map(&mut run).collect()
@@ -119,6 +119,7 @@ pub fn a_first_step_finds_anything(table: &Table, backend: &mut dyn Backend) {
 fn routes_differ(table: &Table, case: &Case, op: &Route, found: &[u32], expected: &[u32]) -> Option<String> {
     let mut machine = Machine::new(&table.plan, &table.weights);
     machine.fill(&case.fill);
+    table.plan.pass(case.pass).nodes[..case.node].iter().for_each(|op| machine.run(op, &case.params));
     for (at, (found, expected)) in found.chunks(op.k).zip(expected.chunks(op.k)).enumerate() {
         let scores = machine.scores(op, at / op.heads, at % op.heads, case.params.history[op.group] as usize);
         let count = |route: &[u32]| route.iter().filter(|&&j| j != u32::MAX).count();

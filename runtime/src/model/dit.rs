@@ -373,7 +373,8 @@ impl<'a> Dit<'a> {
         let (rows, dim) = (self.rows(frames), self.config.dim);
         let at = format!("dit.blocks.{n}.self_attn");
         let y = self.modulated_norm(b, hidden, m, frames, 0);
-        let [q, k, v] = ["q", "k", "v"].map(|name| dense(&format!("{at}.{name}"), rows, dim, dim).scratch(b, y, name));
+        let [q, k, v] =
+            ["q", "k", "v"].map(|name| dense(&format!("{at}.{name}"), rows, dim, dim).activation(b, y, name));
         self.norm(b, &format!("{at}.norm_q"), q, rows, Some(self.grid));
         self.norm(b, &format!("{at}.norm_k"), k, rows, Some(self.grid));
         [q, k, v]
@@ -402,14 +403,14 @@ impl<'a> Dit<'a> {
         let (c, layer) = (self.config, &self.layers[n]);
         let (rows, dim) = (self.rows(frames), c.dim);
         let at = format!("dit.blocks.{n}");
-        let y = b.scratch("normed", rows * dim);
+        let y = b.activation("normed", rows * dim);
         let weight = b.weight(format!("{at}.norm3.weight"), &[dim], WeightRole::Vector);
         let bias = b.weight(format!("{at}.norm3.bias"), &[dim], WeightRole::Vector);
         let scale = Scale::Affine { weight, bias };
         b.push(LayerNorm { x: hidden, y, rows, dim, rows_per_frame: rows, eps: c.eps, scale });
-        let q = dense(&format!("{at}.cross_attn.q"), rows, dim, dim).scratch(b, y, "cross_q");
+        let q = dense(&format!("{at}.cross_attn.q"), rows, dim, dim).activation(b, y, "cross_q");
         self.norm(b, &format!("{at}.cross_attn.norm_q"), q, rows, None);
-        let out = b.scratch("crossed", rows * dim);
+        let out = b.activation("crossed", rows * dim);
         let (context, offsets) = match self.conditions.text {
             None => (c.event_tokens, None),
             Some(Text { rows, offsets, .. }) => (rows, Some(Offsets::Rows(offsets))),
@@ -434,7 +435,7 @@ impl<'a> Dit<'a> {
         let (rows, dim, wide) = (self.rows(frames), c.dim, c.ffn_dim);
         let y = self.modulated_norm(b, hidden, m, frames, 3);
         let up = Dense { activation: Activation::Gelu, ..dense(&format!("dit.blocks.{n}.ffn.0"), rows, dim, wide) }
-            .scratch(b, y, "ffn");
+            .activation(b, y, "ffn");
         dense(&format!("dit.blocks.{n}.ffn.2"), rows, wide, dim).add(b, up, hidden, Some(self.gate(m, 5)));
     }
 
@@ -465,7 +466,7 @@ impl<'a> Dit<'a> {
     /// LayerNorm with the shift and scale vectors `first` and `first + 1` of the block modulation `m`.
     fn modulated_norm(&self, b: &mut PlanBuilder, x: BufferId, m: BufferId, frames: usize, first: usize) -> BufferId {
         let c = self.config;
-        let y = b.scratch("normed", self.rows(frames) * c.dim);
+        let y = b.activation("normed", self.rows(frames) * c.dim);
         b.push(LayerNorm {
             x,
             y,

@@ -96,6 +96,13 @@ impl Dense<'_> {
         y
     }
 
+    /// The same into a buffer of activations.
+    fn activation(&self, b: &mut PlanBuilder, x: BufferId, label: &str) -> BufferId {
+        let y = b.activation(label, self.rows * self.outputs);
+        self.write(b, x, y);
+        y
+    }
+
     /// `y = act(linear(x))`.
     fn write(&self, b: &mut PlanBuilder, x: BufferId, y: BufferId) {
         let op = self.build(b, x, y);

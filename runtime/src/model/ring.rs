@@ -273,7 +273,7 @@ impl Ring {
                 group: index,
             });
         }
-        let y = b.scratch("attended", rows * heads * head_dim);
+        let y = b.activation("attended", rows * heads * head_dim);
         b.push(Attention {
             q,
             k,

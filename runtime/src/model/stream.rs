@@ -6,7 +6,7 @@
 use alloc::{format, vec, vec::Vec};
 
 use causeway_ops::{
-    BufferId, GROUPS, Plan, PlanBuilder,
+    BufferId, GROUPS, Kv, Plan, PlanBuilder,
     op::{Copy, Gather, Noise, Scatter, Solve, ToPixels},
     plan::{BufferKind, Element, PassId},
 };
@@ -310,6 +310,8 @@ impl<'a> Maker<'a> {
         let recached = shape.recache.iter().flat_map(|recache| &recache.frames).max().copied();
         let most = chunk.max(recached.unwrap_or(0));
         let mut b = PlanBuilder::new();
+        // Who rounds what is remembered may round what lives for a moment.
+        b.halves(shape.groups.pasts.iter().any(|past| past.kv != Kv::F32));
         let latents = b.state("latents", most * len);
         let dit = Denoiser::new(&mut b, config, &shape.groups, shape.text_rows, most, &shape.levels)?;
         let names = ["", ".negative"];

@@ -287,7 +287,7 @@ impl<'a> Waypoint<'a> {
     /// The hidden rows' norm, with vectors `scale` and `shift` of `vectors` where there is a modulation.
     fn norm(&self, b: &mut PlanBuilder, x: BufferId, with: Option<(BufferId, usize, [usize; 2])>) -> BufferId {
         let (c, rows) = (self.config, self.tokens());
-        let y = b.scratch("normed", rows * c.dim);
+        let y = b.activation("normed", rows * c.dim);
         let modulated = with.map(|(modulation, vectors, [scale, shift])| Modulated {
             modulation,
             vectors,
@@ -304,7 +304,7 @@ impl<'a> Waypoint<'a> {
         Gate { modulation, vectors: VECTORS, index, rows_per_frame: self.tokens() }
     }
 
-    /// `y = act(x W^T)` into a new scratch buffer, of [rows, inputs, outputs].
+    /// `y = act(x W^T)` into a new buffer of activations, of [rows, inputs, outputs].
     fn layer(
         &self,
         b: &mut PlanBuilder,
@@ -316,7 +316,7 @@ impl<'a> Waypoint<'a> {
     ) -> BufferId {
         let [rows, inputs, outputs] = sizes;
         let weight = b.weight(format!("{name}.weight"), &[outputs, inputs], WeightRole::Matrix);
-        let y = b.scratch(String::from(label), rows * outputs);
+        let y = b.activation(String::from(label), rows * outputs);
         b.push(Linear { activation, ..linear(x, weight, y, sizes) });
         y
     }

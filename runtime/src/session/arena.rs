@@ -20,11 +20,18 @@ pub(super) fn sound(backend: &dyn Backend, saved: &[u8], at: Option<(PassId, usi
     let bytes = |id: BufferId| backend.saved(id).and_then(|range| saved.get(range));
     let rings = rings(backend);
     let state = plan.state().all(|id| match (plan.buffer(id).element, rings[id.0 as usize]) {
-        (Element::F32, _) => bytes(id).is_none_or(numbers),
+        (Element::F32 | Element::F16, _) => bytes(id).is_none_or(numbers),
         (Element::U32, Some((kv, head_dim))) => bytes(id).is_none_or(|bytes| row_numbers(bytes, kv, head_dim)),
         (Element::U32, None) => true,
     });
-    state && at.is_none_or(|(pass, node)| live(backend, pass, node).into_iter().all(|id| bytes(id).is_none_or(numbers)))
+    // A GPU may keep scratch in half precision.
+    let scratch = |id| {
+        bytes(id).is_none_or(|bytes| match plan.buffer(id).len {
+            len if bytes.len() == 2 * len => halves(bytes),
+            _ => numbers(bytes),
+        })
+    };
+    state && at.is_none_or(|(pass, node)| live(backend, pass, node).into_iter().all(scratch))
 }
 
 /// How rings store their rows, for each buffer that is one.
@@ -48,7 +55,7 @@ fn live(backend: &dyn Backend, pass: PassId, node: usize) -> Vec<BufferId> {
         op.operator().buffers(&mut |id, access| {
             let buffer = plan.buffer(id);
             let known = core::mem::replace(&mut written[id.0 as usize], true);
-            let floats = buffer.kind == BufferKind::Scratch && buffer.element == Element::F32;
+            let floats = buffer.kind == BufferKind::Scratch && buffer.element != Element::U32;
             if floats && !known && access != Access::Write {
                 live.push(id);
             }
@@ -62,12 +69,16 @@ fn numbers(bytes: &[u8]) -> bool {
     bytes.as_chunks::<4>().0.iter().all(|bytes| f32::from_le_bytes(*bytes).abs() <= MOST)
 }
 
+fn halves(bytes: &[u8]) -> bool {
+    // All exponent bits are set in NaN and infinity.
+    bytes.as_chunks::<2>().0.iter().all(|half| u16::from_le_bytes(*half) & 0x7c00 != 0x7c00)
+}
+
 /// Whether rows of a ring are numbers.
 fn row_numbers(bytes: &[u8], kv: Kv, head_dim: usize) -> bool {
     match kv {
         Kv::F32 => numbers(bytes),
-        // All exponent bits are set in NaN and infinity.
-        Kv::F16 => bytes.as_chunks::<2>().0.iter().all(|half| u16::from_le_bytes(*half) & 0x7c00 != 0x7c00),
+        Kv::F16 => halves(bytes),
         Kv::Q8 => bytes.chunks_exact(4 * kv.row_words(head_dim)).all(|row| numbers(&row[row.len() - 4..])),
     }
 }

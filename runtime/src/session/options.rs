@@ -56,7 +56,7 @@ pub struct SessionOptions {
     pub most_route: usize,
     /// Numbering of frames.
     pub positions: Option<Positions>,
-    /// How the ring stores keys and values.
+    /// How the ring stores keys and values. Where that is not [`Kv::F32`], a GPU that can keeps what layers pass on in half precision too.
     pub kv: Kv,
     /// Denoise steps per chunk: one of the model's step lists.
     pub steps: Option<usize>,

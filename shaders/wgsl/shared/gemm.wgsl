@@ -3,7 +3,8 @@
 // An importing kernel defines
 //   fetch_a(row, k), fetch_b(column, k): four consecutive k of a row of A or B, of rows outside any numbers, beyond the depth zero in one
 //   of the two and a number in the other;
-//   finish(row, column, value): takes an element of C; called outside C as well.
+//   finish(row, column, value): takes an element of C; called outside C as well. With HALVES_y it is finish_two(row, column, values), which
+//   takes two neighbours of a row, the first in an even column.
 //
 // Tiles lie k-major, so that one step of k reads whole vec4s of rows and of columns, and a lane's share of C grows by outer
 // products of 4 x 4. A and B are read in 4 x 4 blocks and transposed on the way.
@@ -110,15 +111,27 @@ fn put_sums(at: u32, stride: u32, block: mat4x4<f32>) {
 }
 //!end
 
+/// An element of C that was put there.
+fn made(i: u32) -> f32 {
+//!if HALF
+    return sums[i / 4u][i % 4u];
+//!else
+    return tiles[i / 4u][i % 4u];
+//!end
+}
+
 /// Finishes `count` rows of C that were put there, neighbouring lanes neighbouring elements.
 fn finish_rows(lane: u32, row: u32, column: u32, count: u32) {
-    for (var i = lane; i < count * COLUMNS; i += LANES) {
-//!if HALF
-        finish(row + i / COLUMNS, column + i % COLUMNS, sums[i / 4u][i % 4u]);
-//!else
-        finish(row + i / COLUMNS, column + i % COLUMNS, tiles[i / 4u][i % 4u]);
-//!end
+//!if HALVES_y
+    for (var i = 2u * lane; i < count * COLUMNS; i += 2u * LANES) {
+        let two = vec2<f32>(made(i), made(i + 1u));
+        finish_two(row + i / COLUMNS, column + i % COLUMNS, two);
     }
+//!else
+    for (var i = lane; i < count * COLUMNS; i += LANES) {
+        finish(row + i / COLUMNS, column + i % COLUMNS, made(i));
+    }
+//!end
 }
 
 //!if WIDE

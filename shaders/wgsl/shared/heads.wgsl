@@ -1,4 +1,4 @@
-// Access to one head of tensors [tokens, heads, head_dim], head_dim even, that are declared as arrays of vec2: a vec4 column
+// Access to one head of tensors [tokens, heads, head_dim], head_dim even, that are declared as numbers by two: a vec4 column
 // of a head is two pairs, of which the last column may lack the second and padding columns both.
 //
 // An importing kernel's node has `rows`, `heads`, `head_dim` and `scale`, its query `q` and its output `y`.
@@ -23,16 +23,16 @@ fn trim(column: u32, first: vec2<f32>, second: vec2<f32>) -> vec4<f32> {
 /// A column of a query of this tile, scaled; rows beyond the last repeat it.
 fn fetch_plain_query(query: u32, column: u32) -> vec4<f32> {
     let at = pairs(min(first_row + query, node.rows - 1u), column);
-    return node.scale * trim(column, q[at.x], q[at.y]);
+    return node.scale * trim(column, load_q(at.x), load_q(at.y));
 }
 
 fn store(query: u32, column: u32, value: vec4<f32>) {
     let row = first_row + query;
     let at = pairs(row, column);
     if row < node.rows && column * 4u < node.head_dim {
-        y[at.x] = value.xy;
+        store_y(at.x, value.xy);
         if column * 4u + 2u < node.head_dim {
-            y[at.y] = value.zw;
+            store_y(at.y, value.zw);
         }
     }
 }

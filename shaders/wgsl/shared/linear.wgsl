@@ -52,7 +52,7 @@ struct Node {
 
 @group(1) @binding(0) var<uniform> node: Node;
 @group(1) @binding(3) var<storage, read> bias: array<f32>;
-@group(1) @binding(5) var<storage, read_write> y: array<f32>;
+//!numbers 5 update y 1
 //!if NORM
 @group(1) @binding(4) var<storage, read> scale: array<vec4<f32>>;
 @group(1) @binding(7) var<storage, read> shift: array<vec4<f32>>;
@@ -84,14 +84,14 @@ fn fetch_a(row: u32, k: u32) -> vec4<f32> {
     return vec4<f32>(element(row, k), element(row, k + 1u), element(row, k + 2u), element(row, k + 3u));
 }
 //!else
-@group(1) @binding(6) var<storage, read> x: array<vec4<f32>>;
+//!numbers 6 read x 4
 
 // Indices are clamped instead of guarded by a branch, so that a lane's loads are under way together. Rows and columns outside are
 // computed and not stored; beyond the depth one zero of a product is enough.
 fn fetch_a(row: u32, k: u32) -> vec4<f32> {
     let token = min(row, node.rows - 1u);
     let column = min(k, node.inputs - 4u);
-    var value = x[(token * node.inputs + column) / 4u];
+    var value = load_x((token * node.inputs + column) / 4u);
 //!if NORM
     let frame = token / node.rows_per_frame * node.scale_stride;
     let measure = measures[row - first_row];
@@ -129,12 +129,12 @@ fn measure_rows(lane: u32) {
     let first = min(first_row + lane / SHARE, node.rows - 1u) * count;
     var all = vec4<f32>();
     for (var i = lane % SHARE; i < count; i += SHARE) {
-        all += x[first + i];
+        all += load_x(first + i);
     }
     let mean = average(lane, all);
     var squares = vec4<f32>();
     for (var i = lane % SHARE; i < count; i += SHARE) {
-        let d = x[first + i] - mean;
+        let d = load_x(first + i) - mean;
         squares += d * d;
     }
     let variance = average(lane, squares);
@@ -145,10 +145,8 @@ fn measure_rows(lane: u32) {
 }
 //!end
 
-fn finish(row: u32, column: u32, value: f32) {
-    if row >= node.rows || column >= node.outputs {
-        return;
-    }
+/// What becomes of a sum, but for what is added to its place.
+fn result_of(row: u32, column: u32, value: f32) -> f32 {
     var result = value;
     if node.has_bias != 0u {
         result += bias[node.first_bias + column];
@@ -160,12 +158,35 @@ fn finish(row: u32, column: u32, value: f32) {
         result *= modulation[row / node.rows_per_frame * node.gate_stride + node.gate_offset + column];
     }
 //!end
-    var at = column / node.part * node.part_step + row * node.part + column % node.part;
-//!if DEEP
-    at += own_span * node.span_step;
-//!end
-    if node.residual != 0u {
-        result += y[at];
-    }
-    y[at] = result;
+    return result;
 }
+
+fn place(row: u32, column: u32) -> u32 {
+    let at = column / node.part * node.part_step + row * node.part + column % node.part;
+//!if DEEP
+    return at + own_span * node.span_step;
+//!else
+    return at;
+//!end
+}
+
+//!if HALVES_y
+/// Two neighbours of an output, the first in an even column, of which there is an even number. Nothing is added to halves.
+fn finish_two(row: u32, column: u32, value: vec2<f32>) {
+    if row < node.rows && column < node.outputs {
+        store_y(place(row, column), vec2<f32>(result_of(row, column, value.x), result_of(row, column + 1u, value.y)));
+    }
+}
+//!else
+fn finish(row: u32, column: u32, value: f32) {
+    if row >= node.rows || column >= node.outputs {
+        return;
+    }
+    var result = result_of(row, column, value);
+    let at = place(row, column);
+    if node.residual != 0u {
+        result += load_y(at);
+    }
+    store_y(at, result);
+}
+//!end

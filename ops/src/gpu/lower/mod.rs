@@ -16,12 +16,12 @@ use self::norm::bare_norm;
 use self::{
     attention::{attention, attention_shape, commit, cross_attention, cross_attention_shape, prefer, route},
     linear::{adjacent, feed_forward, linear, quantise, quantise_first},
-    norm::{layer_norm, norms_of_two, rms_norm_rope},
+    norm::{layer_norm, norm, norms_of_two, rms_norm_rope},
 };
 use super::{
     choice::Shape,
     device::Gpu,
-    fusion::Step,
+    fusion::{Norm, Step},
     job::{Job, Source, rows, unsupported},
     tier::Tier,
     tiles::{WIDE_ROWS, skinny_tiles, square_tiles, tiles},
@@ -31,14 +31,85 @@ use crate::{
     backend::BackendError,
     buffer::WeightId,
     op::{Activate, Conv2d, Linear, Op, Operator, Solve},
-    quant::DType,
+    quant::{BLOCK, DType},
 };
 
 /// Lowers what is done at a node: at most as many dispatches as it does nodes, and one more where its rows are quantised, and for each of its
 /// layers whose depth is shared.
 pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Vec<Job>, BackendError> {
-    let mut jobs = match step {
-        Step::Later => Vec::new(),
+    if let Step::FeedForward { up, down, rows } = step {
+        return Ok(feed_forward(up, down, *rows, weights, gpu)?.into_iter().flatten().collect());
+    }
+    let mut jobs = Vec::new();
+    for part in step.parts() {
+        jobs.extend(plainly(part, weights, gpu)?);
+    }
+    if let Step::Normed { norm, .. } = step {
+        let before = Normed::new(norm, &jobs).before(&jobs, 0..norm.rows, true);
+        jobs.splice(0..0, before);
+    } else if let Some((x, rows, blocks)) = step.rows_in_blocks() {
+        // All layers of a step read the same rows.
+        quantise_first(&mut jobs, x, rows * blocks);
+    }
+    jobs.into_iter().map(Job::finish).collect()
+}
+
+/// A norm whose readers are lowered.
+struct Normed<'a> {
+    norm: &'a Norm<'a>,
+    /// All readers read bytes.
+    codes: bool,
+}
+
+impl<'a> Normed<'a> {
+    fn new(norm: &'a Norm<'a>, readers: &[Job]) -> Self {
+        let plain = readers.iter().any(|job| job.sources.contains(&Some(Source::Buffer(norm.y))));
+        Self { norm, codes: !plain }
+    }
+
+    /// What must be done before some jobs that read these rows, if the first of all jobs is among them or not.
+    fn before(&self, jobs: &[Job], rows: Range<usize>, first: bool) -> Vec<Job> {
+        let Norm { op, y, dim, .. } = *self.norm;
+        if self.codes {
+            return norm(op, rows, true).into_iter().collect();
+        }
+        let mut before: Vec<Job> = norm(op, 0..self.norm.rows, false).into_iter().filter(|_| first).collect();
+        if jobs.iter().any(|job| job.sources.contains(&Some(Source::Codes))) {
+            let blocks = dim / BLOCK;
+            before.push(quantise(y, rows.start * blocks..rows.end * blocks));
+        }
+        before
+    }
+
+    /// The jobs of each part of the node, if any of its layers is long. What is made of rows but their bytes stays from part to part.
+    fn parts(&self, layers: &[Step<'_>], weights: &[GpuWeight], gpu: &Gpu) -> Result<Vec<Vec<Job>>, BackendError> {
+        let (mut all, mut cut) = (Vec::new(), false);
+        for layer in layers {
+            let jobs = plainly(layer, weights, gpu)?;
+            let parts = if let [job] = &jobs[..] { job.parts(most_parts(layer)) } else { Vec::new() };
+            cut |= !parts.is_empty();
+            let mut with_rows = |rows: Range<usize>, jobs: Vec<Job>| {
+                let before = self.before(&jobs, rows, all.is_empty());
+                all.push(before.into_iter().chain(jobs).map(Job::finish).collect::<Result<Vec<_>, _>>()?);
+                Ok::<_, BackendError>(())
+            };
+            if parts.is_empty() {
+                with_rows(0..self.norm.rows, jobs)?;
+            } else {
+                for (tiles, job) in parts {
+                    with_rows(tiles.start * WIDE_ROWS..self.norm.rows.min(tiles.end * WIDE_ROWS), vec![job])?;
+                }
+            }
+        }
+        Ok(if cut { all } else { Vec::new() })
+    }
+}
+
+/// Lowers what is done at a node, but for what makes bytes of its rows.
+fn plainly(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result<Vec<Job>, BackendError> {
+    Ok(match step {
+        // These are made of others.
+        Step::Later | Step::FeedForward { .. } | Step::Normed { .. } => Vec::new(),
         Step::Plain(Op::Linear(layer)) => linear(&[layer], None, weights, gpu)?,
         Step::Plain(op) => vec![plain(op, gpu)?],
         Step::Linears { norm, layers } if adjacent(layers, weights) => linear(layers, *norm, weights, gpu)?,
@@ -49,15 +120,7 @@ pub(super) fn lower(step: &Step<'_>, weights: &[GpuWeight], gpu: &Gpu) -> Result
         }
         Step::Norms(norms) => vec![norms_of_two(norms)],
         Step::CrossAttention { norm, op } => vec![cross_attention(op, Some(norm), gpu)?],
-        Step::FeedForward { up, down, rows } => {
-            return Ok(feed_forward(up, down, *rows, weights, gpu)?.into_iter().flatten().collect());
-        }
-    };
-    // All layers of a step read the same rows.
-    if let Some((x, rows, blocks)) = step.rows_in_blocks() {
-        quantise_first(&mut jobs, x, rows * blocks);
-    }
-    jobs.into_iter().map(Job::finish).collect()
+    })
 }
 
 /// Work of a part of a node that is long, and most parts of one.
@@ -70,7 +133,7 @@ pub(super) fn most_parts(step: &Step<'_>) -> usize {
         Step::Plain(op) => op.cost().flops,
         Step::CrossAttention { op, .. } => op.cost().flops,
         Step::Linears { layers, .. } => layers.iter().map(|layer| layer.cost().flops).sum(),
-        Step::Later | Step::Norms(_) | Step::FeedForward { .. } => 0,
+        Step::Later | Step::Norms(_) | Step::FeedForward { .. } | Step::Normed { .. } => 0,
     };
     usize::try_from(flops / PART_FLOPS).map_or(MOST_PARTS, |count| count.min(MOST_PARTS))
 }
@@ -85,6 +148,9 @@ pub(super) fn parts(
 ) -> Result<Vec<Vec<Job>>, BackendError> {
     if let Step::FeedForward { up, down, rows } = step {
         return feed_forward(up, down, *rows, weights, gpu);
+    }
+    if let Step::Normed { norm, layers } = step {
+        return Normed::new(norm, jobs).parts(layers, weights, gpu);
     }
     let most = most_parts(step);
     match (jobs, step.rows_in_blocks()) {
@@ -160,7 +226,7 @@ fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
             .set("first", op.widths[0])
             .set("second", op.widths[1])
             .set("every", op.every),
-        Op::LayerNorm(op) => layer_norm(op),
+        Op::LayerNorm(op) => layer_norm(op, 0..op.rows, false),
         #[cfg(feature = "waypoint")]
         Op::Lerp(op) => Job::items(&shaders::LERP, op.len)
             .buffer("x", op.x)
@@ -208,7 +274,7 @@ fn plain(op: &Op, gpu: &Gpu) -> Result<Job, BackendError> {
             .set("channels", op.channels)
             .set("depth", op.depth),
         #[cfg(feature = "waypoint")]
-        Op::RmsNorm(op) => bare_norm(op),
+        Op::RmsNorm(op) => bare_norm(op, 0..op.rows, false),
         Op::RmsNormRope(op) => rms_norm_rope(op),
         Op::Route(op) => route(op)?,
         Op::Scatter(op) => Job::items(&shaders::SCATTER, op.rows * op.len)
@@ -307,6 +373,7 @@ pub(super) fn shapes(step: &Step<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Vec<
         }
         // Norms on the way leave no choice.
         Step::Linears { norm: Some(_), .. } => Vec::new(),
+        Step::Normed { layers, .. } => layers.iter().flat_map(|layer| shapes(layer, dtype)).collect(),
         step => step.matrices().flat_map(|id| step.shapes(dtype(id))).collect(),
     }
 }

@@ -1,26 +1,48 @@
 //! Norms of rows.
 
-use causeway_shaders as shaders;
+use std::ops::Range;
+
+use causeway_shaders::{self as shaders, Kernel};
 
 #[cfg(feature = "waypoint")]
 use crate::op::{Modulated, RmsNorm};
 
 use crate::{
+    buffer::BufferId,
     gpu::{
         arena,
         job::{Job, Source, rows},
     },
-    op::{LayerNorm, RmsNormRope, Scale},
+    op::{LayerNorm, Op, RmsNormRope, Scale},
 };
 
-pub(super) fn layer_norm(op: &LayerNorm) -> Job {
-    let kernel = if op.dim.is_multiple_of(4) { &shaders::LAYER_NORM } else { &shaders::LAYER_NORM_SCALAR };
-    scaled(Job::new(kernel, rows(op.rows)), op)
-        .buffer("x", op.x)
-        .buffer("y", op.y)
-        .set("rows", op.rows)
-        .set("dim", op.dim)
-        .set("eps", op.eps)
+/// Some rows of a norm, as codes or in its output; None of other operators.
+pub(super) fn norm(op: &Op, some: Range<usize>, codes: bool) -> Option<Job> {
+    match op {
+        Op::LayerNorm(op) => Some(layer_norm(op, some, codes)),
+        #[cfg(feature = "waypoint")]
+        Op::RmsNorm(op) => Some(bare_norm(op, some, codes)),
+        _ => None,
+    }
+}
+
+/// The kernel of a row's length, or that which makes codes, for these rows.
+fn of_rows(kernels: [&'static Kernel; 3], dim: usize, some: Range<usize>, y: BufferId, codes: bool) -> Job {
+    let [quads, scalar, quantised] = kernels;
+    let kernel = if codes {
+        quantised
+    } else if dim.is_multiple_of(4) {
+        quads
+    } else {
+        scalar
+    };
+    let job = Job::new(kernel, rows(some.len())).set("first", some.start).set("end", some.end).set("dim", dim);
+    if codes { job.bind("codes", Source::Codes).bind("code_scales", Source::CodeScales) } else { job.buffer("y", y) }
+}
+
+pub(super) fn layer_norm(op: &LayerNorm, some: Range<usize>, codes: bool) -> Job {
+    let kernels = [&shaders::LAYER_NORM, &shaders::LAYER_NORM_SCALAR, &shaders::LAYER_NORM_CODES];
+    scaled(of_rows(kernels, op.dim, some, op.y, codes), op).buffer("x", op.x).set("eps", op.eps)
 }
 
 /// What scales and shifts the rows of a norm.
@@ -39,13 +61,9 @@ pub(super) fn scaled(job: Job, op: &LayerNorm) -> Job {
 }
 
 #[cfg(feature = "waypoint")]
-pub(super) fn bare_norm(op: &RmsNorm) -> Job {
-    let job = Job::new(&shaders::RMS_NORM, rows(op.rows))
-        .buffer("x", op.x)
-        .buffer("y", op.y)
-        .set("rows", op.rows)
-        .set("dim", op.dim)
-        .set("eps", op.eps);
+pub(super) fn bare_norm(op: &RmsNorm, some: Range<usize>, codes: bool) -> Job {
+    let kernels = [&shaders::RMS_NORM, &shaders::RMS_NORM_SCALAR, &shaders::RMS_NORM_CODES];
+    let job = of_rows(kernels, op.dim, some, op.y, codes).buffer("x", op.x).set("eps", op.eps);
     let Some(Modulated { modulation, vectors, scale, shift, rows_per_frame }) = op.modulated else { return job };
     job.buffer("modulation", modulation)
         .set("rows_per_frame", rows_per_frame)
