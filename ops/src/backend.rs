@@ -204,8 +204,15 @@ pub trait Backend: Send {
     /// Which kernels run the plan, and on what: results are the same bits only where this is the same.
     fn tier(&self) -> &str;
 
-    /// Where a buffer lies in what [`save`](Self::save) writes; None of constants, and of scratch that holds nothing between nodes.
+    /// Where a buffer lies in what [`save`](Self::save) writes; None of constants, and of scratch that is never there whole.
     fn saved(&self, buffer: BufferId) -> Option<Range<usize>>;
+
+    /// Whether scratch that nodes of a pass before `node` write does hold that when `node` is begun or gone on with. A GPU does some nodes together, when the
+    /// last of them comes: until then the room is another buffer's.
+    fn is_written(&self, buffer: BufferId, pass: PassId, node: usize) -> bool {
+        let _ = (buffer, pass, node);
+        true
+    }
 
     /// Bytes of the arena: what [`save`](Self::save) writes and [`load`](Self::load) takes.
     fn arena_bytes(&self) -> usize;

@@ -136,10 +136,16 @@ fn frames_with_activations_in_half_precision_are_those_of_the_cpu() {
 /// A stream may be saved wherever it is, with numbers in half precision on their way.
 #[test]
 fn snapshots_between_nodes_hold_activations_in_half_precision() {
-    let Some(gpu) = open(Tier::Portable) else { return };
+    for (tier, kv) in [(Tier::Portable, Kv::F16), (Tier::Dot4, Kv::F16), (Tier::Dot4, Kv::Q8)] {
+        let Some(gpu) = open(tier) else { return };
+        is_saved_anywhere(gpu, kv);
+    }
+}
+
+fn is_saved_anywhere(gpu: Gpu, kv: Kv) {
     let model = keep();
     let session = || {
-        let options = SessionOptions { kv: Kv::F16, ..seeded(3) };
+        let options = SessionOptions { kv, ..seeded(3) };
         Session::new(&model, &Device::on_gpu(gpu.clone()), options).unwrap()
     };
     let (mut whole, mut saved, mut other) = (session(), session(), session());
@@ -153,7 +159,8 @@ fn snapshots_between_nodes_hold_activations_in_half_precision() {
     let (mut nodes, mut snapshots) = (0, 0);
     while !matches!(saved.pump(Budget::Nodes(1)).unwrap(), Pump::Frame) {
         nodes += 1;
-        if nodes % 11 == 5 {
+        // At each node of the first step, and now and then later.
+        if nodes < 120 || nodes % 11 == 5 {
             let snapshot = saved.snapshot().unwrap();
             other.restore(&snapshot).unwrap();
             std::mem::swap(&mut saved, &mut other);

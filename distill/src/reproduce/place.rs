@@ -63,7 +63,7 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
 /// [`ReproduceError`].
 pub fn both(lab: &Lab<'_>, hard: bool, whole: bool) -> Result<[[f64; 4]; 2], ReproduceError> {
     let mut config = toy::model(1, &panorama::ACTIONS, &["none"], FRAMES);
-    // As the demo's network is built and trained: without either, too few roll-outs of any kind know their place to tell what holds it.
+    // As the demo's network is built and trained: with neither this nor Muon too few roll-outs of any kind know their place to tell what holds it.
     config.dit.prev_frame = true;
     let place = Panorama::new(hard, whole, 301 + lab.seed);
     let data = place.record(1000, 2 * FRAMES, 1 + lab.seed);

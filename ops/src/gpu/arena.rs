@@ -33,7 +33,7 @@ pub(super) struct Places {
     pub of: Vec<Option<(usize, u64)>>,
     /// Content and bytes of every place, state first, constants last.
     pub places: Vec<(Content, u64)>,
-    /// Buffers whose places hold nothing of theirs between nodes.
+    /// Buffers that are never there whole.
     inner: Vec<BufferId>,
     /// Bytes of an element of every buffer: 2 of numbers in half precision.
     sizes: Vec<u64>,
@@ -221,7 +221,7 @@ impl Arena {
         live.filter(|((content, _), _)| *content != Content::Constant).map(|(_, buffer)| buffer)
     }
 
-    /// Where a buffer begins in the bytes of all of [`Self::saved`]; None if nothing of it is saved.
+    /// Where a buffer begins in the bytes of all of [`Self::saved`]; None if it is a constant, or never there whole.
     pub fn saved_at(&self, id: BufferId) -> Option<u64> {
         if self.places.inner.contains(&id) {
             return None;

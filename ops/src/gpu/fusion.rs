@@ -114,13 +114,9 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// The buffer that only it writes and reads: between nodes it holds nothing.
+    /// The buffer that only it writes and reads, some rows at a time: it is never there whole.
     fn inner(&self) -> Option<BufferId> {
-        match self {
-            Step::FeedForward { up, .. } => Some(up.y),
-            Step::Normed { norm, .. } => Some(norm.y),
-            _ => None,
-        }
+        if let Step::FeedForward { up, .. } = self { Some(up.y) } else { None }
     }
 }
 
@@ -202,7 +198,7 @@ impl<'a> Fusion<'a> {
         short.map_or(plan.buffers[at].len, |(_, len)| *len)
     }
 
-    /// Buffers that hold nothing between nodes.
+    /// Buffers that are never there whole.
     pub fn inner(&self) -> impl Iterator<Item = BufferId> + '_ {
         self.passes.iter().flatten().filter_map(Step::inner)
     }

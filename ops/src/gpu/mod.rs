@@ -54,6 +54,7 @@ use crate::{
     buffer::{BufferId, BufferKind, WeightId},
     params::Params,
     plan::{PassId, Plan},
+    planner::Life,
     quant::{self, DType, WeightSource},
 };
 
@@ -101,6 +102,8 @@ pub struct GpuBackend {
     /// The device's name and the kernels used.
     tier: String,
     halves: Vec<BufferId>,
+    /// When buffers are used, by passes.
+    lives: Vec<Vec<Life>>,
     arena: Arena,
     passes: Vec<Recorded>,
     params: wgpu::Buffer,
@@ -280,6 +283,7 @@ impl GpuBackend {
         });
         let [reading, waiting] = staging.map(|bytes| Staging::new(&gpu, bytes));
         let timing = Timing::new(&gpu, &plan, &fusion);
+        let lives = fusion.lives(plan.buffers.len());
         drop(fusion);
         gpu.queue.submit([]);
         Ok(Self {
@@ -290,6 +294,7 @@ impl GpuBackend {
                 if halves.is_empty() { "" } else { ", f16 activations" }
             ),
             halves,
+            lives,
             gpu,
             plan,
             memory,
@@ -607,6 +612,10 @@ impl Backend for GpuBackend {
     fn saved(&self, buffer: BufferId) -> Option<Range<usize>> {
         let from = self.arena.saved_at(buffer)? as usize;
         Some(from..from + self.arena.size(buffer) as usize * self.plan.buffer(buffer).len)
+    }
+
+    fn is_written(&self, buffer: BufferId, pass: PassId, node: usize) -> bool {
+        self.lives[buffer.0 as usize][pass.0 as usize].is_some_and(|(first, _)| first < node)
     }
 
     fn arena_bytes(&self) -> usize {

@@ -56,7 +56,7 @@ fn live(backend: &dyn Backend, pass: PassId, node: usize) -> Vec<BufferId> {
             let buffer = plan.buffer(id);
             let known = core::mem::replace(&mut written[id.0 as usize], true);
             let floats = buffer.kind == BufferKind::Scratch && buffer.element != Element::U32;
-            if floats && !known && access != Access::Write {
+            if floats && !known && access != Access::Write && backend.is_written(id, pass, node) {
                 live.push(id);
             }
         });
