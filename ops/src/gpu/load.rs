@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use causeway_shaders::{Halves, Kernel};
 
-use super::{Fusion, Gpu, GpuBackend, GpuOptions, check, lower, memory, weights::Uploading};
+use super::{Fusion, Gpu, GpuBackend, GpuOptions, lower, memory, need::check, weights::Uploading};
 use crate::{
     backend::{BackendError, LoadProgress, LoadStage, Memory},
     plan::Plan,

@@ -16,11 +16,13 @@ mod hidden;
 mod job;
 mod load;
 mod lower;
+mod need;
 mod opening;
 mod peaks;
 mod pipelines;
 mod probe;
 mod readback;
+mod recorded;
 mod scopes;
 mod selftest;
 mod tier;
@@ -32,30 +34,23 @@ mod vulkan;
 mod waiting;
 mod weights;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    sync::Arc,
-};
-
-use causeway_shaders::{Access, Halves, Kernel};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use self::{
-    arena::{Arena, Content, Places, Slice},
+    arena::{Arena, Places},
     flight::Flight,
-    fusion::{Fusion, Step},
-    job::{Job, Source},
+    fusion::Fusion,
+    need::{beside, check, staging_bytes},
     readback::Staging,
+    recorded::{Dispatch, Lowering, Recorded, UNIFORM_ALIGN, small_buffer},
     timing::Timing,
-    weights::GpuWeight,
 };
 use crate::{
-    backend::{Backend, BackendError, Memory, Submitted, find_weight},
-    buffer::{BufferId, BufferKind, WeightId},
+    backend::{Backend, BackendError, Memory, Submitted},
+    buffer::BufferId,
     params::Params,
     plan::{PassId, Plan},
     planner::Life,
-    quant::{self, DType, WeightSource},
 };
 
 #[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
@@ -65,30 +60,12 @@ pub use self::{
     device::{AdapterChoice, AdapterReport, Gpu, GpuOptions, adapters},
     frames::Frames,
     load::GpuLoad,
+    need::memory,
     peaks::{Peaks, peaks},
     tier::{Dropped, Tier},
     tune::{Tuned, shapes_of},
     weights::GpuWeights,
 };
-
-/// What a pass records.
-#[derive(Default)]
-struct Recorded {
-    dispatches: Vec<Dispatch>,
-    /// The first dispatch of every node; at the end how many there are.
-    nodes: Vec<usize>,
-    /// Of nodes that are long: the dispatches of each part.
-    parts: BTreeMap<usize, Vec<Vec<Dispatch>>>,
-}
-
-/// Ready to be recorded.
-struct Dispatch {
-    kernel: &'static Kernel,
-    halves: Halves,
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
-    groups: [u32; 3],
-}
 
 /// Runs a plan on a GPU.
 ///
@@ -122,126 +99,8 @@ pub struct GpuBackend {
     submitted: Submitted,
 }
 
-/// Uniform ranges begin at multiples of this many bytes.
-const UNIFORM_ALIGN: usize = 256;
 /// Pieces in which states are copied to the host.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// Exact bytes that a [`GpuBackend`] of `plan` holds in buffers, without allocating them.
-///
-/// # Errors
-/// A weight is missing or has another shape.
-pub fn memory(gpu: &Gpu, plan: &Plan, source: &dyn WeightSource) -> Result<Memory, BackendError> {
-    let weights = weights::bytes(plan, source)?;
-    let dtype = |id| find_weight(plan.weight(id), source).map_or(DType::F32, |view| view.dtype);
-    Ok(Memory { weights, ..beside(gpu, plan, &dtype) })
-}
-
-/// What waits for the next dispatch of a node, at most, and how many dispatches there may be for that.
-#[derive(Clone, Copy, Default)]
-struct Between {
-    /// Blocks of codes, with a scale each.
-    blocks: usize,
-    /// Sums over parts of a depth.
-    sums: usize,
-    dispatches: usize,
-}
-
-impl Between {
-    /// `dtype` is that of a weight.
-    fn new(gpu: &Gpu, fusion: &Fusion<'_>, dtype: &dyn Fn(WeightId) -> DType) -> Self {
-        let mut all = Self::default();
-        for step in fusion.passes.iter().flatten() {
-            if let Step::FeedForward { up, down, rows } = step {
-                // The last range may be shorter.
-                let lengths = [*rows, (up.rows - 1) % rows + 1];
-                for (layer, rows) in [up, down].into_iter().flat_map(|layer| lengths.map(|rows| (layer, rows))) {
-                    let (inputs, outputs, dtype) = (layer.inputs, layer.outputs, dtype(layer.weight));
-                    let shape = Shape::Linear { rows, inputs, outputs, dtype };
-                    if gpu.choice.of(shape) == Tier::Dot4 {
-                        all.blocks = all.blocks.max(rows * inputs / quant::BLOCK);
-                    }
-                    let (count, _) = lower::spans_of(shape, gpu);
-                    all.sums = all.sums.max(if count > 1 { count * rows * outputs } else { 0 });
-                }
-                // Quantised, multiplied and added up twice; all of it once more in parts.
-                all.dispatches += 12 * up.rows.div_ceil(*rows);
-                continue;
-            }
-            let layers = step.parts().iter();
-            let shapes = layers.flat_map(|layer| layer.matrices().flat_map(|id| layer.shapes(dtype(id))));
-            let shapes: Vec<Shape> = shapes.collect();
-            let quantised = shapes.iter().any(|&shape| gpu.choice.of(shape) == Tier::Dot4);
-            if let Some((_, rows, blocks)) = step.rows_in_blocks().filter(|_| quantised) {
-                all.blocks = all.blocks.max(rows * blocks);
-                all.dispatches += 1;
-            }
-            let normed = matches!(step, Step::Linears { norm: Some(_), .. });
-            let sums = |shape: &Shape| match (lower::spans_of(*shape, gpu), shape) {
-                ((count @ 2.., _), Shape::Linear { rows, outputs, .. }) if !normed => count * rows * outputs,
-                _ => 0,
-            };
-            let sums = shapes.iter().map(sums).max().unwrap_or(0);
-            all.sums = all.sums.max(sums);
-            let cut = step.parts().iter().any(|layer| lower::most_parts(layer) > 1);
-            for layer in step.parts() {
-                let count = layer.matrices().count();
-                all.dispatches += if sums > 0 { count } else { 0 };
-                // In parts each layer is once more, and each part may have a norm and rows to quantise.
-                all.dispatches += if cut { 3 * lower::most_parts(layer).max(count) + count } else { 0 };
-            }
-        }
-        all
-    }
-
-    /// Bytes of codes, of their scales, of sums.
-    fn bytes(self) -> [usize; 3] {
-        [self.blocks * quant::BLOCK, self.blocks * size_of::<f32>(), self.sums * size_of::<f32>()]
-    }
-}
-
-/// The same without the weights, of which `dtype` tells the types.
-fn beside(gpu: &Gpu, plan: &Plan, dtype: &dyn Fn(WeightId) -> DType) -> Memory {
-    let fusion = Fusion::new(plan, gpu.keeps_halves());
-    let places = Places::new(plan, &fusion);
-    let between = Between::new(gpu, &fusion, dtype);
-    let nodes: usize = plan.passes.iter().map(|pass| pass.nodes.len()).sum();
-    let [reading, waiting] = staging_bytes(plan, &places);
-    Memory {
-        weights: 0,
-        state: places.bytes(Content::State) as usize,
-        activations: (places.bytes(Content::Activation) + places.bytes(Content::Constant)) as usize,
-        overhead: ((nodes + between.dispatches).max(1) + 2) * UNIFORM_ALIGN
-            + between.bytes().iter().sum::<usize>()
-            + reading
-            + waiting
-            + 2 * readback::HEAD
-            + timing::BYTES,
-    }
-}
-
-/// Capacity of both stagings: the largest output, and what calls that wait use besides.
-fn staging_bytes(plan: &Plan, places: &Places) -> [usize; 2] {
-    let outputs = plan.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Output);
-    let reading = outputs.map(|buffer| 4 * buffer.len).max().unwrap_or(4);
-    let largest = places.places.iter().map(|place| place.1 as usize).max().unwrap_or(4);
-    [reading, reading.max(largest.min(PIECE_BYTES))]
-}
-
-/// Refuses what is more than the cap, and buffers that the device cannot hold.
-fn check(gpu: &Gpu, plan: &Plan, memory: Memory, memory_cap: Option<usize>) -> Result<(), BackendError> {
-    gpu.faults.check()?;
-    if let Some(cap) = memory_cap.filter(|&cap| cap < memory.total()) {
-        return Err(BackendError::MemoryCap { needed: memory.total(), cap });
-    }
-    let most = gpu.device.limits().max_storage_buffer_binding_size;
-    match Places::new(plan, &Fusion::new(plan, gpu.keeps_halves())).places.iter().find(|place| place.1 > most) {
-        Some((_, bytes)) => {
-            Err(BackendError::Unsupported(format!("a buffer of {bytes} bytes, it takes at most {most}")))
-        }
-        None => Ok(()),
-    }
-}
 
 impl GpuBackend {
     /// A backend with the weights of another one on this device, if its plan named the same ones. They are not counted against the
@@ -416,119 +275,6 @@ impl GpuBackend {
     fn arena_size(&self, found: usize) -> Result<(), BackendError> {
         let expected = self.arena_bytes();
         if found == expected { Ok(()) } else { Err(BackendError::Size { buffer: "arena".into(), expected, found }) }
-    }
-}
-
-impl Recorded {
-    /// The dispatches of a range of nodes.
-    fn range(&self, nodes: Range<usize>) -> &[Dispatch] {
-        let last = self.nodes.len() - 1;
-        let end = nodes.end.min(last);
-        &self.dispatches[self.nodes[nodes.start.min(end)]..self.nodes[end]]
-    }
-}
-
-fn small_buffer(gpu: &Gpu, label: &str, bytes: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size: bytes as u64,
-        usage: usage | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
-}
-
-/// Turns a plan's nodes into dispatches.
-struct Lowering<'a> {
-    gpu: &'a Gpu,
-    plan: &'a Plan,
-    fusion: &'a Fusion<'a>,
-    arena: &'a Arena,
-    weights: &'a [GpuWeight],
-    /// `Node` structs of all nodes, [`UNIFORM_ALIGN`] apart.
-    nodes: wgpu::Buffer,
-    /// Bound where an operator lacks an optional buffer.
-    nothing: wgpu::Buffer,
-    /// What is on its way from one dispatch of a node to the next: codes, their scales, sums.
-    between: [Option<wgpu::Buffer>; 3],
-}
-
-impl<'a> Lowering<'a> {
-    fn new(gpu: &'a Gpu, plan: &'a Plan, fusion: &'a Fusion<'a>, arena: &'a Arena, weights: &'a [GpuWeight]) -> Self {
-        let between = Between::new(gpu, fusion, &|id| weights[id.0 as usize].dtype);
-        let count = plan.passes.iter().map(|pass| pass.nodes.len()).sum::<usize>() + between.dispatches;
-        let nodes = small_buffer(gpu, "nodes", count.max(1) * UNIFORM_ALIGN, wgpu::BufferUsages::UNIFORM);
-        let nothing = small_buffer(gpu, "nothing", UNIFORM_ALIGN, wgpu::BufferUsages::STORAGE);
-        let buffer = |bytes| (bytes > 0).then(|| small_buffer(gpu, "between", bytes, wgpu::BufferUsages::STORAGE));
-        Self { gpu, plan, fusion, arena, weights, nodes, nothing, between: between.bytes().map(buffer) }
-    }
-
-    fn passes(&self) -> Result<Vec<Recorded>, BackendError> {
-        let mut constants = vec![0; self.nodes.size() as usize];
-        let mut blocks = constants.chunks_exact_mut(UNIFORM_ALIGN).enumerate();
-        let mut passes = Vec::new();
-        for steps in &self.fusion.passes {
-            let mut recorded = Recorded { nodes: vec![0], ..Recorded::default() };
-            for (node, step) in steps.iter().enumerate() {
-                let jobs = lower::lower(step, self.weights, self.gpu)?;
-                // A step has no more dispatches than `Between` counted, so that blocks do not run out.
-                let mut dispatch = |jobs: &[Job]| -> Result<Vec<Dispatch>, BackendError> {
-                    let each = jobs.iter().zip(&mut blocks).map(|(job, (index, block))| {
-                        block[..job.node.len()].copy_from_slice(&job.node);
-                        self.dispatch(job, index)
-                    });
-                    each.collect()
-                };
-                recorded.dispatches.extend(dispatch(&jobs)?);
-                recorded.nodes.push(recorded.dispatches.len());
-                let parts = lower::parts(step, &jobs, self.weights, self.gpu)?
-                    .iter()
-                    .map(|jobs| dispatch(jobs))
-                    .collect::<Result<Vec<_>, _>>()?;
-                if !parts.is_empty() {
-                    recorded.parts.insert(node, parts);
-                }
-            }
-            passes.push(recorded);
-        }
-        self.gpu.queue.write_buffer(&self.nodes, 0, &constants);
-        Ok(passes)
-    }
-
-    fn dispatch(&self, job: &Job, index: usize) -> Result<Dispatch, BackendError> {
-        let halves = self.fusion.halves_of(job);
-        let pipeline = self.gpu.pipelines.get(&self.gpu.device, job.kernel, halves)?;
-        let node = wgpu::BufferBinding {
-            buffer: &self.nodes,
-            offset: (index * UNIFORM_ALIGN) as u64,
-            size: wgpu::BufferSize::new(job.node.len() as u64),
-        };
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(node) }];
-        for (binding, source) in job.kernel.bindings.iter().zip(&job.sources) {
-            let missing = || BackendError::Unsupported(format!("{}: nothing for `{}`", job.kernel.name, binding.name));
-            let whole = |buffer| Some(Slice::whole(buffer));
-            let slice = match source {
-                Some(Source::Buffer(id)) => self.arena.get(self.plan, *id, 1),
-                Some(Source::From(id, element)) => self.arena.from(*id, *element),
-                Some(Source::Joint(id, count)) => self.arena.get(self.plan, *id, *count),
-                Some(Source::Weight(id)) => whole(&self.weights[id.0 as usize].data),
-                Some(Source::Scales(id)) => self.weights[id.0 as usize].scales.as_ref().and_then(whole),
-                Some(Source::Codes) => self.between[0].as_ref().and_then(whole),
-                Some(Source::CodeScales) => self.between[1].as_ref().and_then(whole),
-                Some(Source::Sums) => self.between[2].as_ref().and_then(whole),
-                None if binding.name == "alarm" => self.gpu.alarm.as_ref().and_then(whole),
-                None if binding.access == Access::Read => whole(&self.nothing),
-                None => None,
-            };
-            let most = if binding.access == Access::Uniform { u64::from(binding.min_bytes) } else { u64::MAX };
-            let resource = slice.ok_or_else(missing)?.binding(most);
-            entries.push(wgpu::BindGroupEntry { binding: binding.slot, resource });
-        }
-        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(job.kernel.name),
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
-        Ok(Dispatch { kernel: job.kernel, halves, pipeline: pipeline.pipeline, group, groups: job.groups })
     }
 }
 
