@@ -40,9 +40,9 @@ use self::{
     arena::{Arena, Places},
     flight::Flight,
     fusion::Fusion,
-    need::{beside, check, staging_bytes},
+    need::{PIECE_BYTES, UNIFORM_ALIGN, beside, check, staging_bytes},
     readback::Staging,
-    recorded::{Dispatch, Lowering, Recorded, UNIFORM_ALIGN, small_buffer},
+    recorded::{Dispatch, Lowering, Recorded, small_buffer},
     timing::Timing,
 };
 use crate::{
@@ -98,9 +98,6 @@ pub struct GpuBackend {
     frames: Option<Arc<Frames>>,
     submitted: Submitted,
 }
-
-/// Pieces in which states are copied to the host.
-const PIECE_BYTES: usize = 1 << 20;
 
 impl GpuBackend {
     /// A backend with the weights of another one on this device, if its plan named the same ones. They are not counted against the

@@ -1,13 +1,11 @@
 //! What a backend takes in memory, known before anything is allocated.
 
 use super::{
-    PIECE_BYTES,
     arena::{Content, Places},
     choice::Shape,
     device::Gpu,
     fusion::{Fusion, Step},
     lower, readback,
-    recorded::UNIFORM_ALIGN,
     tier::Tier,
     timing, weights,
 };
@@ -17,6 +15,12 @@ use crate::{
     plan::Plan,
     quant::{self, DType, WeightSource},
 };
+
+/// Uniform ranges begin at multiples of this many bytes.
+pub(super) const UNIFORM_ALIGN: usize = 256;
+
+/// Pieces in which states are copied to the host.
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// Exact bytes that a [`GpuBackend`] of `plan` holds in buffers, without allocating them.
 ///

@@ -10,13 +10,10 @@ use super::{
     fusion::Fusion,
     job::{Job, Source},
     lower,
-    need::Between,
+    need::{Between, UNIFORM_ALIGN},
     weights::GpuWeight,
 };
 use crate::{backend::BackendError, plan::Plan};
-
-/// Uniform ranges begin at multiples of this many bytes.
-pub(super) const UNIFORM_ALIGN: usize = 256;
 
 /// What a pass records.
 #[derive(Default)]
