@@ -40,7 +40,7 @@ use self::{
     arena::{Arena, Places},
     flight::Flight,
     fusion::Fusion,
-    need::{PIECE_BYTES, UNIFORM_ALIGN, beside, check, staging_bytes},
+    need::{UNIFORM_ALIGN, beside, check, staging_bytes},
     readback::Staging,
     recorded::{Dispatch, Lowering, Recorded, small_buffer},
     timing::Timing,

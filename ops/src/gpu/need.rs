@@ -20,7 +20,7 @@ use crate::{
 pub(super) const UNIFORM_ALIGN: usize = 256;
 
 /// Pieces in which states are copied to the host.
-pub(super) const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Exact bytes that a [`GpuBackend`] of `plan` holds in buffers, without allocating them.
 ///
