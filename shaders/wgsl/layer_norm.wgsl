@@ -6,24 +6,9 @@
 //!kernel layer_norm_codes CODES
 
 //!import shared/reduce
+//!import shared/values
 //!if CODES
 //!import shared/row_codes
-//!end
-
-//!if SCALAR
-alias Value = f32;
-const SIZE = 1u;
-
-fn total(x: f32) -> f32 {
-    return x;
-}
-//!else
-alias Value = vec4<f32>;
-const SIZE = 4u;
-
-fn total(x: vec4<f32>) -> f32 {
-    return (x.x + x.y) + (x.z + x.w);
-}
 //!end
 
 struct Node {

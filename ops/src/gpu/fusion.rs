@@ -113,11 +113,6 @@ impl<'a> Step<'a> {
             }
         }
     }
-
-    /// The buffer that only it writes and reads, some rows at a time: it is never there whole.
-    fn inner(&self) -> Option<BufferId> {
-        if let Step::FeedForward { up, .. } = self { Some(up.y) } else { None }
-    }
 }
 
 /// A norm of rows, of one kind or another.
@@ -200,7 +195,7 @@ impl<'a> Fusion<'a> {
 
     /// Buffers that are never there whole.
     pub fn inner(&self) -> impl Iterator<Item = BufferId> + '_ {
-        self.passes.iter().flatten().filter_map(Step::inner)
+        self.short.iter().map(|(id, _)| *id)
     }
 
     /// Life of every buffer in every pass, by what is touched when.

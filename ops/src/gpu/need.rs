@@ -22,7 +22,7 @@ pub(super) const UNIFORM_ALIGN: usize = 256;
 /// Pieces in which states are copied to the host.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Exact bytes that a [`GpuBackend`] of `plan` holds in buffers, without allocating them.
+/// Exact bytes that a [`GpuBackend`](super::GpuBackend) of `plan` holds in buffers, without allocating them.
 ///
 /// # Errors
 /// A weight is missing or has another shape.
