@@ -9,13 +9,13 @@ use causeway_distill::net::dit::{self, Frames};
 use causeway_distill::net::fast::attention;
 use causeway_distill::net::fast::kernels::Kernels;
 use causeway_distill::net::fast::network::Network;
-use causeway_distill::net::mask::{Best, Descriptor, Mask, Ring};
+use causeway_distill::net::mask::{Best, Mask, Ring};
 use causeway_distill::net::rollout::{Engine, Rollout};
 use causeway_distill::net::rope;
 use causeway_distill::net::weights::{Weights, floats};
 use causeway_distill::rng::Rng;
 use causeway_distill::train::slope::slopes;
-use causeway_runtime::config::{ModelConfig, Positions};
+use causeway_runtime::config::{Descriptors, ModelConfig, Positions};
 use causeway_runtime::session as runtime;
 
 use self::tiny::{REACH, assert_slopes, tiny, weights, with_world};
@@ -46,7 +46,7 @@ fn masks() -> Vec<Mask> {
     let teacher =
         |ring: Ring, route: usize, copies: usize| Mask::TeacherForcing { ring, route: Best::of(route), copies };
     let plain = |ring: Ring, frames: usize, copies: usize| {
-        let route = Best { frames, by: Descriptor::Plain };
+        let route = Best { frames, by: Descriptors::Plain };
         Mask::TeacherForcing { ring, route, copies }
     };
     let mut masks: Vec<Mask> = [0, 1, 2].map(Mask::teacher_forcing).into();
@@ -85,7 +85,7 @@ fn a_cached_roll_out_gives_what_the_doubled_sequence_gives() {
     let w = windows(&config, 2, frames, &mut rng);
     let sigma: Vec<f32> = (0..2 * frames).map(|_| rng.unit()).collect();
     let noisy = w.mix(&w.real, &rng.normals(w.real.len()), &sigma);
-    let plain = Best { frames: 2, by: Descriptor::Plain };
+    let plain = Best { frames: 2, by: Descriptors::Plain };
     let [all, best] = [0, 2].map(Best::of);
     for (window, sink, route) in
         [(12, 0, all), (12, 0, best), (5, 0, all), (5, 2, all), (5, 2, best), (12, 0, plain), (5, 2, plain)]
@@ -147,7 +147,7 @@ fn naive(c: &ModelConfig, frames: usize, mask: Mask, q: &[f32], k: &[f32], v: &[
                 && route.leaves_out(past.len())
             {
                 let newest = past.pop();
-                let turned = route.by == Descriptor::Rotated;
+                let turned = route.by == Descriptors::Rotated;
                 let mean =
                     |f: usize, e: usize| (f * s..(f + 1) * s).map(|j| f64::from(k[j * c.dim + h * d + e])).sum::<f64>();
                 let plain = |f: usize| (0..d).map(|e| f64::from(q[i * c.dim + h * d + e]) * mean(f, e)).sum::<f64>();

@@ -15,7 +15,7 @@ use causeway_ops::cpu::{CpuBackend, CpuOptions};
 use causeway_ops::philox::normal4;
 use causeway_ops::quant::DType;
 use causeway_ops::{Backend, BufferId, GROUPS, Params};
-use causeway_runtime::config::{CodecConfig, HistoryConfig, ModelConfig, Positions, Prediction};
+use causeway_runtime::config::{CodecConfig, Descriptors, HistoryConfig, ModelConfig, Positions, Prediction};
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::session::Ring;
 use causeway_runtime::{Budget, EventTime, Model, Pump, Session, SessionOptions, Start};
@@ -298,11 +298,13 @@ fn a_roll_out_is_equal() {
     const MADE: usize = 8;
     const SEED: u64 = 0x1234_5678_9abc;
     let cases = [(0, 0, true), (0, 2, true), (2, 0, true), (2, 2, false)];
-    for (config, (sink, route, prev_frame)) in
-        cases.map(|case| (config(), case)).into_iter().chain([(bare(), cases[0])])
+    let rotated = cases.map(|case| (config(), case, Descriptors::Rotated));
+    let plain = [cases[1], cases[3]].map(|case| (config(), case, Descriptors::Plain));
+    for (mut config, (sink, route, prev_frame), descriptors) in
+        rotated.into_iter().chain(plain).chain([(bare(), cases[0], Descriptors::Rotated)])
     {
-        let mut config = config;
         (config.history.sink, config.dit.prev_frame) = (sink, prev_frame);
+        config.history.descriptors = descriptors;
         let both = Both::of(config);
         let (model, c, window) = (both.model(), &both.config.dit, 5);
         let (len, channels) = (c.latent_len(), c.latent.channels);
@@ -320,7 +322,7 @@ fn a_roll_out_is_equal() {
         let mut session = Session::new(&model, &causeway_runtime::Device::cpu(0), options).unwrap();
         let latents = session.stream().latents;
         let mut rollout = Rollout::new(Engine::Fast(&both.denoiser), c, window, vec![0.0; len]);
-        rollout = rollout.routed(Best::of(route)).sinking(sink);
+        rollout = rollout.routed(Best { frames: route, by: descriptors }).sinking(sink);
         for n in 0..REAL + MADE {
             let action = if n < REAL { [0.0, 0.0] } else { [1.0, (n % 2) as f32] };
             let event = u8::from(n >= 6);

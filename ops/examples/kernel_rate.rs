@@ -96,6 +96,7 @@ impl Bench {
             let op = Route {
                 q,
                 means,
+                plain: None,
                 frames,
                 rotations,
                 routes,

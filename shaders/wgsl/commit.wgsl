@@ -17,6 +17,9 @@ struct Node {
     head_dim: u32,
     slots: u32,
     max_history: u32,
+    /// 1: means are of keys without their spatial rotation, which pairs from `first_pair` on have.
+    plain: u32,
+    first_pair: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -26,6 +29,7 @@ struct Node {
 @group(1) @binding(4) var<storage, read_write> ring_k: array<u32>;
 @group(1) @binding(5) var<storage, read_write> ring_v: array<u32>;
 @group(1) @binding(6) var<storage, read_write> means: array<f32>;
+@group(1) @binding(7) var<storage, read> spatial: array<vec2<f32>>;
 
 const LANES = 64u;
 
@@ -126,11 +130,24 @@ const FEATURES = 8u;
 
 var<workgroup> sums: array<f32, LANES>;
 
+/// A key's feature as its mean takes it.
+fn key(frame: u32, token: u32, head: u32, feature: u32) -> f32 {
+    let at = here(frame, token, head);
+    let value = number(load_k(at + feature));
+    let pair = feature / 2u;
+    if node.plain == 0u || pair < node.first_pair {
+        return value;
+    }
+    let a = spatial[token * (node.head_dim / 2u - node.first_pair) + pair - node.first_pair];
+    let other = number(load_k(at + (feature ^ 1u)));
+    return value * a.x + select(other, -other, feature % 2u == 1u) * a.y;
+}
+
 fn mean(lane: u32, frame: u32, slot: u32, head: u32, first: u32) {
     let feature = min(first + lane % FEATURES, node.head_dim - 1u);
     var sum = 0.0;
     for (var token = lane / FEATURES; token < node.tokens; token += LANES / FEATURES) {
-        sum += number(load_k(here(frame, token, head) + feature));
+        sum += key(frame, token, head, feature);
     }
     sums[lane] = sum;
     workgroupBarrier();

@@ -21,6 +21,8 @@ struct Node {
     /// Age of the newest frame.
     every: u32,
     y_offset: u32,
+    /// 1: means are plain, and queries lose their spatial rotation.
+    plain: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -30,6 +32,7 @@ struct Node {
 @group(1) @binding(4) var<storage, read> means: array<vec2<f32>>;
 @group(1) @binding(5) var<storage, read> routes: array<u32>;
 @group(1) @binding(6) var<storage, read_write> y: array<f32>;
+@group(1) @binding(7) var<storage, read> spatial: array<vec2<f32>>;
 
 const LANES = 64u;
 const MOST = 256u;
@@ -41,13 +44,24 @@ var<workgroup> scores: array<f32, MOST>;
 var<workgroup> ages: array<u32, LANES>;
 var<workgroup> counts: array<u32, LANES>;
 
-/// `value` times the rotation at `pair` of a table's row.
+/// `value` times the rotation at `pair` of a table's row; as it is where means are plain.
 fn turn(value: vec2<f32>, row: u32, pair: u32) -> vec2<f32> {
-    if pair >= node.temporal_pairs {
+    if pair >= node.temporal_pairs || node.plain == 1u {
         return value;
     }
     let a = rotations[row * node.temporal_pairs + pair];
     return vec2<f32>(value.x * a.x - value.y * a.y, value.x * a.y + value.y * a.x);
+}
+
+/// The query of row `row` at `pair`, as it is multiplied.
+fn query_at(row: u32, head: u32, pair: u32) -> vec2<f32> {
+    let pairs = node.head_dim / 2u;
+    let value = load_q((row * node.heads + head) * pairs + pair);
+    if node.plain == 0u || pair < node.temporal_pairs {
+        return turn(value, node.max_history + row / node.tokens, pair);
+    }
+    let a = spatial[row % node.tokens * (pairs - node.temporal_pairs) + pair - node.temporal_pairs];
+    return vec2<f32>(value.x * a.x + value.y * a.y, value.y * a.x - value.x * a.y);
 }
 
 @compute @workgroup_size(LANES)
@@ -58,7 +72,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum = vec2<f32>();
     if lane < pairs {
         for (var row = 0u; row < node.rows; row += node.stride) {
-            sum += turn(load_q((row * node.heads + head) * pairs + lane), node.max_history + row / node.tokens, lane);
+            sum += query_at(row, head, lane);
         }
     }
     queries[lane] = sum;

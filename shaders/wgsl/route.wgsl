@@ -1,7 +1,7 @@
 // The k history frames one query of one head attends to (design.md, section 6): one workgroup takes 4 queries of a head.
 //
 // Frames are scored by q . mean(keys) after temporal rotation: queries are turned by their own frame's rotation once, means are turned back
-// by theirs, 16 frames at a time. Instead of sorting, every lane counts the frames that go before its own: forced ones first, then higher
+// by theirs, 16 frames at a time. Plain means are taken as they are, and queries lose their spatial rotation instead. Instead of sorting, every lane counts the frames that go before its own: forced ones first, then higher
 // scores, then older frames. A frame with fewer than k before it is kept; k may be less than there is room for.
 
 //!kernel route
@@ -21,6 +21,8 @@ struct Node {
     k: u32,
     force_sink: u32,
     force_recent: u32,
+    /// 1: plain means.
+    plain: u32,
 }
 
 @group(1) @binding(0) var<uniform> node: Node;
@@ -29,6 +31,7 @@ struct Node {
 //!numbers 3 read q 2
 @group(1) @binding(4) var<storage, read> means: array<vec2<f32>>;
 @group(1) @binding(5) var<storage, read_write> routes: array<u32>;
+@group(1) @binding(6) var<storage, read> spatial: array<vec2<f32>>;
 
 const LANES = 64u;
 const MOST = 256u;
@@ -45,13 +48,25 @@ var<workgroup> kept: array<u32, QUERIES * MOST>;
 var<workgroup> turned: array<vec2<f32>, FRAMES * (PAIRS + 1u)>;
 var<workgroup> queries: array<vec2<f32>, QUERIES * PAIRS>;
 
-/// `value` times the rotation at `pair` of a table's row.
+/// `value` times the rotation at `pair` of a table's row; as it is where means are plain.
 fn turn(value: vec2<f32>, row: u32, pair: u32) -> vec2<f32> {
-    if pair >= node.temporal_pairs {
+    if pair >= node.temporal_pairs || node.plain == 1u {
         return value;
     }
     let a = rotations[row * node.temporal_pairs + pair];
     return vec2<f32>(value.x * a.x - value.y * a.y, value.x * a.y + value.y * a.x);
+}
+
+/// The query of row `row` at `pair`, as it is multiplied.
+fn query_at(row: u32, head: u32, pair: u32) -> vec2<f32> {
+    let pairs = node.head_dim / 2u;
+    let value = load_q((row * node.heads + head) * pairs + pair);
+    if node.plain == 0u || pair < node.temporal_pairs {
+        // conj(back) * to on the query is `to` on the query and `back` on the mean.
+        return turn(value, node.max_history + row / node.tokens, pair);
+    }
+    let a = spatial[row % node.tokens * (pairs - node.temporal_pairs) + pair - node.temporal_pairs];
+    return vec2<f32>(value.x * a.x + value.y * a.y, value.y * a.x - value.x * a.y);
 }
 
 /// Scores of all queries for history rows first..end, at most FRAMES.
@@ -62,9 +77,7 @@ fn score(lane: u32, first_row: u32, head: u32, first: u32, end: u32) {
         for (var i = lane; i < QUERIES * PAIRS; i += LANES) {
             let row = min(first_row + i / PAIRS, node.rows - 1u);
             let pair = start + i % PAIRS;
-            let value = load_q((row * node.heads + head) * pairs + min(pair, pairs - 1u));
-            // conj(back) * to on the query is `to` on the query and `back` on the mean.
-            queries[i] = select(vec2<f32>(), turn(value, node.max_history + row / node.tokens, pair), pair < pairs);
+            queries[i] = select(vec2<f32>(), query_at(row, head, min(pair, pairs - 1u)), pair < pairs);
         }
         for (var i = lane; i < FRAMES * PAIRS; i += LANES) {
             let frame = min(first + i / PAIRS, end - 1u);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use causeway_ops::{philox::normal4, quant::WeightSource};
 use causeway_runtime::{
     Model,
-    config::{DitConfig, GroupConfig, Positions},
+    config::{Descriptors, DitConfig, GroupConfig, HistoryConfig, Positions},
 };
 
 /// Rows of features.
@@ -35,6 +35,7 @@ pub struct Settings {
 pub struct Naive<'a> {
     config: &'a DitConfig,
     groups: &'a [GroupConfig],
+    descriptors: Descriptors,
     weights: BTreeMap<String, Vec<f64>>,
     /// May change from chunk to chunk.
     pub settings: Settings,
@@ -57,9 +58,19 @@ impl<'a> Naive<'a> {
             .collect();
         let config = &model.config().dit;
         let previous = vec![0.0; config.latent_len()];
-        let groups = &model.config().history.groups;
+        let HistoryConfig { groups, descriptors, .. } = &model.config().history;
         let seed = [seed as u32, (seed >> 32) as u32];
-        Self { config, groups, weights, settings, memory: Vec::new(), previous, cut: false, seed }
+        Self {
+            config,
+            groups,
+            descriptors: *descriptors,
+            weights,
+            settings,
+            memory: Vec::new(),
+            previous,
+            cut: false,
+            seed,
+        }
     }
 
     /// Generates one chunk and commits it; returns its channels-last latents.
@@ -232,11 +243,17 @@ impl<'a> Naive<'a> {
                     keys.map(|(t, row)| self.rope(head(row), position(i), t)).collect()
                 })
                 .collect();
+            let unrotated: Vec<Rows> =
+                visible.iter().map(|&f| self.memory[f].k[n].iter().map(|row| head(row)).collect()).collect();
             for (r, row) in q.iter().enumerate() {
                 let query = self.rope(head(row), own_at[r / tokens], r % tokens);
                 let mut keys = Vec::new();
                 let mut values = Vec::new();
-                for i in self.route(n, &query, &history) {
+                let seen = match self.descriptors {
+                    Descriptors::Rotated => self.route(n, &query, &history),
+                    Descriptors::Plain => self.route(n, &head(row), &unrotated),
+                };
+                for i in seen {
                     keys.extend(history[i].iter().cloned());
                     values.extend(self.memory[visible[i]].v[n].iter().map(|v| head(v)));
                 }

@@ -3,8 +3,9 @@
 
 use causeway_ops::quant::DType;
 use causeway_runtime::config::{
-    CodecConfig, CodecKind, DecoderConfig, DecoderFamily, DecoderNetwork, DitConfig, FORMAT, Family, HistoryConfig,
-    LatentConfig, ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, StartConfig, TextConfig,
+    CodecConfig, CodecKind, DecoderConfig, DecoderFamily, DecoderNetwork, Descriptors, DitConfig, FORMAT, Family,
+    HistoryConfig, LatentConfig, ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, StartConfig,
+    TextConfig,
 };
 use causeway_runtime::file::write_model_to;
 use causeway_runtime::import::{Settings, wan_1_3b};
@@ -74,7 +75,14 @@ pub fn tiny_config() -> ModelConfig {
             default_steps: 4,
             context_noise: 0.0,
         },
-        history: HistoryConfig { window: 6, sink: 0, route: 0, positions: Positions::Compact, groups: Vec::new() },
+        history: HistoryConfig {
+            window: 6,
+            sink: 0,
+            route: 0,
+            descriptors: Descriptors::Rotated,
+            positions: Positions::Compact,
+            groups: Vec::new(),
+        },
         start: Some(StartConfig { latents: "start.latents".to_owned(), events: vec![0], count: 2 }),
         fps: 20.0,
         latch: 1,

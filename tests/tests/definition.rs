@@ -3,7 +3,7 @@
 use causeway_ops::quant::DType;
 use causeway_runtime::{
     Budget, EventTime, Session, SessionError, SessionOptions, Start,
-    config::{GroupConfig, Positions},
+    config::{Descriptors, GroupConfig, ModelConfig, Positions},
 };
 use causeway_tests::{
     naive::{Naive, Settings},
@@ -22,14 +22,28 @@ fn latents(session: &mut Session) -> Vec<f32> {
 
 /// Runs `chunks` chunks of both and returns the largest difference relative to the naive output's scale.
 fn compare(chunk: usize, settings: Settings, steps: usize, chunks: usize) -> f64 {
-    compare_groups(chunk, settings, Vec::new(), steps, chunks)
+    compare_changed(|_| (), chunk, settings, steps, chunks)
 }
 
 /// The same with layers that keep other frames; a layer is added for each group.
 fn compare_groups(chunk: usize, settings: Settings, groups: Vec<GroupConfig>, steps: usize, chunks: usize) -> f64 {
+    let change = |config: &mut ModelConfig| {
+        config.dit.layers += groups.len();
+        config.history.groups = groups;
+    };
+    compare_changed(change, chunk, settings, steps, chunks)
+}
+
+/// The same of a model that `change` was made to.
+fn compare_changed(
+    change: impl FnOnce(&mut ModelConfig),
+    chunk: usize,
+    settings: Settings,
+    steps: usize,
+    chunks: usize,
+) -> f64 {
     let mut config = tiny_config();
-    config.dit.layers += groups.len();
-    config.history.groups = groups;
+    change(&mut config);
     config.dit.chunk = chunk;
     config.history.window = settings.window;
     config.history.sink = settings.sink;
@@ -199,8 +213,11 @@ fn start_frames_with_their_actions_are_as_good_as_made_ones() {
 fn routed_history_equals_the_naive_model() {
     for (chunk, window, sink, route) in [(1, 8, 1, 3), (1, 8, 0, 1), (2, 9, 2, 4)] {
         let settings = Settings { window, sink, route, positions: Positions::Compact };
-        let error = compare(chunk, settings, 2, 18 / chunk);
-        assert!(error < 5e-4, "chunk {chunk}, {settings:?}: {error}");
+        for descriptors in [Descriptors::Rotated, Descriptors::Plain] {
+            let change = |config: &mut ModelConfig| config.history.descriptors = descriptors;
+            let error = compare_changed(change, chunk, settings, 2, 18 / chunk);
+            assert!(error < 5e-4, "chunk {chunk}, {settings:?}, {descriptors:?}: {error}");
+        }
     }
 }
 
@@ -210,7 +227,7 @@ proptest! {
     /// Ring and router over window, sink, k, chunk and wrap-arounds.
     #[test]
     fn any_ring_and_route_equals_the_naive_model(
-        chunk in 1usize..4, extra in 1usize..6, sink in 0usize..4, route in 0usize..4, absolute: bool,
+        chunk in 1usize..4, extra in 1usize..6, sink in 0usize..4, route in 0usize..4, absolute: bool, plain: bool,
     ) {
         let history = extra;
         let settings = Settings {
@@ -219,7 +236,9 @@ proptest! {
             route: route.min(history),
             positions: if absolute { Positions::Absolute } else { Positions::Compact },
         };
-        let error = compare(chunk, settings, 2, 12 / chunk);
-        prop_assert!(error < 5e-4, "chunk {}, {:?}: {}", chunk, settings, error);
+        let descriptors = if plain { Descriptors::Plain } else { Descriptors::Rotated };
+        let change = |config: &mut ModelConfig| config.history.descriptors = descriptors;
+        let error = compare_changed(change, chunk, settings, 2, 12 / chunk);
+        prop_assert!(error < 5e-4, "chunk {}, {:?}, {:?}: {}", chunk, settings, descriptors, error);
     }
 }

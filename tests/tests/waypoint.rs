@@ -7,7 +7,7 @@ use causeway_ops::{
 };
 use causeway_runtime::{
     Budget, Decoder, Device, Pump, Session, SessionError, SessionOptions, Start,
-    config::DecoderNetwork,
+    config::{DecoderNetwork, Descriptors},
     file::may_quantise,
     import::{Checkpoint, waypoint},
     model::{CodecSource, Groups, Levels, Past, StreamPlan, StreamShape},
@@ -48,7 +48,7 @@ fn a_plan_at_real_size_stays_below_its_bound() {
             dit: &config.dit,
             first: 1,
             given: [1, 1],
-            groups: Groups { pasts, layers, actions: None },
+            groups: Groups { pasts, layers, descriptors: Descriptors::Rotated, actions: None },
             text_rows: 0,
             guided: false,
             recache: Vec::new(),
@@ -65,6 +65,14 @@ fn a_plan_at_real_size_stays_below_its_bound() {
         println!("{}: {memory:?}, {} in all", if small { "360p" } else { "720p" }, memory.total());
         assert!(memory.total() <= most, "{} bytes", memory.total());
     }
+}
+
+#[test]
+fn plain_descriptors_are_refused() {
+    let mut config = waypoint(true);
+    config.history.descriptors = Descriptors::Plain;
+    let error = config.validate().unwrap_err().to_string();
+    assert!(error.contains("history.descriptors") && error.contains("rotated in this family"), "{error}");
 }
 
 /// A tensor of what the codec's twin makes.

@@ -11,7 +11,7 @@ use crate::judge::eval::{self, Held, Sampler};
 use crate::net::dit;
 use crate::net::fast::attention;
 use crate::net::fast::network::Network;
-use crate::net::mask::{Best, Descriptor, Mask, Ring, Route};
+use crate::net::mask::{Best, Mask, Ring, Route};
 use crate::net::precision::Precision;
 use crate::net::rollout::{Engine, Rollout};
 use crate::net::weights::{Leaves, Weights, floats};
@@ -35,8 +35,6 @@ pub struct World<'a> {
     pub frames: usize,
     /// History frames a query is routed to; where they are drawn and not asked for by [`Self::drawn`], the most of them.
     pub route: Route,
-    /// What they are found by.
-    pub descriptor: Descriptor,
     /// Noisy copies of a window behind its clean one, in flow matching.
     pub copies: usize,
     /// Share of windows in which the network is not shown the frame before.
@@ -115,7 +113,7 @@ impl World<'_> {
 
     /// The history frames of the most that a query sees.
     fn best(&self) -> Best {
-        Best { frames: self.route.most(), by: self.descriptor }
+        Best { frames: self.route.most(), by: self.config.history.descriptors }
     }
 
     /// What a frame sees of a long window, as when it is played.

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
-use causeway_runtime::config::DitConfig;
+use causeway_runtime::config::{Descriptors, DitConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::net::dit::{Attend, HIDDEN};
@@ -142,29 +142,19 @@ impl Ring {
     }
 }
 
-/// What tells a query which frames of history are worth seeing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Descriptor {
-    /// The mean of a frame's keys as attention reads them, so that age tells along with content: the runtime's.
-    #[default]
-    Rotated,
-    /// The mean of its keys before they are rotated, for queries before they are: content alone. Only to compare with ([`crate::reproduce::routing`]).
-    Plain,
-}
-
 /// The best frames of history that a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Best {
     /// How many; 0 for all.
     pub frames: usize,
     /// By what.
-    pub by: Descriptor,
+    pub by: Descriptors,
 }
 
 impl Best {
-    /// The best `frames` by the runtime's descriptors.
+    /// The best `frames` by the means of rotated keys.
     pub const fn of(frames: usize) -> Self {
-        Self { frames, by: Descriptor::Rotated }
+        Self { frames, by: Descriptors::Rotated }
     }
 
     /// Whether some of `history` frames are left out.
@@ -174,7 +164,7 @@ impl Best {
 
     /// Whether frames are ranked by something else than what attention computes anyway.
     pub fn apart(self) -> bool {
-        self.frames > 0 && self.by == Descriptor::Plain
+        self.frames > 0 && self.by == Descriptors::Plain
     }
 }
 

@@ -23,7 +23,7 @@ use causeway_runtime::config::ModelConfig;
 use crate::footage::latents::Latents;
 use crate::method::teacher_forcing::World;
 use crate::net::dit;
-use crate::net::mask::{Descriptor, Route};
+use crate::net::mask::Route;
 use crate::net::precision::Precision;
 use crate::net::weights::Weights;
 use crate::train::optim::Rule;
@@ -149,7 +149,6 @@ impl Lab<'_> {
             batch: 16,
             frames,
             route: Route::Fixed(0),
-            descriptor: Descriptor::Rotated,
             copies: 1,
             drop_prev: 0.0,
             pure: 0.0,

@@ -1,11 +1,11 @@
 //! Routing (spec 2.10, 5.3): each query keeps a few frames of a long history. What is remembered by it, by all of the history and by a
 //! window of the same cost, in rooms that may be seen again after long ([`places`]); and whether it finds them when the light has changed.
 
-use causeway_runtime::config::ModelConfig;
+use causeway_runtime::config::{Descriptors, ModelConfig};
 
 use crate::footage::latents::{Latents, even_levels};
 use crate::method::teacher_forcing::{TeacherForcing, World};
-use crate::net::mask::{Best, Descriptor, Route};
+use crate::net::mask::{Best, Route};
 use crate::net::rollout::{Engine, Rollout};
 use crate::net::weights::Weights;
 use crate::reproduce::chart::{Chart, Line};
@@ -82,7 +82,7 @@ impl Look {
     /// At the best five of it.
     pub const ROUTED: Self = Self { history: MEMORY, best: Best::of(KEPT) };
     /// At those by plain descriptors.
-    pub const PLAIN: Self = Self { history: MEMORY, best: Best { frames: KEPT, by: Descriptor::Plain } };
+    pub const PLAIN: Self = Self { history: MEMORY, best: Best { frames: KEPT, by: Descriptors::Plain } };
     /// At the newest five.
     pub const WINDOW: Self = Self { history: KEPT, best: Best::of(0) };
 }
@@ -158,8 +158,10 @@ impl<'a> Rooms<'a> {
             0 => Route::Fixed(0),
             most => Route::Between(most, look.history),
         };
-        let world = self.lab.world(&self.config, &self.data, frames, rate);
-        let world = World { route, descriptor: look.best.by, batch: 16 * (MEMORY + 1) / frames, ..world };
+        let mut config = self.config.clone();
+        config.history.descriptors = look.best.by;
+        let world = self.lab.world(&config, &self.data, frames, rate);
+        let world = World { route, batch: 16 * (MEMORY + 1) / frames, ..world };
         self.lab.train(name, &TeacherForcing(world), start.clone(), steps)
     }
 

@@ -13,7 +13,7 @@ use crate::method::teacher_forcing::{TeacherForcing, World};
 use crate::net::codec_tape::Pass;
 use crate::net::fast::kernels::Kernels;
 use crate::net::fast::linalg::wide;
-use crate::net::mask::{Descriptor, Route};
+use crate::net::mask::Route;
 use crate::net::precision::Precision;
 use crate::net::weights::Weights;
 use crate::net::{codec, dit};
@@ -120,7 +120,6 @@ pub fn train(shape: &Shape) -> Result<Vec<Row>, BenchError> {
         batch: shape.batch,
         frames: shape.frames,
         route: Route::Fixed(0),
-        descriptor: Descriptor::Rotated,
         copies: shape.copies,
         drop_prev: 0.0,
         pure: 0.0,

@@ -25,7 +25,7 @@ use crate::method::score::Pair;
 use crate::method::self_forcing::SelfForcing;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
-use crate::net::mask::{Descriptor, Mask};
+use crate::net::mask::Mask;
 use crate::net::precision::{Precision, PrecisionError};
 use crate::run::folder::{Folder, FolderError};
 use crate::run::recipe::{Data, Method, Recipe, RecipeError, Stage};
@@ -263,7 +263,6 @@ impl<'a> Pipeline<'a> {
             batch: stage.batch,
             frames: stage.frames,
             route: stage.route,
-            descriptor: Descriptor::Rotated,
             copies: stage.copies,
             drop_prev: stage.drop_prev,
             pure: stage.pure,

@@ -1,8 +1,8 @@
 //! Sizes of the worlds this crate trains.
 
 use causeway_runtime::config::{
-    CodecConfig, CodecKind, ConfigError, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig, ModelConfig,
-    Positions, Prediction, Provenance, ScheduleConfig, StartConfig,
+    CodecConfig, CodecKind, ConfigError, Descriptors, DitConfig, FORMAT, Family, HistoryConfig, LatentConfig,
+    ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, StartConfig,
 };
 use causeway_runtime::sampler::Sampler;
 
@@ -49,6 +49,8 @@ pub struct Sizes {
     pub window: Option<usize>,
     /// First frames of a stream that stay among them.
     pub sink: Option<usize>,
+    /// What routes are found by.
+    pub descriptors: Option<Descriptors>,
     /// Whether the denoiser is shown the frame before as further channels of its input.
     pub prev_frame: Option<bool>,
     /// Channels of a latent.
@@ -100,6 +102,7 @@ impl Sizes {
         ] {
             *size = wanted.unwrap_or(*size);
         }
+        history.descriptors = self.descriptors.unwrap_or(history.descriptors);
         dit.prev_frame = self.prev_frame.unwrap_or(dit.prev_frame);
         *name = self.name.clone().unwrap_or_else(|| name.clone());
         *schedule = even(&self.lists());
@@ -160,7 +163,14 @@ impl Preset {
             dit,
             codec,
             schedule: even(&STEPS),
-            history: HistoryConfig { window: 12, sink: 0, route: 0, positions: Positions::Compact, groups: Vec::new() },
+            history: HistoryConfig {
+                window: 12,
+                sink: 0,
+                route: 0,
+                descriptors: Descriptors::Rotated,
+                positions: Positions::Compact,
+                groups: Vec::new(),
+            },
             start: Some(StartConfig {
                 latents: "start.latents".into(),
                 events: vec![0],

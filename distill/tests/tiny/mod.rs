@@ -10,7 +10,7 @@ use causeway_distill::method::reconstruction::Reconstruction;
 use causeway_distill::method::teacher_forcing::World;
 use causeway_distill::net::codec;
 use causeway_distill::net::dit;
-use causeway_distill::net::mask::{Descriptor, Route};
+use causeway_distill::net::mask::Route;
 use causeway_distill::net::precision::Precision;
 use causeway_distill::net::weights::Weights;
 use causeway_distill::rng::Rng;
@@ -87,7 +87,6 @@ pub fn with_world<T>(config: &ModelConfig, cpu: bool, frames: usize, f: impl FnO
         batch: 2,
         frames,
         route: Route::Fixed(0),
-        descriptor: Descriptor::Rotated,
         copies: 1,
         drop_prev: 0.0,
         pure: 0.0,

@@ -1,6 +1,11 @@
 //! Committing a chunk's keys and values to the ring. A piece of work is one head of one frame.
 
-use super::{context::Context, parts::Parts, split::Split};
+use super::{
+    context::Context,
+    parts::Parts,
+    shared::rotation::{of_token, unturned},
+    split::Split,
+};
 use crate::{kv::number, op::Commit};
 
 /// Heads of frames, frame by frame; an element takes some tens of operations' time.
@@ -15,6 +20,8 @@ pub(super) fn run(op: &Commit, cx: &Context<'_>) {
     let [ring_k, ring_v] = [op.ring_k, op.ring_v].map(|id| Split::new(unsafe { cx.write::<u32>(id) }));
     // SAFETY: declared access.
     let means = Split::new(unsafe { cx.write::<f32>(op.means) });
+    // SAFETY: declared access.
+    let plain = op.plain.map(|(table, first)| (unsafe { cx.read::<f32>(table) }, 2 * first));
     let (dim, words) = (op.dim(), op.kv.row_words(op.head_dim));
     let wanted = cx.pieces(&parts(op));
     // One frame after the other: two of them may share a slot in a table that is wrong.
@@ -34,7 +41,12 @@ pub(super) fn run(op: &Commit, cx: &Context<'_>) {
                 let (stored_key, stored_value) = unsafe { (ring_k.part(to, words), ring_v.part(to, words)) };
                 op.kv.pack(key, stored_key);
                 op.kv.pack(&v[from..from + op.head_dim], stored_value);
-                mean.iter_mut().zip(key).for_each(|(mean, &key)| *mean += number(key));
+                let Some((table, first)) = plain else {
+                    mean.iter_mut().zip(key).for_each(|(mean, &key)| *mean += number(key));
+                    continue;
+                };
+                let turns = of_token(table, token, op.head_dim - first);
+                unturned(|at| number(key[at]), op.head_dim, turns, |at, value| mean[at] += value);
             }
             mean.iter_mut().for_each(|mean| *mean /= op.tokens as f32);
         });

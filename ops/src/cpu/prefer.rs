@@ -1,6 +1,10 @@
 //! Preferences: a head after the other, a frame after the other. Few queries are asked, so that nothing is worth spreading.
 
-use super::{context::Context, scratch::Need};
+use super::{
+    context::Context,
+    scratch::Need,
+    shared::rotation::{of_token, turned, unturned},
+};
 use crate::op::Prefer;
 
 /// The sum of a head's queries.
@@ -11,6 +15,8 @@ pub(super) fn need(op: &Prefer) -> Need {
 pub(super) fn run(op: &Prefer, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let [q, means, rotations] = [op.q, op.means, op.rotations].map(|id| unsafe { cx.read::<f32>(id) });
+    // SAFETY: declared access.
+    let plain = op.plain.map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared accesses.
     let (frames, y) = unsafe { (cx.read::<u32>(op.frames), cx.write::<f32>(op.y)) };
     // SAFETY: declared accesses.
@@ -25,14 +31,20 @@ pub(super) fn run(op: &Prefer, cx: &Context<'_>) {
     for head in 0..op.heads {
         query.fill(0.0);
         for row in asked() {
-            let own = turns(op.max_history + row / op.tokens);
-            turned(&q[of(row, head)..][..d], own, |at, value| query[at] += value);
+            let (one, add) = (&q[of(row, head)..][..d], |at: usize, value| query[at] += value);
+            match plain {
+                None => turned(one, turns(op.max_history + row / op.tokens), add),
+                Some(table) => {
+                    unturned(|at| one[at], d, of_token(table, row % op.tokens, d - 2 * op.temporal_pairs), add)
+                }
+            }
         }
         let mut preferred = (f32::NEG_INFINITY, 0);
         for (j, &slot) in frames.iter().enumerate().take(history) {
             let mut score = 0.0;
             let mean = &means[of((slot as usize).min(op.slots - 1), head)..][..d];
-            turned(mean, turns(j), |at, value| score += query[at] * value);
+            let key = if plain.is_some() { &[] } else { turns(j) };
+            turned(mean, key, |at, value| score += query[at] * value);
             if score > preferred.0 {
                 preferred = (score, j);
             }
@@ -49,13 +61,4 @@ pub(super) fn run(op: &Prefer, cx: &Context<'_>) {
         y[0] = ((history - preferred.1) * op.every) as f32;
         y[1] = (ages * op.every) as f32 / count.max(1) as f32;
     }
-}
-
-/// Gives the values of a row whose leading pairs are turned.
-fn turned(row: &[f32], turns: &[f32], mut give: impl FnMut(usize, f32)) {
-    for (at, (value, by)) in row.as_chunks::<2>().0.iter().zip(turns.as_chunks::<2>().0).enumerate() {
-        give(2 * at, value[0] * by[0] - value[1] * by[1]);
-        give(2 * at + 1, value[0] * by[1] + value[1] * by[0]);
-    }
-    row.iter().enumerate().skip(turns.len()).for_each(|(at, &value)| give(at, value));
 }

@@ -1,13 +1,17 @@
 //! Routing: the history frames each query attends to.
 //!
 //! As in attention a piece of work is a tile of queries of one head, a query a lane. Turning the key means the other way instead of
-//! the queries gives the same products, and one product for all frames. The k best scores of all lanes come out of one sweep that
+//! the queries gives the same products, and one product for all frames. Plain descriptors are not turned, and queries lose their spatial
+//! rotation instead. The k best scores of all lanes come out of one sweep that
 //! keeps k sorted vectors; the worst of them is each lane's threshold.
 
 use super::{
     context::Context,
     scratch::Need,
-    shared::gemm::{self, Finish, Left, VECTORS},
+    shared::{
+        gemm::{self, Finish, Left, VECTORS},
+        rotation::{of_token, unturned},
+    },
     simd::{Kernel, Level, MAX_LANES, Simd, vectors},
     split::Split,
 };
@@ -26,6 +30,8 @@ pub(super) fn need(op: &Route, level: Level) -> Need {
 pub(super) fn run(op: &Route, cx: &Context<'_>) {
     // SAFETY: declared accesses.
     let [q, means, rotations] = [op.q, op.means, op.rotations].map(|id| unsafe { cx.read::<f32>(id) });
+    // SAFETY: declared access.
+    let plain = op.plain.map(|id| unsafe { cx.read::<f32>(id) });
     // SAFETY: declared accesses.
     let (frames, routes) = unsafe { (cx.read::<u32>(op.frames), cx.write::<u32>(op.routes)) };
     let history = (cx.params.history[op.group] as usize).min(op.max_history);
@@ -55,6 +61,7 @@ pub(super) fn run(op: &Route, cx: &Context<'_>) {
             kept,
             q,
             means,
+            plain,
             rotations,
             frames,
             routes: &routes,
@@ -93,6 +100,7 @@ struct Choose<'a> {
     kept: Kept,
     q: &'a [f32],
     means: &'a [f32],
+    plain: Option<&'a [f32]>,
     rotations: &'a [f32],
     frames: &'a [u32],
     routes: &'a Split<'a, u32>,
@@ -144,6 +152,14 @@ impl Choose<'_> {
         let (op, d, width) = (self.op, self.op.head_dim, self.width);
         let dim = op.heads * d;
         let row = |lane: usize| &self.q[(self.row + lane.min(self.queries - 1)) * dim + self.head * d..][..d];
+        if let Some(plain) = self.plain {
+            for lane in 0..width {
+                let token = (self.row + lane.min(self.queries - 1)) % op.tokens;
+                let turns = of_token(plain, token, d - 2 * op.temporal_pairs);
+                unturned(|at| row(lane)[at], d, turns, |at, value| self.transposed[at * width + lane] = value);
+            }
+            return;
+        }
         for lane in (0..width).step_by(4) {
             let rows = [row(lane), row(lane + 1), row(lane + 2), row(lane + 3)];
             for (c, out) in self.transposed.chunks_exact_mut(width).enumerate() {
@@ -152,11 +168,11 @@ impl Choose<'_> {
         }
     }
 
-    /// Turns the leading pairs of each visible mean by key * conj(own).
+    /// Turns the leading pairs of each visible mean by key * conj(own), if it is not plain.
     #[inline(always)]
     fn turn<S: Simd>(&mut self, s: S) {
         let (op, d) = (self.op, self.op.head_dim);
-        let numbers = 2 * op.temporal_pairs;
+        let numbers = if self.plain.is_some() { 0 } else { 2 * op.temporal_pairs };
         let turns = |row: usize| &self.rotations[row * numbers..][..numbers];
         let own = turns(op.max_history + self.f);
         // Conjugating is a product with this.

@@ -25,6 +25,9 @@ pub struct Commit {
     pub kv: Kv,
     /// Key means [slots, dim], of the keys as they came.
     pub means: BufferId,
+    /// Spatial rotations [tokens, head_dim / 2 - first, 2] of the keys from their pair `first` on, and `first`: undone in the means, which then tell content
+    /// alone.
+    pub plain: Option<(BufferId, usize)>,
     /// Frames of the chunk.
     pub chunk: usize,
     /// Tokens a frame.
@@ -52,7 +55,7 @@ impl Operator for Commit {
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
-        for id in [self.k, self.v, self.frames] {
+        for id in [self.k, self.v, self.frames].into_iter().chain(self.plain.map(|(id, _)| id)) {
             visit(id, Access::Read);
         }
         for id in [self.ring_k, self.ring_v, self.means] {
@@ -67,6 +70,13 @@ impl Operator for Commit {
         check.buffer(self.k, self.chunk * row)?;
         check.buffer(self.v, self.chunk * row)?;
         check.buffer(self.frames, self.max_history + self.chunk)?;
+        if let Some((table, first)) = self.plain {
+            check.rule(
+                self.head_dim.is_multiple_of(2) && 2 * first <= self.head_dim,
+                "spatial pairs begin behind the last pair",
+            )?;
+            check.buffer(table, self.tokens * (self.head_dim - 2 * first))?;
+        }
         let stored = self.tokens * self.heads * self.kv.row_words(self.head_dim);
         check.buffer(self.ring_k, self.slots * stored)?;
         check.buffer(self.ring_v, self.slots * stored)?;

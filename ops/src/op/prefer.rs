@@ -10,13 +10,16 @@ use crate::{
 ///
 /// A frame of the past is as old as there are rows of the visible history from it on, times `every`: the newest is of age `every`. The queries are
 /// at most [`Prefer::SAMPLE`], every n-th row. A head prefers the frame with the largest sum over them of q . mean(keys of the frame) after
-/// temporal rotation, of several the oldest. Both ages are 0 without a history, that of routes also without routes. Tables as in [`super::Route`].
+/// temporal rotation, of several the oldest. Both ages are 0 without a history, that of routes also without routes. Tables and `plain` descriptors as
+/// in [`super::Route`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prefer {
     /// Queries [chunk * tokens, dim].
     pub q: BufferId,
     /// Key means of the ring's frames [slots, dim].
     pub means: BufferId,
+    /// Spatial rotations [tokens, head_dim / 2 - temporal_pairs, 2] that are undone, in place of temporal ones.
+    pub plain: Option<BufferId>,
     /// Frame table u32 [max_history + chunk].
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, temporal_pairs, 2].
@@ -63,7 +66,8 @@ impl Operator for Prefer {
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
-        for id in [self.q, self.means, self.frames, self.rotations].into_iter().chain(self.routes.map(|(id, _)| id)) {
+        let tables = [self.q, self.means, self.frames, self.rotations];
+        for id in tables.into_iter().chain(self.plain).chain(self.routes.map(|(id, _)| id)) {
             visit(id, Access::Read);
         }
         visit(self.y, Access::Update);
@@ -82,6 +86,9 @@ impl Operator for Prefer {
         check.buffer(self.means, self.slots * dim)?;
         check.buffer(self.frames, self.max_history + self.chunk)?;
         check.buffer(self.rotations, (self.max_history + self.chunk) * self.temporal_pairs * 2)?;
+        if let Some(plain) = self.plain {
+            check.buffer(plain, self.tokens * (self.head_dim - 2 * self.temporal_pairs))?;
+        }
         if let Some((routes, k)) = self.routes {
             check.rule(k > 0, "k must be positive")?;
             check.buffer(routes, rows * self.heads * k)?;

@@ -6,7 +6,8 @@ use crate::{
     params::GROUPS,
 };
 
-/// Scores each visible history frame by q . mean(keys of the frame) after temporal rotation, and keeps the k best.
+/// Scores each visible history frame by q . mean(keys of the frame) after temporal rotation, and keeps the k best. With `plain` descriptors
+/// both are as they were before any rotation, so that content alone tells.
 ///
 /// Ties go to the older frame. Forced members (the first `force_sink` rows and the last `force_recent` rows of the visible
 /// history) count towards k. With no more than k visible frames all of them are kept. [`Params::route`](crate::Params::route) may say a smaller
@@ -18,6 +19,9 @@ pub struct Route {
     pub q: BufferId,
     /// Key means of the ring's frames [slots, dim].
     pub means: BufferId,
+    /// Spatial rotations [tokens, head_dim / 2 - temporal_pairs, 2] of the queries, where means are of keys without theirs
+    /// ([`Commit::plain`](super::Commit::plain)): they are undone, and there are no temporal ones.
+    pub plain: Option<BufferId>,
     /// Frame table u32 [max_history + chunk].
     pub frames: BufferId,
     /// Temporal rotations [max_history + chunk, temporal_pairs, 2].
@@ -54,7 +58,7 @@ impl Operator for Route {
     }
 
     fn buffers(&self, visit: &mut dyn FnMut(BufferId, Access)) {
-        for id in [self.q, self.means, self.frames, self.rotations] {
+        for id in [self.q, self.means, self.frames, self.rotations].into_iter().chain(self.plain) {
             visit(id, Access::Read);
         }
         visit(self.routes, Access::Write);
@@ -75,6 +79,9 @@ impl Operator for Route {
         check.buffer(self.means, self.slots * dim)?;
         check.buffer(self.frames, self.max_history + self.chunk)?;
         check.buffer(self.rotations, (self.max_history + self.chunk) * self.temporal_pairs * 2)?;
+        if let Some(plain) = self.plain {
+            check.buffer(plain, self.tokens * (self.head_dim - 2 * self.temporal_pairs))?;
+        }
         check.buffer(self.routes, rows * self.heads * self.k)
     }
 

@@ -318,18 +318,19 @@ fn routes(m: &mut Maker) {
         let [k, forced_sink, forced_recent]: [usize; 3] = [row[7], row[8], row[9]];
         let less = k.saturating_sub(1).max(forced_sink + forced_recent).max(1) as u32;
         for (route, cut) in [(0, 0), (less, 0), (0, 1), (less, 1)] {
-            route_case(m, row, false, (route, cut));
+            route_case(m, row, false, (route, cut), false);
         }
+        route_case(m, row, false, (less, 0), true);
     }
     // Ties: no rotation and small integers, so that scores are exact.
     for says in [(0, 0), (2, 0), (3, 1), (99, 0)] {
-        route_case(m, [1, 16, 2, 4, 1, 12, 12, 4, 0, 0], true, says);
-        route_case(m, [1, 16, 2, 4, 1, 12, 11, 4, 1, 1], true, says);
+        route_case(m, [1, 16, 2, 4, 1, 12, 12, 4, 0, 0], true, says, false);
+        route_case(m, [1, 16, 2, 4, 1, 12, 11, 4, 1, 1], true, says, false);
     }
 }
 
 /// `says` is what the run's parameters say of routes: how many frames, and whether there was a cut.
-fn route_case(m: &mut Maker, row: [usize; 10], ties: bool, says: (u32, u32)) {
+fn route_case(m: &mut Maker, row: [usize; 10], ties: bool, says: (u32, u32), plain: bool) {
     let [chunk, tokens, heads, head_dim, pairs, max_history, history, k, force_sink, force_recent] = row;
     let (rows, dim, slots) = (chunk * tokens, heads * head_dim, max_history + chunk);
     let (frames, mut rotations, mut params) = window(m, [chunk, slots, max_history, history, pairs]);
@@ -345,6 +346,7 @@ fn route_case(m: &mut Maker, row: [usize; 10], ties: bool, says: (u32, u32)) {
     let op = Route {
         q: m.numbers("q", &q),
         means: m.numbers("means", &means),
+        plain: plain.then(|| spatial(m, tokens, head_dim / 2 - pairs)),
         frames,
         rotations,
         routes: m.integers("routes", vec![7; rows * heads * k]),
@@ -363,15 +365,24 @@ fn route_case(m: &mut Maker, row: [usize; 10], ties: bool, says: (u32, u32)) {
     m.case(op, params, if ties { 0.0 } else { 1e-5 });
 }
 
+/// Rotations [tokens, pairs, 2].
+fn spatial(m: &mut Maker, tokens: usize, pairs: usize) -> BufferId {
+    let angles = m.uniforms(tokens * pairs, 3.0);
+    let table: Vec<f32> = angles.iter().flat_map(|angle| [angle.cos(), angle.sin()]).collect();
+    m.numbers("spatial", &table)
+}
+
 fn preferences(m: &mut Maker) {
-    for [chunk, tokens, heads, head_dim, pairs, max_history, history, k, every] in [
+    let sizes = [
         [1, 4, 2, 8, 2, 6, 6, 0, 1],
         [3, 5, 3, 6, 1, 9, 7, 4, 1],
         [1, 20, 2, 24, 4, 12, 0, 3, 1],
         [1, 64, 7, 32, 6, 63, 63, 10, 1],
         [2, 65, 2, 64, 11, 20, 19, 5, 8],
         [3, 150, 1, 128, 22, 70, 69, 0, 2],
-    ] {
+    ];
+    for (size, plain) in sizes.into_iter().flat_map(|size| [(size, false), (size, true)]) {
+        let [chunk, tokens, heads, head_dim, pairs, max_history, history, k, every] = size;
         let (rows, dim, slots) = (chunk * tokens, heads * head_dim, max_history + chunk);
         let (frames, rotations, params) = window(m, [chunk, slots, max_history, history, pairs]);
         // Rows of the history, some of them none.
@@ -380,6 +391,7 @@ fn preferences(m: &mut Maker) {
         let op = Prefer {
             q: m.random("q", rows * dim, 1.0),
             means: m.random("means", slots * dim, 1.0),
+            plain: plain.then(|| spatial(m, tokens, head_dim / 2 - pairs)),
             frames,
             rotations,
             routes,
@@ -442,9 +454,10 @@ fn cross_attention(m: &mut Maker) {
 
 fn commit(m: &mut Maker) {
     let sizes = [[1, 16, 2, 24, 4, 3], [3, 5, 1, 7, 9, 6], [2, 1, 1, 1, 2, 0], [2, 70, 3, 128, 5, 3]];
-    for ([chunk, tokens, heads, head_dim, slots, max_history], kv) in
-        sizes.into_iter().flat_map(|size| Kv::ALL.map(|kv| (size, kv)))
-    {
+    let all = sizes.into_iter().flat_map(|size| Kv::ALL.map(|kv| (size, kv, None)));
+    // Means of keys that lose their spatial rotation, of pairs from one on.
+    let plain = [(sizes[0], Kv::Q8, Some(4)), (sizes[0], Kv::F32, Some(0)), (sizes[3], Kv::F16, Some(22))];
+    for ([chunk, tokens, heads, head_dim, slots, max_history], kv, first) in all.chain(plain) {
         let (dim, rows) = (heads * head_dim, slots * tokens * heads);
         let (frames, _, params) = window(m, [chunk, slots, max_history, max_history, 1]);
         // Some of what comes is no number.
@@ -463,6 +476,7 @@ fn commit(m: &mut Maker) {
             ring_v: m.ring("ring_v", kv, rows, head_dim, 1.0),
             kv,
             means: m.random("means", slots * dim, 1.0),
+            plain: first.map(|first| (spatial(m, tokens, head_dim / 2 - first), first)),
             chunk,
             tokens,
             heads,

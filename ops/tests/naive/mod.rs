@@ -203,7 +203,15 @@ impl<'a> Machine<'a> {
             let slot = self.u(op.frames)[op.max_history + f] as usize;
             let dim = op.dim();
             for c in 0..dim {
-                let key = |token| number(self.f(op.k)[(f * op.tokens + token) * dim + c]) / op.tokens as f64;
+                let (head, feature) = (c / op.head_dim * op.head_dim, c % op.head_dim);
+                let key = |token: usize| {
+                    let row = &self.f(op.k)[(f * op.tokens + token) * dim + head..][..op.head_dim];
+                    let row: Vec<f64> = row.iter().map(|&x| number(x)).collect();
+                    match op.plain {
+                        None => row[feature] / op.tokens as f64,
+                        Some((table, first)) => unturned(&row, self.f(table), first, token)[feature] / op.tokens as f64,
+                    }
+                };
                 let mean = (0..op.tokens).map(key).sum();
                 self.f_mut(op.means)[slot * dim + c] = mean;
             }
@@ -536,7 +544,10 @@ impl<'a> Machine<'a> {
         let dim = op.heads * op.head_dim;
         let q = &self.f(op.q)[row * dim + head * op.head_dim..][..op.head_dim];
         let score = |j: usize| {
-            let q = turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j);
+            let q = match op.plain {
+                None => turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j),
+                Some(table) => unturned(q, self.f(table), op.temporal_pairs, row % op.tokens),
+            };
             dot(&q, &self.f(op.means)[self.u(op.frames)[j] as usize * dim + head * op.head_dim..])
         };
         (0..history).map(score).collect()
@@ -574,7 +585,10 @@ impl<'a> Machine<'a> {
             let score = |j: usize| -> f64 {
                 let one = |&row: &usize| {
                     let q = &self.f(op.q)[row * dim + head * op.head_dim..][..op.head_dim];
-                    let q = turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j);
+                    let q = match op.plain {
+                        None => turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j),
+                        Some(table) => unturned(q, self.f(table), op.temporal_pairs, row % op.tokens),
+                    };
                     dot(&q, &self.f(op.means)[self.u(op.frames)[j] as usize * dim + head * op.head_dim..])
                 };
                 asked.iter().map(one).sum()
@@ -705,6 +719,19 @@ fn turn(q: &[f64], rotations: &[f64], pairs: usize, own: usize, key: usize) -> V
         q[2 * p + 1] = a * sin + b * cos;
     }
     q
+}
+
+/// A row of a head without the rotation that token `token` gave its pairs from `first` on.
+fn unturned(row: &[f64], table: &[f64], first: usize, token: usize) -> Vec<f64> {
+    let mut row = row.to_vec();
+    let spatial = row.len() / 2 - first;
+    for p in 0..spatial {
+        let (at, turn) = (2 * (first + p), 2 * (token * spatial + p));
+        let (a, b, cos, sin) = (row[at], row[at + 1], table[turn], table[turn + 1]);
+        row[at] = a * cos + b * sin;
+        row[at + 1] = b * cos - a * sin;
+    }
+    row
 }
 
 fn normal(params: &Params, frame: usize, step: u32, element: usize) -> f64 {

@@ -22,6 +22,23 @@ pub enum Positions {
     Absolute,
 }
 
+/// What tells a query which frames of its history are worth seeing (spec 2.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Descriptors {
+    /// The mean of a frame's keys as attention reads them, so that age tells along with content.
+    #[default]
+    Rotated,
+    /// The mean of its keys before they are rotated, for queries before they are: content alone. Wan's network only.
+    Plain,
+}
+
+impl Descriptors {
+    fn usual(&self) -> bool {
+        *self == Self::Rotated
+    }
+}
+
 /// What attention remembers, in latent frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +49,9 @@ pub struct HistoryConfig {
     pub sink: usize,
     /// History frames a query is routed to; 0 means all of them.
     pub route: usize,
+    /// What routes are found by, in all layers.
+    #[serde(default, skip_serializing_if = "Descriptors::usual")]
+    pub descriptors: Descriptors,
     /// Numbering of frames.
     pub positions: Positions,
     /// Layers that keep other frames than this says.
@@ -77,6 +97,9 @@ pub struct StartConfig {
 impl fmt::Display for HistoryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "window {}, sink {}, route {}", self.window, self.sink, self.route)?;
+        if self.descriptors == Descriptors::Plain {
+            f.write_str(" by plain descriptors")?;
+        }
         for GroupConfig { layers, window, sink, every, route } in &self.groups {
             write!(f, "; layers {layers:?}: window {window}, sink {sink}, route {route}, one frame of {every}")?;
         }

@@ -34,7 +34,7 @@ pub use dit::{DitConfig, LatentConfig, Prediction, TextConfig};
 pub use error::{ConfigError, FORMAT, MAX_JSON};
 pub use game::GameConfig;
 pub use health::HealthConfig;
-pub use history::{GroupConfig, HistoryConfig, Positions, StartConfig};
+pub use history::{Descriptors, GroupConfig, HistoryConfig, Positions, StartConfig};
 pub(crate) use kind::check_version;
 pub use kind::{About, FileConfig, Provenance, family, from_json, to_json};
 pub use limits::LimitsConfig;

@@ -5,8 +5,8 @@ use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, CodecConfig, ConfigError, ControlConfig, DitConfig, FileConfig, HealthConfig, HistoryConfig, LimitsConfig,
-    Prediction, Provenance, ScheduleConfig, StartConfig,
+    About, CodecConfig, ConfigError, ControlConfig, Descriptors, DitConfig, FileConfig, HealthConfig, HistoryConfig,
+    LimitsConfig, Prediction, Provenance, ScheduleConfig, StartConfig,
     check::{check, positive, text, within},
     from_json,
     kind::check_version,
@@ -225,6 +225,10 @@ impl ModelConfig {
         self.limits.validate()?;
         self.health.validate()?;
         self.history.validate(self.dit.chunk, self.dit.layers)?;
+        let plain = self.history.descriptors == Descriptors::Plain;
+        check("history.descriptors", "plain", !plain || self.dit.waypoint().is_none(), || {
+            "rotated in this family".to_owned()
+        })?;
         if let Some(start) = &self.start {
             check("start", "given", family == Family::World, || "none in this family".to_owned())?;
             start.validate(self.dit.events.len())?;

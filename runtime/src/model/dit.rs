@@ -18,7 +18,7 @@ use super::{
     ring::{Group, Groups, Ring, Rows},
     rope::Rope,
 };
-use crate::config::DitConfig;
+use crate::config::{Descriptors, DitConfig};
 
 /// State of one layer: its ring and the keys and values of the context in force.
 #[derive(Clone, Copy)]
@@ -36,6 +36,8 @@ pub struct Dit<'a> {
     pub groups: Vec<Group>,
     layers: Vec<Layer>,
     grid: BufferId,
+    /// The same, where descriptors are without it.
+    plain: Option<BufferId>,
     /// What the stream is told.
     pub conditions: Conditions,
     /// Where the timestep sinusoids of a pass come from.
@@ -107,11 +109,12 @@ pub(crate) fn sinusoid(timestep: f32, row: &mut [f32]) {
     }
 }
 
-/// Declares the state of all layers, each in the group that `of` tells.
+/// Declares the state of all layers, each in the group that `of` tells; `plain` are the spatial rotations that descriptors are without.
 fn layers(
     b: &mut PlanBuilder,
     config: &DitConfig,
     (groups, of): (&[Group], impl Fn(usize) -> usize),
+    plain: Option<BufferId>,
     text_rows: usize,
     name: &str,
 ) -> Vec<Layer> {
@@ -121,6 +124,7 @@ fn layers(
         shared: 1,
         head_dim: config.head_dim(),
         temporal_pairs: config.rope_dims()[0] / 2,
+        plain,
     };
     let context = if config.text.is_some() { text_rows } else { config.event_tokens } * config.dim;
     let layer = |n| Layer {
@@ -159,7 +163,9 @@ impl<'a> Dit<'a> {
         let group = |(index, &past)| Group::new(b, past, index, config.chunk, rope(index));
         let tables: Vec<Group> = groups.pasts.iter().enumerate().map(group).collect();
         let game = Game::new(b, config, &tables[groups.actions.unwrap_or(0)], most);
-        let layers = layers(b, config, (&tables, |n| groups.of(n)), text_rows, "");
+        let grid = b.constant("rope_grid", spatial_rotations(config));
+        let plain = (groups.descriptors == Descriptors::Plain).then_some(grid);
+        let layers = layers(b, config, (&tables, |n| groups.of(n)), plain, text_rows, "");
         let sinusoids = match levels {
             Levels::Table(timesteps) => {
                 let mut table = vec![0.0; timesteps.len() * config.freq_dim];
@@ -181,7 +187,8 @@ impl<'a> Dit<'a> {
         Self {
             layers,
             groups: tables,
-            grid: b.constant("rope_grid", spatial_rotations(config)),
+            grid,
+            plain,
             conditions: Conditions { actions, events, text, game: game.as_ref().map(|game| game.inputs) },
             sinusoids,
             previous: config.prev_frame.then(|| b.state("previous", config.latent_len())),
@@ -207,7 +214,8 @@ impl<'a> Dit<'a> {
             text.offsets = b.buffer(format!("text_offsets{name}"), Element::F32, text.rows, BufferKind::Input);
             text_rows = text.rows;
         }
-        this.layers = layers(b, self.config, (&self.groups, |n| self.layers[n].ring.group), text_rows, name);
+        this.layers =
+            layers(b, self.config, (&self.groups, |n| self.layers[n].ring.group), self.plain, text_rows, name);
         this
     }
 

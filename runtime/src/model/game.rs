@@ -53,8 +53,14 @@ impl<'a> Game<'a> {
             mouse: (mouse > 0).then(|| input("mouse", game.rows * mouse)),
             condition: input("condition", dit.latent.height * dit.latent.width * game.condition),
         };
-        let rows =
-            Rows { tokens: 1, heads: game.heads, shared: 1, head_dim: game.head_dim, temporal_pairs: game.rotated / 2 };
+        let rows = Rows {
+            tokens: 1,
+            heads: game.heads,
+            shared: 1,
+            head_dim: game.head_dim,
+            temporal_pairs: game.rotated / 2,
+            plain: None,
+        };
         let module = |n| {
             game.layers.contains(&n).then(|| Module {
                 keys: Ring::new(b, group, rows, &format!(".keys.{n}")),

@@ -11,6 +11,7 @@ use causeway_ops::{
 };
 
 use super::rope::Rope;
+use crate::config::Descriptors;
 
 /// What a group of layers keeps of its past, and what of it a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +58,16 @@ pub struct Groups {
     pub pasts: Vec<Past>,
     /// The group of every layer; the first one of layers that are not listed.
     pub layers: Vec<usize>,
+    /// What routes are found by.
+    pub descriptors: Descriptors,
     /// The group of the rings of action modules, whose rows turn at other rates; `None` of a model that has none.
     pub actions: Option<usize>,
 }
 
 impl From<Past> for Groups {
-    /// One group of all layers.
+    /// One group of all layers, with descriptors of rotated keys.
     fn from(past: Past) -> Self {
-        Self { pasts: vec![past], layers: Vec::new(), actions: None }
+        Self { pasts: vec![past], layers: Vec::new(), descriptors: Descriptors::Rotated, actions: None }
     }
 }
 
@@ -138,6 +141,8 @@ pub(super) struct Rows {
     pub head_dim: usize,
     /// Leading pairs of these with temporal rotation.
     pub temporal_pairs: usize,
+    /// Spatial rotations of the others [tokens, pairs, 2], where descriptors are of keys without them.
+    pub plain: Option<BufferId>,
 }
 
 /// Keys and values of a layer's past.
@@ -164,7 +169,7 @@ impl Ring {
 
     /// Emits the commit of a chunk's keys and values.
     pub fn commit(&self, b: &mut PlanBuilder, groups: &[Group], k: BufferId, v: BufferId, chunk: usize) {
-        let (group, Rows { tokens, heads, head_dim, .. }) = (&groups[self.group], self.rows);
+        let (group, Rows { tokens, heads, head_dim, temporal_pairs, plain, .. }) = (&groups[self.group], self.rows);
         b.push(Commit {
             k,
             v,
@@ -173,6 +178,7 @@ impl Ring {
             ring_v: self.v,
             kv: group.past.kv,
             means: self.means,
+            plain: plain.map(|table| (table, temporal_pairs)),
             chunk,
             tokens,
             heads,
@@ -226,7 +232,7 @@ impl Ring {
         chunk: usize,
         ages: Option<(BufferId, usize)>,
     ) -> BufferId {
-        let (group, Rows { tokens, heads, shared, head_dim, temporal_pairs }) = (&groups[self.group], self.rows);
+        let (group, Rows { tokens, heads, shared, head_dim, temporal_pairs, plain }) = (&groups[self.group], self.rows);
         let &Group { past, frames, rotations, max_history, slots, index, .. } = group;
         let rows = chunk * tokens * shared;
         let kept = group.route();
@@ -235,6 +241,7 @@ impl Ring {
             b.push(Route {
                 q,
                 means: self.means,
+                plain,
                 frames,
                 rotations,
                 routes,
@@ -257,6 +264,7 @@ impl Ring {
             b.push(Prefer {
                 q,
                 means: self.means,
+                plain,
                 frames,
                 rotations,
                 routes,

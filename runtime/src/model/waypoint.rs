@@ -88,6 +88,7 @@ impl<'a> Waypoint<'a> {
             shared: config.heads / own.kv_heads,
             head_dim,
             temporal_pairs: rope.dims / 2,
+            plain: None,
         };
         let rings = (0..config.layers).map(|n| Ring::new(b, &tables[groups.of(n)], rows, &format!(".{n}")));
         Ok(Self {

@@ -219,6 +219,7 @@ impl SessionOptions {
         let own = Ring { window, every: 1, sink, chunk, positions };
         let past = Past { window, every: 1, route, most_route: self.most_route, route_sink, route_recent, kv: self.kv };
         let (mut rings, mut groups) = groups(&config.history, config.dit.layers, own, past)?;
+        groups.descriptors = config.history.descriptors;
         if config.dit.game().is_some() {
             // Action modules see the frames that their layers see.
             groups.actions = Some(rings.len());

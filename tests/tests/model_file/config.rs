@@ -1,6 +1,6 @@
 //! Every field of a configuration is checked, and the error names it.
 
-use causeway_runtime::config::{ConfigError, ModelConfig, printable};
+use causeway_runtime::config::{ConfigError, Descriptors, ModelConfig, printable};
 use causeway_tests::tiny::tiny_config;
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ fn json_round_trips() {
     let mut config = tiny_config();
     config.provenance.other.insert("loss".to_owned(), json!([0.25, {"deep": null}]));
     assert_eq!(ModelConfig::from_json(&config.to_json().unwrap()).unwrap(), config);
-    config.start = None;
+    assert!(!config.to_json().unwrap().contains("descriptors"), "older readers take what is as they know it");
+    (config.start, config.history.descriptors) = (None, Descriptors::Plain);
     assert_eq!(ModelConfig::from_json(&config.to_json().unwrap()).unwrap(), config);
 }
 
@@ -148,6 +149,7 @@ fn wrong_types_and_unknown_or_repeated_keys_are_refused() {
     for (from, to, part) in [
         ("\"dim\":48", "\"dim\":48,\"dim\":48", "duplicate field `dim`"),
         ("\"dim\":48", "\"dim\":48,\"dimension\":48", "unknown field `dimension`"),
+        ("\"route\":0", "\"route\":0,\"descriptors\":\"turned\"", "unknown variant `turned`"),
         ("\"2\":[1000.0,500.0]", "\"2\":[1000,500],\"2\":[1000,400]", "names 2 twice"),
     ] {
         let text = good.replacen(from, to, 1);

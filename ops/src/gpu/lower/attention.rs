@@ -7,6 +7,7 @@ use crate::{gpu::job::rows, op::TemporalAttention};
 
 use crate::{
     backend::BackendError,
+    buffer::BufferId,
     gpu::{
         arena::MOST_FRAMES,
         choice::Shape,
@@ -200,7 +201,7 @@ const ROUTED: usize = 4;
 pub(super) fn route(op: &Route) -> Result<Job, BackendError> {
     fit_frames("route", op.max_history + op.chunk)?;
     let groups = [(op.chunk * op.tokens).div_ceil(ROUTED), op.heads, 1];
-    Ok(Job::new(&shaders::ROUTE, groups)
+    let job = Job::new(&shaders::ROUTE, groups)
         .set("rows", op.chunk * op.tokens)
         .buffer("q", op.q)
         .buffer("means", op.means)
@@ -216,7 +217,16 @@ pub(super) fn route(op: &Route) -> Result<Job, BackendError> {
         .set("ring", op.group)
         .set("k", op.k)
         .set("force_sink", op.force_sink)
-        .set("force_recent", op.force_recent))
+        .set("force_recent", op.force_recent);
+    Ok(plain(job, op.plain))
+}
+
+/// The rotations that plain descriptors are without, where means are such.
+fn plain(job: Job, table: Option<BufferId>) -> Job {
+    match table {
+        Some(table) => job.buffer("spatial", table).set("plain", true),
+        None => job,
+    }
 }
 
 /// Pairs of a head that prefer.wgsl has room for.
@@ -244,6 +254,7 @@ pub(super) fn prefer(op: &Prefer) -> Result<Job, BackendError> {
         .set("ring", op.group)
         .set("stride", op.stride())
         .set("every", op.every);
+    let job = plain(job, op.plain);
     Ok(match op.routes {
         Some((routes, k)) => job.buffer("routes", routes).set("k", k),
         None => job,
@@ -258,7 +269,7 @@ pub(super) fn commit(op: &Commit) -> Result<Job, BackendError> {
         Kv::Q8 => &shaders::COMMIT_Q8,
     };
     // As commit.wgsl divides the work: tokens that are stored, features that are averaged.
-    Ok(Job::new(kernel, [op.heads, op.chunk, op.tokens.div_ceil(64) + op.head_dim.div_ceil(8)])
+    let job = Job::new(kernel, [op.heads, op.chunk, op.tokens.div_ceil(64) + op.head_dim.div_ceil(8)])
         .buffer("k", op.k)
         .buffer("v", op.v)
         .buffer("frames", op.frames)
@@ -269,5 +280,7 @@ pub(super) fn commit(op: &Commit) -> Result<Job, BackendError> {
         .set("heads", op.heads)
         .set("head_dim", op.head_dim)
         .set("slots", op.slots)
-        .set("max_history", op.max_history))
+        .set("max_history", op.max_history)
+        .set("first_pair", op.plain.map_or(0, |(_, first)| first));
+    Ok(plain(job, op.plain.map(|(table, _)| table)))
 }

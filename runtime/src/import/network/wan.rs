@@ -14,8 +14,8 @@ use super::settings::Settings;
 use super::strength::{LoraOptions, Merged};
 use super::vae::latent_statistics;
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GameConfig, HealthConfig, HistoryConfig, LatentConfig,
-    LimitsConfig, ModelConfig, Prediction, Provenance, ScheduleConfig, TextConfig,
+    CodecConfig, CodecKind, Descriptors, DitConfig, FORMAT, Family, GameConfig, HealthConfig, HistoryConfig,
+    LatentConfig, LimitsConfig, ModelConfig, Prediction, Provenance, ScheduleConfig, TextConfig,
 };
 use crate::file::{Sink, expected_tensors};
 use crate::import::source::View;
@@ -392,7 +392,14 @@ fn configuration(sizes: &Sizes, s: &Settings) -> ModelConfig {
             default_steps: s.steps.first().map_or(0, Vec::len),
             context_noise: s.context_noise,
         },
-        history: HistoryConfig { window: s.window, sink: s.sink, route: 0, positions: s.positions, groups: Vec::new() },
+        history: HistoryConfig {
+            window: s.window,
+            sink: s.sink,
+            route: 0,
+            descriptors: Descriptors::Rotated,
+            positions: s.positions,
+            groups: Vec::new(),
+        },
         start: None,
         fps: s.fps,
         latch: 1,

@@ -21,8 +21,8 @@ use self::{
 use super::found::{compare, listed};
 use super::settings::Settings;
 use crate::config::{
-    CodecConfig, CodecKind, DitConfig, FORMAT, Family, GroupConfig, HealthConfig, HistoryConfig, LatentConfig,
-    LimitsConfig, ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, WaypointConfig,
+    CodecConfig, CodecKind, Descriptors, DitConfig, FORMAT, Family, GroupConfig, HealthConfig, HistoryConfig,
+    LatentConfig, LimitsConfig, ModelConfig, Positions, Prediction, Provenance, ScheduleConfig, WaypointConfig,
 };
 use crate::file::Sink;
 use crate::import::{Checkpoint, Entry, ImportError, write};
@@ -359,6 +359,7 @@ fn configuration(sizes: &Sizes, release: &Release, s: &Settings, mouse_scale: f3
             window: s.window,
             sink: s.sink,
             route: 0,
+            descriptors: Descriptors::Rotated,
             positions: Positions::Absolute,
             groups: if global.layers.is_empty() { Vec::new() } else { vec![global] },
         },
