@@ -171,8 +171,8 @@ impl Report<'_> {
         let Cost { steps, windows } = self.cost;
         let _ = writeln!(
             page,
-            "Written by this command: {seeds} seeds, which took {steps} steps of training over {windows} windows.{short} Means over seeds \
-             have their 95 % interval by Student's t behind them; *d* is the mean difference over its standard deviation, *p* that of the \
+            "Written by this command: {seeds} seeds, which took {steps} steps of training (each a forward and a backward pass of a \
+             batch) over {windows} windows; [README.md](README.md) has their processor time.{short} Means over seeds have their 95 % interval by Student's t behind them; *d* is the mean difference over its standard deviation, *p* that of the \
              paired t-test, two-sided, corrected by Holm within its table."
         );
         if !self.gates.is_empty() {
