@@ -78,13 +78,17 @@ fn the_delta_is_smaller_for_a_biased_judge_than_for_one_that_is_right_to_object(
 
 #[test]
 fn a_few_routed_frames_remember_what_a_window_of_their_cost_has_lost() -> Result<(), ReproduceError> {
-    let [dense, routed, window] = short("routing", 0.5, |lab| {
+    let [dense, routed, plain, window] = short("routing", 0.5, |lab| {
         let rooms = Rooms::new(lab, 0);
         let (dense, window) = (rooms.dense()?, rooms.window()?);
-        let looks = [(&dense, Look::DENSE), (&dense, Look::ROUTED), (&window, Look::WINDOW)];
+        let looks = [(&dense, Look::DENSE), (&dense, Look::ROUTED), (&dense, Look::PLAIN), (&window, Look::WINDOW)];
         Ok(looks.map(|(net, look)| rooms.recall(net, look).kinds[1].told))
     })?;
-    println!("rooms last seen 6 to 20 frames ago, told: dense {dense}, routed {routed}, window {window}");
+    println!(
+        "rooms last seen 6 to 20 frames ago, told: dense {dense}, routed {routed}, by plain descriptors {plain}, window {window}"
+    );
     assert!(dense > 0.5 && routed > window + 0.3 && window < 0.2, "told: {dense}, {routed}, {window}");
+    // Content alone tells which frames are worth seeing, where age tells too a few are missed.
+    assert!(plain > 0.9 * dense && plain > routed, "told: {dense}, routed {routed}, by plain descriptors {plain}");
     Ok(())
 }

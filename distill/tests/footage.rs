@@ -37,6 +37,11 @@ impl Folder {
 
     /// Footage of a square that goes where the player wants.
     fn film(&self, name: &str, frames: usize) {
+        self.episode(name, 0, frames);
+    }
+
+    /// An episode of it, as shard number `index`.
+    fn episode(&self, name: &str, index: usize, frames: usize) {
         let info = RecordingInfo {
             width: SIDE,
             height: SIDE,
@@ -60,7 +65,7 @@ impl Folder {
             shard.events.push(0);
             shard.episode_starts.push(u8::from(frame == 0));
         }
-        shard.write(&self.0.join("data").join(name), 0, &info).expect("a shard");
+        shard.write(&self.0.join("data").join(name), index, &info).expect("a shard");
     }
 }
 
@@ -121,4 +126,38 @@ fn a_recipe_makes_a_world_that_plays() {
     folder.recipe(1, 80);
     let short = complaint(folder.run(&["train", "recipe.toml"]));
     assert!(short.contains("the longest episode has 60 frames, the recipe needs 81"), "{short}");
+}
+
+/// Clips for trainers elsewhere: none goes over from one episode to the next, and every frame has its row.
+#[test]
+fn a_recording_goes_out_as_clips_with_captions_and_a_table() {
+    let folder = Folder::new("film");
+    folder.episode("train", 0, 23);
+    folder.episode("train", 1, 9);
+    good(folder.run(&["film", "--data", "data/train", "--to", "clips", "--frames", "10"]));
+    let clips = folder.0.join("clips");
+    let read = |name: &str| std::fs::read(clips.join(name)).expect(name);
+    let list: serde_json::Value = serde_json::from_slice(&read("videos2caption.json")).expect("JSON");
+    let list = list.as_array().expect("a list");
+    let frames: Vec<_> = list.iter().map(|clip| clip["num_frames"].as_u64().expect("a number")).collect();
+    assert_eq!(frames, [10, 10, 3, 9]);
+    for (number, clip) in list.iter().enumerate() {
+        assert_eq!(clip["path"], format!("{number:06}.avi"));
+        assert_eq!(
+            (&clip["cap"][0], &clip["fps"], &clip["resolution"]["width"]),
+            (&"day".into(), &15.0.into(), &SIDE.into())
+        );
+        // A clip's pixels and little more.
+        let (bytes, pixels) =
+            (read(&format!("videos/{number:06}.avi")).len(), 3 * SIDE * SIDE * frames[number] as usize);
+        assert!((pixels..pixels + 1000).contains(&bytes), "{bytes} bytes for {pixels}");
+    }
+    assert_eq!(std::fs::read_dir(clips.join("videos")).expect("videos").count(), 4);
+
+    let table = String::from_utf8(read("actions.csv")).expect("a table");
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("path,frame,left,right,event", 1 + 23 + 9));
+    // The square turns after seven frames; an episode begins anew.
+    assert_eq!(rows[1..][6..8], ["000000.avi,6,0,1,day", "000000.avi,7,1,0,day"]);
+    assert_eq!((rows[1 + 22], rows[1 + 23]), ("000002.avi,2,1,0,day", "000003.avi,0,0,1,day"));
 }
