@@ -169,6 +169,8 @@ enum Claim {
     Routing,
     /// Delta Forcing: streams whose event changes.
     Delta,
+    /// Delta Forcing where judge and stream agree until the event changes.
+    Bias,
 }
 
 impl Claim {
@@ -424,6 +426,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                 Claim::Place => reproduce::place::reproduce(&plan)?,
                 Claim::Routing => reproduce::routing::reproduce(&plan)?,
                 Claim::Delta => reproduce::delta::reproduce(&plan)?,
+                Claim::Bias => reproduce::bias::reproduce(&plan)?,
             };
             report.write(&out)?;
             print!("{}", report.page());

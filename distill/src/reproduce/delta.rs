@@ -18,6 +18,7 @@ use crate::method::score::{Pair, Scores, Verdict};
 use crate::method::self_rollout::Made;
 use crate::method::streaming::Streaming;
 use crate::method::teacher_forcing::{TeacherForcing, World};
+use crate::net::dit;
 use crate::net::mask::Mask;
 use crate::net::rollout::{Engine, Rollout};
 use crate::net::weights::Weights;
@@ -51,7 +52,7 @@ const CHANGES: usize = 6;
 const SHARE: f32 = 0.9;
 
 /// Denoising steps of a frame.
-const STEPS: usize = 4;
+pub(super) const STEPS: usize = 4;
 
 /// Streams judged.
 const JUDGED: usize = 128;
@@ -73,13 +74,13 @@ const LEVELS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 const CLEAN: Mask = Mask::teacher_forcing(0);
 
 /// The student that all start from.
-const BEFORE: &str = "before tuning";
+pub(super) const BEFORE: &str = "before tuning";
 
 /// Streams by whether their event changes.
-const QUIET: [&str; 2] = ["streams without a change", "streams with a change"];
+pub(super) const QUIET: [&str; 2] = ["streams without a change", "streams with a change"];
 
 /// A trust region that can fall far: the median, levels that tell, a steep edge.
-const TRUST: Options = Options {
+pub(super) const TRUST: Options = Options {
     weighting: Weighting::Trust,
     fall: 4.0,
     quantile: 0.5,
@@ -90,7 +91,7 @@ const TRUST: Options = Options {
 };
 
 /// What is compared.
-const WAYS: [(&str, Options); 7] = [
+pub(super) const WAYS: [(&str, Options); 7] = [
     ("distribution matching alone", Options { weighting: Weighting::None, ..TRUST }),
     ("trust region", TRUST),
     ("continuity", Options { weighting: Weighting::None, continuity: 0.5, ..TRUST }),
@@ -126,8 +127,8 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
     let start = streams.start()?;
     let (begun, world) = (start.pair().split(&start.both)[0].clone(), streams.world(LONG, 0.0));
     let mut found = Found {
-        worth: vec![(BEFORE.to_owned(), kept(&begun, &world, STEPS))],
-        fewer: [2, 1].map(|steps| (steps, kept(&begun, &world, steps)[0].kept)).into(),
+        worth: vec![(BEFORE.to_owned(), streams.kept(&begun, STEPS))],
+        fewer: [2, 1].map(|steps| (steps, streams.kept(&begun, steps)[0].kept)).into(),
         trust: streams.mean_weights(&start),
         auc: streams.proxy(&start.teacher),
         strange: strange(BEFORE, &begun, &world),
@@ -144,7 +145,7 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
             let label = row(name, steps);
             let tuned = lab.train(&label, &stage, start.both.clone(), steps)?;
             let [tuned, _] = start.pair().split(&tuned);
-            found.worth.push((label, kept(&tuned, &world, STEPS)));
+            found.worth.push((label, streams.kept(&tuned, STEPS)));
             if steps == TUNED && [0, 1, 3].contains(&way) {
                 found.strange.extend(strange(name, &tuned, &world));
             }
@@ -159,31 +160,45 @@ pub struct Streams<'a> {
     config: ModelConfig,
     data: Latents,
     clips: Latents,
+    /// Whether streams begin as the judge expects.
+    agreed: bool,
 }
 
 /// What tuning starts from.
 pub struct Start {
-    teacher: Weights,
+    /// The judge.
+    pub teacher: Weights,
     /// Student and critic.
-    both: Weights,
+    pub both: Weights,
 }
 
 impl Start {
-    fn pair(&self) -> Pair<'_> {
+    /// What it is, for a stage.
+    pub fn pair(&self) -> Pair<'_> {
         Pair { teacher: &self.teacher, mask: Mask::Full }
     }
 }
 
 impl<'a> Streams<'a> {
-    /// Records them.
+    /// Records them, streams that begin in either direction.
     pub fn new(lab: &'a Lab<'a>) -> Self {
+        Self::of(lab, SHARE, false)
+    }
+
+    /// Records clips of which a share `share` moves as most of their event do, and streams that begin so if they have `agreed`.
+    pub fn of(lab: &'a Lab<'a>, share: f32, agreed: bool) -> Self {
         let config = toy::model(2, &["none"], &switch::EVENTS, LONG);
-        let data = switch::streams(3000, LONG + 1, CONTEXT + 1, 1 + lab.seed);
-        Self { lab, config, data, clips: switch::record(3000, FRAMES + 1, SHARE, 501 + lab.seed) }
+        let data = switch::streams(3000, LONG + 1, CONTEXT + 1, agreed, 1 + lab.seed);
+        Self { lab, config, data, clips: switch::record(3000, FRAMES + 1, share, 501 + lab.seed), agreed }
     }
 
     fn world(&self, frames: usize, rate: f32) -> World<'_> {
         self.lab.world(&self.config, &self.data, frames, rate)
+    }
+
+    /// The network before training, one of several.
+    pub fn fresh(&self, which: u64) -> Weights {
+        Weights::init(&dit::specs(&self.config.dit), 100 + self.lab.seed + 1000 * which)
     }
 
     /// The bidirectional judge.
@@ -200,18 +215,39 @@ impl<'a> Streams<'a> {
     /// # Errors
     /// [`ReproduceError`].
     pub fn start(&self) -> Result<Start, ReproduceError> {
-        let (lab, fresh) = (self.lab, self.lab.fresh(&self.config));
-        let causal = lab.train("teacher", &TeacherForcing(self.world(LONG, 2e-3)), fresh, 2500)?;
-        let trajectories =
-            Trajectories::record(&self.world(LONG, 0.0), &causal, &lab.device, CLEAN, 1024, 11 + lab.seed);
-        let stage = OdeDistillation { world: self.world(LONG, 1e-3), trajectories: &trajectories, mask: CLEAN };
-        let student = lab.train("student", &stage, causal, 1000)?;
-        let teacher = self.teacher()?;
+        let (student, teacher) = (self.student("", self.fresh(0))?, self.teacher()?);
         Ok(Start { both: Pair::join(&student, &teacher), teacher })
     }
 
+    /// A student distilled from a causal teacher of streams that begins as `fresh`; `suffix` tells it from others.
+    ///
+    /// # Errors
+    /// [`ReproduceError`].
+    pub fn student(&self, suffix: &str, fresh: Weights) -> Result<Weights, ReproduceError> {
+        let lab = self.lab;
+        let causal = lab.train(&format!("teacher{suffix}"), &TeacherForcing(self.world(LONG, 2e-3)), fresh, 2500)?;
+        let trajectories =
+            Trajectories::record(&self.world(LONG, 0.0), &causal, &lab.device, CLEAN, 1024, 11 + lab.seed);
+        let stage = OdeDistillation { world: self.world(LONG, 1e-3), trajectories: &trajectories, mask: CLEAN };
+        lab.train(&format!("student{suffix}"), &stage, causal, 1000)
+    }
+
+    /// What streams are worth after the changes of [`AFTER`].
+    fn kept(&self, net: &Weights, steps: usize) -> [switch::Worth; 2] {
+        let found = self.worth(net, steps, &AFTER);
+        [found[0], found[1]]
+    }
+
+    /// Direction kept after changes, and all else, by streams of `net` in `steps` steps a frame; `after` which changes, counted from 1.
+    pub fn worth(&self, net: &Weights, steps: usize, after: &[usize]) -> Vec<switch::Worth> {
+        let any = |b: usize| (b / 2).is_multiple_of(2);
+        let agreed = |b: usize| switch::usual(by_turns(b, 0));
+        let right: &dyn Fn(usize) -> bool = if self.agreed { &agreed } else { &any };
+        play(net, &self.world(LONG, 0.0), steps, &Script { every: SPAN, event: &by_turns, right, hue, after })
+    }
+
     /// Tuning by distribution matching alone.
-    fn streaming<'b>(&'b self, start: &'b Start) -> Streaming<'b> {
+    pub fn streaming<'b>(&'b self, start: &'b Start) -> Streaming<'b> {
         let world = self.world(LONG, 2e-4);
         Streaming {
             world: World { rule: Rule { beta1: 0.0, ema: 0.99, ..world.rule }, ..world },
@@ -226,12 +262,12 @@ impl<'a> Streams<'a> {
     }
 
     /// Streams before tuning, whose event changes or not, and what the scores say of them.
-    fn judged(&self, start: &Start, switch: bool, seed: u64) -> Vec<(Made, Verdict)> {
+    pub fn judged(&self, start: &Start, switch: bool, seed: u64) -> Vec<(Made, Verdict)> {
         self.streaming(start).judged(&start.both, &self.lab.device, switch, TRUST.levels, seed)
     }
 
     /// Mean weight of supervision of generated frames before tuning, without a change and with one.
-    fn mean_weights(&self, start: &Start) -> [f64; 2] {
+    pub fn mean_weights(&self, start: &Start) -> [f64; 2] {
         let delta = DeltaForcing::new(TRUST, &self.judged(start, false, 21 + self.lab.seed));
         [false, true].map(|switch| {
             let streams = self.judged(start, switch, 91 + self.lab.seed);
@@ -269,6 +305,8 @@ struct Script<'a> {
     every: usize,
     /// The event in force for stream number b after so many changes.
     event: &'a dyn Fn(usize, usize) -> u8,
+    /// Whether stream number b begins to the right.
+    right: &'a dyn Fn(usize) -> bool,
     /// The hue that an event asks for.
     hue: fn(u8) -> f32,
     /// The changes that are judged, counted from 1, by the frames up to the next one.
@@ -289,9 +327,8 @@ fn hue(event: u8) -> f32 {
 fn play(net: &Weights, world: &World<'_>, steps: usize, script: &Script<'_>) -> Vec<switch::Worth> {
     let sigmas = world.config.schedule.sigmas(steps).unwrap_or_else(|| vec![1.0]);
     let (mut rng, actions) = (Rng::new(77), vec![0.0; JUDGED]);
-    let right = |b: usize| (b / 2).is_multiple_of(2);
     let place = |b: usize| (b * 7 % JUDGED) as f32 * CELLS as f32 / JUDGED as f32;
-    let begin = |b: usize| switch::start((script.event)(b, 0), right(b), place(b), CONTEXT);
+    let begin = |b: usize| switch::start((script.event)(b, 0), (script.right)(b), place(b), CONTEXT);
     let mut streams: Vec<Vec<f32>> = (0..JUDGED).map(begin).collect();
     for change in 0..=script.after.iter().copied().max().unwrap_or(0) {
         let events: Vec<u8> = (0..JUDGED).map(|b| (script.event)(b, change)).collect();
@@ -311,26 +348,21 @@ fn play(net: &Weights, world: &World<'_>, steps: usize, script: &Script<'_>) -> 
     let of = |&change: &usize| {
         let one = |(b, stream): (usize, &Vec<f32>)| {
             let hues = [change - 1, change].map(|part| (script.hue)((script.event)(b, part)));
-            switch::judge(stream, CONTEXT + change * script.every, script.every, right(b), hues)
+            switch::judge(stream, CONTEXT + change * script.every, script.every, (script.right)(b), hues)
         };
         switch::Worth::mean(&streams.iter().enumerate().map(one).collect::<Vec<_>>())
     };
     script.after.iter().map(of).collect()
 }
 
-/// What the usual streams are worth after the changes of [`AFTER`].
-fn kept(net: &Weights, world: &World<'_>, steps: usize) -> [switch::Worth; 2] {
-    let found = play(net, world, steps, &Script { every: SPAN, event: &by_turns, hue, after: &AFTER });
-    [found[0], found[1]]
-}
-
 /// What streams unlike those of tuning are worth, in order of [`STRANGE`].
 fn strange(name: &str, net: &Weights, world: &World<'_>) -> Vec<(&'static str, String, switch::Worth)> {
-    let often = Script { every: 4, event: &by_turns, hue, after: &[1, 2, 3, 4, 5, 6, 7, 8] };
+    let right = &|b: usize| (b / 2).is_multiple_of(2);
+    let often = Script { every: 4, event: &by_turns, right, hue, after: &[1, 2, 3, 4, 5, 6, 7, 8] };
     // From one of the pair to the third event.
     let to_third =
         |b: usize, change: usize| if change % 2 == 1 { switch::PAIR as u8 } else { (b % switch::PAIR) as u8 };
-    let unseen = Script { every: SPAN, event: &to_third, hue, after: &[1] };
+    let unseen = Script { every: SPAN, event: &to_third, right, hue, after: &[1] };
     // The same with the mean of the pair's embeddings in place of the third's.
     let middle = |event: u8| if usize::from(event) < switch::PAIR { hue(event) } else { switch::hue(0.5) };
     let mut between = net.clone();

@@ -3,6 +3,7 @@
 //! An experiment trains everything it compares, for each seed on a thread of its own, under `DIR/NAME/seed-N/`; every network is a
 //! run folder of the trainer, so a run that was stopped goes on. Its figures become a table and a plot in the folder of results.
 
+pub mod bias;
 pub mod causal;
 pub mod chart;
 pub mod delta;

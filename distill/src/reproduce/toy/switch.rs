@@ -31,7 +31,7 @@ pub fn hue(event: f32) -> f32 {
 }
 
 /// Whether most clips of an event move right.
-fn usual(event: u8) -> bool {
+pub fn usual(event: u8) -> bool {
     event != 1
 }
 
@@ -84,15 +84,18 @@ pub fn record(episodes: usize, frames: usize, share: f32, seed: u64) -> Latents 
 }
 
 /// What a student learns from: streams that move either way whatever their event, and go on so when it changes at some frame up to
-/// number `most`. Their event is the new one throughout, as a stream is seen anew after a change (spec 2.6).
-pub fn streams(episodes: usize, frames: usize, most: usize, seed: u64) -> Latents {
+/// number `most`. Their event is the new one throughout, as a stream is seen anew after a change (spec 2.6). With `agreed` they begin as most
+/// clips of their first event move, so that nobody disagrees before a change.
+pub fn streams(episodes: usize, frames: usize, most: usize, agreed: bool, seed: u64) -> Latents {
     clips(episodes, frames, seed, |rng| {
-        let (start, by, at) = (rng.unit() * CELLS as f32, by(rng.below(2) == 0), rng.below(most + 1));
+        let (start, right, at) = (rng.unit() * CELLS as f32, rng.below(2) == 0, rng.below(most + 1));
+        let way = |first: u8| by(if agreed { usual(first) } else { right });
         if at == 0 {
             let event = rng.below(EVENTS.len()) as u8;
-            return Clip { event, start, by, away: anywhere(event, rng), at: 1 };
+            return Clip { event, start, by: way(event), away: anywhere(event, rng), at: 1 };
         }
         let event = rng.below(PAIR) as u8;
+        let by = way(1 - event);
         Clip { event, start, by, away: hue(f32::from(1 - event)) - hue(f32::from(event)), at }
     })
 }
@@ -194,5 +197,30 @@ mod tests {
         assert!(worth.off < 1e-3 && worth.away < 0.05, "{worth:?}");
         let other = judge(&stream, 4, 8, true, [hues[0], hue(2.0)]);
         assert_eq!((other.kept, other.reached), (0.0, 9.0));
+    }
+
+    /// Streams that agree begin as clips of their first event move, and after a change go on so: the other way than clips of their new one.
+    #[test]
+    fn streams_that_agree_disagree_with_clips_only_after_a_change() {
+        let of = |agreed: bool| {
+            let data = streams(300, 8, 4, agreed, 3);
+            let one = |stream: usize| {
+                let at = |f: usize| Reading::new(&data.data[(stream * 8 + f) * LEN..][..LEN]);
+                let (event, right) = (data.events[stream * 8], way(at(0).place, at(1).place) > 0.0);
+                // Streams that change begin with the hue of the pair's other event.
+                let away = ((at(0).hue - hue(f32::from(event)) + PI).rem_euclid(TAU) - PI).abs();
+                (usize::from(event) < PAIR && (away - 0.5 * PI).abs() < 0.05, right == usual(event))
+            };
+            let all: Vec<_> = (0..300).map(one).collect();
+            [false, true].map(|changed| {
+                let agree: Vec<bool> = all.iter().filter(|one| one.0 == changed).map(|one| one.1).collect();
+                agree.iter().filter(|agrees| **agrees).count() as f64 / agree.len() as f64
+            })
+        };
+        // A few that do not change begin there by chance.
+        let [quiet, changed] = of(true);
+        assert!(quiet == 1.0 && changed < 0.05, "{quiet}, {changed}");
+        let [quiet, changed] = of(false);
+        assert!((quiet - 0.5).abs() < 0.2 && (changed - 0.5).abs() < 0.1, "{quiet}, {changed}");
     }
 }
