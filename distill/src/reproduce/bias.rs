@@ -1,4 +1,4 @@
-//! Delta Forcing where there is something to cure: what would have to be true for [`delta`] to test it, made true.
+//! Delta Forcing where there is something to cure: what would have to be true for [`crate::reproduce::delta`] to test it, made true.
 //!
 //! There the judge disagrees with half of all streams before anything changes, so a radius measured on them trusts it after a change as
 //! well; it takes too little from the student; and some students are bad to begin with. Here streams begin as the judge expects, which
