@@ -3,6 +3,7 @@
 //!kernel prefer
 
 //!import shared/params
+//!import shared/ranked
 
 struct Node {
     rows: u32,
@@ -43,26 +44,6 @@ var<workgroup> scores: array<f32, MOST>;
 /// Of the routes of each query: sum of ages, and how many.
 var<workgroup> ages: array<u32, LANES>;
 var<workgroup> counts: array<u32, LANES>;
-
-/// `value` times the rotation at `pair` of a table's row; as it is where means are plain.
-fn turn(value: vec2<f32>, row: u32, pair: u32) -> vec2<f32> {
-    if pair >= node.temporal_pairs || node.plain == 1u {
-        return value;
-    }
-    let a = rotations[row * node.temporal_pairs + pair];
-    return vec2<f32>(value.x * a.x - value.y * a.y, value.x * a.y + value.y * a.x);
-}
-
-/// The query of row `row` at `pair`, as it is multiplied.
-fn query_at(row: u32, head: u32, pair: u32) -> vec2<f32> {
-    let pairs = node.head_dim / 2u;
-    let value = load_q((row * node.heads + head) * pairs + pair);
-    if node.plain == 0u || pair < node.temporal_pairs {
-        return turn(value, node.max_history + row / node.tokens, pair);
-    }
-    let a = spatial[row % node.tokens * (pairs - node.temporal_pairs) + pair - node.temporal_pairs];
-    return vec2<f32>(value.x * a.x + value.y * a.y, value.y * a.x - value.x * a.y);
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

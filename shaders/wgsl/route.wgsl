@@ -1,12 +1,13 @@
 // The k history frames one query of one head attends to (design.md, section 6): one workgroup takes 4 queries of a head.
 //
-// Frames are scored by q . mean(keys) after temporal rotation: queries are turned by their own frame's rotation once, means are turned back
-// by theirs, 16 frames at a time. Plain means are taken as they are, and queries lose their spatial rotation instead. Instead of sorting, every lane counts the frames that go before its own: forced ones first, then higher
-// scores, then older frames. A frame with fewer than k before it is kept; k may be less than there is room for.
+// Frames are scored by q . mean(keys) as shared/ranked.wgsl turns both: queries by their own frame's rotation once, means back by theirs, 16
+// frames at a time. Instead of sorting, every lane counts the frames that go before its own: forced ones first, then higher scores, then
+// older frames. A frame with fewer than k before it is kept; k may be less than there is room for.
 
 //!kernel route
 
 //!import shared/params
+//!import shared/ranked
 
 struct Node {
     rows: u32,
@@ -47,27 +48,6 @@ var<workgroup> kept: array<u32, QUERIES * MOST>;
 /// [frame, pair], rows one longer than needed so that lanes meet different banks.
 var<workgroup> turned: array<vec2<f32>, FRAMES * (PAIRS + 1u)>;
 var<workgroup> queries: array<vec2<f32>, QUERIES * PAIRS>;
-
-/// `value` times the rotation at `pair` of a table's row; as it is where means are plain.
-fn turn(value: vec2<f32>, row: u32, pair: u32) -> vec2<f32> {
-    if pair >= node.temporal_pairs || node.plain == 1u {
-        return value;
-    }
-    let a = rotations[row * node.temporal_pairs + pair];
-    return vec2<f32>(value.x * a.x - value.y * a.y, value.x * a.y + value.y * a.x);
-}
-
-/// The query of row `row` at `pair`, as it is multiplied.
-fn query_at(row: u32, head: u32, pair: u32) -> vec2<f32> {
-    let pairs = node.head_dim / 2u;
-    let value = load_q((row * node.heads + head) * pairs + pair);
-    if node.plain == 0u || pair < node.temporal_pairs {
-        // conj(back) * to on the query is `to` on the query and `back` on the mean.
-        return turn(value, node.max_history + row / node.tokens, pair);
-    }
-    let a = spatial[row % node.tokens * (pairs - node.temporal_pairs) + pair - node.temporal_pairs];
-    return vec2<f32>(value.x * a.x + value.y * a.y, value.y * a.x - value.x * a.y);
-}
 
 /// Scores of all queries for history rows first..end, at most FRAMES.
 fn score(lane: u32, first_row: u32, head: u32, first: u32, end: u32) {

@@ -539,15 +539,28 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// A query, of row `own.0` of the tables and token `own.1`, as its product with the mean of history row `key` ranks frames.
+    fn ranked(
+        &self,
+        q: &[f64],
+        (rotations, plain): (BufferId, Option<BufferId>),
+        pairs: usize,
+        own: (usize, usize),
+        key: usize,
+    ) -> Vec<f64> {
+        match plain {
+            None => turn(q, self.f(rotations), pairs, own.0, key),
+            Some(table) => unturned(q, self.f(table), pairs, own.1),
+        }
+    }
+
     /// Score of every visible history frame for one query row and head.
     pub fn scores(&self, op: &Route, row: usize, head: usize, history: usize) -> Vec<f64> {
         let dim = op.heads * op.head_dim;
         let q = &self.f(op.q)[row * dim + head * op.head_dim..][..op.head_dim];
         let score = |j: usize| {
-            let q = match op.plain {
-                None => turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j),
-                Some(table) => unturned(q, self.f(table), op.temporal_pairs, row % op.tokens),
-            };
+            let own = (op.max_history + row / op.tokens, row % op.tokens);
+            let q = self.ranked(q, (op.rotations, op.plain), op.temporal_pairs, own, j);
             dot(&q, &self.f(op.means)[self.u(op.frames)[j] as usize * dim + head * op.head_dim..])
         };
         (0..history).map(score).collect()
@@ -585,10 +598,8 @@ impl<'a> Machine<'a> {
             let score = |j: usize| -> f64 {
                 let one = |&row: &usize| {
                     let q = &self.f(op.q)[row * dim + head * op.head_dim..][..op.head_dim];
-                    let q = match op.plain {
-                        None => turn(q, self.f(op.rotations), op.temporal_pairs, op.max_history + row / op.tokens, j),
-                        Some(table) => unturned(q, self.f(table), op.temporal_pairs, row % op.tokens),
-                    };
+                    let own = (op.max_history + row / op.tokens, row % op.tokens);
+                    let q = self.ranked(q, (op.rotations, op.plain), op.temporal_pairs, own, j);
                     dot(&q, &self.f(op.means)[self.u(op.frames)[j] as usize * dim + head * op.head_dim..])
                 };
                 asked.iter().map(one).sum()
