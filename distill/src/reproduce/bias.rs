@@ -9,10 +9,11 @@ use crate::method::delta_forcing::DeltaForcing;
 use crate::method::score::Pair;
 use crate::method::streaming::Streaming;
 use crate::reproduce::chart::{Chart, Line};
-use crate::reproduce::delta::{BEFORE, QUIET, STEPS, Start, Streams, TRUST, WAYS};
-use crate::reproduce::report::{Claim, Family, Finding, Gate, Report};
+use crate::reproduce::delta::{STEPS, Start, Streams, TRUST, WAYS};
+use crate::reproduce::report::{Family, Finding, Gate, Report};
 use crate::reproduce::table::Table;
 use crate::reproduce::toy::switch;
+use crate::reproduce::tuned::{BEFORE, PAPER, Tuned};
 use crate::reproduce::{Lab, Plan, ReproduceError};
 use crate::stats::paired::Mean;
 
@@ -66,98 +67,67 @@ pub fn experiment(lab: &Lab<'_>) -> Result<Found, ReproduceError> {
     Ok(found)
 }
 
-/// Columns of the table of streams.
-const KEPT: [&str; 2] = ["kept after the 1st change", "kept after the 3rd"];
-const SOON: &str = "frames to the new hue";
-
 /// Runs all seeds.
 ///
 /// # Errors
 /// [`ReproduceError`].
 pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     let (found, cost) = plan.run("bias", experiment)?;
-    let mut table = Table::new(&[KEPT[0], KEPT[1], SOON, "not a bump"]);
-    let mut trust = Table::new(&["mean weight"]);
+    let mut tuned = Tuned::new("kept after the 3rd");
     let mut students = Table::new(&["students drawn"]);
     for seed in &found {
-        for (name, worth) in &seed.worth {
-            let [first, third] = [worth[0], worth[1]];
-            let (reached, off) = (0.5 * (first.reached + third.reached), 0.5 * (first.off + third.off));
-            table.add(name, &[first.kept, third.kept, reached, off]);
-        }
-        QUIET.iter().zip(seed.trust).for_each(|(name, weight)| trust.add(name, &[weight]));
+        seed.worth.iter().for_each(|(name, worth)| tuned.add(name, [worth[0], worth[1]]));
+        tuned.trusted(seed.trust);
         students.add("each seed", &[seed.drawn as f64]);
     }
     let [matching, region, continuity, both, random, ..] = WAYS.map(|way| way.0);
-    let kept = |name: &str, which: usize| table.values(name, KEPT[which]);
-    let lost = |which: usize| -> Vec<f64> {
-        let pairs = kept(BEFORE, which).iter().zip(kept(matching, which));
-        pairs.map(|(before, after)| (before - after) / before).collect()
-    };
     let gates = vec![
         Gate {
             text: "before tuning, direction kept after the 1st change".into(),
-            found: table.figure(BEFORE, KEPT[0]),
+            found: tuned.streams.figure(BEFORE, tuned.kept[0]),
             least: ENOUGH,
-            others: vec![("after the 3rd change".into(), table.figure(BEFORE, KEPT[1]).mean)],
+            others: vec![("after the 3rd change".into(), tuned.streams.figure(BEFORE, tuned.kept[1]).mean)],
         },
         Gate {
             text: format!("share of it that {TUNED} steps of distribution matching alone lose"),
-            found: Mean::new(&lost(0)),
+            found: Mean::new(&tuned.lost(matching, 0)),
             least: 0.3,
-            others: vec![("after the 3rd change".into(), Mean::new(&lost(1)).mean)],
+            others: vec![("after the 3rd change".into(), Mean::new(&tuned.lost(matching, 1)).mean)],
         },
     ];
-    let slower: Vec<f64> = table.values(matching, SOON).iter().map(|frames| 1.25 * frames).collect();
-    let primary = Family {
-        name: "The paper's claim",
-        claims: vec![
-            Claim::new(
-                "Delta Forcing keeps more of the direction than matching alone after the 1st change",
-                kept(both, 0),
-                kept(matching, 0),
-            ),
-            Claim::new("the same after the 3rd", kept(both, 1), kept(matching, 1)),
-            Claim::new("and takes at most 1.25 times as long to the new hue", &slower, table.values(both, SOON)),
-        ],
-    };
-    let against = |text: &str, name: &str, other: &str| Claim::new(text, kept(name, 0), kept(other, 0));
+    let primary = tuned.claimed(both, matching, "3rd");
     let parts = Family {
         name: "Its parts and a control, after the 1st change",
         claims: vec![
-            Claim::new(
-                "before tuning a change makes the teacher less trusted",
-                trust.values(QUIET[0], "mean weight"),
-                trust.values(QUIET[1], "mean weight"),
-            ),
-            against("the trust region by itself keeps more than matching alone", region, matching),
-            against("continuity by itself keeps more than matching alone", continuity, matching),
-            against("the trust region keeps more than random weights of the same mean", region, random),
+            tuned.less_trusted(),
+            tuned.against("the trust region by itself keeps more than matching alone", region, matching),
+            tuned.against("continuity by itself keeps more than matching alone", continuity, matching),
+            tuned.against("the trust region keeps more than random weights of the same mean", region, random),
         ],
     };
     let shown: Vec<Finding> = primary.findings().into_iter().map(|found| found.1).collect();
     let open = gates.iter().all(Gate::passes);
     let verdict = match (open, shown[0], shown[2]) {
         (false, ..) => {
-            "Nothing to show here: a gate fails, so that this setting cannot test what the paper claims either."
+            "Nothing to show here: a gate fails, so that this setting cannot test what the paper claims either"
         }
-        (_, Finding::Untested, _) => "One seed: nothing was tested.",
+        (_, Finding::Untested, _) => "One seed: nothing was tested",
         (_, Finding::Shows, Finding::Shows) => {
-            "Where judge and stream agree until the event changes, Delta Forcing, as we read it, keeps more of what the event says nothing about than distribution matching alone, and follows the event as soon."
+            "Where judge and stream agree until the event changes, Delta Forcing, as we read it, keeps more of what the event says nothing about than distribution matching alone, and follows the event as soon"
         }
         (_, Finding::Shows, _) => {
-            "Where judge and stream agree until the event changes, Delta Forcing, as we read it, keeps more of what the event says nothing about than distribution matching alone; that it follows the event as soon does not show."
+            "Where judge and stream agree until the event changes, Delta Forcing, as we read it, keeps more of what the event says nothing about than distribution matching alone; that it follows the event as soon does not show"
         }
         (_, Finding::Opposite, _) => {
-            "There is something to cure here, and Delta Forcing, as we read it, makes it worse."
+            "There is something to cure here, and Delta Forcing, as we read it, makes it worse"
         }
-        _ => "There is something to cure here, and Delta Forcing, as we read it, does not cure it.",
+        _ => "There is something to cure here, and Delta Forcing, as we read it, does not cure it",
     };
     let no_better = open && shown[0] == Finding::Shows && parts.findings()[3].1 != Finding::Shows;
     let aside = if no_better { "; its trust region keeps no more than random weights of the same mean" } else { "" };
-    let verdict = format!("{}{aside}.", verdict.trim_end_matches('.'));
+    let verdict = format!("{verdict}{aside}.");
     let line = |(at, name): (usize, &&'static str)| {
-        let mean = table.figure(name, KEPT[0]);
+        let mean = tuned.streams.figure(name, tuned.kept[0]);
         Line { name: (**name).to_owned(), points: vec![(at as f64, mean.mean, mean.half())] }
     };
     let charts = vec![Chart {
@@ -170,9 +140,7 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         name: "bias",
         title: "Delta Forcing where judge and stream agree until the event changes",
         verdict,
-        paper: "After an event the teacher's score is aligned with the new condition and ignores where the stream came from (conditional bias); a trust region by the \
-            delta between teacher and student, and monotonic continuity, keep what the event says nothing about. **Our reading of an abstract: no equation is \
-            published** (arXiv 2605.14382).",
+        paper: PAPER,
         setting: "The world of [delta.md](delta.md), with what that page lacks. Streams begin in the direction of all clips of their event, so the judge agrees with them until \
             the event changes, and asks for the other direction from then on; every clip moves as its event says, where it was 90 % of them. Of at most six students \
             the first that keeps nine tenths of its direction is tuned. All else is as there: 6 changes of 8 frames with recache, 5 frames remembered, one seen by the judge, \
@@ -185,8 +153,8 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         gates,
         families: vec![primary, parts],
         tables: vec![
-            ("Streams after a change", table),
-            ("Weight of supervision before tuning", trust),
+            ("Streams after a change", tuned.streams),
+            ("Weight of supervision before tuning", tuned.trust),
             ("Students that were drawn", students),
         ],
         charts,

@@ -26,6 +26,7 @@ use crate::reproduce::chart::{Chart, Line};
 use crate::reproduce::report::{Claim, Family, Finding, Gate, Report};
 use crate::reproduce::table::Table;
 use crate::reproduce::toy::{self, CELLS, switch};
+use crate::reproduce::tuned::{BEFORE, PAPER, SOON, Tuned};
 use crate::reproduce::{Lab, Plan, ReproduceError};
 use crate::rng::Rng;
 use crate::stats::paired::Mean;
@@ -72,12 +73,6 @@ const LEVELS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 
 /// Clean history for the student.
 const CLEAN: Mask = Mask::teacher_forcing(0);
-
-/// The student that all start from.
-pub(super) const BEFORE: &str = "before tuning";
-
-/// Streams by whether their event changes.
-pub(super) const QUIET: [&str; 2] = ["streams without a change", "streams with a change"];
 
 /// A trust region that can fall far: the median, levels that tell, a steep edge.
 pub(super) const TRUST: Options = Options {
@@ -382,38 +377,25 @@ fn row(name: &str, steps: u64) -> String {
     if steps == TUNED { name.to_owned() } else { format!("{name}, {steps} steps") }
 }
 
-/// Columns of the table of streams.
-const KEPT: [&str; 2] = ["kept after the 1st change", "kept after the 4th"];
-const SOON: &str = "frames to the new hue";
-
 /// Runs all seeds.
 ///
 /// # Errors
 /// [`ReproduceError`].
 pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     let (found, cost) = plan.run("delta", experiment)?;
-    let mut table = Table::new(&[KEPT[0], KEPT[1], SOON, "not a bump"]);
-    let mut trust = Table::new(&["mean weight"]);
+    let mut tuned = Tuned::new("kept after the 4th");
     let mut proxy =
         Table::new(&["agreement", "a change not yet followed", "a student that stands still", "all of them"]);
     let mut strange = Table::new(&["direction kept", SOON, "away from the hue, radians"]);
     for seed in &found {
-        for (name, [first, fourth]) in &seed.worth {
-            let (reached, off) = (0.5 * (first.reached + fourth.reached), 0.5 * (first.off + fourth.off));
-            table.add(name, &[first.kept, fourth.kept, reached, off]);
-        }
-        QUIET.iter().zip(seed.trust).for_each(|(name, weight)| trust.add(name, &[weight]));
+        seed.worth.iter().for_each(|(name, worth)| tuned.add(name, *worth));
+        tuned.trusted(seed.trust);
         seed.auc.iter().for_each(|(level, auc)| proxy.add(&format!("level {level:.1}"), auc));
         for (what, way, worth) in &seed.strange {
             strange.add(&format!("{what}: {way}"), &[worth.kept, worth.reached, worth.away]);
         }
     }
     let [matching, region, continuity, both, random, inverted, hard] = WAYS.map(|way| way.0);
-    let kept = |name: &str, which: usize| table.values(name, KEPT[which]);
-    let lost = |name: &str, which: usize| -> Vec<f64> {
-        kept(BEFORE, which).iter().zip(kept(name, which)).map(|(before, after)| (before - after) / before).collect()
-    };
-    let slower: Vec<f64> = table.values(matching, SOON).iter().map(|frames| 1.25 * frames).collect();
     let mut fewer: Vec<(String, f64)> = Vec::new();
     for &(steps, _) in found.first().map_or(&[][..], |seed| &seed.fewer) {
         let all = found.iter().flat_map(|seed| &seed.fewer).filter(|pair| pair.0 == steps).map(|pair| pair.1);
@@ -422,45 +404,30 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     let mut others: Vec<(String, f64)> = Vec::new();
     for steps in [SHORTER[0], SHORTER[1], TUNED] {
         for (which, after) in AFTER.iter().enumerate().filter(|&(which, _)| (steps, which) != (TUNED, 0)) {
-            let figure = Mean::new(&lost(&row(matching, steps), which)).mean;
+            let figure = Mean::new(&tuned.lost(&row(matching, steps), which)).mean;
             others.push((format!("{steps} steps, after change {after}"), figure));
         }
     }
     let gates = vec![
         Gate {
             text: "before tuning, direction kept after the 1st change".into(),
-            found: table.figure(BEFORE, KEPT[0]),
+            found: tuned.streams.figure(BEFORE, tuned.kept[0]),
             least: 0.9,
             others: fewer,
         },
         Gate {
             text: format!("share of it that {TUNED} steps of distribution matching alone lose"),
-            found: Mean::new(&lost(matching, 0)),
+            found: Mean::new(&tuned.lost(matching, 0)),
             least: 0.3,
             others,
         },
     ];
-    let primary = Family {
-        name: "The paper's claim",
-        claims: vec![
-            Claim::new(
-                "Delta Forcing keeps more of the direction than matching alone after the 1st change",
-                kept(both, 0),
-                kept(matching, 0),
-            ),
-            Claim::new("the same after the 4th", kept(both, 1), kept(matching, 1)),
-            Claim::new("and takes at most 1.25 times as long to the new hue", &slower, table.values(both, SOON)),
-        ],
-    };
-    let against = |text: &str, name: &str, other: &str| Claim::new(text, kept(name, 0), kept(other, 0));
+    let primary = tuned.claimed(both, matching, "4th");
+    let against = |text: &str, name: &str, other: &str| tuned.against(text, name, other);
     let parts = Family {
         name: "Its parts and controls, after the 1st change",
         claims: vec![
-            Claim::new(
-                "before tuning a change makes the teacher less trusted",
-                trust.values(QUIET[0], "mean weight"),
-                trust.values(QUIET[1], "mean weight"),
-            ),
+            tuned.less_trusted(),
             against("the trust region by itself keeps more than matching alone", region, matching),
             against("continuity by itself keeps more than matching alone", continuity, matching),
             against("the trust region keeps more than random weights of the same mean", region, random),
@@ -499,8 +466,8 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
     };
     let line = |way: &'static str, lengths: &[u64]| Line {
         name: way.to_owned(),
-        points: std::iter::once((0.0, table.figure(BEFORE, KEPT[0])))
-            .chain(lengths.iter().map(|&steps| (steps as f64, table.figure(&row(way, steps), KEPT[0]))))
+        points: std::iter::once((0.0, tuned.streams.figure(BEFORE, tuned.kept[0])))
+            .chain(lengths.iter().map(|&steps| (steps as f64, tuned.streams.figure(&row(way, steps), tuned.kept[0]))))
             .map(|(x, mean)| (x, mean.mean, mean.half()))
             .collect(),
     };
@@ -520,9 +487,7 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         name: "delta",
         title: "Delta Forcing: streams whose event changes",
         verdict,
-        paper: "After an event the teacher's score is aligned with the new condition and ignores where the stream came from (conditional bias); a trust region by the \
-            delta between teacher and student, and monotonic continuity, keep what the event says nothing about. **Our reading of an abstract: no equation is \
-            published** (arXiv 2605.14382).",
+        paper: PAPER,
         setting: "A bump moves around a ring and takes on the hue its event asks for. The student is distilled from streams that keep their direction when the event \
             changes. The judge is bidirectional and learnt from clips of one event, of which 90 % move one way under one event, 90 % the other way under the \
             other. Tuning carries each stream over up to 6 changes of 8 frames, with recache; the student remembers 5 frames before a change, the judge sees one. \
@@ -537,8 +502,8 @@ pub fn reproduce(plan: &Plan<'_>) -> Result<Report<'static>, ReproduceError> {
         gates,
         families: vec![primary, parts, sign],
         tables: vec![
-            ("Streams after a change", table),
-            ("Weight of supervision before tuning", trust),
+            ("Streams after a change", tuned.streams),
+            ("Weight of supervision before tuning", tuned.trust),
             (
                 "AUC of the delta for conditional bias against made cases in which the judge is right, by noise level",
                 proxy,

@@ -13,6 +13,7 @@ pub mod resampling;
 pub mod routing;
 pub mod table;
 pub mod toy;
+pub mod tuned;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
