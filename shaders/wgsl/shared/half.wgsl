@@ -26,5 +26,6 @@ fn floats_to_halves(x: vec2<f32>) -> vec2<u32> {
     let normal = (rounded - vec2<u32>(0x38000000u)) >> vec2<u32>(13u);
     let subnormal = vec2<u32>(round(size * 16777216.0));
     let halves = select(normal, subnormal, size < vec2<f32>(6.103515625e-5));
-    return halves | select(vec2<u32>(), vec2<u32>(0x8000u), x < vec2<f32>());
+    // The sign's own bit, not a comparison: LLVM 19 for Granite Rapids, under lavapipe, gives some numbers the sign of others else.
+    return halves | ((bitcast<vec2<u32>>(x) >> vec2<u32>(16u)) & vec2<u32>(0x8000u));
 }
