@@ -26,6 +26,6 @@ fn floats_to_halves(x: vec2<f32>) -> vec2<u32> {
     let normal = (rounded - vec2<u32>(0x38000000u)) >> vec2<u32>(13u);
     let subnormal = vec2<u32>(round(size * 16777216.0));
     let halves = select(normal, subnormal, size < vec2<f32>(6.103515625e-5));
-    // The sign's own bit, not a comparison: LLVM 19 for Granite Rapids, under lavapipe, gives some numbers the sign of others else.
+    // The sign's own bit, not a comparison: with LLVM 19 for Granite Rapids, under lavapipe, that gives some numbers the wrong one.
     return halves | ((bitcast<vec2<u32>>(x) >> vec2<u32>(16u)) & vec2<u32>(0x8000u));
 }
